@@ -1,0 +1,346 @@
+//! The settings of a pool, and the check of them.
+
+use std::fmt;
+use std::time::Duration;
+
+use crate::connector::Connector;
+use crate::engine::Limits;
+use crate::engine::time::Span;
+use crate::error::BuildError;
+use crate::pool::Pool;
+
+/// Which idle connection is lent first.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Reuse {
+    /// The most recently used one: it is the likeliest to be alive, and spare ones idle out.
+    #[default]
+    MostRecent,
+    /// The least recently used one: all are used in turn.
+    LeastRecent,
+}
+
+/// Sets up a pool. Made by [`Pool::builder`].
+///
+/// Setters take a plain value or an `Option`; `None` means no limit. Nothing is checked before
+/// [`build`](Builder::build), and nothing is silently corrected.
+///
+/// # Examples
+///
+/// ```
+/// # fn run() -> Result<(), wharf::BuildError> {
+/// use std::time::Duration;
+/// use wharf::{Pool, connector_fn};
+///
+/// let connector = connector_fn(|()| async { Ok::<_, std::io::Error>("a connection") });
+/// let pool = Pool::builder()
+///     .max_per_host(30)
+///     .idle_timeout(Duration::from_secs(15))
+///     .max_lifetime(None)
+///     .build(connector)?;
+/// # Ok(()) }
+/// # run().unwrap();
+/// ```
+#[derive(Clone, Debug)]
+#[must_use = "a builder does nothing until `build` is called"]
+pub struct Builder {
+    settings: Settings,
+}
+
+/// What the builder collects.
+#[derive(Clone, Debug)]
+pub(crate) struct Settings {
+    max_per_host: Option<usize>,
+    initial_per_host: usize,
+    min_idle_per_host: usize,
+    max_idle_per_host: Option<usize>,
+    max_idle: Option<usize>,
+    max_total: Option<usize>,
+    max_waiters_per_host: Option<usize>,
+    max_dialing_per_host: Option<usize>,
+    max_dialing: Option<usize>,
+    reuse: Reuse,
+    idle_timeout: Option<Duration>,
+    max_lifetime: Option<Duration>,
+    lifetime_jitter: f64,
+    max_uses: Option<u64>,
+    pub(crate) acquire_timeout: Option<Duration>,
+    pub(crate) connect_timeout: Option<Duration>,
+    pub(crate) close_timeout: Option<Duration>,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Settings {
+            max_per_host: Some(10),
+            initial_per_host: 0,
+            min_idle_per_host: 0,
+            max_idle_per_host: None,
+            max_idle: None,
+            max_total: None,
+            max_waiters_per_host: None,
+            max_dialing_per_host: None,
+            max_dialing: None,
+            reuse: Reuse::MostRecent,
+            idle_timeout: Some(Duration::from_secs(90)),
+            max_lifetime: Some(Duration::from_secs(30 * 60)),
+            lifetime_jitter: 0.1,
+            max_uses: None,
+            acquire_timeout: Some(Duration::from_secs(30)),
+            connect_timeout: Some(Duration::from_secs(10)),
+            close_timeout: Some(Duration::from_secs(5)),
+        }
+    }
+}
+
+impl Settings {
+    pub(crate) fn limits(&self) -> Limits {
+        let or_none = |cap: Option<usize>| cap.unwrap_or(usize::MAX);
+        Limits {
+            max_per_host: or_none(self.max_per_host),
+            initial_per_host: self.initial_per_host,
+            min_idle_per_host: self.min_idle_per_host,
+            max_idle_per_host: or_none(self.max_idle_per_host),
+            max_idle: or_none(self.max_idle),
+            max_total: or_none(self.max_total),
+            max_waiters_per_host: or_none(self.max_waiters_per_host),
+            max_dialing_per_host: or_none(self.max_dialing_per_host),
+            max_dialing: or_none(self.max_dialing),
+            reuse: self.reuse,
+            idle_timeout: Span::from(self.idle_timeout),
+            max_lifetime: Span::from(self.max_lifetime),
+            lifetime_jitter: self.lifetime_jitter,
+            max_uses: self.max_uses.unwrap_or(u64::MAX),
+        }
+    }
+
+    fn check(&self) -> Result<(), BuildError> {
+        at_least_one("max_per_host", self.max_per_host)?;
+        at_least_one("max_total", self.max_total)?;
+        at_least_one("max_dialing_per_host", self.max_dialing_per_host)?;
+        at_least_one("max_dialing", self.max_dialing)?;
+        at_least_one("max_uses", self.max_uses)?;
+        longer_than_zero("connect_timeout", self.connect_timeout)?;
+        longer_than_zero("close_timeout", self.close_timeout)?;
+        longer_than_zero("idle_timeout", self.idle_timeout)?;
+        longer_than_zero("max_lifetime", self.max_lifetime)?;
+        for (cap, most) in [
+            ("max_per_host", self.max_per_host),
+            ("max_idle_per_host", self.max_idle_per_host),
+            ("max_idle", self.max_idle),
+            ("max_total", self.max_total),
+        ] {
+            not_above("initial_per_host", self.initial_per_host, cap, most)?;
+            not_above("min_idle_per_host", self.min_idle_per_host, cap, most)?;
+        }
+        if !(0.0..=1.0).contains(&self.lifetime_jitter) {
+            let jitter = self.lifetime_jitter;
+            return Err(BuildError::new("lifetime_jitter", jitter, "must be from 0 to 1"));
+        }
+        Ok(())
+    }
+}
+
+fn at_least_one<T: PartialEq + From<u8> + fmt::Display>(
+    field: &'static str,
+    value: Option<T>,
+) -> Result<(), BuildError> {
+    match value {
+        Some(value) if value == T::from(0) => {
+            Err(BuildError::new(field, value, "must be at least 1; `None` means no limit"))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn longer_than_zero(field: &'static str, value: Option<Duration>) -> Result<(), BuildError> {
+    match value {
+        Some(Duration::ZERO) => {
+            Err(BuildError::new(field, "0s", "must be longer than zero; `None` means no limit"))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn not_above(
+    field: &'static str,
+    value: usize,
+    cap: &'static str,
+    most: Option<usize>,
+) -> Result<(), BuildError> {
+    match most {
+        Some(most) if value > most => {
+            Err(BuildError::new(field, value, format!("must not be above {cap}, which is {most}")))
+        }
+        _ => Ok(()),
+    }
+}
+
+impl Builder {
+    pub(crate) fn new() -> Self {
+        Builder { settings: Settings::default() }
+    }
+
+    /// Makes the pool. Does no I/O, and needs no runtime.
+    ///
+    /// # Errors
+    ///
+    /// A setting that cannot be meant: the error names the field and the value.
+    pub fn build<C: Connector>(self, connector: C) -> Result<Pool<C>, BuildError> {
+        self.settings.check()?;
+        Ok(Pool::with_settings(connector, self.settings))
+    }
+}
+
+/// # How many connections
+impl Builder {
+    /// The hard cap on connections of one host: dialing, idle, in use and being closed.
+    ///
+    /// Defaults to 10, which is more than most servers answer faster for.
+    pub fn max_per_host(mut self, n: impl Into<Option<usize>>) -> Self {
+        self.settings.max_per_host = n.into();
+        self
+    }
+
+    /// Connections that are dialed as soon as a host is first used.
+    ///
+    /// Defaults to 0: a connection is made when somebody waits for one.
+    pub fn initial_per_host(mut self, n: usize) -> Self {
+        self.settings.initial_per_host = n;
+        self
+    }
+
+    /// Idle connections that upkeep keeps ready for each host in use, by dialing new ones. The idle
+    /// time-out does not go below it.
+    ///
+    /// Defaults to 0.
+    pub fn min_idle_per_host(mut self, n: usize) -> Self {
+        self.settings.min_idle_per_host = n;
+        self
+    }
+
+    /// Idle connections that one host may have; one that returns above it is closed.
+    ///
+    /// Defaults to `None`: as many as `max_per_host`.
+    pub fn max_idle_per_host(mut self, n: impl Into<Option<usize>>) -> Self {
+        self.settings.max_idle_per_host = n.into();
+        self
+    }
+
+    /// Idle connections that all hosts together may have; above it the least recently used one of
+    /// all is closed.
+    ///
+    /// Defaults to `None`. A cap across hosts puts all of them behind one lock.
+    pub fn max_idle(mut self, n: impl Into<Option<usize>>) -> Self {
+        self.settings.max_idle = n.into();
+        self
+    }
+
+    /// The hard cap on connections of all hosts together. An idle connection of another host is
+    /// closed to make room before anybody waits.
+    ///
+    /// Defaults to `None`. A cap across hosts puts all of them behind one lock.
+    pub fn max_total(mut self, n: impl Into<Option<usize>>) -> Self {
+        self.settings.max_total = n.into();
+        self
+    }
+
+    /// Callers that may wait for one host; another gets
+    /// [`QueueFull`](crate::AcquireError::QueueFull) at once. Zero means that nobody waits, not even
+    /// for a dial.
+    ///
+    /// Defaults to `None`.
+    pub fn max_waiters_per_host(mut self, n: impl Into<Option<usize>>) -> Self {
+        self.settings.max_waiters_per_host = n.into();
+        self
+    }
+
+    /// Dials to one host that may be in flight at once.
+    ///
+    /// Defaults to `None`.
+    pub fn max_dialing_per_host(mut self, n: impl Into<Option<usize>>) -> Self {
+        self.settings.max_dialing_per_host = n.into();
+        self
+    }
+
+    /// Dials that may be in flight at once, to all hosts together.
+    ///
+    /// Defaults to `None`. A cap across hosts puts all of them behind one lock.
+    pub fn max_dialing(mut self, n: impl Into<Option<usize>>) -> Self {
+        self.settings.max_dialing = n.into();
+        self
+    }
+
+    /// Which idle connection is lent first.
+    ///
+    /// Defaults to [`Reuse::MostRecent`].
+    pub fn reuse(mut self, reuse: Reuse) -> Self {
+        self.settings.reuse = reuse;
+        self
+    }
+}
+
+/// # How long
+impl Builder {
+    /// The longest that an acquire may take from its first poll on: queueing and dialing together.
+    ///
+    /// Defaults to 30 seconds. Zero means: an idle connection or nothing, without waiting. `None`
+    /// waits for ever, which hides a pool that is too small.
+    pub fn acquire_timeout(mut self, limit: impl Into<Option<Duration>>) -> Self {
+        self.settings.acquire_timeout = limit.into();
+        self
+    }
+
+    /// The longest that one dial may take.
+    ///
+    /// Defaults to 10 seconds. It does not depend on the caller's patience: a dial goes on for the
+    /// next one when its caller has given up.
+    pub fn connect_timeout(mut self, limit: impl Into<Option<Duration>>) -> Self {
+        self.settings.connect_timeout = limit.into();
+        self
+    }
+
+    /// The longest that one [`Connector::close`] may take; then the connection is dropped.
+    ///
+    /// Defaults to 5 seconds. A connection that is being closed keeps its place under the caps for
+    /// so long.
+    pub fn close_timeout(mut self, limit: impl Into<Option<Duration>>) -> Self {
+        self.settings.close_timeout = limit.into();
+        self
+    }
+
+    /// How long a connection may be idle before it is closed.
+    ///
+    /// Defaults to 90 seconds, as in Go. Keep it below the server's own limit, so that this side is
+    /// the one that closes.
+    pub fn idle_timeout(mut self, limit: impl Into<Option<Duration>>) -> Self {
+        self.settings.idle_timeout = limit.into();
+        self
+    }
+
+    /// How old a connection may become. It is checked when the connection is lent, when it returns
+    /// and while it is idle; a loan is never cut short.
+    ///
+    /// Defaults to 30 minutes, so that new addresses and new backends are found.
+    pub fn max_lifetime(mut self, limit: impl Into<Option<Duration>>) -> Self {
+        self.settings.max_lifetime = limit.into();
+        self
+    }
+
+    /// The share of `max_lifetime` (0 to 1) by which each lifetime is shortened at random, so that
+    /// connections made together do not all end together.
+    ///
+    /// Defaults to 0.1.
+    pub fn lifetime_jitter(mut self, share: f64) -> Self {
+        self.settings.lifetime_jitter = share;
+        self
+    }
+
+    /// How often a connection may be lent before it is closed.
+    ///
+    /// Defaults to `None`.
+    pub fn max_uses(mut self, n: impl Into<Option<u64>>) -> Self {
+        self.settings.max_uses = n.into();
+        self
+    }
+}

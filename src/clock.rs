@@ -1,0 +1,154 @@
+//! The time it is: cheap where it is read at every hit, tokio's where a test has paused it.
+//!
+//! [`Clock::now`] reads the system's coarse monotonic clock (5 ns, a few milliseconds late; the
+//! standard clock costs 25 ns and would be half of a hit). [`Clock::precise`] reads the exact one;
+//! whatever is rarer than a hit uses it.
+//!
+//! Under tokio's paused time both follow tokio's clock. There is no asking tokio whether time is
+//! paused, but it shows: a running clock read between two others lies between them. Looking costs
+//! two more reads, so only `precise` looks. Since every connection begins with a dial, the pool
+//! notices before it has anything to time.
+//!
+//! # Race window
+//!
+//! Time that is paused after connections were made is noticed at the next dial, wait or deadline.
+//! A hit before that still reads the real clock.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::time::Instant;
+
+use crate::engine::time::Time;
+
+#[derive(Debug)]
+pub(crate) struct Clock {
+    start: Instant,
+    /// The system clock's reading at `start`.
+    origin: u64,
+    follows_tokio: AtomicBool,
+    /// The latest time read from tokio's clock. A thread outside the paused runtime reads the real
+    /// one, which must not go back behind it.
+    latest: AtomicU64,
+}
+
+impl Clock {
+    pub(crate) fn new() -> Self {
+        Clock {
+            start: Instant::now(),
+            origin: system::precise(),
+            follows_tokio: AtomicBool::new(false),
+            latest: AtomicU64::new(0),
+        }
+    }
+
+    /// The time, up to a few milliseconds late.
+    #[inline]
+    pub(crate) fn now(&self) -> Time {
+        if self.follows_tokio.load(Relaxed) {
+            return self.tokio_time();
+        }
+        Time::from_nanos(system::coarse().saturating_sub(self.origin))
+    }
+
+    /// The time, exactly.
+    pub(crate) fn precise(&self) -> Time {
+        if self.follows_tokio.load(Relaxed) || self.notices_paused_time() {
+            return self.tokio_time();
+        }
+        Time::from_nanos(system::precise().saturating_sub(self.origin))
+    }
+
+    fn notices_paused_time(&self) -> bool {
+        let before = tokio::time::Instant::now().into_std();
+        let real = Instant::now();
+        let after = tokio::time::Instant::now().into_std();
+        let paused = real < before || after < real;
+        if paused {
+            self.follows_tokio.store(true, Relaxed);
+        }
+        paused
+    }
+
+    #[cold]
+    fn tokio_time(&self) -> Time {
+        let now = tokio::time::Instant::now().into_std().saturating_duration_since(self.start);
+        let now = u64::try_from(now.as_nanos()).unwrap_or(u64::MAX);
+        Time::from_nanos(self.latest.fetch_max(now, Relaxed).max(now))
+    }
+}
+
+#[cfg(any(target_os = "linux", target_os = "android"))]
+mod system {
+    use rustix::time::{ClockId, clock_gettime};
+
+    pub(super) fn coarse() -> u64 {
+        read(ClockId::MonotonicCoarse)
+    }
+
+    pub(super) fn precise() -> u64 {
+        read(ClockId::Monotonic)
+    }
+
+    fn read(clock: ClockId) -> u64 {
+        let time = clock_gettime(clock);
+        // The monotonic clock counts from the start of the machine: neither part is negative.
+        time.tv_sec.cast_unsigned() * 1_000_000_000 + u64::from(time.tv_nsec.unsigned_abs() as u32)
+    }
+}
+
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+mod system {
+    use std::sync::OnceLock;
+    use std::time::Instant;
+
+    static START: OnceLock<Instant> = OnceLock::new();
+
+    pub(super) use precise as coarse;
+
+    pub(super) fn precise() -> u64 {
+        let elapsed = START.get_or_init(Instant::now).elapsed();
+        u64::try_from(elapsed.as_nanos()).unwrap_or(u64::MAX)
+    }
+}
+
+#[cfg(all(test, not(wharf_loom)))]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn the_coarse_clock_never_runs_ahead() {
+        let clock = Clock::new();
+        for _ in 0..1000 {
+            let coarse = clock.now();
+            assert!(coarse <= clock.precise());
+        }
+    }
+
+    #[tokio::test]
+    async fn a_running_clock_is_never_taken_for_a_paused_one() {
+        let clock = Clock::new();
+        for _ in 0..10_000 {
+            clock.precise();
+        }
+        assert!(!clock.follows_tokio.load(Relaxed));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn paused_time_is_noticed_at_once() {
+        let clock = Clock::new();
+        let before = clock.precise();
+        tokio::time::advance(Duration::from_secs(3600)).await;
+        assert_eq!(clock.now().since(before), Duration::from_secs(3600));
+    }
+
+    #[tokio::test]
+    async fn time_that_is_paused_later_is_noticed_too() {
+        let clock = Clock::new();
+        clock.precise();
+        tokio::time::pause();
+        let before = clock.precise();
+        tokio::time::advance(Duration::from_secs(60)).await;
+        assert_eq!(clock.precise().since(before), Duration::from_secs(60));
+    }
+}

@@ -1,0 +1,290 @@
+//! What all handles, guards and tasks of one pool share, and the carrying out of what the engine
+//! decides.
+//!
+//! # Who keeps it alive
+//!
+//! Handles (`Pool`, `Host`) are counted apart from the references to it: the hosts in the engines
+//! refer back to it, and so do guards and tasks. The last handle to go closes what is idle; each
+//! host is forgotten when its last connection is gone, and with it its reference.
+
+use std::hash::BuildHasher;
+use std::hash::{Hash, RandomState};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+use tokio::sync::Notify;
+
+use crate::builder::Settings;
+use crate::clock::Clock;
+use crate::connector::Connector;
+use crate::engine::time::Time;
+use crate::engine::{Effects, Engine, Parts};
+use crate::error::AcquireError;
+use crate::panics;
+use crate::runtime::Runtime;
+use crate::sync::{Mutex, MutexGuard};
+use crate::target::Target;
+use crate::upkeep::{self, Upkeep};
+use crate::{closing, dial};
+
+/// The engine's view of the shell.
+pub(crate) struct Shell<C>(std::marker::PhantomData<C>);
+
+impl<C: Connector> Parts for Shell<C> {
+    type Host = Arc<Target<C>>;
+    type Connection = C::Connection;
+    type Failure = DialFailure<C::Error>;
+    type Waker = Sleeper;
+    type Runtime = Runtime;
+
+    fn runtime(waker: &Sleeper) -> Runtime {
+        waker.runtime.clone()
+    }
+}
+
+/// A task that waits, and the runtime that it waits in.
+#[derive(Debug)]
+pub(crate) struct Sleeper {
+    pub(crate) waker: std::task::Waker,
+    pub(crate) runtime: Runtime,
+}
+
+/// How a dial failed.
+#[derive(Debug)]
+pub(crate) enum DialFailure<E> {
+    Error(Arc<E>),
+    TimedOut,
+    Panicked,
+}
+
+impl<E> Clone for DialFailure<E> {
+    fn clone(&self) -> Self {
+        match self {
+            DialFailure::Error(error) => DialFailure::Error(error.clone()),
+            DialFailure::TimedOut => DialFailure::TimedOut,
+            DialFailure::Panicked => DialFailure::Panicked,
+        }
+    }
+}
+
+impl<E> From<DialFailure<E>> for AcquireError<E> {
+    fn from(failure: DialFailure<E>) -> Self {
+        match failure {
+            DialFailure::Error(error) => AcquireError::Connect(error),
+            DialFailure::TimedOut => AcquireError::ConnectTimeout,
+            DialFailure::Panicked => AcquireError::ConnectorPanicked,
+        }
+    }
+}
+
+/// Apart from its neighbours, so that two threads on two shards do not share a cache line.
+#[repr(align(128))]
+pub(crate) struct Shard<C: Connector>(Mutex<Engine<Shell<C>>>);
+
+/// See the module.
+pub(crate) struct Core<C: Connector> {
+    pub(crate) connector: C,
+    pub(crate) settings: Settings,
+    pub(crate) clock: Clock,
+    pub(crate) upkeep: Arc<Upkeep>,
+    /// Told when a closed pool may have become empty.
+    pub(crate) drained: Notify,
+    shards: Box<[Shard<C>]>,
+    hasher: RandomState,
+    handles: AtomicUsize,
+    closed: AtomicBool,
+    /// The runtime last seen, for what nobody's acquire causes.
+    runtime: Mutex<Option<Runtime>>,
+}
+
+/// Shards of a pool whose caps are per host: more than there are threads to collide.
+const SHARDS: usize = 16;
+
+impl<C: Connector> Core<C> {
+    pub(crate) fn new(connector: C, settings: Settings) -> Arc<Self> {
+        let limits = settings.limits();
+        let count = if limits.span_hosts() || cfg!(wharf_loom) { 1 } else { SHARDS };
+        let hasher = RandomState::new();
+        let shard = |nth: usize| {
+            let seed = hasher.hash_one(nth);
+            Shard(Mutex::new(Engine::new(limits.clone(), nth as u64, count as u64, seed)))
+        };
+        Arc::new(Core {
+            connector,
+            clock: Clock::new(),
+            upkeep: Arc::new(Upkeep::new()),
+            drained: Notify::new(),
+            shards: (0..count).map(shard).collect(),
+            hasher,
+            handles: AtomicUsize::new(0),
+            closed: AtomicBool::new(false),
+            runtime: Mutex::new(None),
+            settings,
+        })
+    }
+
+    pub(crate) fn hash<Q: Hash + ?Sized>(&self, key: &Q) -> u64 {
+        self.hasher.hash_one(key)
+    }
+
+    /// The shard of a key, by bits of its hash that the shard's own map does not look at first.
+    pub(crate) fn shard_of(&self, hash: u64) -> usize {
+        (hash >> 40) as usize % self.shards.len()
+    }
+
+    pub(crate) fn engine(&self, shard: usize) -> MutexGuard<'_, Engine<Shell<C>>> {
+        self.shards[shard].0.lock()
+    }
+
+    /// All engines, locked together: one picture.
+    pub(crate) fn all_engines(&self) -> Vec<MutexGuard<'_, Engine<Shell<C>>>> {
+        self.shards.iter().map(|shard| shard.0.lock()).collect()
+    }
+
+    /// Changes one engine and carries out what it decides.
+    pub(crate) fn change<R>(
+        &self,
+        shard: usize,
+        f: impl FnOnce(&mut Engine<Shell<C>>, Time, &mut Effects<Shell<C>>) -> R,
+    ) -> R {
+        let now = self.clock.precise();
+        let mut fx = Effects::new();
+        let result = f(&mut self.engine(shard), now, &mut fx);
+        self.carry_out(fx);
+        result
+    }
+
+    /// Changes every engine, one after the other.
+    pub(crate) fn change_all(
+        &self,
+        mut f: impl FnMut(&mut Engine<Shell<C>>, Time, &mut Effects<Shell<C>>),
+    ) {
+        (0..self.shards.len()).for_each(|shard| self.change(shard, &mut f));
+    }
+
+    /// Does what an engine decided. No lock is held here.
+    ///
+    /// Slots come first and wakers last: whoever is woken finds everything as it was decided.
+    pub(crate) fn carry_out(&self, fx: Effects<Shell<C>>) {
+        let Effects { wake, unused, dial, close, failures, forgotten, upkeep, drained } = fx;
+        close.into_iter().for_each(closing::begin);
+        dial.into_iter().for_each(dial::begin);
+        if upkeep {
+            self.upkeep.wake();
+        }
+        if drained {
+            self.drained.notify_waiters();
+        }
+        for sleeper in wake {
+            sleeper.waker.wake();
+        }
+        // What a host is keyed by and why a dial failed is the user's: a panic in its drop stays here.
+        let _ = panics::catch("a destructor", || drop((unused, failures, forgotten)));
+    }
+
+    pub(crate) fn is_open(&self, connection: &mut C::Connection) -> bool {
+        panics::catch("is_open", || self.connector.is_open(connection)).unwrap_or(false)
+    }
+}
+
+/// # Runtimes
+impl<C: Connector> Core<C> {
+    /// The runtime of this thread, or the one last seen.
+    pub(crate) fn any_runtime(&self) -> Option<Runtime> {
+        Runtime::current().or_else(|| self.runtime.lock().clone())
+    }
+
+    /// The runtime of this thread, which is remembered, or the one last seen.
+    pub(crate) fn see_runtime(&self) -> Option<Runtime> {
+        let Some(current) = Runtime::current() else { return self.runtime.lock().clone() };
+        let old = self.runtime.lock().replace(current.clone());
+        drop(old);
+        Some(current)
+    }
+}
+
+/// # Upkeep
+impl<C: Connector> Core<C> {
+    /// Starts upkeep where it does not run, if there is a runtime. Asked at every acquire, so that
+    /// it starts again after its runtime has ended.
+    #[inline]
+    pub(crate) fn ensure_upkeep(self: &Arc<Self>) {
+        if self.upkeep.is_missing() {
+            self.start_upkeep();
+        }
+    }
+
+    #[cold]
+    fn start_upkeep(self: &Arc<Self>) {
+        if let Some(runtime) = self.see_runtime() {
+            upkeep::start(self, &runtime);
+        }
+    }
+
+    /// Looks at all that is due. Returns when to look next.
+    pub(crate) fn look(&self) -> Option<Time> {
+        let mut next = None;
+        self.change_all(|engine, now, fx| {
+            let look = engine.upkeep(now, fx);
+            next = [next, look].into_iter().flatten().min();
+        });
+        next
+    }
+}
+
+/// # The end
+impl<C: Connector> Core<C> {
+    pub(crate) fn close(&self) {
+        if !self.closed.swap(true, Ordering::SeqCst) {
+            self.change_all(Engine::close);
+            self.upkeep.wake();
+        }
+    }
+
+    pub(crate) fn is_closed(&self) -> bool {
+        self.closed.load(Ordering::SeqCst)
+    }
+
+    pub(crate) fn is_drained(&self) -> bool {
+        self.shards.iter().all(|shard| shard.0.lock().is_drained())
+    }
+
+    pub(crate) fn has_handles(&self) -> bool {
+        self.handles.load(Ordering::SeqCst) > 0
+    }
+}
+
+impl<C: Connector> Drop for Core<C> {
+    fn drop(&mut self) {
+        self.upkeep.wake();
+    }
+}
+
+/// One that counts: the pool lives as long as there is one.
+pub(crate) struct Handle<C: Connector>(Arc<Core<C>>);
+
+impl<C: Connector> Handle<C> {
+    pub(crate) fn new(core: Arc<Core<C>>) -> Self {
+        core.handles.fetch_add(1, Ordering::SeqCst);
+        Handle(core)
+    }
+
+    pub(crate) fn core(&self) -> &Arc<Core<C>> {
+        &self.0
+    }
+}
+
+impl<C: Connector> Clone for Handle<C> {
+    fn clone(&self) -> Self {
+        Handle::new(self.0.clone())
+    }
+}
+
+impl<C: Connector> Drop for Handle<C> {
+    fn drop(&mut self) {
+        if self.0.handles.fetch_sub(1, Ordering::SeqCst) == 1 {
+            self.0.change_all(Engine::orphan);
+            self.0.upkeep.wake();
+        }
+    }
+}

@@ -1,0 +1,71 @@
+//! The task of one dial. It belongs to the host, not to whoever waits for it.
+
+use std::sync::Arc;
+
+use crate::connector::Connector;
+use crate::core::{DialFailure, Shell};
+use crate::engine::DialOrder;
+use crate::panics;
+use crate::target::Target;
+
+/// Starts a dial in a task of its own. Without a runtime its slot is free again, and waiters dial
+/// from where they are polled.
+pub(crate) fn begin<C: Connector>(order: DialOrder<Shell<C>>) {
+    let DialOrder { host, epoch, runtime } = order;
+    let runtime = runtime.or_else(|| host.core.any_runtime());
+    let dialing = Dialing { target: host, epoch, ended: false };
+    if let Some(runtime) = runtime {
+        runtime.spawn(dial(dialing));
+    }
+}
+
+async fn dial<C: Connector>(dialing: Dialing<C>) {
+    let target = dialing.target.clone();
+    let core = &target.core;
+    tracing::debug!(target: "wharf::dial", key = ?target.key, "dialing");
+    let connect = panics::catch_future("connect", async { core.connector.connect(&target.key).await });
+    let result = match core.settings.connect_timeout {
+        None => Ok(connect.await),
+        Some(limit) => tokio::time::timeout(limit, connect).await,
+    };
+    match result {
+        Ok(Ok(Ok(connection))) => dialing.done(connection),
+        Ok(Ok(Err(error))) => dialing.failed(DialFailure::Error(Arc::new(error))),
+        Ok(Err(panics::Panicked)) => dialing.failed(DialFailure::Panicked),
+        Err(_) => dialing.failed(DialFailure::TimedOut),
+    }
+}
+
+/// The slot of a dial. Dropped before its end (its task was aborted, or its runtime has gone) it
+/// gives the slot back and wakes whoever waits for it.
+struct Dialing<C: Connector> {
+    target: Arc<Target<C>>,
+    epoch: u32,
+    ended: bool,
+}
+
+impl<C: Connector> Dialing<C> {
+    fn done(mut self, connection: C::Connection) {
+        self.ended = true;
+        let (at, epoch) = (self.target.id.index, self.epoch);
+        self.target.change(|engine, now, fx| engine.dial_done(at, epoch, connection, now, fx));
+        self.target.core.ensure_upkeep();
+    }
+
+    fn failed(mut self, failure: DialFailure<C::Error>) {
+        self.ended = true;
+        tracing::debug!(target: "wharf::dial", key = ?self.target.key, ?failure, "a dial failed");
+        let at = self.target.id.index;
+        self.target.change(|engine, now, fx| engine.dial_failed(at, failure, now, fx));
+        self.target.core.ensure_upkeep();
+    }
+}
+
+impl<C: Connector> Drop for Dialing<C> {
+    fn drop(&mut self) {
+        if !self.ended {
+            let at = self.target.id.index;
+            self.target.change(|engine, now, fx| engine.dial_lost(at, now, fx));
+        }
+    }
+}

@@ -1,0 +1,83 @@
+//! The invariants of `engine/mod.rs`, as far as one state shows them.
+
+use std::collections::HashSet;
+
+use super::time::Time;
+use super::{Engine, Parts, Phase};
+
+impl<P: Parts> Engine<P> {
+    /// Panics when an invariant does not hold at `now`. Between calls of the engine all do.
+    pub(crate) fn check_invariants(&mut self, now: Time) {
+        self.check_hosts(now);
+        self.check_totals();
+        self.check_demand(now);
+    }
+
+    fn check_hosts(&mut self, now: Time) {
+        let mut places = HashSet::new();
+        for (at, host) in &mut self.hosts {
+            let waiting = host.waiters.waiting();
+            assert_eq!(host.waiters.queued(), waiting, "1: the queue holds who waits");
+            assert!(host.idle.is_empty() || waiting == 0, "2: idle while somebody waits");
+            assert_eq!(host.loans.len(), host.in_use, "4: every loan is noted, once");
+            assert!(host.waiters.in_hand() <= host.in_use, "4: what is in a hand is in use");
+            for connection in &host.idle {
+                assert!(places.insert(connection.id), "4: a connection is in one place");
+                assert_eq!(connection.epoch, host.epoch, "a retired connection is idle");
+            }
+            assert!(host.idle.iter().is_sorted_by_key(|c| c.turn), "idle, oldest first");
+            let remembered = host.failing.as_ref().is_some_and(|f| now < f.until);
+            assert!(!host.is_unused() || remembered, "8: an unused host stays");
+            if let Some(look) = host.next_look(&self.limits, now) {
+                let noted = host.scheduled.is_some_and(|scheduled| scheduled <= look);
+                assert!(noted || self.phase != Phase::Open, "a deadline nobody watches");
+            }
+            if let Some(scheduled) = host.scheduled {
+                assert!(self.schedule.contains(at, scheduled), "the schedule knows it");
+            }
+        }
+        let scheduled = self.hosts.iter().filter(|(_, h)| h.scheduled.is_some()).count();
+        assert_eq!(self.schedule.len(), scheduled, "nothing else is scheduled");
+        assert_eq!(self.index.len(), self.hosts.len(), "every host can be found");
+    }
+
+    fn check_totals(&self) {
+        let sum = |count: fn(&super::Host<P>) -> usize| -> usize {
+            self.hosts.iter().map(|(_, host)| count(host)).sum()
+        };
+        assert_eq!(self.totals.open, sum(|h| h.open()), "3: open in total");
+        assert_eq!(self.totals.dialing, sum(|h| h.dialing), "3: dialing in total");
+        assert_eq!(self.totals.closing, sum(|h| h.closing), "3: closing in total");
+        assert!(self.totals.closes >= self.totals.closing);
+        assert!(self.totals.open <= self.limits.max_total, "3: the total cap");
+        assert!(self.totals.dialing <= self.limits.max_dialing, "3: the cap on dials");
+        if self.spans_hosts {
+            assert_eq!(self.recency.idle(), sum(|h| h.idle.len()), "3: idle in total");
+            assert!(self.recency.idle() <= self.limits.max_idle, "3: the cap on idle");
+        }
+        for (_, host) in &self.hosts {
+            let lowered = host.max < self.limits.max_per_host;
+            assert!(lowered || host.open() <= host.max, "3: the cap of a host");
+            assert!(host.dialing <= self.limits.max_dialing_per_host, "3: dials of a host");
+        }
+    }
+
+    /// Invariant 5: no dial that a waiter needs and the caps allow is still to be begun.
+    fn check_demand(&mut self, now: Time) {
+        if self.phase == Phase::Closed {
+            let waiting: usize = self.hosts.iter().map(|(_, h)| h.waiters.waiting()).sum();
+            assert_eq!(waiting, 0, "1: waiters of a closed pool");
+            return;
+        }
+        let room = self.room_to_dial();
+        let owed =
+            |h: &super::Host<P>| h.dials_for_waiters(&self.limits, now);
+        let unmet: usize = self.hosts.iter().map(|(_, host)| owed(host)).sum();
+        assert!(room == 0 || unmet == 0, "5: {unmet} dials are owed, room for {room}");
+        if unmet > 0 && self.room_is_wanted() {
+            assert_eq!(self.recency.idle(), 0, "5: idle connections could make room");
+        }
+        let hungry = self.hosts.iter().filter(|(_, host)| owed(host) > 0).count();
+        assert!(self.hungry.len() >= hungry, "5: a hungry host is known");
+    }
+}

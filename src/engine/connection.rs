@@ -1,0 +1,42 @@
+//! A connection and what the pool knows of it.
+
+use super::time::{Span, Time};
+
+/// Travels in one box from the dial to the close: idle list, waiter's hand, guard.
+#[derive(Debug)]
+pub(crate) struct Tracked<T> {
+    pub(crate) connection: T,
+    /// Unique in the pool.
+    pub(crate) id: u64,
+    pub(crate) created: Time,
+    /// The end of its lifetime.
+    pub(crate) expires: Time,
+    pub(crate) idle_since: Time,
+    /// When it was last lent.
+    pub(crate) lent: Time,
+    /// Not lent from this time on: the end of its life or of its idle time, the earlier one.
+    pub(crate) deadline: Time,
+    /// How often it was lent.
+    pub(crate) uses: u64,
+    /// The host's epoch when its dial began; an older one than the host's means retired.
+    pub(crate) epoch: u32,
+    /// Its entry among the host's loans while it is lent.
+    pub(crate) loan: u32,
+    /// Its turn at going idle: a lower one has been idle for longer, across hosts.
+    pub(crate) turn: u64,
+}
+
+impl<T> Tracked<T> {
+    /// Notes that it is lent now, in the given loan.
+    pub(crate) fn lend(&mut self, now: Time, loan: u32) {
+        self.lent = now;
+        self.loan = loan;
+    }
+
+    /// Notes that it goes idle now, to be closed after `timeout`.
+    pub(crate) fn rest(&mut self, now: Time, timeout: Span, turn: u64) {
+        self.idle_since = now;
+        self.deadline = now.after(timeout).min(self.expires);
+        self.turn = turn;
+    }
+}

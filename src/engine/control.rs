@@ -1,0 +1,242 @@
+//! What the owner of the pool asks for: other caps, fresh connections, more of them, an end.
+
+use super::connection::Tracked;
+use super::effects::{CloseReason, Effects};
+use super::loans::Loan;
+use super::recency::Entry;
+use super::time::Time;
+use super::waiters::Outcome;
+use super::{Engine, HostId, Parts, Phase, Place};
+
+/// Whether there was room for a connection made elsewhere.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Room<T> {
+    Taken,
+    /// It is given back.
+    Full(T),
+    Closed(T),
+}
+
+/// How far `warm` has come.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Warmth<F> {
+    /// So many are open and not dialing.
+    Reached,
+    /// Dials are under way.
+    Dialing,
+    Failed(F),
+    /// There is no room for so many, and nothing is being dialed.
+    NoRoom,
+    Closed,
+}
+
+impl<P: Parts> Engine<P> {
+    /// Counts a handle on the host, which keeps it in the map. Says whether the host is there.
+    pub(crate) fn hold(&mut self, id: HostId) -> bool {
+        let known = self.knows(id);
+        if known {
+            self.hosts[id.index].handles += 1;
+        }
+        known
+    }
+
+    pub(crate) fn let_go(&mut self, at: usize, now: Time, fx: &mut Effects<P>) {
+        self.hosts[at].handles -= 1;
+        self.after(at, now, fx);
+    }
+
+    /// Changes the host's cap. Lowered, it closes idle connections at once and the rest as they
+    /// return; raised, it begins the dials that waiters are owed.
+    pub(crate) fn set_max(&mut self, at: usize, max: usize, now: Time, fx: &mut Effects<P>) {
+        self.hosts[at].max = max;
+        while self.hosts[at].live() > max && !self.hosts[at].idle.is_empty() {
+            self.close_oldest_idle(at, CloseReason::OverCap, fx);
+        }
+        self.after(at, now, fx);
+    }
+
+    /// Closes what is idle now and, as it comes back, what is lent or being dialed now.
+    pub(crate) fn retire(&mut self, at: usize, now: Time, fx: &mut Effects<P>) {
+        self.hosts[at].epoch = self.hosts[at].epoch.wrapping_add(1);
+        self.close_idle_of(at, CloseReason::Retired, now, fx);
+    }
+
+    pub(crate) fn retire_all(&mut self, now: Time, fx: &mut Effects<P>) {
+        for at in self.indices() {
+            self.retire(at, now, fx);
+        }
+    }
+
+    /// Closes all idle connections.
+    pub(crate) fn close_idle(&mut self, reason: CloseReason, now: Time, fx: &mut Effects<P>) {
+        for at in self.indices() {
+            self.close_idle_of(at, reason, now, fx);
+        }
+    }
+
+    fn close_idle_of(&mut self, at: usize, why: CloseReason, now: Time, fx: &mut Effects<P>) {
+        while !self.hosts[at].idle.is_empty() {
+            self.close_oldest_idle(at, why, fx);
+        }
+        self.after(at, now, fx);
+    }
+
+    fn indices(&self) -> Vec<usize> {
+        self.hosts.iter().map(|(at, _)| at).collect()
+    }
+
+    /// Ends the pool: nobody gets a connection any more, and what comes back is closed.
+    pub(crate) fn close(&mut self, now: Time, fx: &mut Effects<P>) {
+        self.phase = Phase::Closed;
+        for at in self.indices() {
+            let host = &mut self.hosts[at];
+            fx.wake.append(&mut host.warmers);
+            while host.waiters.waiting() > 0 {
+                fx.wake.extend(host.waiters.resolve_oldest(Outcome::Closed));
+            }
+            if self.spans_hosts {
+                self.note_hunger(at, now);
+            }
+            self.close_idle_of(at, CloseReason::PoolClosed, now, fx);
+        }
+        fx.drained |= self.is_drained();
+    }
+
+    /// The last handle is gone: nothing is kept, and only those who wait already are served.
+    pub(crate) fn orphan(&mut self, now: Time, fx: &mut Effects<P>) {
+        if self.phase == Phase::Open {
+            self.phase = Phase::Orphaned;
+            self.close_idle(CloseReason::PoolClosed, now, fx);
+        }
+    }
+
+    /// Takes in a connection that was made elsewhere, if there is room for it.
+    pub(crate) fn add(
+        &mut self,
+        at: usize,
+        connection: P::Connection,
+        now: Time,
+        fx: &mut Effects<P>,
+    ) -> Room<P::Connection> {
+        let host = &self.hosts[at];
+        if self.phase != Phase::Open {
+            self.after(at, now, fx);
+            return Room::Closed(connection);
+        }
+        let full = host.open() >= host.max
+            || self.totals.open >= self.limits.max_total
+            || (host.waiters.waiting() == 0
+                && (host.idle.len() >= self.limits.max_idle_per_host
+                    || (self.spans_hosts && self.recency.idle() >= self.limits.max_idle)));
+        if full {
+            self.after(at, now, fx);
+            return Room::Full(connection);
+        }
+        let connection = self.track(connection, host.epoch, now);
+        self.totals.open += 1;
+        self.hosts[at].in_use += 1;
+        self.settle(at, connection, now, fx);
+        Room::Taken
+    }
+
+    /// Asks for `n` open connections: the dials begin as the limits allow.
+    pub(crate) fn warm(&mut self, at: usize, n: usize, now: Time, fx: &mut Effects<P>) {
+        let host = &mut self.hosts[at];
+        host.floor = host.floor.max(n);
+        host.settle_floor();
+        self.after(at, now, fx);
+    }
+
+    /// How far `warm` has come; `seen` is the number of dials that had failed when it began.
+    /// While dials are under way the waker is kept.
+    pub(crate) fn warmth(
+        &mut self,
+        at: usize,
+        n: usize,
+        seen: u64,
+        waker: P::Waker,
+        fx: &mut Effects<P>,
+    ) -> Warmth<P::Failure> {
+        let host = &mut self.hosts[at];
+        if self.phase == Phase::Open && host.dialing > 0 && host.live() - host.dialing < n {
+            host.warmers.push(waker);
+            return Warmth::Dialing;
+        }
+        fx.unused.push(waker);
+        match &host.failing {
+            _ if self.phase != Phase::Open => Warmth::Closed,
+            _ if host.live() >= n => Warmth::Reached,
+            Some(failing) if host.counters.failed_dials > seen => {
+                Warmth::Failed(failing.failure.clone())
+            }
+            _ => Warmth::NoRoom,
+        }
+    }
+
+    pub(crate) fn failed_dials(&self, at: usize) -> u64 {
+        self.hosts[at].counters.failed_dials
+    }
+
+    /// The idle connections of a host, by turn.
+    pub(crate) fn idle_turns(&self, at: usize) -> Vec<u64> {
+        self.hosts[at].idle.iter().map(|connection| connection.turn).collect()
+    }
+
+    /// Takes one idle connection out to be looked at; it is in use meanwhile.
+    pub(crate) fn inspect(
+        &mut self,
+        at: usize,
+        turn: u64,
+        now: Time,
+        place: Place,
+    ) -> Option<Box<Tracked<P::Connection>>> {
+        let host = &mut self.hosts[at];
+        let mut connection = host.take_idle(turn)?;
+        let loan = Loan { connection: connection.id, since: now, place };
+        connection.lend(now, host.loans.begin(loan));
+        host.in_use += 1;
+        self.left_idle();
+        Some(connection)
+    }
+
+    /// Puts a connection back that was only looked at: in its old place, as if nothing had been,
+    /// unless somebody waits by now or it may not stay.
+    pub(crate) fn put_back(
+        &mut self,
+        at: usize,
+        connection: Box<Tracked<P::Connection>>,
+        now: Time,
+        fx: &mut Effects<P>,
+    ) {
+        let host = &mut self.hosts[at];
+        host.loans.end(connection.loan);
+        let is_wanted = host.waiters.waiting() > 0;
+        if is_wanted || self.unwanted(at, &connection, now).is_some() {
+            return self.settle(at, connection, now, fx);
+        }
+        let host = &mut self.hosts[at];
+        let turn = connection.turn;
+        let position = host.idle.partition_point(|other| other.turn < turn);
+        host.in_use -= 1;
+        host.idle.insert(position, connection);
+        if self.spans_hosts {
+            self.recency.restored(Entry { turn, host: at });
+        }
+        self.after(at, now, fx);
+    }
+
+    /// Closes a loan's connection that is alive but not wanted.
+    pub(crate) fn reject(
+        &mut self,
+        at: usize,
+        connection: Box<Tracked<P::Connection>>,
+        now: Time,
+        fx: &mut Effects<P>,
+    ) {
+        let host = &mut self.hosts[at];
+        host.loans.end(connection.loan);
+        host.in_use -= 1;
+        self.close_live(at, connection, CloseReason::Rejected, fx);
+        self.after(at, now, fx);
+    }
+}

@@ -1,0 +1,143 @@
+//! Dials: begun for demand, belonging to the host, ended in one of three ways.
+
+use super::backoff;
+use super::connection::Tracked;
+use super::effects::{DialOrder, Effects};
+use super::host::Failing;
+use super::time::Time;
+use super::waiters::Outcome;
+use super::{Engine, Parts};
+
+/// A connection that never was in a loan.
+const NO_LOAN: u32 = u32::MAX;
+
+impl<P: Parts> Engine<P> {
+    /// Begins the dials that the host wants and every cap leaves room for.
+    pub(super) fn pump(&mut self, at: usize, now: Time, fx: &mut Effects<P>) {
+        if self.phase == super::Phase::Closed {
+            return;
+        }
+        if self.spans_hosts {
+            self.note_hunger(at, now);
+            self.feed_hungry(now, fx);
+        } else {
+            let host = &self.hosts[at];
+            (0..host.dials_for_waiters(&self.limits, now)).for_each(|_| self.begin_dial(at, fx));
+        }
+        if self.phase == super::Phase::Open {
+            let spare = self.hosts[at].dials_to_spare(&self.limits, now);
+            let spare = spare.min(self.room_to_dial());
+            (0..spare).for_each(|_| self.begin_dial(at, fx));
+        }
+    }
+
+    pub(super) fn begin_dial(&mut self, at: usize, fx: &mut Effects<P>) {
+        let host = &mut self.hosts[at];
+        host.dialing += 1;
+        host.counters.dials += 1;
+        self.totals.dialing += 1;
+        self.totals.open += 1;
+        let runtime = host.waiters.oldest_runtime();
+        fx.dial.push(DialOrder { host: host.shell.clone(), epoch: host.epoch, runtime });
+    }
+
+    fn end_dial(&mut self, at: usize) {
+        self.hosts[at].dialing -= 1;
+        self.totals.dialing -= 1;
+    }
+
+    /// A dial has succeeded: its connection serves the oldest waiter or goes idle.
+    pub(crate) fn dial_done(
+        &mut self,
+        at: usize,
+        epoch: u32,
+        connection: P::Connection,
+        now: Time,
+        fx: &mut Effects<P>,
+    ) {
+        self.end_dial(at);
+        let host = &mut self.hosts[at];
+        host.in_use += 1;
+        fx.failures.extend(host.failing.take().map(|failing| failing.failure));
+        fx.wake.append(&mut host.warmers);
+        let connection = self.track(connection, epoch, now);
+        self.settle(at, connection, now, fx);
+        if let Some(host) = self.hosts.get_mut(at) {
+            host.settle_floor();
+        }
+    }
+
+    /// Makes the record of a new connection.
+    pub(super) fn track(
+        &mut self,
+        connection: P::Connection,
+        epoch: u32,
+        now: Time,
+    ) -> Box<Tracked<P::Connection>> {
+        let id = self.next_id;
+        self.next_id += self.id_step;
+        let jitter = self.limits.lifetime_jitter * self.rng.f64();
+        let expires = now.after(self.limits.max_lifetime.shortened(jitter));
+        Box::new(Tracked {
+            connection,
+            id,
+            created: now,
+            expires,
+            idle_since: now,
+            lent: now,
+            deadline: expires,
+            uses: 0,
+            epoch,
+            loan: NO_LOAN,
+            turn: 0,
+        })
+    }
+
+    /// A dial has failed. Where nothing else can serve the waiters, all of them get the error.
+    pub(crate) fn dial_failed(
+        &mut self,
+        at: usize,
+        failure: P::Failure,
+        now: Time,
+        fx: &mut Effects<P>,
+    ) {
+        self.end_dial(at);
+        self.totals.open -= 1;
+        let random = self.rng.f64();
+        let host = &mut self.hosts[at];
+        host.counters.failed_dials += 1;
+        host.floor = 0;
+        fx.wake.append(&mut host.warmers);
+        let failures = host.failing.as_ref().map_or(1, |f| f.failures.saturating_add(1));
+        let until = now.after(backoff::wait(failures, random));
+        let failing = Failing { failure: failure.clone(), at: now, failures, until };
+        fx.failures.extend(host.failing.replace(failing).map(|old| old.failure));
+        if host.in_use == 0 && host.dialing == 0 {
+            while host.waiters.waiting() > 0 {
+                let outcome = Outcome::Failed(failure.clone());
+                fx.wake.extend(host.waiters.resolve_oldest(outcome));
+            }
+        }
+        fx.failures.push(failure);
+        self.after(at, now, fx);
+    }
+
+    /// A dial was dropped before its end: its runtime has gone, or never ran it. Nothing may be
+    /// spawned from here, so the waiters are woken to dial from where they are polled.
+    pub(crate) fn dial_lost(&mut self, at: usize, now: Time, fx: &mut Effects<P>) {
+        self.end_dial(at);
+        self.totals.open -= 1;
+        let host = &mut self.hosts[at];
+        host.floor = 0;
+        fx.wake.append(&mut host.warmers);
+        let wanted = host.dials_for_waiters(&self.limits, now);
+        host.waiters.nudge(wanted, &mut fx.wake);
+        if self.spans_hosts {
+            self.note_hunger(at, now);
+            self.nudge_hungry(fx);
+        }
+        self.reschedule(at, now, fx);
+        self.forget_if_unused(at, now, fx);
+        fx.drained |= self.is_drained();
+    }
+}

@@ -1,0 +1,279 @@
+//! What becomes of a connection that has come free, and of a slot that has.
+
+use super::connection::Tracked;
+use super::effects::{CloseOrder, CloseReason, Effects};
+use super::loans::Loan;
+use super::recency::Entry;
+use super::time::Time;
+use super::waiters::Outcome;
+use super::{Engine, Parts, Phase};
+
+/// What [`Engine::give_back`] did.
+pub(crate) enum Returned<P: Parts> {
+    /// Idle again. `first`: its deadline is the next of all, upkeep must look.
+    Idle { first: bool },
+    /// In the hand of the oldest waiter, who is to be woken.
+    HandedOver(Option<P::Waker>),
+    /// Neither: call [`Engine::settle`].
+    Unsettled(Box<Tracked<P::Connection>>),
+}
+
+impl<P: Parts> Engine<P> {
+    /// Takes back a healthy connection. This is the whole of an ordinary return, and of an ordinary
+    /// hand-over.
+    pub(crate) fn give_back(
+        &mut self,
+        at: usize,
+        mut connection: Box<Tracked<P::Connection>>,
+        now: Time,
+    ) -> Returned<P> {
+        let host = &mut self.hosts[at];
+        host.loans.end(connection.loan);
+        if self.spans_hosts || self.unfit(at, &connection, now).is_some() {
+            return Returned::Unsettled(connection);
+        }
+        let host = &mut self.hosts[at];
+        if host.waiters.waiting() > 0 {
+            return Returned::HandedOver(self.hand_over(at, connection, now));
+        }
+        let ordinary = self.limits.min_idle_per_host == 0 && self.phase == Phase::Open;
+        if !ordinary || host.idle.len() >= self.limits.max_idle_per_host {
+            return Returned::Unsettled(connection);
+        }
+        connection.rest(now, self.limits.idle_timeout, self.next_turn);
+        self.next_turn += 1;
+        let deadline = connection.deadline;
+        host.in_use -= 1;
+        host.idle.push_back(connection);
+        let later = host.scheduled.is_some_and(|look| look <= deadline) || deadline == Time::NEVER;
+        let first = !later && self.look_at(at, deadline);
+        Returned::Idle { first }
+    }
+
+    #[cold]
+    fn look_at(&mut self, at: usize, deadline: Time) -> bool {
+        let old = self.hosts[at].scheduled.replace(deadline);
+        self.schedule.change(at, old, Some(deadline))
+    }
+
+    /// Decides what becomes of a connection that is counted as in use, but is in no loan any more.
+    pub(crate) fn settle(
+        &mut self,
+        at: usize,
+        connection: Box<Tracked<P::Connection>>,
+        now: Time,
+        fx: &mut Effects<P>,
+    ) {
+        if let Some(reason) = self.unwanted(at, &connection, now) {
+            self.hosts[at].in_use -= 1;
+            self.close_live(at, connection, reason, fx);
+        } else if self.hosts[at].waiters.waiting() > 0 {
+            let waker = self.hand_over(at, connection, now);
+            fx.wake.extend(waker);
+        } else {
+            self.park(at, connection, now, fx);
+        }
+        self.after(at, now, fx);
+    }
+
+    /// Why the connection cannot stay, if it cannot.
+    pub(super) fn unwanted(
+        &mut self,
+        at: usize,
+        connection: &Tracked<P::Connection>,
+        now: Time,
+    ) -> Option<CloseReason> {
+        if let Some(reason) = self.unfit(at, connection, now) {
+            return Some(reason);
+        }
+        let host = &self.hosts[at];
+        if host.waiters.waiting() > 0 {
+            return self.an_older_host_starves(at).then_some(CloseReason::MadeRoom);
+        }
+        if self.phase == Phase::Orphaned {
+            return Some(CloseReason::PoolClosed);
+        }
+        if self.room_is_wanted() {
+            return Some(CloseReason::MadeRoom);
+        }
+        let full = host.idle.len() >= self.limits.max_idle_per_host;
+        full.then_some(CloseReason::OverIdleLimit)
+    }
+
+    /// Why the connection may not be lent any more, if it may not.
+    fn unfit(
+        &self,
+        at: usize,
+        connection: &Tracked<P::Connection>,
+        now: Time,
+    ) -> Option<CloseReason> {
+        let host = &self.hosts[at];
+        if self.phase == Phase::Closed {
+            Some(CloseReason::PoolClosed)
+        } else if connection.epoch != host.epoch {
+            Some(CloseReason::Retired)
+        } else if connection.expires <= now {
+            Some(CloseReason::Age)
+        } else if connection.uses >= self.limits.max_uses {
+            Some(CloseReason::Uses)
+        } else if host.live() > host.max {
+            Some(CloseReason::OverCap)
+        } else {
+            None
+        }
+    }
+
+    /// Puts a connection into the hand of the oldest waiter. Somebody must wait.
+    fn hand_over(
+        &mut self,
+        at: usize,
+        mut connection: Box<Tracked<P::Connection>>,
+        now: Time,
+    ) -> Option<P::Waker> {
+        let host = &mut self.hosts[at];
+        if let Some((_, place)) = host.waiters.oldest_origin() {
+            let loan = Loan { connection: connection.id, since: now, place };
+            connection.lend(now, host.loans.begin(loan));
+        }
+        connection.idle_since = now;
+        connection.uses += 1;
+        host.waiters.resolve_oldest(Outcome::Connection(connection))
+    }
+
+    /// Puts a connection into the idle list, and closes the least recently used one of all when
+    /// that is one too many.
+    fn park(
+        &mut self,
+        at: usize,
+        mut connection: Box<Tracked<P::Connection>>,
+        now: Time,
+        fx: &mut Effects<P>,
+    ) {
+        connection.rest(now, self.limits.idle_timeout, self.next_turn);
+        self.next_turn += 1;
+        let entry = Entry { turn: connection.turn, host: at };
+        let host = &mut self.hosts[at];
+        host.in_use -= 1;
+        host.idle.push_back(connection);
+        host.settle_floor();
+        if !self.spans_hosts {
+            return;
+        }
+        let hosts = &self.hosts;
+        self.recency.parked(entry, |e| {
+            hosts.get(e.host).is_some_and(|h| h.idle.binary_search_by_key(&e.turn, |c| c.turn).is_ok())
+        });
+        if self.recency.idle() > self.limits.max_idle {
+            self.close_least_recent(CloseReason::OverIdleLimit, now, fx);
+        }
+    }
+
+    /// Closes the least recently used idle connection of all hosts. Says whether there was one.
+    pub(super) fn close_least_recent(
+        &mut self,
+        reason: CloseReason,
+        now: Time,
+        fx: &mut Effects<P>,
+    ) -> bool {
+        let hosts = &self.hosts;
+        let is_live = |e: Entry| {
+            hosts.get(e.host).and_then(|h| h.idle.front()).is_some_and(|c| c.turn == e.turn)
+        };
+        let Some(at) = self.recency.oldest(is_live) else { return false };
+        self.close_oldest_idle(at, reason, fx);
+        self.reschedule(at, now, fx);
+        true
+    }
+
+    /// Closes the host's least recently used idle connection.
+    pub(super) fn close_oldest_idle(&mut self, at: usize, reason: CloseReason, fx: &mut Effects<P>) {
+        if let Some(connection) = self.hosts[at].idle.pop_front() {
+            self.left_idle();
+            self.close_live(at, connection, reason, fx);
+        }
+    }
+
+    /// A connection has left an idle list.
+    pub(super) fn left_idle(&mut self) {
+        if self.spans_hosts {
+            self.recency.left();
+        }
+    }
+
+    /// Orders the close of a connection that has left its place; it keeps its slot.
+    pub(super) fn close_live(
+        &mut self,
+        at: usize,
+        connection: Box<Tracked<P::Connection>>,
+        reason: CloseReason,
+        fx: &mut Effects<P>,
+    ) {
+        let host = &mut self.hosts[at];
+        host.closing += 1;
+        host.counters.closed += 1;
+        self.totals.closing += 1;
+        self.totals.closes += 1;
+        let host = host.shell.clone();
+        fx.close.push(CloseOrder { host, connection, reason, holds_slot: true });
+    }
+
+    /// Takes a loan back whose connection is dead: its slot is free at once, its close runs beside.
+    pub(crate) fn bury(
+        &mut self,
+        at: usize,
+        connection: Box<Tracked<P::Connection>>,
+        reason: CloseReason,
+        now: Time,
+        fx: &mut Effects<P>,
+    ) {
+        let host = &mut self.hosts[at];
+        host.loans.end(connection.loan);
+        host.counters.closed += 1;
+        self.totals.closes += 1;
+        let shell = host.shell.clone();
+        fx.close.push(CloseOrder { host: shell, connection, reason, holds_slot: false });
+        self.free_loaned(at, now, fx);
+    }
+
+    /// Takes a connection back at once that was found dead when it was to be lent: the lending
+    /// does not count.
+    pub(crate) fn bury_unlent(
+        &mut self,
+        at: usize,
+        connection: Box<Tracked<P::Connection>>,
+        now: Time,
+        fx: &mut Effects<P>,
+    ) {
+        self.hosts[at].counters.reused -= 1;
+        self.bury(at, connection, CloseReason::NotOpen, now, fx);
+    }
+
+    /// Ends a loan whose connection the borrower keeps.
+    pub(crate) fn detach(&mut self, at: usize, loan: u32, now: Time, fx: &mut Effects<P>) {
+        let host = &mut self.hosts[at];
+        host.loans.end(loan);
+        host.counters.detached += 1;
+        self.free_loaned(at, now, fx);
+    }
+
+    fn free_loaned(&mut self, at: usize, now: Time, fx: &mut Effects<P>) {
+        self.hosts[at].in_use -= 1;
+        self.totals.open -= 1;
+        self.after(at, now, fx);
+    }
+
+    /// A close has ended, or was given up.
+    pub(crate) fn close_ended(&mut self, at: usize, now: Time, fx: &mut Effects<P>) {
+        self.totals.closes -= 1;
+        self.hosts[at].closing -= 1;
+        self.totals.closing -= 1;
+        self.totals.open -= 1;
+        self.after(at, now, fx);
+    }
+
+    /// The close of a dead connection has ended, which had no slot.
+    pub(crate) fn close_beside_ended(&mut self, fx: &mut Effects<P>) {
+        self.totals.closes -= 1;
+        fx.drained |= self.is_drained();
+    }
+}

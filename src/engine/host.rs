@@ -1,0 +1,154 @@
+//! One host: its idle list, limits, waiters and loans.
+
+use std::collections::VecDeque;
+
+use super::caps::Hunger;
+use super::connection::Tracked;
+use super::loans::Loans;
+use super::status::Counters;
+use super::time::{Span, Time};
+use super::waiters::Waiters;
+use super::{Limits, Parts};
+
+/// See the module. All counts are of connections, each in exactly one of the four places.
+pub(crate) struct Host<P: Parts> {
+    /// How the shell names it; holds the key.
+    pub(crate) shell: P::Host,
+    pub(crate) hash: u64,
+    /// Tells this host from an earlier one that had its place in the slab.
+    pub(crate) generation: u64,
+    /// The cap: it can be changed while the pool runs.
+    pub(crate) max: usize,
+    /// The least recently used first.
+    pub(crate) idle: VecDeque<Box<Tracked<P::Connection>>>,
+    pub(crate) in_use: usize,
+    pub(crate) dialing: usize,
+    /// Being closed, and holding a slot until that has ended.
+    pub(crate) closing: usize,
+    /// Connections still to be made for `initial_per_host` or `warm`: dial up to so many open.
+    pub(crate) floor: usize,
+    pub(crate) waiters: Waiters<P>,
+    /// Those who wait for `warm` to get somewhere.
+    pub(crate) warmers: Vec<P::Waker>,
+    pub(crate) loans: Loans,
+    /// `Host` handles and warmers of the shell, which keep an empty host in the map.
+    pub(crate) handles: usize,
+    /// Moves on when the host is retired.
+    pub(crate) epoch: u32,
+    pub(crate) failing: Option<Failing<P::Failure>>,
+    pub(crate) scheduled: Option<Time>,
+    pub(crate) hunger: Option<Hunger>,
+    pub(crate) counters: Counters,
+}
+
+/// A host whose last dial failed.
+#[derive(Debug)]
+pub(crate) struct Failing<F> {
+    pub(crate) failure: F,
+    pub(crate) at: Time,
+    /// Failed dials in a row.
+    pub(crate) failures: u32,
+    /// The end of the backoff.
+    pub(crate) until: Time,
+}
+
+impl<P: Parts> Host<P> {
+    pub(crate) fn new(shell: P::Host, hash: u64, generation: u64, limits: &Limits) -> Self {
+        Host {
+            shell,
+            hash,
+            generation,
+            max: limits.max_per_host,
+            idle: VecDeque::new(),
+            in_use: 0,
+            dialing: 0,
+            closing: 0,
+            floor: limits.initial_per_host,
+            waiters: Waiters::new(),
+            warmers: Vec::new(),
+            loans: Loans::new(),
+            handles: 0,
+            epoch: 0,
+            failing: None,
+            scheduled: None,
+            hunger: None,
+            counters: Counters::default(),
+        }
+    }
+
+    /// Slots taken.
+    pub(crate) fn open(&self) -> usize {
+        self.live() + self.closing
+    }
+
+    /// Slots taken by what is there to stay.
+    pub(crate) fn live(&self) -> usize {
+        self.idle.len() + self.in_use + self.dialing
+    }
+
+    /// Nothing and nobody needs it.
+    pub(crate) fn is_unused(&self) -> bool {
+        self.open() == 0 && self.handles == 0 && self.waiters.is_empty()
+    }
+
+    /// Dials to begin now for waiters, if this host's own limits were all there is.
+    pub(crate) fn dials_for_waiters(&self, limits: &Limits, now: Time) -> usize {
+        let unmet = self.waiters.waiting().saturating_sub(self.dialing);
+        let served_otherwise = self.in_use > 0;
+        unmet.min(self.room_to_dial(limits)).min(self.probes(now, served_otherwise))
+    }
+
+    /// Dials to begin now for `initial_per_host`, `warm` and `min_idle_per_host`.
+    pub(crate) fn dials_to_spare(&self, limits: &Limits, now: Time) -> usize {
+        let unclaimed = self.dialing.saturating_sub(self.waiters.waiting());
+        let to_floor = self.floor.saturating_sub(self.live());
+        let to_idle = limits.min_idle_per_host.saturating_sub(self.idle.len() + unclaimed);
+        to_floor.max(to_idle).min(self.room_to_dial(limits)).min(self.probes(now, true))
+    }
+
+    /// Dials that the host's cap and its cap on dials leave room for.
+    fn room_to_dial(&self, limits: &Limits) -> usize {
+        let permits = limits.max_dialing_per_host.saturating_sub(self.dialing);
+        self.max.saturating_sub(self.open()).min(permits)
+    }
+
+    /// Dials that the last failure allows: one at a time, and none before the backoff ends unless
+    /// somebody waits whom nothing else can serve.
+    fn probes(&self, now: Time, can_wait: bool) -> usize {
+        match &self.failing {
+            None => usize::MAX,
+            Some(_) if self.dialing > 0 => 0,
+            Some(failing) => usize::from(now >= failing.until || !can_wait),
+        }
+    }
+
+    /// Drops the wish for more connections once it is met.
+    pub(crate) fn settle_floor(&mut self) {
+        if self.live() - self.dialing >= self.floor {
+            self.floor = 0;
+        }
+    }
+
+    /// When upkeep has to look at it next. What a look at `now` has dealt with does not count.
+    pub(crate) fn next_look(&self, limits: &Limits, now: Time) -> Option<Time> {
+        let age = self.idle.iter().map(|c| c.expires).min();
+        let idle = (self.idle.len() > limits.min_idle_per_host)
+            .then(|| self.idle.front().map(|c| c.idle_since.after(limits.idle_timeout)))
+            .flatten();
+        let backoff = self.failing.as_ref().map(|f| f.until);
+        let looks = [age, idle, backoff].into_iter().flatten();
+        looks.filter(|&look| look > now && look != Time::NEVER).min()
+    }
+
+    /// Takes out the idle connection with the given turn.
+    pub(crate) fn take_idle(&mut self, turn: u64) -> Option<Box<Tracked<P::Connection>>> {
+        let position = self.idle.binary_search_by_key(&turn, |c| c.turn).ok()?;
+        self.idle.remove(position)
+    }
+
+    /// Whether its oldest idle connection has been idle for too long.
+    pub(crate) fn oldest_is_idle_too_long(&self, min_idle: usize, timeout: Span, now: Time) -> bool {
+        self.idle.len() > min_idle
+            && self.idle.front().is_some_and(|c| c.idle_since.after(timeout) <= now)
+    }
+}

@@ -1,0 +1,190 @@
+//! The asker's side: take an idle connection, or wait, and collect or give up.
+
+use super::connection::Tracked;
+use super::effects::Effects;
+use super::loans::Loan;
+use super::time::Time;
+use super::waiters::{Outcome, Ticket, WaiterId};
+use super::{Engine, HostId, Parts, Phase, Place};
+use crate::builder::Reuse;
+
+/// What [`Engine::lend`] found.
+pub(crate) enum Lent<T> {
+    /// It is in use from now on. `low`: upkeep should look, fewer are idle than there ought to be.
+    Connection { connection: Box<Tracked<T>>, low: bool },
+    /// None is idle.
+    Nothing,
+    /// The one to lend has passed its deadline: call [`Engine::sweep`], then ask again.
+    Stale,
+    /// The host was forgotten: enter it again.
+    Unknown,
+    Closed,
+}
+
+/// What [`Engine::wait`] did.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Wait {
+    Queued(WaiterId),
+    /// A connection has become idle since the last look: lend it.
+    SomethingIdle,
+    Unknown,
+    Refused(Refusal),
+}
+
+/// Why nobody may wait.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Refusal {
+    QueueFull,
+    Closed,
+}
+
+impl<P: Parts> Engine<P> {
+    /// Lends an idle connection. This is the whole of a hit.
+    ///
+    /// Nobody is overtaken: while anybody waits, nothing is idle.
+    pub(crate) fn lend(&mut self, id: HostId, now: Time, place: Place) -> Lent<P::Connection> {
+        let Some(host) = self.hosts.get_mut(id.index).filter(|h| h.generation == id.generation)
+        else {
+            return if self.phase == Phase::Closed { Lent::Closed } else { Lent::Unknown };
+        };
+        let newest = self.limits.reuse == Reuse::MostRecent;
+        let candidate = if newest { host.idle.back() } else { host.idle.front() };
+        match candidate {
+            Some(connection) if connection.deadline > now => {}
+            Some(_) => return Lent::Stale,
+            None if self.phase == Phase::Closed => return Lent::Closed,
+            None => return Lent::Nothing,
+        }
+        let taken = if newest { host.idle.pop_back() } else { host.idle.pop_front() };
+        let Some(mut connection) = taken else { return Lent::Nothing };
+        host.in_use += 1;
+        host.counters.reused += 1;
+        connection.uses += 1;
+        let loan = Loan { connection: connection.id, since: now, place };
+        connection.lend(now, host.loans.begin(loan));
+        if self.spans_hosts {
+            self.recency.left();
+        }
+        let low = host.idle.len() < self.limits.min_idle_per_host && self.look_at_once(id.index);
+        Lent::Connection { connection, low }
+    }
+
+    /// Asks upkeep to look at the host as soon as it can.
+    #[cold]
+    fn look_at_once(&mut self, at: usize) -> bool {
+        let host = &mut self.hosts[at];
+        let old = host.scheduled.replace(Time::START);
+        old != Some(Time::START) && self.schedule.change(at, old, Some(Time::START))
+    }
+
+    /// Joins the queue of a host that has nothing idle, and begins what dials that calls for.
+    pub(crate) fn wait(
+        &mut self,
+        id: HostId,
+        now: Time,
+        place: Place,
+        waker: P::Waker,
+        fx: &mut Effects<P>,
+    ) -> Wait {
+        if let Some(refusal) = self.refusal(id) {
+            fx.unused.push(waker);
+            return refusal;
+        }
+        Wait::Queued(self.enqueue(id.index, now, place, waker, fx))
+    }
+
+    fn refusal(&self, id: HostId) -> Option<Wait> {
+        if self.phase == Phase::Closed {
+            return Some(Wait::Refused(Refusal::Closed));
+        }
+        let Some(host) = self.hosts.get(id.index).filter(|h| h.generation == id.generation) else {
+            return Some(Wait::Unknown);
+        };
+        if !host.idle.is_empty() {
+            return Some(Wait::SomethingIdle);
+        }
+        let full = host.waiters.waiting() >= self.limits.max_waiters_per_host;
+        full.then_some(Wait::Refused(Refusal::QueueFull))
+    }
+
+    fn enqueue(
+        &mut self,
+        at: usize,
+        now: Time,
+        place: Place,
+        waker: P::Waker,
+        fx: &mut Effects<P>,
+    ) -> WaiterId {
+        let ticket = Ticket(self.next_ticket);
+        self.next_ticket += 1;
+        let host = &mut self.hosts[at];
+        host.counters.waited += 1;
+        let waiter = host.waiters.enqueue(ticket, now, place, waker);
+        self.after(at, now, fx);
+        waiter
+    }
+
+    /// Collects what came of a wait. A waiter that goes on waiting begins the dials that nobody
+    /// could begin for it: those whose slot came free where nothing may be spawned.
+    pub(crate) fn collect(
+        &mut self,
+        at: usize,
+        waiter: WaiterId,
+        now: Time,
+        waker: P::Waker,
+        fx: &mut Effects<P>,
+    ) -> Option<Outcome<P>> {
+        let (outcome, unused) = self.hosts[at].waiters.collect(waiter, waker);
+        fx.unused.extend(unused);
+        if !is_lent(outcome.as_ref()) {
+            self.after(at, now, fx);
+        }
+        outcome
+    }
+
+    /// Gives up a wait because its time is over. What has arrived by now is not lost: it is the
+    /// outcome.
+    pub(crate) fn expire(
+        &mut self,
+        at: usize,
+        waiter: WaiterId,
+        now: Time,
+        fx: &mut Effects<P>,
+    ) -> Option<Outcome<P>> {
+        let host = &mut self.hosts[at];
+        let (outcome, unused) = host.waiters.cancel(waiter);
+        fx.unused.extend(unused);
+        if outcome.is_none() {
+            host.counters.timed_out += 1;
+        }
+        if !is_lent(outcome.as_ref()) {
+            self.after(at, now, fx);
+        }
+        outcome
+    }
+
+    /// Gives up a wait because its owner is gone. A connection in its hand goes to the next one.
+    pub(crate) fn cancel(&mut self, at: usize, waiter: WaiterId, now: Time, fx: &mut Effects<P>) {
+        let host = &mut self.hosts[at];
+        host.counters.cancelled += 1;
+        let (outcome, unused) = host.waiters.cancel(waiter);
+        fx.unused.extend(unused);
+        match outcome {
+            Some(Outcome::Connection(mut connection)) => {
+                connection.uses -= 1;
+                host.loans.end(connection.loan);
+                self.settle(at, connection, now, fx);
+            }
+            Some(Outcome::Failed(failure)) => {
+                fx.failures.push(failure);
+                self.after(at, now, fx);
+            }
+            Some(Outcome::Closed) | None => self.after(at, now, fx),
+        }
+    }
+}
+
+/// A connection keeps its host; after anything else the host may have become unused.
+fn is_lent<P: Parts>(outcome: Option<&Outcome<P>>) -> bool {
+    matches!(outcome, Some(Outcome::Connection(_)))
+}

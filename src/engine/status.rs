@@ -1,0 +1,109 @@
+//! What can be seen of an engine: gauges, counters, loans, and the causes of a time-out.
+
+use super::loans::Loan;
+use super::time::Time;
+use super::{Engine, HostId, Parts};
+
+/// What has happened since the host was first used.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Counters {
+    pub(crate) reused: u64,
+    pub(crate) waited: u64,
+    pub(crate) timed_out: u64,
+    pub(crate) cancelled: u64,
+    pub(crate) dials: u64,
+    pub(crate) failed_dials: u64,
+    pub(crate) closed: u64,
+    pub(crate) detached: u64,
+}
+
+impl Counters {
+    pub(crate) fn add(&mut self, other: &Counters) {
+        self.reused += other.reused;
+        self.waited += other.waited;
+        self.timed_out += other.timed_out;
+        self.cancelled += other.cancelled;
+        self.dials += other.dials;
+        self.failed_dials += other.failed_dials;
+        self.closed += other.closed;
+        self.detached += other.detached;
+    }
+}
+
+/// Where a host's connections are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Gauges {
+    pub(crate) idle: usize,
+    pub(crate) in_use: usize,
+    pub(crate) dialing: usize,
+    pub(crate) closing: usize,
+    pub(crate) waiting: usize,
+}
+
+impl Gauges {
+    pub(crate) fn add(&mut self, other: Gauges) {
+        self.idle += other.idle;
+        self.in_use += other.in_use;
+        self.dialing += other.dialing;
+        self.closing += other.closing;
+        self.waiting += other.waiting;
+    }
+}
+
+/// One host at one moment.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct HostView {
+    pub(crate) gauges: Gauges,
+    pub(crate) counters: Counters,
+    pub(crate) max: usize,
+}
+
+/// What a time-out has to tell about its host.
+#[derive(Debug)]
+pub(crate) struct Causes<F> {
+    pub(crate) view: HostView,
+    /// The last failure since a dial last succeeded, and when it was.
+    pub(crate) failure: Option<(F, Time)>,
+    /// The longest held first.
+    pub(crate) loans: Vec<Loan>,
+}
+
+impl<P: Parts> Engine<P> {
+    /// Each host, as the shell knows it, with what can be seen of it.
+    pub(crate) fn views(&self) -> impl Iterator<Item = (&P::Host, HostView)> {
+        self.hosts.iter().map(|(at, host)| (&host.shell, self.view(at)))
+    }
+
+    pub(crate) fn view(&self, at: usize) -> HostView {
+        let host = &self.hosts[at];
+        let gauges = Gauges {
+            idle: host.idle.len(),
+            in_use: host.in_use,
+            dialing: host.dialing,
+            closing: host.closing,
+            waiting: host.waiters.waiting(),
+        };
+        HostView { gauges, counters: host.counters, max: host.max }
+    }
+
+    /// What was counted for hosts that are forgotten.
+    pub(crate) fn past(&self) -> Counters {
+        self.past
+    }
+
+    pub(crate) fn causes(&self, id: HostId) -> Option<Causes<P::Failure>> {
+        let host = self.hosts.get(id.index).filter(|_| self.knows(id))?;
+        Some(Causes {
+            view: self.view(id.index),
+            failure: host.failing.as_ref().map(|f| (f.failure.clone(), f.at)),
+            loans: host.loans.longest_first(),
+        })
+    }
+
+    /// All loans of all hosts.
+    pub(crate) fn loans(&self) -> impl Iterator<Item = (&P::Host, Loan)> {
+        self.hosts.iter().flat_map(|(_, host)| {
+            host.loans.longest_first().into_iter().map(|loan| (&host.shell, loan))
+        })
+    }
+}

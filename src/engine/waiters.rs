@@ -1,0 +1,197 @@
+//! The waiters of one host: who waits, in which order, and what has been put into whose hand.
+//!
+//! A waiter stays here from the moment it is queued until its owner collects the outcome or gives
+//! up. Only those without an outcome are in the queue.
+
+use slab::Slab;
+
+use super::connection::Tracked;
+use super::time::Time;
+use super::wait_queue::WaitQueue;
+use super::{Parts, Place};
+
+/// Orders all waiters of an engine, across hosts: a lower one came earlier.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Ticket(pub(crate) u64);
+
+/// Names one waiter of a host, and stays unique when its place is used again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct WaiterId {
+    slot: u32,
+    ticket: Ticket,
+}
+
+/// What came of a wait.
+pub(crate) enum Outcome<P: Parts> {
+    Connection(Box<Tracked<P::Connection>>),
+    Failed(P::Failure),
+    Closed,
+}
+
+struct Waiter<P: Parts> {
+    ticket: Ticket,
+    since: Time,
+    place: Place,
+    state: State<P>,
+}
+
+enum State<P: Parts> {
+    /// In the queue. The waker is absent while its task is on the way to look for itself.
+    Waiting(Option<P::Waker>),
+    Resolved(Outcome<P>),
+}
+
+/// See the module.
+pub(crate) struct Waiters<P: Parts> {
+    slots: Slab<Waiter<P>>,
+    queue: WaitQueue<WaiterId>,
+    waiting: usize,
+}
+
+/// A host with more room for waiters than this gives memory back when the crowd has gone.
+const SMALL: usize = 64;
+
+fn is_waiting<P: Parts>(slots: &Slab<Waiter<P>>, id: WaiterId) -> bool {
+    slots
+        .get(id.slot as usize)
+        .is_some_and(|w| w.ticket == id.ticket && matches!(w.state, State::Waiting(..)))
+}
+
+impl<P: Parts> Waiters<P> {
+    pub(crate) fn new() -> Self {
+        Waiters { slots: Slab::new(), queue: WaitQueue::new(), waiting: 0 }
+    }
+
+    /// How many wait for an outcome.
+    pub(crate) fn waiting(&self) -> usize {
+        self.waiting
+    }
+
+    /// Nobody waits, and no outcome lies uncollected.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.slots.is_empty()
+    }
+
+    pub(crate) fn enqueue(
+        &mut self,
+        ticket: Ticket,
+        now: Time,
+        place: Place,
+        waker: P::Waker,
+    ) -> WaiterId {
+        let state = State::Waiting(Some(waker));
+        let slot = self.slots.insert(Waiter { ticket, since: now, place, state });
+        let slot = u32::try_from(slot).expect("fewer than four thousand million waiters");
+        let id = WaiterId { slot, ticket };
+        self.queue.push_back(id);
+        self.waiting += 1;
+        id
+    }
+
+    /// The ticket of the oldest waiter.
+    pub(crate) fn oldest(&mut self) -> Option<Ticket> {
+        let slots = &self.slots;
+        self.queue.front(|id| is_waiting(slots, id)).map(|id| id.ticket)
+    }
+
+    /// Where the oldest waiter came from: how long it has waited since, and its place in the code.
+    pub(crate) fn oldest_origin(&mut self) -> Option<(Time, Place)> {
+        let slots = &self.slots;
+        let id = self.queue.front(|id| is_waiting(slots, id))?;
+        let waiter = &self.slots[id.slot as usize];
+        Some((waiter.since, waiter.place))
+    }
+
+    /// The runtime of the oldest waiter, unless its task is on the way to look for itself.
+    pub(crate) fn oldest_runtime(&mut self) -> Option<P::Runtime> {
+        let slots = &self.slots;
+        let id = self.queue.front(|id| is_waiting(slots, id))?;
+        match &self.slots[id.slot as usize].state {
+            State::Waiting(waker) => waker.as_ref().map(P::runtime),
+            State::Resolved(_) => None,
+        }
+    }
+
+    /// Gives the oldest waiter its outcome. The waker that comes back is to be woken.
+    ///
+    /// # Panics
+    ///
+    /// When nobody waits: callers look first, so that an outcome is never lost.
+    pub(crate) fn resolve_oldest(&mut self, outcome: Outcome<P>) -> Option<P::Waker> {
+        let slots = &self.slots;
+        let id = self.queue.pop(|id| is_waiting(slots, id)).expect("somebody waits");
+        self.waiting -= 1;
+        let state = &mut self.slots[id.slot as usize].state;
+        match std::mem::replace(state, State::Resolved(outcome)) {
+            State::Waiting(waker) => waker,
+            State::Resolved(_) => None,
+        }
+    }
+
+    /// Takes the wakers of up to `n` of the oldest waiters, who stay queued: they are to look for
+    /// themselves.
+    pub(crate) fn nudge(&mut self, n: usize, wake: &mut Vec<P::Waker>) {
+        let slots = &self.slots;
+        let ids: Vec<_> = self.queue.iter(|id| is_waiting(slots, id)).take(n).collect();
+        for id in ids {
+            if let State::Waiting(waker) = &mut self.slots[id.slot as usize].state {
+                wake.extend(waker.take());
+            }
+        }
+    }
+
+    /// Collects the outcome of a waiter; without one it goes on waiting, to be woken by `waker`.
+    /// The waker that comes back is one that is not needed any more.
+    pub(crate) fn collect(
+        &mut self,
+        id: WaiterId,
+        waker: P::Waker,
+    ) -> (Option<Outcome<P>>, Option<P::Waker>) {
+        let slot = id.slot as usize;
+        if let State::Waiting(current) = &mut self.slots[slot].state {
+            return (None, current.replace(waker));
+        }
+        (self.remove(id), Some(waker))
+    }
+
+    /// Ends a wait: what was in the waiter's hand by then, and its waker.
+    pub(crate) fn cancel(&mut self, id: WaiterId) -> (Option<Outcome<P>>, Option<P::Waker>) {
+        let slot = id.slot as usize;
+        let State::Waiting(waker) = &mut self.slots[slot].state else {
+            return (self.remove(id), None);
+        };
+        let waker = waker.take();
+        self.slots.remove(slot);
+        self.waiting -= 1;
+        let slots = &self.slots;
+        if self.queue.cancel(|id| is_waiting(slots, id)) {
+            self.slots.shrink_to_fit();
+        }
+        (None, waker)
+    }
+
+    fn remove(&mut self, id: WaiterId) -> Option<Outcome<P>> {
+        let waiter = self.slots.remove(id.slot as usize);
+        if self.slots.is_empty() && self.slots.capacity() > SMALL {
+            self.slots.shrink_to_fit();
+        }
+        match waiter.state {
+            State::Resolved(outcome) => Some(outcome),
+            State::Waiting(..) => unreachable!("only a resolved waiter is removed"),
+        }
+    }
+
+    /// Connections that lie in a waiter's hand.
+    #[cfg(any(test, wharf_loom))]
+    pub(crate) fn in_hand(&self) -> usize {
+        let handed =
+            |w: &Waiter<P>| matches!(w.state, State::Resolved(Outcome::Connection(_)));
+        self.slots.iter().filter(|(_, w)| handed(w)).count()
+    }
+
+    /// How many are queued by the queue's own account.
+    #[cfg(any(test, wharf_loom))]
+    pub(crate) fn queued(&self) -> usize {
+        self.queue.iter(|id| is_waiting(&self.slots, id)).count()
+    }
+}

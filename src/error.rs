@@ -1,0 +1,267 @@
+//! What can go wrong, one type an operation.
+
+use std::error::Error;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::connector::as_source;
+use crate::status::LoanInfo;
+
+/// Why [`acquire`](crate::Pool::acquire) gave no connection.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum AcquireError<E> {
+    /// The time was over. The report says what it was spent on, and `source()` is the last dial's
+    /// error, when there is one.
+    Timeout(TimeoutReport<E>),
+    /// A dial failed, and nothing else could serve the caller. All who waited share the error.
+    Connect(Arc<E>),
+    /// A dial took longer than [`connect_timeout`](crate::Builder::connect_timeout), and nothing
+    /// else could serve the caller.
+    ConnectTimeout,
+    /// The connector's `connect` panicked, and nothing else could serve the caller.
+    ConnectorPanicked,
+    /// [`max_waiters_per_host`](crate::Builder::max_waiters_per_host) callers wait already.
+    QueueFull,
+    /// The pool is closed.
+    Closed,
+    /// A connection had to be dialed, but the future was polled outside a tokio runtime and the
+    /// pool has never seen one.
+    NoRuntime,
+}
+
+impl<E> fmt::Display for AcquireError<E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            AcquireError::Timeout(report) => report.fmt(f),
+            AcquireError::Connect(_) => f.write_str("the connection could not be made"),
+            AcquireError::ConnectTimeout => f.write_str(
+                "the dial took longer than connect_timeout; raise it or look at the network",
+            ),
+            AcquireError::ConnectorPanicked => f.write_str("the connector panicked while dialing"),
+            AcquireError::QueueFull => {
+                f.write_str("the queue is full: max_waiters_per_host callers wait already")
+            }
+            AcquireError::Closed => f.write_str("the pool is closed"),
+            AcquireError::NoRuntime => {
+                f.write_str("a dial needs a tokio runtime, and this thread is in none")
+            }
+        }
+    }
+}
+
+impl<E: Error + Send + Sync + 'static> Error for AcquireError<E> {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            AcquireError::Timeout(report) => report.dial_error().map(as_source),
+            AcquireError::Connect(error) => Some(as_source(&**error)),
+            _ => None,
+        }
+    }
+}
+
+/// What a caller was waiting for when its time was over.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Phase {
+    /// Every connection was in use and no more could be dialed.
+    Queue,
+    /// A dial was under way.
+    Dial,
+}
+
+impl fmt::Display for Phase {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Phase::Queue => "in the queue",
+            Phase::Dial => "for a dial",
+        })
+    }
+}
+
+/// Why an acquire timed out: the state of its host at that moment.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct TimeoutReport<E> {
+    /// The host's key, in its `Debug` form.
+    pub key: String,
+    /// How long the caller waited.
+    pub waited: Duration,
+    /// What it was waiting for.
+    pub phase: Phase,
+    /// Connections that were lent.
+    pub in_use: usize,
+    /// Connections that were idle.
+    pub idle: usize,
+    /// Dials under way.
+    pub dialing: usize,
+    /// Callers that still waited.
+    pub waiting: usize,
+    /// The host's cap; `usize::MAX` when there is none.
+    pub max: usize,
+    /// The loans, the longest held first.
+    pub loans: Vec<LoanInfo>,
+    /// How the last dial failed, if none has succeeded since.
+    pub last_dial_error: Option<LastDialError<E>>,
+}
+
+/// The failure of a dial, and how long ago it was.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct LastDialError<E> {
+    /// The error. Not present when the dial timed out or panicked.
+    pub error: Option<Arc<E>>,
+    /// The failure in words.
+    pub message: String,
+    /// How long ago it was.
+    pub age: Duration,
+}
+
+impl<E> TimeoutReport<E> {
+    fn dial_error(&self) -> Option<&E> {
+        self.last_dial_error.as_ref()?.error.as_deref()
+    }
+
+    fn hint(&self) -> &'static str {
+        if self.last_dial_error.is_some() {
+            "dials fail: look at the host"
+        } else if self.dialing > 0 {
+            "dials are slow: look at the host, or raise acquire_timeout"
+        } else {
+            "raise max_per_host or look for loans that are never returned"
+        }
+    }
+}
+
+impl<E> fmt::Display for TimeoutReport<E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let TimeoutReport { key, phase, in_use, idle, dialing, waiting, .. } = self;
+        write!(f, "timed out after {} waiting {phase} for a connection to ", secs(self.waited))?;
+        write!(f, "{key}: {in_use}")?;
+        if self.max != usize::MAX {
+            write!(f, " of {}", self.max)?;
+        }
+        write!(f, " in use, {idle} idle, {dialing} dialing, {waiting} waiting")?;
+        if let Some(longest) = self.loans.first() {
+            let (held, place) = (secs(longest.held), longest.place);
+            write!(f, "; longest held {held}, acquired at {}:{}", place.file(), place.line())?;
+        }
+        if let Some(last) = &self.last_dial_error {
+            write!(f, "; last dial failed {} ago: {}", secs(last.age), last.message)?;
+        }
+        write!(f, "; {}", self.hint())
+    }
+}
+
+fn secs(duration: Duration) -> String {
+    format!("{:.1} s", duration.as_secs_f64())
+}
+
+/// Why [`warm`](crate::Pool::warm) did not reach the number it was asked for.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum WarmError<E> {
+    /// A dial failed.
+    Connect(Arc<E>),
+    /// A dial took longer than [`connect_timeout`](crate::Builder::connect_timeout).
+    ConnectTimeout,
+    /// The connector's `connect` panicked.
+    ConnectorPanicked,
+    /// The caps leave no room for so many connections. Those there is room for have been made.
+    NoRoom,
+    /// The pool is closed.
+    Closed,
+    /// It was polled outside a tokio runtime, and the pool has never seen one.
+    NoRuntime,
+}
+
+impl<E> fmt::Display for WarmError<E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            WarmError::Connect(_) => "the connection could not be made",
+            WarmError::ConnectTimeout => "the dial took longer than connect_timeout",
+            WarmError::ConnectorPanicked => "the connector panicked while dialing",
+            WarmError::NoRoom => "the caps leave no room for so many connections",
+            WarmError::Closed => "the pool is closed",
+            WarmError::NoRuntime => "a dial needs a tokio runtime, and this thread is in none",
+        })
+    }
+}
+
+impl<E: Error + Send + Sync + 'static> Error for WarmError<E> {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            WarmError::Connect(error) => Some(as_source(&**error)),
+            _ => None,
+        }
+    }
+}
+
+/// A setting that cannot be meant.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct BuildError {
+    /// The setter's name.
+    pub field: &'static str,
+    /// What it was given.
+    pub value: String,
+    /// What it must be.
+    pub reason: String,
+}
+
+impl BuildError {
+    pub(crate) fn new(
+        field: &'static str,
+        value: impl fmt::Display,
+        reason: impl Into<String>,
+    ) -> Self {
+        BuildError { field, value: value.to_string(), reason: reason.into() }
+    }
+}
+
+impl fmt::Display for BuildError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} is {}: it {}", self.field, self.value, self.reason)
+    }
+}
+
+impl Error for BuildError {}
+
+/// Why [`add`](crate::Pool::add) did not take a connection. It is inside.
+#[non_exhaustive]
+pub enum AddError<T> {
+    /// A cap leaves no room for it.
+    Full(T),
+    /// The pool is closed.
+    Closed(T),
+}
+
+impl<T> AddError<T> {
+    /// Gives the connection back.
+    pub fn into_connection(self) -> T {
+        match self {
+            AddError::Full(connection) | AddError::Closed(connection) => connection,
+        }
+    }
+}
+
+impl<T> fmt::Debug for AddError<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            AddError::Full(_) => "Full(..)",
+            AddError::Closed(_) => "Closed(..)",
+        })
+    }
+}
+
+impl<T> fmt::Display for AddError<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            AddError::Full(_) => "the caps leave no room for another connection",
+            AddError::Closed(_) => "the pool is closed",
+        })
+    }
+}
+
+impl<T> Error for AddError<T> {}

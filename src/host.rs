@@ -1,0 +1,135 @@
+//! A handle on one host.
+
+use std::fmt;
+use std::panic::Location;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::acquire::Acquire;
+use crate::connector::Connector;
+use crate::core::{Core, Handle};
+use crate::error::BuildError;
+use crate::pooled_connection::PooledConnection;
+use crate::status::HostStatus;
+use crate::target::{Aim, Target};
+use crate::warm::Warm;
+
+/// One host of a pool: skips the look-up of the key. Made by [`Pool::host`](crate::Pool::host).
+///
+/// Cloning is cheap. A host with a handle is remembered even when it is empty, with its cap and its
+/// counters; and like a [`Pool`](crate::Pool), a `Host` keeps the pool going.
+pub struct Host<C: Connector>(Arc<Held<C>>);
+
+struct Held<C: Connector> {
+    target: Arc<Target<C>>,
+    handle: Handle<C>,
+}
+
+impl<C: Connector> Drop for Held<C> {
+    fn drop(&mut self) {
+        let at = self.target.id.index;
+        self.target.change(|engine, now, fx| engine.let_go(at, now, fx));
+    }
+}
+
+impl<C: Connector> Host<C> {
+    pub(crate) fn new(mut aim: Aim<C>) -> Self {
+        let handle = Handle::new(aim.core().clone());
+        loop {
+            let target = aim.enter();
+            let held = target.engine().hold(target.id);
+            if held {
+                return Host(Arc::new(Held { target, handle }));
+            }
+            aim = Aim::Known(target);
+        }
+    }
+
+    fn core(&self) -> &Arc<Core<C>> {
+        self.0.handle.core()
+    }
+
+    pub(crate) fn target(&self) -> &Arc<Target<C>> {
+        &self.0.target
+    }
+
+    /// The host's key.
+    pub fn key(&self) -> &C::Key {
+        &self.0.target.key
+    }
+
+    /// Asks for a connection, as [`Pool::acquire`](crate::Pool::acquire) does.
+    ///
+    /// # Errors
+    ///
+    /// [`AcquireError`](crate::AcquireError), which says why.
+    #[track_caller]
+    #[inline]
+    pub fn acquire(&self) -> Acquire<C> {
+        let timeout = self.core().settings.acquire_timeout;
+        Acquire::new(Aim::Known(self.0.target.clone()), timeout, Location::caller())
+    }
+
+    /// Asks for a connection within its own time instead of
+    /// [`acquire_timeout`](crate::Builder::acquire_timeout). Zero means: do not wait.
+    ///
+    /// # Errors
+    ///
+    /// [`AcquireError`](crate::AcquireError), which says why.
+    #[track_caller]
+    pub fn acquire_timeout(&self, timeout: Duration) -> Acquire<C> {
+        Acquire::new(Aim::Known(self.0.target.clone()), Some(timeout), Location::caller())
+    }
+
+    /// Takes an idle connection, if there is one: never waits, never dials.
+    #[track_caller]
+    pub fn try_acquire(&self) -> Option<PooledConnection<C>> {
+        self.0.target.clone().lend(Location::caller()).ok()
+    }
+
+    /// Dials until `n` connections are open, as [`Pool::warm`](crate::Pool::warm) does.
+    pub fn warm(&self, n: usize) -> Warm<C> {
+        Warm::begin(self.clone(), n)
+    }
+
+    /// Changes the host's cap, for as long as the host is remembered.
+    ///
+    /// Lowered, it closes idle connections at once and the rest as they return. Raised, it begins
+    /// the dials that waiters are owed.
+    ///
+    /// # Errors
+    ///
+    /// Zero is refused, as by the builder.
+    pub fn set_max(&self, n: usize) -> Result<(), BuildError> {
+        if n == 0 {
+            return Err(BuildError::new("max", n, "must be at least 1"));
+        }
+        let at = self.0.target.id.index;
+        self.0.target.change(|engine, now, fx| engine.set_max(at, n, now, fx));
+        Ok(())
+    }
+
+    /// Closes what is idle and, as it comes back, what is lent or being dialed now; whoever asks
+    /// later gets a new connection.
+    pub fn retire(&self) {
+        let at = self.0.target.id.index;
+        self.0.target.change(|engine, now, fx| engine.retire(at, now, fx));
+    }
+
+    /// The host at this moment.
+    pub fn status(&self) -> HostStatus {
+        self.0.target.engine().view(self.0.target.id.index).into()
+    }
+}
+
+impl<C: Connector> Clone for Host<C> {
+    fn clone(&self) -> Self {
+        Host(self.0.clone())
+    }
+}
+
+impl<C: Connector> fmt::Debug for Host<C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Host").field("key", self.key()).field("status", &self.status()).finish()
+    }
+}

@@ -1,0 +1,52 @@
+#![doc = include_str!("../README.md")]
+#![forbid(unsafe_code)]
+
+// The public surface, one noun a file.
+mod acquire;
+mod builder;
+mod close;
+mod connector;
+mod connector_fn;
+mod error;
+mod host;
+mod pool;
+mod pooled_connection;
+mod status;
+mod warm;
+
+#[cfg(feature = "tcp")]
+pub mod tcp;
+
+// The engine: what the pool decides. No await, no clock, no tokio.
+mod engine;
+
+// The shell: what carries the engine's decisions out.
+mod closing;
+mod core;
+mod dial;
+mod target;
+mod upkeep;
+
+// Support.
+mod clock;
+mod panics;
+mod runtime;
+mod sync;
+mod timer;
+
+#[cfg(all(test, wharf_loom))]
+mod models;
+
+pub use acquire::Acquire;
+pub use async_trait::async_trait;
+pub use builder::{Builder, Reuse};
+pub use close::{Close, CloseReport};
+pub use connector::Connector;
+pub use connector_fn::{ConnectorFn, connector_fn};
+pub use error::{AcquireError, AddError, BuildError, TimeoutReport, WarmError};
+pub use error::{LastDialError, Phase};
+pub use host::Host;
+pub use pool::{NoConnector, Pool};
+pub use pooled_connection::{ConnectionInfo, PooledConnection};
+pub use status::{HostStatus, LoanInfo, PoolStatus};
+pub use warm::Warm;

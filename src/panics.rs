@@ -1,0 +1,35 @@
+//! A panic in the user's code ends there: it becomes a value, and a line in the log.
+
+use std::future::{Future, poll_fn};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::pin;
+use std::task::Poll;
+
+/// The user's code has panicked; the panic hook has told how.
+#[derive(Debug)]
+pub(crate) struct Panicked;
+
+/// Calls `f` and catches its panic. What `f` touched is not used afterwards by any caller here:
+/// the connection is closed.
+pub(crate) fn catch<R>(what: &'static str, f: impl FnOnce() -> R) -> Result<R, Panicked> {
+    catch_unwind(AssertUnwindSafe(f)).map_err(|_| report(what))
+}
+
+/// Runs `future` to its end and catches its panic.
+pub(crate) async fn catch_future<F: Future>(
+    what: &'static str,
+    future: F,
+) -> Result<F::Output, Panicked> {
+    let mut future = pin!(future);
+    poll_fn(|cx| match catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(cx))) {
+        Ok(poll) => poll.map(Ok),
+        Err(_) => Poll::Ready(Err(report(what))),
+    })
+    .await
+}
+
+#[cold]
+fn report(what: &'static str) -> Panicked {
+    tracing::error!(target: "wharf", what, "the connector panicked");
+    Panicked
+}

@@ -1,0 +1,311 @@
+//! The pool.
+
+use std::borrow::Borrow;
+use std::convert::Infallible;
+use std::fmt;
+use std::future::Future;
+use std::hash::Hash;
+use std::panic::Location;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+
+use crate::acquire::Acquire;
+use crate::builder::{Builder, Settings};
+use crate::close::{self, Close, CloseReport};
+use crate::connector::Connector;
+use crate::core::{Core, Handle};
+use crate::engine::{CloseReason, Engine, Room};
+use crate::error::AddError;
+use crate::host::Host;
+use crate::pooled_connection::{ConnectionInfo, PooledConnection};
+use crate::status::{HostStatus, PoolStatus};
+use crate::target::{Aim, Target};
+use crate::warm::Warm;
+
+/// A pool of connections to many hosts.
+///
+/// Cloning is cheap, and all clones are one pool. When the last `Pool` and [`Host`] is dropped, idle
+/// connections are closed; what is lent is closed when it returns, and whoever waits is served.
+///
+/// A key may be given in a borrowed form, as with `HashMap`: a `&str` for a `String`. It is cloned
+/// only when its host is new.
+pub struct Pool<C: Connector> {
+    handle: Handle<C>,
+}
+
+/// Stands where `Pool::builder()` does not know the connector yet. There is no value of it.
+#[derive(Debug)]
+pub enum NoConnector {}
+
+#[async_trait]
+impl Connector for NoConnector {
+    type Key = ();
+    type Connection = Infallible;
+    type Error = Infallible;
+
+    async fn connect(&self, (): &()) -> Result<Infallible, Infallible> {
+        match *self {}
+    }
+}
+
+impl Pool<NoConnector> {
+    /// Sets up a pool: `Pool::builder().max_per_host(30).build(connector)?`.
+    pub fn builder() -> Builder {
+        Builder::new()
+    }
+}
+
+/// # Making one
+impl<C: Connector> Pool<C> {
+    /// Makes a pool with every setting at its default. Does no I/O, and needs no runtime.
+    pub fn new(connector: C) -> Self {
+        Pool::with_settings(connector, Settings::default())
+    }
+
+    pub(crate) fn with_settings(connector: C, settings: Settings) -> Self {
+        Pool { handle: Handle::new(Core::new(connector, settings)) }
+    }
+
+    fn core(&self) -> &Arc<Core<C>> {
+        self.handle.core()
+    }
+}
+
+/// # Borrowing
+impl<C: Connector> Pool<C> {
+    /// Asks for a connection to the host with this key, and waits for up to
+    /// [`acquire_timeout`](Builder::acquire_timeout).
+    ///
+    /// Nothing is taken before the first poll. The idle connection used last is lent first. Without
+    /// one the caller joins the host's queue, and a dial begins if waiters outnumber the dials under
+    /// way and every cap leaves room; whatever comes first serves it.
+    ///
+    /// # Fairness
+    ///
+    /// First come, first served: a newcomer never overtakes who waits.
+    ///
+    /// # Cancel safety
+    ///
+    /// The future may be dropped at any point; nothing is lost.
+    ///
+    /// # Errors
+    ///
+    /// [`AcquireError`](crate::AcquireError), which says why.
+    ///
+    /// # Panics
+    ///
+    /// The future panics when it has to wait in a tokio runtime whose timers are not enabled.
+    #[track_caller]
+    pub fn acquire<Q>(&self, key: &Q) -> Acquire<C>
+    where
+        C::Key: Borrow<Q>,
+        Q: Hash + Eq + ToOwned<Owned = C::Key> + ?Sized,
+    {
+        let timeout = self.core().settings.acquire_timeout;
+        Acquire::new(Aim::at(self.core(), key), timeout, Location::caller())
+    }
+
+    /// Asks for a connection within its own time instead of
+    /// [`acquire_timeout`](Builder::acquire_timeout). Zero means: an idle connection, or
+    /// [`Timeout`](crate::AcquireError::Timeout) at once.
+    ///
+    /// # Errors
+    ///
+    /// [`AcquireError`](crate::AcquireError), which says why.
+    #[track_caller]
+    pub fn acquire_timeout<Q>(&self, key: &Q, timeout: Duration) -> Acquire<C>
+    where
+        C::Key: Borrow<Q>,
+        Q: Hash + Eq + ToOwned<Owned = C::Key> + ?Sized,
+    {
+        Acquire::new(Aim::at(self.core(), key), Some(timeout), Location::caller())
+    }
+
+    /// Takes an idle connection, if there is one: never waits, never dials.
+    #[track_caller]
+    pub fn try_acquire<Q>(&self, key: &Q) -> Option<PooledConnection<C>>
+    where
+        C::Key: Borrow<Q>,
+        Q: Hash + Eq + ?Sized,
+    {
+        let target = Target::find(self.core(), self.core().hash(key), key)?;
+        target.lend(Location::caller()).ok()
+    }
+
+    /// A handle on one host, which skips the look-up of the key.
+    pub fn host<Q>(&self, key: &Q) -> Host<C>
+    where
+        C::Key: Borrow<Q>,
+        Q: Hash + Eq + ToOwned<Owned = C::Key> + ?Sized,
+    {
+        Host::new(Aim::at(self.core(), key))
+    }
+}
+
+/// # Filling and thinning out
+impl<C: Connector> Pool<C> {
+    /// Hands the pool a connection that was made elsewhere.
+    ///
+    /// # Errors
+    ///
+    /// The connection comes back inside the error when a cap leaves no room for it, or when the pool
+    /// is closed.
+    pub fn add<Q>(&self, key: &Q, conn: C::Connection) -> Result<(), AddError<C::Connection>>
+    where
+        C::Key: Borrow<Q>,
+        Q: Hash + Eq + ToOwned<Owned = C::Key> + ?Sized,
+    {
+        let host = self.host(key);
+        let target = host.target();
+        self.core().see_runtime();
+        let room = target.change(|engine, now, fx| engine.add(target.id.index, conn, now, fx));
+        self.core().ensure_upkeep();
+        match room {
+            Room::Taken => Ok(()),
+            Room::Full(conn) => Err(AddError::Full(conn)),
+            Room::Closed(conn) => Err(AddError::Closed(conn)),
+        }
+    }
+
+    /// Dials until `n` connections to the host are open, lent ones included. The dials begin at the
+    /// call, as the limits allow; awaiting the result tells how they went.
+    pub fn warm<Q>(&self, key: &Q, n: usize) -> Warm<C>
+    where
+        C::Key: Borrow<Q>,
+        Q: Hash + Eq + ToOwned<Owned = C::Key> + ?Sized,
+    {
+        self.host(key).warm(n)
+    }
+
+    /// Keeps the idle connections for which `keep` says yes and closes the others. Each is taken out
+    /// while it is looked at, one at a time, and put back where it was.
+    ///
+    /// # Panics
+    ///
+    /// When `keep` panics; the connection that it was looking at is closed.
+    #[track_caller]
+    pub fn retain<F>(&self, mut keep: F)
+    where
+        F: FnMut(&C::Key, &mut C::Connection, ConnectionInfo) -> bool,
+    {
+        let place = Location::caller();
+        for (target, turn) in self.idle() {
+            let at = target.id.index;
+            let taken = target.change(|engine, now, _| {
+                if engine.knows(target.id) { engine.inspect(at, turn, now, place) } else { None }
+            });
+            let Some(tracked) = taken else { continue };
+            let mut loan = PooledConnection::new(tracked, target.clone());
+            let info = PooledConnection::info(&loan);
+            if keep(&target.key, &mut loan, info) {
+                PooledConnection::put_back(loan);
+            } else {
+                PooledConnection::reject(loan);
+            }
+        }
+    }
+
+    fn idle(&self) -> Vec<(Arc<Target<C>>, u64)> {
+        let engines = self.core().all_engines();
+        let hosts = engines.iter().flat_map(|engine| engine.hosts().map(move |host| (engine, host)));
+        hosts
+            .flat_map(|(engine, host)| {
+                let turns = engine.idle_turns(host.id.index);
+                turns.into_iter().map(|turn| (host.clone(), turn))
+            })
+            .collect()
+    }
+
+    /// Closes every idle connection.
+    pub fn close_idle(&self) {
+        self.core().change_all(|engine, now, fx| engine.close_idle(CloseReason::Asked, now, fx));
+    }
+
+    /// Closes what is idle of the host and, as it comes back, what is lent or being dialed now;
+    /// whoever asks later gets a new connection.
+    pub fn retire<Q>(&self, key: &Q)
+    where
+        C::Key: Borrow<Q>,
+        Q: Hash + Eq + ?Sized,
+    {
+        if let Some(target) = Target::find(self.core(), self.core().hash(key), key) {
+            target.change(|engine, now, fx| {
+                if engine.knows(target.id) {
+                    engine.retire(target.id.index, now, fx);
+                }
+            });
+        }
+    }
+
+    /// Does for every host what [`retire`](Pool::retire) does for one.
+    pub fn retire_all(&self) {
+        self.core().change_all(Engine::retire_all);
+    }
+}
+
+/// # Looking
+impl<C: Connector> Pool<C> {
+    /// All hosts together, at one moment.
+    pub fn status(&self) -> PoolStatus {
+        close::pool_status(self.core())
+    }
+
+    /// Each host that the pool knows.
+    pub fn hosts(&self) -> Vec<(C::Key, HostStatus)> {
+        let views: Vec<_> = self
+            .core()
+            .all_engines()
+            .iter()
+            .flat_map(|engine| {
+                let views = engine.views().map(|(host, view)| (host.key.clone(), view));
+                views.collect::<Vec<_>>()
+            })
+            .collect();
+        views.into_iter().map(|(key, view)| ((*key).clone(), view.into())).collect()
+    }
+}
+
+/// # Closing
+impl<C: Connector> Pool<C> {
+    /// Closes the pool. Closing begins at the call: whoever waits, or asks from now on, gets
+    /// [`Closed`](crate::AcquireError::Closed), and idle connections are closed. Awaiting the result
+    /// waits for the loans, dials and closes that are under way.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future changes nothing: the pool stays closed.
+    pub fn close(&self) -> Close {
+        Close::begin(self.core().clone())
+    }
+
+    /// Closes the pool, waits for up to `limit`, and says what is still out then.
+    ///
+    /// # Panics
+    ///
+    /// When it is awaited outside a tokio runtime with timers.
+    pub fn close_timeout(
+        &self,
+        limit: Duration,
+    ) -> impl Future<Output = CloseReport> + Send + 'static + use<C> {
+        close::close_within(self.core().clone(), self.close(), limit)
+    }
+
+    /// Whether [`close`](Pool::close) was called.
+    pub fn is_closed(&self) -> bool {
+        self.core().is_closed()
+    }
+}
+
+impl<C: Connector> Clone for Pool<C> {
+    fn clone(&self) -> Self {
+        Pool { handle: self.handle.clone() }
+    }
+}
+
+impl<C: Connector> fmt::Debug for Pool<C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Pool").field("status", &self.status()).finish_non_exhaustive()
+    }
+}

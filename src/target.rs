@@ -1,0 +1,151 @@
+//! A host as the shell knows it: its key, and where its state is.
+
+use std::borrow::Borrow;
+use std::hash::Hash;
+use std::sync::Arc;
+
+use crate::connector::Connector;
+use crate::core::{Core, Shell};
+use crate::engine::time::Time;
+use crate::engine::{Effects, Engine, HostId, Lent, Place, Tracked};
+use crate::pooled_connection::PooledConnection;
+use crate::sync::MutexGuard;
+
+/// Shared by all that has to do with one host. It does not keep the host in the map.
+pub(crate) struct Target<C: Connector> {
+    pub(crate) core: Arc<Core<C>>,
+    pub(crate) key: Arc<C::Key>,
+    pub(crate) id: HostId,
+    hash: u64,
+    shard: usize,
+}
+
+impl<C: Connector> std::fmt::Debug for Target<C> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.key.fmt(f)
+    }
+}
+
+/// Why no idle connection was lent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Missing {
+    NoneIdle,
+    /// The host was forgotten since it was looked up.
+    Forgotten,
+    Closed,
+}
+
+/// Which host an acquire is for.
+pub(crate) enum Aim<C: Connector> {
+    Known(Arc<Target<C>>),
+    /// Not in the map when it was looked up. It gets there when the acquire is first polled, so
+    /// that one that is never polled leaves nothing behind.
+    New { core: Arc<Core<C>>, key: Arc<C::Key>, hash: u64 },
+}
+
+impl<C: Connector> Aim<C> {
+    /// Looks a key up. It is cloned only when its host is new.
+    pub(crate) fn at<Q>(core: &Arc<Core<C>>, key: &Q) -> Aim<C>
+    where
+        C::Key: Borrow<Q>,
+        Q: Hash + Eq + ToOwned<Owned = C::Key> + ?Sized,
+    {
+        let hash = core.hash(key);
+        match Target::find(core, hash, key) {
+            Some(target) => Aim::Known(target),
+            None => Aim::New { core: core.clone(), key: Arc::new(key.to_owned()), hash },
+        }
+    }
+
+    /// The host, which is in the map now: made if it was new, or forgotten since.
+    pub(crate) fn enter(self) -> Arc<Target<C>> {
+        let (core, key, hash) = match self {
+            Aim::Known(target) if target.engine().knows(target.id) => return target,
+            Aim::Known(target) => (target.core.clone(), target.key.clone(), target.hash),
+            Aim::New { core, key, hash } => (core, key, hash),
+        };
+        let shard = core.shard_of(hash);
+        let is_it = |target: &Arc<Target<C>>| *target.key == *key;
+        let make = |id| {
+            Arc::new(Target { core: core.clone(), key: key.clone(), id, hash, shard })
+        };
+        core.engine(shard).enter(hash, is_it, make)
+    }
+
+    pub(crate) fn core(&self) -> &Arc<Core<C>> {
+        match self {
+            Aim::Known(target) => &target.core,
+            Aim::New { core, .. } => core,
+        }
+    }
+}
+
+impl<C: Connector> Target<C> {
+    pub(crate) fn find<Q>(core: &Arc<Core<C>>, hash: u64, key: &Q) -> Option<Arc<Self>>
+    where
+        C::Key: Borrow<Q>,
+        Q: Eq + ?Sized,
+    {
+        let engine = core.engine(core.shard_of(hash));
+        engine.find(hash, |target| (*target.key).borrow() == key).cloned()
+    }
+
+    pub(crate) fn engine(&self) -> MutexGuard<'_, Engine<Shell<C>>> {
+        self.core.engine(self.shard)
+    }
+
+    /// Changes the host's engine and carries out what it decides.
+    pub(crate) fn change<R>(
+        &self,
+        f: impl FnOnce(&mut Engine<Shell<C>>, Time, &mut Effects<Shell<C>>) -> R,
+    ) -> R {
+        self.core.change(self.shard, f)
+    }
+
+    /// Lends an idle connection that is open. Those found not open are closed.
+    pub(crate) fn lend(
+        self: Arc<Self>,
+        place: Place,
+    ) -> Result<PooledConnection<C>, (Arc<Self>, Missing)> {
+        self.core.ensure_upkeep();
+        loop {
+            let now = self.core.clock.now();
+            let lent = self.engine().lend(self.id, now, place);
+            let missing = match lent {
+                Lent::Connection { mut connection, low } => {
+                    if low {
+                        self.core.upkeep.wake();
+                    }
+                    if self.core.is_open(&mut connection.connection) {
+                        return Ok(PooledConnection::new(connection, self));
+                    }
+                    self.bury_unlent(connection);
+                    continue;
+                }
+                Lent::Stale => {
+                    self.sweep();
+                    continue;
+                }
+                Lent::Nothing => Missing::NoneIdle,
+                Lent::Unknown => Missing::Forgotten,
+                Lent::Closed => Missing::Closed,
+            };
+            return Err((self, missing));
+        }
+    }
+
+    #[cold]
+    fn bury_unlent(&self, connection: Box<Tracked<C::Connection>>) {
+        let at = self.id.index;
+        self.change(|engine, now, fx| engine.bury_unlent(at, connection, now, fx));
+    }
+
+    #[cold]
+    fn sweep(&self) {
+        self.change(|engine, now, fx| {
+            if engine.knows(self.id) {
+                engine.sweep(self.id.index, now, fx);
+            }
+        });
+    }
+}

@@ -1,0 +1,63 @@
+//! A timer for one wait. It exists only while somebody waits.
+
+#[cfg(not(wharf_loom))]
+pub(crate) use self::tokio_timer::Timer;
+
+#[cfg(wharf_loom)]
+pub(crate) use self::model::Timer;
+
+#[cfg(not(wharf_loom))]
+mod tokio_timer {
+    use std::future::Future;
+    use std::pin::Pin;
+    use std::task::Context;
+    use std::time::Duration;
+
+    use tokio::time::Sleep;
+
+    use crate::runtime::Runtime;
+
+    #[derive(Debug)]
+    pub(crate) struct Timer(Pin<Box<Sleep>>);
+
+    impl Timer {
+        /// Runs out after `duration`, on the clock of `runtime`.
+        pub(crate) fn new(duration: Duration, runtime: &Runtime) -> Timer {
+            Timer(runtime.within(|| Box::pin(tokio::time::sleep(duration))))
+        }
+
+        /// Whether it has run out; if not, the task is woken when it does.
+        pub(crate) fn has_run_out(&mut self, cx: &mut Context<'_>) -> bool {
+            self.0.as_mut().poll(cx).is_ready()
+        }
+    }
+}
+
+/// For the models: runs out when the model says so.
+#[cfg(wharf_loom)]
+mod model {
+    use std::cell::Cell;
+    use std::task::Context;
+    use std::time::Duration;
+
+    use crate::runtime::Runtime;
+
+    thread_local!(static OVER: Cell<bool> = const { Cell::new(false) });
+
+    #[derive(Debug)]
+    pub(crate) struct Timer;
+
+    impl Timer {
+        pub(crate) fn new(_: Duration, _: &Runtime) -> Timer {
+            Timer
+        }
+
+        pub(crate) fn has_run_out(&mut self, _: &mut Context<'_>) -> bool {
+            OVER.get()
+        }
+
+        pub(crate) fn set_over(over: bool) {
+            OVER.set(over);
+        }
+    }
+}

@@ -1,0 +1,90 @@
+//! The pool's one background task: it sleeps until the next deadline, and for ever when there is
+//! none. It holds the pool weakly, and ends with the pool's last handle.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use tokio::sync::Notify;
+
+use crate::connector::Connector;
+use crate::core::Core;
+use crate::runtime::Runtime;
+
+/// How the pool talks to its upkeep task.
+#[derive(Debug)]
+pub(crate) struct Upkeep {
+    changed: Notify,
+    /// There is something to look at, or has been.
+    wanted: AtomicBool,
+    running: AtomicBool,
+}
+
+impl Upkeep {
+    pub(crate) fn new() -> Self {
+        Upkeep {
+            changed: Notify::new(),
+            wanted: AtomicBool::new(false),
+            running: AtomicBool::new(false),
+        }
+    }
+
+    /// The next deadline has moved forward, or the end has come: look again.
+    pub(crate) fn wake(&self) {
+        self.wanted.store(true, Ordering::SeqCst);
+        self.changed.notify_one();
+    }
+
+    /// It is wanted, and does not run.
+    #[inline]
+    pub(crate) fn is_missing(&self) -> bool {
+        self.wanted.load(Ordering::Relaxed) && !self.running.load(Ordering::Relaxed)
+    }
+}
+
+/// Starts the task, unless it runs.
+pub(crate) fn start<C: Connector>(core: &Arc<Core<C>>, runtime: &Runtime) {
+    let upkeep = core.upkeep.clone();
+    if !upkeep.running.swap(true, Ordering::SeqCst) {
+        let running = Running(upkeep);
+        runtime.spawn(run(Arc::downgrade(core), running));
+    }
+}
+
+/// Whoever starts it next may do so when this is dropped: at its end, or with its runtime.
+struct Running(Arc<Upkeep>);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.0.running.store(false, Ordering::SeqCst);
+    }
+}
+
+async fn run<C: Connector>(core: Weak<Core<C>>, running: Running) {
+    while let Some(nap) = look(&core) {
+        let changed = running.0.changed.notified();
+        match nap {
+            Nap::For(time) => drop(tokio::time::timeout(time, changed).await),
+            Nap::UntilWoken => changed.await,
+        }
+    }
+}
+
+enum Nap {
+    For(Duration),
+    UntilWoken,
+}
+
+/// Looks at all that is due. `None` when the pool has gone, or nobody can use it any more.
+fn look<C: Connector>(core: &Weak<Core<C>>) -> Option<Nap> {
+    let core = core.upgrade()?;
+    match core.look() {
+        Some(next) => {
+            let now = core.clock.precise();
+            // A timer counts whole milliseconds: one more, so that it is not early and asked again.
+            Some(Nap::For(next.since(now)))
+        }
+        None if core.has_handles() && !core.is_closed() => Some(Nap::UntilWoken),
+        None => None,
+    }
+}
