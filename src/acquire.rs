@@ -9,12 +9,12 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use crate::connector::Connector;
-use crate::core::Sleeper;
+use crate::core::{DialFailure, Shell, Sleeper};
 use crate::engine::time::Time;
 use crate::engine::{Outcome, Place, Refusal, Wait, WaiterId};
 use crate::error::{AcquireError, LastDialError, Phase, TimeoutReport};
-use crate::core::DialFailure;
 use crate::pooled_connection::PooledConnection;
+use crate::runtime::Runtime;
 use crate::status::LoanInfo;
 use crate::target::{Aim, Missing, Target};
 use crate::timer::Timer;
@@ -41,6 +41,13 @@ enum State<C: Connector> {
     Done,
 }
 
+/// What came of joining the queue.
+enum Joined<C: Connector> {
+    Waiting(Waiting<C>),
+    /// Nobody has to wait any more.
+    SomethingIdle(Arc<Target<C>>),
+}
+
 type Answer<C> = Result<PooledConnection<C>, AcquireError<<C as Connector>::Error>>;
 
 impl<C: Connector> Acquire<C> {
@@ -49,50 +56,45 @@ impl<C: Connector> Acquire<C> {
         Acquire { state: State::Start(aim), timeout, place }
     }
 
-    fn start(&mut self, aim: Aim<C>, cx: &mut Context<'_>) -> Poll<Answer<C>> {
-        let mut target = match aim {
-            Aim::Known(target) => target,
-            new @ Aim::New { .. } => new.enter(),
-        };
+    fn start(&mut self, mut aim: Aim<C>, cx: &mut Context<'_>) -> Poll<Answer<C>> {
         loop {
-            target = match target.lend(self.place) {
+            aim = match aim.lend(self.place) {
                 Ok(connection) => return Poll::Ready(Ok(connection)),
                 Err((_, Missing::Closed)) => return Poll::Ready(Err(AcquireError::Closed)),
-                Err((target, Missing::Forgotten)) => Aim::Known(target).enter(),
-                Err((target, Missing::NoneIdle)) => match self.join_queue(target, cx) {
-                    Ok(waiting) => return self.wait(waiting, cx),
-                    Err(Ok(target)) => target,
-                    Err(Err(error)) => return Poll::Ready(Err(error)),
+                Err((aim, Missing::NoneIdle)) => match self.join_queue(&aim, cx) {
+                    Ok(Joined::Waiting(waiting)) => return self.wait(waiting, cx),
+                    Ok(Joined::SomethingIdle(target)) => Aim::Known(target),
+                    Err(error) => return Poll::Ready(Err(error)),
                 },
             }
         }
     }
 
-    /// Joins the queue, unless there is something idle by now: then the target comes back.
-    #[allow(clippy::type_complexity)] // A waiter, another try, or an error.
     fn join_queue(
         &self,
-        target: Arc<Target<C>>,
+        aim: &Aim<C>,
         cx: &Context<'_>,
-    ) -> Result<Waiting<C>, Result<Arc<Target<C>>, AcquireError<C::Error>>> {
+    ) -> Result<Joined<C>, AcquireError<C::Error>> {
+        let core = aim.core();
         if self.timeout == Some(Duration::ZERO) {
-            return Err(Err(timed_out(&target, Duration::ZERO)));
+            return Err(timed_out(aim, Duration::ZERO));
         }
-        let Some(runtime) = target.core.see_runtime() else {
-            return Err(Err(AcquireError::NoRuntime));
-        };
+        let runtime = core.see_runtime().ok_or(AcquireError::NoRuntime)?;
         let timer = self.timeout.map(|timeout| Timer::new(timeout, &runtime));
         let sleeper = Sleeper { waker: cx.waker().clone(), runtime };
-        let since = target.core.clock.precise();
-        let wait = target.change(|engine, now, fx| {
-            engine.wait(target.id, now, self.place, sleeper, fx)
+        let since = core.clock.precise();
+        let (target, wait) = core.change(aim.shard(), |engine, now, fx| {
+            let target = aim.enter(engine);
+            let wait = engine.wait(target.id.index, now, self.place, sleeper, fx);
+            (target, wait)
         });
         match wait {
-            Wait::Queued(id) => Ok(Waiting { target, id: Some(id), since, timer }),
-            Wait::SomethingIdle => Err(Ok(target)),
-            Wait::Unknown => Err(Ok(Aim::Known(target).enter())),
-            Wait::Refused(Refusal::QueueFull) => Err(Err(AcquireError::QueueFull)),
-            Wait::Refused(Refusal::Closed) => Err(Err(AcquireError::Closed)),
+            Wait::Queued(id) => {
+                Ok(Joined::Waiting(Waiting { target, id: Some(id), since, timer }))
+            }
+            Wait::SomethingIdle => Ok(Joined::SomethingIdle(target)),
+            Wait::Refused(Refusal::QueueFull) => Err(AcquireError::QueueFull),
+            Wait::Refused(Refusal::Closed) => Err(AcquireError::Closed),
         }
     }
 
@@ -143,21 +145,27 @@ struct Waiting<C: Connector> {
 
 impl<C: Connector> Waiting<C> {
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Answer<C>> {
-        let Some(id) = self.id else { return Poll::Pending };
-        if let Some(outcome) = self.collect(id, cx) {
+        // It could wait, so a runtime has been seen.
+        let runtime = self.target.core.any_runtime();
+        let (Some(id), Some(runtime)) = (self.id, runtime) else { return Poll::Pending };
+        if let Some(outcome) = self.collect(id, &runtime, cx) {
             self.id = None;
             return Poll::Ready(self.answer(outcome));
         }
-        if self.timer.as_mut().is_some_and(|timer| timer.has_run_out(cx)) {
+        if self.timer.as_mut().is_some_and(|timer| timer.has_run_out(&runtime, cx)) {
             self.id = None;
             return Poll::Ready(self.expire(id));
         }
         Poll::Pending
     }
 
-    fn collect(&self, id: WaiterId, cx: &Context<'_>) -> Option<Outcome<crate::core::Shell<C>>> {
-        let runtime = self.target.core.any_runtime()?;
-        let sleeper = Sleeper { waker: cx.waker().clone(), runtime };
+    fn collect(
+        &self,
+        id: WaiterId,
+        runtime: &Runtime,
+        cx: &Context<'_>,
+    ) -> Option<Outcome<Shell<C>>> {
+        let sleeper = Sleeper { waker: cx.waker().clone(), runtime: runtime.clone() };
         let at = self.target.id.index;
         self.target.change(|engine, now, fx| engine.collect(at, id, now, sleeper, fx))
     }
@@ -165,14 +173,15 @@ impl<C: Connector> Waiting<C> {
     /// The time is over; but what arrived at the same moment is taken.
     fn expire(&self, id: WaiterId) -> Answer<C> {
         let target = &self.target;
-        let report = timed_out(target, target.core.clock.precise().since(self.since));
+        let aim = Aim::Known(target.clone());
+        let report = timed_out(&aim, target.core.clock.precise().since(self.since));
         match target.change(|engine, now, fx| engine.expire(target.id.index, id, now, fx)) {
             Some(outcome) => self.answer(outcome),
             None => Err(report),
         }
     }
 
-    fn answer(&self, outcome: Outcome<crate::core::Shell<C>>) -> Answer<C> {
+    fn answer(&self, outcome: Outcome<Shell<C>>) -> Answer<C> {
         match outcome {
             Outcome::Connection(tracked) => {
                 Ok(PooledConnection::new(tracked, self.target.clone()))
@@ -192,12 +201,16 @@ impl<C: Connector> Drop for Waiting<C> {
     }
 }
 
-/// Reports a time-out of the given wait, which is still in the queue, if it ever was.
+/// Reports a time-out after the given wait, which is still in the queue, if it ever was.
 #[cold]
-fn timed_out<C: Connector>(target: &Target<C>, waited: Duration) -> AcquireError<C::Error> {
-    let now = target.core.clock.precise();
-    let causes = target.engine().causes(target.id);
-    let key = format!("{:?}", target.key);
+fn timed_out<C: Connector>(aim: &Aim<C>, waited: Duration) -> AcquireError<C::Error> {
+    let core = aim.core();
+    let now = core.clock.precise();
+    let causes = match aim {
+        Aim::Known(target) => target.engine().causes(target.id),
+        Aim::New { .. } => None,
+    };
+    let key = format!("{:?}", aim.key());
     let (view, failure, loans) = match causes {
         Some(causes) => (causes.view, causes.failure, causes.loans),
         None => Default::default(),

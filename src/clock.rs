@@ -21,9 +21,10 @@ use crate::engine::time::Time;
 
 #[derive(Debug)]
 pub(crate) struct Clock {
-    start: Instant,
-    /// The system clock's reading at `start`.
+    /// The system clock's reading when the pool was made.
     origin: u64,
+    /// Tokio's at the same moment: the same, unless time was paused.
+    start: tokio::time::Instant,
     follows_tokio: AtomicBool,
     /// The latest time read from tokio's clock. A thread outside the paused runtime reads the real
     /// one, which must not go back behind it.
@@ -32,12 +33,14 @@ pub(crate) struct Clock {
 
 impl Clock {
     pub(crate) fn new() -> Self {
-        Clock {
-            start: Instant::now(),
+        let clock = Clock {
             origin: system::precise(),
+            start: tokio::time::Instant::now(),
             follows_tokio: AtomicBool::new(false),
             latest: AtomicU64::new(0),
-        }
+        };
+        clock.notices_paused_time();
+        clock
     }
 
     /// The time, up to a few milliseconds late.
@@ -70,7 +73,7 @@ impl Clock {
 
     #[cold]
     fn tokio_time(&self) -> Time {
-        let now = tokio::time::Instant::now().into_std().saturating_duration_since(self.start);
+        let now = tokio::time::Instant::now().saturating_duration_since(self.start);
         let now = u64::try_from(now.as_nanos()).unwrap_or(u64::MAX);
         Time::from_nanos(self.latest.fetch_max(now, Relaxed).max(now))
     }

@@ -143,7 +143,7 @@ impl<C: Connector> Core<C> {
 
     /// Changes one engine and carries out what it decides.
     pub(crate) fn change<R>(
-        &self,
+        self: &Arc<Self>,
         shard: usize,
         f: impl FnOnce(&mut Engine<Shell<C>>, Time, &mut Effects<Shell<C>>) -> R,
     ) -> R {
@@ -156,7 +156,7 @@ impl<C: Connector> Core<C> {
 
     /// Changes every engine, one after the other.
     pub(crate) fn change_all(
-        &self,
+        self: &Arc<Self>,
         mut f: impl FnMut(&mut Engine<Shell<C>>, Time, &mut Effects<Shell<C>>),
     ) {
         (0..self.shards.len()).for_each(|shard| self.change(shard, &mut f));
@@ -165,12 +165,12 @@ impl<C: Connector> Core<C> {
     /// Does what an engine decided. No lock is held here.
     ///
     /// Slots come first and wakers last: whoever is woken finds everything as it was decided.
-    pub(crate) fn carry_out(&self, fx: Effects<Shell<C>>) {
+    fn carry_out(self: &Arc<Self>, fx: Effects<Shell<C>>) {
         let Effects { wake, unused, dial, close, failures, forgotten, upkeep, drained } = fx;
         close.into_iter().for_each(closing::begin);
         dial.into_iter().for_each(dial::begin);
         if upkeep {
-            self.upkeep.wake();
+            self.wake_upkeep();
         }
         if drained {
             self.drained.notify_waiters();
@@ -205,6 +205,13 @@ impl<C: Connector> Core<C> {
 
 /// # Upkeep
 impl<C: Connector> Core<C> {
+    /// The next deadline has moved forward.
+    #[cold]
+    pub(crate) fn wake_upkeep(self: &Arc<Self>) {
+        self.upkeep.wake();
+        self.ensure_upkeep();
+    }
+
     /// Starts upkeep where it does not run, if there is a runtime. Asked at every acquire, so that
     /// it starts again after its runtime has ended.
     #[inline]
@@ -222,7 +229,7 @@ impl<C: Connector> Core<C> {
     }
 
     /// Looks at all that is due. Returns when to look next.
-    pub(crate) fn look(&self) -> Option<Time> {
+    pub(crate) fn look(self: &Arc<Self>) -> Option<Time> {
         let mut next = None;
         self.change_all(|engine, now, fx| {
             let look = engine.upkeep(now, fx);
@@ -234,7 +241,7 @@ impl<C: Connector> Core<C> {
 
 /// # The end
 impl<C: Connector> Core<C> {
-    pub(crate) fn close(&self) {
+    pub(crate) fn close(self: &Arc<Self>) {
         if !self.closed.swap(true, Ordering::SeqCst) {
             self.change_all(Engine::close);
             self.upkeep.wake();

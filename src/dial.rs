@@ -49,7 +49,6 @@ impl<C: Connector> Dialing<C> {
         self.ended = true;
         let (at, epoch) = (self.target.id.index, self.epoch);
         self.target.change(|engine, now, fx| engine.dial_done(at, epoch, connection, now, fx));
-        self.target.core.ensure_upkeep();
     }
 
     fn failed(mut self, failure: DialFailure<C::Error>) {
@@ -57,7 +56,6 @@ impl<C: Connector> Dialing<C> {
         tracing::debug!(target: "wharf::dial", key = ?self.target.key, ?failure, "a dial failed");
         let at = self.target.id.index;
         self.target.change(|engine, now, fx| engine.dial_failed(at, failure, now, fx));
-        self.target.core.ensure_upkeep();
     }
 }
 

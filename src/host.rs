@@ -33,16 +33,15 @@ impl<C: Connector> Drop for Held<C> {
 }
 
 impl<C: Connector> Host<C> {
-    pub(crate) fn new(mut aim: Aim<C>) -> Self {
-        let handle = Handle::new(aim.core().clone());
-        loop {
-            let target = aim.enter();
-            let held = target.engine().hold(target.id);
-            if held {
-                return Host(Arc::new(Held { target, handle }));
-            }
-            aim = Aim::Known(target);
-        }
+    pub(crate) fn new(aim: &Aim<C>) -> Self {
+        let core = aim.core();
+        let handle = Handle::new(core.clone());
+        let target = core.change(aim.shard(), |engine, _, _| {
+            let target = aim.enter(engine);
+            engine.hold(target.id.index);
+            target
+        });
+        Host(Arc::new(Held { target, handle }))
     }
 
     fn core(&self) -> &Arc<Core<C>> {

@@ -140,7 +140,7 @@ impl<C: Connector> Pool<C> {
         C::Key: Borrow<Q>,
         Q: Hash + Eq + ToOwned<Owned = C::Key> + ?Sized,
     {
-        Host::new(Aim::at(self.core(), key))
+        Host::new(&Aim::at(self.core(), key))
     }
 }
 

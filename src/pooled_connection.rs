@@ -127,7 +127,7 @@ impl<C: Connector> Drop for PooledConnection<C> {
         let returned = self.target.engine().give_back(self.target.id.index, tracked, now);
         match returned {
             Returned::Idle { first: false } | Returned::HandedOver(None) => {}
-            Returned::Idle { first: true } => core.upkeep.wake(),
+            Returned::Idle { first: true } => core.wake_upkeep(),
             Returned::HandedOver(Some(Sleeper { waker, .. })) => waker.wake(),
             Returned::Unsettled(tracked) => self.settle(tracked),
         }
@@ -148,11 +148,12 @@ impl<C: Connector> DerefMut for PooledConnection<C> {
     }
 }
 
-impl<C: Connector> fmt::Debug for PooledConnection<C>
-where
-    C::Connection: fmt::Debug,
-{
+/// Names the host and the connection; what is lent need not be `Debug`.
+impl<C: Connector> fmt::Debug for PooledConnection<C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("PooledConnection").field(&**self).finish()
+        f.debug_struct("PooledConnection")
+            .field("key", &self.target.key)
+            .field("id", &self.tracked.as_deref().map(|tracked| tracked.id))
+            .finish_non_exhaustive()
     }
 }

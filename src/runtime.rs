@@ -22,6 +22,10 @@ mod tokio_runtime {
             Handle::try_current().ok().map(Runtime)
         }
 
+        pub(crate) fn is(&self, other: &Runtime) -> bool {
+            self.0.id() == other.0.id()
+        }
+
         pub(crate) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
             self.0.spawn(task);
         }

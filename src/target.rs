@@ -30,8 +30,6 @@ impl<C: Connector> std::fmt::Debug for Target<C> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Missing {
     NoneIdle,
-    /// The host was forgotten since it was looked up.
-    Forgotten,
     Closed,
 }
 
@@ -57,19 +55,45 @@ impl<C: Connector> Aim<C> {
         }
     }
 
-    /// The host, which is in the map now: made if it was new, or forgotten since.
-    pub(crate) fn enter(self) -> Arc<Target<C>> {
+    /// The host, which is in the map of its engine now: made if it was new, or forgotten since.
+    pub(crate) fn enter(&self, engine: &mut Engine<Shell<C>>) -> Arc<Target<C>> {
         let (core, key, hash) = match self {
-            Aim::Known(target) if target.engine().knows(target.id) => return target,
-            Aim::Known(target) => (target.core.clone(), target.key.clone(), target.hash),
-            Aim::New { core, key, hash } => (core, key, hash),
+            Aim::Known(target) if engine.knows(target.id) => return target.clone(),
+            Aim::Known(target) => (&target.core, &target.key, target.hash),
+            Aim::New { core, key, hash } => (core, key, *hash),
         };
         let shard = core.shard_of(hash);
-        let is_it = |target: &Arc<Target<C>>| *target.key == *key;
+        let is_it = |target: &Arc<Target<C>>| *target.key == **key;
         let make = |id| {
             Arc::new(Target { core: core.clone(), key: key.clone(), id, hash, shard })
         };
-        core.engine(shard).enter(hash, is_it, make)
+        engine.enter(hash, is_it, make)
+    }
+
+    /// Lends an idle connection that is open, if the host is there and has one.
+    pub(crate) fn lend(self, place: Place) -> Result<PooledConnection<C>, (Self, Missing)> {
+        let target = match self {
+            Aim::Known(target) => target,
+            Aim::New { core, key, hash } => match Target::find(&core, hash, &*key) {
+                Some(target) => target,
+                None => return Err((Aim::New { core, key, hash }, Missing::NoneIdle)),
+            },
+        };
+        target.lend(place).map_err(|(target, missing)| (Aim::Known(target), missing))
+    }
+
+    pub(crate) fn key(&self) -> &C::Key {
+        match self {
+            Aim::Known(target) => &target.key,
+            Aim::New { key, .. } => key,
+        }
+    }
+
+    pub(crate) fn shard(&self) -> usize {
+        match self {
+            Aim::Known(target) => target.shard,
+            Aim::New { core, hash, .. } => core.shard_of(*hash),
+        }
     }
 
     pub(crate) fn core(&self) -> &Arc<Core<C>> {
@@ -114,7 +138,7 @@ impl<C: Connector> Target<C> {
             let missing = match lent {
                 Lent::Connection { mut connection, low } => {
                     if low {
-                        self.core.upkeep.wake();
+                        self.core.wake_upkeep();
                     }
                     if self.core.is_open(&mut connection.connection) {
                         return Ok(PooledConnection::new(connection, self));
@@ -127,7 +151,6 @@ impl<C: Connector> Target<C> {
                     continue;
                 }
                 Lent::Nothing => Missing::NoneIdle,
-                Lent::Unknown => Missing::Forgotten,
                 Lent::Closed => Missing::Closed,
             };
             return Err((self, missing));

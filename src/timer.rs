@@ -17,18 +17,29 @@ mod tokio_timer {
 
     use crate::runtime::Runtime;
 
+    /// Bound to the runtime that its task was last polled in.
     #[derive(Debug)]
-    pub(crate) struct Timer(Pin<Box<Sleep>>);
+    pub(crate) struct Timer {
+        sleep: Pin<Box<Sleep>>,
+        runtime: Runtime,
+    }
 
     impl Timer {
-        /// Runs out after `duration`, on the clock of `runtime`.
+        /// Runs out after `duration`.
         pub(crate) fn new(duration: Duration, runtime: &Runtime) -> Timer {
-            Timer(runtime.within(|| Box::pin(tokio::time::sleep(duration))))
+            let sleep = runtime.within(|| Box::pin(tokio::time::sleep(duration)));
+            Timer { sleep, runtime: runtime.clone() }
         }
 
-        /// Whether it has run out; if not, the task is woken when it does.
-        pub(crate) fn has_run_out(&mut self, cx: &mut Context<'_>) -> bool {
-            self.0.as_mut().poll(cx).is_ready()
+        /// Whether it has run out; if not, the task is woken when it does. A task that has moved to
+        /// another runtime takes its timer along: the first one may have ended.
+        pub(crate) fn has_run_out(&mut self, runtime: &Runtime, cx: &mut Context<'_>) -> bool {
+            if !self.runtime.is(runtime) {
+                let deadline = self.sleep.deadline();
+                self.sleep = runtime.within(|| Box::pin(tokio::time::sleep_until(deadline)));
+                self.runtime = runtime.clone();
+            }
+            self.sleep.as_mut().poll(cx).is_ready()
         }
     }
 }
@@ -52,7 +63,7 @@ mod model {
             Timer
         }
 
-        pub(crate) fn has_run_out(&mut self, _: &mut Context<'_>) -> bool {
+        pub(crate) fn has_run_out(&mut self, _: &Runtime, _: &mut Context<'_>) -> bool {
             OVER.get()
         }
 

@@ -6,7 +6,7 @@ use super::loans::Loan;
 use super::recency::Entry;
 use super::time::Time;
 use super::waiters::Outcome;
-use super::{Engine, HostId, Parts, Phase, Place};
+use super::{Engine, Parts, Phase, Place};
 
 /// Whether there was room for a connection made elsewhere.
 #[derive(Debug, PartialEq, Eq)]
@@ -31,13 +31,9 @@ pub(crate) enum Warmth<F> {
 }
 
 impl<P: Parts> Engine<P> {
-    /// Counts a handle on the host, which keeps it in the map. Says whether the host is there.
-    pub(crate) fn hold(&mut self, id: HostId) -> bool {
-        let known = self.knows(id);
-        if known {
-            self.hosts[id.index].handles += 1;
-        }
-        known
+    /// Counts a handle on the host, which keeps it in the map.
+    pub(crate) fn hold(&mut self, at: usize) {
+        self.hosts[at].handles += 1;
     }
 
     pub(crate) fn let_go(&mut self, at: usize, now: Time, fx: &mut Effects<P>) {

@@ -16,8 +16,6 @@ pub(crate) enum Lent<T> {
     Nothing,
     /// The one to lend has passed its deadline: call [`Engine::sweep`], then ask again.
     Stale,
-    /// The host was forgotten: enter it again.
-    Unknown,
     Closed,
 }
 
@@ -27,7 +25,6 @@ pub(crate) enum Wait {
     Queued(WaiterId),
     /// A connection has become idle since the last look: lend it.
     SomethingIdle,
-    Unknown,
     Refused(Refusal),
 }
 
@@ -41,11 +38,11 @@ pub(crate) enum Refusal {
 impl<P: Parts> Engine<P> {
     /// Lends an idle connection. This is the whole of a hit.
     ///
-    /// Nobody is overtaken: while anybody waits, nothing is idle.
+    /// A host that was forgotten has none. Nobody is overtaken: while anybody waits, nothing is idle.
     pub(crate) fn lend(&mut self, id: HostId, now: Time, place: Place) -> Lent<P::Connection> {
         let Some(host) = self.hosts.get_mut(id.index).filter(|h| h.generation == id.generation)
         else {
-            return if self.phase == Phase::Closed { Lent::Closed } else { Lent::Unknown };
+            return if self.phase == Phase::Closed { Lent::Closed } else { Lent::Nothing };
         };
         let newest = self.limits.reuse == Reuse::MostRecent;
         let candidate = if newest { host.idle.back() } else { host.idle.front() };
@@ -80,31 +77,31 @@ impl<P: Parts> Engine<P> {
     /// Joins the queue of a host that has nothing idle, and begins what dials that calls for.
     pub(crate) fn wait(
         &mut self,
-        id: HostId,
+        at: usize,
         now: Time,
         place: Place,
         waker: P::Waker,
         fx: &mut Effects<P>,
     ) -> Wait {
-        if let Some(refusal) = self.refusal(id) {
+        if let Some(refusal) = self.refusal(at) {
             fx.unused.push(waker);
+            self.after(at, now, fx);
             return refusal;
         }
-        Wait::Queued(self.enqueue(id.index, now, place, waker, fx))
+        Wait::Queued(self.enqueue(at, now, place, waker, fx))
     }
 
-    fn refusal(&self, id: HostId) -> Option<Wait> {
+    fn refusal(&self, at: usize) -> Option<Wait> {
+        let host = &self.hosts[at];
         if self.phase == Phase::Closed {
-            return Some(Wait::Refused(Refusal::Closed));
+            Some(Wait::Refused(Refusal::Closed))
+        } else if !host.idle.is_empty() {
+            Some(Wait::SomethingIdle)
+        } else if host.waiters.waiting() >= self.limits.max_waiters_per_host {
+            Some(Wait::Refused(Refusal::QueueFull))
+        } else {
+            None
         }
-        let Some(host) = self.hosts.get(id.index).filter(|h| h.generation == id.generation) else {
-            return Some(Wait::Unknown);
-        };
-        if !host.idle.is_empty() {
-            return Some(Wait::SomethingIdle);
-        }
-        let full = host.waiters.waiting() >= self.limits.max_waiters_per_host;
-        full.then_some(Wait::Refused(Refusal::QueueFull))
     }
 
     fn enqueue(

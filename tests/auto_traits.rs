@@ -1,0 +1,55 @@
+//! What every user of an async pool relies on, checked at compile time.
+
+use std::error::Error;
+use std::fmt::Debug;
+use std::io;
+
+use wharf::{
+    Acquire, AcquireError, AddError, BuildError, Builder, Close, CloseReport, Connector, Host, Pool,
+    PooledConnection, Warm, WarmError, async_trait,
+};
+
+/// Its connections are `Send` and not `Sync`, as many are.
+struct Any;
+
+#[async_trait]
+impl Connector for Any {
+    type Key = String;
+    type Connection = std::cell::Cell<u8>;
+    type Error = io::Error;
+
+    async fn connect(&self, _: &String) -> io::Result<std::cell::Cell<u8>> {
+        Ok(std::cell::Cell::new(0))
+    }
+}
+
+fn shared<T: Send + Sync + Clone + Debug + 'static>() {}
+fn future<T: Future + Send + Unpin + Debug + 'static>() {}
+fn value<T: Send + 'static>() {}
+fn error<T: Error + Send + Sync + 'static>() {}
+fn is_send<T: Send + 'static>(_: &T) {}
+
+#[test]
+fn futures_and_guards_are_send_and_the_pool_is_send_sync_and_clone() {
+    shared::<Pool<Any>>();
+    shared::<Host<Any>>();
+    shared::<Builder>();
+    shared::<CloseReport>();
+    future::<Acquire<Any>>();
+    future::<Warm<Any>>();
+    future::<Close>();
+    value::<PooledConnection<Any>>();
+    error::<AcquireError<io::Error>>();
+    error::<WarmError<io::Error>>();
+    error::<AddError<u8>>();
+    error::<BuildError>();
+    let pool = Pool::new(Any);
+    is_send(&pool.close_timeout(std::time::Duration::ZERO));
+}
+
+#[test]
+fn the_builder_needs_no_type_annotations() -> Result<(), BuildError> {
+    let pool = Pool::builder().max_per_host(5).max_total(None).build(Any)?;
+    assert_eq!(pool.status().hosts, 0);
+    Ok(())
+}

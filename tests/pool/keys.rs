@@ -1,0 +1,141 @@
+//! Keys and the hosts they name. (Behaviour 14.)
+
+use std::hash::{Hash, Hasher};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use wharf::{Pool, connector_fn};
+
+use crate::support::*;
+
+#[tokio::test(start_paused = true)]
+async fn a_host_with_nothing_open_and_nobody_waiting_leaves_nothing_behind() {
+    let (pool, connector) = pool(|b| b.max_uses(1));
+    for host in 0..20_000 {
+        drop(pool.acquire(&host).await.unwrap());
+        if host % 1000 == 0 {
+            quiet().await;
+            assert_eq!(pool.status().hosts, 0);
+        }
+    }
+    quiet().await;
+    let status = pool.status();
+    assert_eq!((status.hosts, status.dials, status.closed), (0, 20_000, 20_000));
+    assert_balanced(&pool, &connector);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_host_with_a_handle_is_remembered_with_its_cap() {
+    let (pool, _) = pool_of(10);
+    let host = pool.host(&1);
+    host.set_max(2).unwrap();
+    drop(host.acquire().await.unwrap());
+    pool.close_idle();
+    quiet().await;
+    assert_eq!((pool.status().hosts, host.status().max), (1, 2));
+    drop(host);
+    assert_eq!(pool.status().hosts, 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_empty_host_is_remembered_until_its_backoff_ends() {
+    let (pool, connector) = pool_of(1);
+    connector.once(Stage::Connect, Step::Error);
+    assert!(pool.acquire(&1).await.is_err());
+    assert_eq!(pool.status().hosts, 1);
+    tokio::time::sleep(secs(1)).await;
+    assert_eq!(pool.status().hosts, 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_acquire_made_before_its_host_was_forgotten_still_works() {
+    let (pool, connector) = pool_of(1);
+    drop(pool.acquire(&1).await.unwrap());
+    let acquire = pool.acquire(&1);
+    pool.close_idle();
+    quiet().await;
+    assert_eq!(pool.status().hosts, 0);
+    drop(acquire.await.unwrap());
+    assert_eq!(connector.counts().made, 2);
+    assert_balanced(&pool, &connector);
+}
+
+/// Counts its clones.
+#[derive(Debug, PartialEq, Eq, Hash)]
+struct Counted(u32);
+
+static CLONES: AtomicUsize = AtomicUsize::new(0);
+
+impl Clone for Counted {
+    fn clone(&self) -> Self {
+        CLONES.fetch_add(1, Ordering::SeqCst);
+        Counted(self.0)
+    }
+}
+
+struct OfCounted;
+
+#[wharf::async_trait]
+impl wharf::Connector for OfCounted {
+    type Key = Counted;
+    type Connection = ();
+    type Error = TestError;
+
+    async fn connect(&self, _: &Counted) -> Result<(), TestError> {
+        Ok(())
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_key_is_cloned_only_when_its_host_is_new() {
+    let pool = Pool::new(OfCounted);
+    for _ in 0..10 {
+        drop(pool.acquire(&Counted(1)).await.unwrap());
+    }
+    assert_eq!(CLONES.load(Ordering::SeqCst), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_key_is_looked_up_in_a_borrowed_form() {
+    let pool = Pool::new(connector_fn(|key: String| async move { Ok::<_, TestError>(key) }));
+    assert_eq!(*pool.acquire("a").await.unwrap(), "a");
+    assert_eq!(*pool.acquire(&"a".to_owned()).await.unwrap(), "a");
+    assert!(pool.try_acquire("a").is_some());
+    pool.retire("a");
+    pool.warm("b", 1).await.unwrap();
+    assert_eq!(pool.host("b").status().idle, 1);
+    pool.add("b", "c".to_owned()).unwrap();
+    assert_eq!(*pool.acquire_timeout("b", secs(1)).await.unwrap(), "c");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_pool_of_one_host_has_the_empty_key() {
+    let host = Pool::new(connector_fn(|()| async { Ok::<_, TestError>(7) })).host(&());
+    assert_eq!(*host.acquire().await.unwrap(), 7);
+}
+
+#[derive(Clone, Debug)]
+struct Bad(bool);
+
+impl PartialEq for Bad {
+    fn eq(&self, other: &Bad) -> bool {
+        assert!(!self.0 && !other.0, "told to panic");
+        true
+    }
+}
+
+impl Eq for Bad {}
+
+impl Hash for Bad {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        0.hash(state);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_panic_in_a_keys_eq_does_not_poison_the_pool() {
+    let pool = Pool::new(connector_fn(|_: Bad| async { Ok::<_, TestError>(7) }));
+    drop(pool.acquire(&Bad(false)).await.unwrap());
+    assert!(catch_unwind(AssertUnwindSafe(|| pool.try_acquire(&Bad(true)).is_some())).is_err());
+    assert!(pool.try_acquire(&Bad(false)).is_some());
+}

@@ -1,0 +1,242 @@
+//! Caps, per host and across hosts, and changes of them. (Behaviours 8 to 11, 65.)
+
+use wharf::AcquireError;
+
+use crate::support::*;
+
+#[tokio::test(start_paused = true)]
+async fn a_full_host_does_not_block_another() {
+    let (pool, connector) = pool(|b| b.max_per_host(2).max_total(3));
+    let _full = [pool.acquire(&1).await.unwrap(), pool.acquire(&1).await.unwrap()];
+    let _waiter = waiting(&pool, 1);
+    drop(pool.acquire(&2).await.unwrap());
+    assert_eq!(connector.counts().peak_of[&1], 2);
+    assert_eq!(connector.counts().peak_open, 3);
+}
+
+#[tokio::test(start_paused = true)]
+async fn at_the_total_cap_an_idle_connection_of_another_host_is_closed_to_make_room() {
+    let (pool, connector) = pool(|b| b.max_total(2));
+    drop(pool.acquire(&1).await.unwrap());
+    drop(pool.acquire(&2).await.unwrap());
+    let loan = pool.acquire(&3).await.unwrap();
+    assert_eq!(connector.closed_hosts(), [1], "the least recently used one");
+    assert_eq!(connector.counts().peak_open, 2);
+    drop(loan);
+    assert_balanced(&pool, &connector);
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_dial_never_costs_two_connections() {
+    let (pool, connector) = pool(|b| b.max_total(3));
+    let close = connector.gate(Stage::Close);
+    for host in 1..=3 {
+        drop(pool.acquire(&host).await.unwrap());
+    }
+    let mut waiter = waiting(&pool, 4);
+    quiet().await;
+    assert!(poll(&mut waiter).is_pending());
+    quiet().await;
+    assert_eq!((pool.status().closing, pool.status().idle), (1, 2));
+    close.add_permits(1);
+    quiet().await;
+    drop(ready(&mut waiter));
+    assert_eq!(connector.counts().closes, 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn under_the_total_cap_a_host_that_has_nothing_is_not_starved_by_a_busy_one() {
+    let (pool, connector) = pool(|b| b.max_total(1));
+    let mut loan = Some(pool.acquire(&1).await.unwrap());
+    let mut before = waiting(&pool, 1);
+    let mut starving = waiting(&pool, 2);
+    let mut after = waiting(&pool, 1);
+    drop(loan.take());
+    loan = Some(ready(&mut before));
+    drop(loan.take());
+    quiet().await;
+    assert!(poll(&mut after).is_pending());
+    drop(ready(&mut starving));
+    quiet().await;
+    drop(ready(&mut after));
+    assert_eq!(connector.counts().peak_open, 1);
+    assert_balanced(&pool, &connector);
+}
+
+#[tokio::test(start_paused = true)]
+async fn hosts_that_wait_for_room_are_served_in_order_of_arrival() {
+    let (pool, connector) = pool(|b| b.max_total(1));
+    let mut loan = Some(pool.acquire(&0).await.unwrap());
+    let mut waiters: Vec<_> = (1..=5).map(|host| waiting(&pool, host)).collect();
+    for n in 0..waiters.len() {
+        drop(loan.take());
+        quiet().await;
+        assert!(waiters[n + 1..].iter_mut().all(|waiter| poll(waiter).is_pending()));
+        loan = Some(ready(&mut waiters[n]));
+    }
+    drop(loan);
+    assert_eq!(connector.counts().peak_open, 1);
+    assert_balanced(&pool, &connector);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_connection_that_returns_is_closed_when_another_host_waits_for_room() {
+    let (pool, connector) = pool(|b| b.max_total(1));
+    let loan = pool.acquire(&1).await.unwrap();
+    let mut waiter = waiting(&pool, 2);
+    drop(loan);
+    quiet().await;
+    drop(ready(&mut waiter));
+    assert_eq!(connector.closed_hosts(), [1]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_global_idle_cap_closes_the_least_recently_used_idle_connection() {
+    let (pool, connector) = pool(|b| b.max_idle(3));
+    for host in [1, 2, 3] {
+        drop(pool.acquire(&host).await.unwrap());
+    }
+    drop(pool.acquire(&1).await.unwrap());
+    drop(pool.acquire(&4).await.unwrap());
+    quiet().await;
+    assert_eq!(connector.closed_hosts(), [2]);
+    // From another thread too.
+    let loan = pool.acquire(&5).await.unwrap();
+    std::thread::spawn(move || drop(loan)).join().unwrap();
+    quiet().await;
+    assert_eq!(connector.closed_hosts(), [2, 3]);
+    assert_eq!(pool.status().idle, 3);
+    assert_balanced(&pool, &connector);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_connection_that_returns_above_the_idle_limit_is_closed_and_other_hosts_are_untouched() {
+    let (pool, connector) = pool(|b| b.max_idle_per_host(1));
+    drop(pool.acquire(&2).await.unwrap());
+    let loans = [pool.acquire(&1).await.unwrap(), pool.acquire(&1).await.unwrap()];
+    drop(loans);
+    quiet().await;
+    assert_eq!(connector.closed_hosts(), [1]);
+    assert_eq!(pool.status().idle, 2);
+    assert_balanced(&pool, &connector);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_waiter_is_served_before_any_idle_limit_is_looked_at() {
+    let (pool, connector) = pool(|b| b.max_per_host(1).max_idle_per_host(0).max_idle(0));
+    let loan = pool.acquire(&1).await.unwrap();
+    let mut waiter = waiting(&pool, 1);
+    drop(loan);
+    let loan = ready(&mut waiter);
+    assert_eq!(loan.number, 0);
+    drop(loan);
+    quiet().await;
+    assert_eq!(connector.counts().closes, 1);
+    assert_balanced(&pool, &connector);
+}
+
+#[tokio::test(start_paused = true)]
+async fn above_the_limit_of_waiters_the_queue_is_full_at_once() {
+    let (pool, _) = pool(|b| b.max_per_host(1).max_waiters_per_host(2));
+    let loan = pool.acquire(&1).await.unwrap();
+    let mut first = waiting(&pool, 1);
+    let second = waiting(&pool, 1);
+    assert!(matches!(pool.acquire(&1).await, Err(AcquireError::QueueFull)));
+    drop(second);
+    drop(waiting(&pool, 1));
+    drop(loan);
+    drop(ready(&mut first));
+}
+
+#[tokio::test(start_paused = true)]
+async fn lowering_a_cap_closes_idle_connections_at_once_and_the_rest_as_they_return() {
+    let (pool, connector) = pool_of(10);
+    let host = pool.host(&1);
+    let mut loans = Vec::new();
+    for _ in 0..10 {
+        loans.push(host.acquire().await.unwrap());
+    }
+    loans.truncate(6);
+    assert_eq!((host.status().idle, host.status().in_use), (4, 6));
+    host.set_max(3).unwrap();
+    quiet().await;
+    assert_eq!((host.status().idle, host.status().in_use), (0, 6));
+    drop(loans);
+    quiet().await;
+    assert_eq!((host.status().idle, host.status().max), (3, 3));
+    assert_eq!(connector.counts().closes, 7);
+    assert_balanced(&pool, &connector);
+}
+
+#[tokio::test(start_paused = true)]
+async fn lowering_and_raising_a_cap_is_exact_in_both_directions() {
+    let (pool, connector) = pool_of(10);
+    let host = pool.host(&1);
+    let mut loans = Vec::new();
+    for _ in 0..10 {
+        loans.push(host.acquire().await.unwrap());
+    }
+    host.set_max(5).unwrap();
+    host.set_max(10).unwrap();
+    let mut waiters: Vec<_> = (0..10).map(|_| waiting(&pool, 1)).collect();
+    quiet().await;
+    assert_eq!(connector.counts().dials, 10, "there is no room: all are out");
+    drop(loans);
+    let loans: Vec<_> = waiters.iter_mut().map(ready).collect();
+    drop(loans);
+    assert_eq!(connector.counts().peak_open, 10);
+    assert_balanced(&pool, &connector);
+}
+
+#[tokio::test(start_paused = true)]
+async fn raising_a_cap_starts_the_dials_that_waiters_are_owed() {
+    let (pool, connector) = pool_of(1);
+    let host = pool.host(&1);
+    let loan = host.acquire().await.unwrap();
+    let mut waiters: Vec<_> = (0..4).map(|_| waiting(&pool, 1)).collect();
+    host.set_max(3).unwrap();
+    quiet().await;
+    let loans = [ready(&mut waiters[0]), ready(&mut waiters[1])];
+    assert_eq!(connector.counts().dials, 3);
+    assert!(poll(&mut waiters[2]).is_pending());
+    drop((loan, loans));
+    drop([ready(&mut waiters[2]), ready(&mut waiters[3])]);
+    let error = host.set_max(0).unwrap_err();
+    assert_eq!(error.to_string(), "max is 0: it must be at least 1");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_added_connection_is_lent_or_given_back_when_there_is_no_room() {
+    let (pool, connector) = pool_of(1);
+    pool.add(&1, connector.make(1)).unwrap();
+    assert_eq!(pool.status().idle, 1);
+    let refused = pool.add(&1, connector.make(1)).unwrap_err();
+    assert_eq!(refused.to_string(), "the caps leave no room for another connection");
+    drop(refused.into_connection());
+    let loan = pool.acquire(&1).await.unwrap();
+    assert_eq!((loan.number, connector.counts().dials), (0, 0));
+    drop(loan);
+    assert_balanced(&pool, &connector);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_added_connection_serves_the_oldest_waiter() {
+    let (pool, connector) = pool_of(2);
+    let _gate = connector.gate(Stage::Connect);
+    let mut waiter = waiting(&pool, 1);
+    quiet().await;
+    pool.add(&1, connector.make(1)).unwrap();
+    drop(ready(&mut waiter));
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_limit_means_no_limit() {
+    let (pool, connector) = pool(|b| b.max_per_host(None));
+    let mut loans = Vec::new();
+    for _ in 0..500 {
+        loans.push(pool.acquire(&1).await.unwrap());
+    }
+    drop(loans);
+    assert_eq!(pool.status().idle, 500);
+    assert_balanced(&pool, &connector);
+}

@@ -1,0 +1,17 @@
+//! The behaviours of the pool, one test each, on paused time.
+
+mod support;
+
+mod borrowers;
+mod cancellation;
+mod dialing;
+mod fairness;
+mod faults;
+mod keys;
+mod lending;
+mod limits;
+mod runtimes;
+mod settings;
+mod shutdown;
+mod stale;
+mod timeouts;

@@ -1,0 +1,143 @@
+//! Pools that outlive runtimes, and threads that are in none. (Behaviours 53, 72, 73.)
+
+use std::time::Duration;
+
+use tokio::runtime::{Builder, Runtime};
+use wharf::AcquireError;
+
+use crate::support::*;
+
+fn runtime() -> Runtime {
+    Builder::new_current_thread().enable_all().start_paused(true).build().unwrap()
+}
+
+#[test]
+fn a_pool_is_made_outside_any_runtime() {
+    let (pool, connector) = pool_of(1);
+    runtime().block_on(async { drop(pool.acquire(&1).await.unwrap()) });
+    assert_balanced(&pool, &connector);
+}
+
+#[test]
+fn an_acquire_outside_any_runtime_says_so_when_it_must_dial() {
+    let (pool, connector) = pool_of(1);
+    let std::task::Poll::Ready(Err(error)) = poll(&mut pool.acquire(&1)) else { panic!() };
+    assert!(matches!(error, AcquireError::NoRuntime), "{error}");
+    pool.add(&1, connector.make(1)).unwrap();
+    drop(ready(&mut pool.acquire(&1)));
+    assert_balanced(&pool, &connector);
+}
+
+#[test]
+fn a_pool_outlives_a_runtime_it_dials_anew_and_its_timers_work() {
+    let (pool, connector) = pool(|b| b.idle_timeout(secs(15)));
+    let first = runtime();
+    first.block_on(async { drop(pool.acquire(&1).await.unwrap()) });
+    drop(first);
+    connector.kill_all();
+    runtime().block_on(async {
+        let loan = pool.acquire(&1).await.unwrap();
+        assert_eq!(loan.number, 1);
+        drop(loan);
+        tokio::time::sleep(secs(16)).await;
+        assert_eq!(pool.status().idle, 0);
+        assert_balanced(&pool, &connector);
+    });
+}
+
+#[test]
+fn a_guard_dropped_after_its_runtime_has_ended_frees_its_slot() {
+    let (pool, connector) = pool(|b| b.max_per_host(1).max_uses(1));
+    let first = runtime();
+    let loan = first.block_on(async { pool.acquire(&1).await.unwrap() });
+    drop(first);
+    drop(loan);
+    assert_eq!(connector.counts().closes, 0, "nothing is left to run a polite close");
+    assert_balanced(&pool, &connector);
+    runtime().block_on(async { drop(pool.acquire(&1).await.unwrap()) });
+}
+
+#[test]
+fn a_dial_that_dies_with_its_runtime_frees_its_slot_and_its_waiters_dial_for_themselves() {
+    let (pool, connector) = pool_of(1);
+    connector.once(Stage::Connect, Step::Never);
+    let (first, second) = (runtime(), runtime());
+    let mut elsewhere = first.block_on(async {
+        let own = waiting(&pool, 1);
+        quiet().await;
+        drop(own);
+        waiting(&pool, 1)
+    });
+    assert_eq!(pool.status().dialing, 1);
+    drop(first);
+    assert_eq!((pool.status().dialing, pool.status().waiting), (0, 1));
+    second.block_on(async {
+        drop((&mut elsewhere).await.unwrap());
+        assert_eq!(connector.counts().dials, 2);
+        assert_balanced(&pool, &connector);
+    });
+}
+
+#[test]
+fn a_waiter_that_was_to_dial_for_itself_and_is_dropped_leaves_that_to_the_next() {
+    let (pool, connector) = pool_of(1);
+    connector.once(Stage::Connect, Step::Never);
+    let (first, second) = (runtime(), runtime());
+    let (one, mut two) = first.block_on(async {
+        let pair = (waiting(&pool, 1), waiting(&pool, 1));
+        quiet().await;
+        pair
+    });
+    drop(first);
+    second.block_on(async {
+        drop(one);
+        drop((&mut two).await.unwrap());
+        assert_balanced(&pool, &connector);
+    });
+}
+
+#[test]
+fn tasks_of_two_runtimes_share_a_pool() {
+    let (pool, connector) = pool_of(2);
+    let threads: Vec<_> = (0..2)
+        .map(|_| {
+            let pool = pool.clone();
+            std::thread::spawn(move || {
+                let runtime = Builder::new_multi_thread().worker_threads(2).enable_all().build();
+                runtime.unwrap().block_on(async {
+                    let tasks: Vec<_> = (0..16)
+                        .map(|_| {
+                            let pool = pool.clone();
+                            tokio::spawn(async move {
+                                for _ in 0..200 {
+                                    let _loan = pool.acquire(&1).await.unwrap();
+                                    tokio::task::yield_now().await;
+                                }
+                            })
+                        })
+                        .collect();
+                    for task in tasks {
+                        task.await.unwrap();
+                    }
+                });
+            })
+        })
+        .collect();
+    for thread in threads {
+        thread.join().unwrap();
+    }
+    assert!(connector.counts().peak_open <= 2);
+    assert_balanced(&pool, &connector);
+}
+
+#[test]
+fn what_expired_while_the_whole_runtime_slept_is_not_lent_when_it_wakes() {
+    // Real time: the point is that no task of the pool has run in between.
+    let runtime = Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let (pool, _) = pool(|b| b.idle_timeout(ms(50)));
+        drop(pool.acquire(&1).await.unwrap());
+        std::thread::sleep(Duration::from_millis(120));
+        assert!(pool.try_acquire(&1).is_none());
+    });
+}
