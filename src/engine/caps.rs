@@ -64,6 +64,15 @@ impl<P: Parts> Engine<P> {
         slots.min(self.permits_to_dial())
     }
 
+    /// Dials for nobody in particular that the cap on idle connections leaves room for: hosts that
+    /// fill up must not push each other's connections out.
+    pub(super) fn room_to_spare(&self) -> usize {
+        if !self.spans_hosts {
+            return usize::MAX;
+        }
+        self.limits.max_idle.saturating_sub(self.recency.idle() + self.totals.dialing)
+    }
+
     fn permits_to_dial(&self) -> usize {
         self.limits.max_dialing.saturating_sub(self.totals.dialing)
     }
@@ -95,9 +104,13 @@ impl<P: Parts> Engine<P> {
         }
     }
 
-    /// Whether more room is wanted than what is being closed will make.
+    /// Whether more room is wanted than there is and what is being closed will make.
     pub(super) fn room_is_wanted(&self) -> bool {
-        self.totals.closing < self.hungry.dials.min(self.permits_to_dial())
+        self.room_to_come() < self.hungry.dials.min(self.permits_to_dial())
+    }
+
+    fn room_to_come(&self) -> usize {
+        self.limits.max_total.saturating_sub(self.totals.open - self.totals.closing)
     }
 
     /// Whether a returned connection should be closed although somebody waits for it here, because
@@ -108,8 +121,9 @@ impl<P: Parts> Engine<P> {
         if first > oldest_here || self.permits_to_dial() == 0 {
             return false;
         }
+        let room = self.room_to_come();
         let older = self.hungry.starving.range(..(oldest_here, 0));
-        older.take(self.totals.closing + 1).count() > self.totals.closing
+        older.take(room.saturating_add(1)).count() > room
     }
 
     /// Wakes one waiter of each of the hosts that could be fed now, to dial for itself.

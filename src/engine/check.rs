@@ -7,6 +7,8 @@ use super::{Engine, Parts, Phase};
 
 impl<P: Parts> Engine<P> {
     /// Panics when an invariant does not hold at `now`. Between calls of the engine all do.
+    ///
+    /// The cap of a host is for the caller to check: one state does not show whether it was lowered.
     pub(crate) fn check_invariants(&mut self, now: Time) {
         self.check_hosts(now);
         self.check_totals();
@@ -56,13 +58,12 @@ impl<P: Parts> Engine<P> {
             assert!(self.recency.idle() <= self.limits.max_idle, "3: the cap on idle");
         }
         for (_, host) in &self.hosts {
-            let lowered = host.max < self.limits.max_per_host;
-            assert!(lowered || host.open() <= host.max, "3: the cap of a host");
             assert!(host.dialing <= self.limits.max_dialing_per_host, "3: dials of a host");
         }
     }
 
-    /// Invariant 5: no dial that a waiter needs and the caps allow is still to be begun.
+    /// Invariant 5: no dial that a waiter needs and the caps allow is still to be begun, unless
+    /// somebody is on the way to begin it.
     fn check_demand(&mut self, now: Time) {
         if self.phase == Phase::Closed {
             let waiting: usize = self.hosts.iter().map(|(_, h)| h.waiters.waiting()).sum();
@@ -73,11 +74,12 @@ impl<P: Parts> Engine<P> {
         let owed =
             |h: &super::Host<P>| h.dials_for_waiters(&self.limits, now);
         let unmet: usize = self.hosts.iter().map(|(_, host)| owed(host)).sum();
-        assert!(room == 0 || unmet == 0, "5: {unmet} dials are owed, room for {room}");
+        let nudged: usize = self.hosts.iter().map(|(_, host)| host.waiters.nudged()).sum();
+        assert!(room == 0 || unmet == 0 || nudged > 0, "5: {unmet} dials owed, room for {room}");
         if unmet > 0 && self.room_is_wanted() {
             assert_eq!(self.recency.idle(), 0, "5: idle connections could make room");
         }
         let hungry = self.hosts.iter().filter(|(_, host)| owed(host) > 0).count();
-        assert!(self.hungry.len() >= hungry, "5: a hungry host is known");
+        assert!(!self.spans_hosts || self.hungry.len() >= hungry, "5: a hungry host is known");
     }
 }

@@ -139,7 +139,6 @@ impl<P: Parts> Engine<P> {
     pub(crate) fn warm(&mut self, at: usize, n: usize, now: Time, fx: &mut Effects<P>) {
         let host = &mut self.hosts[at];
         host.floor = host.floor.max(n);
-        host.settle_floor();
         self.after(at, now, fx);
     }
 

@@ -26,8 +26,9 @@ impl<P: Parts> Engine<P> {
         }
         if self.phase == super::Phase::Open {
             let spare = self.hosts[at].dials_to_spare(&self.limits, now);
-            let spare = spare.min(self.room_to_dial());
+            let spare = spare.min(self.room_to_dial()).min(self.room_to_spare());
             (0..spare).for_each(|_| self.begin_dial(at, fx));
+            self.hosts[at].settle_floor();
         }
     }
 
@@ -62,9 +63,6 @@ impl<P: Parts> Engine<P> {
         fx.wake.append(&mut host.warmers);
         let connection = self.track(connection, epoch, now);
         self.settle(at, connection, now, fx);
-        if let Some(host) = self.hosts.get_mut(at) {
-            host.settle_floor();
-        }
     }
 
     /// Makes the record of a new connection.

@@ -155,7 +155,6 @@ impl<P: Parts> Engine<P> {
         let host = &mut self.hosts[at];
         host.in_use -= 1;
         host.idle.push_back(connection);
-        host.settle_floor();
         if !self.spans_hosts {
             return;
         }

@@ -101,7 +101,9 @@ impl<P: Parts> Host<P> {
     /// Dials to begin now for `initial_per_host`, `warm` and `min_idle_per_host`.
     pub(crate) fn dials_to_spare(&self, limits: &Limits, now: Time) -> usize {
         let unclaimed = self.dialing.saturating_sub(self.waiters.waiting());
-        let to_floor = self.floor.saturating_sub(self.live());
+        // What would be closed as soon as it is idle is not worth a dial.
+        let keeps = self.in_use.saturating_add(limits.max_idle_per_host);
+        let to_floor = self.floor.min(keeps).saturating_sub(self.live());
         let to_idle = limits.min_idle_per_host.saturating_sub(self.idle.len() + unclaimed);
         to_floor.max(to_idle).min(self.room_to_dial(limits)).min(self.probes(now, true))
     }
@@ -122,9 +124,9 @@ impl<P: Parts> Host<P> {
         }
     }
 
-    /// Drops the wish for more connections once it is met.
+    /// Drops the wish for more connections once it is met, or when no dial is on its way to it.
     pub(crate) fn settle_floor(&mut self) {
-        if self.live() - self.dialing >= self.floor {
+        if self.dialing == 0 || self.live() - self.dialing >= self.floor {
             self.floor = 0;
         }
     }

@@ -133,7 +133,7 @@ impl Limits {
 }
 
 /// Names a host of an engine. The generation tells it from a later one in the same place.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct HostId {
     pub(crate) index: usize,
     pub(crate) generation: u64,

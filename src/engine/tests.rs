@@ -1,1 +1,434 @@
+//! Random programs on the engine, against a model that only counts and keeps order.
 
+use std::collections::{HashMap, VecDeque};
+use std::time::Duration;
+
+use proptest::prelude::*;
+use proptest::sample::Index;
+
+use super::control::Room;
+use super::time::{Span, Time};
+use super::*;
+
+/// Hosts are keyed by numbers, connections are numbers, waiters are tags.
+struct Plain;
+
+impl Parts for Plain {
+    type Host = (u32, HostId);
+    type Connection = usize;
+    type Failure = &'static str;
+    type Waker = usize;
+    type Runtime = ();
+
+    fn runtime(_: &usize) {}
+}
+
+type Loan = (HostId, Box<Tracked<usize>>);
+
+#[derive(Clone, Debug)]
+enum Op {
+    Acquire(u32),
+    Poll(Index),
+    Cancel(Index),
+    Expire(Index),
+    Return(Index),
+    Discard(Index),
+    Detach(Index),
+    DialDone(Index),
+    DialFailed(Index),
+    DialLost(Index),
+    CloseEnded(Index),
+    Add(u32),
+    Warm(u32, usize),
+    SetMax(u32, usize),
+    Retire(u32),
+    CloseIdle,
+    Inspect(u32, bool),
+    Pass(u64),
+    Orphan,
+    Close,
+}
+
+fn op() -> impl Strategy<Value = Op> {
+    let host = || 0..4u32;
+    let index = || any::<Index>();
+    prop_oneof![
+        30 => host().prop_map(Op::Acquire),
+        20 => index().prop_map(Op::Poll),
+        8 => index().prop_map(Op::Cancel),
+        3 => index().prop_map(Op::Expire),
+        24 => index().prop_map(Op::Return),
+        4 => index().prop_map(Op::Discard),
+        3 => index().prop_map(Op::Detach),
+        18 => index().prop_map(Op::DialDone),
+        5 => index().prop_map(Op::DialFailed),
+        3 => index().prop_map(Op::DialLost),
+        12 => index().prop_map(Op::CloseEnded),
+        2 => host().prop_map(Op::Add),
+        2 => (host(), 0..4usize).prop_map(|(host, n)| Op::Warm(host, n)),
+        2 => (host(), 1..5usize).prop_map(|(host, n)| Op::SetMax(host, n)),
+        2 => host().prop_map(Op::Retire),
+        1 => Just(Op::CloseIdle),
+        2 => (host(), any::<bool>()).prop_map(|(host, keep)| Op::Inspect(host, keep)),
+        10 => (1..40_000u64).prop_map(Op::Pass),
+        1 => prop_oneof![9 => Just(Op::CloseIdle), 1 => Just(Op::Orphan), 1 => Just(Op::Close)],
+    ]
+}
+
+fn cap(values: std::ops::Range<usize>) -> impl Strategy<Value = usize> {
+    prop_oneof![Just(usize::MAX), values]
+}
+
+fn limits() -> impl Strategy<Value = Limits> {
+    let counts = (1..5usize, 0..2usize, 0..2usize, cap(2..4), cap(2..5), cap(2..6));
+    let rest = (cap(1..6), cap(1..3), cap(1..3), any::<bool>(), prop_oneof![Just(u64::MAX), 1..4u64]);
+    (counts, rest).prop_map(|((max, initial, min_idle, max_idle_per_host, max_idle, total), rest)| {
+        let (max_waiters_per_host, max_dialing_per_host, max_dialing, most_recent, max_uses) = rest;
+        Limits {
+            max_per_host: max,
+            initial_per_host: initial.min(max),
+            min_idle_per_host: min_idle.min(max),
+            max_idle_per_host,
+            max_idle,
+            max_total: total,
+            max_waiters_per_host,
+            max_dialing_per_host,
+            max_dialing,
+            reuse: if most_recent { Reuse::MostRecent } else { Reuse::LeastRecent },
+            idle_timeout: Span::from(Duration::from_secs(15)),
+            max_lifetime: Span::from(Duration::from_secs(60)),
+            lifetime_jitter: 0.1,
+            max_uses,
+        }
+    })
+}
+
+/// The shell, by hand: what is out, and who waits.
+struct World {
+    engine: Engine<Plain>,
+    now: Time,
+    fx: Effects<Plain>,
+    made: usize,
+    gone: usize,
+    next_tag: usize,
+    /// Waiters that have not collected or given up: tag, host, id.
+    waits: Vec<(usize, HostId, WaiterId)>,
+    /// Tags in order of arrival, by host, of those who have nothing yet.
+    queues: HashMap<HostId, VecDeque<usize>>,
+    /// Tags that were woken and have not polled since.
+    woken: Vec<usize>,
+    loans: Vec<Loan>,
+    dials: Vec<DialOrder<Plain>>,
+    closes: Vec<CloseOrder<Plain>>,
+    /// What a host may have open: its cap, or what it had when that was lowered, until it is gone.
+    ceilings: HashMap<HostId, usize>,
+    ended: bool,
+}
+
+impl World {
+    fn new(limits: Limits) -> Self {
+        World {
+            engine: Engine::new(limits, 0, 1, 7),
+            now: Time::START,
+            fx: Effects::new(),
+            made: 0,
+            gone: 0,
+            next_tag: 0,
+            waits: Vec::new(),
+            queues: HashMap::new(),
+            woken: Vec::new(),
+            loans: Vec::new(),
+            dials: Vec::new(),
+            closes: Vec::new(),
+            ceilings: HashMap::new(),
+            ended: false,
+        }
+    }
+
+    fn host(&self, key: u32) -> Option<HostId> {
+        self.engine.find(u64::from(key), |host| host.0 == key).map(|host| host.1)
+    }
+
+    fn enter(&mut self, key: u32) -> HostId {
+        self.engine.enter(u64::from(key), |host| host.0 == key, |id| (key, id)).1
+    }
+
+    fn run(&mut self, op: Op) {
+        match op {
+            Op::Acquire(key) => self.acquire(key),
+            Op::Poll(at) => self.with_waiter(at, |world, wait| world.poll(wait)),
+            Op::Cancel(at) => self.with_waiter(at, |world, (tag, host, id)| {
+                world.engine.cancel(host.index, id, world.now, &mut world.fx);
+                world.leave_queue(host, tag);
+            }),
+            Op::Expire(at) => self.with_waiter(at, |world, (tag, host, id)| {
+                let outcome = world.engine.expire(host.index, id, world.now, &mut world.fx);
+                world.leave_queue(host, tag);
+                world.take(host, outcome);
+            }),
+            Op::Return(at) => self.with_loan(at, World::give_back),
+            Op::Discard(at) => self.with_loan(at, |world, (host, loan)| {
+                let (now, fx) = (world.now, &mut world.fx);
+                world.engine.bury(host.index, loan, CloseReason::Discarded, now, fx);
+            }),
+            Op::Detach(at) => self.with_loan(at, |world, (host, loan)| {
+                world.engine.detach(host.index, loan.loan, world.now, &mut world.fx);
+                world.gone += 1;
+            }),
+            Op::DialDone(at) => self.with_dial(at, World::dial_done),
+            Op::DialFailed(at) => self.with_dial(at, |world, dial| {
+                let (at, now) = (dial.host.1.index, world.now);
+                world.engine.dial_failed(at, "refused", now, &mut world.fx);
+            }),
+            Op::DialLost(at) => self.with_dial(at, |world, dial| {
+                world.engine.dial_lost(dial.host.1.index, world.now, &mut world.fx);
+                assert!(world.fx.dial.is_empty(), "nothing is spawned from a lost dial");
+            }),
+            Op::CloseEnded(at) => {
+                if !self.closes.is_empty() {
+                    let close = self.closes.swap_remove(at.index(self.closes.len()));
+                    self.end_close(&close);
+                }
+            }
+            Op::Add(key) => self.add(key),
+            Op::Warm(key, n) => {
+                let host = self.enter(key);
+                self.engine.warm(host.index, n, self.now, &mut self.fx);
+            }
+            Op::SetMax(key, n) => {
+                if let Some(host) = self.host(key) {
+                    let open = self.engine.hosts[host.index].open();
+                    self.ceilings.insert(host, open.max(n));
+                    self.engine.set_max(host.index, n, self.now, &mut self.fx);
+                }
+            }
+            Op::Retire(key) => {
+                if let Some(host) = self.host(key) {
+                    self.engine.retire(host.index, self.now, &mut self.fx);
+                }
+            }
+            Op::CloseIdle => self.engine.close_idle(CloseReason::Asked, self.now, &mut self.fx),
+            Op::Inspect(key, keep) => self.inspect(key, keep),
+            Op::Pass(millis) => {
+                self.now = self.now.after(Span::from(Duration::from_millis(millis)));
+                while self.engine.upkeep(self.now, &mut self.fx).is_some_and(|next| next <= self.now)
+                {}
+            }
+            Op::Orphan => {
+                self.engine.orphan(self.now, &mut self.fx);
+                self.ended = true;
+            }
+            Op::Close => {
+                self.engine.close(self.now, &mut self.fx);
+                self.queues.clear();
+                self.ended = true;
+            }
+        }
+        self.carry_out();
+        self.check();
+    }
+
+    fn acquire(&mut self, key: u32) {
+        let id = self.host(key).unwrap_or(HostId { index: 99, generation: 99 });
+        loop {
+            match self.engine.lend(id, self.now, Location::caller()) {
+                Lent::Connection { connection, .. } => return self.loans.push((id, connection)),
+                Lent::Stale => self.engine.sweep(id.index, self.now, &mut self.fx),
+                Lent::Nothing | Lent::Closed => break,
+            }
+        }
+        let host = self.enter(key);
+        let (tag, now) = (self.next_tag, self.now);
+        self.next_tag += 1;
+        match self.engine.wait(host.index, now, Location::caller(), tag, &mut self.fx) {
+            Wait::Queued(id) => {
+                self.waits.push((tag, host, id));
+                self.queues.entry(host).or_default().push_back(tag);
+            }
+            Wait::SomethingIdle => panic!("nothing was idle"),
+            Wait::Refused(_) => assert_eq!(self.fx.unused.pop(), Some(tag)),
+        }
+    }
+
+    fn with_waiter(&mut self, at: Index, f: impl FnOnce(&mut Self, (usize, HostId, WaiterId))) {
+        if !self.waits.is_empty() {
+            let wait = self.waits.remove(at.index(self.waits.len()));
+            f(self, wait);
+        }
+    }
+
+    fn with_loan(&mut self, at: Index, f: impl FnOnce(&mut Self, Loan)) {
+        if !self.loans.is_empty() {
+            let loan = self.loans.swap_remove(at.index(self.loans.len()));
+            f(self, loan);
+        }
+    }
+
+    fn with_dial(&mut self, at: Index, f: impl FnOnce(&mut Self, DialOrder<Plain>)) {
+        if !self.dials.is_empty() {
+            let dial = self.dials.swap_remove(at.index(self.dials.len()));
+            f(self, dial);
+        }
+    }
+
+    fn poll(&mut self, (tag, host, id): (usize, HostId, WaiterId)) {
+        self.woken.retain(|&other| other != tag);
+        let outcome = self.engine.collect(host.index, id, self.now, tag, &mut self.fx);
+        if outcome.is_none() {
+            assert!(self.queues[&host].contains(&tag));
+            return self.waits.push((tag, host, id));
+        }
+        assert!(!self.queues.get(&host).is_some_and(|queue| queue.contains(&tag)));
+        self.take(host, outcome);
+    }
+
+    fn take(&mut self, host: HostId, outcome: Option<Outcome<Plain>>) {
+        if let Some(Outcome::Connection(connection)) = outcome {
+            self.loans.push((host, connection));
+        }
+    }
+
+    fn leave_queue(&mut self, host: HostId, tag: usize) {
+        self.woken.retain(|&other| other != tag);
+        if let Some(queue) = self.queues.get_mut(&host) {
+            queue.retain(|&other| other != tag);
+        }
+    }
+
+    fn give_back(&mut self, (host, connection): Loan) {
+        match self.engine.give_back(host.index, connection, self.now) {
+            Returned::Idle { .. } => {}
+            Returned::HandedOver(waker) => self.fx.wake.extend(waker),
+            Returned::Unsettled(connection) => {
+                self.engine.settle(host.index, connection, self.now, &mut self.fx);
+            }
+        }
+    }
+
+    fn dial_done(&mut self, dial: DialOrder<Plain>) {
+        let (at, connection) = (dial.host.1.index, self.made);
+        self.made += 1;
+        self.engine.dial_done(at, dial.epoch, connection, self.now, &mut self.fx);
+    }
+
+    fn end_close(&mut self, close: &CloseOrder<Plain>) {
+        self.gone += 1;
+        if close.holds_slot {
+            self.engine.close_ended(close.host.1.index, self.now, &mut self.fx);
+        } else {
+            self.engine.close_beside_ended(&mut self.fx);
+        }
+    }
+
+    fn add(&mut self, key: u32) {
+        let host = self.enter(key);
+        let room = self.engine.add(host.index, self.made, self.now, &mut self.fx);
+        if room == Room::Taken {
+            self.made += 1;
+        }
+    }
+
+    fn inspect(&mut self, key: u32, keep: bool) {
+        let Some(host) = self.host(key) else { return };
+        for turn in self.engine.idle_turns(host.index) {
+            let place = Location::caller();
+            let taken = self.engine.inspect(host.index, turn, self.now, place).expect("it is idle");
+            if keep {
+                self.engine.put_back(host.index, taken, self.now, &mut self.fx);
+            } else {
+                self.engine.reject(host.index, taken, self.now, &mut self.fx);
+            }
+        }
+    }
+
+    fn carry_out(&mut self) {
+        let fx = std::mem::replace(&mut self.fx, Effects::new());
+        self.woken.extend(fx.wake);
+        self.dials.extend(fx.dial);
+        self.closes.extend(fx.close);
+        self.drop_served();
+    }
+
+    /// Whoever has an outcome by now must have been the oldest of its host, and have been woken.
+    fn drop_served(&mut self) {
+        for (&host, queue) in &mut self.queues {
+            let waiting =
+                if self.engine.knows(host) { self.engine.view(host.index).gauges.waiting } else { 0 };
+            while queue.len() > waiting {
+                let oldest = queue.pop_front().expect("it is longer");
+                assert!(self.woken.contains(&oldest), "the oldest waiter was served and woken");
+            }
+        }
+    }
+
+    fn check_caps(&mut self) {
+        for (at, host) in &self.engine.hosts {
+            let id = HostId { index: at, generation: host.generation };
+            let ceiling = self.ceilings.entry(id).or_insert(host.max);
+            assert!(host.open() <= *ceiling, "3: the cap of a host");
+            *ceiling = host.open().max(host.max);
+        }
+    }
+
+    /// The engine agrees with what can be counted outside.
+    fn check(&mut self) {
+        self.engine.check_invariants(self.now);
+        self.check_caps();
+        let mut gauges = status::Gauges::default();
+        self.engine.views().for_each(|(_, view)| gauges.add(view.gauges));
+        let in_hand: usize = self.engine.hosts.iter().map(|(_, h)| h.waiters.in_hand()).sum();
+        let closing = self.closes.iter().filter(|close| close.holds_slot).count();
+        assert_eq!(gauges.dialing, self.dials.len());
+        assert_eq!(gauges.closing, closing);
+        assert_eq!(gauges.in_use, self.loans.len() + in_hand);
+        assert_eq!(gauges.waiting, self.queues.values().map(VecDeque::len).sum::<usize>());
+        let live = self.made - self.gone;
+        assert_eq!(gauges.idle + gauges.in_use + self.closes.len(), live, "none is lost");
+    }
+
+    /// Everything goes well from here on: then everybody is served, in the end, and what is left is
+    /// idle.
+    fn finish(&mut self) {
+        for _ in 0..10_000 {
+            self.run(Op::Pass(1));
+            // Only who was woken looks.
+            if let Some(tag) = self.woken.pop() {
+                if let Some(at) = self.waits.iter().position(|wait| wait.0 == tag) {
+                    let wait = self.waits.remove(at);
+                    self.poll(wait);
+                }
+            } else if let Some(dial) = self.dials.pop() {
+                self.dial_done(dial);
+            } else if let Some(close) = self.closes.pop() {
+                self.end_close(&close);
+            } else if let Some(loan) = self.loans.pop() {
+                self.give_back(loan);
+            } else if self.waits.is_empty() {
+                return;
+            } else {
+                self.run(Op::Pass(1000));
+            }
+            self.carry_out();
+            self.check();
+        }
+        panic!("{} wait for ever", self.waits.len());
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 2000, ..ProptestConfig::default() })]
+
+    #[test]
+    fn any_program_keeps_the_invariants_and_in_the_end_everybody_is_served(
+        limits in limits(),
+        ops in prop::collection::vec(op(), 1..150),
+    ) {
+        let mut world = World::new(limits);
+        ops.into_iter().for_each(|op| world.run(op));
+        world.finish();
+        if world.ended {
+            prop_assert_eq!(world.made, world.gone, "nothing outlives the end");
+            prop_assert_eq!(world.engine.hosts.len(), 0);
+        }
+    }
+}

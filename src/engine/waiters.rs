@@ -189,6 +189,12 @@ impl<P: Parts> Waiters<P> {
         self.slots.iter().filter(|(_, w)| handed(w)).count()
     }
 
+    /// How many were woken to look for themselves, and have not looked yet.
+    #[cfg(any(test, wharf_loom))]
+    pub(crate) fn nudged(&self) -> usize {
+        self.slots.iter().filter(|(_, w)| matches!(w.state, State::Waiting(None))).count()
+    }
+
     /// How many are queued by the queue's own account.
     #[cfg(any(test, wharf_loom))]
     pub(crate) fn queued(&self) -> usize {

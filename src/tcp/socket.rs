@@ -1,0 +1,81 @@
+//! One socket: dialed, and looked at.
+
+use std::future::{Future, poll_fn};
+use std::io;
+use std::net::SocketAddr;
+use std::pin::pin;
+use std::task::{Context, Waker};
+
+use tokio::io::ReadBuf;
+use tokio::net::TcpStream;
+use tokio::task::coop;
+
+use super::options::TcpOptions;
+
+pub(super) async fn dial(peer: SocketAddr, options: &TcpOptions) -> io::Result<TcpStream> {
+    let stream = options.socket(peer)?.connect(peer).await?;
+    if has_met_itself(&stream, peer) {
+        let message = "nobody listens: the socket was given the peer's port and met itself";
+        return Err(io::Error::new(io::ErrorKind::ConnectionRefused, message));
+    }
+    Ok(stream)
+}
+
+/// Whether the socket is connected to itself. TCP allows that, and it happens: whoever dials a
+/// local server that is down, on a port from the range that the system picks from, is given that
+/// very port once in some 28,000 dials. The "connection" would echo what it is sent, and keep the
+/// server from starting.
+fn has_met_itself(stream: &TcpStream, peer: SocketAddr) -> bool {
+    stream.local_addr().is_ok_and(|local| local == peer)
+}
+
+/// Whether nothing at all is to be read: no end, no error, no byte.
+///
+/// This is one poll of a peek. It asks tokio's record of the socket first, and the system only if
+/// that record says "readable"; when the system then says "nothing", the record is corrected and
+/// the next check is free again. `try_read` would do the same, but it does not tell of a runtime
+/// that has ended: it finds the record not readable, for ever, and a dead socket looks healthy.
+///
+/// The peek leaves a waker behind that wakes nobody; the borrower's next read replaces it.
+pub(super) fn is_open(stream: &TcpStream) -> bool {
+    let mut byte = [0];
+    let mut byte = ReadBuf::new(&mut byte);
+    let peek = poll_fn(|cx| stream.poll_peek(cx, &mut byte));
+    // Without this, a task that has used up its budget would be told "pending" whatever the truth.
+    let peek = pin!(coop::unconstrained(peek));
+    peek.poll(&mut Context::from_waker(Waker::noop())).is_pending()
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::net::{TcpListener, TcpSocket};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_socket_that_met_itself_is_told_from_one_that_met_a_server() {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+        let own = socket.local_addr().unwrap();
+        let stream = socket.connect(own).await.unwrap();
+        assert!(has_met_itself(&stream, own));
+
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let peer = listener.local_addr().unwrap();
+        let stream = TcpStream::connect(peer).await.unwrap();
+        assert!(!has_met_itself(&stream, peer));
+    }
+
+    #[tokio::test]
+    async fn a_task_without_budget_still_sees_that_the_peer_has_closed() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let stream = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        assert!(is_open(&stream));
+        drop(listener.accept().await.unwrap());
+        stream.readable().await.unwrap();
+        while coop::has_budget_remaining() {
+            coop::consume_budget().await;
+        }
+        assert!(!is_open(&stream));
+    }
+}

@@ -1,0 +1,42 @@
+//! A hit allocates nothing.
+
+use std::alloc::System;
+use std::future::Future;
+use std::pin::pin;
+use std::task::{Context, Poll, Waker};
+
+use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
+use wharf::{Pool, connector_fn};
+
+#[global_allocator]
+static GLOBAL: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
+
+fn now<F: Future>(future: F) -> F::Output {
+    match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(output) => output,
+        Poll::Pending => panic!("a hit does not wait"),
+    }
+}
+
+// The only test of its program: another's allocations would count.
+#[test]
+fn a_hit_and_its_return_allocate_nothing_through_a_host_and_through_a_key() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let connector =
+            connector_fn(|key: String| async { Ok::<_, std::convert::Infallible>(key) });
+        let pool = Pool::new(connector);
+        let host = pool.host("a");
+        // What is lent first may make room for its loan.
+        drop(pool.acquire("a").await.unwrap());
+        tokio::task::yield_now().await;
+        let region = Region::new(GLOBAL);
+        for _ in 0..1000 {
+            drop(now(host.acquire()).unwrap());
+            drop(now(pool.acquire("a")).unwrap());
+            drop(host.try_acquire().unwrap());
+        }
+        let change = region.change();
+        assert_eq!((change.allocations, change.reallocations, change.deallocations), (0, 0, 0));
+    });
+}
