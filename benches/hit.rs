@@ -10,11 +10,8 @@
 //! Run: `cargo bench --bench hit`
 
 use std::convert::Infallible;
-use std::future::Future;
 use std::hint::black_box;
-use std::pin::pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, Waker};
 use std::time::Instant;
 
 use parking_lot::Mutex;
@@ -36,20 +33,11 @@ impl Connector for Numbers {
 const ROUNDS: usize = 41;
 const BLOCK: u32 = 200_000;
 
-/// Nanoseconds for one call.
-fn time(mut f: impl FnMut()) -> f64 {
+/// Nanoseconds for one of a block of operations.
+fn time(block: impl FnOnce()) -> f64 {
     let began = Instant::now();
-    for _ in 0..BLOCK {
-        f();
-    }
+    block();
     began.elapsed().as_secs_f64() * 1e9 / f64::from(BLOCK)
-}
-
-fn now<F: Future>(future: F) -> F::Output {
-    match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
-        Poll::Ready(output) => output,
-        Poll::Pending => panic!("a hit does not wait"),
-    }
 }
 
 fn median(values: &mut [f64]) -> f64 {
@@ -65,7 +53,6 @@ fn main() {
             drop(pool.acquire(&key).await.unwrap());
         }
     });
-    let _guard = runtime.enter();
     let host = pool.host(&7);
     let floor = Arc::new(Mutex::new(vec![Box::new(7u64)]));
 
@@ -73,12 +60,26 @@ fn main() {
     let mut ratios: [Vec<f64>; 2] = Default::default();
     for _ in 0..ROUNDS {
         let bare = time(|| {
-            let shared = floor.clone();
-            let taken = shared.lock().pop().unwrap();
-            shared.lock().push(black_box(taken));
+            for _ in 0..BLOCK {
+                let shared = floor.clone();
+                let taken = shared.lock().pop().unwrap();
+                shared.lock().push(black_box(taken));
+            }
         });
-        let by_host = time(|| drop(black_box(now(host.acquire()).unwrap())));
-        let by_key = time(|| drop(black_box(now(pool.acquire(black_box(&7))).unwrap())));
+        let by_host = time(|| {
+            runtime.block_on(async {
+                for _ in 0..BLOCK {
+                    drop(black_box(host.acquire().await.unwrap()));
+                }
+            });
+        });
+        let by_key = time(|| {
+            runtime.block_on(async {
+                for _ in 0..BLOCK {
+                    drop(black_box(pool.acquire(black_box(&7)).await.unwrap()));
+                }
+            });
+        });
         for (list, figure) in figures.iter_mut().zip([bare, by_host, by_key]) {
             list.push(figure);
         }

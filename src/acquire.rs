@@ -2,18 +2,17 @@
 
 use std::fmt;
 use std::future::Future;
-use std::mem;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use crate::connector::Connector;
-use crate::core::{DialFailure, Shell, Sleeper};
+use crate::core::{Core, DialFailure, Shell, Sleeper};
 use crate::engine::time::Time;
 use crate::engine::{Outcome, Place, Refusal, Wait, WaiterId};
-use crate::error::{AcquireError, LastDialError, Phase, TimeoutReport};
-use crate::pooled_connection::PooledConnection;
+use crate::error::{AcquireError, LastDialError, Phase, TimeoutDetails, TimeoutReport};
+use crate::pooled_connection::{Parcel, PooledConnection};
 use crate::runtime::Runtime;
 use crate::status::LoanInfo;
 use crate::target::{Aim, Missing, Target};
@@ -30,15 +29,20 @@ use crate::timer::Timer;
 /// a connection handed to it already goes to the next waiter.
 #[must_use = "an acquire does nothing until it is awaited"]
 pub struct Acquire<C: Connector> {
-    state: State<C>,
-    timeout: Option<Duration>,
+    /// Until the first poll.
+    aim: Option<Aim<C>>,
+    /// From then on, until it is ready. In a box, so that a hit does not move it about.
+    waiting: Option<Box<Waiting<C>>>,
+    patience: Patience,
     place: Place,
 }
 
-enum State<C: Connector> {
-    Start(Aim<C>),
-    Waiting(Waiting<C>),
-    Done,
+/// How long an acquire may take.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Patience {
+    /// As the pool's `acquire_timeout` says.
+    AsSet,
+    Own(Duration),
 }
 
 /// What came of joining the queue.
@@ -52,21 +56,44 @@ type Answer<C> = Result<PooledConnection<C>, AcquireError<<C as Connector>::Erro
 
 impl<C: Connector> Acquire<C> {
     #[inline]
-    pub(crate) fn new(aim: Aim<C>, timeout: Option<Duration>, place: Place) -> Self {
-        Acquire { state: State::Start(aim), timeout, place }
+    pub(crate) fn new(aim: Aim<C>, patience: Patience, place: Place) -> Self {
+        Acquire { aim: Some(aim), waiting: None, patience, place }
     }
 
-    fn start(&mut self, mut aim: Aim<C>, cx: &mut Context<'_>) -> Poll<Answer<C>> {
+    #[inline]
+    fn hit(&mut self, tracked: Parcel<C>) -> PooledConnection<C> {
+        let Some(Aim::Known(target)) = self.aim.take() else { unreachable!("it was lent by one") };
+        PooledConnection::new(tracked, target)
+    }
+
+    /// Nothing was idle: join the queue. Apart from `poll`, to keep a hit short.
+    #[inline(never)]
+    fn miss(&mut self, mut missing: Missing, cx: &mut Context<'_>) -> Poll<Answer<C>> {
+        let Some(mut aim) = self.aim.take() else { return Poll::Pending };
         loop {
-            aim = match aim.lend(self.place) {
-                Ok(connection) => return Poll::Ready(Ok(connection)),
-                Err((_, Missing::Closed)) => return Poll::Ready(Err(AcquireError::Closed)),
-                Err((aim, Missing::NoneIdle)) => match self.join_queue(&aim, cx) {
-                    Ok(Joined::Waiting(waiting)) => return self.wait(waiting, cx),
-                    Ok(Joined::SomethingIdle(target)) => Aim::Known(target),
-                    Err(error) => return Poll::Ready(Err(error)),
-                },
+            if missing == Missing::Closed {
+                return Poll::Ready(Err(AcquireError::Closed));
             }
+            let target = match self.join_queue(&aim, cx) {
+                Ok(Joined::SomethingIdle(target)) => target,
+                Ok(Joined::Waiting(waiting)) => {
+                    self.waiting = Some(Box::new(waiting));
+                    return self.wait(cx);
+                }
+                Err(error) => return Poll::Ready(Err(error)),
+            };
+            missing = match target.lend(self.place) {
+                Ok(tracked) => return Poll::Ready(Ok(PooledConnection::new(tracked, target))),
+                Err(missing) => missing,
+            };
+            aim = Aim::Known(target);
+        }
+    }
+
+    fn timeout(&self, core: &Core<C>) -> Option<Duration> {
+        match self.patience {
+            Patience::AsSet => core.settings.acquire_timeout,
+            Patience::Own(timeout) => Some(timeout),
         }
     }
 
@@ -76,11 +103,12 @@ impl<C: Connector> Acquire<C> {
         cx: &Context<'_>,
     ) -> Result<Joined<C>, AcquireError<C::Error>> {
         let core = aim.core();
-        if self.timeout == Some(Duration::ZERO) {
+        let timeout = self.timeout(core);
+        if timeout == Some(Duration::ZERO) {
             return Err(timed_out(aim, Duration::ZERO));
         }
         let runtime = core.see_runtime().ok_or(AcquireError::NoRuntime)?;
-        let timer = self.timeout.map(|timeout| Timer::new(timeout, &runtime));
+        let timer = timeout.map(|timeout| Timer::new(timeout, &runtime));
         let sleeper = Sleeper { waker: cx.waker().clone(), runtime };
         let since = core.clock.precise();
         let (target, wait) = core.change(aim.shard(), |engine, now, fx| {
@@ -89,19 +117,18 @@ impl<C: Connector> Acquire<C> {
             (target, wait)
         });
         match wait {
-            Wait::Queued(id) => {
-                Ok(Joined::Waiting(Waiting { target, id: Some(id), since, timer }))
-            }
+            Wait::Queued(id) => Ok(Joined::Waiting(Waiting { target, id: Some(id), since, timer })),
             Wait::SomethingIdle => Ok(Joined::SomethingIdle(target)),
             Wait::Refused(Refusal::QueueFull) => Err(AcquireError::QueueFull),
             Wait::Refused(Refusal::Closed) => Err(AcquireError::Closed),
         }
     }
 
-    fn wait(&mut self, mut waiting: Waiting<C>, cx: &mut Context<'_>) -> Poll<Answer<C>> {
+    fn wait(&mut self, cx: &mut Context<'_>) -> Poll<Answer<C>> {
+        let waiting = self.waiting.as_mut().expect("an acquire was polled after it was ready");
         let answer = waiting.poll(cx);
-        if answer.is_pending() {
-            self.state = State::Waiting(waiting);
+        if answer.is_ready() {
+            self.waiting = None;
         }
         answer
     }
@@ -114,23 +141,32 @@ impl<C: Connector> Future for Acquire<C> {
     ///
     /// When it is polled again after it was ready, or when it has to wait with a time limit in a
     /// tokio runtime whose timers are not enabled.
+    #[inline]
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Answer<C>> {
-        match mem::replace(&mut self.state, State::Done) {
-            State::Start(aim) => self.start(aim, cx),
-            State::Waiting(waiting) => self.wait(waiting, cx),
-            State::Done => panic!("an acquire was polled after it was ready"),
-        }
+        let missing = match &self.aim {
+            None => return self.wait(cx),
+            Some(Aim::Known(target)) => match target.lend(self.place) {
+                Ok(tracked) => return Poll::Ready(Ok(self.hit(tracked))),
+                Err(missing) => missing,
+            },
+            Some(new) => match new.find() {
+                Some(target) => {
+                    self.aim = Some(Aim::Known(target));
+                    return self.poll(cx);
+                }
+                None => Missing::NoneIdle,
+            },
+        };
+        self.miss(missing, cx)
     }
 }
 
 impl<C: Connector> fmt::Debug for Acquire<C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let state = match self.state {
-            State::Start(_) => "not polled",
-            State::Waiting(_) => "waiting",
-            State::Done => "done",
-        };
-        f.debug_struct("Acquire").field("state", &state).finish_non_exhaustive()
+        f.debug_struct("Acquire")
+            .field("polled", &self.aim.is_none())
+            .field("waiting", &self.waiting.is_some())
+            .finish_non_exhaustive()
     }
 }
 
@@ -183,9 +219,7 @@ impl<C: Connector> Waiting<C> {
 
     fn answer(&self, outcome: Outcome<Shell<C>>) -> Answer<C> {
         match outcome {
-            Outcome::Connection(tracked) => {
-                Ok(PooledConnection::new(tracked, self.target.clone()))
-            }
+            Outcome::Connection(tracked) => Ok(PooledConnection::new(tracked, self.target.clone())),
             Outcome::Failed(failure) => Err(failure.into()),
             Outcome::Closed => Err(AcquireError::Closed),
         }
@@ -208,7 +242,7 @@ fn timed_out<C: Connector>(aim: &Aim<C>, waited: Duration) -> AcquireError<C::Er
     let now = core.clock.precise();
     let causes = match aim {
         Aim::Known(target) => target.engine().causes(target.id),
-        Aim::New { .. } => None,
+        Aim::New(_) => None,
     };
     let key = format!("{:?}", aim.key());
     let (view, failure, loans) = match causes {
@@ -216,7 +250,7 @@ fn timed_out<C: Connector>(aim: &Aim<C>, waited: Duration) -> AcquireError<C::Er
         None => Default::default(),
     };
     let loans = loans.into_iter().map(|loan| LoanInfo::new(key.clone(), loan, now)).collect();
-    AcquireError::Timeout(TimeoutReport {
+    AcquireError::Timeout(TimeoutReport::new(TimeoutDetails {
         phase: if view.gauges.dialing > 0 { Phase::Dial } else { Phase::Queue },
         key,
         waited,
@@ -227,10 +261,13 @@ fn timed_out<C: Connector>(aim: &Aim<C>, waited: Duration) -> AcquireError<C::Er
         max: view.max,
         loans,
         last_dial_error: failure.map(|(failure, at)| last_dial_error(failure, now.since(at))),
-    })
+    }))
 }
 
-fn last_dial_error<E: std::error::Error>(failure: DialFailure<E>, age: Duration) -> LastDialError<E> {
+fn last_dial_error<E: std::error::Error>(
+    failure: DialFailure<E>,
+    age: Duration,
+) -> LastDialError<E> {
     let (error, message) = match failure {
         DialFailure::Error(error) => {
             let message = error.to_string();

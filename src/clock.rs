@@ -79,7 +79,7 @@ impl Clock {
     }
 }
 
-#[cfg(any(target_os = "linux", target_os = "android"))]
+#[cfg(all(not(wharf_loom), any(target_os = "linux", target_os = "android")))]
 mod system {
     use rustix::time::{ClockId, clock_gettime};
 
@@ -94,11 +94,11 @@ mod system {
     fn read(clock: ClockId) -> u64 {
         let time = clock_gettime(clock);
         // The monotonic clock counts from the start of the machine: neither part is negative.
-        time.tv_sec.cast_unsigned() * 1_000_000_000 + u64::from(time.tv_nsec.unsigned_abs() as u32)
+        time.tv_sec.unsigned_abs() * 1_000_000_000 + time.tv_nsec.unsigned_abs()
     }
 }
 
-#[cfg(not(any(target_os = "linux", target_os = "android")))]
+#[cfg(all(not(wharf_loom), not(any(target_os = "linux", target_os = "android"))))]
 mod system {
     use std::sync::OnceLock;
     use std::time::Instant;
@@ -110,6 +110,16 @@ mod system {
     pub(super) fn precise() -> u64 {
         let elapsed = START.get_or_init(Instant::now).elapsed();
         u64::try_from(elapsed.as_nanos()).unwrap_or(u64::MAX)
+    }
+}
+
+/// For the models: time stands still, so that every run of a model is the same.
+#[cfg(wharf_loom)]
+mod system {
+    pub(super) use precise as coarse;
+
+    pub(super) fn precise() -> u64 {
+        0
     }
 }
 

@@ -85,10 +85,8 @@ fn loans<C: Connector>(core: &Core<C>) -> Vec<LoanInfo> {
             engine.loans().map(|(target, loan)| (target.key.clone(), loan)).collect::<Vec<_>>()
         })
         .collect();
-    let mut loans: Vec<_> = found
-        .into_iter()
-        .map(|(key, loan)| LoanInfo::new(format!("{key:?}"), loan, now))
-        .collect();
+    let mut loans: Vec<_> =
+        found.into_iter().map(|(key, loan)| LoanInfo::new(format!("{key:?}"), loan, now)).collect();
     loans.sort_by_key(|loan| std::cmp::Reverse(loan.held));
     loans
 }

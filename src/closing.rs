@@ -13,7 +13,8 @@ pub(crate) fn begin<C: Connector>(order: CloseOrder<Shell<C>>) {
     let CloseOrder { host, connection, reason, holds_slot } = order;
     tracing::debug!(target: "wharf::close", key = ?host.key, id = connection.id, ?reason, "closing");
     let runtime = host.core.any_runtime();
-    let closing = Closing { connection: Some(connection.connection), target: host, holds_slot };
+    let closing =
+        Closing { connection: Some(connection.connection.connection), target: host, holds_slot };
     if let Some(runtime) = runtime {
         runtime.spawn(close(closing));
     }

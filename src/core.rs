@@ -10,7 +10,6 @@
 use std::hash::BuildHasher;
 use std::hash::{Hash, RandomState};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use tokio::sync::Notify;
 
@@ -21,7 +20,9 @@ use crate::engine::time::Time;
 use crate::engine::{Effects, Engine, Parts};
 use crate::error::AcquireError;
 use crate::panics;
+use crate::pooled_connection::Lendable;
 use crate::runtime::Runtime;
+use crate::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use crate::sync::{Mutex, MutexGuard};
 use crate::target::Target;
 use crate::upkeep::{self, Upkeep};
@@ -32,7 +33,7 @@ pub(crate) struct Shell<C>(std::marker::PhantomData<C>);
 
 impl<C: Connector> Parts for Shell<C> {
     type Host = Arc<Target<C>>;
-    type Connection = C::Connection;
+    type Connection = Lendable<C>;
     type Failure = DialFailure<C::Error>;
     type Waker = Sleeper;
     type Runtime = Runtime;
@@ -97,7 +98,7 @@ pub(crate) struct Core<C: Connector> {
     runtime: Mutex<Option<Runtime>>,
 }
 
-/// Shards of a pool whose caps are per host: more than there are threads to collide.
+/// Shards of a pool whose caps are per host: more than there are threads to collide. A power of two.
 const SHARDS: usize = 16;
 
 impl<C: Connector> Core<C> {
@@ -129,9 +130,10 @@ impl<C: Connector> Core<C> {
 
     /// The shard of a key, by bits of its hash that the shard's own map does not look at first.
     pub(crate) fn shard_of(&self, hash: u64) -> usize {
-        (hash >> 40) as usize % self.shards.len()
+        (hash >> 40) as usize & (self.shards.len() - 1)
     }
 
+    #[inline]
     pub(crate) fn engine(&self, shard: usize) -> MutexGuard<'_, Engine<Shell<C>>> {
         self.shards[shard].0.lock()
     }
@@ -182,6 +184,7 @@ impl<C: Connector> Core<C> {
         let _ = panics::catch("a destructor", || drop((unused, failures, forgotten)));
     }
 
+    #[inline]
     pub(crate) fn is_open(&self, connection: &mut C::Connection) -> bool {
         panics::catch("is_open", || self.connector.is_open(connection)).unwrap_or(false)
     }

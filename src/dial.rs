@@ -6,6 +6,7 @@ use crate::connector::Connector;
 use crate::core::{DialFailure, Shell};
 use crate::engine::DialOrder;
 use crate::panics;
+use crate::pooled_connection::Lendable;
 use crate::target::Target;
 
 /// Starts a dial in a task of its own. Without a runtime its slot is free again, and waiters dial
@@ -23,7 +24,8 @@ async fn dial<C: Connector>(dialing: Dialing<C>) {
     let target = dialing.target.clone();
     let core = &target.core;
     tracing::debug!(target: "wharf::dial", key = ?target.key, "dialing");
-    let connect = panics::catch_future("connect", async { core.connector.connect(&target.key).await });
+    let connect =
+        panics::catch_future("connect", async { core.connector.connect(&target.key).await });
     let result = match core.settings.connect_timeout {
         None => Ok(connect.await),
         Some(limit) => tokio::time::timeout(limit, connect).await,
@@ -48,6 +50,7 @@ impl<C: Connector> Dialing<C> {
     fn done(mut self, connection: C::Connection) {
         self.ended = true;
         let (at, epoch) = (self.target.id.index, self.epoch);
+        let connection = Lendable::new(connection);
         self.target.change(|engine, now, fx| engine.dial_done(at, epoch, connection, now, fx));
     }
 

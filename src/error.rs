@@ -2,6 +2,7 @@
 
 use std::error::Error;
 use std::fmt;
+use std::ops::Deref;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -80,10 +81,35 @@ impl fmt::Display for Phase {
     }
 }
 
-/// Why an acquire timed out: the state of its host at that moment.
+/// Why an acquire timed out. Its parts are the fields of [`TimeoutDetails`], to which it derefs:
+/// `report.in_use`.
+pub struct TimeoutReport<E>(Box<TimeoutDetails<E>>);
+
+impl<E> TimeoutReport<E> {
+    /// In a box, so that what is rare does not make every result large.
+    pub(crate) fn new(details: TimeoutDetails<E>) -> Self {
+        TimeoutReport(Box::new(details))
+    }
+}
+
+impl<E> Deref for TimeoutReport<E> {
+    type Target = TimeoutDetails<E>;
+
+    fn deref(&self) -> &TimeoutDetails<E> {
+        &self.0
+    }
+}
+
+impl<E: fmt::Debug> fmt::Debug for TimeoutReport<E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// The state of a host at the moment when an acquire timed out.
 #[derive(Debug)]
 #[non_exhaustive]
-pub struct TimeoutReport<E> {
+pub struct TimeoutDetails<E> {
     /// The host's key, in its `Debug` form.
     pub key: String,
     /// How long the caller waited.
@@ -118,7 +144,7 @@ pub struct LastDialError<E> {
     pub age: Duration,
 }
 
-impl<E> TimeoutReport<E> {
+impl<E> TimeoutDetails<E> {
     fn dial_error(&self) -> Option<&E> {
         self.last_dial_error.as_ref()?.error.as_deref()
     }
@@ -136,7 +162,7 @@ impl<E> TimeoutReport<E> {
 
 impl<E> fmt::Display for TimeoutReport<E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let TimeoutReport { key, phase, in_use, idle, dialing, waiting, .. } = self;
+        let TimeoutDetails { key, phase, in_use, idle, dialing, waiting, .. } = &*self.0;
         write!(f, "timed out after {} waiting {phase} for a connection to ", secs(self.waited))?;
         write!(f, "{key}: {in_use}")?;
         if self.max != usize::MAX {

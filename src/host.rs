@@ -5,9 +5,9 @@ use std::panic::Location;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::acquire::Acquire;
+use crate::acquire::{Acquire, Patience};
 use crate::connector::Connector;
-use crate::core::{Core, Handle};
+use crate::core::Handle;
 use crate::error::BuildError;
 use crate::pooled_connection::PooledConnection;
 use crate::status::HostStatus;
@@ -22,7 +22,8 @@ pub struct Host<C: Connector>(Arc<Held<C>>);
 
 struct Held<C: Connector> {
     target: Arc<Target<C>>,
-    handle: Handle<C>,
+    /// Keeps the pool going.
+    _handle: Handle<C>,
 }
 
 impl<C: Connector> Drop for Held<C> {
@@ -41,11 +42,7 @@ impl<C: Connector> Host<C> {
             engine.hold(target.id.index);
             target
         });
-        Host(Arc::new(Held { target, handle }))
-    }
-
-    fn core(&self) -> &Arc<Core<C>> {
-        self.0.handle.core()
+        Host(Arc::new(Held { target, _handle: handle }))
     }
 
     pub(crate) fn target(&self) -> &Arc<Target<C>> {
@@ -65,8 +62,7 @@ impl<C: Connector> Host<C> {
     #[track_caller]
     #[inline]
     pub fn acquire(&self) -> Acquire<C> {
-        let timeout = self.core().settings.acquire_timeout;
-        Acquire::new(Aim::Known(self.0.target.clone()), timeout, Location::caller())
+        Acquire::new(Aim::Known(self.0.target.clone()), Patience::AsSet, Location::caller())
     }
 
     /// Asks for a connection within its own time instead of
@@ -77,13 +73,13 @@ impl<C: Connector> Host<C> {
     /// [`AcquireError`](crate::AcquireError), which says why.
     #[track_caller]
     pub fn acquire_timeout(&self, timeout: Duration) -> Acquire<C> {
-        Acquire::new(Aim::Known(self.0.target.clone()), Some(timeout), Location::caller())
+        Acquire::new(Aim::Known(self.0.target.clone()), Patience::Own(timeout), Location::caller())
     }
 
     /// Takes an idle connection, if there is one: never waits, never dials.
     #[track_caller]
     pub fn try_acquire(&self) -> Option<PooledConnection<C>> {
-        self.0.target.clone().lend(Location::caller()).ok()
+        self.0.target.clone().try_lend(Location::caller())
     }
 
     /// Dials until `n` connections are open, as [`Pool::warm`](crate::Pool::warm) does.

@@ -1,5 +1,7 @@
 #![doc = include_str!("../README.md")]
 #![forbid(unsafe_code)]
+// Here, and not for the tests: an `unwrap` in the pool needs a reason, which `expect` gives.
+#![warn(clippy::unwrap_used)]
 
 // The public surface, one noun a file.
 mod acquire;
@@ -44,7 +46,7 @@ pub use close::{Close, CloseReport};
 pub use connector::Connector;
 pub use connector_fn::{ConnectorFn, connector_fn};
 pub use error::{AcquireError, AddError, BuildError, TimeoutReport, WarmError};
-pub use error::{LastDialError, Phase};
+pub use error::{LastDialError, Phase, TimeoutDetails};
 pub use host::Host;
 pub use pool::{NoConnector, Pool};
 pub use pooled_connection::{ConnectionInfo, PooledConnection};

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
-use crate::acquire::Acquire;
+use crate::acquire::{Acquire, Patience};
 use crate::builder::{Builder, Settings};
 use crate::close::{self, Close, CloseReport};
 use crate::connector::Connector;
@@ -19,7 +19,7 @@ use crate::core::{Core, Handle};
 use crate::engine::{CloseReason, Engine, Room};
 use crate::error::AddError;
 use crate::host::Host;
-use crate::pooled_connection::{ConnectionInfo, PooledConnection};
+use crate::pooled_connection::{ConnectionInfo, Lendable, PooledConnection};
 use crate::status::{HostStatus, PoolStatus};
 use crate::target::{Aim, Target};
 use crate::warm::Warm;
@@ -103,8 +103,7 @@ impl<C: Connector> Pool<C> {
         C::Key: Borrow<Q>,
         Q: Hash + Eq + ToOwned<Owned = C::Key> + ?Sized,
     {
-        let timeout = self.core().settings.acquire_timeout;
-        Acquire::new(Aim::at(self.core(), key), timeout, Location::caller())
+        Acquire::new(Aim::at(self.core(), key), Patience::AsSet, Location::caller())
     }
 
     /// Asks for a connection within its own time instead of
@@ -120,7 +119,7 @@ impl<C: Connector> Pool<C> {
         C::Key: Borrow<Q>,
         Q: Hash + Eq + ToOwned<Owned = C::Key> + ?Sized,
     {
-        Acquire::new(Aim::at(self.core(), key), Some(timeout), Location::caller())
+        Acquire::new(Aim::at(self.core(), key), Patience::Own(timeout), Location::caller())
     }
 
     /// Takes an idle connection, if there is one: never waits, never dials.
@@ -131,7 +130,7 @@ impl<C: Connector> Pool<C> {
         Q: Hash + Eq + ?Sized,
     {
         let target = Target::find(self.core(), self.core().hash(key), key)?;
-        target.lend(Location::caller()).ok()
+        target.try_lend(Location::caller())
     }
 
     /// A handle on one host, which skips the look-up of the key.
@@ -160,12 +159,13 @@ impl<C: Connector> Pool<C> {
         let host = self.host(key);
         let target = host.target();
         self.core().see_runtime();
+        let conn = Lendable::new(conn);
         let room = target.change(|engine, now, fx| engine.add(target.id.index, conn, now, fx));
         self.core().ensure_upkeep();
         match room {
             Room::Taken => Ok(()),
-            Room::Full(conn) => Err(AddError::Full(conn)),
-            Room::Closed(conn) => Err(AddError::Closed(conn)),
+            Room::Full(conn) => Err(AddError::Full(conn.connection)),
+            Room::Closed(conn) => Err(AddError::Closed(conn.connection)),
         }
     }
 
@@ -209,7 +209,8 @@ impl<C: Connector> Pool<C> {
 
     fn idle(&self) -> Vec<(Arc<Target<C>>, u64)> {
         let engines = self.core().all_engines();
-        let hosts = engines.iter().flat_map(|engine| engine.hosts().map(move |host| (engine, host)));
+        let hosts =
+            engines.iter().flat_map(|engine| engine.hosts().map(move |host| (engine, host)));
         hosts
             .flat_map(|(engine, host)| {
                 let turns = engine.idle_turns(host.id.index);

@@ -21,9 +21,24 @@ use crate::target::Target;
 /// connection is hidden: `PooledConnection::discard(conn)`.
 #[must_use = "the connection goes back to the pool at once when it is dropped"]
 pub struct PooledConnection<C: Connector> {
-    /// Present until the loan ends.
-    tracked: Option<Box<Tracked<C::Connection>>>,
-    target: Arc<Target<C>>,
+    /// Present until the loan ends. All that a loan needs is behind this one pointer, which makes
+    /// moving it cheap.
+    tracked: Option<Parcel<C>>,
+}
+
+/// A connection as it travels: idle list, waiter's hand, guard.
+pub(crate) type Parcel<C> = Box<Tracked<Lendable<C>>>;
+
+/// A connection, and while it is lent, the way back.
+pub(crate) struct Lendable<C: Connector> {
+    pub(crate) connection: C::Connection,
+    home: Option<Arc<Target<C>>>,
+}
+
+impl<C: Connector> Lendable<C> {
+    pub(crate) fn new(connection: C::Connection) -> Self {
+        Lendable { connection, home: None }
+    }
 }
 
 /// What the pool knows of a connection.
@@ -44,29 +59,47 @@ pub struct ConnectionInfo {
 
 impl<C: Connector> PooledConnection<C> {
     #[inline]
-    pub(crate) fn new(tracked: Box<Tracked<C::Connection>>, target: Arc<Target<C>>) -> Self {
-        PooledConnection { tracked: Some(tracked), target }
+    pub(crate) fn new(mut tracked: Parcel<C>, target: Arc<Target<C>>) -> Self {
+        tracked.connection.home = Some(target);
+        PooledConnection { tracked: Some(tracked) }
+    }
+
+    /// Ends the loan: the connection, and where it belongs.
+    #[inline]
+    fn take(&mut self) -> Option<(Parcel<C>, Arc<Target<C>>)> {
+        let mut tracked = self.tracked.take()?;
+        let home = tracked.connection.home.take()?;
+        Some((tracked, home))
+    }
+
+    fn tracked(&self) -> &Tracked<Lendable<C>> {
+        self.tracked.as_deref().expect(PRESENT)
+    }
+
+    fn home(&self) -> &Arc<Target<C>> {
+        self.tracked().connection.home.as_ref().expect(PRESENT)
     }
 
     /// Ends the loan and closes the connection, whose place is free at once: for one that has died.
     pub fn discard(mut this: Self) {
-        if let Some(tracked) = this.tracked.take() {
-            this.bury(tracked, CloseReason::Discarded);
+        if let Some((tracked, target)) = this.take() {
+            bury(&target, tracked, CloseReason::Discarded);
         }
     }
 
     /// Takes the connection out of the pool, which may dial another in its place.
+    #[allow(clippy::missing_panics_doc)] // It cannot: a loan has its connection until it ends.
     pub fn detach(mut this: Self) -> C::Connection {
-        let tracked = this.tracked.take().expect(PRESENT);
-        let (at, loan) = (this.target.id.index, tracked.loan);
-        this.target.change(|engine, now, fx| engine.detach(at, loan, now, fx));
-        tracked.connection
+        let (tracked, target) = this.take().expect(PRESENT);
+        let (at, loan) = (target.id.index, tracked.loan);
+        target.change(|engine, now, fx| engine.detach(at, loan, now, fx));
+        tracked.connection.connection
     }
 
     /// What the pool knows of this connection.
     pub fn info(this: &Self) -> ConnectionInfo {
-        let tracked = this.tracked.as_deref().expect(PRESENT);
-        let now = this.target.core.clock.precise();
+        let tracked = this.tracked();
+        let now = this.home().core.clock.precise();
         ConnectionInfo {
             id: tracked.id,
             age: now.since(tracked.created),
@@ -78,58 +111,54 @@ impl<C: Connector> PooledConnection<C> {
 
     /// The key of the host that it is connected to.
     pub fn key(this: &Self) -> &C::Key {
-        &this.target.key
+        &this.home().key
     }
 
     /// Gives a connection back for which its looker found no use: `retain` said no.
     pub(crate) fn reject(mut this: Self) {
-        if let Some(tracked) = this.tracked.take() {
-            let at = this.target.id.index;
-            this.target.change(|engine, now, fx| engine.reject(at, tracked, now, fx));
+        if let Some((tracked, target)) = this.take() {
+            target.change(|engine, now, fx| engine.reject(target.id.index, tracked, now, fx));
         }
     }
 
     /// Gives a connection back that was only looked at.
     pub(crate) fn put_back(mut this: Self) {
-        if let Some(tracked) = this.tracked.take() {
-            let at = this.target.id.index;
-            this.target.change(|engine, now, fx| engine.put_back(at, tracked, now, fx));
+        if let Some((tracked, target)) = this.take() {
+            target.change(|engine, now, fx| engine.put_back(target.id.index, tracked, now, fx));
         }
     }
+}
 
-    #[cold]
-    fn bury(&self, tracked: Box<Tracked<C::Connection>>, reason: CloseReason) {
-        let at = self.target.id.index;
-        self.target.change(|engine, now, fx| engine.bury(at, tracked, reason, now, fx));
-    }
+#[cold]
+fn bury<C: Connector>(target: &Target<C>, tracked: Parcel<C>, reason: CloseReason) {
+    target.change(|engine, now, fx| engine.bury(target.id.index, tracked, reason, now, fx));
+}
 
-    /// What is rarer than going idle or into the next one's hand.
-    #[cold]
-    fn settle(&self, tracked: Box<Tracked<C::Connection>>) {
-        let at = self.target.id.index;
-        self.target.change(|engine, now, fx| engine.settle(at, tracked, now, fx));
-    }
+/// What is rarer than going idle or into the next one's hand.
+#[cold]
+fn settle<C: Connector>(target: &Target<C>, tracked: Parcel<C>) {
+    target.change(|engine, now, fx| engine.settle(target.id.index, tracked, now, fx));
 }
 
 const PRESENT: &str = "a loan has its connection until it ends";
 
 impl<C: Connector> Drop for PooledConnection<C> {
     fn drop(&mut self) {
-        let Some(mut tracked) = self.tracked.take() else { return };
+        let Some((mut tracked, target)) = self.take() else { return };
         if thread::panicking() {
-            return self.bury(tracked, CloseReason::Discarded);
+            return bury(&target, tracked, CloseReason::Discarded);
         }
-        let core = &self.target.core;
-        if !core.is_open(&mut tracked.connection) {
-            return self.bury(tracked, CloseReason::NotOpen);
+        let core = &target.core;
+        if !core.is_open(&mut tracked.connection.connection) {
+            return bury(&target, tracked, CloseReason::NotOpen);
         }
         let now = core.clock.now();
-        let returned = self.target.engine().give_back(self.target.id.index, tracked, now);
+        let returned = target.engine().give_back(target.id.index, tracked, now);
         match returned {
             Returned::Idle { first: false } | Returned::HandedOver(None) => {}
             Returned::Idle { first: true } => core.wake_upkeep(),
             Returned::HandedOver(Some(Sleeper { waker, .. })) => waker.wake(),
-            Returned::Unsettled(tracked) => self.settle(tracked),
+            Returned::Unsettled(tracked) => settle(&target, tracked),
         }
     }
 }
@@ -138,13 +167,13 @@ impl<C: Connector> Deref for PooledConnection<C> {
     type Target = C::Connection;
 
     fn deref(&self) -> &C::Connection {
-        &self.tracked.as_deref().expect(PRESENT).connection
+        &self.tracked().connection.connection
     }
 }
 
 impl<C: Connector> DerefMut for PooledConnection<C> {
     fn deref_mut(&mut self) -> &mut C::Connection {
-        &mut self.tracked.as_deref_mut().expect(PRESENT).connection
+        &mut self.tracked.as_deref_mut().expect(PRESENT).connection.connection
     }
 }
 
@@ -152,8 +181,8 @@ impl<C: Connector> DerefMut for PooledConnection<C> {
 impl<C: Connector> fmt::Debug for PooledConnection<C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("PooledConnection")
-            .field("key", &self.target.key)
-            .field("id", &self.tracked.as_deref().map(|tracked| tracked.id))
+            .field("key", PooledConnection::key(self))
+            .field("id", &self.tracked().id)
             .finish_non_exhaustive()
     }
 }

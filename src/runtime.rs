@@ -63,16 +63,17 @@ mod model {
             TASKS.with_borrow_mut(|tasks| tasks.push(Box::pin(task)));
         }
 
-        pub(crate) fn within<R>(&self, f: impl FnOnce() -> R) -> R {
-            f()
-        }
-
         /// Polls every task once, those that appear meanwhile too. What is not ready is dropped,
         /// as by a runtime that ends.
         pub(crate) fn run() {
             while let Some(mut task) = TASKS.with_borrow_mut(Vec::pop) {
                 let _ = task.as_mut().poll(&mut Context::from_waker(Waker::noop()));
             }
+        }
+
+        /// Leaks every task: after a model that failed, whose objects may not be touched any more.
+        pub(crate) fn forget() {
+            TASKS.take().into_iter().for_each(std::mem::forget);
         }
     }
 }

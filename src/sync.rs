@@ -1,10 +1,15 @@
-//! The one lock of the crate, so that the models under loom see it.
+//! The one lock of the crate, and the atomics that decide anything, so that the models under loom
+//! see them.
 
 #[cfg(not(wharf_loom))]
 pub(crate) use parking_lot::{Mutex, MutexGuard};
+#[cfg(not(wharf_loom))]
+pub(crate) use std::sync::atomic;
 
 #[cfg(wharf_loom)]
 pub(crate) use self::model::{Mutex, MutexGuard};
+#[cfg(wharf_loom)]
+pub(crate) use loom::sync::atomic;
 
 #[cfg(wharf_loom)]
 mod model {

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use crate::connector::Connector;
 use crate::core::{Core, Shell};
 use crate::engine::time::Time;
-use crate::engine::{Effects, Engine, HostId, Lent, Place, Tracked};
-use crate::pooled_connection::PooledConnection;
+use crate::engine::{Effects, Engine, HostId, Lent, Place};
+use crate::pooled_connection::{Parcel, PooledConnection};
 use crate::sync::MutexGuard;
 
 /// Shared by all that has to do with one host. It does not keep the host in the map.
@@ -38,7 +38,13 @@ pub(crate) enum Aim<C: Connector> {
     Known(Arc<Target<C>>),
     /// Not in the map when it was looked up. It gets there when the acquire is first polled, so
     /// that one that is never polled leaves nothing behind.
-    New { core: Arc<Core<C>>, key: Arc<C::Key>, hash: u64 },
+    New(Box<NewHost<C>>),
+}
+
+pub(crate) struct NewHost<C: Connector> {
+    core: Arc<Core<C>>,
+    key: Arc<C::Key>,
+    hash: u64,
 }
 
 impl<C: Connector> Aim<C> {
@@ -51,8 +57,13 @@ impl<C: Connector> Aim<C> {
         let hash = core.hash(key);
         match Target::find(core, hash, key) {
             Some(target) => Aim::Known(target),
-            None => Aim::New { core: core.clone(), key: Arc::new(key.to_owned()), hash },
+            None => Aim::new(core, key.to_owned(), hash),
         }
+    }
+
+    #[cold]
+    fn new(core: &Arc<Core<C>>, key: C::Key, hash: u64) -> Self {
+        Aim::New(Box::new(NewHost { core: core.clone(), key: Arc::new(key), hash }))
     }
 
     /// The host, which is in the map of its engine now: made if it was new, or forgotten since.
@@ -60,46 +71,40 @@ impl<C: Connector> Aim<C> {
         let (core, key, hash) = match self {
             Aim::Known(target) if engine.knows(target.id) => return target.clone(),
             Aim::Known(target) => (&target.core, &target.key, target.hash),
-            Aim::New { core, key, hash } => (core, key, *hash),
+            Aim::New(new) => (&new.core, &new.key, new.hash),
         };
         let shard = core.shard_of(hash);
         let is_it = |target: &Arc<Target<C>>| *target.key == **key;
-        let make = |id| {
-            Arc::new(Target { core: core.clone(), key: key.clone(), id, hash, shard })
-        };
+        let make = |id| Arc::new(Target { core: core.clone(), key: key.clone(), id, hash, shard });
         engine.enter(hash, is_it, make)
     }
 
-    /// Lends an idle connection that is open, if the host is there and has one.
-    pub(crate) fn lend(self, place: Place) -> Result<PooledConnection<C>, (Self, Missing)> {
-        let target = match self {
-            Aim::Known(target) => target,
-            Aim::New { core, key, hash } => match Target::find(&core, hash, &*key) {
-                Some(target) => target,
-                None => return Err((Aim::New { core, key, hash }, Missing::NoneIdle)),
-            },
-        };
-        target.lend(place).map_err(|(target, missing)| (Aim::Known(target), missing))
+    /// The host, if it is known, or has come to be there since the look-up.
+    pub(crate) fn find(&self) -> Option<Arc<Target<C>>> {
+        match self {
+            Aim::Known(target) => Some(target.clone()),
+            Aim::New(new) => Target::find(&new.core, new.hash, &*new.key),
+        }
     }
 
     pub(crate) fn key(&self) -> &C::Key {
         match self {
             Aim::Known(target) => &target.key,
-            Aim::New { key, .. } => key,
+            Aim::New(new) => &new.key,
         }
     }
 
     pub(crate) fn shard(&self) -> usize {
         match self {
             Aim::Known(target) => target.shard,
-            Aim::New { core, hash, .. } => core.shard_of(*hash),
+            Aim::New(new) => new.core.shard_of(new.hash),
         }
     }
 
     pub(crate) fn core(&self) -> &Arc<Core<C>> {
         match self {
             Aim::Known(target) => &target.core,
-            Aim::New { core, .. } => core,
+            Aim::New(new) => &new.core,
         }
     }
 }
@@ -127,38 +132,37 @@ impl<C: Connector> Target<C> {
     }
 
     /// Lends an idle connection that is open. Those found not open are closed.
-    pub(crate) fn lend(
-        self: Arc<Self>,
-        place: Place,
-    ) -> Result<PooledConnection<C>, (Arc<Self>, Missing)> {
+    #[inline]
+    pub(crate) fn lend(&self, place: Place) -> Result<Parcel<C>, Missing> {
         self.core.ensure_upkeep();
         loop {
             let now = self.core.clock.now();
             let lent = self.engine().lend(self.id, now, place);
-            let missing = match lent {
+            match lent {
                 Lent::Connection { mut connection, low } => {
                     if low {
                         self.core.wake_upkeep();
                     }
-                    if self.core.is_open(&mut connection.connection) {
-                        return Ok(PooledConnection::new(connection, self));
+                    if self.core.is_open(&mut connection.connection.connection) {
+                        return Ok(connection);
                     }
                     self.bury_unlent(connection);
-                    continue;
                 }
-                Lent::Stale => {
-                    self.sweep();
-                    continue;
-                }
-                Lent::Nothing => Missing::NoneIdle,
-                Lent::Closed => Missing::Closed,
-            };
-            return Err((self, missing));
+                Lent::Stale => self.sweep(),
+                Lent::Nothing => return Err(Missing::NoneIdle),
+                Lent::Closed => return Err(Missing::Closed),
+            }
         }
     }
 
+    /// Lends an idle connection as a loan, if there is one that is open.
+    pub(crate) fn try_lend(self: Arc<Self>, place: Place) -> Option<PooledConnection<C>> {
+        let tracked = self.lend(place).ok()?;
+        Some(PooledConnection::new(tracked, self))
+    }
+
     #[cold]
-    fn bury_unlent(&self, connection: Box<Tracked<C::Connection>>) {
+    fn bury_unlent(&self, connection: Parcel<C>) {
         let at = self.id.index;
         self.change(|engine, now, fx| engine.bury_unlent(at, connection, now, fx));
     }

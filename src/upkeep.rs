@@ -1,7 +1,6 @@
 //! The pool's one background task: it sleeps until the next deadline, and for ever when there is
 //! none. It holds the pool weakly, and ends with the pool's last handle.
 
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
@@ -10,6 +9,7 @@ use tokio::sync::Notify;
 use crate::connector::Connector;
 use crate::core::Core;
 use crate::runtime::Runtime;
+use crate::sync::atomic::{AtomicBool, Ordering};
 
 /// How the pool talks to its upkeep task.
 #[derive(Debug)]

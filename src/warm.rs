@@ -56,11 +56,11 @@ impl<C: Connector> Future for Warm<C> {
             Warmth::Reached => Poll::Ready(Ok(())),
             Warmth::NoRoom => Poll::Ready(Err(WarmError::NoRoom)),
             Warmth::Closed => Poll::Ready(Err(WarmError::Closed)),
-            Warmth::Failed(DialFailure::Error(error)) => Poll::Ready(Err(WarmError::Connect(error))),
-            Warmth::Failed(DialFailure::TimedOut) => Poll::Ready(Err(WarmError::ConnectTimeout)),
-            Warmth::Failed(DialFailure::Panicked) => {
-                Poll::Ready(Err(WarmError::ConnectorPanicked))
+            Warmth::Failed(DialFailure::Error(error)) => {
+                Poll::Ready(Err(WarmError::Connect(error)))
             }
+            Warmth::Failed(DialFailure::TimedOut) => Poll::Ready(Err(WarmError::ConnectTimeout)),
+            Warmth::Failed(DialFailure::Panicked) => Poll::Ready(Err(WarmError::ConnectorPanicked)),
         }
     }
 }

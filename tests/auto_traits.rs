@@ -5,8 +5,8 @@ use std::fmt::Debug;
 use std::io;
 
 use wharf::{
-    Acquire, AcquireError, AddError, BuildError, Builder, Close, CloseReport, Connector, Host, Pool,
-    PooledConnection, Warm, WarmError, async_trait,
+    Acquire, AcquireError, AddError, BuildError, Builder, Close, CloseReport, Connector, Host,
+    Pool, PooledConnection, Warm, WarmError, async_trait,
 };
 
 /// Its connections are `Send` and not `Sync`, as many are.

@@ -21,7 +21,8 @@ impl<P: Parts> Engine<P> {
             let waiting = host.waiters.waiting();
             assert_eq!(host.waiters.queued(), waiting, "1: the queue holds who waits");
             assert!(host.idle.is_empty() || waiting == 0, "2: idle while somebody waits");
-            assert_eq!(host.loans.len(), host.in_use, "4: every loan is noted, once");
+            let loans = (host.in_use, host.in_use + host.idle.len());
+            assert_eq!(host.loans.count(), loans, "4: every loan is noted, once");
             assert!(host.waiters.in_hand() <= host.in_use, "4: what is in a hand is in use");
             for connection in &host.idle {
                 assert!(places.insert(connection.id), "4: a connection is in one place");
@@ -47,7 +48,7 @@ impl<P: Parts> Engine<P> {
         let sum = |count: fn(&super::Host<P>) -> usize| -> usize {
             self.hosts.iter().map(|(_, host)| count(host)).sum()
         };
-        assert_eq!(self.totals.open, sum(|h| h.open()), "3: open in total");
+        assert_eq!(self.totals.open, sum(super::Host::open), "3: open in total");
         assert_eq!(self.totals.dialing, sum(|h| h.dialing), "3: dialing in total");
         assert_eq!(self.totals.closing, sum(|h| h.closing), "3: closing in total");
         assert!(self.totals.closes >= self.totals.closing);
@@ -71,8 +72,7 @@ impl<P: Parts> Engine<P> {
             return;
         }
         let room = self.room_to_dial();
-        let owed =
-            |h: &super::Host<P>| h.dials_for_waiters(&self.limits, now);
+        let owed = |h: &super::Host<P>| h.dials_for_waiters(&self.limits, now);
         let unmet: usize = self.hosts.iter().map(|(_, host)| owed(host)).sum();
         let nudged: usize = self.hosts.iter().map(|(_, host)| host.waiters.nudged()).sum();
         assert!(room == 0 || unmet == 0 || nudged > 0, "5: {unmet} dials owed, room for {room}");

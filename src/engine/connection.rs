@@ -20,19 +20,13 @@ pub(crate) struct Tracked<T> {
     pub(crate) uses: u64,
     /// The host's epoch when its dial began; an older one than the host's means retired.
     pub(crate) epoch: u32,
-    /// Its entry among the host's loans while it is lent.
+    /// Its place among the host's loans.
     pub(crate) loan: u32,
     /// Its turn at going idle: a lower one has been idle for longer, across hosts.
     pub(crate) turn: u64,
 }
 
 impl<T> Tracked<T> {
-    /// Notes that it is lent now, in the given loan.
-    pub(crate) fn lend(&mut self, now: Time, loan: u32) {
-        self.lent = now;
-        self.loan = loan;
-    }
-
     /// Notes that it goes idle now, to be closed after `timeout`.
     pub(crate) fn rest(&mut self, now: Time, timeout: Span, turn: u64) {
         self.idle_since = now;

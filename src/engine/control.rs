@@ -2,7 +2,6 @@
 
 use super::connection::Tracked;
 use super::effects::{CloseReason, Effects};
-use super::loans::Loan;
 use super::recency::Entry;
 use super::time::Time;
 use super::waiters::Outcome;
@@ -128,7 +127,8 @@ impl<P: Parts> Engine<P> {
             self.after(at, now, fx);
             return Room::Full(connection);
         }
-        let connection = self.track(connection, host.epoch, now);
+        let epoch = host.epoch;
+        let connection = Box::new(self.track(at, connection, epoch, now));
         self.totals.open += 1;
         self.hosts[at].in_use += 1;
         self.settle(at, connection, now, fx);
@@ -187,8 +187,7 @@ impl<P: Parts> Engine<P> {
     ) -> Option<Box<Tracked<P::Connection>>> {
         let host = &mut self.hosts[at];
         let mut connection = host.take_idle(turn)?;
-        let loan = Loan { connection: connection.id, since: now, place };
-        connection.lend(now, host.loans.begin(loan));
+        host.begin_loan(&mut connection, now, place);
         host.in_use += 1;
         self.left_idle();
         Some(connection)

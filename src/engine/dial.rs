@@ -8,9 +8,6 @@ use super::time::Time;
 use super::waiters::Outcome;
 use super::{Engine, Parts};
 
-/// A connection that never was in a loan.
-const NO_LOAN: u32 = u32::MAX;
-
 impl<P: Parts> Engine<P> {
     /// Begins the dials that the host wants and every cap leaves room for.
     pub(super) fn pump(&mut self, at: usize, now: Time, fx: &mut Effects<P>) {
@@ -61,22 +58,23 @@ impl<P: Parts> Engine<P> {
         host.in_use += 1;
         fx.failures.extend(host.failing.take().map(|failing| failing.failure));
         fx.wake.append(&mut host.warmers);
-        let connection = self.track(connection, epoch, now);
+        let connection = Box::new(self.track(at, connection, epoch, now));
         self.settle(at, connection, now, fx);
     }
 
     /// Makes the record of a new connection.
     pub(super) fn track(
         &mut self,
+        at: usize,
         connection: P::Connection,
         epoch: u32,
         now: Time,
-    ) -> Box<Tracked<P::Connection>> {
+    ) -> Tracked<P::Connection> {
         let id = self.next_id;
         self.next_id += self.id_step;
         let jitter = self.limits.lifetime_jitter * self.rng.f64();
         let expires = now.after(self.limits.max_lifetime.shortened(jitter));
-        Box::new(Tracked {
+        Tracked {
             connection,
             id,
             created: now,
@@ -86,9 +84,9 @@ impl<P: Parts> Engine<P> {
             deadline: expires,
             uses: 0,
             epoch,
-            loan: NO_LOAN,
+            loan: self.hosts[at].loans.enter(),
             turn: 0,
-        })
+        }
     }
 
     /// A dial has failed. Where nothing else can serve the waiters, all of them get the error.

@@ -2,7 +2,6 @@
 
 use super::connection::Tracked;
 use super::effects::{CloseOrder, CloseReason, Effects};
-use super::loans::Loan;
 use super::recency::Entry;
 use super::time::Time;
 use super::waiters::Outcome;
@@ -132,8 +131,7 @@ impl<P: Parts> Engine<P> {
     ) -> Option<P::Waker> {
         let host = &mut self.hosts[at];
         if let Some((_, place)) = host.waiters.oldest_origin() {
-            let loan = Loan { connection: connection.id, since: now, place };
-            connection.lend(now, host.loans.begin(loan));
+            host.begin_loan(&mut connection, now, place);
         }
         connection.idle_since = now;
         connection.uses += 1;
@@ -160,7 +158,9 @@ impl<P: Parts> Engine<P> {
         }
         let hosts = &self.hosts;
         self.recency.parked(entry, |e| {
-            hosts.get(e.host).is_some_and(|h| h.idle.binary_search_by_key(&e.turn, |c| c.turn).is_ok())
+            hosts
+                .get(e.host)
+                .is_some_and(|h| h.idle.binary_search_by_key(&e.turn, |c| c.turn).is_ok())
         });
         if self.recency.idle() > self.limits.max_idle {
             self.close_least_recent(CloseReason::OverIdleLimit, now, fx);
@@ -185,7 +185,12 @@ impl<P: Parts> Engine<P> {
     }
 
     /// Closes the host's least recently used idle connection.
-    pub(super) fn close_oldest_idle(&mut self, at: usize, reason: CloseReason, fx: &mut Effects<P>) {
+    pub(super) fn close_oldest_idle(
+        &mut self,
+        at: usize,
+        reason: CloseReason,
+        fx: &mut Effects<P>,
+    ) {
         if let Some(connection) = self.hosts[at].idle.pop_front() {
             self.left_idle();
             self.close_live(at, connection, reason, fx);
@@ -208,6 +213,7 @@ impl<P: Parts> Engine<P> {
         fx: &mut Effects<P>,
     ) {
         let host = &mut self.hosts[at];
+        host.loans.leave(connection.loan);
         host.closing += 1;
         host.counters.closed += 1;
         self.totals.closing += 1;
@@ -226,7 +232,7 @@ impl<P: Parts> Engine<P> {
         fx: &mut Effects<P>,
     ) {
         let host = &mut self.hosts[at];
-        host.loans.end(connection.loan);
+        host.loans.leave(connection.loan);
         host.counters.closed += 1;
         self.totals.closes += 1;
         let shell = host.shell.clone();
@@ -250,7 +256,7 @@ impl<P: Parts> Engine<P> {
     /// Ends a loan whose connection the borrower keeps.
     pub(crate) fn detach(&mut self, at: usize, loan: u32, now: Time, fx: &mut Effects<P>) {
         let host = &mut self.hosts[at];
-        host.loans.end(loan);
+        host.loans.leave(loan);
         host.counters.detached += 1;
         self.free_loaned(at, now, fx);
     }

@@ -4,11 +4,11 @@ use std::collections::VecDeque;
 
 use super::caps::Hunger;
 use super::connection::Tracked;
-use super::loans::Loans;
+use super::loans::{Loan, Loans};
 use super::status::Counters;
 use super::time::{Span, Time};
 use super::waiters::Waiters;
-use super::{Limits, Parts};
+use super::{Limits, Parts, Place};
 
 /// See the module. All counts are of connections, each in exactly one of the four places.
 pub(crate) struct Host<P: Parts> {
@@ -142,6 +142,13 @@ impl<P: Parts> Host<P> {
         looks.filter(|&look| look > now && look != Time::NEVER).min()
     }
 
+    /// Notes that a connection is lent now. Says nothing about where it was.
+    #[inline]
+    pub(crate) fn begin_loan(&mut self, to: &mut Tracked<P::Connection>, now: Time, place: Place) {
+        to.lent = now;
+        self.loans.begin(to.loan, Loan { connection: to.id, since: now, place });
+    }
+
     /// Takes out the idle connection with the given turn.
     pub(crate) fn take_idle(&mut self, turn: u64) -> Option<Box<Tracked<P::Connection>>> {
         let position = self.idle.binary_search_by_key(&turn, |c| c.turn).ok()?;
@@ -149,7 +156,12 @@ impl<P: Parts> Host<P> {
     }
 
     /// Whether its oldest idle connection has been idle for too long.
-    pub(crate) fn oldest_is_idle_too_long(&self, min_idle: usize, timeout: Span, now: Time) -> bool {
+    pub(crate) fn oldest_is_idle_too_long(
+        &self,
+        min_idle: usize,
+        timeout: Span,
+        now: Time,
+    ) -> bool {
         self.idle.len() > min_idle
             && self.idle.front().is_some_and(|c| c.idle_since.after(timeout) <= now)
     }

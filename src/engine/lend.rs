@@ -2,7 +2,6 @@
 
 use super::connection::Tracked;
 use super::effects::Effects;
-use super::loans::Loan;
 use super::time::Time;
 use super::waiters::{Outcome, Ticket, WaiterId};
 use super::{Engine, HostId, Parts, Phase, Place};
@@ -11,7 +10,10 @@ use crate::builder::Reuse;
 /// What [`Engine::lend`] found.
 pub(crate) enum Lent<T> {
     /// It is in use from now on. `low`: upkeep should look, fewer are idle than there ought to be.
-    Connection { connection: Box<Tracked<T>>, low: bool },
+    Connection {
+        connection: Box<Tracked<T>>,
+        low: bool,
+    },
     /// None is idle.
     Nothing,
     /// The one to lend has passed its deadline: call [`Engine::sweep`], then ask again.
@@ -57,8 +59,7 @@ impl<P: Parts> Engine<P> {
         host.in_use += 1;
         host.counters.reused += 1;
         connection.uses += 1;
-        let loan = Loan { connection: connection.id, since: now, place };
-        connection.lend(now, host.loans.begin(loan));
+        host.begin_loan(&mut connection, now, place);
         if self.spans_hosts {
             self.recency.left();
         }

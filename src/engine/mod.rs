@@ -59,7 +59,7 @@ mod loans;
 mod recency;
 mod schedule;
 pub(crate) mod status;
-#[cfg(test)]
+#[cfg(all(test, not(wharf_loom)))]
 mod tests;
 pub(crate) mod time;
 mod upkeep;

@@ -81,26 +81,30 @@ fn cap(values: std::ops::Range<usize>) -> impl Strategy<Value = usize> {
 
 fn limits() -> impl Strategy<Value = Limits> {
     let counts = (1..5usize, 0..2usize, 0..2usize, cap(2..4), cap(2..5), cap(2..6));
-    let rest = (cap(1..6), cap(1..3), cap(1..3), any::<bool>(), prop_oneof![Just(u64::MAX), 1..4u64]);
-    (counts, rest).prop_map(|((max, initial, min_idle, max_idle_per_host, max_idle, total), rest)| {
-        let (max_waiters_per_host, max_dialing_per_host, max_dialing, most_recent, max_uses) = rest;
-        Limits {
-            max_per_host: max,
-            initial_per_host: initial.min(max),
-            min_idle_per_host: min_idle.min(max),
-            max_idle_per_host,
-            max_idle,
-            max_total: total,
-            max_waiters_per_host,
-            max_dialing_per_host,
-            max_dialing,
-            reuse: if most_recent { Reuse::MostRecent } else { Reuse::LeastRecent },
-            idle_timeout: Span::from(Duration::from_secs(15)),
-            max_lifetime: Span::from(Duration::from_secs(60)),
-            lifetime_jitter: 0.1,
-            max_uses,
-        }
-    })
+    let rest =
+        (cap(1..6), cap(1..3), cap(1..3), any::<bool>(), prop_oneof![Just(u64::MAX), 1..4u64]);
+    (counts, rest).prop_map(
+        |((max, initial, min_idle, max_idle_per_host, max_idle, total), rest)| {
+            let (max_waiters_per_host, max_dialing_per_host, max_dialing, most_recent, max_uses) =
+                rest;
+            Limits {
+                max_per_host: max,
+                initial_per_host: initial.min(max),
+                min_idle_per_host: min_idle.min(max),
+                max_idle_per_host,
+                max_idle,
+                max_total: total,
+                max_waiters_per_host,
+                max_dialing_per_host,
+                max_dialing,
+                reuse: if most_recent { Reuse::MostRecent } else { Reuse::LeastRecent },
+                idle_timeout: Span::from(Duration::from_secs(15)),
+                max_lifetime: Span::from(Duration::from_secs(60)),
+                lifetime_jitter: 0.1,
+                max_uses,
+            }
+        },
+    )
 }
 
 /// The shell, by hand: what is out, and who waits.
@@ -153,10 +157,10 @@ impl World {
         self.engine.enter(u64::from(key), |host| host.0 == key, |id| (key, id)).1
     }
 
-    fn run(&mut self, op: Op) {
-        match op {
+    fn run(&mut self, op: &Op) {
+        match *op {
             Op::Acquire(key) => self.acquire(key),
-            Op::Poll(at) => self.with_waiter(at, |world, wait| world.poll(wait)),
+            Op::Poll(at) => self.with_waiter(at, World::poll),
             Op::Cancel(at) => self.with_waiter(at, |world, (tag, host, id)| {
                 world.engine.cancel(host.index, id, world.now, &mut world.fx);
                 world.leave_queue(host, tag);
@@ -211,7 +215,10 @@ impl World {
             Op::Inspect(key, keep) => self.inspect(key, keep),
             Op::Pass(millis) => {
                 self.now = self.now.after(Span::from(Duration::from_millis(millis)));
-                while self.engine.upkeep(self.now, &mut self.fx).is_some_and(|next| next <= self.now)
+                while self
+                    .engine
+                    .upkeep(self.now, &mut self.fx)
+                    .is_some_and(|next| next <= self.now)
                 {}
             }
             Op::Orphan => {
@@ -264,10 +271,10 @@ impl World {
         }
     }
 
-    fn with_dial(&mut self, at: Index, f: impl FnOnce(&mut Self, DialOrder<Plain>)) {
+    fn with_dial(&mut self, at: Index, f: impl FnOnce(&mut Self, &DialOrder<Plain>)) {
         if !self.dials.is_empty() {
             let dial = self.dials.swap_remove(at.index(self.dials.len()));
-            f(self, dial);
+            f(self, &dial);
         }
     }
 
@@ -305,7 +312,7 @@ impl World {
         }
     }
 
-    fn dial_done(&mut self, dial: DialOrder<Plain>) {
+    fn dial_done(&mut self, dial: &DialOrder<Plain>) {
         let (at, connection) = (dial.host.1.index, self.made);
         self.made += 1;
         self.engine.dial_done(at, dial.epoch, connection, self.now, &mut self.fx);
@@ -352,8 +359,11 @@ impl World {
     /// Whoever has an outcome by now must have been the oldest of its host, and have been woken.
     fn drop_served(&mut self) {
         for (&host, queue) in &mut self.queues {
-            let waiting =
-                if self.engine.knows(host) { self.engine.view(host.index).gauges.waiting } else { 0 };
+            let waiting = if self.engine.knows(host) {
+                self.engine.view(host.index).gauges.waiting
+            } else {
+                0
+            };
             while queue.len() > waiting {
                 let oldest = queue.pop_front().expect("it is longer");
                 assert!(self.woken.contains(&oldest), "the oldest waiter was served and woken");
@@ -390,7 +400,7 @@ impl World {
     /// idle.
     fn finish(&mut self) {
         for _ in 0..10_000 {
-            self.run(Op::Pass(1));
+            self.run(&Op::Pass(1));
             // Only who was woken looks.
             if let Some(tag) = self.woken.pop() {
                 if let Some(at) = self.waits.iter().position(|wait| wait.0 == tag) {
@@ -398,7 +408,7 @@ impl World {
                     self.poll(wait);
                 }
             } else if let Some(dial) = self.dials.pop() {
-                self.dial_done(dial);
+                self.dial_done(&dial);
             } else if let Some(close) = self.closes.pop() {
                 self.end_close(&close);
             } else if let Some(loan) = self.loans.pop() {
@@ -406,7 +416,7 @@ impl World {
             } else if self.waits.is_empty() {
                 return;
             } else {
-                self.run(Op::Pass(1000));
+                self.run(&Op::Pass(1000));
             }
             self.carry_out();
             self.check();
@@ -424,7 +434,9 @@ proptest! {
         ops in prop::collection::vec(op(), 1..150),
     ) {
         let mut world = World::new(limits);
-        ops.into_iter().for_each(|op| world.run(op));
+        for op in &ops {
+            world.run(op);
+        }
         world.finish();
         if world.ended {
             prop_assert_eq!(world.made, world.gone, "nothing outlives the end");

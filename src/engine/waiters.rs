@@ -151,14 +151,14 @@ impl<P: Parts> Waiters<P> {
         if let State::Waiting(current) = &mut self.slots[slot].state {
             return (None, current.replace(waker));
         }
-        (self.remove(id), Some(waker))
+        (Some(self.remove(id)), Some(waker))
     }
 
     /// Ends a wait: what was in the waiter's hand by then, and its waker.
     pub(crate) fn cancel(&mut self, id: WaiterId) -> (Option<Outcome<P>>, Option<P::Waker>) {
         let slot = id.slot as usize;
         let State::Waiting(waker) = &mut self.slots[slot].state else {
-            return (self.remove(id), None);
+            return (Some(self.remove(id)), None);
         };
         let waker = waker.take();
         self.slots.remove(slot);
@@ -170,13 +170,13 @@ impl<P: Parts> Waiters<P> {
         (None, waker)
     }
 
-    fn remove(&mut self, id: WaiterId) -> Option<Outcome<P>> {
+    fn remove(&mut self, id: WaiterId) -> Outcome<P> {
         let waiter = self.slots.remove(id.slot as usize);
         if self.slots.is_empty() && self.slots.capacity() > SMALL {
             self.slots.shrink_to_fit();
         }
         match waiter.state {
-            State::Resolved(outcome) => Some(outcome),
+            State::Resolved(outcome) => outcome,
             State::Waiting(..) => unreachable!("only a resolved waiter is removed"),
         }
     }
@@ -184,8 +184,7 @@ impl<P: Parts> Waiters<P> {
     /// Connections that lie in a waiter's hand.
     #[cfg(any(test, wharf_loom))]
     pub(crate) fn in_hand(&self) -> usize {
-        let handed =
-            |w: &Waiter<P>| matches!(w.state, State::Resolved(Outcome::Connection(_)));
+        let handed = |w: &Waiter<P>| matches!(w.state, State::Resolved(Outcome::Connection(_)));
         self.slots.iter().filter(|(_, w)| handed(w)).count()
     }
 

@@ -92,8 +92,8 @@ async fn a_returned_connection_goes_to_the_oldest_waiter_and_the_idle_count_neve
 }
 
 async fn three_idle(pool: &TestPool) -> [usize; 3] {
-    let loans =
-        [pool.acquire(&1).await, pool.acquire(&1).await, pool.acquire(&1).await].map(Result::unwrap);
+    let loans = [pool.acquire(&1).await, pool.acquire(&1).await, pool.acquire(&1).await]
+        .map(Result::unwrap);
     loans.map(|loan| loan.number)
 }
 

@@ -62,11 +62,11 @@ fn a_dial_that_dies_with_its_runtime_frees_its_slot_and_its_waiters_dial_for_the
     let (pool, connector) = pool_of(1);
     connector.once(Stage::Connect, Step::Never);
     let (first, second) = (runtime(), runtime());
-    let mut elsewhere = first.block_on(async {
+    let (mut elsewhere,) = first.block_on(async {
         let own = waiting(&pool, 1);
         quiet().await;
         drop(own);
-        waiting(&pool, 1)
+        (waiting(&pool, 1),)
     });
     assert_eq!(pool.status().dialing, 1);
     drop(first);

@@ -72,7 +72,9 @@ async fn the_place_of_a_loan_is_the_callers_line_through_pool_and_host() {
     let _b = host.acquire_timeout(secs(1)).await.unwrap();
     let _c = pool.acquire_timeout(&1, secs(1)).await.unwrap();
     let _d = pool.acquire(&1).await.unwrap();
-    let Err(AcquireError::Timeout(report)) = pool.acquire_timeout(&1, ms(1)).await else { panic!() };
+    let Err(AcquireError::Timeout(report)) = pool.acquire_timeout(&1, ms(1)).await else {
+        panic!()
+    };
     let lines: Vec<_> = report.loans.iter().map(|loan| loan.place.line()).collect();
     assert_eq!(lines, [first, first + 1, first + 2, first + 3]);
 }
@@ -86,15 +88,9 @@ async fn every_error_says_what_is_the_matter() {
             "the dial took longer than connect_timeout; raise it or look at the network",
         ),
         (AcquireError::ConnectorPanicked, "the connector panicked while dialing"),
-        (
-            AcquireError::QueueFull,
-            "the queue is full: max_waiters_per_host callers wait already",
-        ),
+        (AcquireError::QueueFull, "the queue is full: max_waiters_per_host callers wait already"),
         (AcquireError::Closed, "the pool is closed"),
-        (
-            AcquireError::NoRuntime,
-            "a dial needs a tokio runtime, and this thread is in none",
-        ),
+        (AcquireError::NoRuntime, "a dial needs a tokio runtime, and this thread is in none"),
     ];
     for (error, text) in errors {
         assert_eq!(error.to_string(), text);
