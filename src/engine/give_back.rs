@@ -33,6 +33,10 @@ impl<P: Parts> Engine<P> {
         }
         let host = &mut self.hosts[at];
         if host.waiters.waiting() > 0 {
+            // A dial is owed only when the one who was woken to begin it has not looked yet.
+            if host.dials_for_waiters(&self.limits, now) > 0 {
+                return Returned::Unsettled(connection);
+            }
             return Returned::HandedOver(self.hand_over(at, connection, now));
         }
         let ordinary = self.limits.min_idle_per_host == 0 && self.phase == Phase::Open;

@@ -426,8 +426,6 @@ impl World {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 2000, ..ProptestConfig::default() })]
-
     #[test]
     fn any_program_keeps_the_invariants_and_in_the_end_everybody_is_served(
         limits in limits(),
