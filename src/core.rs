@@ -11,8 +11,6 @@ use std::hash::BuildHasher;
 use std::hash::{Hash, RandomState};
 use std::sync::Arc;
 
-use tokio::sync::Notify;
-
 use crate::builder::Settings;
 use crate::clock::Clock;
 use crate::connector::Connector;
@@ -23,7 +21,7 @@ use crate::panics;
 use crate::pooled_connection::Lendable;
 use crate::runtime::Runtime;
 use crate::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use crate::sync::{Mutex, MutexGuard};
+use crate::sync::{Mutex, MutexGuard, Notify};
 use crate::target::Target;
 use crate::upkeep::{self, Upkeep};
 use crate::{closing, dial};

@@ -1,18 +1,24 @@
-//! The one lock of the crate, and the atomics that decide anything, so that the models under loom
-//! see them.
+//! What threads share: the one lock of the crate, the atomics that decide anything, and tokio's
+//! `Notify`, so that the models under loom see each use of them.
 
 #[cfg(not(wharf_loom))]
 pub(crate) use parking_lot::{Mutex, MutexGuard};
 #[cfg(not(wharf_loom))]
 pub(crate) use std::sync::atomic;
+#[cfg(not(wharf_loom))]
+pub(crate) use tokio::sync::Notify;
 
 #[cfg(wharf_loom)]
-pub(crate) use self::model::{Mutex, MutexGuard};
+pub(crate) use self::model::{Mutex, MutexGuard, Notify};
 #[cfg(wharf_loom)]
 pub(crate) use loom::sync::atomic;
 
 #[cfg(wharf_loom)]
 mod model {
+    use loom::sync::atomic::AtomicUsize;
+    use loom::sync::atomic::Ordering::SeqCst;
+    use tokio::sync::futures::Notified;
+
     pub(crate) use loom::sync::MutexGuard;
 
     #[derive(Debug)]
@@ -25,6 +31,37 @@ mod model {
 
         pub(crate) fn lock(&self) -> MutexGuard<'_, T> {
             self.0.lock().expect("no user code runs under a lock, so nothing poisons it")
+        }
+    }
+
+    /// Tokio's. Loom does not see inside, so each use counts a step that it does see.
+    #[derive(Debug)]
+    pub(crate) struct Notify {
+        notify: tokio::sync::Notify,
+        steps: AtomicUsize,
+    }
+
+    impl Notify {
+        pub(crate) fn new() -> Self {
+            Notify { notify: tokio::sync::Notify::new(), steps: AtomicUsize::new(0) }
+        }
+
+        fn step(&self) -> &tokio::sync::Notify {
+            self.steps.fetch_add(1, SeqCst);
+            &self.notify
+        }
+
+        /// From here on it is told of `notify_waiters`.
+        pub(crate) fn notified(&self) -> Notified<'_> {
+            self.step().notified()
+        }
+
+        pub(crate) fn notify_one(&self) {
+            self.step().notify_one();
+        }
+
+        pub(crate) fn notify_waiters(&self) {
+            self.step().notify_waiters();
         }
     }
 }

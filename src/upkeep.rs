@@ -4,11 +4,10 @@
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use tokio::sync::Notify;
-
 use crate::connector::Connector;
 use crate::core::Core;
 use crate::runtime::Runtime;
+use crate::sync::Notify;
 use crate::sync::atomic::{AtomicBool, Ordering};
 
 /// How the pool talks to its upkeep task.

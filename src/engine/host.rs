@@ -131,15 +131,15 @@ impl<P: Parts> Host<P> {
         }
     }
 
-    /// When upkeep has to look at it next. What a look at `now` has dealt with does not count.
+    /// When upkeep has to look at it next. The end of a backoff counts only while it is to come:
+    /// what is due then is done by the first look after it.
     pub(crate) fn next_look(&self, limits: &Limits, now: Time) -> Option<Time> {
         let age = self.idle.iter().map(|c| c.expires).min();
-        let idle = (self.idle.len() > limits.min_idle_per_host)
-            .then(|| self.idle.front().map(|c| c.idle_since.after(limits.idle_timeout)))
-            .flatten();
-        let backoff = self.failing.as_ref().map(|f| f.until);
-        let looks = [age, idle, backoff].into_iter().flatten();
-        looks.filter(|&look| look > now && look != Time::NEVER).min()
+        let spare = self.idle.len() > limits.min_idle_per_host;
+        let oldest = self.idle.front().filter(|_| spare);
+        let idle = oldest.map(|c| c.idle_since.after(limits.idle_timeout));
+        let backoff = self.failing.as_ref().map(|f| f.until).filter(|&until| until > now);
+        [age, idle, backoff].into_iter().flatten().min().filter(|&look| look != Time::NEVER)
     }
 
     /// Notes that a connection is lent now. Says nothing about where it was.

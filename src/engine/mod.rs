@@ -5,8 +5,9 @@
 //! is released. A pool with a cap across hosts has one engine, so such caps are exact.
 //!
 //! A hit ([`Engine::lend`]) and a return ([`Engine::give_back`]) have paths of their own that build
-//! no list of effects; everything rarer goes through [`Engine::settle`] (a connection has come
-//! free), [`Engine::release`] (a slot has come free) and `pump` (begin the dials that are wanted).
+//! no list of effects. Everything rarer goes through [`Engine::settle`], which decides what becomes
+//! of a connection that has come free, and ends in `after`, which begins the dials that are wanted
+//! now (`pump`), notes the next deadline, and forgets a host that has become unused.
 //!
 //! # Where a connection is
 //!
