@@ -8,17 +8,7 @@ use crate::engine::Limits;
 use crate::engine::time::Span;
 use crate::error::BuildError;
 use crate::pool::Pool;
-
-/// Which idle connection is lent first.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum Reuse {
-    /// The most recently used one: it is the likeliest to be alive, and spare ones idle out.
-    #[default]
-    MostRecent,
-    /// The least recently used one: all are used in turn.
-    LeastRecent,
-}
+use crate::reuse::Reuse;
 
 /// Sets up a pool. Made by [`Pool::builder`].
 ///

@@ -13,6 +13,7 @@ mod error;
 mod host;
 mod pool;
 mod pooled_connection;
+mod reuse;
 mod status;
 mod warm;
 
@@ -41,7 +42,7 @@ mod models;
 
 pub use acquire::Acquire;
 pub use async_trait::async_trait;
-pub use builder::{Builder, Reuse};
+pub use builder::Builder;
 pub use close::{Close, CloseReport};
 pub use connector::Connector;
 pub use connector_fn::{ConnectorFn, connector_fn};
@@ -50,5 +51,6 @@ pub use error::{LastDialError, Phase, TimeoutDetails};
 pub use host::Host;
 pub use pool::{NoConnector, Pool};
 pub use pooled_connection::{ConnectionInfo, PooledConnection};
+pub use reuse::Reuse;
 pub use status::{HostStatus, LoanInfo, PoolStatus};
 pub use warm::Warm;

@@ -267,8 +267,9 @@ impl Stage {
         self.acquire(HOST).poll().map(got).expect("an idle connection")
     }
 
-    /// Runs all tasks; then what is true of every pool is true of this one.
+    /// Runs all tasks; before and after, what is true of every pool is true of this one.
     fn settle(&self) -> PoolStatus {
+        self.watch.check();
         Runtime::run();
         self.watch.check();
         let status = self.pool.status();
@@ -335,6 +336,7 @@ fn a_waiter_that_joins_during_a_return_gets_the_connection() {
         let end = if at_once.is_some() { "lent" } else { "handed over" };
         let early = at_once.or_else(|| newcomer.poll_if_woken());
         join(returning);
+        stage.watch.check();
         let got = early.map_or_else(|| newcomer.connection(), got);
         assert_eq!(got.id, 0, "no other was dialed");
         drop(got);
@@ -360,6 +362,7 @@ fn two_waiters_that_join_during_a_return_both_get_the_connection() {
         let second_served = second.poll().is_some();
         let (first, first_served) = join(joining);
         join(returning);
+        stage.watch.check();
         let end = match (first_served, second_served) {
             (true, true) => "both",
             (true, false) => "first",
@@ -394,6 +397,7 @@ fn a_waiter_that_changes_tasks_during_a_return_is_woken_in_the_new_one() {
         let early = waiter.poll();
         let end = if early.is_some() { "collected" } else { "woken" };
         join(returning);
+        stage.watch.check();
         drop(early.map_or_else(|| waiter.connection(), got));
         stage.rests_with(1);
         stage.end();
@@ -412,6 +416,7 @@ fn a_newcomer_does_not_overtake_during_a_return() {
         let returning = thread::spawn(move || drop(loan));
         assert!(newcomer.poll().is_none(), "somebody waits already");
         join(returning);
+        stage.watch.check();
         assert!(!newcomer.bell.has_rung(), "it is not its turn");
         drop(waiter.connection());
         drop(newcomer.connection());
@@ -442,6 +447,7 @@ fn two_returns_serve_two_waiters_in_order() {
         };
         join(returning);
         join(also_returning);
+        stage.watch.check();
         let first_got = first_got.map_or_else(|| first.connection(), got);
         let second_got = second_got.map_or_else(|| second.connection(), got);
         assert_eq!(first_got.id + second_got.id, 1, "one each");
@@ -465,6 +471,7 @@ fn a_waiter_that_joins_during_a_discard_gets_a_new_connection() {
         assert!(newcomer.poll().is_none(), "nothing is idle");
         let end = if stage.pool.status().in_use == 0 { "after" } else { "before" };
         join(discarding);
+        stage.watch.check();
         let got = newcomer.connection();
         assert_eq!(got.id, 1);
         drop(got);
@@ -487,6 +494,7 @@ fn a_connection_that_is_looked_at_goes_to_a_newcomer() {
         let early = newcomer.poll().map(got);
         let end = if early.is_some() { "lent" } else { "handed over" };
         join(looking);
+        stage.watch.check();
         let got = early.unwrap_or_else(|| newcomer.connection());
         assert_eq!(got.id, 0);
         drop(got);
@@ -508,6 +516,7 @@ fn a_connection_that_is_not_retained_makes_room_for_a_newcomer() {
         let looking = thread::spawn(move || pool.retain(|_, _, _| false));
         let early = newcomer.poll().map(got);
         join(looking);
+        stage.watch.check();
         let got = early.unwrap_or_else(|| newcomer.connection());
         let end = if got.id == 0 { "lent" } else { "a new one" };
         drop(got);
@@ -528,6 +537,7 @@ fn a_return_makes_room_for_a_waiter_of_another_host() {
         let returning = thread::spawn(move || drop(loan));
         assert!(other.poll().is_none(), "it has to dial");
         join(returning);
+        stage.watch.check();
         assert_eq!(other.connection().id, 1);
         stage.rests_with(1);
         stage.end();
@@ -574,6 +584,7 @@ fn a_connection_for_a_waiter_that_gives_up_goes_to_the_next() {
         let early = second.poll_if_woken().map(got);
         join(giving_up);
         join(returning);
+        stage.watch.check();
         let got = early.unwrap_or_else(|| second.connection());
         assert_eq!(got.id, 0);
         let status = stage.settle();
@@ -600,6 +611,7 @@ fn a_connection_for_a_waiter_that_gives_up_goes_to_a_newcomer() {
         let end = if early.is_some() { "lent" } else { "handed over" };
         join(giving_up);
         join(returning);
+        stage.watch.check();
         let got = early.unwrap_or_else(|| newcomer.connection());
         assert_eq!(got.id, 0);
         drop(got);
@@ -621,6 +633,7 @@ fn a_connection_for_a_waiter_whose_time_is_over_is_not_lost() {
         let returning = thread::spawn(move || drop(loan));
         let answer = waiter.poll().expect("its time is over");
         join(returning);
+        stage.watch.check();
         let end = match answer {
             Ok(got) => {
                 assert_eq!(stage.settle().in_use, 1);
@@ -651,6 +664,7 @@ fn a_connection_for_a_waiter_whose_time_is_over_reaches_the_next() {
         let returning = thread::spawn(move || drop(loan));
         let answer = first.poll().expect("its time is over");
         join(returning);
+        stage.watch.check();
         Timer::set_over(false);
         let end = if answer.is_ok() { "delivered" } else { "timed out" };
         drop(answer);
@@ -677,6 +691,7 @@ fn two_newcomers_share_one_place() {
         });
         assert!(second.poll().is_none(), "nothing is idle");
         let first = join(asking);
+        stage.watch.check();
         Runtime::run();
         assert!(first.bell.has_rung() != second.bell.has_rung(), "one is served");
         let (earlier, later) =
@@ -722,6 +737,7 @@ fn a_dial_whose_waiter_gives_up_serves_the_next() {
         let end = if early.is_some() { "lent" } else { "handed over" };
         join(dialing);
         join(giving_up);
+        stage.watch.check();
         let got = early.unwrap_or_else(|| newcomer.connection());
         assert_eq!(got.id, 0);
         drop(got);
@@ -743,6 +759,7 @@ fn a_dial_and_a_return_serve_a_waiter_once() {
         let dialing = thread::spawn(Runtime::run);
         drop(loan);
         join(dialing);
+        stage.watch.check();
         let got = waiter.connection();
         let status = stage.settle();
         assert_eq!((status.idle, status.in_use), (1, 1));
@@ -764,6 +781,7 @@ fn warming_is_told_of_its_dial() {
         let early = warm.poll();
         let end = if early.is_some() { "at once" } else { "woken" };
         join(dialing);
+        stage.watch.check();
         early.unwrap_or_else(|| warm.output()).expect("it works");
         stage.rests_with(1);
         stage.end();
@@ -781,6 +799,7 @@ fn warming_is_told_of_the_end() {
         let closing = thread::spawn(move || drop(pool.close()));
         let early = warm.poll();
         join(closing);
+        stage.watch.check();
         // Not only when the dial ends.
         let result = early.or_else(|| warm.poll_if_woken()).expect("it is told");
         assert!(matches!(result, Err(WarmError::Closed)));
@@ -806,6 +825,7 @@ fn an_added_connection_meets_a_newcomer() {
         let mut newcomer = stage.acquire(HOST);
         let early = newcomer.poll().map(got);
         join(adding);
+        stage.watch.check();
         let end = if early.is_some() { "lent" } else { "handed over" };
         drop(early.unwrap_or_else(|| newcomer.connection()));
         let dials = stage.settle().dials;
@@ -827,6 +847,7 @@ fn a_waiter_that_joins_during_a_failing_dial_is_not_forgotten() {
         let dialing = thread::spawn(Runtime::run);
         let early = newcomer.poll();
         join(dialing);
+        stage.watch.check();
         // A second dial has failed by now, or is still to run.
         stage.dials(Dial::Works);
         assert!(matches!(waiter.output(), Err(AcquireError::Connect(_))));
@@ -853,6 +874,7 @@ fn a_waiter_behind_a_failing_dial_and_a_discard_is_not_forgotten() {
         let dialing = thread::spawn(Runtime::run);
         PooledConnection::discard(loan);
         join(dialing);
+        stage.watch.check();
         stage.dials(Dial::Works);
         let end = match waiter.output() {
             Ok(_) => "a new dial",
@@ -877,6 +899,7 @@ fn a_dial_that_is_lost_wakes_its_waiter() {
         let dialing = thread::spawn(Runtime::run);
         assert!(waiter.poll().is_none(), "nothing was dialed");
         join(dialing);
+        stage.watch.check();
         stage.dials(Dial::Works);
         drop(waiter.connection());
         stage.rests_with(1);
@@ -896,6 +919,7 @@ fn a_dial_that_is_lost_with_its_waiter_is_begun_by_the_next() {
         let dialing = thread::spawn(Runtime::run);
         drop(first);
         join(dialing);
+        stage.watch.check();
         stage.dials(Dial::Works);
         drop(second.connection());
         stage.rests_with(1);
@@ -923,6 +947,7 @@ fn closing_waits_for_a_return() {
         let early = close.poll();
         let end = if early.is_some() { "empty at once" } else { "woken" };
         join(returning);
+        stage.watch.check();
         early.unwrap_or_else(|| close.output());
         assert!(stage.pool.is_closed());
         assert_eq!(stage.watch.ledger.closed.load(SeqCst), 1);
@@ -943,6 +968,7 @@ fn closing_answers_a_waiter_during_a_return() {
         let returning = thread::spawn(move || drop(loan));
         let close = Task::new(stage.pool.close());
         join(returning);
+        stage.watch.check();
         close_answers(stage, waiter, close)
     });
 }
@@ -957,6 +983,7 @@ fn closing_waits_for_a_dial() {
         let dialing = thread::spawn(Runtime::run);
         let close = Task::new(stage.pool.close());
         join(dialing);
+        stage.watch.check();
         close_answers(stage, waiter, close)
     });
 }
@@ -1001,6 +1028,7 @@ fn two_may_close_a_pool() {
         let mut close = Task::new(stage.pool.close());
         let early = close.poll();
         let (other, other_early) = join(closing);
+        stage.watch.check();
         Runtime::run();
         early.unwrap_or_else(|| close.output());
         other_early.unwrap_or_else(|| other.output());
@@ -1019,8 +1047,9 @@ fn a_newcomer_at_the_end_is_answered() {
         drop(stage.loan());
         let mut newcomer = stage.acquire(HOST);
         let asking = thread::spawn(move || (newcomer.poll(), newcomer));
-        let close = Task::new(stage.pool.close());
+        let mut close = Task::new(stage.pool.close());
         let (answer, newcomer) = join(asking);
+        stage.watch.check();
         let end = match answer.unwrap_or_else(|| newcomer.output()) {
             Ok(got) => {
                 drop(got);
@@ -1030,7 +1059,30 @@ fn a_newcomer_at_the_end_is_answered() {
             Err(error) => panic!("{error}"),
         };
         Runtime::run();
-        let mut close = close;
+        close.poll().expect("nothing is out");
+        stage.rests_with(0);
+        stage.end();
+        end
+    });
+}
+
+/// A newcomer finds nothing idle and joins the queue while the pool is closed: it gets `Closed`, at
+/// once or by a wake-up.
+#[test]
+fn a_newcomer_that_waits_at_the_end_is_answered() {
+    explore(&["at once", "woken"], || {
+        let stage = Stage::new(1);
+        let loan = stage.loan();
+        let mut newcomer = stage.acquire(HOST);
+        let asking = thread::spawn(move || (newcomer.poll(), newcomer));
+        let mut close = Task::new(stage.pool.close());
+        let (early, newcomer) = join(asking);
+        stage.watch.check();
+        let end = if early.is_some() { "at once" } else { "woken" };
+        let answer = early.unwrap_or_else(|| newcomer.output());
+        assert!(matches!(answer, Err(AcquireError::Closed)));
+        drop(loan);
+        Runtime::run();
         close.poll().expect("nothing is out");
         stage.rests_with(0);
         stage.end();
@@ -1069,6 +1121,7 @@ fn the_last_handle_leaves_waiters_to_be_served() {
         let end = if early.is_some() { "served early" } else { "served" };
         join(returning);
         join(leaving);
+        watch.check();
         let got = early.unwrap_or_else(|| waiter.connection());
         assert_eq!(got.id, 0);
         drop(got);
@@ -1089,6 +1142,7 @@ fn the_last_handle_leaves_acquires_to_be_served() {
         let leaving = thread::spawn(move || drop(pool));
         let early = newcomer.poll().map(got);
         join(leaving);
+        watch.check();
         let got = early.unwrap_or_else(|| newcomer.connection());
         let end = if got.id == 0 { "hit" } else { "dial" };
         drop(got);
@@ -1179,6 +1233,7 @@ fn a_cap_that_is_raised_during_a_return_serves_the_waiter_once() {
         let returning = thread::spawn(move || drop(loan));
         host.set_max(2).expect("two are allowed");
         join(returning);
+        stage.watch.check();
         drop(waiter.connection());
         let status = stage.settle();
         let end = if status.dials == 1 { "by the return" } else { "with a dial to spare" };

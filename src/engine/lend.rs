@@ -5,7 +5,7 @@ use super::effects::Effects;
 use super::time::Time;
 use super::waiters::{Outcome, Ticket, WaiterId};
 use super::{Engine, HostId, Parts, Phase, Place};
-use crate::builder::Reuse;
+use crate::reuse::Reuse;
 
 /// What [`Engine::lend`] found.
 pub(crate) enum Lent<T> {

@@ -87,7 +87,7 @@ use status::Counters;
 use time::{Span, Time};
 pub(crate) use waiters::{Outcome, WaiterId};
 
-use crate::builder::Reuse;
+use crate::reuse::Reuse;
 
 /// A place in the caller's code.
 pub(crate) type Place = &'static Location<'static>;

@@ -1,0 +1,12 @@
+//! The order in which idle connections are lent.
+
+/// Which idle connection is lent first.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Reuse {
+    /// The most recently used one: it is the likeliest to be alive, and spare ones idle out.
+    #[default]
+    MostRecent,
+    /// The least recently used one: all are used in turn.
+    LeastRecent,
+}
