@@ -296,7 +296,9 @@ impl Watch {
         let now = core.clock.precise();
         let mut engines = core.all_engines();
         let checked = catch_unwind(AssertUnwindSafe(|| {
-            engines.iter_mut().for_each(|engine| engine.check_invariants(now));
+            for engine in &mut engines {
+                engine.check_invariants(now);
+            }
         }));
         // Unlocked before it panics: what the model drops meanwhile needs the lock.
         drop(engines);
