@@ -4,8 +4,8 @@ use std::fmt;
 use std::time::Duration;
 
 use crate::connector::Connector;
-use crate::engine::Limits;
 use crate::engine::time::Span;
+use crate::engine::{Backoff, Limits};
 use crate::error::BuildError;
 use crate::pool::Pool;
 use crate::reuse::Reuse;
@@ -54,6 +54,7 @@ pub(crate) struct Settings {
     max_lifetime: Option<Duration>,
     lifetime_jitter: f64,
     max_uses: Option<u64>,
+    retry: Option<Backoff>,
     pub(crate) acquire_timeout: Option<Duration>,
     pub(crate) connect_timeout: Option<Duration>,
     pub(crate) close_timeout: Option<Duration>,
@@ -76,6 +77,7 @@ impl Default for Settings {
             max_lifetime: Some(Duration::from_secs(30 * 60)),
             lifetime_jitter: 0.1,
             max_uses: None,
+            retry: None,
             acquire_timeout: Some(Duration::from_secs(30)),
             connect_timeout: Some(Duration::from_secs(10)),
             close_timeout: Some(Duration::from_secs(5)),
@@ -101,6 +103,8 @@ impl Settings {
             max_lifetime: Span::from(self.max_lifetime),
             lifetime_jitter: self.lifetime_jitter,
             max_uses: self.max_uses.unwrap_or(u64::MAX),
+            backoff: self.retry.unwrap_or_default(),
+            retry: self.retry.is_some(),
         }
     }
 
@@ -122,6 +126,9 @@ impl Settings {
         ] {
             not_above("initial_per_host", self.initial_per_host, cap, most)?;
             not_above("min_idle_per_host", self.min_idle_per_host, cap, most)?;
+        }
+        if let Some(backoff) = &self.retry {
+            backoff.check()?;
         }
         if !(0.0..=1.0).contains(&self.lifetime_jitter) {
             let jitter = self.lifetime_jitter;
@@ -331,6 +338,22 @@ impl Builder {
     /// Defaults to `None`.
     pub fn max_uses(mut self, n: impl Into<Option<u64>>) -> Self {
         self.settings.max_uses = n.into();
+        self
+    }
+}
+
+/// # When a host is sick
+impl Builder {
+    /// Dials again after a failed dial, for whoever waits, until
+    /// [`acquire_timeout`](Builder::acquire_timeout): the time-out then carries the last dial's
+    /// error. An error for which [`Connector::is_retryable`] says no still ends the wait at once.
+    ///
+    /// Defaults to `None`: when a dial fails and nothing else can serve them, all who wait get its
+    /// error, since a host that is down is best told at once. Where something else can (a connection
+    /// in use that will come back), they go on waiting in any case, and the host dials again after a
+    /// [`Backoff`] by default.
+    pub fn retry(mut self, backoff: impl Into<Option<Backoff>>) -> Self {
+        self.settings.retry = backoff.into();
         self
     }
 }

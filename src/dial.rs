@@ -57,8 +57,16 @@ impl<C: Connector> Dialing<C> {
     fn failed(mut self, failure: DialFailure<C::Error>) {
         self.ended = true;
         tracing::debug!(target: "wharf::dial", key = ?self.target.key, ?failure, "a dial failed");
-        let at = self.target.id.index;
-        self.target.change(|engine, now, fx| engine.dial_failed(at, failure, now, fx));
+        let (at, core) = (self.target.id.index, &self.target.core);
+        let retryable = match &failure {
+            DialFailure::Error(error) => {
+                panics::catch("is_retryable", || core.connector.is_retryable(error))
+                    .unwrap_or(false)
+            }
+            DialFailure::TimedOut => true,
+            DialFailure::Panicked => false,
+        };
+        self.target.change(|engine, now, fx| engine.dial_failed(at, failure, retryable, now, fx));
     }
 }
 

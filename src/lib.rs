@@ -46,6 +46,7 @@ pub use builder::Builder;
 pub use close::{Close, CloseReport};
 pub use connector::Connector;
 pub use connector_fn::{ConnectorFn, connector_fn};
+pub use engine::Backoff;
 pub use error::{AcquireError, AddError, BuildError, TimeoutReport, WarmError};
 pub use error::{LastDialError, Phase, TimeoutDetails};
 pub use host::Host;

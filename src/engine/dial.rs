@@ -1,6 +1,5 @@
 //! Dials: begun for demand, belonging to the host, ended in one of three ways.
 
-use super::backoff;
 use super::connection::Tracked;
 use super::effects::{DialOrder, Effects};
 use super::host::Failing;
@@ -89,11 +88,13 @@ impl<P: Parts> Engine<P> {
         }
     }
 
-    /// A dial has failed. Where nothing else can serve the waiters, all of them get the error.
+    /// A dial has failed. Where nothing else can serve the waiters, all of them get the error,
+    /// unless it makes sense to dial again and they are to wait for that.
     pub(crate) fn dial_failed(
         &mut self,
         at: usize,
         failure: P::Failure,
+        retryable: bool,
         now: Time,
         fx: &mut Effects<P>,
     ) {
@@ -105,10 +106,11 @@ impl<P: Parts> Engine<P> {
         host.floor = 0;
         fx.wake.append(&mut host.warmers);
         let failures = host.failing.as_ref().map_or(1, |f| f.failures.saturating_add(1));
-        let until = now.after(backoff::wait(failures, random));
-        let failing = Failing { failure: failure.clone(), at: now, failures, until };
+        let until = now.after(self.limits.backoff.wait(failures, random));
+        let retried = retryable && self.limits.retry;
+        let failing = Failing { failure: failure.clone(), at: now, failures, until, retried };
         fx.failures.extend(host.failing.replace(failing).map(|old| old.failure));
-        if host.in_use == 0 && host.dialing == 0 {
+        if host.in_use == 0 && host.dialing == 0 && !retried {
             while host.waiters.waiting() > 0 {
                 let outcome = Outcome::Failed(failure.clone());
                 fx.wake.extend(host.waiters.resolve_oldest(outcome));

@@ -50,6 +50,8 @@ pub(crate) struct Failing<F> {
     pub(crate) failures: u32,
     /// The end of the backoff.
     pub(crate) until: Time,
+    /// Whoever waits is content to wait for the next dial.
+    pub(crate) retried: bool,
 }
 
 impl<P: Parts> Host<P> {
@@ -120,7 +122,7 @@ impl<P: Parts> Host<P> {
         match &self.failing {
             None => usize::MAX,
             Some(_) if self.dialing > 0 => 0,
-            Some(failing) => usize::from(now >= failing.until || !can_wait),
+            Some(failing) => usize::from(now >= failing.until || !(can_wait || failing.retried)),
         }
     }
 

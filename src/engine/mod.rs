@@ -73,6 +73,7 @@ use std::panic::Location;
 use hashbrown::HashTable;
 use slab::Slab;
 
+pub use backoff::Backoff;
 use caps::Hungry;
 pub(crate) use connection::Tracked;
 pub(crate) use control::{Room, Warmth};
@@ -124,6 +125,9 @@ pub(crate) struct Limits {
     pub(crate) max_lifetime: Span,
     pub(crate) lifetime_jitter: f64,
     pub(crate) max_uses: u64,
+    pub(crate) backoff: Backoff,
+    /// Whether waiters wait for the next dial after a failed one.
+    pub(crate) retry: bool,
 }
 
 impl Limits {

@@ -81,12 +81,18 @@ fn cap(values: std::ops::Range<usize>) -> impl Strategy<Value = usize> {
 
 fn limits() -> impl Strategy<Value = Limits> {
     let counts = (1..5usize, 0..2usize, 0..2usize, cap(2..4), cap(2..5), cap(2..6));
-    let rest =
-        (cap(1..6), cap(1..3), cap(1..3), any::<bool>(), prop_oneof![Just(u64::MAX), 1..4u64]);
+    let uses = prop_oneof![Just(u64::MAX), 1..4u64];
+    let rest = (cap(1..6), cap(1..3), cap(1..3), any::<bool>(), uses, any::<bool>());
     (counts, rest).prop_map(
         |((max, initial, min_idle, max_idle_per_host, max_idle, total), rest)| {
-            let (max_waiters_per_host, max_dialing_per_host, max_dialing, most_recent, max_uses) =
-                rest;
+            let (
+                max_waiters_per_host,
+                max_dialing_per_host,
+                max_dialing,
+                most_recent,
+                max_uses,
+                retry,
+            ) = rest;
             Limits {
                 max_per_host: max,
                 initial_per_host: initial.min(max),
@@ -102,6 +108,8 @@ fn limits() -> impl Strategy<Value = Limits> {
                 max_lifetime: Span::from(Duration::from_secs(60)),
                 lifetime_jitter: 0.1,
                 max_uses,
+                backoff: Backoff::default(),
+                retry,
             }
         },
     )
@@ -182,7 +190,8 @@ impl World {
             Op::DialDone(at) => self.with_dial(at, World::dial_done),
             Op::DialFailed(at) => self.with_dial(at, |world, dial| {
                 let (at, now) = (dial.host.1.index, world.now);
-                world.engine.dial_failed(at, "refused", now, &mut world.fx);
+                let retryable = world.made.is_multiple_of(2);
+                world.engine.dial_failed(at, "refused", retryable, now, &mut world.fx);
             }),
             Op::DialLost(at) => self.with_dial(at, |world, dial| {
                 world.engine.dial_lost(dial.host.1.index, world.now, &mut world.fx);

@@ -3,7 +3,7 @@
 use std::error::Error;
 
 use tokio::time::Instant;
-use wharf::{AcquireError, PooledConnection};
+use wharf::{AcquireError, Backoff, PooledConnection};
 
 use crate::support::*;
 
@@ -300,4 +300,89 @@ async fn warming_goes_on_when_nobody_awaits_it() {
     tokio::time::sleep(secs(1)).await;
     assert_eq!(pool.status().idle, 3);
     assert_balanced(&pool, &connector);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_backoff_grows_has_jitter_resets_on_success_and_is_kept_per_host() {
+    let backoff = Backoff::default().initial(secs(1)).max(secs(8)).jitter(0.5);
+    let (pool, connector) = pool(|b| b.retry(backoff).acquire_timeout(secs(600)));
+    let mut waits = Vec::new();
+    for _ in 0..2 {
+        (0..6).for_each(|_| connector.once(Stage::Connect, Step::Error));
+        let began = Instant::now();
+        let loan = pool.acquire(&1).await.unwrap();
+        waits.push(began.elapsed());
+        PooledConnection::discard(loan);
+    }
+    // 1 + 2 + 4 + 8 + 8 + 8 seconds, each shortened by up to a half, and anew after the success.
+    for wait in &waits {
+        assert!((15..=31).contains(&wait.as_secs()), "{wait:?}");
+    }
+    assert_ne!(waits[0], waits[1], "jitter");
+    connector.once(Stage::Connect, Step::Error);
+    let failing = waiting(&pool, 1);
+    quiet().await;
+    let began = Instant::now();
+    drop(pool.acquire(&2).await.unwrap());
+    assert!(began.elapsed() < ms(5), "another host does not wait");
+    drop(failing);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_callers_cancellation_starts_no_backoff() {
+    let (pool, connector) = pool(|b| b.retry(Backoff::default().initial(secs(60)).max(secs(60))));
+    let gate = connector.gate(Stage::Connect);
+    drop(waiting(&pool, 1));
+    quiet().await;
+    gate.add_permits(2);
+    quiet().await;
+    let began = Instant::now();
+    let loans = [pool.acquire(&1).await.unwrap(), pool.acquire(&1).await.unwrap()];
+    assert!(began.elapsed() < ms(5));
+    drop(loans);
+}
+
+#[tokio::test(start_paused = true)]
+async fn with_retry_callers_wait_for_the_next_dial_and_one_dial_probes_for_all() {
+    let (pool, connector) = pool(|b| b.max_per_host(8).retry(Backoff::default()));
+    (0..8).for_each(|_| connector.once(Stage::Connect, Step::Error));
+    let tasks: Vec<_> = (0..20)
+        .map(|_| {
+            let pool = pool.clone();
+            tokio::spawn(async move { pool.acquire(&1).await.map(drop) })
+        })
+        .collect();
+    quiet().await;
+    assert_eq!((pool.status().failed_dials, pool.status().waiting), (8, 20));
+    (0..2).for_each(|_| connector.once(Stage::Connect, Step::Error));
+    for task in tasks {
+        task.await.unwrap().unwrap();
+    }
+    assert_eq!(pool.status().failed_dials, 10);
+    assert_balanced(&pool, &connector);
+}
+
+#[tokio::test(start_paused = true)]
+async fn with_retry_the_time_out_carries_the_last_dial_error() {
+    let (pool, connector) = pool(|b| b.retry(Backoff::default()).acquire_timeout(secs(5)));
+    connector.always(Stage::Connect, Step::Error);
+    let began = Instant::now();
+    let error = pool.acquire(&1).await.unwrap_err();
+    assert_eq!(began.elapsed().as_secs(), 5);
+    assert!(matches!(error, AcquireError::Timeout(_)), "{error}");
+    assert_eq!(error.source().unwrap().to_string(), "told to fail");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_error_that_is_not_retryable_ends_the_wait_at_once_also_with_retry_on() {
+    let (pool, connector) = pool(|b| b.retry(Backoff::default()));
+    connector.let_no_error_be_retryable();
+    connector.always(Stage::Connect, Step::Error);
+    for _ in 0..3 {
+        let began = Instant::now();
+        let error = pool.acquire(&1).await.unwrap_err();
+        assert!(matches!(error, AcquireError::Connect(_)), "{error}");
+        assert!(began.elapsed() < ms(5), "a newcomer is told at once too");
+    }
+    assert_eq!(connector.counts().dials, 3);
 }

@@ -33,6 +33,15 @@ fn a_setting_that_cannot_be_meant_is_refused_by_name_and_value() {
         refused(|b| b.min_idle_per_host(3).max_idle_per_host(2)),
         "min_idle_per_host is 3: it must not be above max_idle_per_host, which is 2"
     );
+    let retry = |backoff| refused(|b| b.retry(backoff));
+    let backoff = wharf::Backoff::default();
+    assert_eq!(retry(backoff.initial(zero)), "retry.initial is 0ns: it must be longer than zero");
+    assert_eq!(
+        retry(backoff.max(ms(1))),
+        "retry.max is 1ms: it must not be shorter than retry.initial"
+    );
+    assert_eq!(retry(backoff.factor(0.5)), "retry.factor is 0.5: it must be from 1 to 1000");
+    assert_eq!(retry(backoff.jitter(2.0)), "retry.jitter is 2: it must be from 0 to 1");
     for jitter in [-0.1, 1.1, f64::NAN, f64::INFINITY] {
         let text = refused(|b| b.lifetime_jitter(jitter));
         assert_eq!(text, format!("lifetime_jitter is {jitter}: it must be from 0 to 1"));

@@ -93,6 +93,7 @@ struct State {
     scripts: HashMap<Stage, Script>,
     pulses: Vec<Arc<AtomicBool>>,
     is_open_panics: bool,
+    nothing_is_retryable: bool,
     closed: Vec<u32>,
 }
 
@@ -165,6 +166,10 @@ impl TestConnector {
 
     pub(crate) fn let_is_open_panic(&self) {
         self.state().is_open_panics = true;
+    }
+
+    pub(crate) fn let_no_error_be_retryable(&self) {
+        self.state().nothing_is_retryable = true;
     }
 
     /// The hosts of the connections that were closed, in order.
@@ -243,6 +248,10 @@ impl Connector for TestConnector {
         let panics = self.state().is_open_panics;
         assert!(!panics, "told to panic");
         conn.pulse.load(Ordering::SeqCst)
+    }
+
+    fn is_retryable(&self, _: &TestError) -> bool {
+        !self.state().nothing_is_retryable
     }
 
     async fn close(&self, conn: TestConnection) {
