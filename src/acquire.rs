@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::future::Future;
+use std::mem;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -10,12 +11,13 @@ use std::time::Duration;
 use crate::connector::Connector;
 use crate::core::{Core, DialFailure, Shell, Sleeper};
 use crate::engine::time::Time;
-use crate::engine::{Outcome, Place, Refusal, Wait, WaiterId};
+use crate::engine::{AfterPing, Outcome, Place, Refusal, Wait, WaiterId};
 use crate::error::{AcquireError, LastDialError, Phase, TimeoutDetails, TimeoutReport};
+use crate::ping::{self, Ping};
 use crate::pooled_connection::{Parcel, PooledConnection};
 use crate::runtime::Runtime;
 use crate::status::LoanInfo;
-use crate::target::{Aim, Missing, Target};
+use crate::target::{Aim, Hit, Missing, Target};
 use crate::timer::Timer;
 
 /// Waits for a connection. Made by [`Pool::acquire`](crate::Pool::acquire) and its kin.
@@ -83,11 +85,40 @@ impl<C: Connector> Acquire<C> {
                 Err(error) => return Poll::Ready(Err(error)),
             };
             missing = match target.lend(self.place) {
-                Ok(tracked) => return Poll::Ready(Ok(PooledConnection::new(tracked, target))),
+                Ok(Hit { connection, must_ping }) => {
+                    let loan = PooledConnection::new(connection, target);
+                    return if must_ping { self.ping(loan, cx) } else { Poll::Ready(Ok(loan)) };
+                }
                 Err(missing) => missing,
             };
             aim = Aim::Known(target);
         }
+    }
+
+    /// Pings an idle connection before it is lent.
+    #[cold]
+    fn ping(&mut self, loan: PooledConnection<C>, cx: &mut Context<'_>) -> Poll<Answer<C>> {
+        let target = PooledConnection::target(&loan).clone();
+        let core = &target.core;
+        let timeout = self.timeout(core);
+        if timeout == Some(Duration::ZERO) {
+            // Not to wait: this connection goes back as if nobody had looked at it.
+            PooledConnection::unlend(loan);
+            return match target.clone().try_lend(self.place) {
+                Some(loan) => Poll::Ready(Ok(loan)),
+                None => Poll::Ready(Err(timed_out(&Aim::Known(target), Duration::ZERO, None))),
+            };
+        }
+        let Some(runtime) = core.see_runtime() else {
+            PooledConnection::unlend(loan);
+            return Poll::Ready(Err(AcquireError::NoRuntime));
+        };
+        let timer = timeout.map(|timeout| Timer::new(timeout, &runtime));
+        let (since, place) = (core.clock.precise(), self.place);
+        let doubts = target.engine().doubts(target.id.index);
+        let stage = Stage::Pinging(ping::of_loan(loan), doubts);
+        self.waiting = Some(Box::new(Waiting { target, stage, since, place, timer }));
+        self.wait(cx)
     }
 
     fn timeout(&self, core: &Core<C>) -> Option<Duration> {
@@ -105,7 +136,7 @@ impl<C: Connector> Acquire<C> {
         let core = aim.core();
         let timeout = self.timeout(core);
         if timeout == Some(Duration::ZERO) {
-            return Err(timed_out(aim, Duration::ZERO));
+            return Err(timed_out(aim, Duration::ZERO, None));
         }
         let runtime = core.see_runtime().ok_or(AcquireError::NoRuntime)?;
         let timer = timeout.map(|timeout| Timer::new(timeout, &runtime));
@@ -117,7 +148,13 @@ impl<C: Connector> Acquire<C> {
             (target, wait)
         });
         match wait {
-            Wait::Queued(id) => Ok(Joined::Waiting(Waiting { target, id: Some(id), since, timer })),
+            Wait::Queued(id) => Ok(Joined::Waiting(Waiting {
+                target,
+                stage: Stage::Queued(id),
+                since,
+                place: self.place,
+                timer,
+            })),
             Wait::SomethingIdle => Ok(Joined::SomethingIdle(target)),
             Wait::Refused(Refusal::QueueFull) => Err(AcquireError::QueueFull),
             Wait::Refused(Refusal::Closed) => Err(AcquireError::Closed),
@@ -146,7 +183,10 @@ impl<C: Connector> Future for Acquire<C> {
         let missing = match &self.aim {
             None => return self.wait(cx),
             Some(Aim::Known(target)) => match target.lend(self.place) {
-                Ok(tracked) => return Poll::Ready(Ok(self.hit(tracked))),
+                Ok(hit) => {
+                    let loan = self.hit(hit.connection);
+                    return if hit.must_ping { self.ping(loan, cx) } else { Poll::Ready(Ok(loan)) };
+                }
                 Err(missing) => missing,
             },
             Some(new) => match new.find() {
@@ -170,29 +210,87 @@ impl<C: Connector> fmt::Debug for Acquire<C> {
     }
 }
 
-/// A place in the queue, given up when dropped.
+/// A ping, or a place in the queue, given up when dropped.
 struct Waiting<C: Connector> {
     target: Arc<Target<C>>,
-    /// Present until the outcome is collected.
-    id: Option<WaiterId>,
+    stage: Stage<C>,
     since: Time,
+    place: Place,
     timer: Option<Timer>,
+}
+
+enum Stage<C: Connector> {
+    /// The host had so many doubts when it began.
+    Pinging(Ping<C>, u32),
+    Queued(WaiterId),
+    /// The outcome is collected.
+    Over,
 }
 
 impl<C: Connector> Waiting<C> {
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Answer<C>> {
         // It could wait, so a runtime has been seen.
-        let runtime = self.target.core.any_runtime();
-        let (Some(id), Some(runtime)) = (self.id, runtime) else { return Poll::Pending };
-        if let Some(outcome) = self.collect(id, &runtime, cx) {
-            self.id = None;
-            return Poll::Ready(self.answer(outcome));
+        let Some(runtime) = self.target.core.any_runtime() else { return Poll::Pending };
+        if let Poll::Ready(answer) = self.poll_stage(&runtime, cx) {
+            self.stage = Stage::Over;
+            return Poll::Ready(answer);
         }
         if self.timer.as_mut().is_some_and(|timer| timer.has_run_out(&runtime, cx)) {
-            self.id = None;
-            return Poll::Ready(self.expire(id));
+            return Poll::Ready(self.expire());
         }
         Poll::Pending
+    }
+
+    fn poll_stage(&mut self, runtime: &Runtime, cx: &mut Context<'_>) -> Poll<Answer<C>> {
+        if let Stage::Pinging(ping, doubts) = &mut self.stage {
+            let doubts = *doubts;
+            let (loan, answered) = match ping.as_mut().poll(cx) {
+                Poll::Ready(pinged) => pinged,
+                Poll::Pending => return Poll::Pending,
+            };
+            self.stage = Stage::Over;
+            if let Some(answer) = self.pinged(loan, answered, doubts, runtime, cx) {
+                return Poll::Ready(answer);
+            }
+        }
+        match self.stage {
+            Stage::Queued(id) => match self.collect(id, runtime, cx) {
+                Some(outcome) => Poll::Ready(self.answer(outcome)),
+                None => Poll::Pending,
+            },
+            _ => Poll::Pending,
+        }
+    }
+
+    /// A ping has ended. When it failed, the caller waits at the head of the queue, for at most one
+    /// ping is waited for.
+    fn pinged(
+        &mut self,
+        loan: PooledConnection<C>,
+        answered: bool,
+        doubts: u32,
+        runtime: &Runtime,
+        cx: &Context<'_>,
+    ) -> Option<Answer<C>> {
+        let (mut tracked, target) = PooledConnection::into_parts(loan);
+        let at = target.id.index;
+        if answered {
+            target.engine().ping_answered(at, &mut tracked, doubts);
+            return Some(Ok(PooledConnection::new(tracked, target)));
+        }
+        tracing::debug!(target: "wharf::ping", key = ?target.key, "a ping failed");
+        let sleeper = Sleeper { waker: cx.waker().clone(), runtime: runtime.clone() };
+        let place = self.place;
+        let after = target
+            .change(|engine, now, fx| engine.ping_failed(at, tracked, now, place, sleeper, fx));
+        match after {
+            AfterPing::Connection(tracked) => Some(Ok(PooledConnection::new(tracked, target))),
+            AfterPing::Closed => Some(Err(AcquireError::Closed)),
+            AfterPing::Queued(id) => {
+                self.stage = Stage::Queued(id);
+                None
+            }
+        }
     }
 
     fn collect(
@@ -207,10 +305,14 @@ impl<C: Connector> Waiting<C> {
     }
 
     /// The time is over; but what arrived at the same moment is taken.
-    fn expire(&self, id: WaiterId) -> Answer<C> {
-        let target = &self.target;
-        let aim = Aim::Known(target.clone());
-        let report = timed_out(&aim, target.core.clock.precise().since(self.since));
+    fn expire(&mut self) -> Answer<C> {
+        let target = self.target.clone();
+        let waited = target.core.clock.precise().since(self.since);
+        let pinging = matches!(self.stage, Stage::Pinging(..)).then_some(Phase::Ping);
+        let report = timed_out(&Aim::Known(target.clone()), waited, pinging);
+        let Stage::Queued(id) = mem::replace(&mut self.stage, Stage::Over) else {
+            return Err(report);
+        };
         match target.change(|engine, now, fx| engine.expire(target.id.index, id, now, fx)) {
             Some(outcome) => self.answer(outcome),
             None => Err(report),
@@ -228,7 +330,7 @@ impl<C: Connector> Waiting<C> {
 
 impl<C: Connector> Drop for Waiting<C> {
     fn drop(&mut self) {
-        if let Some(id) = self.id.take() {
+        if let Stage::Queued(id) = self.stage {
             let at = self.target.id.index;
             self.target.change(|engine, now, fx| engine.cancel(at, id, now, fx));
         }
@@ -237,7 +339,11 @@ impl<C: Connector> Drop for Waiting<C> {
 
 /// Reports a time-out after the given wait, which is still in the queue, if it ever was.
 #[cold]
-fn timed_out<C: Connector>(aim: &Aim<C>, waited: Duration) -> AcquireError<C::Error> {
+fn timed_out<C: Connector>(
+    aim: &Aim<C>,
+    waited: Duration,
+    phase: Option<Phase>,
+) -> AcquireError<C::Error> {
     let core = aim.core();
     let now = core.clock.precise();
     let causes = match aim {
@@ -251,7 +357,7 @@ fn timed_out<C: Connector>(aim: &Aim<C>, waited: Duration) -> AcquireError<C::Er
     };
     let loans = loans.into_iter().map(|loan| LoanInfo::new(key.clone(), loan, now)).collect();
     AcquireError::Timeout(TimeoutReport::new(TimeoutDetails {
-        phase: if view.gauges.dialing > 0 { Phase::Dial } else { Phase::Queue },
+        phase: phase.unwrap_or(if view.gauges.dialing > 0 { Phase::Dial } else { Phase::Queue }),
         key,
         waited,
         in_use: view.gauges.in_use,

@@ -7,6 +7,7 @@ use crate::connector::Connector;
 use crate::engine::time::Span;
 use crate::engine::{Backoff, Limits};
 use crate::error::BuildError;
+use crate::health_check::HealthCheck;
 use crate::pool::Pool;
 use crate::reuse::Reuse;
 
@@ -55,6 +56,8 @@ pub(crate) struct Settings {
     lifetime_jitter: f64,
     max_uses: Option<u64>,
     retry: Option<Backoff>,
+    health_check: HealthCheck,
+    pub(crate) ping_timeout: Option<Duration>,
     pub(crate) acquire_timeout: Option<Duration>,
     pub(crate) connect_timeout: Option<Duration>,
     pub(crate) close_timeout: Option<Duration>,
@@ -78,6 +81,8 @@ impl Default for Settings {
             lifetime_jitter: 0.1,
             max_uses: None,
             retry: None,
+            health_check: HealthCheck::Never,
+            ping_timeout: Some(Duration::from_secs(5)),
             acquire_timeout: Some(Duration::from_secs(30)),
             connect_timeout: Some(Duration::from_secs(10)),
             close_timeout: Some(Duration::from_secs(5)),
@@ -103,6 +108,11 @@ impl Settings {
             max_lifetime: Span::from(self.max_lifetime),
             lifetime_jitter: self.lifetime_jitter,
             max_uses: self.max_uses.unwrap_or(u64::MAX),
+            ping_after: match self.health_check {
+                HealthCheck::Never => Span::FOREVER,
+                HealthCheck::Always => Span::from(Duration::ZERO),
+                HealthCheck::IdleFor(time) => Span::from(time),
+            },
             backoff: self.retry.unwrap_or_default(),
             retry: self.retry.is_some(),
         }
@@ -115,6 +125,7 @@ impl Settings {
         at_least_one("max_dialing", self.max_dialing)?;
         at_least_one("max_uses", self.max_uses)?;
         longer_than_zero("connect_timeout", self.connect_timeout)?;
+        longer_than_zero("ping_timeout", self.ping_timeout)?;
         longer_than_zero("close_timeout", self.close_timeout)?;
         longer_than_zero("idle_timeout", self.idle_timeout)?;
         longer_than_zero("max_lifetime", self.max_lifetime)?;
@@ -344,6 +355,23 @@ impl Builder {
 
 /// # When a host is sick
 impl Builder {
+    /// When an idle connection is pinged before it is lent.
+    ///
+    /// Defaults to [`HealthCheck::Never`]: `is_open` sees most deaths without a round trip, and
+    /// suspicion covers the rest.
+    pub fn health_check(mut self, check: HealthCheck) -> Self {
+        self.settings.health_check = check;
+        self
+    }
+
+    /// The longest that one ping may take; then the connection is closed.
+    ///
+    /// Defaults to 5 seconds.
+    pub fn ping_timeout(mut self, limit: impl Into<Option<Duration>>) -> Self {
+        self.settings.ping_timeout = limit.into();
+        self
+    }
+
     /// Dials again after a failed dial, for whoever waits, until
     /// [`acquire_timeout`](Builder::acquire_timeout): the time-out then carries the last dial's
     /// error. An error for which [`Connector::is_retryable`] says no still ends the wait at once.

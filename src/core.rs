@@ -24,7 +24,7 @@ use crate::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use crate::sync::{Mutex, MutexGuard, Notify};
 use crate::target::Target;
 use crate::upkeep::{self, Upkeep};
-use crate::{closing, dial};
+use crate::{closing, dial, ping};
 
 /// The engine's view of the shell.
 pub(crate) struct Shell<C>(std::marker::PhantomData<C>);
@@ -166,9 +166,10 @@ impl<C: Connector> Core<C> {
     ///
     /// Slots come first and wakers last: whoever is woken finds everything as it was decided.
     fn carry_out(self: &Arc<Self>, fx: Effects<Shell<C>>) {
-        let Effects { wake, unused, dial, close, failures, forgotten, upkeep, drained } = fx;
+        let Effects { wake, unused, dial, close, ping, failures, forgotten, upkeep, drained } = fx;
         close.into_iter().for_each(closing::begin);
         dial.into_iter().for_each(dial::begin);
+        ping.into_iter().for_each(ping::begin);
         if upkeep {
             self.wake_upkeep();
         }

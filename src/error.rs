@@ -70,6 +70,8 @@ pub enum Phase {
     Queue,
     /// A dial was under way.
     Dial,
+    /// An idle connection was being pinged.
+    Ping,
 }
 
 impl fmt::Display for Phase {
@@ -77,6 +79,7 @@ impl fmt::Display for Phase {
         f.write_str(match self {
             Phase::Queue => "in the queue",
             Phase::Dial => "for a dial",
+            Phase::Ping => "for a ping",
         })
     }
 }

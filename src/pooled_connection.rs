@@ -81,9 +81,11 @@ impl<C: Connector> PooledConnection<C> {
     }
 
     /// Ends the loan and closes the connection, whose place is free at once: for one that has died.
+    /// Older idle connections of its host are suspect from now on: each must answer a ping before it
+    /// is lent.
     pub fn discard(mut this: Self) {
         if let Some((tracked, target)) = this.take() {
-            bury(&target, tracked, CloseReason::Discarded);
+            target.change(|engine, now, fx| engine.discard(target.id.index, tracked, now, fx));
         }
     }
 
@@ -114,10 +116,34 @@ impl<C: Connector> PooledConnection<C> {
         &this.home().key
     }
 
+    pub(crate) fn target(this: &Self) -> &Arc<Target<C>> {
+        this.home()
+    }
+
+    /// Ends a loan in the middle of a ping.
+    pub(crate) fn cut_off(mut this: Self) {
+        if let Some((tracked, target)) = this.take() {
+            bury(&target, tracked, CloseReason::PingFailed);
+        }
+    }
+
+    /// The connection as the engine keeps it, and where it belongs: the loan is in the caller's hand
+    /// now.
+    pub(crate) fn into_parts(mut this: Self) -> (Parcel<C>, Arc<Target<C>>) {
+        this.take().expect(PRESENT)
+    }
+
     /// Gives a connection back for which its looker found no use: `retain` said no.
     pub(crate) fn reject(mut this: Self) {
         if let Some((tracked, target)) = this.take() {
             target.change(|engine, now, fx| engine.reject(target.id.index, tracked, now, fx));
+        }
+    }
+
+    /// Gives a connection back that was lent, and not used.
+    pub(crate) fn unlend(mut this: Self) {
+        if let Some((tracked, target)) = this.take() {
+            target.change(|engine, now, fx| engine.unlend(target.id.index, tracked, now, fx));
         }
     }
 

@@ -14,7 +14,7 @@ macro_rules! status {
         #[non_exhaustive]
         pub struct $name {
             $($(#[$extra_doc])* pub $extra: usize,)*
-            /// Connections ready to be lent.
+            /// Connections ready to be lent, or being pinged in the background.
             pub idle: usize,
             /// Connections that are lent.
             pub in_use: usize,
@@ -40,6 +40,10 @@ macro_rules! status {
             pub closed: u64,
             /// Connections that borrowers kept.
             pub detached: u64,
+            /// Pings that have ended.
+            pub pings: u64,
+            /// Pings that failed, or took too long.
+            pub failed_pings: u64,
         }
 
         impl $name {
@@ -59,6 +63,8 @@ macro_rules! status {
                     failed_dials: counters.failed_dials,
                     closed: counters.closed,
                     detached: counters.detached,
+                    pings: counters.pings,
+                    failed_pings: counters.failed_pings,
                 }
             }
         }

@@ -8,7 +8,7 @@ use crate::connector::Connector;
 use crate::core::{Core, Shell};
 use crate::engine::time::Time;
 use crate::engine::{Effects, Engine, HostId, Lent, Place};
-use crate::pooled_connection::{Parcel, PooledConnection};
+use crate::pooled_connection::{Lendable, Parcel, PooledConnection};
 use crate::sync::MutexGuard;
 
 /// Shared by all that has to do with one host. It does not keep the host in the map.
@@ -24,6 +24,13 @@ impl<C: Connector> std::fmt::Debug for Target<C> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         self.key.fmt(f)
     }
+}
+
+/// An idle connection that is lent.
+pub(crate) struct Hit<C: Connector> {
+    pub(crate) connection: Parcel<C>,
+    /// It must answer a ping first.
+    pub(crate) must_ping: bool,
 }
 
 /// Why no idle connection was lent.
@@ -133,18 +140,26 @@ impl<C: Connector> Target<C> {
 
     /// Lends an idle connection that is open. Those found not open are closed.
     #[inline]
-    pub(crate) fn lend(&self, place: Place) -> Result<Parcel<C>, Missing> {
+    pub(crate) fn lend(&self, place: Place) -> Result<Hit<C>, Missing> {
+        self.lend_by(|engine, now| engine.lend(self.id, now, place))
+    }
+
+    #[inline]
+    fn lend_by(
+        &self,
+        lend: impl Fn(&mut Engine<Shell<C>>, Time) -> Lent<Lendable<C>>,
+    ) -> Result<Hit<C>, Missing> {
         self.core.ensure_upkeep();
         loop {
             let now = self.core.clock.now();
-            let lent = self.engine().lend(self.id, now, place);
+            let lent = lend(&mut self.engine(), now);
             match lent {
-                Lent::Connection { mut connection, low } => {
+                Lent::Connection { mut connection, must_ping, low } => {
                     if low {
                         self.core.wake_upkeep();
                     }
                     if self.core.is_open(&mut connection.connection.connection) {
-                        return Ok(connection);
+                        return Ok(Hit { connection, must_ping });
                     }
                     self.bury_unlent(connection);
                 }
@@ -155,10 +170,10 @@ impl<C: Connector> Target<C> {
         }
     }
 
-    /// Lends an idle connection as a loan, if there is one that is open.
+    /// Lends an idle connection as a loan, if there is one that is open and needs no ping.
     pub(crate) fn try_lend(self: Arc<Self>, place: Place) -> Option<PooledConnection<C>> {
-        let tracked = self.lend(place).ok()?;
-        Some(PooledConnection::new(tracked, self))
+        let hit = self.lend_by(|engine, now| engine.lend_unpinged(self.id, now, place)).ok()?;
+        Some(PooledConnection::new(hit.connection, self))
     }
 
     #[cold]

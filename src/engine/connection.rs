@@ -20,6 +20,9 @@ pub(crate) struct Tracked<T> {
     pub(crate) uses: u64,
     /// The host's epoch when its dial began; an older one than the host's means retired.
     pub(crate) epoch: u32,
+    /// The host's doubts when its dial began, or when it last answered a ping: if they have grown
+    /// since, it is suspect.
+    pub(crate) doubts: u32,
     /// Its place among the host's loans.
     pub(crate) loan: u32,
     /// Its turn at going idle: a lower one has been idle for longer, across hosts.

@@ -193,6 +193,19 @@ impl<P: Parts> Engine<P> {
         Some(connection)
     }
 
+    /// Puts a connection back that was lent, and not used.
+    pub(crate) fn unlend(
+        &mut self,
+        at: usize,
+        mut connection: Box<Tracked<P::Connection>>,
+        now: Time,
+        fx: &mut Effects<P>,
+    ) {
+        connection.uses -= 1;
+        self.hosts[at].counters.reused -= 1;
+        self.put_back(at, connection, now, fx);
+    }
+
     /// Puts a connection back that was only looked at: in its old place, as if nothing had been,
     /// unless somebody waits by now or it may not stay.
     pub(crate) fn put_back(
@@ -202,8 +215,19 @@ impl<P: Parts> Engine<P> {
         now: Time,
         fx: &mut Effects<P>,
     ) {
+        self.hosts[at].loans.end(connection.loan);
+        self.put_back_unlent(at, connection, now, fx);
+    }
+
+    /// Puts back a connection that is counted as in use, and was in no loan.
+    pub(super) fn put_back_unlent(
+        &mut self,
+        at: usize,
+        connection: Box<Tracked<P::Connection>>,
+        now: Time,
+        fx: &mut Effects<P>,
+    ) {
         let host = &mut self.hosts[at];
-        host.loans.end(connection.loan);
         let is_wanted = host.waiters.waiting() > 0;
         if is_wanted || self.unwanted(at, &connection, now).is_some() {
             return self.settle(at, connection, now, fx);
@@ -215,6 +239,9 @@ impl<P: Parts> Engine<P> {
         host.idle.insert(position, connection);
         if self.spans_hosts {
             self.recency.restored(Entry { turn, host: at });
+            if self.recency.idle() > self.limits.max_idle {
+                self.close_least_recent(CloseReason::OverIdleLimit, now, fx);
+            }
         }
         self.after(at, now, fx);
     }

@@ -83,6 +83,7 @@ impl<P: Parts> Engine<P> {
             deadline: expires,
             uses: 0,
             epoch,
+            doubts: self.hosts[at].doubts,
             loan: self.hosts[at].loans.enter(),
             turn: 0,
         }
@@ -110,7 +111,7 @@ impl<P: Parts> Engine<P> {
         let retried = retryable && self.limits.retry;
         let failing = Failing { failure: failure.clone(), at: now, failures, until, retried };
         fx.failures.extend(host.failing.replace(failing).map(|old| old.failure));
-        if host.in_use == 0 && host.dialing == 0 && !retried {
+        if host.in_use + host.checking + host.dialing == 0 && !retried {
             while host.waiters.waiting() > 0 {
                 let outcome = Outcome::Failed(failure.clone());
                 fx.wake.extend(host.waiters.resolve_oldest(outcome));

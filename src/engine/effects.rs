@@ -13,6 +13,7 @@ pub(crate) struct Effects<P: Parts> {
     pub(crate) unused: Vec<P::Waker>,
     pub(crate) dial: Vec<DialOrder<P>>,
     pub(crate) close: Vec<CloseOrder<P>>,
+    pub(crate) ping: Vec<PingOrder<P>>,
     pub(crate) failures: Vec<P::Failure>,
     pub(crate) forgotten: Vec<Host<P>>,
     /// The next deadline has moved forward: upkeep must look again.
@@ -27,6 +28,14 @@ pub(crate) struct DialOrder<P: Parts> {
     pub(crate) epoch: u32,
     /// That of the waiter who caused it, if one did.
     pub(crate) runtime: Option<P::Runtime>,
+}
+
+/// Ping a connection that is in nobody's hand.
+pub(crate) struct PingOrder<P: Parts> {
+    pub(crate) host: P::Host,
+    pub(crate) connection: Box<Tracked<P::Connection>>,
+    /// The host's doubts when the ping was ordered: an answer proves no more.
+    pub(crate) doubts: u32,
 }
 
 /// Close a connection.
@@ -45,6 +54,7 @@ pub(crate) enum CloseReason {
     Age,
     Uses,
     NotOpen,
+    PingFailed,
     Discarded,
     OverIdleLimit,
     OverCap,
@@ -62,6 +72,7 @@ impl<P: Parts> Effects<P> {
             unused: Vec::new(),
             dial: Vec::new(),
             close: Vec::new(),
+            ping: Vec::new(),
             failures: Vec::new(),
             forgotten: Vec::new(),
             upkeep: false,

@@ -22,6 +22,8 @@ pub(crate) struct Host<P: Parts> {
     /// The least recently used first.
     pub(crate) idle: VecDeque<Box<Tracked<P::Connection>>>,
     pub(crate) in_use: usize,
+    /// Taken out of the idle list to be pinged in the background.
+    pub(crate) checking: usize,
     pub(crate) dialing: usize,
     /// Being closed, and holding a slot until that has ended.
     pub(crate) closing: usize,
@@ -35,6 +37,8 @@ pub(crate) struct Host<P: Parts> {
     pub(crate) handles: usize,
     /// Moves on when the host is retired.
     pub(crate) epoch: u32,
+    /// How often a connection was found dead of which the host had no doubts.
+    pub(crate) doubts: u32,
     pub(crate) failing: Option<Failing<P::Failure>>,
     pub(crate) scheduled: Option<Time>,
     pub(crate) hunger: Option<Hunger>,
@@ -63,6 +67,7 @@ impl<P: Parts> Host<P> {
             max: limits.max_per_host,
             idle: VecDeque::new(),
             in_use: 0,
+            checking: 0,
             dialing: 0,
             closing: 0,
             floor: limits.initial_per_host,
@@ -71,6 +76,7 @@ impl<P: Parts> Host<P> {
             loans: Loans::new(),
             handles: 0,
             epoch: 0,
+            doubts: 0,
             failing: None,
             scheduled: None,
             hunger: None,
@@ -85,7 +91,7 @@ impl<P: Parts> Host<P> {
 
     /// Slots taken by what is there to stay.
     pub(crate) fn live(&self) -> usize {
-        self.idle.len() + self.in_use + self.dialing
+        self.idle.len() + self.in_use + self.checking + self.dialing
     }
 
     /// Nothing and nobody needs it.
@@ -96,7 +102,7 @@ impl<P: Parts> Host<P> {
     /// Dials to begin now for waiters, if this host's own limits were all there is.
     pub(crate) fn dials_for_waiters(&self, limits: &Limits, now: Time) -> usize {
         let unmet = self.waiters.waiting().saturating_sub(self.dialing);
-        let served_otherwise = self.in_use > 0;
+        let served_otherwise = self.in_use + self.checking > 0;
         unmet.min(self.room_to_dial(limits)).min(self.probes(now, served_otherwise))
     }
 
@@ -104,9 +110,10 @@ impl<P: Parts> Host<P> {
     pub(crate) fn dials_to_spare(&self, limits: &Limits, now: Time) -> usize {
         let unclaimed = self.dialing.saturating_sub(self.waiters.waiting());
         // What would be closed as soon as it is idle is not worth a dial.
-        let keeps = self.in_use.saturating_add(limits.max_idle_per_host);
+        let keeps = (self.in_use + self.checking).saturating_add(limits.max_idle_per_host);
         let to_floor = self.floor.min(keeps).saturating_sub(self.live());
-        let to_idle = limits.min_idle_per_host.saturating_sub(self.idle.len() + unclaimed);
+        let to_idle =
+            limits.min_idle_per_host.saturating_sub(self.idle.len() + self.checking + unclaimed);
         to_floor.max(to_idle).min(self.room_to_dial(limits)).min(self.probes(now, true))
     }
 
@@ -142,6 +149,19 @@ impl<P: Parts> Host<P> {
         let idle = oldest.map(|c| c.idle_since.after(limits.idle_timeout));
         let backoff = self.failing.as_ref().map(|f| f.until).filter(|&until| until > now);
         [age, idle, backoff].into_iter().flatten().min().filter(|&look| look != Time::NEVER)
+    }
+
+    /// Whether the connection must answer a ping before it is lent.
+    #[inline]
+    pub(crate) fn must_ping(
+        &self,
+        connection: &Tracked<P::Connection>,
+        limits: &Limits,
+        now: Time,
+    ) -> bool {
+        connection.doubts != self.doubts
+            || (limits.ping_after != Span::FOREVER
+                && connection.idle_since.after(limits.ping_after) <= now)
     }
 
     /// Notes that a connection is lent now. Says nothing about where it was.

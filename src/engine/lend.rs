@@ -9,9 +9,12 @@ use crate::reuse::Reuse;
 
 /// What [`Engine::lend`] found.
 pub(crate) enum Lent<T> {
-    /// It is in use from now on. `low`: upkeep should look, fewer are idle than there ought to be.
+    /// It is in use from now on.
     Connection {
         connection: Box<Tracked<T>>,
+        /// It must answer a ping first.
+        must_ping: bool,
+        /// Upkeep should look: fewer are idle than there ought to be.
         low: bool,
     },
     /// None is idle.
@@ -55,7 +58,46 @@ impl<P: Parts> Engine<P> {
             None => return Lent::Nothing,
         }
         let taken = if newest { host.idle.pop_back() } else { host.idle.pop_front() };
-        let Some(mut connection) = taken else { return Lent::Nothing };
+        let Some(connection) = taken else { return Lent::Nothing };
+        self.lend_taken(id.index, connection, now, place)
+    }
+
+    /// Lends an idle connection that needs no ping, passing over those that do.
+    pub(crate) fn lend_unpinged(
+        &mut self,
+        id: HostId,
+        now: Time,
+        place: Place,
+    ) -> Lent<P::Connection> {
+        if !self.knows(id) {
+            return Lent::Nothing;
+        }
+        let host = &self.hosts[id.index];
+        let ready =
+            |c: &Tracked<P::Connection>| c.deadline > now && !host.must_ping(c, &self.limits, now);
+        let mut idle = host.idle.iter().enumerate();
+        let found = match self.limits.reuse {
+            Reuse::MostRecent => idle.rfind(|(_, c)| ready(c)),
+            Reuse::LeastRecent => idle.find(|(_, c)| ready(c)),
+        };
+        let position = found.map(|(position, _)| position);
+        match position.and_then(|position| self.hosts[id.index].idle.remove(position)) {
+            Some(connection) => self.lend_taken(id.index, connection, now, place),
+            None => Lent::Nothing,
+        }
+    }
+
+    /// Lends a connection that was taken out of the idle list.
+    #[inline]
+    fn lend_taken(
+        &mut self,
+        at: usize,
+        mut connection: Box<Tracked<P::Connection>>,
+        now: Time,
+        place: Place,
+    ) -> Lent<P::Connection> {
+        let host = &mut self.hosts[at];
+        let must_ping = host.must_ping(&connection, &self.limits, now);
         host.in_use += 1;
         host.counters.reused += 1;
         connection.uses += 1;
@@ -63,8 +105,8 @@ impl<P: Parts> Engine<P> {
         if self.spans_hosts {
             self.recency.left();
         }
-        let low = host.idle.len() < self.limits.min_idle_per_host && self.look_at_once(id.index);
-        Lent::Connection { connection, low }
+        let low = host.idle.len() < self.limits.min_idle_per_host && self.look_at_once(at);
+        Lent::Connection { connection, must_ping, low }
     }
 
     /// Asks upkeep to look at the host as soon as it can.

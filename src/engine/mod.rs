@@ -54,6 +54,7 @@ mod control;
 mod dial;
 pub(crate) mod effects;
 mod give_back;
+mod health;
 mod host;
 mod lend;
 mod loans;
@@ -77,8 +78,9 @@ pub use backoff::Backoff;
 use caps::Hungry;
 pub(crate) use connection::Tracked;
 pub(crate) use control::{Room, Warmth};
-pub(crate) use effects::{CloseOrder, CloseReason, DialOrder, Effects};
+pub(crate) use effects::{CloseOrder, CloseReason, DialOrder, Effects, PingOrder};
 pub(crate) use give_back::Returned;
+pub(crate) use health::AfterPing;
 use host::Host;
 pub(crate) use lend::{Lent, Refusal, Wait};
 pub(crate) use loans::Loan;
@@ -126,6 +128,8 @@ pub(crate) struct Limits {
     pub(crate) lifetime_jitter: f64,
     pub(crate) max_uses: u64,
     pub(crate) backoff: Backoff,
+    /// A connection that has been idle for so long is pinged before it is lent.
+    pub(crate) ping_after: Span,
     /// Whether waiters wait for the next dial after a failed one.
     pub(crate) retry: bool,
 }
@@ -153,6 +157,9 @@ enum Phase {
     Closed,
 }
 
+/// Tickets count up from here, and down for those who are put at the front.
+const FIRST_TICKET: u64 = 1 << 63;
+
 /// Counts over all hosts of the engine. Hits and returns do not touch them.
 #[derive(Debug, Default)]
 struct Totals {
@@ -179,6 +186,8 @@ pub(crate) struct Engine<P: Parts> {
     next_id: u64,
     id_step: u64,
     next_ticket: u64,
+    /// The last ticket given to one who was put at the front: these count down.
+    front_ticket: u64,
     next_turn: u64,
     next_generation: u64,
     /// What was counted for hosts that are forgotten.
@@ -201,7 +210,8 @@ impl<P: Parts> Engine<P> {
             rng: fastrand::Rng::with_seed(seed),
             next_id: nth + 1,
             id_step: engines,
-            next_ticket: 0,
+            next_ticket: FIRST_TICKET,
+            front_ticket: FIRST_TICKET,
             next_turn: 0,
             next_generation: 0,
             past: Counters::default(),

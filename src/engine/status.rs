@@ -15,6 +15,8 @@ pub(crate) struct Counters {
     pub(crate) failed_dials: u64,
     pub(crate) closed: u64,
     pub(crate) detached: u64,
+    pub(crate) pings: u64,
+    pub(crate) failed_pings: u64,
 }
 
 impl Counters {
@@ -27,6 +29,8 @@ impl Counters {
         self.failed_dials += other.failed_dials;
         self.closed += other.closed;
         self.detached += other.detached;
+        self.pings += other.pings;
+        self.failed_pings += other.failed_pings;
     }
 }
 
@@ -77,7 +81,7 @@ impl<P: Parts> Engine<P> {
     pub(crate) fn view(&self, at: usize) -> HostView {
         let host = &self.hosts[at];
         let gauges = Gauges {
-            idle: host.idle.len(),
+            idle: host.idle.len() + host.checking,
             in_use: host.in_use,
             dialing: host.dialing,
             closing: host.closing,

@@ -44,6 +44,8 @@ enum Op {
     Retire(u32),
     CloseIdle,
     Inspect(u32, bool),
+    Asked(Index, bool),
+    Checked(Index, bool),
     Pass(u64),
     Orphan,
     Close,
@@ -70,6 +72,8 @@ fn op() -> impl Strategy<Value = Op> {
         2 => host().prop_map(Op::Retire),
         1 => Just(Op::CloseIdle),
         2 => (host(), any::<bool>()).prop_map(|(host, keep)| Op::Inspect(host, keep)),
+        8 => (index(), any::<bool>()).prop_map(|(at, ok)| Op::Asked(at, ok)),
+        8 => (index(), any::<bool>()).prop_map(|(at, ok)| Op::Checked(at, ok)),
         10 => (1..40_000u64).prop_map(Op::Pass),
         1 => prop_oneof![9 => Just(Op::CloseIdle), 1 => Just(Op::Orphan), 1 => Just(Op::Close)],
     ]
@@ -82,7 +86,8 @@ fn cap(values: std::ops::Range<usize>) -> impl Strategy<Value = usize> {
 fn limits() -> impl Strategy<Value = Limits> {
     let counts = (1..5usize, 0..2usize, 0..2usize, cap(2..4), cap(2..5), cap(2..6));
     let uses = prop_oneof![Just(u64::MAX), 1..4u64];
-    let rest = (cap(1..6), cap(1..3), cap(1..3), any::<bool>(), uses, any::<bool>());
+    let pings = prop_oneof![Just(Span::FOREVER), Just(Span::from(Duration::from_secs(5)))];
+    let rest = (cap(1..6), cap(1..3), cap(1..3), any::<bool>(), uses, pings, any::<bool>());
     (counts, rest).prop_map(
         |((max, initial, min_idle, max_idle_per_host, max_idle, total), rest)| {
             let (
@@ -91,6 +96,7 @@ fn limits() -> impl Strategy<Value = Limits> {
                 max_dialing,
                 most_recent,
                 max_uses,
+                ping_after,
                 retry,
             ) = rest;
             Limits {
@@ -108,6 +114,7 @@ fn limits() -> impl Strategy<Value = Limits> {
                 max_lifetime: Span::from(Duration::from_secs(60)),
                 lifetime_jitter: 0.1,
                 max_uses,
+                ping_after,
                 backoff: Backoff::default(),
                 retry,
             }
@@ -132,6 +139,9 @@ struct World {
     loans: Vec<Loan>,
     dials: Vec<DialOrder<Plain>>,
     closes: Vec<CloseOrder<Plain>>,
+    /// Loans whose borrower waits for a ping, and the doubts when that began.
+    asked: Vec<(Loan, u32)>,
+    pings: Vec<PingOrder<Plain>>,
     /// What a host may have open: its cap, or what it had when that was lowered, until it is gone.
     ceilings: HashMap<HostId, usize>,
     ended: bool,
@@ -152,6 +162,8 @@ impl World {
             loans: Vec::new(),
             dials: Vec::new(),
             closes: Vec::new(),
+            asked: Vec::new(),
+            pings: Vec::new(),
             ceilings: HashMap::new(),
             ended: false,
         }
@@ -181,7 +193,7 @@ impl World {
             Op::Return(at) => self.with_loan(at, World::give_back),
             Op::Discard(at) => self.with_loan(at, |world, (host, loan)| {
                 let (now, fx) = (world.now, &mut world.fx);
-                world.engine.bury(host.index, loan, CloseReason::Discarded, now, fx);
+                world.engine.discard(host.index, loan, now, fx);
             }),
             Op::Detach(at) => self.with_loan(at, |world, (host, loan)| {
                 world.engine.detach(host.index, loan.loan, world.now, &mut world.fx);
@@ -222,6 +234,18 @@ impl World {
             }
             Op::CloseIdle => self.engine.close_idle(CloseReason::Asked, self.now, &mut self.fx),
             Op::Inspect(key, keep) => self.inspect(key, keep),
+            Op::Asked(at, answered) => {
+                if !self.asked.is_empty() {
+                    let asked = self.asked.swap_remove(at.index(self.asked.len()));
+                    self.asked(asked, answered);
+                }
+            }
+            Op::Checked(at, answered) => {
+                if !self.pings.is_empty() {
+                    let ping = self.pings.swap_remove(at.index(self.pings.len()));
+                    self.checked(ping, answered);
+                }
+            }
             Op::Pass(millis) => {
                 self.now = self.now.after(Span::from(Duration::from_millis(millis)));
                 while self
@@ -248,6 +272,10 @@ impl World {
         let id = self.host(key).unwrap_or(HostId { index: 99, generation: 99 });
         loop {
             match self.engine.lend(id, self.now, Location::caller()) {
+                Lent::Connection { connection, must_ping: true, .. } => {
+                    let doubts = self.engine.doubts(id.index);
+                    return self.asked.push(((id, connection), doubts));
+                }
                 Lent::Connection { connection, .. } => return self.loans.push((id, connection)),
                 Lent::Stale => self.engine.sweep(id.index, self.now, &mut self.fx),
                 Lent::Nothing | Lent::Closed => break,
@@ -263,6 +291,35 @@ impl World {
             }
             Wait::SomethingIdle => panic!("nothing was idle"),
             Wait::Refused(_) => assert_eq!(self.fx.unused.pop(), Some(tag)),
+        }
+    }
+
+    fn asked(&mut self, ((host, mut connection), doubts): (Loan, u32), answered: bool) {
+        let (at, now, tag) = (host.index, self.now, self.next_tag);
+        if answered {
+            self.engine.ping_answered(at, &mut connection, doubts);
+            return self.loans.push((host, connection));
+        }
+        self.next_tag += 1;
+        let place = Location::caller();
+        match self.engine.ping_failed(at, connection, now, place, tag, &mut self.fx) {
+            AfterPing::Connection(connection) => self.loans.push((host, connection)),
+            AfterPing::Queued(id) => {
+                self.waits.push((tag, host, id));
+                self.queues.entry(host).or_default().push_front(tag);
+            }
+            AfterPing::Closed => {}
+        }
+        self.fx.unused.clear();
+    }
+
+    fn checked(&mut self, ping: PingOrder<Plain>, answered: bool) {
+        let PingOrder { host, connection, doubts } = ping;
+        let (at, now, fx) = (host.1.index, self.now, &mut self.fx);
+        if answered {
+            self.engine.check_answered(at, connection, doubts, now, fx);
+        } else {
+            self.engine.check_failed(at, connection, now, fx);
         }
     }
 
@@ -362,6 +419,7 @@ impl World {
         self.woken.extend(fx.wake);
         self.dials.extend(fx.dial);
         self.closes.extend(fx.close);
+        self.pings.extend(fx.ping);
         self.drop_served();
     }
 
@@ -399,7 +457,7 @@ impl World {
         let closing = self.closes.iter().filter(|close| close.holds_slot).count();
         assert_eq!(gauges.dialing, self.dials.len());
         assert_eq!(gauges.closing, closing);
-        assert_eq!(gauges.in_use, self.loans.len() + in_hand);
+        assert_eq!(gauges.in_use, self.loans.len() + self.asked.len() + in_hand);
         assert_eq!(gauges.waiting, self.queues.values().map(VecDeque::len).sum::<usize>());
         let live = self.made - self.gone;
         assert_eq!(gauges.idle + gauges.in_use + self.closes.len(), live, "none is lost");
@@ -418,6 +476,10 @@ impl World {
                 }
             } else if let Some(dial) = self.dials.pop() {
                 self.dial_done(&dial);
+            } else if let Some(ping) = self.pings.pop() {
+                self.checked(ping, true);
+            } else if let Some(asked) = self.asked.pop() {
+                self.asked(asked, true);
             } else if let Some(close) = self.closes.pop() {
                 self.end_close(&close);
             } else if let Some(loan) = self.loans.pop() {

@@ -31,6 +31,10 @@ impl<T: Copy> WaitQueue<T> {
         self.tail.push(entry);
     }
 
+    pub(crate) fn push_front(&mut self, entry: T) {
+        self.head.push(entry);
+    }
+
     /// The oldest live entry, left in place. Dead ones before it are dropped.
     pub(crate) fn front(&mut self, is_live: impl Fn(T) -> bool) -> Option<T> {
         loop {
@@ -140,6 +144,7 @@ mod tests {
     #[derive(Clone, Debug)]
     enum Op {
         Push,
+        PushFront,
         Pop,
         Cancel(prop::sample::Index),
     }
@@ -148,6 +153,7 @@ mod tests {
         #[test]
         fn it_behaves_like_a_plain_deque(ops in prop::collection::vec(prop_oneof![
             3 => Just(Op::Push),
+            1 => Just(Op::PushFront),
             2 => Just(Op::Pop),
             2 => any::<prop::sample::Index>().prop_map(Op::Cancel),
         ], 0..400)) {
@@ -158,6 +164,10 @@ mod tests {
                     Op::Push => {
                         model.push_back(n);
                         queue.push_back(n);
+                    }
+                    Op::PushFront => {
+                        model.push_front(n);
+                        queue.push_front(n);
                     }
                     Op::Pop => {
                         let got = queue.pop(|entry| model.contains(&entry));

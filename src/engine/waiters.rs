@@ -79,13 +79,30 @@ impl<P: Parts> Waiters<P> {
         place: Place,
         waker: P::Waker,
     ) -> WaiterId {
+        let id = self.enter(ticket, now, place, waker);
+        self.queue.push_back(id);
+        id
+    }
+
+    /// Queues a waiter before all others.
+    pub(crate) fn enqueue_first(
+        &mut self,
+        ticket: Ticket,
+        now: Time,
+        place: Place,
+        waker: P::Waker,
+    ) -> WaiterId {
+        let id = self.enter(ticket, now, place, waker);
+        self.queue.push_front(id);
+        id
+    }
+
+    fn enter(&mut self, ticket: Ticket, now: Time, place: Place, waker: P::Waker) -> WaiterId {
         let state = State::Waiting(Some(waker));
         let slot = self.slots.insert(Waiter { ticket, since: now, place, state });
         let slot = u32::try_from(slot).expect("fewer than four thousand million waiters");
-        let id = WaiterId { slot, ticket };
-        self.queue.push_back(id);
         self.waiting += 1;
-        id
+        WaiterId { slot, ticket }
     }
 
     /// The ticket of the oldest waiter.

@@ -1,0 +1,171 @@
+//! Doubts about connections, and the pings that settle them.
+//!
+//! The first connection of a host that is found dead makes every older one suspect: the host's count
+//! of doubts grows, and a connection that was made or has answered before that differs from it.
+//! Suspects are pinged before they are lent. While somebody waits they are not left in the idle
+//! list: they are pinged in the background, all at once, and whoever waits takes what answers first,
+//! or a dial.
+
+use super::connection::Tracked;
+use super::effects::{CloseOrder, CloseReason, Effects, PingOrder};
+use super::time::Time;
+use super::waiters::{Ticket, WaiterId};
+use super::{Engine, HostId, Lent, Parts, Phase, Place};
+
+/// What the caller of a failed ping gets instead.
+pub(crate) enum AfterPing<P: Parts> {
+    /// One that needs no ping.
+    Connection(Box<Tracked<P::Connection>>),
+    /// A place at the head of the queue.
+    Queued(WaiterId),
+    Closed,
+}
+
+impl<P: Parts> Engine<P> {
+    /// The connection has answered: the doubts that the host had when it was asked do not concern
+    /// it.
+    pub(crate) fn ping_answered(
+        &mut self,
+        at: usize,
+        connection: &mut Tracked<P::Connection>,
+        doubts: u32,
+    ) {
+        connection.doubts = doubts;
+        self.hosts[at].counters.pings += 1;
+    }
+
+    pub(crate) fn doubts(&self, at: usize) -> u32 {
+        self.hosts[at].doubts
+    }
+
+    /// A borrower says that the connection has died.
+    pub(crate) fn discard(
+        &mut self,
+        at: usize,
+        dead: Box<Tracked<P::Connection>>,
+        now: Time,
+        fx: &mut Effects<P>,
+    ) {
+        self.doubt_peers_of(at, &dead);
+        self.bury(at, dead, CloseReason::Discarded, now, fx);
+    }
+
+    /// A connection was found dead: if nobody had doubted it, its older peers are suspect now.
+    pub(super) fn doubt_peers_of(&mut self, at: usize, dead: &Tracked<P::Connection>) {
+        let host = &mut self.hosts[at];
+        if dead.doubts == host.doubts {
+            host.doubts = host.doubts.wrapping_add(1);
+        }
+    }
+
+    /// The ping of a connection that was to be lent has failed. It is closed, its older peers are
+    /// suspect and pinged in the background, and the caller does not wait for another ping: it gets
+    /// a connection that needs none, or waits before all others.
+    pub(crate) fn ping_failed(
+        &mut self,
+        at: usize,
+        dead: Box<Tracked<P::Connection>>,
+        now: Time,
+        place: Place,
+        waker: P::Waker,
+        fx: &mut Effects<P>,
+    ) -> AfterPing<P> {
+        self.doubt_peers_of(at, &dead);
+        let host = &mut self.hosts[at];
+        host.counters.pings += 1;
+        host.counters.failed_pings += 1;
+        host.counters.reused -= 1;
+        let id = HostId { index: at, generation: host.generation };
+        // While the dead one is still counted the host cannot be forgotten. What is idle after this
+        // can be lent as it is.
+        self.sweep(at, now, fx);
+        self.check_suspects(at, now, fx);
+        self.bury_quietly(at, dead, fx);
+        if self.phase == Phase::Closed {
+            fx.unused.push(waker);
+            self.after(at, now, fx);
+            return AfterPing::Closed;
+        }
+        if let Lent::Connection { connection, .. } = self.lend_unpinged(id, now, place) {
+            fx.unused.push(waker);
+            self.after(at, now, fx);
+            return AfterPing::Connection(connection);
+        }
+        self.front_ticket -= 1;
+        let ticket = Ticket(self.front_ticket);
+        let host = &mut self.hosts[at];
+        host.counters.waited += 1;
+        let waiter = host.waiters.enqueue_first(ticket, now, place, waker);
+        self.after(at, now, fx);
+        AfterPing::Queued(waiter)
+    }
+
+    /// Takes a loan back without looking at what follows.
+    fn bury_quietly(
+        &mut self,
+        at: usize,
+        connection: Box<Tracked<P::Connection>>,
+        fx: &mut Effects<P>,
+    ) {
+        let host = &mut self.hosts[at];
+        host.loans.leave(connection.loan);
+        host.counters.closed += 1;
+        host.in_use -= 1;
+        self.totals.closes += 1;
+        self.totals.open -= 1;
+        let host = self.hosts[at].shell.clone();
+        let reason = CloseReason::PingFailed;
+        fx.close.push(CloseOrder { host, connection, reason, holds_slot: false });
+    }
+
+    /// Takes every idle connection out that must answer a ping before it is lent, to be pinged.
+    fn check_suspects(&mut self, at: usize, now: Time, fx: &mut Effects<P>) {
+        let mut position = 0;
+        while let Some(connection) = self.hosts[at].idle.get(position) {
+            if !self.hosts[at].must_ping(connection, &self.limits, now) {
+                position += 1;
+            } else if let Some(connection) = self.hosts[at].idle.remove(position) {
+                self.left_idle();
+                let host = &mut self.hosts[at];
+                host.checking += 1;
+                let (host, doubts) = (host.shell.clone(), host.doubts);
+                fx.ping.push(PingOrder { host, connection, doubts });
+            }
+        }
+    }
+
+    /// A ping in the background was answered: the connection is as free as if it had returned, but
+    /// was not used.
+    pub(crate) fn check_answered(
+        &mut self,
+        at: usize,
+        mut connection: Box<Tracked<P::Connection>>,
+        doubts: u32,
+        now: Time,
+        fx: &mut Effects<P>,
+    ) {
+        self.ping_answered(at, &mut connection, doubts);
+        let host = &mut self.hosts[at];
+        host.checking -= 1;
+        host.in_use += 1;
+        self.put_back_unlent(at, connection, now, fx);
+    }
+
+    /// A ping in the background has failed, or nobody is left to wait for it.
+    pub(crate) fn check_failed(
+        &mut self,
+        at: usize,
+        dead: Box<Tracked<P::Connection>>,
+        now: Time,
+        fx: &mut Effects<P>,
+    ) {
+        self.doubt_peers_of(at, &dead);
+        let host = &mut self.hosts[at];
+        host.counters.pings += 1;
+        host.counters.failed_pings += 1;
+        host.checking -= 1;
+        host.in_use += 1;
+        self.bury_quietly(at, dead, fx);
+        self.after(at, now, fx);
+    }
+}
