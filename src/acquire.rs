@@ -13,6 +13,7 @@ use crate::core::{Core, DialFailure, Shell, Sleeper};
 use crate::engine::time::Time;
 use crate::engine::{AfterPing, Outcome, Place, Refusal, Wait, WaiterId};
 use crate::error::{AcquireError, LastDialError, Phase, TimeoutDetails, TimeoutReport};
+use crate::panics;
 use crate::ping::{self, Ping};
 use crate::pooled_connection::{Parcel, PooledConnection};
 use crate::runtime::Runtime;
@@ -134,6 +135,9 @@ impl<C: Connector> Acquire<C> {
         cx: &Context<'_>,
     ) -> Result<Joined<C>, AcquireError<C::Error>> {
         let core = aim.core();
+        if core.is_closed() {
+            return Err(AcquireError::Closed);
+        }
         let timeout = self.timeout(core);
         if timeout == Some(Duration::ZERO) {
             return Err(timed_out(aim, Duration::ZERO, None));
@@ -229,8 +233,10 @@ enum Stage<C: Connector> {
 
 impl<C: Connector> Waiting<C> {
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Answer<C>> {
-        // It could wait, so a runtime has been seen.
-        let Some(runtime) = self.target.core.any_runtime() else { return Poll::Pending };
+        // It could wait, so a runtime has been seen; but that may have ended.
+        let Some(runtime) = self.target.core.any_runtime() else {
+            return Poll::Ready(Err(AcquireError::NoRuntime));
+        };
         if let Poll::Ready(answer) = self.poll_stage(&runtime, cx) {
             self.stage = Stage::Over;
             return Poll::Ready(answer);
@@ -278,7 +284,9 @@ impl<C: Connector> Waiting<C> {
             target.engine().ping_answered(at, &mut tracked, doubts);
             return Some(Ok(PooledConnection::new(tracked, target)));
         }
-        tracing::debug!(target: "wharf::ping", key = ?target.key, "a ping failed");
+        panics::log(|| {
+            tracing::debug!(target: "wharf::ping", key = ?target.key, "a ping failed");
+        });
         let sleeper = Sleeper { waker: cx.waker().clone(), runtime: runtime.clone() };
         let place = self.place;
         let after = target
@@ -309,6 +317,7 @@ impl<C: Connector> Waiting<C> {
         let target = self.target.clone();
         let waited = target.core.clock.precise().since(self.since);
         let pinging = matches!(self.stage, Stage::Pinging(..)).then_some(Phase::Ping);
+        // While it is still queued: the user's `Debug` or `Display` may panic in the report.
         let report = timed_out(&Aim::Known(target.clone()), waited, pinging);
         let Stage::Queued(id) = mem::replace(&mut self.stage, Stage::Over) else {
             return Err(report);

@@ -210,7 +210,7 @@ impl Builder {
         self
     }
 
-    /// Connections that are dialed as soon as a host is first used.
+    /// Connections that are dialed as soon as somebody first waits for one of a host, or warms it.
     ///
     /// Defaults to 0: a connection is made when somebody waits for one.
     pub fn initial_per_host(mut self, n: usize) -> Self {
@@ -218,8 +218,9 @@ impl Builder {
         self
     }
 
-    /// Idle connections that upkeep keeps ready for each host in use, by dialing new ones. The idle
-    /// time-out does not go below it.
+    /// Idle connections that are kept ready for each host, from its first use on, by dialing new ones.
+    /// The idle time-out does not go below it. A host whose dials fail while nothing of it is open is
+    /// left alone until somebody asks for it again.
     ///
     /// Defaults to 0.
     pub fn min_idle_per_host(mut self, n: usize) -> Self {

@@ -11,7 +11,10 @@ use crate::target::Target;
 /// Starts a close in a task of its own. Without a runtime the connection is dropped on the spot.
 pub(crate) fn begin<C: Connector>(order: CloseOrder<Shell<C>>) {
     let CloseOrder { host, connection, reason, holds_slot } = order;
-    tracing::debug!(target: "wharf::close", key = ?host.key, id = connection.id, ?reason, "closing");
+    panics::log(|| {
+        let (key, id) = (&host.key, connection.id);
+        tracing::debug!(target: "wharf::close", ?key, id, ?reason, "closing");
+    });
     let runtime = host.core.any_runtime();
     let closing =
         Closing { connection: Some(connection.connection.connection), target: host, holds_slot };
@@ -29,7 +32,9 @@ async fn close<C: Connector>(mut closing: Closing<C>) {
         None => drop(close.await),
         Some(limit) => {
             if tokio::time::timeout(limit, close).await.is_err() {
-                tracing::warn!(target: "wharf::close", key = ?target.key, "a close took too long");
+                panics::log(|| {
+                    tracing::warn!(target: "wharf::close", key = ?target.key, "a close took too long");
+                });
             }
         }
     }

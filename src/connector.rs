@@ -11,7 +11,8 @@ use async_trait::async_trait;
 /// Only [`connect`](Connector::connect) has to be written. None of these methods is ever called
 /// while the pool holds a lock, so each may use the pool itself. A panic in one of them is caught:
 /// a dial fails with [`ConnectorPanicked`](crate::AcquireError::ConnectorPanicked), a connection
-/// whose check panics is closed.
+/// whose check panics is closed. Nothing is lost either when a key's or an error's `Debug` or `Display`
+/// panics, which logs and reports call.
 ///
 /// # Examples
 ///

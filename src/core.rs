@@ -177,7 +177,7 @@ impl<C: Connector> Core<C> {
             self.drained.notify_waiters();
         }
         for sleeper in wake {
-            sleeper.waker.wake();
+            let _ = panics::catch("a waker", || sleeper.waker.wake());
         }
         // What a host is keyed by and why a dial failed is the user's: a panic in its drop stays here.
         let _ = panics::catch("a destructor", || drop((unused, failures, forgotten)));
@@ -191,14 +191,20 @@ impl<C: Connector> Core<C> {
 
 /// # Runtimes
 impl<C: Connector> Core<C> {
+    /// The runtime last seen, unless it has ended.
+    pub(crate) fn last_runtime(&self) -> Option<Runtime> {
+        let last = self.runtime.lock().clone();
+        last.filter(Runtime::is_alive)
+    }
+
     /// The runtime of this thread, or the one last seen.
     pub(crate) fn any_runtime(&self) -> Option<Runtime> {
-        Runtime::current().or_else(|| self.runtime.lock().clone())
+        Runtime::current().or_else(|| self.last_runtime())
     }
 
     /// The runtime of this thread, which is remembered, or the one last seen.
     pub(crate) fn see_runtime(&self) -> Option<Runtime> {
-        let Some(current) = Runtime::current() else { return self.runtime.lock().clone() };
+        let Some(current) = Runtime::current() else { return self.last_runtime() };
         let old = self.runtime.lock().replace(current.clone());
         drop(old);
         Some(current)

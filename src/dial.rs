@@ -23,18 +23,20 @@ pub(crate) fn begin<C: Connector>(order: DialOrder<Shell<C>>) {
 async fn dial<C: Connector>(dialing: Dialing<C>) {
     let target = dialing.target.clone();
     let core = &target.core;
-    tracing::debug!(target: "wharf::dial", key = ?target.key, "dialing");
-    let connect =
-        panics::catch_future("connect", async { core.connector.connect(&target.key).await });
-    let result = match core.settings.connect_timeout {
-        None => Ok(connect.await),
-        Some(limit) => tokio::time::timeout(limit, connect).await,
-    };
-    match result {
+    panics::log(|| tracing::debug!(target: "wharf::dial", key = ?target.key, "dialing"));
+    // The time-out is inside: making one panics in a runtime without timers.
+    let connect = panics::catch_future("connect", async {
+        let connect = core.connector.connect(&target.key);
+        match core.settings.connect_timeout {
+            None => Ok(connect.await),
+            Some(limit) => tokio::time::timeout(limit, connect).await,
+        }
+    });
+    match connect.await {
         Ok(Ok(Ok(connection))) => dialing.done(connection),
         Ok(Ok(Err(error))) => dialing.failed(DialFailure::Error(Arc::new(error))),
-        Ok(Err(panics::Panicked)) => dialing.failed(DialFailure::Panicked),
-        Err(_) => dialing.failed(DialFailure::TimedOut),
+        Ok(Err(_)) => dialing.failed(DialFailure::TimedOut),
+        Err(panics::Panicked) => dialing.failed(DialFailure::Panicked),
     }
 }
 
@@ -55,9 +57,11 @@ impl<C: Connector> Dialing<C> {
     }
 
     fn failed(mut self, failure: DialFailure<C::Error>) {
-        self.ended = true;
-        tracing::debug!(target: "wharf::dial", key = ?self.target.key, ?failure, "a dial failed");
         let (at, core) = (self.target.id.index, &self.target.core);
+        panics::log(|| {
+            let key = &self.target.key;
+            tracing::debug!(target: "wharf::dial", ?key, ?failure, "a dial failed");
+        });
         let retryable = match &failure {
             DialFailure::Error(error) => {
                 panics::catch("is_retryable", || core.connector.is_retryable(error))
@@ -66,6 +70,7 @@ impl<C: Connector> Dialing<C> {
             DialFailure::TimedOut => true,
             DialFailure::Panicked => false,
         };
+        self.ended = true;
         self.target.change(|engine, now, fx| engine.dial_failed(at, failure, retryable, now, fx));
     }
 }

@@ -125,7 +125,7 @@ pub struct TimeoutDetails<E> {
     pub idle: usize,
     /// Dials under way.
     pub dialing: usize,
-    /// Callers that still waited.
+    /// Callers that waited, this one included.
     pub waiting: usize,
     /// The host's cap; `usize::MAX` when there is none.
     pub max: usize,
@@ -197,7 +197,8 @@ pub enum WarmError<E> {
     ConnectTimeout,
     /// The connector's `connect` panicked.
     ConnectorPanicked,
-    /// The caps leave no room for so many connections. Those there is room for have been made.
+    /// The caps leave no room for so many connections, or the runtime of a dial has ended. Those that
+    /// could be made are there.
     NoRoom,
     /// The pool is closed.
     Closed,

@@ -28,6 +28,11 @@ pub(crate) async fn catch_future<F: Future>(
     .await
 }
 
+/// Writes to the log, which formats what is the user's: a panic in that loses nothing else.
+pub(crate) fn log(write: impl FnOnce()) {
+    let _ = catch("the Debug of a key or an error", write);
+}
+
 #[cold]
 fn report(what: &'static str) -> Panicked {
     tracing::error!(target: "wharf", what, "the connector panicked");

@@ -42,12 +42,14 @@ impl<C: Connector> Drop for Asked<C> {
 }
 
 async fn answers<C: Connector>(core: &Core<C>, connection: &mut C::Connection) -> bool {
-    let ping = panics::catch_future("ping", async { core.connector.ping(connection).await });
-    let answer = match core.settings.ping_timeout {
-        None => Ok(ping.await),
-        Some(limit) => tokio::time::timeout(limit, ping).await,
-    };
-    matches!(answer, Ok(Ok(Ok(()))))
+    let ping = panics::catch_future("ping", async {
+        let ping = core.connector.ping(connection);
+        match core.settings.ping_timeout {
+            None => Ok(ping.await),
+            Some(limit) => tokio::time::timeout(limit, ping).await,
+        }
+    });
+    matches!(ping.await, Ok(Ok(Ok(()))))
 }
 
 /// Starts the ping of a connection that is in nobody's hand. Without a runtime it counts as failed.
@@ -72,7 +74,9 @@ impl<C: Connector> Check<C> {
         let target = self.target.clone();
         let Some(connection) = &mut self.connection else { return };
         let answered = answers(&target.core, &mut connection.connection.connection).await;
-        tracing::debug!(target: "wharf::ping", key = ?target.key, answered, "checked a suspect");
+        panics::log(|| {
+            tracing::debug!(target: "wharf::ping", key = ?target.key, answered, "checked a suspect");
+        });
         if let Some(connection) = self.connection.take_if(|_| answered) {
             let (at, doubts) = (target.id.index, self.doubts);
             target.change(|engine, now, fx| {

@@ -29,6 +29,10 @@ use crate::warm::Warm;
 /// Cloning is cheap, and all clones are one pool. When the last `Pool` and [`Host`] is dropped, idle
 /// connections are closed; what is lent is closed when it returns, and whoever waits is served.
 ///
+/// A pool may be used from several runtimes, one after the other or at once. Its upkeep and a dial
+/// under way run in the one that began them: where that is alive but is not driven (a
+/// current-thread runtime between two `block_on`s), they stand still for everybody.
+///
 /// A key may be given in a borrowed form, as with `HashMap`: a `&str` for a `String`. It is cloned
 /// only when its host is new.
 pub struct Pool<C: Connector> {
@@ -96,7 +100,9 @@ impl<C: Connector> Pool<C> {
     ///
     /// # Panics
     ///
-    /// The future panics when it has to wait in a tokio runtime whose timers are not enabled.
+    /// The future panics when it has to wait, with a time limit, in a tokio runtime whose timers are
+    /// not enabled, and when the key's or the error's `Debug` or `Display` panics while a time-out is
+    /// reported; neither loses anything.
     #[track_caller]
     pub fn acquire<Q>(&self, key: &Q) -> Acquire<C>
     where
@@ -170,7 +176,8 @@ impl<C: Connector> Pool<C> {
     }
 
     /// Dials until `n` connections to the host are open, lent ones included. The dials begin at the
-    /// call, as the limits allow; awaiting the result tells how they went.
+    /// call, as the limits allow; awaiting the result tells how they went. Until then the result is a
+    /// handle on the host, and so on the pool.
     pub fn warm<Q>(&self, key: &Q, n: usize) -> Warm<C>
     where
         C::Key: Borrow<Q>,

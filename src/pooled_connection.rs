@@ -175,6 +175,7 @@ impl<C: Connector> Drop for PooledConnection<C> {
             return bury(&target, tracked, CloseReason::Discarded);
         }
         let core = &target.core;
+        core.ensure_upkeep();
         if !core.is_open(&mut tracked.connection.connection) {
             return bury(&target, tracked, CloseReason::NotOpen);
         }

@@ -26,6 +26,14 @@ mod tokio_runtime {
             self.0.id() == other.0.id()
         }
 
+        /// Whether it still runs tasks. For a thread in no runtime: costs a spawn.
+        pub(crate) fn is_alive(&self) -> bool {
+            let probe = self.0.spawn(std::future::pending::<()>());
+            let alive = !probe.is_finished();
+            probe.abort();
+            alive
+        }
+
         pub(crate) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
             self.0.spawn(task);
         }
@@ -55,6 +63,11 @@ mod model {
     pub(crate) struct Runtime;
 
     impl Runtime {
+        /// Never, when it is asked: what it has not finished it drops.
+        pub(crate) fn is_alive(&self) -> bool {
+            false
+        }
+
         pub(crate) fn current() -> Option<Runtime> {
             Some(Runtime)
         }

@@ -74,7 +74,8 @@ macro_rules! status {
 status! {
     /// A pool at one moment, all hosts together. Counts include hosts that are forgotten.
     PoolStatus {
-        /// Hosts that the pool knows: those with anything open, anybody waiting, or a handle.
+        /// Hosts that the pool knows: those with anything open, anybody waiting, a handle, or a backoff
+        /// that has not ended.
         hosts,
     }
 }

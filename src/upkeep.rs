@@ -45,28 +45,42 @@ impl Upkeep {
 pub(crate) fn start<C: Connector>(core: &Arc<Core<C>>, runtime: &Runtime) {
     let upkeep = core.upkeep.clone();
     if !upkeep.running.swap(true, Ordering::SeqCst) {
-        let running = Running(upkeep);
-        runtime.spawn(run(Arc::downgrade(core), running));
+        let core = Arc::downgrade(core);
+        runtime.spawn(run(Running { upkeep, core, ended: false }));
     }
 }
 
-/// Whoever starts it next may do so when this is dropped: at its end, or with its runtime.
-struct Running(Arc<Upkeep>);
+/// Whoever starts it next may do so when this is dropped. Where its runtime has ended, it starts
+/// itself in the one last seen.
+struct Running<C: Connector> {
+    upkeep: Arc<Upkeep>,
+    core: Weak<Core<C>>,
+    /// It has come to its own end.
+    ended: bool,
+}
 
-impl Drop for Running {
+impl<C: Connector> Drop for Running<C> {
     fn drop(&mut self) {
-        self.0.running.store(false, Ordering::SeqCst);
+        self.upkeep.running.store(false, Ordering::SeqCst);
+        if self.ended {
+            return;
+        }
+        let Some(core) = self.core.upgrade() else { return };
+        if let Some(runtime) = core.last_runtime() {
+            start(&core, &runtime);
+        }
     }
 }
 
-async fn run<C: Connector>(core: Weak<Core<C>>, running: Running) {
-    while let Some(nap) = look(&core) {
-        let changed = running.0.changed.notified();
+async fn run<C: Connector>(mut running: Running<C>) {
+    while let Some(nap) = look(&running.core) {
+        let changed = running.upkeep.changed.notified();
         match nap {
             Nap::For(time) => drop(tokio::time::timeout(time, changed).await),
             Nap::UntilWoken => changed.await,
         }
     }
+    running.ended = true;
 }
 
 enum Nap {
@@ -80,7 +94,6 @@ fn look<C: Connector>(core: &Weak<Core<C>>) -> Option<Nap> {
     match core.look() {
         Some(next) => {
             let now = core.clock.precise();
-            // A timer counts whole milliseconds: one more, so that it is not early and asked again.
             Some(Nap::For(next.since(now)))
         }
         None if core.has_handles() && !core.is_closed() => Some(Nap::UntilWoken),

@@ -7,7 +7,7 @@ use std::task::{Context, Poll};
 
 use crate::connector::Connector;
 use crate::core::{DialFailure, Sleeper};
-use crate::engine::Warmth;
+use crate::engine::{Ticket, Warmth};
 use crate::error::WarmError;
 use crate::host::Host;
 
@@ -24,17 +24,25 @@ pub struct Warm<C: Connector> {
     n: usize,
     /// Dials of the host that had failed before.
     failed_before: u64,
-    polled: bool,
+    /// Its place among those who wait.
+    ticket: Ticket,
+    /// Whether its dials have begun.
+    begun: bool,
 }
 
 impl<C: Connector> Warm<C> {
     pub(crate) fn begin(host: Host<C>, n: usize) -> Self {
         let target = host.target();
-        let failed_before = target.engine().failed_dials(target.id.index);
-        if target.core.see_runtime().is_some() {
-            target.change(|engine, now, fx| engine.warm(target.id.index, n, now, fx));
-        }
-        Warm { host, n, failed_before, polled: false }
+        let at = target.id.index;
+        let begun = target.core.see_runtime().is_some();
+        let (failed_before, ticket) = target.change(|engine, now, fx| {
+            let failed_before = engine.failed_dials(at);
+            if begun {
+                engine.warm(at, n, now, fx);
+            }
+            (failed_before, engine.ticket())
+        });
+        Warm { host, n, failed_before, ticket, begun }
     }
 }
 
@@ -43,15 +51,15 @@ impl<C: Connector> Future for Warm<C> {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let target = self.host.target().clone();
-        let (at, n, before) = (target.id.index, self.n, self.failed_before);
+        let (at, n, before, ticket) = (target.id.index, self.n, self.failed_before, self.ticket);
         let Some(runtime) = target.core.see_runtime() else {
             return Poll::Ready(Err(WarmError::NoRuntime));
         };
         let sleeper = Sleeper { waker: cx.waker().clone(), runtime };
-        if !std::mem::replace(&mut self.polled, true) {
+        if !std::mem::replace(&mut self.begun, true) {
             target.change(|engine, now, fx| engine.warm(at, n, now, fx));
         }
-        match target.change(|engine, _, fx| engine.warmth(at, n, before, sleeper, fx)) {
+        match target.change(|engine, _, fx| engine.warmth(at, n, before, (ticket, sleeper), fx)) {
             Warmth::Dialing => Poll::Pending,
             Warmth::Reached => Poll::Ready(Ok(())),
             Warmth::NoRoom => Poll::Ready(Err(WarmError::NoRoom)),
@@ -62,6 +70,13 @@ impl<C: Connector> Future for Warm<C> {
             Warmth::Failed(DialFailure::TimedOut) => Poll::Ready(Err(WarmError::ConnectTimeout)),
             Warmth::Failed(DialFailure::Panicked) => Poll::Ready(Err(WarmError::ConnectorPanicked)),
         }
+    }
+}
+
+impl<C: Connector> Drop for Warm<C> {
+    fn drop(&mut self) {
+        let (target, ticket) = (self.host.target(), self.ticket);
+        target.change(|engine, _, fx| engine.leave_warmth(target.id.index, ticket, fx));
     }
 }
 

@@ -4,7 +4,7 @@ use super::connection::Tracked;
 use super::effects::{CloseReason, Effects};
 use super::recency::Entry;
 use super::time::Time;
-use super::waiters::Outcome;
+use super::waiters::{Outcome, Ticket};
 use super::{Engine, Parts, Phase, Place};
 
 /// Whether there was room for a connection made elsewhere.
@@ -85,7 +85,7 @@ impl<P: Parts> Engine<P> {
         self.phase = Phase::Closed;
         for at in self.indices() {
             let host = &mut self.hosts[at];
-            fx.wake.append(&mut host.warmers);
+            fx.wake.extend(host.warmers.drain(..).map(|(_, waker)| waker));
             while host.waiters.waiting() > 0 {
                 fx.wake.extend(host.waiters.resolve_oldest(Outcome::Closed));
             }
@@ -131,14 +131,30 @@ impl<P: Parts> Engine<P> {
         let connection = Box::new(self.track(at, connection, epoch, now));
         self.totals.open += 1;
         self.hosts[at].in_use += 1;
+        self.hosts[at].used = true;
         self.settle(at, connection, now, fx);
         Room::Taken
+    }
+
+    /// A ticket for one who waits for `warm`.
+    pub(crate) fn ticket(&mut self) -> Ticket {
+        self.next_ticket += 1;
+        Ticket(self.next_ticket)
+    }
+
+    /// Forgets the waker of one who waits for `warm`.
+    pub(crate) fn leave_warmth(&mut self, at: usize, ticket: Ticket, fx: &mut Effects<P>) {
+        let warmers = &mut self.hosts[at].warmers;
+        if let Some(position) = warmers.iter().position(|(other, _)| *other == ticket) {
+            fx.unused.push(warmers.swap_remove(position).1);
+        }
     }
 
     /// Asks for `n` open connections: the dials begin as the limits allow.
     pub(crate) fn warm(&mut self, at: usize, n: usize, now: Time, fx: &mut Effects<P>) {
         let host = &mut self.hosts[at];
         host.floor = host.floor.max(n);
+        host.used = true;
         self.after(at, now, fx);
     }
 
@@ -149,12 +165,13 @@ impl<P: Parts> Engine<P> {
         at: usize,
         n: usize,
         seen: u64,
-        waker: P::Waker,
+        (ticket, waker): (Ticket, P::Waker),
         fx: &mut Effects<P>,
     ) -> Warmth<P::Failure> {
+        self.leave_warmth(at, ticket, fx);
         let host = &mut self.hosts[at];
         if self.phase == Phase::Open && host.dialing > 0 && host.live() - host.dialing < n {
-            host.warmers.push(waker);
+            host.warmers.push((ticket, waker));
             return Warmth::Dialing;
         }
         fx.unused.push(waker);

@@ -56,7 +56,7 @@ impl<P: Parts> Engine<P> {
         let host = &mut self.hosts[at];
         host.in_use += 1;
         fx.failures.extend(host.failing.take().map(|failing| failing.failure));
-        fx.wake.append(&mut host.warmers);
+        fx.wake.extend(host.warmers.drain(..).map(|(_, waker)| waker));
         let connection = Box::new(self.track(at, connection, epoch, now));
         self.settle(at, connection, now, fx);
     }
@@ -105,7 +105,7 @@ impl<P: Parts> Engine<P> {
         let host = &mut self.hosts[at];
         host.counters.failed_dials += 1;
         host.floor = 0;
-        fx.wake.append(&mut host.warmers);
+        fx.wake.extend(host.warmers.drain(..).map(|(_, waker)| waker));
         let failures = host.failing.as_ref().map_or(1, |f| f.failures.saturating_add(1));
         let until = now.after(self.limits.backoff.wait(failures, random));
         let retried = retryable && self.limits.retry;
@@ -117,6 +117,9 @@ impl<P: Parts> Engine<P> {
                 fx.wake.extend(host.waiters.resolve_oldest(outcome));
             }
         }
+        let host = &mut self.hosts[at];
+        // Nobody asks for it and nothing is left: it is not dialed again until somebody does.
+        host.used &= host.open() > 0 || host.waiters.waiting() > 0;
         fx.failures.push(failure);
         self.after(at, now, fx);
     }
@@ -128,7 +131,7 @@ impl<P: Parts> Engine<P> {
         self.totals.open -= 1;
         let host = &mut self.hosts[at];
         host.floor = 0;
-        fx.wake.append(&mut host.warmers);
+        fx.wake.extend(host.warmers.drain(..).map(|(_, waker)| waker));
         let wanted = host.dials_for_waiters(&self.limits, now);
         host.waiters.nudge(wanted, &mut fx.wake);
         if self.spans_hosts {

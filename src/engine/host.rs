@@ -7,7 +7,7 @@ use super::connection::Tracked;
 use super::loans::{Loan, Loans};
 use super::status::Counters;
 use super::time::{Span, Time};
-use super::waiters::Waiters;
+use super::waiters::{Ticket, Waiters};
 use super::{Limits, Parts, Place};
 
 /// See the module. All counts are of connections, each in exactly one of the four places.
@@ -29,9 +29,11 @@ pub(crate) struct Host<P: Parts> {
     pub(crate) closing: usize,
     /// Connections still to be made for `initial_per_host` or `warm`: dial up to so many open.
     pub(crate) floor: usize,
+    /// Somebody wanted a connection of it: only then it is filled up.
+    pub(crate) used: bool,
     pub(crate) waiters: Waiters<P>,
     /// Those who wait for `warm` to get somewhere.
-    pub(crate) warmers: Vec<P::Waker>,
+    pub(crate) warmers: Vec<(Ticket, P::Waker)>,
     pub(crate) loans: Loans,
     /// `Host` handles and warmers of the shell, which keep an empty host in the map.
     pub(crate) handles: usize,
@@ -71,6 +73,7 @@ impl<P: Parts> Host<P> {
             dialing: 0,
             closing: 0,
             floor: limits.initial_per_host,
+            used: false,
             waiters: Waiters::new(),
             warmers: Vec::new(),
             loans: Loans::new(),
@@ -108,6 +111,9 @@ impl<P: Parts> Host<P> {
 
     /// Dials to begin now for `initial_per_host`, `warm` and `min_idle_per_host`.
     pub(crate) fn dials_to_spare(&self, limits: &Limits, now: Time) -> usize {
+        if !self.used {
+            return 0;
+        }
         let unclaimed = self.dialing.saturating_sub(self.waiters.waiting());
         // What would be closed as soon as it is idle is not worth a dial.
         let keeps = (self.in_use + self.checking).saturating_add(limits.max_idle_per_host);
@@ -135,6 +141,9 @@ impl<P: Parts> Host<P> {
 
     /// Drops the wish for more connections once it is met, or when no dial is on its way to it.
     pub(crate) fn settle_floor(&mut self) {
+        if !self.used {
+            return;
+        }
         if self.dialing == 0 || self.live() - self.dialing >= self.floor {
             self.floor = 0;
         }

@@ -159,6 +159,7 @@ impl<P: Parts> Engine<P> {
         self.next_ticket += 1;
         let host = &mut self.hosts[at];
         host.counters.waited += 1;
+        host.used = true;
         let waiter = host.waiters.enqueue(ticket, now, place, waker);
         self.after(at, now, fx);
         waiter

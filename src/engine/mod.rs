@@ -88,7 +88,7 @@ use recency::Recency;
 use schedule::Schedule;
 use status::Counters;
 use time::{Span, Time};
-pub(crate) use waiters::{Outcome, WaiterId};
+pub(crate) use waiters::{Outcome, Ticket, WaiterId};
 
 use crate::reuse::Reuse;
 

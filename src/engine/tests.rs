@@ -43,7 +43,10 @@ enum Op {
     SetMax(u32, usize),
     Retire(u32),
     CloseIdle,
-    Inspect(u32, bool),
+    Look(u32),
+    EndLook(Index, bool),
+    Hold(u32),
+    LetGo(Index),
     Asked(Index, bool),
     Checked(Index, bool),
     Pass(u64),
@@ -71,7 +74,10 @@ fn op() -> impl Strategy<Value = Op> {
         2 => (host(), 1..5usize).prop_map(|(host, n)| Op::SetMax(host, n)),
         2 => host().prop_map(Op::Retire),
         1 => Just(Op::CloseIdle),
-        2 => (host(), any::<bool>()).prop_map(|(host, keep)| Op::Inspect(host, keep)),
+        3 => host().prop_map(Op::Look),
+        3 => (index(), any::<bool>()).prop_map(|(at, keep)| Op::EndLook(at, keep)),
+        2 => host().prop_map(Op::Hold),
+        2 => index().prop_map(Op::LetGo),
         8 => (index(), any::<bool>()).prop_map(|(at, ok)| Op::Asked(at, ok)),
         8 => (index(), any::<bool>()).prop_map(|(at, ok)| Op::Checked(at, ok)),
         10 => (1..40_000u64).prop_map(Op::Pass),
@@ -84,7 +90,7 @@ fn cap(values: std::ops::Range<usize>) -> impl Strategy<Value = usize> {
 }
 
 fn limits() -> impl Strategy<Value = Limits> {
-    let counts = (1..5usize, 0..2usize, 0..2usize, cap(2..4), cap(2..5), cap(2..6));
+    let counts = (1..5usize, 0..2usize, 0..3usize, cap(2..4), cap(2..5), cap(2..6));
     let uses = prop_oneof![Just(u64::MAX), 1..4u64];
     let pings = prop_oneof![Just(Span::FOREVER), Just(Span::from(Duration::from_secs(5)))];
     let rest = (cap(1..6), cap(1..3), cap(1..3), any::<bool>(), uses, pings, any::<bool>());
@@ -141,6 +147,8 @@ struct World {
     closes: Vec<CloseOrder<Plain>>,
     /// Loans whose borrower waits for a ping, and the doubts when that began.
     asked: Vec<(Loan, u32)>,
+    looked_at: Vec<Loan>,
+    held: Vec<HostId>,
     pings: Vec<PingOrder<Plain>>,
     /// What a host may have open: its cap, or what it had when that was lowered, until it is gone.
     ceilings: HashMap<HostId, usize>,
@@ -163,6 +171,8 @@ impl World {
             dials: Vec::new(),
             closes: Vec::new(),
             asked: Vec::new(),
+            looked_at: Vec::new(),
+            held: Vec::new(),
             pings: Vec::new(),
             ceilings: HashMap::new(),
             ended: false,
@@ -177,6 +187,7 @@ impl World {
         self.engine.enter(u64::from(key), |host| host.0 == key, |id| (key, id)).1
     }
 
+    #[allow(clippy::too_many_lines)] // One arm an operation.
     fn run(&mut self, op: &Op) {
         match *op {
             Op::Acquire(key) => self.acquire(key),
@@ -233,7 +244,24 @@ impl World {
                 }
             }
             Op::CloseIdle => self.engine.close_idle(CloseReason::Asked, self.now, &mut self.fx),
-            Op::Inspect(key, keep) => self.inspect(key, keep),
+            Op::Look(key) => self.look(key),
+            Op::EndLook(at, keep) => {
+                if !self.looked_at.is_empty() {
+                    let looked_at = self.looked_at.swap_remove(at.index(self.looked_at.len()));
+                    self.end_look(looked_at, keep);
+                }
+            }
+            Op::Hold(key) => {
+                let host = self.enter(key);
+                self.engine.hold(host.index);
+                self.held.push(host);
+            }
+            Op::LetGo(at) => {
+                if !self.held.is_empty() {
+                    let host = self.held.swap_remove(at.index(self.held.len()));
+                    self.engine.let_go(host.index, self.now, &mut self.fx);
+                }
+            }
             Op::Asked(at, answered) => {
                 if !self.asked.is_empty() {
                     let asked = self.asked.swap_remove(at.index(self.asked.len()));
@@ -270,7 +298,8 @@ impl World {
 
     fn acquire(&mut self, key: u32) {
         let id = self.host(key).unwrap_or(HostId { index: 99, generation: 99 });
-        loop {
+        for tries in 0.. {
+            assert!(tries < 50, "lending never ends");
             match self.engine.lend(id, self.now, Location::caller()) {
                 Lent::Connection { connection, must_ping: true, .. } => {
                     let doubts = self.engine.doubts(id.index);
@@ -401,16 +430,20 @@ impl World {
         }
     }
 
-    fn inspect(&mut self, key: u32, keep: bool) {
+    fn look(&mut self, key: u32) {
         let Some(host) = self.host(key) else { return };
-        for turn in self.engine.idle_turns(host.index) {
-            let place = Location::caller();
-            let taken = self.engine.inspect(host.index, turn, self.now, place).expect("it is idle");
-            if keep {
-                self.engine.put_back(host.index, taken, self.now, &mut self.fx);
-            } else {
-                self.engine.reject(host.index, taken, self.now, &mut self.fx);
-            }
+        let Some(turn) = self.engine.idle_turns(host.index).pop() else { return };
+        let place = Location::caller();
+        let taken = self.engine.inspect(host.index, turn, self.now, place).expect("it is idle");
+        self.looked_at.push((host, taken));
+    }
+
+    fn end_look(&mut self, (host, connection): Loan, keep: bool) {
+        let (at, now, fx) = (host.index, self.now, &mut self.fx);
+        if keep {
+            self.engine.put_back(at, connection, now, fx);
+        } else {
+            self.engine.reject(at, connection, now, fx);
         }
     }
 
@@ -457,7 +490,8 @@ impl World {
         let closing = self.closes.iter().filter(|close| close.holds_slot).count();
         assert_eq!(gauges.dialing, self.dials.len());
         assert_eq!(gauges.closing, closing);
-        assert_eq!(gauges.in_use, self.loans.len() + self.asked.len() + in_hand);
+        let lent = self.loans.len() + self.asked.len() + self.looked_at.len();
+        assert_eq!(gauges.in_use, lent + in_hand);
         assert_eq!(gauges.waiting, self.queues.values().map(VecDeque::len).sum::<usize>());
         let live = self.made - self.gone;
         assert_eq!(gauges.idle + gauges.in_use + self.closes.len(), live, "none is lost");
@@ -480,6 +514,10 @@ impl World {
                 self.checked(ping, true);
             } else if let Some(asked) = self.asked.pop() {
                 self.asked(asked, true);
+            } else if let Some(looked_at) = self.looked_at.pop() {
+                self.end_look(looked_at, true);
+            } else if let Some(host) = self.held.pop() {
+                self.engine.let_go(host.index, self.now, &mut self.fx);
             } else if let Some(close) = self.closes.pop() {
                 self.end_close(&close);
             } else if let Some(loan) = self.loans.pop() {

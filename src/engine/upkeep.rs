@@ -36,7 +36,7 @@ impl<P: Parts> Engine<P> {
         while self.hosts[at].oldest_is_idle_too_long(min_idle, timeout, now) {
             self.close_oldest_idle(at, CloseReason::Idle, fx);
         }
-        for kept in self.hosts[at].idle.iter_mut().take_while(|c| c.deadline <= now) {
+        for kept in self.hosts[at].idle.iter_mut().filter(|c| c.deadline <= now) {
             kept.deadline = kept.expires;
         }
         self.after(at, now, fx);

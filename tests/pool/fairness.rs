@@ -21,6 +21,9 @@ async fn the_cap_holds_under_a_thousand_tasks_that_acquire_drop_cancel_and_disca
                     let patience = ms(rng.u64(0..400));
                     let Ok(got) = tokio::time::timeout(patience, acquire).await else { continue };
                     let loan = got.unwrap();
+                    let status = pool.status();
+                    let open = status.idle + status.in_use + status.dialing + status.closing;
+                    assert!(open <= 7, "{status:?}");
                     tokio::time::sleep(ms(rng.u64(0..3))).await;
                     match rng.u32(0..4) {
                         0 => PooledConnection::discard(loan),
@@ -35,10 +38,7 @@ async fn the_cap_holds_under_a_thousand_tasks_that_acquire_drop_cancel_and_disca
         task.await.unwrap();
     }
     tokio::time::sleep(secs(1)).await;
-    // A detached or discarded connection has given its place back before it is dropped.
-    let counts = connector.counts();
-    assert!(counts.made > 100);
-    assert!(pool.status().idle <= 7);
+    assert!(connector.counts().made > 100);
     assert_balanced(&pool, &connector);
 }
 

@@ -1,0 +1,468 @@
+//! What keys, errors, wakers and runtimes do at the worst moment, and other things that once went wrong.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::sync::{Arc, mpsc};
+use std::task::{Context, Poll, Wake, Waker};
+use std::time::Duration;
+
+use crate::support::*;
+use wharf::{AcquireError, Pool, connector_fn};
+
+/// Runs `f` on a thread of its own, so that a hang fails a test instead of stopping all.
+fn within(limit: Duration, f: impl FnOnce() + Send + 'static) -> Result<(), &'static str> {
+    let (tx, rx) = mpsc::channel();
+    std::thread::spawn(move || {
+        f();
+        let _ = tx.send(());
+    });
+    match rx.recv_timeout(limit) {
+        Ok(()) => Ok(()),
+        Err(mpsc::RecvTimeoutError::Timeout) => Err("hangs"),
+        Err(_) => Err("panicked"),
+    }
+}
+
+#[test]
+fn a_kept_connections_idle_time_does_not_hang_lending() {
+    let ended = within(secs(5), || {
+        let rt = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .start_paused(true)
+            .build()
+            .unwrap();
+        rt.block_on(async {
+            let (pool, _c) =
+                pool(|b| b.min_idle_per_host(2).idle_timeout(secs(90)).max_lifetime(None));
+            pool.warm(&1, 3).await.unwrap();
+            // Two rest from 0 on, one from 50 s on.
+            tokio::time::sleep(secs(50)).await;
+            drop(pool.acquire(&1).await.unwrap());
+            // At 90 s upkeep closes one, keeps the other past its time. At 140 s the third is past it too.
+            tokio::time::sleep(secs(100)).await;
+            assert_eq!(pool.status().idle, 2);
+            drop(pool.acquire(&1).await.unwrap());
+        });
+    });
+    assert_eq!(ended, Ok(()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn retain_keeps_to_the_cap_on_idle_connections() {
+    let (pool, connector) = pool(|b| b.max_idle(1));
+    drop(pool.acquire(&1).await.unwrap());
+    let mut loan = Some(pool.acquire(&2).await.unwrap());
+    pool.retain(|_, _, _| {
+        drop(loan.take());
+        true
+    });
+    quiet().await;
+    assert_eq!(pool.status().idle, 1);
+    assert_balanced(&pool, &connector);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_closed_pool_says_closed_also_to_who_does_not_wait() {
+    let (pool, _) = pool_of(1);
+    pool.close().await;
+    let e = pool.acquire_timeout(&1, Duration::ZERO).await.unwrap_err();
+    assert!(matches!(e, AcquireError::Closed), "{e}");
+}
+
+#[test]
+fn a_closed_pool_says_closed_also_outside_a_runtime() {
+    let (pool, _) = pool_of(1);
+    drop(pool.close());
+    let Poll::Ready(Err(e)) = poll(&mut pool.acquire(&1)) else { panic!() };
+    assert!(matches!(e, AcquireError::Closed), "{e}");
+}
+
+#[derive(Clone, PartialEq, Eq, Hash)]
+struct Shy(u32);
+impl std::fmt::Debug for Shy {
+    fn fmt(&self, _: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        panic!("told to panic")
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_panic_in_a_keys_debug_at_a_time_out_loses_no_waiter() {
+    let pool = Pool::builder()
+        .max_per_host(1)
+        .build(connector_fn(|_: Shy| async { Ok::<_, TestError>(7) }))
+        .unwrap();
+    let loan = pool.acquire(&Shy(1)).await.unwrap();
+    let p = pool.clone();
+    let task =
+        tokio::spawn(async move { p.acquire_timeout(&Shy(1), ms(10)).await.map(drop).is_ok() });
+    assert!(task.await.is_err());
+    assert_eq!(pool.status().waiting, 0);
+    drop(loan);
+    assert_eq!((pool.status().idle, pool.status().in_use), (1, 0));
+}
+
+fn runtime() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap()
+}
+
+#[test]
+fn an_acquire_outside_any_runtime_after_the_last_one_ended_does_not_panic() {
+    let (pool, _) = pool_of(1);
+    let rt = runtime();
+    rt.block_on(async { pool.acquire(&1).await.map(wharf::PooledConnection::discard).unwrap() });
+    drop(rt);
+    let mut acquire = pool.acquire(&1);
+    for _ in 0..3 {
+        if let Poll::Ready(r) = poll(&mut acquire) {
+            assert!(matches!(r, Err(AcquireError::NoRuntime)));
+            return;
+        }
+    }
+    panic!("still pending");
+}
+
+struct Count(AtomicUsize);
+impl Wake for Count {
+    fn wake(self: Arc<Self>) {
+        self.0.fetch_add(1, SeqCst);
+    }
+}
+
+#[test]
+fn an_acquire_without_a_limit_after_the_last_runtime_ended_does_not_spin() {
+    let (pool, _) = pool(|b| b.acquire_timeout(None));
+    let rt = runtime();
+    rt.block_on(async { pool.acquire(&1).await.map(wharf::PooledConnection::discard).unwrap() });
+    drop(rt);
+    let count = Arc::new(Count(AtomicUsize::new(0)));
+    let waker = Waker::from(count.clone());
+    let mut acquire = pool.acquire(&1);
+    for n in 0..100 {
+        if let Poll::Ready(r) = Pin::new(&mut acquire).poll(&mut Context::from_waker(&waker)) {
+            assert!(matches!(r, Err(AcquireError::NoRuntime)));
+            return;
+        }
+        assert!(count.0.load(SeqCst) > n, "not woken");
+    }
+    panic!("woke itself {} times, dials {}", count.0.load(SeqCst), pool.status().dials);
+}
+
+#[test]
+fn a_runtime_without_timers_is_not_dialed_in_for_ever() {
+    let (pool, connector) = pool(|b| b.acquire_timeout(None));
+    let rt = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    rt.block_on(async {
+        let mut acquire = pool.acquire(&1);
+        for _ in 0..1000 {
+            if poll(&mut acquire).is_ready() {
+                return;
+            }
+            tokio::task::yield_now().await;
+            if pool.status().dials >= 100 {
+                break;
+            }
+        }
+    });
+    assert!(
+        pool.status().dials < 10,
+        "{} dials begun, {} reached the connector",
+        pool.status().dials,
+        connector.counts().dials
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn looking_at_a_host_dials_nothing() {
+    let (pool, connector) = pool(|b| b.initial_per_host(2).min_idle_per_host(1));
+    let host = pool.host(&1);
+    let _ = host.status();
+    drop(host);
+    quiet().await;
+    assert_eq!(connector.counts().dials, 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn retiring_a_host_nobody_uses_dials_nothing() {
+    let (pool, connector) = pool(|b| b.min_idle_per_host(1));
+    let host = pool.host(&1);
+    host.retire();
+    quiet().await;
+    assert_eq!(connector.counts().dials, 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn dropping_the_last_handle_dials_nothing() {
+    let (pool, connector) = pool(|b| b.initial_per_host(1));
+    let host = pool.host(&1);
+    drop(pool);
+    drop(host);
+    quiet().await;
+    assert_eq!(connector.counts().dials, 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn adding_a_refused_connection_dials_nothing() {
+    let (pool, connector) = pool(|b| b.initial_per_host(1).max_total(1));
+    let _loan = pool.acquire(&2).await.unwrap();
+    assert!(pool.add(&1, connector.make(1)).is_err());
+    quiet().await;
+    assert_eq!(connector.counts().dials, 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_dead_host_that_nobody_uses_is_not_dialed_for_ever() {
+    let (pool, connector) = pool(|b| b.min_idle_per_host(1));
+    connector.always(Stage::Connect, Step::Error);
+    assert!(pool.acquire(&1).await.is_err());
+    tokio::time::sleep(secs(3600)).await;
+    let d = connector.counts().dials;
+    assert!(
+        d < 10 && pool.status().hosts == 0,
+        "{d} dials for nobody; {} hosts",
+        pool.status().hosts
+    );
+}
+
+struct Bomb;
+impl Wake for Bomb {
+    fn wake(self: Arc<Self>) {
+        panic!("told to panic")
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_waker_that_panics_loses_no_other_wake_up() {
+    let (pool, _) = pool_of(1);
+    let _loan = pool.acquire(&1).await.unwrap();
+    let bomb = Waker::from(Arc::new(Bomb));
+    let mut first = pool.acquire(&1);
+    assert!(Pin::new(&mut first).poll(&mut Context::from_waker(&bomb)).is_pending());
+    let count = Arc::new(Count(AtomicUsize::new(0)));
+    let waker = Waker::from(count.clone());
+    let mut second = pool.acquire(&1);
+    assert!(Pin::new(&mut second).poll(&mut Context::from_waker(&waker)).is_pending());
+    let p = pool.clone();
+    let _ = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| drop(p.close())));
+    assert_eq!(count.0.load(SeqCst), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_waker_that_panics_does_not_keep_close_from_reaching_other_shards() {
+    let (pool, connector) = pool_of(1);
+    let _loan = pool.acquire(&1).await.unwrap();
+    let bomb = Waker::from(Arc::new(Bomb));
+    let mut first = pool.acquire(&1);
+    assert!(Pin::new(&mut first).poll(&mut Context::from_waker(&bomb)).is_pending());
+    for host in 2..200 {
+        drop(pool.acquire(&host).await.unwrap());
+    }
+    let p = pool.clone();
+    let _ = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| drop(p.close())));
+    quiet().await;
+    assert_eq!(connector.counts().live(), 1);
+}
+
+fn threaded() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap()
+}
+
+fn idle_after_its_time(ends: bool) -> usize {
+    let (pool, _connector) = pool(|b| b.idle_timeout(ms(100)));
+    let (first, second) = (threaded(), threaded());
+    // Upkeep starts on the first runtime.
+    first.block_on(async {
+        drop(pool.acquire(&1).await.unwrap());
+        tokio::time::sleep(ms(5)).await;
+    });
+    let loan = second.block_on(async { pool.acquire(&1).await.unwrap() });
+    let kept = if ends {
+        drop(first);
+        None
+    } else {
+        Some(first)
+    };
+    second.block_on(async {
+        drop(loan);
+        tokio::time::sleep(ms(1000)).await;
+    });
+    drop(kept);
+    pool.status().idle
+}
+
+#[test]
+fn control_idle() {
+    assert_eq!(idle_after_its_time(false), 0);
+}
+
+#[test]
+fn upkeep_survives_the_end_of_one_of_two_runtimes() {
+    assert_eq!(idle_after_its_time(true), 0);
+}
+
+fn backoff(ends: bool) {
+    let (pool, connector) = pool(|b| b.max_per_host(2));
+    let (first, second) = (threaded(), threaded());
+    first.block_on(async {
+        drop(pool.acquire(&1).await.unwrap());
+        tokio::time::sleep(ms(5)).await;
+    });
+    let mut first = Some(first);
+    let _loan = second.block_on(async { pool.acquire(&1).await.unwrap() });
+    connector.once(Stage::Connect, Step::Error);
+    let p = pool.clone();
+    let task = second.spawn(async move { p.acquire_timeout(&1, secs(3)).await.map(drop) });
+    std::thread::sleep(ms(20));
+    assert_eq!(pool.status().failed_dials, 1);
+    if ends {
+        drop(first.take())
+    }
+    // The backoff is at most 100 ms.
+    let got = second.block_on(task).unwrap();
+    assert!(got.is_ok(), "{}", got.unwrap_err());
+}
+
+#[test]
+fn control_backoff() {
+    backoff(false)
+}
+
+#[test]
+fn a_waiter_in_a_backoff_is_served_though_upkeeps_runtime_has_ended() {
+    backoff(true)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_warm_that_is_polled_often_takes_no_memory() {
+    let (pool, connector) = pool_of(1);
+    connector.always(Stage::Connect, Step::Never);
+    let mut warm = pool.warm(&1, 1);
+    let count = Arc::new(Count(AtomicUsize::new(0)));
+    let waker = Waker::from(count.clone());
+    for _ in 0..10_000 {
+        assert!(Pin::new(&mut warm).poll(&mut Context::from_waker(&waker)).is_pending());
+    }
+    let refs = Arc::strong_count(&count);
+    drop(warm);
+    assert!(
+        refs < 10,
+        "{refs} wakers kept; {} after the future is dropped",
+        Arc::strong_count(&count)
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn awaiting_a_warm_only_tells_how_it_went() {
+    let (pool, connector) = pool_of(3);
+    let warm = pool.warm(&1, 3);
+    quiet().await;
+    pool.close_idle();
+    quiet().await;
+    let _ = warm.await;
+    assert_eq!(connector.counts().dials, 3);
+}
+
+/// Formats every event, as a log would.
+struct Log;
+impl tracing::Subscriber for Log {
+    fn enabled(&self, _: &tracing::Metadata<'_>) -> bool {
+        true
+    }
+    fn new_span(&self, _: &tracing::span::Attributes<'_>) -> tracing::span::Id {
+        tracing::span::Id::from_u64(1)
+    }
+    fn record(&self, _: &tracing::span::Id, _: &tracing::span::Record<'_>) {}
+    fn record_follows_from(&self, _: &tracing::span::Id, _: &tracing::span::Id) {}
+    fn event(&self, event: &tracing::Event<'_>) {
+        struct V;
+        impl tracing::field::Visit for V {
+            fn record_debug(&mut self, _: &tracing::field::Field, v: &dyn std::fmt::Debug) {
+                let _ = format!("{v:?}");
+            }
+        }
+        event.record(&mut V);
+    }
+    fn enter(&self, _: &tracing::span::Id) {}
+    fn exit(&self, _: &tracing::span::Id) {}
+}
+
+#[derive(Clone, PartialEq, Eq, Hash)]
+struct Moody(u32);
+static MOOD: AtomicUsize = AtomicUsize::new(0);
+impl std::fmt::Debug for Moody {
+    fn fmt(&self, _: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        assert!(MOOD.load(SeqCst) == 0, "told to panic");
+        Ok(())
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_panic_in_a_keys_debug_in_a_log_loses_no_slot_at_a_close() {
+    let _log = tracing::subscriber::set_default(Log);
+    let pool = Pool::builder()
+        .max_per_host(1)
+        .build(connector_fn(|_: Moody| async { Ok::<_, TestError>(7) }))
+        .unwrap();
+    drop(pool.acquire(&Moody(1)).await.unwrap());
+    MOOD.store(1, SeqCst);
+    let _ = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| pool.close_idle()));
+    MOOD.store(0, SeqCst);
+    quiet().await;
+    assert_eq!(pool.status().closing, 0);
+    drop(pool.acquire_timeout(&Moody(1), secs(60)).await.unwrap());
+}
+
+struct Sour;
+impl std::fmt::Debug for Sour {
+    fn fmt(&self, _: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        panic!("told to panic")
+    }
+}
+impl std::fmt::Display for Sour {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("sour")
+    }
+}
+impl std::error::Error for Sour {}
+
+#[tokio::test(start_paused = true)]
+async fn a_panic_in_an_errors_debug_in_a_log_loses_no_slot() {
+    let _log = tracing::subscriber::set_default(Log);
+    let pool = Pool::builder()
+        .max_per_host(1)
+        .build(connector_fn(|_: u32| async { Err::<u32, _>(Sour) }))
+        .unwrap();
+    let _ = pool.acquire_timeout(&1, secs(20)).await.map(drop).is_ok();
+    quiet().await;
+    assert_eq!((pool.status().dialing, pool.status().failed_dials > 0), (0, true));
+}
+
+/// Display panics when the report of a time-out is made.
+#[derive(Debug)]
+struct Mute;
+impl std::fmt::Display for Mute {
+    fn fmt(&self, _: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        panic!("told to panic")
+    }
+}
+impl std::error::Error for Mute {}
+
+#[tokio::test(start_paused = true)]
+async fn a_panic_in_an_errors_display_at_a_time_out_loses_no_waiter() {
+    let n = Arc::new(AtomicUsize::new(0));
+    let k = n.clone();
+    let pool = Pool::builder()
+        .max_per_host(2)
+        .build(connector_fn(move |_: u32| {
+            let first = k.fetch_add(1, SeqCst) == 0;
+            async move { if first { Ok(7) } else { Err(Mute) } }
+        }))
+        .unwrap();
+    let loan = pool.acquire(&1).await.unwrap();
+    let p = pool.clone();
+    let task = tokio::spawn(async move { p.acquire_timeout(&1, secs(1)).await.map(drop).is_ok() });
+    assert!(task.await.is_err());
+    assert_eq!(pool.status().waiting, 0);
+    drop(loan);
+    assert_eq!(pool.status().in_use, 0);
+}
