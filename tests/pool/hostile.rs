@@ -315,7 +315,7 @@ fn backoff(ends: bool) {
     std::thread::sleep(ms(20));
     assert_eq!(pool.status().failed_dials, 1);
     if ends {
-        drop(first.take())
+        drop(first.take());
     }
     // The backoff is at most 100 ms.
     let got = second.block_on(task).unwrap();
@@ -324,12 +324,12 @@ fn backoff(ends: bool) {
 
 #[test]
 fn control_backoff() {
-    backoff(false)
+    backoff(false);
 }
 
 #[test]
 fn a_waiter_in_a_backoff_is_served_though_upkeeps_runtime_has_ended() {
-    backoff(true)
+    backoff(true);
 }
 
 #[tokio::test(start_paused = true)]

@@ -7,6 +7,7 @@ mod cancellation;
 mod dialing;
 mod fairness;
 mod faults;
+mod health;
 mod hostile;
 mod keys;
 mod lending;

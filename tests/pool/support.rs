@@ -31,6 +31,7 @@ pub(crate) enum Step {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Stage {
     Connect,
+    Ping,
     Close,
 }
 
@@ -53,6 +54,7 @@ pub(crate) struct Counts {
     pub(crate) peak_dialing: usize,
     pub(crate) made: usize,
     pub(crate) dropped: usize,
+    pub(crate) pings: usize,
     pub(crate) closes: usize,
     /// Dialing and live, in all and by host.
     pub(crate) open: usize,
@@ -252,6 +254,11 @@ impl Connector for TestConnector {
 
     fn is_retryable(&self, _: &TestError) -> bool {
         !self.state().nothing_is_retryable
+    }
+
+    async fn ping(&self, _: &mut TestConnection) -> Result<(), TestError> {
+        self.state().counts.pings += 1;
+        self.run(Stage::Ping).await
     }
 
     async fn close(&self, conn: TestConnection) {

@@ -1,0 +1,230 @@
+//! Pings before lending, and suspicion. (Behaviours 33, 39 to 42.)
+
+use tokio::time::Instant;
+use wharf::{AcquireError, HealthCheck, Phase, PooledConnection};
+
+use crate::support::*;
+
+fn checked(check: HealthCheck) -> (TestPool, TestConnector) {
+    pool(|b| b.health_check(check).ping_timeout(secs(5)))
+}
+
+#[tokio::test(start_paused = true)]
+async fn by_default_nothing_is_pinged() {
+    let (pool, connector) = pool_of(10);
+    for _ in 0..10 {
+        drop(pool.acquire(&1).await.unwrap());
+        tokio::time::sleep(secs(10)).await;
+    }
+    assert_eq!((connector.counts().pings, pool.status().pings), (0, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn always_means_each_time_an_idle_connection_is_lent() {
+    let (pool, connector) = checked(HealthCheck::Always);
+    for _ in 0..10 {
+        drop(pool.acquire(&1).await.unwrap());
+    }
+    assert_eq!((connector.counts().pings, pool.status().pings), (9, 9));
+    assert_eq!(pool.status().reused, 9);
+    assert_balanced(&pool, &connector);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_connection_used_a_moment_ago_skips_the_ping() {
+    let (pool, connector) = checked(HealthCheck::IdleFor(secs(10)));
+    for _ in 0..5 {
+        drop(pool.acquire(&1).await.unwrap());
+        tokio::time::sleep(secs(9)).await;
+    }
+    assert_eq!(connector.counts().pings, 0);
+    tokio::time::sleep(secs(1)).await;
+    drop(pool.acquire(&1).await.unwrap());
+    assert_eq!(connector.counts().pings, 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn try_acquire_passes_over_connections_that_would_need_a_ping() {
+    let (pool, connector) = checked(HealthCheck::IdleFor(secs(10)));
+    pool.warm(&1, 2).await.unwrap();
+    tokio::time::sleep(secs(10)).await;
+    assert!(pool.try_acquire(&1).is_none());
+    drop(pool.acquire(&1).await.unwrap());
+    assert_eq!(pool.try_acquire(&1).map(|loan| loan.number), Some(1));
+    assert_eq!(connector.counts().pings, 1);
+    assert_eq!(pool.status().idle, 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_does_not_wait_gets_no_connection_that_needs_a_ping() {
+    let (pool, connector) = checked(HealthCheck::Always);
+    drop(pool.acquire(&1).await.unwrap());
+    let before = pool.status();
+    assert!(pool.acquire_timeout(&1, std::time::Duration::ZERO).await.is_err());
+    assert_eq!(pool.status(), before);
+    assert_eq!(connector.counts().pings, 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_ping_that_never_returns_is_cut_at_the_ping_timeout_and_its_connection_is_closed() {
+    let (pool, connector) = checked(HealthCheck::Always);
+    drop(pool.acquire(&1).await.unwrap());
+    connector.once(Stage::Ping, Step::Never);
+    let began = Instant::now();
+    let loan = pool.acquire(&1).await.unwrap();
+    assert_eq!(began.elapsed().as_secs(), 5);
+    assert_eq!(loan.number, 1);
+    assert_eq!(pool.status().failed_pings, 1);
+    drop(loan);
+    quiet().await;
+    assert_eq!(connector.counts().closes, 1);
+    assert_balanced(&pool, &connector);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_cancel_during_a_ping_closes_that_connection() {
+    let (pool, connector) = checked(HealthCheck::Always);
+    drop(pool.acquire(&1).await.unwrap());
+    connector.once(Stage::Ping, Step::Never);
+    let acquire = waiting(&pool, 1);
+    assert_eq!(pool.status().in_use, 1);
+    drop(acquire);
+    quiet().await;
+    assert_eq!((pool.status().idle, connector.counts().closes), (0, 1));
+    assert_balanced(&pool, &connector);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_deadline_during_a_ping_is_kept_and_says_so() {
+    let (pool, connector) = checked(HealthCheck::Always);
+    drop(pool.acquire(&1).await.unwrap());
+    connector.once(Stage::Ping, Step::Never);
+    let began = Instant::now();
+    let result = pool.acquire_timeout(&1, secs(1)).await;
+    let Err(AcquireError::Timeout(report)) = result else { panic!("no time-out") };
+    assert!(matches!(report.phase, Phase::Ping));
+    assert_eq!(began.elapsed(), secs(1));
+    quiet().await;
+    assert_balanced(&pool, &connector);
+}
+
+#[tokio::test(start_paused = true)]
+async fn ten_connections_silently_dead_cost_the_next_acquire_one_ping_timeout_and_one_dial() {
+    let (pool, connector) = pool(|b| {
+        b.max_per_host(10).health_check(HealthCheck::IdleFor(secs(1))).ping_timeout(secs(5))
+    });
+    pool.warm(&1, 10).await.unwrap();
+    tokio::time::sleep(secs(10)).await;
+    connector.always(Stage::Ping, Step::Never);
+    connector.always(Stage::Connect, Step::Slow(ms(100)));
+    let began = Instant::now();
+    let loan = pool.acquire(&1).await.unwrap();
+    assert!(began.elapsed() <= ms(5102), "{:?}", began.elapsed());
+    assert_eq!(loan.number, 10);
+    // The others were asked in the background, meanwhile and all at once.
+    tokio::time::sleep(secs(5)).await;
+    assert_eq!((pool.status().idle, pool.status().failed_pings), (0, 10));
+    drop(loan);
+    assert_balanced(&pool, &connector);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_suspect_that_answers_serves_whoever_waits_before_the_dial_does() {
+    let (pool, connector) = checked(HealthCheck::IdleFor(secs(1)));
+    pool.warm(&1, 3).await.unwrap();
+    tokio::time::sleep(secs(10)).await;
+    connector.once(Stage::Ping, Step::Error);
+    connector.always(Stage::Connect, Step::Slow(secs(2)));
+    let began = Instant::now();
+    let loan = pool.acquire(&1).await.unwrap();
+    assert!(loan.number < 2 && began.elapsed() < ms(10));
+    assert_eq!(connector.counts().pings, 3, "what is handed over afterwards is not pinged again");
+    drop(loan);
+    tokio::time::sleep(secs(3)).await;
+    assert_balanced(&pool, &connector);
+}
+
+#[tokio::test(start_paused = true)]
+async fn whoevers_ping_failed_waits_before_all_others() {
+    let (pool, connector) = pool(|b| b.max_per_host(1).health_check(HealthCheck::Always));
+    drop(pool.acquire(&1).await.unwrap());
+    let ping = connector.gate(Stage::Ping);
+    let mut asking = waiting(&pool, 1);
+    let mut later = waiting(&pool, 1);
+    connector.always(Stage::Ping, Step::Error);
+    drop(ping);
+    // The first one's ping is the one at the gate: it ends with an error when the gate is closed.
+    quiet().await;
+    assert!(poll(&mut later).is_pending());
+    tokio::time::sleep(secs(6)).await;
+    assert!(poll(&mut asking).is_pending());
+    quiet().await;
+    let loan = ready(&mut asking);
+    assert!(poll(&mut later).is_pending());
+    drop(loan);
+    drop(ready(&mut later));
+    assert_balanced(&pool, &connector);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_discard_makes_older_idle_peers_suspect_and_newer_ones_not() {
+    let (pool, connector) = pool_of(4);
+    pool.warm(&1, 3).await.unwrap();
+    let loan = pool.acquire(&1).await.unwrap();
+    PooledConnection::discard(loan);
+    assert_eq!(connector.counts().pings, 0, "a discard only marks");
+    assert!(pool.try_acquire(&1).is_none());
+    let old = [pool.acquire(&1).await.unwrap(), pool.acquire(&1).await.unwrap()];
+    assert_eq!(connector.counts().pings, 2);
+    let new = pool.acquire(&1).await.unwrap();
+    assert_eq!(new.number, 3);
+    drop((old, new));
+    // All three have answered or were made since: none is asked again.
+    for _ in 0..3 {
+        drop(pool.acquire(&1).await.unwrap());
+    }
+    assert_eq!(connector.counts().pings, 2);
+    assert_balanced(&pool, &connector);
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_failure_makes_suspects_once() {
+    let (pool, connector) = pool_of(4);
+    pool.warm(&1, 4).await.unwrap();
+    let loans = [pool.acquire(&1).await.unwrap(), pool.acquire(&1).await.unwrap()];
+    let [first, second] = loans;
+    PooledConnection::discard(first);
+    let fresh = pool.acquire(&1).await.unwrap();
+    drop(fresh);
+    let pings = connector.counts().pings;
+    PooledConnection::discard(second);
+    drop(pool.acquire(&1).await.unwrap());
+    assert_eq!(connector.counts().pings, pings, "the second one was suspect itself");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_panic_in_a_ping_counts_as_no_answer() {
+    let (pool, connector) = checked(HealthCheck::Always);
+    drop(pool.acquire(&1).await.unwrap());
+    connector.once(Stage::Ping, Step::Panic);
+    assert_eq!(pool.acquire(&1).await.unwrap().number, 1);
+    quiet().await;
+    assert_balanced(&pool, &connector);
+}
+
+#[tokio::test(start_paused = true)]
+async fn closing_during_a_ping_ends_with_nothing_open() {
+    let (pool, connector) = checked(HealthCheck::Always);
+    pool.warm(&1, 3).await.unwrap();
+    connector.once(Stage::Ping, Step::Error);
+    connector.always(Stage::Ping, Step::Slow(secs(1)));
+    connector.always(Stage::Connect, Step::Slow(secs(2)));
+    let mut acquire = waiting(&pool, 1);
+    quiet().await;
+    assert!(poll(&mut acquire).is_pending());
+    let close = pool.close();
+    assert!(matches!(acquire.await, Err(AcquireError::Closed)));
+    close.await;
+    assert_eq!(connector.counts().live(), 0);
+    assert_balanced(&pool, &connector);
+}
