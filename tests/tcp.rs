@@ -534,3 +534,10 @@ fn tasks_of_many_threads_share_the_sockets_of_one_pool() {
         assert_eq!((status.in_use, status.closed), (0, 0), "{status:?}");
     }));
 }
+
+#[test]
+fn a_ping_of_nothing_is_refused_by_name() {
+    let options = wharf::tcp::TcpOptions::new().ping("PING\r\n", "");
+    let error = wharf::tcp::TcpConnector::with_options(options).unwrap_err();
+    assert_eq!(error.to_string(), "ping expect is empty: it must have at least one byte");
+}

@@ -90,6 +90,10 @@ impl Connector for TcpHostConnector {
 
     /// Whether neither an end, nor an error, nor a byte is waiting to be read. See
     /// [the module](crate::tcp) for what it cannot see.
+    async fn ping(&self, stream: &mut TcpStream) -> io::Result<()> {
+        self.options.ping_on(stream).await
+    }
+
     fn is_open(&self, stream: &mut TcpStream) -> bool {
         socket::is_open(stream)
     }

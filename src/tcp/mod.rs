@@ -54,6 +54,7 @@ mod failure;
 mod host_connector;
 mod keepalive;
 mod options;
+mod ping;
 mod socket;
 
 pub use connector::TcpConnector;

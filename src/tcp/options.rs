@@ -5,10 +5,11 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use socket2::SockRef;
-use tokio::net::TcpSocket;
+use tokio::net::{TcpSocket, TcpStream};
 
 use super::failure;
 use super::keepalive::Keepalive;
+use super::ping::Ping;
 use crate::error::BuildError;
 
 /// Options of the sockets that [`TcpConnector`](super::TcpConnector) and
@@ -44,11 +45,12 @@ pub struct TcpOptions {
     nodelay: bool,
     keepalive: Option<Keepalive>,
     local_address: Option<IpAddr>,
+    ping: Option<Ping>,
 }
 
 impl Default for TcpOptions {
     fn default() -> Self {
-        TcpOptions { nodelay: true, keepalive: None, local_address: None }
+        TcpOptions { nodelay: true, keepalive: None, local_address: None, ping: None }
     }
 }
 
@@ -98,12 +100,30 @@ impl TcpOptions {
         self.local_address = address.into();
         self
     }
+
+    /// Pings a connection by sending these bytes and expecting those: `PING\r\n` and `+PONG\r\n`
+    /// for a Redis server. Any other answer, and an end, is a failure.
+    ///
+    /// When connections are pinged is the pool's setting
+    /// ([`health_check`](crate::Builder::health_check)). Defaults to none: a ping always succeeds.
+    pub fn ping(mut self, send: impl Into<Vec<u8>>, expect: impl Into<Vec<u8>>) -> Self {
+        self.ping = Some(Ping { send: send.into(), expect: expect.into() });
+        self
+    }
 }
 
 /// # Using
 impl TcpOptions {
     pub(super) fn check(&self) -> Result<(), BuildError> {
-        self.keepalive.as_ref().map_or(Ok(()), Keepalive::check)
+        self.keepalive.as_ref().map_or(Ok(()), Keepalive::check)?;
+        self.ping.as_ref().map_or(Ok(()), Ping::check)
+    }
+
+    pub(super) async fn ping_on(&self, stream: &mut TcpStream) -> io::Result<()> {
+        match &self.ping {
+            Some(ping) => ping.run(stream).await,
+            None => Ok(()),
+        }
     }
 
     /// Whether the peer is of a family that can be dialed from the local address.

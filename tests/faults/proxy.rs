@@ -37,6 +37,8 @@ pub(crate) struct Proxy {
     fault: watch::Sender<Fault>,
     /// Counts the times that all running connections were cut.
     cuts: watch::Sender<u32>,
+    /// Counts the times that all running connections were frozen.
+    freezes: watch::Sender<u32>,
     _tasks: JoinSet<()>,
 }
 
@@ -46,9 +48,10 @@ impl Proxy {
         let address = listener.local_addr().unwrap();
         let (fault, faults) = watch::channel(Fault::Healthy);
         let (cuts, cut) = watch::channel(0);
+        let (freezes, freeze) = watch::channel(0);
         let mut tasks = JoinSet::new();
-        tasks.spawn(listen(listener, upstream, faults, cut));
-        Proxy { address, fault, cuts, _tasks: tasks }
+        tasks.spawn(listen(listener, upstream, faults, [cut, freeze]));
+        Proxy { address, fault, cuts, freezes, _tasks: tasks }
     }
 
     pub(crate) fn address(&self) -> SocketAddr {
@@ -68,6 +71,12 @@ impl Proxy {
         panic!("the proxy did not become {fault:?}");
     }
 
+    /// Nothing goes through the connections that run, from now on and for ever; new ones are served.
+    pub(crate) async fn freeze(&self) {
+        self.freezes.send_modify(|freezes| *freezes += 1);
+        tokio::task::yield_now().await;
+    }
+
     /// Cuts every connection that runs, in both directions.
     pub(crate) fn cut(&self) {
         self.cuts.send_modify(|cuts| *cuts += 1);
@@ -78,7 +87,7 @@ async fn listen(
     listener: TcpListener,
     upstream: SocketAddr,
     mut faults: watch::Receiver<Fault>,
-    cut: watch::Receiver<u32>,
+    [cut, freeze]: [watch::Receiver<u32>; 2],
 ) {
     let address = listener.local_addr().unwrap();
     let mut listener = Some(listener);
@@ -100,12 +109,16 @@ async fn listen(
             changed = faults.changed() => if changed.is_err() { return },
             accepted = open.accept() => {
                 let Ok((client, _)) = accepted else { continue };
-                let (faults, mut cut) = (faults.clone(), cut.clone());
+                let (faults, mut cut, mut freeze) = (faults.clone(), cut.clone(), freeze.clone());
                 cut.mark_unchanged();
+                freeze.mark_unchanged();
                 connections.spawn(async move {
+                    // Kept open when it is frozen: nothing is read and nothing is written.
+                    let mut served = std::pin::pin!(serve(client, upstream, faults));
                     tokio::select! {
                         _ = cut.changed() => {}
-                        () = serve(client, upstream, faults) => {}
+                        _ = freeze.changed() => std::future::pending().await,
+                        () = &mut served => {}
                     }
                 });
             }
@@ -153,9 +166,8 @@ async fn pump(
 
 /// Waits while nothing goes through.
 async fn passes(faults: &mut watch::Receiver<Fault>, is_answer: bool) {
-    let blocked = |fault: &Fault| {
-        *fault == Fault::BlackHole || (is_answer && *fault == Fault::HalfOpen)
-    };
+    let blocked =
+        |fault: &Fault| *fault == Fault::BlackHole || (is_answer && *fault == Fault::HalfOpen);
     let _ = faults.wait_for(|fault| !blocked(fault)).await;
 }
 
@@ -169,7 +181,7 @@ async fn forward(
     match fault {
         Fault::Latency(least, most) => {
             let share = fastrand::f64();
-            tokio::time::sleep(least + (most - least).mul_f64(share)).await;
+            tokio::time::sleep(least + most.saturating_sub(least).mul_f64(share)).await;
         }
         Fault::Drip(pause) => {
             for byte in bytes.iter() {

@@ -1,0 +1,223 @@
+//! Real sockets through a proxy that refuses, cuts, goes silent and comes back.
+//!
+//! Nothing here asserts how long something takes on this machine; times that the pool itself sets
+//! are short, so that a test does not.
+
+mod proxy;
+
+use std::error::Error;
+use std::io;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use proxy::{Fault, Proxy, echo_server};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use wharf::tcp::{TcpConnector, TcpOptions};
+use wharf::{AcquireError, Backoff, Builder, HealthCheck, Pool, PooledConnection};
+
+type TcpPool = Pool<TcpConnector>;
+
+fn pool(set: impl FnOnce(Builder) -> Builder) -> TcpPool {
+    let connector = TcpConnector::with_options(TcpOptions::new().ping("ping", "ping")).unwrap();
+    set(Pool::builder().ping_timeout(Duration::from_millis(200))).build(connector).unwrap()
+}
+
+async fn echo(stream: &mut TcpStream) -> io::Result<()> {
+    stream.write_all(b"hello").await?;
+    let mut answer = [0; 5];
+    stream.read_exact(&mut answer).await?;
+    if &answer == b"hello" { Ok(()) } else { Err(io::ErrorKind::InvalidData.into()) }
+}
+
+/// One request: what fails is discarded.
+async fn request(pool: &TcpPool, host: SocketAddr) -> Result<(), Box<dyn Error + Send + Sync>> {
+    let mut stream = pool.acquire(&host).await?;
+    match echo(&mut stream).await {
+        Ok(()) => Ok(()),
+        Err(error) => {
+            PooledConnection::discard(stream);
+            Err(error.into())
+        }
+    }
+}
+
+/// Waits until nothing is under way.
+async fn settled(pool: &TcpPool) {
+    loop {
+        let status = pool.status();
+        if status.in_use + status.dialing + status.closing + status.waiting == 0 {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+#[tokio::test]
+async fn ten_connections_silently_dead_are_found_by_one_ping_and_a_dial_serves() {
+    let (server, _server) = echo_server().await;
+    let proxy = Proxy::start(server).await;
+    let host = proxy.address();
+    let pool = pool(|b| b.max_per_host(10).health_check(HealthCheck::Always));
+    let mut loans = Vec::new();
+    for _ in 0..10 {
+        let mut loan = pool.acquire(&host).await.unwrap();
+        echo(&mut loan).await.unwrap();
+        loans.push(loan);
+    }
+    drop(loans);
+    // Those ten say nothing any more, for ever; whoever dials now is served.
+    proxy.freeze().await;
+    request(&pool, host).await.unwrap();
+    let status = pool.status();
+    assert_eq!((status.dials, status.timed_out), (11, 0));
+    settled(&pool).await;
+    while pool.status().failed_pings < 10 {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    assert_eq!(pool.status().idle, 1);
+}
+
+#[tokio::test]
+async fn all_connections_in_use_die_and_the_full_capacity_comes_back() {
+    let (server, _server) = echo_server().await;
+    let proxy = Proxy::start(server).await;
+    let host = proxy.address();
+    let pool = pool(|b| b.max_per_host(10));
+    let mut loans = Vec::new();
+    for _ in 0..10 {
+        loans.push(pool.acquire(&host).await.unwrap());
+    }
+    proxy.cut();
+    for loan in &mut loans {
+        assert!(echo(loan).await.is_err());
+    }
+    drop(loans);
+    let mut again = Vec::new();
+    for _ in 0..10 {
+        let mut loan = pool.acquire(&host).await.unwrap();
+        echo(&mut loan).await.unwrap();
+        again.push(loan);
+    }
+    assert_eq!(pool.status().in_use, 10);
+}
+
+#[tokio::test]
+async fn when_a_server_refuses_a_hundred_callers_have_the_systems_own_error() {
+    let (server, _server) = echo_server().await;
+    let proxy = Proxy::start(server).await;
+    let host = proxy.address();
+    proxy.set(Fault::Refuse).await;
+    let pool = pool(|b| b.max_per_host(10));
+    let callers: Vec<_> = (0..100)
+        .map(|_| {
+            let pool = pool.clone();
+            tokio::spawn(async move { pool.acquire(&host).await.map(drop) })
+        })
+        .collect();
+    for caller in callers {
+        let error = caller.await.unwrap().unwrap_err();
+        let AcquireError::Connect(cause) = &error else { panic!("{error}") };
+        assert_eq!(cause.kind(), io::ErrorKind::ConnectionRefused);
+    }
+    let dials = pool.status().dials;
+    assert!((1..=100).contains(&dials));
+}
+
+#[tokio::test]
+async fn a_server_that_goes_away_under_load_and_comes_back_is_found_again() {
+    let (server, _server) = echo_server().await;
+    let proxy = Proxy::start(server).await;
+    let host = proxy.address();
+    let backoff =
+        Backoff::default().initial(Duration::from_millis(10)).max(Duration::from_millis(50));
+    let pool = pool(|b| b.max_per_host(50).retry(backoff));
+    let run = |requests: usize| {
+        let workers: Vec<_> = (0..50)
+            .map(|_| {
+                let pool = pool.clone();
+                tokio::spawn(async move {
+                    let mut failed = 0;
+                    for _ in 0..requests {
+                        failed += usize::from(request(&pool, host).await.is_err());
+                    }
+                    failed
+                })
+            })
+            .collect();
+        async move {
+            let mut failed = 0;
+            for worker in workers {
+                failed += worker.await.unwrap();
+            }
+            failed
+        }
+    };
+    let before = run(20);
+    proxy.set(Fault::Refuse).await;
+    proxy.cut();
+    let waiting = run(1);
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    proxy.set(Fault::Healthy).await;
+    // What was on its way when the server went may fail; whoever had to dial was served in the end.
+    before.await;
+    waiting.await;
+    assert_eq!(run(20).await, 0, "no error after it is back");
+    settled(&pool).await;
+    assert!(pool.status().idle <= 50);
+}
+
+#[tokio::test]
+async fn each_fault_ends_in_an_error_or_an_answer_and_leaves_exact_counts() {
+    let (server, _server) = echo_server().await;
+    let proxy = Proxy::start(server).await;
+    let host = proxy.address();
+    let pool = pool(|b| {
+        b.max_per_host(4)
+            .health_check(HealthCheck::Always)
+            .connect_timeout(Duration::from_millis(300))
+            .acquire_timeout(Duration::from_secs(2))
+    });
+    let some = Duration::from_millis(2);
+    for fault in [
+        Fault::Healthy,
+        Fault::Latency(some, some * 3),
+        Fault::Drip(some),
+        Fault::Garbage,
+        Fault::HalfOpen,
+        Fault::BlackHole,
+        Fault::Reset,
+        Fault::Refuse,
+    ] {
+        proxy.set(Fault::Healthy).await;
+        while request(&pool, host).await.is_err() {
+            tokio::time::sleep(some).await;
+        }
+        proxy.set(fault).await;
+        if matches!(fault, Fault::Reset | Fault::Refuse) {
+            // These two are about new connections.
+            proxy.cut();
+        }
+        let callers: Vec<_> = (0..12)
+            .map(|_| {
+                let pool = pool.clone();
+                tokio::spawn(async move {
+                    let answer = request(&pool, host);
+                    matches!(
+                        tokio::time::timeout(Duration::from_millis(500), answer).await,
+                        Ok(Ok(()))
+                    )
+                })
+            })
+            .collect();
+        let mut answered = 0;
+        for caller in callers {
+            answered += usize::from(caller.await.unwrap());
+        }
+        let passes = matches!(fault, Fault::Healthy | Fault::Latency(..) | Fault::Drip(_));
+        assert_eq!(answered > 0, passes, "{fault:?}: {answered} of 12");
+        settled(&pool).await;
+        assert!(pool.status().idle <= 4);
+    }
+    assert!(pool.close_timeout(Duration::from_secs(5)).await.complete);
+}
