@@ -83,6 +83,7 @@ impl Clock {
 mod system {
     use rustix::time::{ClockId, clock_gettime};
 
+    #[inline]
     pub(super) fn coarse() -> u64 {
         read(ClockId::MonotonicCoarse)
     }
@@ -91,6 +92,7 @@ mod system {
         read(ClockId::Monotonic)
     }
 
+    #[inline]
     fn read(clock: ClockId) -> u64 {
         let time = clock_gettime(clock);
         // The monotonic clock counts from the start of the machine: neither part is negative.

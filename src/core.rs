@@ -7,9 +7,10 @@
 //! refer back to it, and so do guards and tasks. The last handle to go closes what is idle; each
 //! host is forgotten when its last connection is gone, and with it its reference.
 
-use std::hash::BuildHasher;
-use std::hash::{Hash, RandomState};
+use std::hash::{BuildHasher, Hash, Hasher, RandomState};
 use std::sync::Arc;
+
+use siphasher::sip::SipHasher13;
 
 use crate::builder::Settings;
 use crate::clock::Clock;
@@ -89,7 +90,7 @@ pub(crate) struct Core<C: Connector> {
     /// Told when a closed pool may have become empty.
     pub(crate) drained: Notify,
     shards: Box<[Shard<C>]>,
-    hasher: RandomState,
+    hasher: SipHasher13,
     handles: AtomicUsize,
     closed: AtomicBool,
     /// The runtime last seen, for what nobody's acquire causes.
@@ -103,9 +104,11 @@ impl<C: Connector> Core<C> {
     pub(crate) fn new(connector: C, settings: Settings) -> Arc<Self> {
         let limits = settings.limits();
         let count = if limits.span_hosts() || cfg!(wharf_loom) { 1 } else { SHARDS };
-        let hasher = RandomState::new();
+        // The system's randomness, as the keys of the hasher.
+        let random = RandomState::new();
+        let hasher = SipHasher13::new_with_keys(random.hash_one(0), random.hash_one(1));
         let shard = |nth: usize| {
-            let seed = hasher.hash_one(nth);
+            let seed = random.hash_one(nth);
             Shard(Mutex::new(Engine::new(limits.clone(), nth as u64, count as u64, seed)))
         };
         Arc::new(Core {
@@ -123,7 +126,9 @@ impl<C: Connector> Core<C> {
     }
 
     pub(crate) fn hash<Q: Hash + ?Sized>(&self, key: &Q) -> u64 {
-        self.hasher.hash_one(key)
+        let mut hasher = self.hasher;
+        key.hash(&mut hasher);
+        hasher.finish()
     }
 
     /// The shard of a key, by bits of its hash that the shard's own map does not look at first.

@@ -152,9 +152,11 @@ impl<C: Connector> Target<C> {
         self.core.ensure_upkeep();
         loop {
             let now = self.core.clock.now();
-            let lent = lend(&mut self.engine(), now);
-            match lent {
+            // Each case lets go of the lock by itself: a common end would cost more than the case.
+            let mut engine = self.engine();
+            match lend(&mut engine, now) {
                 Lent::Connection { mut connection, must_ping, low } => {
+                    drop(engine);
                     if low {
                         self.core.wake_upkeep();
                     }
@@ -163,7 +165,10 @@ impl<C: Connector> Target<C> {
                     }
                     self.bury_unlent(connection);
                 }
-                Lent::Stale => self.sweep(),
+                Lent::Stale => {
+                    drop(engine);
+                    self.sweep();
+                }
                 Lent::Nothing => return Err(Missing::NoneIdle),
                 Lent::Closed => return Err(Missing::Closed),
             }

@@ -22,7 +22,8 @@ impl<P: Parts> Engine<P> {
             assert_eq!(host.waiters.queued(), waiting, "1: the queue holds who waits");
             assert!(host.idle.is_empty() || waiting == 0, "2: idle while somebody waits");
             let loans = (host.in_use, host.in_use + host.checking + host.idle.len());
-            assert_eq!(host.loans.count(), loans, "4: every loan is noted, once");
+            let noted = (host.loans().len(), host.loans.places());
+            assert_eq!(noted, loans, "4: every loan is noted, once");
             assert!(host.waiters.in_hand() <= host.in_use, "4: what is in a hand is in use");
             for connection in &host.idle {
                 assert!(places.insert(connection.id), "4: a connection is in one place");

@@ -232,18 +232,6 @@ impl<P: Parts> Engine<P> {
         now: Time,
         fx: &mut Effects<P>,
     ) {
-        self.hosts[at].loans.end(connection.loan);
-        self.put_back_unlent(at, connection, now, fx);
-    }
-
-    /// Puts back a connection that is counted as in use, and was in no loan.
-    pub(super) fn put_back_unlent(
-        &mut self,
-        at: usize,
-        connection: Box<Tracked<P::Connection>>,
-        now: Time,
-        fx: &mut Effects<P>,
-    ) {
         let host = &mut self.hosts[at];
         let is_wanted = host.waiters.waiting() > 0;
         if is_wanted || self.unwanted(at, &connection, now).is_some() {
@@ -271,9 +259,7 @@ impl<P: Parts> Engine<P> {
         now: Time,
         fx: &mut Effects<P>,
     ) {
-        let host = &mut self.hosts[at];
-        host.loans.end(connection.loan);
-        host.in_use -= 1;
+        self.hosts[at].in_use -= 1;
         self.close_live(at, connection, CloseReason::Rejected, fx);
         self.after(at, now, fx);
     }

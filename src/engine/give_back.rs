@@ -20,14 +20,13 @@ pub(crate) enum Returned<P: Parts> {
 impl<P: Parts> Engine<P> {
     /// Takes back a healthy connection. This is the whole of an ordinary return, and of an ordinary
     /// hand-over.
+    #[inline]
     pub(crate) fn give_back(
         &mut self,
         at: usize,
         mut connection: Box<Tracked<P::Connection>>,
         now: Time,
     ) -> Returned<P> {
-        let host = &mut self.hosts[at];
-        host.loans.end(connection.loan);
         if self.spans_hosts || self.unfit(at, &connection, now).is_some() {
             return Returned::Unsettled(connection);
         }

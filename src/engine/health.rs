@@ -128,6 +128,7 @@ impl<P: Parts> Engine<P> {
                 self.left_idle();
                 let host = &mut self.hosts[at];
                 host.checking += 1;
+                host.loans.clear(connection.loan);
                 let (host, doubts) = (host.shell.clone(), host.doubts);
                 fx.ping.push(PingOrder { host, connection, doubts });
             }
@@ -148,7 +149,7 @@ impl<P: Parts> Engine<P> {
         let host = &mut self.hosts[at];
         host.checking -= 1;
         host.in_use += 1;
-        self.put_back_unlent(at, connection, now, fx);
+        self.put_back(at, connection, now, fx);
     }
 
     /// A ping in the background has failed, or nobody is left to wait for it.

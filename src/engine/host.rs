@@ -180,6 +180,11 @@ impl<P: Parts> Host<P> {
         self.loans.begin(to.loan, Loan { connection: to.id, since: now, place });
     }
 
+    /// All loans, the longest held first.
+    pub(crate) fn loans(&self) -> Vec<Loan> {
+        self.loans.longest_first(self.idle.iter().map(|c| c.loan))
+    }
+
     /// Takes out the idle connection with the given turn.
     pub(crate) fn take_idle(&mut self, turn: u64) -> Option<Box<Tracked<P::Connection>>> {
         let position = self.idle.binary_search_by_key(&turn, |c| c.turn).ok()?;

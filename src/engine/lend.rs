@@ -44,6 +44,7 @@ impl<P: Parts> Engine<P> {
     /// Lends an idle connection. This is the whole of a hit.
     ///
     /// A host that was forgotten has none. Nobody is overtaken: while anybody waits, nothing is idle.
+    #[inline]
     pub(crate) fn lend(&mut self, id: HostId, now: Time, place: Place) -> Lent<P::Connection> {
         let Some(host) = self.hosts.get_mut(id.index).filter(|h| h.generation == id.generation)
         else {
@@ -213,7 +214,6 @@ impl<P: Parts> Engine<P> {
         match outcome {
             Some(Outcome::Connection(mut connection)) => {
                 connection.uses -= 1;
-                host.loans.end(connection.loan);
                 self.settle(at, connection, now, fx);
             }
             Some(Outcome::Failed(failure)) => {

@@ -1,8 +1,8 @@
 //! Who holds the connections of one host: since when, and where in the code it was asked for.
 //!
 //! A connection has its place here from its making to its end, so that a loan only writes to it.
-
-use slab::Slab;
+//! The end of a loan writes nothing: the last loan of an idle connection stays noted, and is left
+//! out when somebody looks. What leaves the idle list for anything but a loan is taken off the notes.
 
 use super::Place;
 use super::time::Time;
@@ -15,42 +15,54 @@ pub(crate) struct Loan {
 }
 
 #[derive(Debug)]
-pub(crate) struct Loans(Slab<Option<Loan>>);
+pub(crate) struct Loans {
+    /// The last loan of each connection.
+    last: Vec<Option<Loan>>,
+    /// Places of connections that have left.
+    free: Vec<u32>,
+}
 
 impl Loans {
     pub(crate) fn new() -> Self {
-        Loans(Slab::new())
+        Loans { last: Vec::new(), free: Vec::new() }
     }
 
     /// A place for a new connection.
     pub(crate) fn enter(&mut self) -> u32 {
-        u32::try_from(self.0.insert(None)).expect("fewer than four thousand million connections")
+        self.free.pop().unwrap_or_else(|| {
+            self.last.push(None);
+            u32::try_from(self.last.len() - 1)
+                .expect("fewer than four thousand million connections")
+        })
     }
 
     /// The connection with this place has left the host.
     pub(crate) fn leave(&mut self, at: u32) {
-        self.0.remove(at as usize);
+        self.last[at as usize] = None;
+        self.free.push(at);
     }
 
     #[inline]
     pub(crate) fn begin(&mut self, at: u32, loan: Loan) {
-        self.0[at as usize] = Some(loan);
+        self.last[at as usize] = Some(loan);
     }
 
-    #[inline]
-    pub(crate) fn end(&mut self, at: u32) {
-        self.0[at as usize] = None;
+    /// The connection with this place is idle no longer, and not lent either.
+    pub(crate) fn clear(&mut self, at: u32) {
+        self.last[at as usize] = None;
     }
 
-    /// How many are lent, and how many places are taken.
+    /// How many places are taken.
     #[cfg(any(test, wharf_loom))]
-    pub(crate) fn count(&self) -> (usize, usize) {
-        (self.0.iter().filter(|(_, loan)| loan.is_some()).count(), self.0.len())
+    pub(crate) fn places(&self) -> usize {
+        self.last.len() - self.free.len()
     }
 
-    /// All loans, the longest held first.
-    pub(crate) fn longest_first(&self) -> Vec<Loan> {
-        let mut loans: Vec<_> = self.0.iter().filter_map(|(_, loan)| *loan).collect();
+    /// All loans, the longest held first. The places of idle connections are given.
+    pub(crate) fn longest_first(&self, idle: impl Iterator<Item = u32>) -> Vec<Loan> {
+        let mut last = self.last.clone();
+        idle.for_each(|at| last[at as usize] = None);
+        let mut loans: Vec<_> = last.into_iter().flatten().collect();
         loans.sort_by_key(|loan| (loan.since, loan.connection));
         loans
     }

@@ -170,11 +170,18 @@ struct Totals {
     closes: usize,
 }
 
+/// A host as the map of an engine has it: all that a look-up needs.
+struct Indexed<H> {
+    hash: u64,
+    shell: H,
+    at: usize,
+}
+
 /// See the module.
 pub(crate) struct Engine<P: Parts> {
     limits: Limits,
     spans_hosts: bool,
-    index: HashTable<usize>,
+    index: HashTable<Indexed<P::Host>>,
     hosts: Slab<Host<P>>,
     totals: Totals,
     recency: Recency,
@@ -220,9 +227,8 @@ impl<P: Parts> Engine<P> {
 
     /// Looks a host up by the hash of its key.
     pub(crate) fn find(&self, hash: u64, is_it: impl Fn(&P::Host) -> bool) -> Option<&P::Host> {
-        let hosts = &self.hosts;
-        let found = self.index.find(hash, |&at| hosts[at].hash == hash && is_it(&hosts[at].shell));
-        found.map(|&at| &hosts[at].shell)
+        let found = self.index.find(hash, |host| host.hash == hash && is_it(&host.shell));
+        found.map(|host| &host.shell)
     }
 
     /// Looks a host up, and makes it when it is new.
@@ -241,8 +247,8 @@ impl<P: Parts> Engine<P> {
         let id = HostId { index: entry.key(), generation };
         let shell = make(id);
         entry.insert(Host::new(shell.clone(), hash, generation, &self.limits));
-        let hosts = &self.hosts;
-        self.index.insert_unique(hash, id.index, |&at| hosts[at].hash);
+        let indexed = Indexed { hash, shell: shell.clone(), at: id.index };
+        self.index.insert_unique(hash, indexed, |host| host.hash);
         shell
     }
 
@@ -265,7 +271,7 @@ impl<P: Parts> Engine<P> {
             return;
         }
         let host = self.hosts.remove(at);
-        if let Ok(entry) = self.index.find_entry(host.hash, |&other| other == at) {
+        if let Ok(entry) = self.index.find_entry(host.hash, |other| other.at == at) {
             entry.remove();
         }
         self.schedule.change(at, host.scheduled, None);
@@ -278,8 +284,7 @@ impl<P: Parts> Engine<P> {
     fn give_memory_back(&mut self) {
         if self.hosts.capacity() > 64 && self.hosts.len() * 8 < self.hosts.capacity() {
             self.hosts.shrink_to_fit();
-            let hosts = &self.hosts;
-            self.index.shrink_to_fit(|&at| hosts[at].hash);
+            self.index.shrink_to_fit(|host| host.hash);
         }
     }
 

@@ -100,14 +100,14 @@ impl<P: Parts> Engine<P> {
         Some(Causes {
             view: self.view(id.index),
             failure: host.failing.as_ref().map(|f| (f.failure.clone(), f.at)),
-            loans: host.loans.longest_first(),
+            loans: host.loans(),
         })
     }
 
     /// All loans of all hosts.
     pub(crate) fn loans(&self) -> impl Iterator<Item = (&P::Host, Loan)> {
-        self.hosts.iter().flat_map(|(_, host)| {
-            host.loans.longest_first().into_iter().map(|loan| (&host.shell, loan))
-        })
+        self.hosts
+            .iter()
+            .flat_map(|(_, host)| host.loans().into_iter().map(|loan| (&host.shell, loan)))
     }
 }
