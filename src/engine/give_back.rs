@@ -234,13 +234,26 @@ impl<P: Parts> Engine<P> {
         now: Time,
         fx: &mut Effects<P>,
     ) {
+        self.bury_quietly(at, connection, reason, fx);
+        self.after(at, now, fx);
+    }
+
+    /// Buries a connection without looking at what follows.
+    pub(super) fn bury_quietly(
+        &mut self,
+        at: usize,
+        connection: Box<Tracked<P::Connection>>,
+        reason: CloseReason,
+        fx: &mut Effects<P>,
+    ) {
         let host = &mut self.hosts[at];
         host.loans.leave(connection.loan);
         host.counters.closed += 1;
+        host.in_use -= 1;
         self.totals.closes += 1;
-        let shell = host.shell.clone();
-        fx.close.push(CloseOrder { host: shell, connection, reason, holds_slot: false });
-        self.free_loaned(at, now, fx);
+        self.totals.open -= 1;
+        let host = host.shell.clone();
+        fx.close.push(CloseOrder { host, connection, reason, holds_slot: false });
     }
 
     /// Takes a connection back at once that was found dead when it was to be lent: the lending
@@ -261,11 +274,7 @@ impl<P: Parts> Engine<P> {
         let host = &mut self.hosts[at];
         host.loans.leave(loan);
         host.counters.detached += 1;
-        self.free_loaned(at, now, fx);
-    }
-
-    fn free_loaned(&mut self, at: usize, now: Time, fx: &mut Effects<P>) {
-        self.hosts[at].in_use -= 1;
+        host.in_use -= 1;
         self.totals.open -= 1;
         self.after(at, now, fx);
     }

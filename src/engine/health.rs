@@ -7,7 +7,7 @@
 //! or a dial.
 
 use super::connection::Tracked;
-use super::effects::{CloseOrder, CloseReason, Effects, PingOrder};
+use super::effects::{CloseReason, Effects, PingOrder};
 use super::time::Time;
 use super::waiters::{Ticket, WaiterId};
 use super::{Engine, HostId, Lent, Parts, Phase, Place};
@@ -36,6 +36,13 @@ impl<P: Parts> Engine<P> {
 
     pub(crate) fn doubts(&self, at: usize) -> u32 {
         self.hosts[at].doubts
+    }
+
+    fn count_failed_ping(&mut self, at: usize, dead: &Tracked<P::Connection>) {
+        self.doubt_peers_of(at, dead);
+        let counters = &mut self.hosts[at].counters;
+        counters.pings += 1;
+        counters.failed_pings += 1;
     }
 
     /// A borrower says that the connection has died.
@@ -70,17 +77,15 @@ impl<P: Parts> Engine<P> {
         waker: P::Waker,
         fx: &mut Effects<P>,
     ) -> AfterPing<P> {
-        self.doubt_peers_of(at, &dead);
+        self.count_failed_ping(at, &dead);
         let host = &mut self.hosts[at];
-        host.counters.pings += 1;
-        host.counters.failed_pings += 1;
         host.counters.reused -= 1;
         let id = HostId { index: at, generation: host.generation };
         // While the dead one is still counted the host cannot be forgotten. What is idle after this
         // can be lent as it is.
         self.sweep(at, now, fx);
         self.check_suspects(at, now, fx);
-        self.bury_quietly(at, dead, fx);
+        self.bury_quietly(at, dead, CloseReason::PingFailed, fx);
         if self.phase == Phase::Closed {
             fx.unused.push(waker);
             self.after(at, now, fx);
@@ -98,24 +103,6 @@ impl<P: Parts> Engine<P> {
         let waiter = host.waiters.enqueue_first(ticket, now, place, waker);
         self.after(at, now, fx);
         AfterPing::Queued(waiter)
-    }
-
-    /// Takes a loan back without looking at what follows.
-    fn bury_quietly(
-        &mut self,
-        at: usize,
-        connection: Box<Tracked<P::Connection>>,
-        fx: &mut Effects<P>,
-    ) {
-        let host = &mut self.hosts[at];
-        host.loans.leave(connection.loan);
-        host.counters.closed += 1;
-        host.in_use -= 1;
-        self.totals.closes += 1;
-        self.totals.open -= 1;
-        let host = self.hosts[at].shell.clone();
-        let reason = CloseReason::PingFailed;
-        fx.close.push(CloseOrder { host, connection, reason, holds_slot: false });
     }
 
     /// Takes every idle connection out that must answer a ping before it is lent, to be pinged.
@@ -160,13 +147,11 @@ impl<P: Parts> Engine<P> {
         now: Time,
         fx: &mut Effects<P>,
     ) {
-        self.doubt_peers_of(at, &dead);
+        self.count_failed_ping(at, &dead);
         let host = &mut self.hosts[at];
-        host.counters.pings += 1;
-        host.counters.failed_pings += 1;
         host.checking -= 1;
         host.in_use += 1;
-        self.bury_quietly(at, dead, fx);
+        self.bury_quietly(at, dead, CloseReason::PingFailed, fx);
         self.after(at, now, fx);
     }
 }

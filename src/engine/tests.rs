@@ -551,3 +551,62 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_hundred_thousand_cancelled_waiters_behind_a_live_one_take_no_room() {
+    let mut waiters = waiters::Waiters::<Plain>::new();
+    let mut wait = |n: u64| waiters.enqueue(waiters::Ticket(n), Time::START, Location::caller(), 0);
+    let ids: Vec<_> = (0..=100_000).map(&mut wait).collect();
+    for id in &ids[1..] {
+        waiters.cancel(*id);
+    }
+    assert_eq!(waiters.waiting(), 1);
+    assert!(waiters.room() < 200, "{}", waiters.room());
+}
+
+#[test]
+fn a_hundred_thousand_hosts_visited_and_forgotten_take_no_room() {
+    let mut world = World::new(Limits { max_uses: 1, ..unlimited() });
+    for key in 0..100_000 {
+        world.acquire(key);
+        world.carry_out();
+        let dial = world.dials.pop().expect("it dials");
+        world.dial_done(&dial);
+        world.carry_out();
+        let wait = world.waits.pop().expect("it waits");
+        world.poll(wait);
+        let loan = world.loans.pop().expect("it was served");
+        world.give_back(loan);
+        world.carry_out();
+        let close = world.closes.pop().expect("it was used up");
+        world.end_close(&close);
+        world.carry_out();
+        world.queues.clear();
+        world.woken.clear();
+    }
+    assert_eq!(world.engine.hosts.len(), 0);
+    assert!(world.engine.hosts.capacity() <= 64 && world.engine.index.capacity() <= 64);
+    assert!(world.engine.schedule.next().is_none());
+}
+
+fn unlimited() -> Limits {
+    Limits {
+        max_per_host: usize::MAX,
+        initial_per_host: 0,
+        min_idle_per_host: 0,
+        max_idle_per_host: usize::MAX,
+        max_idle: usize::MAX,
+        max_total: usize::MAX,
+        max_waiters_per_host: usize::MAX,
+        max_dialing_per_host: usize::MAX,
+        max_dialing: usize::MAX,
+        reuse: Reuse::MostRecent,
+        idle_timeout: Span::FOREVER,
+        max_lifetime: Span::FOREVER,
+        lifetime_jitter: 0.0,
+        max_uses: u64::MAX,
+        ping_after: Span::FOREVER,
+        backoff: Backoff::default(),
+        retry: false,
+    }
+}

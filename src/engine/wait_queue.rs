@@ -67,12 +67,11 @@ impl<T: Copy> WaitQueue<T> {
     }
 
     /// Notes that one queued entry is no longer live, and sweeps when such entries prevail.
-    /// Says whether it swept.
-    pub(crate) fn cancel(&mut self, is_live: impl Fn(T) -> bool) -> bool {
+    pub(crate) fn cancel(&mut self, is_live: impl Fn(T) -> bool) {
         self.cancelled += 1;
         let queued = self.head.len() + self.tail.len();
         if self.cancelled * 2 < queued + SMALL && self.cancelled < queued {
-            return false;
+            return;
         }
         for slice in [&mut self.head, &mut self.tail] {
             slice.retain(|&entry| is_live(entry));
@@ -81,7 +80,6 @@ impl<T: Copy> WaitQueue<T> {
             }
         }
         self.cancelled = 0;
-        true
     }
 
     /// Room for how many entries is allocated, used or not.

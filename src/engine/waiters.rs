@@ -181,20 +181,27 @@ impl<P: Parts> Waiters<P> {
         self.slots.remove(slot);
         self.waiting -= 1;
         let slots = &self.slots;
-        if self.queue.cancel(|id| is_waiting(slots, id)) {
-            self.slots.shrink_to_fit();
-        }
+        self.queue.cancel(|id| is_waiting(slots, id));
+        self.give_memory_back();
         (None, waker)
     }
 
     fn remove(&mut self, id: WaiterId) -> Outcome<P> {
         let waiter = self.slots.remove(id.slot as usize);
-        if self.slots.is_empty() && self.slots.capacity() > SMALL {
-            self.slots.shrink_to_fit();
-        }
+        self.give_memory_back();
         match waiter.state {
             State::Resolved(outcome) => outcome,
             State::Waiting(..) => unreachable!("only a resolved waiter is removed"),
+        }
+    }
+
+    /// Frees what a crowd has left behind. Tried each time that half of those who are left have
+    /// gone, so that it stays cheap where one who came late keeps the slots before it.
+    fn give_memory_back(&mut self) {
+        let few = self.slots.len() * 8 < self.slots.capacity();
+        let halved = self.slots.is_empty() || self.slots.len().is_power_of_two();
+        if few && halved && self.slots.capacity() > SMALL {
+            self.slots.shrink_to_fit();
         }
     }
 
@@ -209,6 +216,12 @@ impl<P: Parts> Waiters<P> {
     #[cfg(any(test, wharf_loom))]
     pub(crate) fn nudged(&self) -> usize {
         self.slots.iter().filter(|(_, w)| matches!(w.state, State::Waiting(None))).count()
+    }
+
+    /// Room for how many is allocated, used or not.
+    #[cfg(test)]
+    pub(crate) fn room(&self) -> usize {
+        self.slots.capacity() + self.queue.capacity()
     }
 
     /// How many are queued by the queue's own account.
