@@ -7,8 +7,8 @@
 //! The connections are made up: each is a pipe inside this process, with a server at its far end
 //! that says back what it hears. 5 are dialed at once, up to 30 may be open, and one that is idle
 //! for 15 seconds is closed. 100 tasks use the pool three times each. It prints who was the first
-//! to use each connection; then how many were made, how often they were lent, and how many are
-//! idle; and, when the pool is closed, its report and how many connections said goodbye.
+//! to use each connection; then how many were made, how often they were lent, how many are idle and
+//! how often one was pinged; and, when the pool is closed, its report and how many connections said goodbye.
 
 use std::error::Error;
 use std::io;
@@ -19,7 +19,7 @@ use std::time::Duration;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, DuplexStream, duplex};
 use tokio::task::JoinSet;
 use tokio::time;
-use wharf::{Pool, PooledConnection, connector_fn};
+use wharf::{HealthCheck, Pool, PooledConnection, connector_fn};
 
 const TASKS: usize = 100;
 const ROUNDS: usize = 3;
@@ -95,6 +95,7 @@ async fn main() -> Result<(), Box<dyn Error + Send + Sync>> {
         .initial_per_host(5)
         .max_per_host(30)
         .idle_timeout(Duration::from_secs(15))
+        .health_check(HealthCheck::Always)
         .build(connector)?;
 
     // There is one host only, so it has no name: its key is `()`.
@@ -122,12 +123,18 @@ async fn main() -> Result<(), Box<dyn Error + Send + Sync>> {
         outcome??;
     }
 
+    // One after the other: each finds an idle connection, which is pinged before it is lent.
+    for _ in 0..10 {
+        drop(host.acquire().await?);
+    }
+
     let status = host.status();
     let opened = opened.load(Ordering::Relaxed);
     println!();
     println!("made:   {opened} connections, for {TASKS} tasks; {} is the most", status.max);
-    println!("lent:   {} times; {} callers had to wait", TASKS * ROUNDS, status.waited);
+    println!("lent:   {} times; {} callers had to wait", TASKS * ROUNDS + 10, status.waited);
     println!("idle:   {} connections", status.idle);
+    println!("pinged: {} times, whenever one that was idle was lent", status.pings);
 
     let report = pool.close_timeout(Duration::from_secs(5)).await;
     println!("closed: {} connections said goodbye", parted.load(Ordering::Relaxed));
