@@ -129,6 +129,19 @@ async fn ten_connections_silently_dead_cost_the_next_acquire_one_ping_timeout_an
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_suspect_that_is_asked_in_the_background_is_no_loan() {
+    let (pool, connector) = checked(HealthCheck::Always);
+    let two = (pool.acquire(&1).await.unwrap(), pool.acquire(&1).await.unwrap());
+    drop(two);
+    connector.once(Stage::Ping, Step::Error);
+    connector.always(Stage::Ping, Step::Never);
+    connector.always(Stage::Connect, Step::Never);
+    let result = pool.acquire_timeout(&1, secs(1)).await;
+    let Err(AcquireError::Timeout(report)) = result else { panic!("no time-out") };
+    assert_eq!((report.in_use, report.idle, report.loans.len()), (0, 1, 0));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_suspect_that_answers_serves_whoever_waits_before_the_dial_does() {
     let (pool, connector) = checked(HealthCheck::IdleFor(secs(1)));
     pool.warm(&1, 3).await.unwrap();
