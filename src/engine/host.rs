@@ -10,7 +10,7 @@ use super::time::{Span, Time};
 use super::waiters::{Ticket, Waiters};
 use super::{Limits, Parts, Place};
 
-/// See the module. All counts are of connections, each in exactly one of the four places.
+/// See the module. All counts are of connections, each in exactly one place.
 pub(crate) struct Host<P: Parts> {
     /// How the shell names it; holds the key.
     pub(crate) shell: P::Host,

@@ -24,12 +24,15 @@
 //!                                   (add, from elsewhere)
 //! ```
 //!
+//! A suspect that is pinged in the background is *checking*: in no idle list, counted as idle in the
+//! status. It comes back through `check_answered`, or is buried ([`health`]).
+//!
 //! # Invariants
 //!
 //! 1. A waiter resolves exactly once: connection, error or cancelled.
 //! 2. Idle list not empty ⇒ no live waiter on that host.
-//! 3. open = dialing + idle + in use + closing-with-a-slot ≤ cap, per host and in total; every +1
-//!    has one −1. (A cap that was lowered holds once what was out has come back.)
+//! 3. open = dialing + idle + checking + in use + closing-with-a-slot ≤ cap, per host and in total;
+//!    every +1 has one −1. (A cap that was lowered holds once what was out has come back.)
 //! 4. A live connection is in exactly one place: a guard, the idle list, a waiter's hand, a task.
 //! 5. Capacity freed while a live waiter exists is never lost: a dial starts or a connection
 //!    arrives.
