@@ -8,6 +8,7 @@ use crate::engine::time::Span;
 use crate::engine::{Backoff, Limits};
 use crate::error::BuildError;
 use crate::health_check::HealthCheck;
+use crate::heartbeat::Heartbeat;
 use crate::pool::Pool;
 use crate::reuse::Reuse;
 
@@ -57,6 +58,7 @@ pub(crate) struct Settings {
     max_uses: Option<u64>,
     retry: Option<Backoff>,
     health_check: HealthCheck,
+    pub(crate) heartbeat: Option<Heartbeat>,
     pub(crate) ping_timeout: Option<Duration>,
     pub(crate) acquire_timeout: Option<Duration>,
     pub(crate) connect_timeout: Option<Duration>,
@@ -82,6 +84,7 @@ impl Default for Settings {
             max_uses: None,
             retry: None,
             health_check: HealthCheck::Never,
+            heartbeat: None,
             ping_timeout: Some(Duration::from_secs(5)),
             acquire_timeout: Some(Duration::from_secs(30)),
             connect_timeout: Some(Duration::from_secs(10)),
@@ -113,6 +116,7 @@ impl Settings {
                 HealthCheck::Always => Span::from(Duration::ZERO),
                 HealthCheck::IdleFor(time) => Span::from(time),
             },
+            heartbeat: self.heartbeat.as_ref().map(Heartbeat::beats),
             backoff: self.retry.unwrap_or_default(),
             retry: self.retry.is_some(),
         }
@@ -140,6 +144,9 @@ impl Settings {
         }
         if let Some(backoff) = &self.retry {
             backoff.check()?;
+        }
+        if let Some(heartbeat) = &self.heartbeat {
+            heartbeat.check()?;
         }
         if !(0.0..=1.0).contains(&self.lifetime_jitter) {
             let jitter = self.lifetime_jitter;
@@ -370,6 +377,16 @@ impl Builder {
     /// Defaults to 5 seconds.
     pub fn ping_timeout(mut self, limit: impl Into<Option<Duration>>) -> Self {
         self.settings.ping_timeout = limit.into();
+        self
+    }
+
+    /// Pings idle connections on a timer, closes those that do not answer, and keeps those alive that
+    /// a peer or a firewall would drop for their silence.
+    ///
+    /// Defaults to `None`: what is idle is left alone. `Heartbeat::default()` is every 30 seconds, with
+    /// 10 for the answer and 3 misses.
+    pub fn heartbeat(mut self, heartbeat: impl Into<Option<Heartbeat>>) -> Self {
+        self.settings.heartbeat = heartbeat.into();
         self
     }
 

@@ -171,7 +171,18 @@ impl<C: Connector> Core<C> {
     ///
     /// Slots come first and wakers last: whoever is woken finds everything as it was decided.
     fn carry_out(self: &Arc<Self>, fx: Effects<Shell<C>>) {
-        let Effects { wake, unused, dial, close, ping, failures, forgotten, upkeep, drained } = fx;
+        let Effects {
+            wake,
+            unused,
+            dial,
+            close,
+            ping,
+            hurry,
+            failures,
+            forgotten,
+            upkeep,
+            drained,
+        } = fx;
         close.into_iter().for_each(closing::begin);
         dial.into_iter().for_each(dial::begin);
         ping.into_iter().for_each(ping::begin);
@@ -180,6 +191,9 @@ impl<C: Connector> Core<C> {
         }
         if drained {
             self.drained.notify_waiters();
+        }
+        for target in hurry {
+            target.hurry.notify_waiters();
         }
         for sleeper in wake {
             let _ = panics::catch("a waker", || sleeper.waker.wake());

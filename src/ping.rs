@@ -1,15 +1,19 @@
-//! Pings: of a connection that is to be lent, in the acquire that waits for it, and of suspects, in
-//! the background.
+//! Pings: of a connection that is to be lent, in the acquire that waits for it; of suspects and for
+//! heartbeats, in the background.
 
-use std::pin::Pin;
+use std::future::poll_fn;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
 
 use crate::connector::Connector;
 use crate::core::{Core, Shell};
-use crate::engine::PingOrder;
+use crate::engine::{PingOrder, Purpose, Tracked};
 use crate::panics;
-use crate::pooled_connection::{Parcel, PooledConnection};
+use crate::pooled_connection::{Lendable, Parcel, PooledConnection};
 use crate::target::Target;
+use crate::timer::Timer;
 
 /// The ping of a loan. It comes back with what the ping said.
 pub(crate) type Ping<C> = Pin<Box<dyn Future<Output = (PooledConnection<C>, bool)> + Send>>;
@@ -41,22 +45,55 @@ impl<C: Connector> Drop for Asked<C> {
     }
 }
 
+/// Whether the connection answers before `ping_timeout`.
 async fn answers<C: Connector>(core: &Core<C>, connection: &mut C::Connection) -> bool {
-    let ping = panics::catch_future("ping", async {
-        let ping = core.connector.ping(connection);
-        match core.settings.ping_timeout {
-            None => Ok(ping.await),
-            Some(limit) => tokio::time::timeout(limit, ping).await,
-        }
-    });
-    matches!(ping.await, Ok(Ok(Ok(()))))
+    let mut patience = Patience::of(core.settings.ping_timeout);
+    patience.wait(core, ping(core, connection)).await.unwrap_or(false)
+}
+
+async fn ping<C: Connector>(core: &Core<C>, connection: &mut C::Connection) -> bool {
+    let ping = panics::catch_future("ping", async { core.connector.ping(connection).await });
+    matches!(ping.await, Ok(Ok(())))
+}
+
+/// How long to wait, from the first time that there is nothing yet.
+struct Patience {
+    limit: Option<Duration>,
+    timer: Option<Timer>,
+}
+
+impl Patience {
+    fn of(limit: Option<Duration>) -> Self {
+        Patience { limit, timer: None }
+    }
+
+    /// `None` when the time is over first.
+    async fn wait<C: Connector, F: Future>(
+        &mut self,
+        core: &Core<C>,
+        future: F,
+    ) -> Option<F::Output> {
+        let mut future = pin!(future);
+        poll_fn(|cx| match future.as_mut().poll(cx) {
+            Poll::Ready(output) => Poll::Ready(Some(output)),
+            Poll::Pending if self.is_over(core, cx) => Poll::Ready(None),
+            Poll::Pending => Poll::Pending,
+        })
+        .await
+    }
+
+    fn is_over<C: Connector>(&mut self, core: &Core<C>, cx: &mut Context<'_>) -> bool {
+        let (Some(limit), Some(runtime)) = (self.limit, core.any_runtime()) else { return false };
+        let timer = self.timer.get_or_insert_with(|| Timer::new(limit, &runtime));
+        timer.has_run_out(&runtime, cx)
+    }
 }
 
 /// Starts the ping of a connection that is in nobody's hand. Without a runtime it counts as failed.
 pub(crate) fn begin<C: Connector>(order: PingOrder<Shell<C>>) {
-    let PingOrder { host, connection, doubts } = order;
+    let PingOrder { host, connection, purpose, doubts } = order;
     let runtime = host.core.any_runtime();
-    let check = Check { connection: Some(connection), target: host, doubts };
+    let check = Check { connection: Some(connection), target: host, purpose, doubts };
     if let Some(runtime) = runtime {
         runtime.spawn(check.run());
     }
@@ -66,31 +103,117 @@ pub(crate) fn begin<C: Connector>(order: PingOrder<Shell<C>>) {
 struct Check<C: Connector> {
     connection: Option<Parcel<C>>,
     target: Arc<Target<C>>,
+    purpose: Purpose,
     doubts: u32,
+}
+
+/// What a ping in the background has come to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Verdict {
+    Answered,
+    Failed,
+    GivenUp,
 }
 
 impl<C: Connector> Check<C> {
     async fn run(mut self) {
-        let target = self.target.clone();
-        let Some(connection) = &mut self.connection else { return };
-        let answered = answers(&target.core, &mut connection.connection.connection).await;
+        let Some(connection) = self.connection.as_deref_mut() else { return };
+        let verdict = ask(&self.target, self.purpose, connection).await;
         panics::log(|| {
-            tracing::debug!(target: "wharf::ping", key = ?target.key, answered, "checked a suspect");
+            let (key, purpose) = (&self.target.key, self.purpose);
+            tracing::debug!(target: "wharf::ping", ?key, ?purpose, ?verdict, "pinged");
         });
-        if let Some(connection) = self.connection.take_if(|_| answered) {
-            let (at, doubts) = (target.id.index, self.doubts);
-            target.change(|engine, now, fx| {
-                engine.check_answered(at, connection, doubts, now, fx);
-            });
+        match (verdict, self.purpose) {
+            (Verdict::Answered, _) => self.answered(),
+            (Verdict::Failed, Purpose::Heartbeat) => self.beat_failed(),
+            // What is still there is closed when `self` is dropped.
+            (Verdict::Failed | Verdict::GivenUp, _) => {}
         }
+    }
+
+    fn answered(mut self) {
+        let Some(connection) = self.connection.take() else { return };
+        let (at, purpose, doubts) = (self.target.id.index, self.purpose, self.doubts);
+        self.target.change(|engine, now, fx| {
+            engine.check_answered(at, connection, purpose, doubts, now, fx);
+        });
+    }
+
+    fn beat_failed(mut self) {
+        let Some(mut connection) = self.connection.take() else { return };
+        let at = self.target.id.index;
+        let is_open = self.target.core.is_open(&mut connection.connection.connection);
+        let id = connection.id;
+        let missed = self
+            .target
+            .change(|engine, now, fx| engine.beat_failed(at, connection, is_open, now, fx));
+        report_missed_beat(&self.target, id, missed);
     }
 }
 
 impl<C: Connector> Drop for Check<C> {
     fn drop(&mut self) {
         if let Some(connection) = self.connection.take() {
-            let at = self.target.id.index;
-            self.target.change(|engine, now, fx| engine.check_failed(at, connection, now, fx));
+            let (at, purpose) = (self.target.id.index, self.purpose);
+            self.target.change(|engine, now, fx| {
+                engine.check_failed(at, connection, purpose, now, fx);
+            });
         }
     }
+}
+
+/// Pings the connection, and waits for as long as the engine has it.
+async fn ask<C: Connector>(
+    target: &Target<C>,
+    purpose: Purpose,
+    asked: &mut Tracked<Lendable<C>>,
+) -> Verdict {
+    let (core, at) = (&target.core, target.id.index);
+    let Tracked { connection, health, id, .. } = asked;
+    let mut ping = pin!(ping(core, &mut connection.connection));
+    let settings = &core.settings;
+    let (first, next) = match (purpose, settings.heartbeat) {
+        (Purpose::Heartbeat, Some(beat)) => (Some(beat.first_wait()), beat.next_wait()),
+        _ => (settings.ping_timeout, Duration::MAX),
+    };
+    let mut patience = Patience::of(first);
+    loop {
+        // First the ear, then the question: what is decided after it is heard.
+        let hurried = target.hurry.notified();
+        if target.engine().gives_up(at, health.late) {
+            return Verdict::GivenUp;
+        }
+        match patience.wait(core, unless(ping.as_mut(), hurried)).await {
+            Some(Some(true)) => return Verdict::Answered,
+            Some(Some(false)) => return Verdict::Failed,
+            Some(None) => {}
+            None if purpose == Purpose::Suspicion => return Verdict::Failed,
+            None => {
+                let goes_on =
+                    target.change(|engine, now, fx| engine.beat_missed(at, health, now, fx));
+                report_missed_beat(target, *id, health.missed);
+                if !goes_on {
+                    return Verdict::GivenUp;
+                }
+                patience = Patience::of(Some(next));
+            }
+        }
+    }
+}
+
+fn report_missed_beat<C: Connector>(target: &Target<C>, id: u64, missed: u32) {
+    panics::log(|| {
+        let key = &target.key;
+        tracing::warn!(target: "wharf::heartbeat", ?key, id, missed, "a heartbeat was missed");
+    });
+}
+
+/// What comes of `future`, unless the other one ends first.
+async fn unless<F: Future + Unpin>(mut future: F, other: impl Future) -> Option<F::Output> {
+    let mut other = pin!(other);
+    poll_fn(|cx| match Pin::new(&mut future).poll(cx) {
+        Poll::Ready(output) => Poll::Ready(Some(output)),
+        Poll::Pending => other.as_mut().poll(cx).map(|_| None),
+    })
+    .await
 }

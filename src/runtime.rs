@@ -54,7 +54,7 @@ mod model {
     use std::pin::Pin;
     use std::task::{Context, Waker};
 
-    type Task = Pin<Box<dyn Future<Output = ()> + Send>>;
+    pub(crate) type Task = Pin<Box<dyn Future<Output = ()> + Send>>;
 
     // All threads of a model run on one thread of the system.
     thread_local!(static TASKS: RefCell<Vec<Task>> = const { RefCell::new(Vec::new()) });
@@ -82,6 +82,11 @@ mod model {
             while let Some(mut task) = TASKS.with_borrow_mut(Vec::pop) {
                 let _ = task.as_mut().poll(&mut Context::from_waker(Waker::noop()));
             }
+        }
+
+        /// The task spawned last, to be run by hand.
+        pub(crate) fn take() -> Task {
+            TASKS.with_borrow_mut(Vec::pop).expect("a task was spawned")
         }
 
         /// Leaks every task: after a model that failed, whose objects may not be touched any more.

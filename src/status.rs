@@ -44,6 +44,10 @@ macro_rules! status {
             pub pings: u64,
             /// Pings that failed, or took too long.
             pub failed_pings: u64,
+            /// Heartbeats that were answered.
+            pub heartbeats: u64,
+            /// Heartbeats that were not answered in time, or with an error.
+            pub missed_heartbeats: u64,
         }
 
         impl $name {
@@ -65,6 +69,8 @@ macro_rules! status {
                     detached: counters.detached,
                     pings: counters.pings,
                     failed_pings: counters.failed_pings,
+                    heartbeats: counters.heartbeats,
+                    missed_heartbeats: counters.missed_heartbeats,
                 }
             }
         }

@@ -9,13 +9,15 @@ use crate::core::{Core, Shell};
 use crate::engine::time::Time;
 use crate::engine::{Effects, Engine, HostId, Lent, Place};
 use crate::pooled_connection::{Lendable, Parcel, PooledConnection};
-use crate::sync::MutexGuard;
+use crate::sync::{MutexGuard, Notify};
 
 /// Shared by all that has to do with one host. It does not keep the host in the map.
 pub(crate) struct Target<C: Connector> {
     pub(crate) core: Arc<Core<C>>,
     pub(crate) key: Arc<C::Key>,
     pub(crate) id: HostId,
+    /// Told when a ping in the background may have to be given up.
+    pub(crate) hurry: Notify,
     hash: u64,
     shard: usize,
 }
@@ -82,7 +84,10 @@ impl<C: Connector> Aim<C> {
         };
         let shard = core.shard_of(hash);
         let is_it = |target: &Arc<Target<C>>| *target.key == **key;
-        let make = |id| Arc::new(Target { core: core.clone(), key: key.clone(), id, hash, shard });
+        let make = |id| {
+            let (core, key) = (core.clone(), key.clone());
+            Arc::new(Target { core, key, id, hurry: Notify::new(), hash, shard })
+        };
         engine.enter(hash, is_it, make)
     }
 

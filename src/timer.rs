@@ -44,7 +44,7 @@ mod tokio_timer {
     }
 }
 
-/// For the models: runs out when the model says so.
+/// For the models: time passes when the model says so, and then for every timer that is set.
 #[cfg(wharf_loom)]
 mod model {
     use std::cell::Cell;
@@ -53,22 +53,25 @@ mod model {
 
     use crate::runtime::Runtime;
 
-    thread_local!(static OVER: Cell<bool> = const { Cell::new(false) });
+    // All threads of a model run on one thread of the system.
+    thread_local!(static NOW: Cell<u64> = const { Cell::new(0) });
 
     #[derive(Debug)]
-    pub(crate) struct Timer;
+    pub(crate) struct Timer {
+        set: u64,
+    }
 
     impl Timer {
         pub(crate) fn new(_: Duration, _: &Runtime) -> Timer {
-            Timer
+            Timer { set: NOW.get() }
         }
 
         pub(crate) fn has_run_out(&mut self, _: &Runtime, _: &mut Context<'_>) -> bool {
-            OVER.get()
+            self.set < NOW.get()
         }
 
-        pub(crate) fn set_over(over: bool) {
-            OVER.set(over);
+        pub(crate) fn let_time_pass() {
+            NOW.set(NOW.get() + 1);
         }
     }
 }

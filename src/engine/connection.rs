@@ -20,13 +20,42 @@ pub(crate) struct Tracked<T> {
     pub(crate) uses: u64,
     /// The host's epoch when its dial began; an older one than the host's means retired.
     pub(crate) epoch: u32,
-    /// The host's doubts when its dial began, or when it last answered a ping: if they have grown
-    /// since, it is suspect.
-    pub(crate) doubts: u32,
+    pub(crate) health: Health,
     /// Its place among the host's loans.
     pub(crate) loan: u32,
     /// Its turn at going idle: a lower one has been idle for longer, across hosts.
     pub(crate) turn: u64,
+}
+
+/// What is known of a connection's health.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Health {
+    /// The host's doubts when its dial began, or when it last answered a ping: if they have grown
+    /// since, it is suspect.
+    pub(crate) doubts: u32,
+    /// Heartbeats missed since it last answered.
+    pub(crate) missed: u32,
+    /// It has been asked, has missed that beat, and may still answer.
+    pub(crate) late: bool,
+    /// From one heartbeat to the next. Each connection has its own, so that those made together are
+    /// not asked together for long.
+    pub(crate) every: Span,
+    /// When it is asked next, if it is idle then.
+    pub(crate) next_beat: Time,
+}
+
+impl Health {
+    /// It has answered: the doubts that the host had when it was asked do not concern it.
+    pub(crate) fn answered(&mut self, doubts: u32) {
+        self.doubts = doubts;
+        self.missed = 0;
+    }
+
+    /// It is idle, or goes on being it, from now on.
+    #[inline]
+    pub(crate) fn rest(&mut self, now: Time) {
+        self.next_beat = now.after(self.every);
+    }
 }
 
 impl<T> Tracked<T> {
@@ -34,6 +63,7 @@ impl<T> Tracked<T> {
     pub(crate) fn rest(&mut self, now: Time, timeout: Span, turn: u64) {
         self.idle_since = now;
         self.deadline = now.after(timeout).min(self.expires);
+        self.health.rest(now);
         self.turn = turn;
     }
 }

@@ -73,6 +73,7 @@ impl<P: Parts> Engine<P> {
         self.next_id += self.id_step;
         let jitter = self.limits.lifetime_jitter * self.rng.f64();
         let expires = now.after(self.limits.max_lifetime.shortened(jitter));
+        let health = self.new_health(at, now);
         Tracked {
             connection,
             id,
@@ -83,7 +84,7 @@ impl<P: Parts> Engine<P> {
             deadline: expires,
             uses: 0,
             epoch,
-            doubts: self.hosts[at].doubts,
+            health,
             loan: self.hosts[at].loans.enter(),
             turn: 0,
         }

@@ -5,6 +5,7 @@
 
 use super::Parts;
 use super::connection::Tracked;
+use super::health::Purpose;
 use super::host::Host;
 
 pub(crate) struct Effects<P: Parts> {
@@ -14,6 +15,8 @@ pub(crate) struct Effects<P: Parts> {
     pub(crate) dial: Vec<DialOrder<P>>,
     pub(crate) close: Vec<CloseOrder<P>>,
     pub(crate) ping: Vec<PingOrder<P>>,
+    /// Pings of these hosts that are on their way may have to be given up.
+    pub(crate) hurry: Vec<P::Host>,
     pub(crate) failures: Vec<P::Failure>,
     pub(crate) forgotten: Vec<Host<P>>,
     /// The next deadline has moved forward: upkeep must look again.
@@ -34,6 +37,7 @@ pub(crate) struct DialOrder<P: Parts> {
 pub(crate) struct PingOrder<P: Parts> {
     pub(crate) host: P::Host,
     pub(crate) connection: Box<Tracked<P::Connection>>,
+    pub(crate) purpose: Purpose,
     /// The host's doubts when the ping was ordered: an answer proves no more.
     pub(crate) doubts: u32,
 }
@@ -55,6 +59,7 @@ pub(crate) enum CloseReason {
     Uses,
     NotOpen,
     PingFailed,
+    HeartbeatMissed,
     Discarded,
     OverIdleLimit,
     OverCap,
@@ -73,6 +78,7 @@ impl<P: Parts> Effects<P> {
             dial: Vec::new(),
             close: Vec::new(),
             ping: Vec::new(),
+            hurry: Vec::new(),
             failures: Vec::new(),
             forgotten: Vec::new(),
             upkeep: false,

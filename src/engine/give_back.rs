@@ -9,7 +9,7 @@ use super::{Engine, Parts, Phase};
 
 /// What [`Engine::give_back`] did.
 pub(crate) enum Returned<P: Parts> {
-    /// Idle again. `first`: its deadline is the next of all, upkeep must look.
+    /// Idle again. `first`: nothing is due earlier than it, upkeep must look.
     Idle { first: bool },
     /// In the hand of the oldest waiter, who is to be woken.
     HandedOver(Option<P::Waker>),
@@ -44,18 +44,18 @@ impl<P: Parts> Engine<P> {
         }
         connection.rest(now, self.limits.idle_timeout, self.next_turn);
         self.next_turn += 1;
-        let deadline = connection.deadline;
+        let next = connection.deadline.min(connection.health.next_beat);
         host.in_use -= 1;
         host.idle.push_back(connection);
-        let later = host.scheduled.is_some_and(|look| look <= deadline) || deadline == Time::NEVER;
-        let first = !later && self.look_at(at, deadline);
+        let later = host.scheduled.is_some_and(|look| look <= next) || next == Time::NEVER;
+        let first = !later && self.look_at(at, next);
         Returned::Idle { first }
     }
 
     #[cold]
-    fn look_at(&mut self, at: usize, deadline: Time) -> bool {
-        let old = self.hosts[at].scheduled.replace(deadline);
-        self.schedule.change(at, old, Some(deadline))
+    fn look_at(&mut self, at: usize, time: Time) -> bool {
+        let old = self.hosts[at].scheduled.replace(time);
+        self.schedule.change(at, old, Some(time))
     }
 
     /// Decides what becomes of a connection that is counted as in use, but is in no loan any more.

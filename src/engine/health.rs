@@ -6,7 +6,7 @@
 //! list: they are pinged in the background, all at once, and whoever waits takes what answers first,
 //! or a dial.
 
-use super::connection::Tracked;
+use super::connection::{Health, Tracked};
 use super::effects::{CloseReason, Effects, PingOrder};
 use super::time::Time;
 use super::waiters::{Ticket, WaiterId};
@@ -21,16 +21,22 @@ pub(crate) enum AfterPing<P: Parts> {
     Closed,
 }
 
+/// Why a connection is pinged in the background.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Purpose {
+    Suspicion,
+    Heartbeat,
+}
+
 impl<P: Parts> Engine<P> {
-    /// The connection has answered: the doubts that the host had when it was asked do not concern
-    /// it.
+    /// The connection has answered, with the doubts that the host had when it was asked.
     pub(crate) fn ping_answered(
         &mut self,
         at: usize,
         connection: &mut Tracked<P::Connection>,
         doubts: u32,
     ) {
-        connection.doubts = doubts;
+        connection.health.answered(doubts);
         self.hosts[at].counters.pings += 1;
     }
 
@@ -39,7 +45,7 @@ impl<P: Parts> Engine<P> {
     }
 
     fn count_failed_ping(&mut self, at: usize, dead: &Tracked<P::Connection>) {
-        self.doubt_peers_of(at, dead);
+        self.doubt_peers_of(at, dead.health.doubts);
         let counters = &mut self.hosts[at].counters;
         counters.pings += 1;
         counters.failed_pings += 1;
@@ -53,16 +59,17 @@ impl<P: Parts> Engine<P> {
         now: Time,
         fx: &mut Effects<P>,
     ) {
-        self.doubt_peers_of(at, &dead);
+        self.doubt_peers_of(at, dead.health.doubts);
         self.bury(at, dead, CloseReason::Discarded, now, fx);
     }
 
-    /// A connection was found dead: if nobody had doubted it, its older peers are suspect now.
-    pub(super) fn doubt_peers_of(&mut self, at: usize, dead: &Tracked<P::Connection>) {
+    /// A connection with these doubts was found dead: if nobody had doubted it, its older peers are
+    /// suspect now. Says whether that is news.
+    pub(super) fn doubt_peers_of(&mut self, at: usize, doubts: u32) -> bool {
         let host = &mut self.hosts[at];
-        if dead.doubts == host.doubts {
-            host.doubts = host.doubts.wrapping_add(1);
-        }
+        let is_news = doubts == host.doubts;
+        host.doubts = host.doubts.wrapping_add(u32::from(is_news));
+        is_news
     }
 
     /// The ping of a connection that was to be lent has failed. It is closed, its older peers are
@@ -109,17 +116,39 @@ impl<P: Parts> Engine<P> {
     fn check_suspects(&mut self, at: usize, now: Time, fx: &mut Effects<P>) {
         let mut position = 0;
         while let Some(connection) = self.hosts[at].idle.get(position) {
-            if !self.hosts[at].must_ping(connection, &self.limits, now) {
+            if self.hosts[at].must_ping(connection, &self.limits, now) {
+                self.check(at, position, Purpose::Suspicion, fx);
+            } else {
                 position += 1;
-            } else if let Some(connection) = self.hosts[at].idle.remove(position) {
-                self.left_idle();
-                let host = &mut self.hosts[at];
-                host.checking += 1;
-                host.loans.clear(connection.loan);
-                let (host, doubts) = (host.shell.clone(), host.doubts);
-                fx.ping.push(PingOrder { host, connection, doubts });
             }
         }
+    }
+
+    /// Takes an idle connection out to be pinged in the background.
+    pub(super) fn check(
+        &mut self,
+        at: usize,
+        position: usize,
+        purpose: Purpose,
+        fx: &mut Effects<P>,
+    ) {
+        let Some(connection) = self.hosts[at].idle.remove(position) else { return };
+        self.left_idle();
+        let host = &mut self.hosts[at];
+        host.checking += 1;
+        host.beating += usize::from(purpose == Purpose::Heartbeat);
+        host.loans.clear(connection.loan);
+        let (host, doubts) = (host.shell.clone(), host.doubts);
+        fx.ping.push(PingOrder { host, connection, purpose, doubts });
+    }
+
+    /// From here on the connection counts as in use, as one that has just returned.
+    pub(super) fn end_check(&mut self, at: usize, health: &mut Health, purpose: Purpose) {
+        let host = &mut self.hosts[at];
+        host.checking -= 1;
+        host.in_use += 1;
+        host.beating -= usize::from(purpose == Purpose::Heartbeat);
+        host.late -= usize::from(std::mem::take(&mut health.late));
     }
 
     /// A ping in the background was answered: the connection is as free as if it had returned, but
@@ -128,30 +157,40 @@ impl<P: Parts> Engine<P> {
         &mut self,
         at: usize,
         mut connection: Box<Tracked<P::Connection>>,
+        purpose: Purpose,
         doubts: u32,
         now: Time,
         fx: &mut Effects<P>,
     ) {
-        self.ping_answered(at, &mut connection, doubts);
-        let host = &mut self.hosts[at];
-        host.checking -= 1;
-        host.in_use += 1;
+        connection.health.answered(doubts);
+        connection.health.rest(now);
+        self.end_check(at, &mut connection.health, purpose);
+        let counters = &mut self.hosts[at].counters;
+        match purpose {
+            Purpose::Suspicion => counters.pings += 1,
+            Purpose::Heartbeat => counters.heartbeats += 1,
+        }
         self.put_back(at, connection, now, fx);
     }
 
-    /// A ping in the background has failed, or nobody is left to wait for it.
+    /// A ping in the background has failed, or was given up, or nobody is left to wait for it.
     pub(crate) fn check_failed(
         &mut self,
         at: usize,
-        dead: Box<Tracked<P::Connection>>,
+        mut dead: Box<Tracked<P::Connection>>,
+        purpose: Purpose,
         now: Time,
         fx: &mut Effects<P>,
     ) {
-        self.count_failed_ping(at, &dead);
-        let host = &mut self.hosts[at];
-        host.checking -= 1;
-        host.in_use += 1;
-        self.bury_quietly(at, dead, CloseReason::PingFailed, fx);
-        self.after(at, now, fx);
+        let reason = match purpose {
+            _ if self.gives_up(at, false) => CloseReason::PoolClosed,
+            Purpose::Heartbeat => CloseReason::HeartbeatMissed,
+            Purpose::Suspicion => {
+                self.count_failed_ping(at, &dead);
+                CloseReason::PingFailed
+            }
+        };
+        self.end_check(at, &mut dead.health, purpose);
+        self.bury(at, dead, reason, now, fx);
     }
 }

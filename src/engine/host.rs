@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 
 use super::caps::Hunger;
 use super::connection::Tracked;
+use super::heartbeat::BEATS_AT_ONCE;
 use super::loans::{Loan, Loans};
 use super::status::Counters;
 use super::time::{Span, Time};
@@ -24,6 +25,9 @@ pub(crate) struct Host<P: Parts> {
     pub(crate) in_use: usize,
     /// Taken out of the idle list to be pinged in the background.
     pub(crate) checking: usize,
+    /// Those of them that are asked for a heartbeat, and of these those that have missed it.
+    pub(crate) beating: usize,
+    pub(crate) late: usize,
     pub(crate) dialing: usize,
     /// Being closed, and holding a slot until that has ended.
     pub(crate) closing: usize,
@@ -70,6 +74,8 @@ impl<P: Parts> Host<P> {
             idle: VecDeque::new(),
             in_use: 0,
             checking: 0,
+            beating: 0,
+            late: 0,
             dialing: 0,
             closing: 0,
             floor: limits.initial_per_host,
@@ -157,7 +163,10 @@ impl<P: Parts> Host<P> {
         let oldest = self.idle.front().filter(|_| spare);
         let idle = oldest.map(|c| c.idle_since.after(limits.idle_timeout));
         let backoff = self.failing.as_ref().map(|f| f.until).filter(|&until| until > now);
-        [age, idle, backoff].into_iter().flatten().min().filter(|&look| look != Time::NEVER)
+        // When one of those on their way ends, it is looked again.
+        let may_beat = self.beating < BEATS_AT_ONCE;
+        let beat = self.idle.iter().map(|c| c.health.next_beat).min().filter(|_| may_beat);
+        [age, idle, backoff, beat].into_iter().flatten().min().filter(|&look| look != Time::NEVER)
     }
 
     /// Whether the connection must answer a ping before it is lent.
@@ -168,7 +177,7 @@ impl<P: Parts> Host<P> {
         limits: &Limits,
         now: Time,
     ) -> bool {
-        connection.doubts != self.doubts
+        connection.health.doubts != self.doubts
             || (limits.ping_after != Span::FOREVER
                 && connection.idle_since.after(limits.ping_after) <= now)
     }

@@ -24,8 +24,9 @@
 //!                                   (add, from elsewhere)
 //! ```
 //!
-//! A suspect that is pinged in the background is *checking*: in no idle list, counted as idle in the
-//! status. It comes back through `check_answered`, or is buried ([`health`]).
+//! What is pinged in the background, a suspect or one whose heartbeat is due, is *checking*: in no
+//! idle list, counted as idle in the status. It comes back through `check_answered`, or is buried
+//! ([`health`], [`heartbeat`]).
 //!
 //! # Invariants
 //!
@@ -58,6 +59,7 @@ mod dial;
 pub(crate) mod effects;
 mod give_back;
 mod health;
+mod heartbeat;
 mod host;
 mod lend;
 mod loans;
@@ -83,7 +85,8 @@ pub(crate) use connection::Tracked;
 pub(crate) use control::{Room, Warmth};
 pub(crate) use effects::{CloseOrder, CloseReason, DialOrder, Effects, PingOrder};
 pub(crate) use give_back::Returned;
-pub(crate) use health::AfterPing;
+pub(crate) use health::{AfterPing, Purpose};
+pub(crate) use heartbeat::Beats;
 use host::Host;
 pub(crate) use lend::{Lent, Refusal, Wait};
 pub(crate) use loans::Loan;
@@ -133,6 +136,7 @@ pub(crate) struct Limits {
     pub(crate) backoff: Backoff,
     /// A connection that has been idle for so long is pinged before it is lent.
     pub(crate) ping_after: Span,
+    pub(crate) heartbeat: Option<Beats>,
     /// Whether waiters wait for the next dial after a failed one.
     pub(crate) retry: bool,
 }
@@ -295,6 +299,7 @@ impl<P: Parts> Engine<P> {
     /// again, forget it when it has become unused, and see whether a closed pool is empty now.
     fn after(&mut self, at: usize, now: Time, fx: &mut Effects<P>) {
         self.pump(at, now, fx);
+        self.hurry(at, fx);
         self.reschedule(at, now, fx);
         self.forget_if_unused(at, now, fx);
         fx.drained |= self.is_drained();

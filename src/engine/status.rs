@@ -17,6 +17,8 @@ pub(crate) struct Counters {
     pub(crate) detached: u64,
     pub(crate) pings: u64,
     pub(crate) failed_pings: u64,
+    pub(crate) heartbeats: u64,
+    pub(crate) missed_heartbeats: u64,
 }
 
 impl Counters {
@@ -31,6 +33,8 @@ impl Counters {
         self.detached += other.detached;
         self.pings += other.pings;
         self.failed_pings += other.failed_pings;
+        self.heartbeats += other.heartbeats;
+        self.missed_heartbeats += other.missed_heartbeats;
     }
 }
 

@@ -49,6 +49,8 @@ enum Op {
     LetGo(Index),
     Asked(Index, bool),
     Checked(Index, bool),
+    BeatMissed(Index),
+    BeatFailed(Index, bool),
     Pass(u64),
     Orphan,
     Close,
@@ -80,6 +82,8 @@ fn op() -> impl Strategy<Value = Op> {
         2 => index().prop_map(Op::LetGo),
         8 => (index(), any::<bool>()).prop_map(|(at, ok)| Op::Asked(at, ok)),
         8 => (index(), any::<bool>()).prop_map(|(at, ok)| Op::Checked(at, ok)),
+        5 => index().prop_map(Op::BeatMissed),
+        3 => (index(), any::<bool>()).prop_map(|(at, open)| Op::BeatFailed(at, open)),
         10 => (1..40_000u64).prop_map(Op::Pass),
         1 => prop_oneof![9 => Just(Op::CloseIdle), 1 => Just(Op::Orphan), 1 => Just(Op::Close)],
     ]
@@ -93,7 +97,9 @@ fn limits() -> impl Strategy<Value = Limits> {
     let counts = (1..5usize, 0..2usize, 0..3usize, cap(2..4), cap(2..5), cap(2..6));
     let uses = prop_oneof![Just(u64::MAX), 1..4u64];
     let pings = prop_oneof![Just(Span::FOREVER), Just(Span::from(Duration::from_secs(5)))];
-    let rest = (cap(1..6), cap(1..3), cap(1..3), any::<bool>(), uses, pings, any::<bool>());
+    let beats = Beats { every: Span::from(Duration::from_secs(4)), max_missed: 2 };
+    let health = (pings, prop_oneof![Just(None), Just(Some(beats))]);
+    let rest = (cap(1..6), cap(1..3), cap(1..3), any::<bool>(), uses, health, any::<bool>());
     (counts, rest).prop_map(
         |((max, initial, min_idle, max_idle_per_host, max_idle, total), rest)| {
             let (
@@ -102,7 +108,7 @@ fn limits() -> impl Strategy<Value = Limits> {
                 max_dialing,
                 most_recent,
                 max_uses,
-                ping_after,
+                (ping_after, heartbeat),
                 retry,
             ) = rest;
             Limits {
@@ -121,6 +127,7 @@ fn limits() -> impl Strategy<Value = Limits> {
                 lifetime_jitter: 0.1,
                 max_uses,
                 ping_after,
+                heartbeat,
                 backoff: Backoff::default(),
                 retry,
             }
@@ -274,6 +281,11 @@ impl World {
                     self.checked(ping, answered);
                 }
             }
+            Op::BeatMissed(at) => self.with_beat(at, World::beat_missed),
+            Op::BeatFailed(at, is_open) => self.with_beat(at, |world, beat| {
+                let (at, now) = (beat.host.1.index, world.now);
+                world.engine.beat_failed(at, beat.connection, is_open, now, &mut world.fx);
+            }),
             Op::Pass(millis) => {
                 self.now = self.now.after(Span::from(Duration::from_millis(millis)));
                 while self
@@ -343,12 +355,33 @@ impl World {
     }
 
     fn checked(&mut self, ping: PingOrder<Plain>, answered: bool) {
-        let PingOrder { host, connection, doubts } = ping;
+        let PingOrder { host, connection, purpose, doubts } = ping;
         let (at, now, fx) = (host.1.index, self.now, &mut self.fx);
         if answered {
-            self.engine.check_answered(at, connection, doubts, now, fx);
+            self.engine.check_answered(at, connection, purpose, doubts, now, fx);
         } else {
-            self.engine.check_failed(at, connection, now, fx);
+            self.engine.check_failed(at, connection, purpose, now, fx);
+        }
+    }
+
+    fn with_beat(&mut self, at: Index, f: impl FnOnce(&mut Self, PingOrder<Plain>)) {
+        let is_beat = |ping: &PingOrder<Plain>| ping.purpose == Purpose::Heartbeat;
+        let beats = self.pings.iter().filter(|ping| is_beat(ping)).count();
+        if beats > 0 {
+            let nth = at.index(beats);
+            let mut places = self.pings.iter().enumerate().filter(|(_, ping)| is_beat(ping));
+            let at = places.nth(nth).expect("there are so many").0;
+            let beat = self.pings.swap_remove(at);
+            f(self, beat);
+        }
+    }
+
+    fn beat_missed(&mut self, mut beat: PingOrder<Plain>) {
+        let health = &mut beat.connection.health;
+        if self.engine.beat_missed(beat.host.1.index, health, self.now, &mut self.fx) {
+            self.pings.push(beat);
+        } else {
+            self.checked(beat, false);
         }
     }
 
@@ -453,7 +486,22 @@ impl World {
         self.dials.extend(fx.dial);
         self.closes.extend(fx.close);
         self.pings.extend(fx.ping);
+        self.hurry(fx.hurry);
         self.drop_served();
+    }
+
+    /// Gives up the pings that are in the way.
+    fn hurry(&mut self, hosts: Vec<(u32, HostId)>) {
+        for host in hosts {
+            let in_the_way = |ping: &PingOrder<Plain>, engine: &Engine<Plain>| {
+                ping.host == host && engine.gives_up(host.1.index, ping.connection.health.late)
+            };
+            while let Some(at) = self.pings.iter().position(|p| in_the_way(p, &self.engine)) {
+                let ping = self.pings.swap_remove(at);
+                self.checked(ping, false);
+                self.carry_out();
+            }
+        }
     }
 
     /// Whoever has an outcome by now must have been the oldest of its host, and have been woken.
@@ -471,6 +519,17 @@ impl World {
         }
     }
 
+    /// No late heartbeat is between a waiter and a dial.
+    fn check_beats(&self) {
+        for (at, host) in &self.engine.hosts {
+            let of_host = || self.pings.iter().filter(|ping| ping.host.1.index == at);
+            let beats = of_host().filter(|ping| ping.purpose == Purpose::Heartbeat).count();
+            let late = of_host().filter(|ping| ping.connection.health.late).count();
+            assert_eq!((host.checking, host.beating, host.late), (of_host().count(), beats, late));
+            assert!(late == 0 || !self.engine.gives_up(at, true), "a late beat is in the way");
+        }
+    }
+
     fn check_caps(&mut self) {
         for (at, host) in &self.engine.hosts {
             let id = HostId { index: at, generation: host.generation };
@@ -484,6 +543,7 @@ impl World {
     fn check(&mut self) {
         self.engine.check_invariants(self.now);
         self.check_caps();
+        self.check_beats();
         let mut gauges = status::Gauges::default();
         self.engine.views().for_each(|(_, view)| gauges.add(view.gauges));
         let in_hand: usize = self.engine.hosts.iter().map(|(_, h)| h.waiters.in_hand()).sum();
@@ -606,6 +666,7 @@ fn unlimited() -> Limits {
         lifetime_jitter: 0.0,
         max_uses: u64::MAX,
         ping_after: Span::FOREVER,
+        heartbeat: None,
         backoff: Backoff::default(),
         retry: false,
     }

@@ -1,4 +1,4 @@
-//! What upkeep does when it looks at a host: close what has expired, dial what is due.
+//! What upkeep does when it looks at a host: close what has expired, ping and dial what is due.
 
 use super::effects::{CloseReason, Effects};
 use super::time::Time;
@@ -15,14 +15,21 @@ impl<P: Parts> Engine<P> {
             let Some(at) = self.schedule.due(now) else { break };
             let due = self.hosts[at].scheduled.take();
             self.schedule.change(at, due, None);
-            self.sweep(at, now, fx);
+            self.close_expired(at, now, fx);
+            self.beat(at, now, fx);
+            self.after(at, now, fx);
         }
         self.schedule.next()
     }
 
-    /// Closes what has expired: past its lifetime, or idle for too long while more than
-    /// `min_idle_per_host` are idle.
+    /// Closes what has expired.
     pub(crate) fn sweep(&mut self, at: usize, now: Time, fx: &mut Effects<P>) {
+        self.close_expired(at, now, fx);
+        self.after(at, now, fx);
+    }
+
+    /// Past its lifetime, or idle for too long while more than `min_idle_per_host` are idle.
+    fn close_expired(&mut self, at: usize, now: Time, fx: &mut Effects<P>) {
         let mut position = 0;
         while let Some(connection) = self.hosts[at].idle.get(position) {
             if connection.expires > now {
@@ -39,7 +46,6 @@ impl<P: Parts> Engine<P> {
         for kept in self.hosts[at].idle.iter_mut().filter(|c| c.deadline <= now) {
             kept.deadline = kept.expires;
         }
-        self.after(at, now, fx);
     }
 
     /// Notes when upkeep has to look at the host next. A look that is no longer needed stays where

@@ -8,6 +8,7 @@ mod dialing;
 mod fairness;
 mod faults;
 mod health;
+mod heartbeats;
 mod hostile;
 mod keys;
 mod lending;

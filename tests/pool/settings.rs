@@ -33,6 +33,14 @@ fn a_setting_that_cannot_be_meant_is_refused_by_name_and_value() {
         refused(|b| b.min_idle_per_host(3).max_idle_per_host(2)),
         "min_idle_per_host is 3: it must not be above max_idle_per_host, which is 2"
     );
+    let beat = |heartbeat| refused(|b| b.heartbeat(heartbeat));
+    let heartbeat = wharf::Heartbeat::default();
+    let every = wharf::Heartbeat::every(zero);
+    assert_eq!(beat(every), "heartbeat.every is 0s: it must be longer than zero");
+    let timeout = heartbeat.timeout(zero);
+    assert_eq!(beat(timeout), "heartbeat.timeout is 0s: it must be longer than zero");
+    let missed = heartbeat.max_missed(0);
+    assert_eq!(beat(missed), "heartbeat.max_missed is 0: it must be at least 1");
     let retry = |backoff| refused(|b| b.retry(backoff));
     let backoff = wharf::Backoff::default();
     assert_eq!(retry(backoff.initial(zero)), "retry.initial is 0ns: it must be longer than zero");
@@ -67,6 +75,9 @@ fn the_largest_values_do_not_overflow() {
             .acquire_timeout(Duration::MAX)
             .connect_timeout(Duration::MAX)
             .close_timeout(Duration::MAX)
+            .ping_timeout(Duration::MAX)
+            .health_check(wharf::HealthCheck::Always)
+            .heartbeat(wharf::Heartbeat::every(Duration::MAX).timeout(Duration::MAX))
     });
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {

@@ -1,0 +1,88 @@
+//! Caps and epochs that change.
+
+use super::*;
+
+/// The cap is lowered to one while one of two loans is returned: one connection stays.
+#[test]
+fn a_cap_that_is_lowered_during_a_return_holds_in_the_end() {
+    explore(&["lowered"], || {
+        let stage = Stage::new(2);
+        let (one, other) = (stage.loan(), stage.loan());
+        let host = stage.pool.host(&HOST);
+        let returning = thread::spawn(move || drop(one));
+        host.set_max(1).expect("one is allowed");
+        join(returning);
+        let status = stage.settle();
+        assert_eq!((status.idle, status.in_use), (0, 1), "the loan has the one place");
+        drop(other);
+        stage.rests_with(1);
+        drop(host);
+        stage.end();
+        "lowered"
+    });
+}
+
+/// The cap is lowered to one while one of two loans is returned for which a waiter waits: the waiter
+/// gets that one or the other, and one connection stays.
+#[test]
+fn a_cap_that_is_lowered_during_a_hand_over_leaves_no_waiter_behind() {
+    explore(&["served by the first", "served by the second"], || {
+        let stage = Stage::new(2);
+        let (one, other) = (stage.loan(), stage.loan());
+        let waiter = stage.waiter();
+        let host = stage.pool.host(&HOST);
+        let returning = thread::spawn(move || drop(one));
+        host.set_max(1).expect("one is allowed");
+        join(returning);
+        let status = stage.settle();
+        let end = match (status.in_use, status.waiting) {
+            (2, 0) => "served by the first",
+            (1, 1) => "served by the second",
+            counts => panic!("{counts:?}"),
+        };
+        drop(other);
+        drop(waiter.connection());
+        stage.rests_with(1);
+        drop(host);
+        stage.end();
+        end
+    });
+}
+
+/// The cap is raised to two while the loan that a waiter waits for is returned: the waiter is
+/// served once; a dial that was begun for it goes idle.
+#[test]
+fn a_cap_that_is_raised_during_a_return_serves_the_waiter_once() {
+    explore(&["by the return", "with a dial to spare"], || {
+        let stage = Stage::new(1);
+        let loan = stage.loan();
+        let waiter = stage.waiter();
+        let host = stage.pool.host(&HOST);
+        let returning = thread::spawn(move || drop(loan));
+        host.set_max(2).expect("two are allowed");
+        join(returning);
+        stage.watch.check();
+        drop(waiter.connection());
+        let status = stage.settle();
+        let end = if status.dials == 1 { "by the return" } else { "with a dial to spare" };
+        stage.rests_with(usize::try_from(status.dials).expect("a few"));
+        drop(host);
+        stage.end();
+        end
+    });
+}
+
+/// The host is retired while its connection is returned: it is closed, never lent again.
+#[test]
+fn a_connection_returned_while_its_host_is_retired_is_closed() {
+    explore(&["retired"], || {
+        let stage = Stage::new(1);
+        let loan = stage.loan();
+        let returning = thread::spawn(move || drop(loan));
+        stage.pool.retire(&HOST);
+        join(returning);
+        stage.rests_with(0);
+        stage.end();
+        "retired"
+    });
+}
