@@ -281,7 +281,9 @@ impl<C: Connector> Waiting<C> {
         let (mut tracked, target) = PooledConnection::into_parts(loan);
         let at = target.id.index;
         if answered {
-            target.engine().ping_answered(at, &mut tracked, doubts);
+            target.change(|engine, now, fx| {
+                engine.ping_answered(at, &mut tracked, doubts, now, fx);
+            });
             return Some(Ok(PooledConnection::new(tracked, target)));
         }
         panics::log(|| {

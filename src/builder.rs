@@ -11,8 +11,10 @@ use crate::health_check::HealthCheck;
 use crate::heartbeat::Heartbeat;
 use crate::pool::Pool;
 use crate::reuse::Reuse;
+use crate::shared::{SharedConnector, SharedPool};
+use crate::spread::Spread;
 
-/// Sets up a pool. Made by [`Pool::builder`].
+/// Sets up a pool. Made by [`Pool::builder`] and [`SharedPool::builder`].
 ///
 /// Setters take a plain value or an `Option`; `None` means no limit. Nothing is checked before
 /// [`build`](Builder::build), and nothing is silently corrected.
@@ -35,8 +37,21 @@ use crate::reuse::Reuse;
 /// ```
 #[derive(Clone, Debug)]
 #[must_use = "a builder does nothing until `build` is called"]
-pub struct Builder {
+pub struct Builder<Kind = Exclusive> {
     settings: Settings,
+    kind: Kind,
+}
+
+/// Marks the builder of a [`Pool`].
+#[derive(Clone, Copy, Debug, Default)]
+#[non_exhaustive]
+pub struct Exclusive;
+
+/// Marks the builder of a [`SharedPool`].
+#[derive(Clone, Copy, Debug, Default)]
+#[non_exhaustive]
+pub struct Shared {
+    spread: Spread,
 }
 
 /// What the builder collects.
@@ -191,11 +206,13 @@ fn not_above(
     }
 }
 
-impl Builder {
+impl<Kind: Default> Builder<Kind> {
     pub(crate) fn new() -> Self {
-        Builder { settings: Settings::default() }
+        Builder { settings: Settings::default(), kind: Kind::default() }
     }
+}
 
+impl Builder {
     /// Makes the pool. Does no I/O, and needs no runtime.
     ///
     /// # Errors
@@ -207,8 +224,29 @@ impl Builder {
     }
 }
 
+/// # Shared connections
+impl Builder<Shared> {
+    /// Where the next lease goes when several connections have room.
+    ///
+    /// Defaults to [`Spread::OldestFirst`].
+    pub fn spread(mut self, spread: Spread) -> Self {
+        self.kind.spread = spread;
+        self
+    }
+
+    /// Makes the pool. Does no I/O, and needs no runtime.
+    ///
+    /// # Errors
+    ///
+    /// A setting that cannot be meant: the error names the field and the value.
+    pub fn build<C: SharedConnector>(self, connector: C) -> Result<SharedPool<C>, BuildError> {
+        self.settings.check()?;
+        Ok(SharedPool::with_settings(connector, self.settings, self.kind.spread))
+    }
+}
+
 /// # How many connections
-impl Builder {
+impl<Kind> Builder<Kind> {
     /// The hard cap on connections of one host: dialing, idle, in use and being closed.
     ///
     /// Defaults to 10, which is more than most servers answer faster for.
@@ -297,7 +335,7 @@ impl Builder {
 }
 
 /// # How long
-impl Builder {
+impl<Kind> Builder<Kind> {
     /// The longest that an acquire may take from its first poll on: queueing and dialing together.
     ///
     /// Defaults to 30 seconds. Zero means: an idle connection or nothing, without waiting. `None`
@@ -362,7 +400,7 @@ impl Builder {
 }
 
 /// # When a host is sick
-impl Builder {
+impl<Kind> Builder<Kind> {
     /// When an idle connection is pinged before it is lent.
     ///
     /// Defaults to [`HealthCheck::Never`]: `is_open` sees most deaths without a round trip, and

@@ -16,11 +16,12 @@ use crate::builder::Settings;
 use crate::clock::Clock;
 use crate::connector::Connector;
 use crate::engine::time::Time;
-use crate::engine::{Effects, Engine, Parts};
+use crate::engine::{self, Effects, Engine, Parts};
 use crate::error::AcquireError;
 use crate::panics;
-use crate::pooled_connection::Lendable;
+use crate::pooled_connection::{Lendable, Parcel};
 use crate::runtime::Runtime;
+use crate::spread::Spread;
 use crate::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use crate::sync::{Mutex, MutexGuard, Notify};
 use crate::target::Target;
@@ -77,6 +78,14 @@ impl<E> From<DialFailure<E>> for AcquireError<E> {
     }
 }
 
+/// What a pool of shared connections knows beside its connector.
+pub(crate) struct Sharing<C: Connector> {
+    /// See [`engine::Sharing`].
+    pub(crate) copy: fn(&Lendable<C>) -> Lendable<C>,
+    pub(crate) max_leases: fn(&C, &C::Connection) -> usize,
+    pub(crate) spread: Spread,
+}
+
 /// Apart from its neighbours, so that two threads on two shards do not share a cache line.
 #[repr(align(128))]
 pub(crate) struct Shard<C: Connector>(Mutex<Engine<Shell<C>>>);
@@ -85,6 +94,7 @@ pub(crate) struct Shard<C: Connector>(Mutex<Engine<Shell<C>>>);
 pub(crate) struct Core<C: Connector> {
     pub(crate) connector: C,
     pub(crate) settings: Settings,
+    sharing: Option<Sharing<C>>,
     pub(crate) clock: Clock,
     pub(crate) upkeep: Arc<Upkeep>,
     /// Told when a closed pool may have become empty.
@@ -101,7 +111,7 @@ pub(crate) struct Core<C: Connector> {
 const SHARDS: usize = 16;
 
 impl<C: Connector> Core<C> {
-    pub(crate) fn new(connector: C, settings: Settings) -> Arc<Self> {
+    pub(crate) fn new(connector: C, settings: Settings, sharing: Option<Sharing<C>>) -> Arc<Self> {
         let limits = settings.limits();
         let count = if limits.span_hosts() || cfg!(wharf_loom) { 1 } else { SHARDS };
         // The system's randomness, as the keys of the hasher.
@@ -109,7 +119,10 @@ impl<C: Connector> Core<C> {
         let hasher = SipHasher13::new_with_keys(random.hash_one(0), random.hash_one(1));
         let shard = |nth: usize| {
             let seed = random.hash_one(nth);
-            Shard(Mutex::new(Engine::new(limits.clone(), nth as u64, count as u64, seed)))
+            let sharing = sharing.as_ref();
+            let sharing = sharing.map(|s| engine::Sharing { copy: s.copy, spread: s.spread });
+            let (nth, count) = (nth as u64, count as u64);
+            Shard(Mutex::new(Engine::new(limits.clone(), sharing, nth, count, seed)))
         };
         Arc::new(Core {
             connector,
@@ -122,6 +135,7 @@ impl<C: Connector> Core<C> {
             closed: AtomicBool::new(false),
             runtime: Mutex::new(None),
             settings,
+            sharing,
         })
     }
 
@@ -179,6 +193,7 @@ impl<C: Connector> Core<C> {
             ping,
             hurry,
             failures,
+            copies,
             forgotten,
             upkeep,
             drained,
@@ -199,12 +214,26 @@ impl<C: Connector> Core<C> {
             let _ = panics::catch("a waker", || sleeper.waker.wake());
         }
         // What a host is keyed by and why a dial failed is the user's: a panic in its drop stays here.
-        let _ = panics::catch("a destructor", || drop((unused, failures, forgotten)));
+        let _ = panics::catch("a destructor", || drop((unused, failures, copies, forgotten)));
     }
 
     #[inline]
-    pub(crate) fn is_open(&self, connection: &mut C::Connection) -> bool {
-        panics::catch("is_open", || self.connector.is_open(connection)).unwrap_or(false)
+    pub(crate) fn is_open(&self, parcel: &mut Parcel<C>) -> bool {
+        let connection = &mut parcel.connection.connection;
+        let is_open = panics::catch("is_open", || self.connector.is_open(connection));
+        is_open.unwrap_or(false) && (self.sharing.is_none() || self.takes_leases(parcel))
+    }
+
+    /// Asks a shared connection how many leases it takes now. None means that it is going away.
+    fn takes_leases(&self, parcel: &mut Parcel<C>) -> bool {
+        parcel.max_leases = self.max_leases(&parcel.connection.connection);
+        parcel.max_leases > 0
+    }
+
+    pub(crate) fn max_leases(&self, connection: &C::Connection) -> usize {
+        let Some(sharing) = &self.sharing else { return 1 };
+        let ask = || (sharing.max_leases)(&self.connector, connection);
+        panics::catch("max_leases", ask).unwrap_or(0)
     }
 }
 

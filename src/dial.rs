@@ -52,8 +52,11 @@ impl<C: Connector> Dialing<C> {
     fn done(mut self, connection: C::Connection) {
         self.ended = true;
         let (at, epoch) = (self.target.id.index, self.epoch);
+        let max_leases = self.target.core.max_leases(&connection).max(1);
         let connection = Lendable::new(connection);
-        self.target.change(|engine, now, fx| engine.dial_done(at, epoch, connection, now, fx));
+        self.target.change(|engine, now, fx| {
+            engine.dial_done(at, epoch, connection, max_leases, now, fx);
+        });
     }
 
     fn failed(mut self, failure: DialFailure<C::Error>) {

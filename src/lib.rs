@@ -16,6 +16,8 @@ mod host;
 mod pool;
 mod pooled_connection;
 mod reuse;
+mod shared;
+mod spread;
 mod status;
 mod warm;
 
@@ -45,7 +47,7 @@ mod models;
 
 pub use acquire::Acquire;
 pub use async_trait::async_trait;
-pub use builder::Builder;
+pub use builder::{Builder, Exclusive, Shared};
 pub use close::{Close, CloseReport};
 pub use connector::Connector;
 pub use connector_fn::{ConnectorFn, connector_fn};
@@ -58,5 +60,7 @@ pub use host::Host;
 pub use pool::{NoConnector, Pool};
 pub use pooled_connection::{ConnectionInfo, PooledConnection};
 pub use reuse::Reuse;
+pub use shared::{AcquireLease, Lease, SharedConnector, SharedHost, SharedPool};
+pub use spread::Spread;
 pub use status::{HostStatus, LoanInfo, PoolStatus};
 pub use warm::Warm;

@@ -142,7 +142,7 @@ impl<C: Connector> Check<C> {
     fn beat_failed(mut self) {
         let Some(mut connection) = self.connection.take() else { return };
         let at = self.target.id.index;
-        let is_open = self.target.core.is_open(&mut connection.connection.connection);
+        let is_open = self.target.core.is_open(&mut connection);
         let id = connection.id;
         let missed = self
             .target
@@ -169,7 +169,7 @@ async fn ask<C: Connector>(
     asked: &mut Tracked<Lendable<C>>,
 ) -> Verdict {
     let (core, at) = (&target.core, target.id.index);
-    let Tracked { connection, health, id, .. } = asked;
+    let Tracked { connection, health, id, carrier, .. } = asked;
     let mut ping = pin!(ping(core, &mut connection.connection));
     let settings = &core.settings;
     let (first, next) = match (purpose, settings.heartbeat) {
@@ -189,8 +189,8 @@ async fn ask<C: Connector>(
             Some(None) => {}
             None if purpose == Purpose::Suspicion => return Verdict::Failed,
             None => {
-                let goes_on =
-                    target.change(|engine, now, fx| engine.beat_missed(at, health, now, fx));
+                let goes_on = target
+                    .change(|engine, now, fx| engine.beat_missed(at, *carrier, health, now, fx));
                 report_missed_beat(target, *id, health.missed);
                 if !goes_on {
                     return Verdict::GivenUp;

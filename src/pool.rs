@@ -69,7 +69,11 @@ impl<C: Connector> Pool<C> {
     }
 
     pub(crate) fn with_settings(connector: C, settings: Settings) -> Self {
-        Pool { handle: Handle::new(Core::new(connector, settings)) }
+        Pool::of(Core::new(connector, settings, None))
+    }
+
+    pub(crate) fn of(core: Arc<Core<C>>) -> Self {
+        Pool { handle: Handle::new(core) }
     }
 
     fn core(&self) -> &Arc<Core<C>> {
@@ -165,8 +169,9 @@ impl<C: Connector> Pool<C> {
         let host = self.host(key);
         let target = host.target();
         self.core().see_runtime();
-        let conn = Lendable::new(conn);
-        let room = target.change(|engine, now, fx| engine.add(target.id.index, conn, now, fx));
+        let max_leases = self.core().max_leases(&conn).max(1);
+        let (at, conn) = (target.id.index, Lendable::new(conn));
+        let room = target.change(|engine, now, fx| engine.add(at, conn, max_leases, now, fx));
         self.core().ensure_upkeep();
         match room {
             Room::Taken => Ok(()),

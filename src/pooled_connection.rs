@@ -123,7 +123,7 @@ impl<C: Connector> PooledConnection<C> {
     /// Ends a loan in the middle of a ping.
     pub(crate) fn cut_off(mut this: Self) {
         if let Some((tracked, target)) = this.take() {
-            bury(&target, tracked, CloseReason::PingFailed);
+            target.change(|engine, now, fx| engine.ping_cut_off(target.id.index, tracked, now, fx));
         }
     }
 
@@ -176,7 +176,7 @@ impl<C: Connector> Drop for PooledConnection<C> {
         }
         let core = &target.core;
         core.ensure_upkeep();
-        if !core.is_open(&mut tracked.connection.connection) {
+        if !core.is_open(&mut tracked) {
             return bury(&target, tracked, CloseReason::NotOpen);
         }
         let now = core.clock.now();

@@ -18,6 +18,9 @@ macro_rules! status {
             pub idle: usize,
             /// Connections that are lent.
             pub in_use: usize,
+            /// Loans. In a [`SharedPool`](crate::SharedPool) several may be on one connection that is in
+            /// use; in a [`Pool`](crate::Pool) this is `in_use` again.
+            pub leases: usize,
             /// Dials under way.
             pub dialing: usize,
             /// Connections being closed that still hold their place under the caps.
@@ -56,6 +59,7 @@ macro_rules! status {
                     $($extra,)*
                     idle: gauges.idle,
                     in_use: gauges.in_use,
+                    leases: gauges.leases,
                     dialing: gauges.dialing,
                     closing: gauges.closing,
                     waiting: gauges.waiting,

@@ -165,10 +165,14 @@ impl<C: Connector> Target<C> {
                     if low {
                         self.core.wake_upkeep();
                     }
-                    if self.core.is_open(&mut connection.connection.connection) {
+                    let told = connection.max_leases;
+                    if !self.core.is_open(&mut connection) {
+                        self.bury_unlent(connection);
+                    } else if connection.max_leases == told || self.fits(&connection) {
                         return Ok(Hit { connection, must_ping });
+                    } else {
+                        self.unlend(connection);
                     }
-                    self.bury_unlent(connection);
                 }
                 Lent::Stale => {
                     drop(engine);
@@ -184,6 +188,19 @@ impl<C: Connector> Target<C> {
     pub(crate) fn try_lend(self: Arc<Self>, place: Place) -> Option<PooledConnection<C>> {
         let hit = self.lend_by(|engine, now| engine.lend_unpinged(self.id, now, place)).ok()?;
         Some(PooledConnection::new(hit.connection, self))
+    }
+
+    /// Whether this lease is not one too many, now that the connection takes another number.
+    #[cold]
+    fn fits(&self, lease: &Parcel<C>) -> bool {
+        let at = self.id.index;
+        self.change(|engine, now, fx| engine.max_leases_told(at, lease, now, fx))
+    }
+
+    #[cold]
+    fn unlend(&self, lease: Parcel<C>) {
+        let at = self.id.index;
+        self.change(|engine, now, fx| engine.unlend(at, lease, now, fx));
     }
 
     #[cold]

@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 
+use super::share::{Beat, Carrier, Standing};
 use super::time::Time;
 use super::{Engine, Parts, Phase};
 
@@ -21,10 +22,14 @@ impl<P: Parts> Engine<P> {
             let waiting = host.waiters.waiting();
             assert_eq!(host.waiters.queued(), waiting, "1: the queue holds who waits");
             assert!(host.idle.is_empty() || waiting == 0, "2: idle while somebody waits");
-            let loans = (host.in_use, host.in_use + host.checking + host.idle.len());
+            let leases = host.leases();
+            let dead = host.carriers.iter().filter(|(_, c)| c.is_dead()).count();
+            let carried: usize = host.carriers.iter().map(|(_, c)| c.leases).sum();
+            let taken = host.in_use + host.checking + host.idle.len() + dead + carried;
+            let loans = (leases, taken);
             let noted = (host.loans().len(), host.loans.places());
             assert_eq!(noted, loans, "4: every loan is noted, once");
-            assert!(host.waiters.in_hand() <= host.in_use, "4: what is in a hand is in use");
+            assert!(host.waiters.in_hand() <= leases, "4: what is in a hand is in use");
             for connection in &host.idle {
                 assert!(places.insert(connection.id), "4: a connection is in one place");
                 assert_eq!(connection.epoch, host.epoch, "a retired connection is idle");
@@ -40,9 +45,25 @@ impl<P: Parts> Engine<P> {
                 assert!(self.schedule.contains(at, scheduled), "the schedule knows it");
             }
         }
+        for (at, host) in &self.hosts {
+            self.check_carriers(at, host, now);
+        }
         let scheduled = self.hosts.iter().filter(|(_, h)| h.scheduled.is_some()).count();
         assert_eq!(self.schedule.len(), scheduled, "nothing else is scheduled");
         assert_eq!(self.index.len(), self.hosts.len(), "every host can be found");
+    }
+
+    /// The two rules of shared connections, and the host's counts of them.
+    fn check_carriers(&self, at: usize, host: &super::Host<P>, now: Time) {
+        let waiting = host.waiters.waiting();
+        assert!(waiting == 0 || !self.has_room(at, now), "room while somebody waits");
+        let carriers = || host.carriers.iter().map(|(_, carrier)| carrier);
+        let is_leaving = |c: &&Carrier<_>| matches!(c.standing, Standing::Leaving(_));
+        assert_eq!(host.leaving, carriers().filter(is_leaving).count());
+        let unproven = carriers().filter(|c| c.standing == Standing::Unproven);
+        assert_eq!(host.unproven, unproven.clone().count());
+        assert!(unproven.clone().all(|c| c.leases > 0), "it is pinged for a lease");
+        assert!(carriers().all(|c| c.leases > 0 || c.beat != Beat::Still), "it is not empty");
     }
 
     fn check_totals(&self) {

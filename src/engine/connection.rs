@@ -23,6 +23,10 @@ pub(crate) struct Tracked<T> {
     pub(crate) health: Health,
     /// Its place among the host's loans.
     pub(crate) loan: u32,
+    /// Leases that it takes at once, as it told last. One that is not shared takes one.
+    pub(crate) max_leases: usize,
+    /// This is a lease, or a heartbeat, on the carrier with this key.
+    pub(crate) carrier: Option<u32>,
     /// Its turn at going idle: a lower one has been idle for longer, across hosts.
     pub(crate) turn: u64,
 }
@@ -65,5 +69,9 @@ impl<T> Tracked<T> {
         self.deadline = now.after(timeout).min(self.expires);
         self.health.rest(now);
         self.turn = turn;
+    }
+
+    pub(crate) fn carrier_key(&self) -> Option<usize> {
+        self.carrier.map(|key| key as usize)
     }
 }

@@ -47,12 +47,14 @@ impl<P: Parts> Engine<P> {
         while self.hosts[at].live() > max && !self.hosts[at].idle.is_empty() {
             self.close_oldest_idle(at, CloseReason::OverCap, fx);
         }
+        self.thin_out(at);
         self.after(at, now, fx);
     }
 
     /// Closes what is idle now and, as it comes back, what is lent or being dialed now.
     pub(crate) fn retire(&mut self, at: usize, now: Time, fx: &mut Effects<P>) {
         self.hosts[at].epoch = self.hosts[at].epoch.wrapping_add(1);
+        self.let_carriers_leave(at, CloseReason::Retired);
         self.close_idle_of(at, CloseReason::Retired, now, fx);
     }
 
@@ -110,6 +112,7 @@ impl<P: Parts> Engine<P> {
         &mut self,
         at: usize,
         connection: P::Connection,
+        max_leases: usize,
         now: Time,
         fx: &mut Effects<P>,
     ) -> Room<P::Connection> {
@@ -128,7 +131,7 @@ impl<P: Parts> Engine<P> {
             return Room::Full(connection);
         }
         let epoch = host.epoch;
-        let connection = Box::new(self.track(at, connection, epoch, now));
+        let connection = Box::new(self.track(at, connection, epoch, max_leases, now));
         self.totals.open += 1;
         self.hosts[at].in_use += 1;
         self.hosts[at].used = true;
@@ -218,8 +221,11 @@ impl<P: Parts> Engine<P> {
         now: Time,
         fx: &mut Effects<P>,
     ) {
-        connection.uses -= 1;
+        self.undo_use(at, &mut connection);
         self.hosts[at].counters.reused -= 1;
+        if let Some(carrier) = connection.carrier_key() {
+            self.carrier_unproven(at, carrier);
+        }
         self.put_back(at, connection, now, fx);
     }
 
@@ -232,6 +238,9 @@ impl<P: Parts> Engine<P> {
         now: Time,
         fx: &mut Effects<P>,
     ) {
+        if let Some(carrier) = connection.carrier_key() {
+            return self.end_lease(at, carrier, connection, now, fx);
+        }
         let host = &mut self.hosts[at];
         let is_wanted = host.waiters.waiting() > 0;
         if is_wanted || self.unwanted(at, &connection, now).is_some() {

@@ -49,6 +49,7 @@ impl<P: Parts> Engine<P> {
         at: usize,
         epoch: u32,
         connection: P::Connection,
+        max_leases: usize,
         now: Time,
         fx: &mut Effects<P>,
     ) {
@@ -57,7 +58,7 @@ impl<P: Parts> Engine<P> {
         host.in_use += 1;
         fx.failures.extend(host.failing.take().map(|failing| failing.failure));
         fx.wake.extend(host.warmers.drain(..).map(|(_, waker)| waker));
-        let connection = Box::new(self.track(at, connection, epoch, now));
+        let connection = Box::new(self.track(at, connection, epoch, max_leases, now));
         self.settle(at, connection, now, fx);
     }
 
@@ -67,8 +68,10 @@ impl<P: Parts> Engine<P> {
         at: usize,
         connection: P::Connection,
         epoch: u32,
+        max_leases: usize,
         now: Time,
     ) -> Tracked<P::Connection> {
+        self.hosts[at].carries = max_leases;
         let id = self.next_id;
         self.next_id += self.id_step;
         let jitter = self.limits.lifetime_jitter * self.rng.f64();
@@ -87,6 +90,8 @@ impl<P: Parts> Engine<P> {
             health,
             loan: self.hosts[at].loans.enter(),
             turn: 0,
+            max_leases,
+            carrier: None,
         }
     }
 
@@ -112,7 +117,7 @@ impl<P: Parts> Engine<P> {
         let retried = retryable && self.limits.retry;
         let failing = Failing { failure: failure.clone(), at: now, failures, until, retried };
         fx.failures.extend(host.failing.replace(failing).map(|old| old.failure));
-        if host.in_use + host.checking + host.dialing == 0 && !retried {
+        if !host.may_serve() && host.dialing == 0 && !retried {
             while host.waiters.waiting() > 0 {
                 let outcome = Outcome::Failed(failure.clone());
                 fx.wake.extend(host.waiters.resolve_oldest(outcome));
@@ -139,6 +144,7 @@ impl<P: Parts> Engine<P> {
             self.note_hunger(at, now);
             self.nudge_hungry(fx);
         }
+        self.hurry(at, fx);
         self.reschedule(at, now, fx);
         self.forget_if_unused(at, now, fx);
         fx.drained |= self.is_drained();

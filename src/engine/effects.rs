@@ -18,6 +18,8 @@ pub(crate) struct Effects<P: Parts> {
     /// Pings of these hosts that are on their way may have to be given up.
     pub(crate) hurry: Vec<P::Host>,
     pub(crate) failures: Vec<P::Failure>,
+    /// Records of leases that have ended.
+    pub(crate) copies: Vec<Box<Tracked<P::Connection>>>,
     pub(crate) forgotten: Vec<Host<P>>,
     /// The next deadline has moved forward: upkeep must look again.
     pub(crate) upkeep: bool,
@@ -80,6 +82,7 @@ impl<P: Parts> Effects<P> {
             ping: Vec::new(),
             hurry: Vec::new(),
             failures: Vec::new(),
+            copies: Vec::new(),
             forgotten: Vec::new(),
             upkeep: false,
             drained: false,

@@ -27,7 +27,7 @@ impl<P: Parts> Engine<P> {
         mut connection: Box<Tracked<P::Connection>>,
         now: Time,
     ) -> Returned<P> {
-        if self.spans_hosts || self.unfit(at, &connection, now).is_some() {
+        if !self.plain || self.unfit(at, &connection, now).is_some() {
             return Returned::Unsettled(connection);
         }
         let host = &mut self.hosts[at];
@@ -66,14 +66,19 @@ impl<P: Parts> Engine<P> {
         now: Time,
         fx: &mut Effects<P>,
     ) {
+        if let Some(carrier) = connection.carrier_key() {
+            return self.end_lease(at, carrier, connection, now, fx);
+        }
         if let Some(reason) = self.unwanted(at, &connection, now) {
             self.hosts[at].in_use -= 1;
             self.close_live(at, connection, reason, fx);
-        } else if self.hosts[at].waiters.waiting() > 0 {
+        } else if self.hosts[at].waiters.waiting() == 0 {
+            self.park(at, connection, now, fx);
+        } else if self.sharing.is_some() {
+            self.carry_for_waiters(at, connection, now, fx);
+        } else {
             let waker = self.hand_over(at, connection, now);
             fx.wake.extend(waker);
-        } else {
-            self.park(at, connection, now, fx);
         }
         self.after(at, now, fx);
     }
@@ -103,7 +108,7 @@ impl<P: Parts> Engine<P> {
     }
 
     /// Why the connection may not be lent any more, if it may not.
-    fn unfit(
+    pub(super) fn unfit(
         &self,
         at: usize,
         connection: &Tracked<P::Connection>,
@@ -118,7 +123,7 @@ impl<P: Parts> Engine<P> {
             Some(CloseReason::Age)
         } else if connection.uses >= self.limits.max_uses {
             Some(CloseReason::Uses)
-        } else if host.live() > host.max {
+        } else if host.live() - host.leaving > host.max {
             Some(CloseReason::OverCap)
         } else {
             None
@@ -234,7 +239,7 @@ impl<P: Parts> Engine<P> {
         now: Time,
         fx: &mut Effects<P>,
     ) {
-        self.bury_quietly(at, connection, reason, fx);
+        self.bury_quietly(at, connection, reason, now, fx);
         self.after(at, now, fx);
     }
 
@@ -244,8 +249,12 @@ impl<P: Parts> Engine<P> {
         at: usize,
         connection: Box<Tracked<P::Connection>>,
         reason: CloseReason,
+        now: Time,
         fx: &mut Effects<P>,
     ) {
+        if let Some(carrier) = connection.carrier_key() {
+            return self.bury_lease(at, carrier, connection, reason, now, fx);
+        }
         let host = &mut self.hosts[at];
         host.loans.leave(connection.loan);
         host.counters.closed += 1;

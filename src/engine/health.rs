@@ -8,6 +8,7 @@
 
 use super::connection::{Health, Tracked};
 use super::effects::{CloseReason, Effects, PingOrder};
+use super::share::ProbeEnd;
 use super::time::Time;
 use super::waiters::{Ticket, WaiterId};
 use super::{Engine, HostId, Lent, Parts, Phase, Place};
@@ -28,6 +29,16 @@ pub(crate) enum Purpose {
     Heartbeat,
 }
 
+impl Purpose {
+    /// Why a connection is closed that does not answer.
+    pub(super) fn reason(self) -> CloseReason {
+        match self {
+            Purpose::Suspicion => CloseReason::PingFailed,
+            Purpose::Heartbeat => CloseReason::HeartbeatMissed,
+        }
+    }
+}
+
 impl<P: Parts> Engine<P> {
     /// The connection has answered, with the doubts that the host had when it was asked.
     pub(crate) fn ping_answered(
@@ -35,9 +46,30 @@ impl<P: Parts> Engine<P> {
         at: usize,
         connection: &mut Tracked<P::Connection>,
         doubts: u32,
+        now: Time,
+        fx: &mut Effects<P>,
     ) {
         connection.health.answered(doubts);
         self.hosts[at].counters.pings += 1;
+        if let Some(carrier) = connection.carrier_key() {
+            self.carrier_proven(at, carrier, doubts, now, fx);
+        }
+    }
+
+    /// A ping is not waited for any more. Nobody knows the state of a conversation that was cut off:
+    /// the connection is closed, unless others have theirs on it too.
+    pub(crate) fn ping_cut_off(
+        &mut self,
+        at: usize,
+        connection: Box<Tracked<P::Connection>>,
+        now: Time,
+        fx: &mut Effects<P>,
+    ) {
+        if connection.carrier.is_some() {
+            self.unlend(at, connection, now, fx);
+        } else {
+            self.bury(at, connection, CloseReason::PingFailed, now, fx);
+        }
     }
 
     pub(crate) fn doubts(&self, at: usize) -> u32 {
@@ -92,7 +124,7 @@ impl<P: Parts> Engine<P> {
         // can be lent as it is.
         self.sweep(at, now, fx);
         self.check_suspects(at, now, fx);
-        self.bury_quietly(at, dead, CloseReason::PingFailed, fx);
+        self.bury_quietly(at, dead, CloseReason::PingFailed, now, fx);
         if self.phase == Phase::Closed {
             fx.unused.push(waker);
             self.after(at, now, fx);
@@ -114,6 +146,7 @@ impl<P: Parts> Engine<P> {
 
     /// Takes every idle connection out that must answer a ping before it is lent, to be pinged.
     fn check_suspects(&mut self, at: usize, now: Time, fx: &mut Effects<P>) {
+        self.probe_suspects(at, fx);
         let mut position = 0;
         while let Some(connection) = self.hosts[at].idle.get(position) {
             if self.hosts[at].must_ping(connection, &self.limits, now) {
@@ -162,14 +195,18 @@ impl<P: Parts> Engine<P> {
         now: Time,
         fx: &mut Effects<P>,
     ) {
-        connection.health.answered(doubts);
-        connection.health.rest(now);
-        self.end_check(at, &mut connection.health, purpose);
         let counters = &mut self.hosts[at].counters;
         match purpose {
             Purpose::Suspicion => counters.pings += 1,
             Purpose::Heartbeat => counters.heartbeats += 1,
         }
+        if let Some(carrier) = connection.carrier_key() {
+            let end = ProbeEnd::Answered(doubts);
+            return self.probed(at, carrier, connection, purpose, end, now, fx);
+        }
+        connection.health.answered(doubts);
+        connection.health.rest(now);
+        self.end_check(at, &mut connection.health, purpose);
         self.put_back(at, connection, now, fx);
     }
 
@@ -182,14 +219,17 @@ impl<P: Parts> Engine<P> {
         now: Time,
         fx: &mut Effects<P>,
     ) {
-        let reason = match purpose {
-            _ if self.gives_up(at, false) => CloseReason::PoolClosed,
-            Purpose::Heartbeat => CloseReason::HeartbeatMissed,
-            Purpose::Suspicion => {
-                self.count_failed_ping(at, &dead);
-                CloseReason::PingFailed
-            }
-        };
+        let given_up = self.gives_up(at, false);
+        if purpose == Purpose::Suspicion && !given_up {
+            self.count_failed_ping(at, &dead);
+        }
+        if let Some(carrier) = dead.carrier_key() {
+            // A heartbeat that was lost in time says nothing of a connection that others use.
+            let is_dead = dead.health.late || purpose == Purpose::Suspicion;
+            let end = if is_dead { ProbeEnd::Dead } else { ProbeEnd::Open };
+            return self.probed(at, carrier, dead, purpose, end, now, fx);
+        }
+        let reason = if given_up { CloseReason::PoolClosed } else { purpose.reason() };
         self.end_check(at, &mut dead.health, purpose);
         self.bury(at, dead, reason, now, fx);
     }

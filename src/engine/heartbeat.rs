@@ -11,6 +11,7 @@
 use super::connection::{Health, Tracked};
 use super::effects::{CloseReason, Effects};
 use super::health::Purpose;
+use super::share::{Beat, ProbeEnd};
 use super::time::{Span, Time};
 use super::{Engine, Parts, Phase};
 
@@ -40,6 +41,12 @@ impl<P: Parts> Engine<P> {
     /// Asks the idle connections whose time has come, those first that have been idle for longest.
     pub(super) fn beat(&mut self, at: usize, now: Time, fx: &mut Effects<P>) {
         while self.hosts[at].beating < BEATS_AT_ONCE {
+            if self.sharing.is_some() {
+                if self.probe_next(at, now, fx) {
+                    continue;
+                }
+                return;
+            }
             let mut idle = self.hosts[at].idle.iter();
             let Some(position) = idle.position(|c| c.health.next_beat <= now) else { return };
             self.check(at, position, Purpose::Heartbeat, fx);
@@ -50,11 +57,15 @@ impl<P: Parts> Engine<P> {
     pub(crate) fn beat_missed(
         &mut self,
         at: usize,
+        carrier: Option<u32>,
         health: &mut Health,
         now: Time,
         fx: &mut Effects<P>,
     ) -> bool {
         self.count_missed_beat(at, health, now);
+        if let Some(key) = carrier {
+            self.hosts[at].carriers[key as usize].beat = Beat::Late;
+        }
         self.hosts[at].late += usize::from(!health.late);
         health.late = true;
         self.reschedule(at, now, fx);
@@ -75,9 +86,15 @@ impl<P: Parts> Engine<P> {
             self.count_missed_beat(at, &mut connection.health, now);
         }
         let is_wanted = self.hosts[at].waiters.waiting() > 0;
-        self.end_check(at, &mut connection.health, Purpose::Heartbeat);
         let missed = connection.health.missed;
-        if !is_open || is_wanted || self.has_missed_enough(&connection.health) {
+        let is_dead = !is_open || is_wanted || self.has_missed_enough(&connection.health);
+        if let Some(carrier) = connection.carrier_key() {
+            let end = if is_dead { ProbeEnd::Dead } else { ProbeEnd::Open };
+            self.probed(at, carrier, connection, Purpose::Heartbeat, end, now, fx);
+            return missed;
+        }
+        self.end_check(at, &mut connection.health, Purpose::Heartbeat);
+        if is_dead {
             self.bury(at, connection, CloseReason::HeartbeatMissed, now, fx);
         } else {
             connection.health.rest(now);
@@ -97,9 +114,11 @@ impl<P: Parts> Engine<P> {
     fn ask_suspects_next(&mut self, at: usize, now: Time) {
         let host = &mut self.hosts[at];
         let doubts = host.doubts;
-        let suspects = host.idle.iter_mut().filter(|c| c.health.doubts != doubts);
-        for suspect in suspects.filter(|c| c.health.missed == 0) {
-            suspect.health.next_beat = now;
+        let idle = host.idle.iter_mut().map(|c| &mut c.health);
+        let carried = host.carriers.iter_mut().map(|(_, c)| &mut c.connection.health);
+        let suspects = idle.chain(carried).filter(|health| health.doubts != doubts);
+        for suspect in suspects.filter(|health| health.missed == 0) {
+            suspect.next_beat = now;
         }
     }
 
@@ -118,7 +137,7 @@ impl<P: Parts> Engine<P> {
     /// Tells the pings of a host when one of them is to be given up.
     pub(super) fn hurry(&self, at: usize, fx: &mut Effects<P>) {
         let host = &self.hosts[at];
-        if host.checking > 0 && self.gives_up(at, host.late > 0) {
+        if (host.checking > 0 || !host.carriers.is_empty()) && self.gives_up(at, host.late > 0) {
             fx.hurry.push(host.shell.clone());
         }
     }

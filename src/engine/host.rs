@@ -2,10 +2,13 @@
 
 use std::collections::VecDeque;
 
+use slab::Slab;
+
 use super::caps::Hunger;
 use super::connection::Tracked;
 use super::heartbeat::BEATS_AT_ONCE;
 use super::loans::{Loan, Loans};
+use super::share::Carrier;
 use super::status::Counters;
 use super::time::{Span, Time};
 use super::waiters::{Ticket, Waiters};
@@ -23,6 +26,14 @@ pub(crate) struct Host<P: Parts> {
     /// The least recently used first.
     pub(crate) idle: VecDeque<Box<Tracked<P::Connection>>>,
     pub(crate) in_use: usize,
+    /// Shared connections that have leases or are asked for a heartbeat. Those that are not dead are
+    /// in use.
+    pub(crate) carriers: Slab<Carrier<P::Connection>>,
+    /// Those of them that take no new leases, and those that may not yet.
+    pub(crate) leaving: usize,
+    pub(crate) unproven: usize,
+    /// Leases that a new connection is expected to carry; 1 where none is shared.
+    pub(crate) carries: usize,
     /// Taken out of the idle list to be pinged in the background.
     pub(crate) checking: usize,
     /// Those of them that are asked for a heartbeat, and of these those that have missed it.
@@ -65,7 +76,13 @@ pub(crate) struct Failing<F> {
 }
 
 impl<P: Parts> Host<P> {
-    pub(crate) fn new(shell: P::Host, hash: u64, generation: u64, limits: &Limits) -> Self {
+    pub(crate) fn new(
+        shell: P::Host,
+        hash: u64,
+        generation: u64,
+        carries: usize,
+        limits: &Limits,
+    ) -> Self {
         Host {
             shell,
             hash,
@@ -73,6 +90,10 @@ impl<P: Parts> Host<P> {
             max: limits.max_per_host,
             idle: VecDeque::new(),
             in_use: 0,
+            carriers: Slab::new(),
+            leaving: 0,
+            unproven: 0,
+            carries,
             checking: 0,
             beating: 0,
             late: 0,
@@ -103,16 +124,29 @@ impl<P: Parts> Host<P> {
         self.idle.len() + self.in_use + self.checking + self.dialing
     }
 
+    /// Loans, of which several may be on one connection.
+    pub(crate) fn leases(&self) -> usize {
+        let carrying = self.carriers.iter().filter(|(_, c)| !c.is_dead()).count();
+        let leases: usize = self.carriers.iter().map(|(_, c)| c.leases).sum();
+        self.in_use - carrying + leases
+    }
+
     /// Nothing and nobody needs it.
     pub(crate) fn is_unused(&self) -> bool {
-        self.open() == 0 && self.handles == 0 && self.waiters.is_empty()
+        self.open() == 0 && self.carriers.is_empty() && self.handles == 0 && self.waiters.is_empty()
     }
 
     /// Dials to begin now for waiters, if this host's own limits were all there is.
     pub(crate) fn dials_for_waiters(&self, limits: &Limits, now: Time) -> usize {
-        let unmet = self.waiters.waiting().saturating_sub(self.dialing);
-        let served_otherwise = self.in_use + self.checking > 0;
-        unmet.min(self.room_to_dial(limits)).min(self.probes(now, served_otherwise))
+        let coming = (self.dialing + self.unproven).saturating_mul(self.carries);
+        let unmet = self.waiters.waiting().saturating_sub(coming);
+        let wanted = if self.carries == 1 { unmet } else { unmet.div_ceil(self.carries) };
+        wanted.min(self.room_to_dial(limits)).min(self.probes(now, self.may_serve()))
+    }
+
+    /// Whether something that is open may serve a waiter, in time.
+    pub(crate) fn may_serve(&self) -> bool {
+        self.in_use - self.leaving + self.checking > 0
     }
 
     /// Dials to begin now for `initial_per_host`, `warm` and `min_idle_per_host`.
@@ -165,7 +199,9 @@ impl<P: Parts> Host<P> {
         let backoff = self.failing.as_ref().map(|f| f.until).filter(|&until| until > now);
         // When one of those on their way ends, it is looked again.
         let may_beat = self.beating < BEATS_AT_ONCE;
-        let beat = self.idle.iter().map(|c| c.health.next_beat).min().filter(|_| may_beat);
+        let idle_beats = self.idle.iter().map(|c| c.health.next_beat);
+        let beats = idle_beats.chain(self.carriers.iter().filter_map(|(_, c)| c.next_beat()));
+        let beat = beats.min().filter(|_| may_beat);
         [age, idle, backoff, beat].into_iter().flatten().min().filter(|&look| look != Time::NEVER)
     }
 

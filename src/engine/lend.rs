@@ -50,6 +50,9 @@ impl<P: Parts> Engine<P> {
         else {
             return if self.phase == Phase::Closed { Lent::Closed } else { Lent::Nothing };
         };
+        if self.sharing.is_some() {
+            return self.lend_lease(id.index, true, now, place);
+        }
         let newest = self.limits.reuse == Reuse::MostRecent;
         let candidate = if newest { host.idle.back() } else { host.idle.front() };
         match candidate {
@@ -73,19 +76,29 @@ impl<P: Parts> Engine<P> {
         if !self.knows(id) {
             return Lent::Nothing;
         }
-        let host = &self.hosts[id.index];
-        let ready =
-            |c: &Tracked<P::Connection>| c.deadline > now && !host.must_ping(c, &self.limits, now);
+        if self.sharing.is_some() {
+            return self.lend_lease(id.index, false, now, place);
+        }
+        let position = self.idle_to_lend(id.index, false, now);
+        match position.and_then(|position| self.hosts[id.index].idle.remove(position)) {
+            Some(connection) => self.lend_taken(id.index, connection, now, place),
+            None => Lent::Nothing,
+        }
+    }
+
+    /// Where the idle connection is that is next to be lent. With `pinged` false, the next one that
+    /// needs no ping.
+    pub(super) fn idle_to_lend(&self, at: usize, pinged: bool, now: Time) -> Option<usize> {
+        let host = &self.hosts[at];
+        let ready = |c: &Tracked<P::Connection>| {
+            pinged || (c.deadline > now && !host.must_ping(c, &self.limits, now))
+        };
         let mut idle = host.idle.iter().enumerate();
         let found = match self.limits.reuse {
             Reuse::MostRecent => idle.rfind(|(_, c)| ready(c)),
             Reuse::LeastRecent => idle.find(|(_, c)| ready(c)),
         };
-        let position = found.map(|(position, _)| position);
-        match position.and_then(|position| self.hosts[id.index].idle.remove(position)) {
-            Some(connection) => self.lend_taken(id.index, connection, now, place),
-            None => Lent::Nothing,
-        }
+        found.map(|(position, _)| position)
     }
 
     /// Lends a connection that was taken out of the idle list.
@@ -106,8 +119,14 @@ impl<P: Parts> Engine<P> {
         if self.spans_hosts {
             self.recency.left();
         }
-        let low = host.idle.len() < self.limits.min_idle_per_host && self.look_at_once(at);
+        let low = self.is_low(at);
         Lent::Connection { connection, must_ping, low }
+    }
+
+    /// Whether upkeep should be told that fewer are idle than there ought to be.
+    #[inline]
+    pub(super) fn is_low(&mut self, at: usize) -> bool {
+        self.hosts[at].idle.len() < self.limits.min_idle_per_host && self.look_at_once(at)
     }
 
     /// Asks upkeep to look at the host as soon as it can.
@@ -127,7 +146,7 @@ impl<P: Parts> Engine<P> {
         waker: P::Waker,
         fx: &mut Effects<P>,
     ) -> Wait {
-        if let Some(refusal) = self.refusal(at) {
+        if let Some(refusal) = self.refusal(at, now) {
             fx.unused.push(waker);
             self.after(at, now, fx);
             return refusal;
@@ -135,11 +154,11 @@ impl<P: Parts> Engine<P> {
         Wait::Queued(self.enqueue(at, now, place, waker, fx))
     }
 
-    fn refusal(&self, at: usize) -> Option<Wait> {
+    fn refusal(&self, at: usize, now: Time) -> Option<Wait> {
         let host = &self.hosts[at];
         if self.phase == Phase::Closed {
             Some(Wait::Refused(Refusal::Closed))
-        } else if !host.idle.is_empty() {
+        } else if !host.idle.is_empty() || self.has_room(at, now) {
             Some(Wait::SomethingIdle)
         } else if host.waiters.waiting() >= self.limits.max_waiters_per_host {
             Some(Wait::Refused(Refusal::QueueFull))
@@ -213,7 +232,7 @@ impl<P: Parts> Engine<P> {
         fx.unused.extend(unused);
         match outcome {
             Some(Outcome::Connection(mut connection)) => {
-                connection.uses -= 1;
+                self.undo_use(at, &mut connection);
                 self.settle(at, connection, now, fx);
             }
             Some(Outcome::Failed(failure)) => {
@@ -221,6 +240,14 @@ impl<P: Parts> Engine<P> {
                 self.after(at, now, fx);
             }
             Some(Outcome::Closed) | None => self.after(at, now, fx),
+        }
+    }
+
+    /// Its last lending does not count.
+    pub(super) fn undo_use(&mut self, at: usize, connection: &mut Tracked<P::Connection>) {
+        connection.uses -= 1;
+        if let Some(key) = connection.carrier_key() {
+            self.hosts[at].carriers[key].connection.uses -= 1;
         }
     }
 }

@@ -65,6 +65,7 @@ mod lend;
 mod loans;
 mod recency;
 mod schedule;
+mod share;
 pub(crate) mod status;
 #[cfg(all(test, not(wharf_loom)))]
 mod tests;
@@ -92,6 +93,7 @@ pub(crate) use lend::{Lent, Refusal, Wait};
 pub(crate) use loans::Loan;
 use recency::Recency;
 use schedule::Schedule;
+pub(crate) use share::Sharing;
 use status::Counters;
 use time::{Span, Time};
 pub(crate) use waiters::{Outcome, Ticket, WaiterId};
@@ -188,6 +190,10 @@ struct Indexed<H> {
 pub(crate) struct Engine<P: Parts> {
     limits: Limits,
     spans_hosts: bool,
+    /// For shared connections.
+    sharing: Option<Sharing<P>>,
+    /// Returns may take the short way: no cap spans hosts, and no connection is shared.
+    plain: bool,
     index: HashTable<Indexed<P::Host>>,
     hosts: Slab<Host<P>>,
     totals: Totals,
@@ -210,9 +216,17 @@ pub(crate) struct Engine<P: Parts> {
 
 impl<P: Parts> Engine<P> {
     /// The engine number `nth` of `engines`.
-    pub(crate) fn new(limits: Limits, nth: u64, engines: u64, seed: u64) -> Self {
+    pub(crate) fn new(
+        limits: Limits,
+        sharing: Option<Sharing<P>>,
+        nth: u64,
+        engines: u64,
+        seed: u64,
+    ) -> Self {
         Engine {
             spans_hosts: limits.span_hosts(),
+            plain: !limits.span_hosts() && sharing.is_none(),
+            sharing,
             limits,
             index: HashTable::new(),
             hosts: Slab::new(),
@@ -253,7 +267,9 @@ impl<P: Parts> Engine<P> {
         let entry = self.hosts.vacant_entry();
         let id = HostId { index: entry.key(), generation };
         let shell = make(id);
-        entry.insert(Host::new(shell.clone(), hash, generation, &self.limits));
+        // Until one has told, a shared connection is taken to carry everybody.
+        let carries = if self.sharing.is_some() { usize::MAX } else { 1 };
+        entry.insert(Host::new(shell.clone(), hash, generation, carries, &self.limits));
         let indexed = Indexed { hash, shell: shell.clone(), at: id.index };
         self.index.insert_unique(hash, indexed, |host| host.hash);
         shell

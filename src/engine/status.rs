@@ -43,6 +43,7 @@ impl Counters {
 pub(crate) struct Gauges {
     pub(crate) idle: usize,
     pub(crate) in_use: usize,
+    pub(crate) leases: usize,
     pub(crate) dialing: usize,
     pub(crate) closing: usize,
     pub(crate) waiting: usize,
@@ -52,6 +53,7 @@ impl Gauges {
     pub(crate) fn add(&mut self, other: Gauges) {
         self.idle += other.idle;
         self.in_use += other.in_use;
+        self.leases += other.leases;
         self.dialing += other.dialing;
         self.closing += other.closing;
         self.waiting += other.waiting;
@@ -84,9 +86,11 @@ impl<P: Parts> Engine<P> {
 
     pub(crate) fn view(&self, at: usize) -> HostView {
         let host = &self.hosts[at];
+        let unleased = host.carriers.iter().filter(|(_, c)| c.is_only_asked()).count();
         let gauges = Gauges {
-            idle: host.idle.len() + host.checking,
-            in_use: host.in_use,
+            idle: host.idle.len() + host.checking + unleased,
+            in_use: host.in_use - unleased,
+            leases: host.leases(),
             dialing: host.dialing,
             closing: host.closing,
             waiting: host.waiters.waiting(),

@@ -9,6 +9,7 @@ use proptest::sample::Index;
 use super::control::Room;
 use super::time::{Span, Time};
 use super::*;
+use crate::spread::Spread;
 
 /// Hosts are keyed by numbers, connections are numbers, waiters are tags.
 struct Plain;
@@ -51,6 +52,8 @@ enum Op {
     Checked(Index, bool),
     BeatMissed(Index),
     BeatFailed(Index, bool),
+    CutOff(Index),
+    Carry(usize),
     Pass(u64),
     Orphan,
     Close,
@@ -84,6 +87,8 @@ fn op() -> impl Strategy<Value = Op> {
         8 => (index(), any::<bool>()).prop_map(|(at, ok)| Op::Checked(at, ok)),
         5 => index().prop_map(Op::BeatMissed),
         3 => (index(), any::<bool>()).prop_map(|(at, open)| Op::BeatFailed(at, open)),
+        3 => index().prop_map(Op::CutOff),
+        3 => (1..5usize).prop_map(Op::Carry),
         10 => (1..40_000u64).prop_map(Op::Pass),
         1 => prop_oneof![9 => Just(Op::CloseIdle), 1 => Just(Op::Orphan), 1 => Just(Op::Close)],
     ]
@@ -138,6 +143,9 @@ fn limits() -> impl Strategy<Value = Limits> {
 /// The shell, by hand: what is out, and who waits.
 struct World {
     engine: Engine<Plain>,
+    /// Leases that each connection takes now; one where connections are not shared.
+    room: usize,
+    shared: bool,
     now: Time,
     fx: Effects<Plain>,
     made: usize,
@@ -164,8 +172,16 @@ struct World {
 
 impl World {
     fn new(limits: Limits) -> Self {
+        World::sharing(limits, None)
+    }
+
+    fn sharing(limits: Limits, sharing: Option<(Spread, usize)>) -> Self {
+        let copy = |connection: &usize| *connection;
+        let shared = sharing.map(|(spread, _)| Sharing { copy, spread });
         World {
-            engine: Engine::new(limits, 0, 1, 7),
+            engine: Engine::new(limits, shared, 0, 1, 7),
+            room: sharing.map_or(1, |(_, room)| room),
+            shared: sharing.is_some(),
             now: Time::START,
             fx: Effects::new(),
             made: 0,
@@ -213,6 +229,7 @@ impl World {
                 let (now, fx) = (world.now, &mut world.fx);
                 world.engine.discard(host.index, loan, now, fx);
             }),
+            Op::Detach(_) if self.shared => {}
             Op::Detach(at) => self.with_loan(at, |world, (host, loan)| {
                 world.engine.detach(host.index, loan.loan, world.now, &mut world.fx);
                 world.gone += 1;
@@ -281,6 +298,17 @@ impl World {
                     self.checked(ping, answered);
                 }
             }
+            Op::CutOff(at) => {
+                if !self.asked.is_empty() {
+                    let ((host, loan), _) = self.asked.swap_remove(at.index(self.asked.len()));
+                    self.engine.ping_cut_off(host.index, loan, self.now, &mut self.fx);
+                }
+            }
+            Op::Carry(n) => {
+                if self.shared {
+                    self.room = n;
+                }
+            }
             Op::BeatMissed(at) => self.with_beat(at, World::beat_missed),
             Op::BeatFailed(at, is_open) => self.with_beat(at, |world, beat| {
                 let (at, now) = (beat.host.1.index, world.now);
@@ -313,11 +341,14 @@ impl World {
         for tries in 0.. {
             assert!(tries < 50, "lending never ends");
             match self.engine.lend(id, self.now, Location::caller()) {
-                Lent::Connection { connection, must_ping: true, .. } => {
-                    let doubts = self.engine.doubts(id.index);
-                    return self.asked.push(((id, connection), doubts));
+                Lent::Connection { connection, must_ping, .. } => {
+                    let Some(loan) = self.fitting(id, connection) else { continue };
+                    if must_ping {
+                        let doubts = self.engine.doubts(id.index);
+                        return self.asked.push((loan, doubts));
+                    }
+                    return self.loans.push(loan);
                 }
-                Lent::Connection { connection, .. } => return self.loans.push((id, connection)),
                 Lent::Stale => self.engine.sweep(id.index, self.now, &mut self.fx),
                 Lent::Nothing | Lent::Closed => break,
             }
@@ -335,10 +366,21 @@ impl World {
         }
     }
 
+    /// A lease, unless its connection takes fewer by now.
+    fn fitting(&mut self, host: HostId, mut lease: Box<Tracked<usize>>) -> Option<Loan> {
+        let told = std::mem::replace(&mut lease.max_leases, self.room);
+        let (at, now, fx) = (host.index, self.now, &mut self.fx);
+        if told == self.room || self.engine.max_leases_told(at, &lease, now, fx) {
+            return Some((host, lease));
+        }
+        self.engine.unlend(at, lease, now, fx);
+        None
+    }
+
     fn asked(&mut self, ((host, mut connection), doubts): (Loan, u32), answered: bool) {
         let (at, now, tag) = (host.index, self.now, self.next_tag);
         if answered {
-            self.engine.ping_answered(at, &mut connection, doubts);
+            self.engine.ping_answered(at, &mut connection, doubts, now, &mut self.fx);
             return self.loans.push((host, connection));
         }
         self.next_tag += 1;
@@ -377,8 +419,9 @@ impl World {
     }
 
     fn beat_missed(&mut self, mut beat: PingOrder<Plain>) {
-        let health = &mut beat.connection.health;
-        if self.engine.beat_missed(beat.host.1.index, health, self.now, &mut self.fx) {
+        let Tracked { carrier, health, .. } = &mut *beat.connection;
+        let at = beat.host.1.index;
+        if self.engine.beat_missed(at, *carrier, health, self.now, &mut self.fx) {
             self.pings.push(beat);
         } else {
             self.checked(beat, false);
@@ -430,7 +473,8 @@ impl World {
         }
     }
 
-    fn give_back(&mut self, (host, connection): Loan) {
+    fn give_back(&mut self, (host, mut connection): Loan) {
+        connection.max_leases = self.room;
         match self.engine.give_back(host.index, connection, self.now) {
             Returned::Idle { .. } => {}
             Returned::HandedOver(waker) => self.fx.wake.extend(waker),
@@ -443,7 +487,8 @@ impl World {
     fn dial_done(&mut self, dial: &DialOrder<Plain>) {
         let (at, connection) = (dial.host.1.index, self.made);
         self.made += 1;
-        self.engine.dial_done(at, dial.epoch, connection, self.now, &mut self.fx);
+        let (room, now, fx) = (self.room, self.now, &mut self.fx);
+        self.engine.dial_done(at, dial.epoch, connection, room, now, fx);
     }
 
     fn end_close(&mut self, close: &CloseOrder<Plain>) {
@@ -457,7 +502,7 @@ impl World {
 
     fn add(&mut self, key: u32) {
         let host = self.enter(key);
-        let room = self.engine.add(host.index, self.made, self.now, &mut self.fx);
+        let room = self.engine.add(host.index, self.made, self.room, self.now, &mut self.fx);
         if room == Room::Taken {
             self.made += 1;
         }
@@ -525,7 +570,8 @@ impl World {
             let of_host = || self.pings.iter().filter(|ping| ping.host.1.index == at);
             let beats = of_host().filter(|ping| ping.purpose == Purpose::Heartbeat).count();
             let late = of_host().filter(|ping| ping.connection.health.late).count();
-            assert_eq!((host.checking, host.beating, host.late), (of_host().count(), beats, late));
+            let checking = of_host().filter(|ping| ping.connection.carrier.is_none()).count();
+            assert_eq!((host.checking, host.beating, host.late), (checking, beats, late));
             assert!(late == 0 || !self.engine.gives_up(at, true), "a late beat is in the way");
         }
     }
@@ -551,10 +597,12 @@ impl World {
         assert_eq!(gauges.dialing, self.dials.len());
         assert_eq!(gauges.closing, closing);
         let lent = self.loans.len() + self.asked.len() + self.looked_at.len();
-        assert_eq!(gauges.in_use, lent + in_hand);
+        assert_eq!(gauges.leases, lent + in_hand);
         assert_eq!(gauges.waiting, self.queues.values().map(VecDeque::len).sum::<usize>());
         let live = self.made - self.gone;
-        assert_eq!(gauges.idle + gauges.in_use + self.closes.len(), live, "none is lost");
+        let carriers = self.engine.hosts.iter().flat_map(|(_, host)| host.carriers.iter());
+        let dead = carriers.filter(|(_, carrier)| carrier.is_dead()).count();
+        assert_eq!(gauges.idle + gauges.in_use + dead + self.closes.len(), live, "none is lost");
     }
 
     /// Everything goes well from here on: then everybody is served, in the end, and what is left is
@@ -601,6 +649,27 @@ proptest! {
         ops in prop::collection::vec(op(), 1..150),
     ) {
         let mut world = World::new(limits);
+        for op in &ops {
+            world.run(op);
+        }
+        world.finish();
+        if world.ended {
+            prop_assert_eq!(world.made, world.gone, "nothing outlives the end");
+            prop_assert_eq!(world.engine.hosts.len(), 0);
+        }
+    }
+}
+
+proptest! {
+    #[test]
+    fn any_program_with_shared_connections_does_too(
+        limits in limits(),
+        least_loaded in any::<bool>(),
+        room in 1..5usize,
+        ops in prop::collection::vec(op(), 1..150),
+    ) {
+        let spread = if least_loaded { Spread::LeastLoaded } else { Spread::OldestFirst };
+        let mut world = World::sharing(limits, Some((spread, room)));
         for op in &ops {
             world.run(op);
         }

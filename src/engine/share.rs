@@ -1,0 +1,502 @@
+//! Shared connections: many leases on one.
+//!
+//! A connection with leases is *carried*: it counts as in use, and lies among the host's carriers
+//! instead of in a borrower's hand. Borrowers hold leases, copies of its record that name it and
+//! have a loan of their own. What a lease goes through (handed over, pinged, given back, buried) is
+//! what a connection goes through that is lent to one, and ends here instead.
+//!
+//! The last lease to end puts the connection back among the idle, or closes it. One that is *leaving*
+//! (too old, retired, above a lowered cap) takes no new leases. One that is *dead* (not open, no
+//! answer, discarded) takes none either, and its slot is free at once, while its last borrowers find
+//! out.
+//!
+//! Two rules stand beside the invariants of the engine: while somebody waits no carrier has room
+//! that may be given, and a carrier without leases and without a heartbeat on its way is none.
+
+use super::connection::Tracked;
+use super::effects::{CloseOrder, CloseReason, Effects, PingOrder};
+use super::health::Purpose;
+use super::lend::Lent;
+use super::time::Time;
+use super::waiters::Outcome;
+use super::{Engine, Parts, Place};
+use crate::spread::Spread;
+
+/// What makes an engine's connections shared ones.
+pub(crate) struct Sharing<P: Parts> {
+    /// Makes a lease's view of a connection. Runs under the lock: no code of the user's.
+    pub(crate) copy: fn(&P::Connection) -> P::Connection,
+    pub(crate) spread: Spread,
+}
+
+/// A connection that is carried.
+pub(crate) struct Carrier<T> {
+    pub(crate) connection: Box<Tracked<T>>,
+    pub(crate) leases: usize,
+    pub(crate) standing: Standing,
+    pub(crate) beat: Beat,
+    /// It has been lent since it was last idle; otherwise it goes back to its old place there.
+    used: bool,
+}
+
+/// Whether a carrier takes new leases.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Standing {
+    Open,
+    /// The lease that was given last waits for a ping: nobody else gets one until that has ended.
+    Unproven,
+    /// It is suspect, and pinged in the background because somebody may have to wait for it.
+    Suspect,
+    Leaving(CloseReason),
+    Dead(CloseReason),
+}
+
+/// A carrier's heartbeat.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Beat {
+    Still,
+    Asked,
+    Late,
+}
+
+/// Where the next lease is to be.
+enum Choice {
+    Carrier(usize),
+    /// At this position of the idle list.
+    Idle(usize),
+}
+
+impl<T> Carrier<T> {
+    fn has_room(&self) -> bool {
+        self.standing == Standing::Open
+            && self.beat != Beat::Late
+            && self.leases < self.connection.max_leases
+    }
+
+    /// It has no leases, and is not dead: as good as idle.
+    pub(super) fn is_only_asked(&self) -> bool {
+        self.leases == 0 && !self.is_dead()
+    }
+
+    pub(super) fn is_dead(&self) -> bool {
+        matches!(self.standing, Standing::Dead(_))
+    }
+
+    fn stays(&self) -> bool {
+        matches!(self.standing, Standing::Open | Standing::Unproven | Standing::Suspect)
+    }
+
+    fn is_empty(&self) -> bool {
+        self.leases == 0 && self.beat == Beat::Still
+    }
+}
+
+/// # Giving leases
+impl<P: Parts> Engine<P> {
+    /// Lends a lease: on a carrier with room, or on an idle connection. With `pinged` false, only
+    /// where no ping is needed first.
+    pub(super) fn lend_lease(
+        &mut self,
+        at: usize,
+        pinged: bool,
+        now: Time,
+        place: Place,
+    ) -> Lent<P::Connection> {
+        let key = match self.choose(at, pinged, now) {
+            Some(Choice::Carrier(key)) => key,
+            Some(Choice::Idle(position)) => {
+                if self.hosts[at].idle[position].deadline <= now {
+                    return Lent::Stale;
+                }
+                let Some(key) = self.carry_idle(at, position) else { return Lent::Nothing };
+                key
+            }
+            None => return Lent::Nothing,
+        };
+        let host = &mut self.hosts[at];
+        host.counters.reused += 1;
+        let Carrier { connection, used, .. } = &host.carriers[key];
+        let must_ping = if *used {
+            connection.health.doubts != host.doubts
+        } else {
+            host.must_ping(connection, &self.limits, now)
+        };
+        if must_ping {
+            self.stand(at, key, Standing::Unproven);
+        } else {
+            host.carriers[key].used = true;
+        }
+        let connection = self.grant(at, key, now, place);
+        let low = self.is_low(at);
+        Lent::Connection { connection, must_ping, low }
+    }
+
+    fn choose(&self, at: usize, pinged: bool, now: Time) -> Option<Choice> {
+        let carrier = || self.carrier_with_room(at, pinged, now).map(Choice::Carrier);
+        let idle = || self.idle_to_lend(at, pinged, now).map(Choice::Idle);
+        match self.spread() {
+            Spread::OldestFirst => carrier().or_else(idle),
+            Spread::LeastLoaded => idle().or_else(carrier),
+        }
+    }
+
+    fn spread(&self) -> Spread {
+        self.sharing.as_ref().map_or(Spread::OldestFirst, |sharing| sharing.spread)
+    }
+
+    /// The carrier that the next lease goes to, if one has room.
+    fn carrier_with_room(&self, at: usize, pinged: bool, now: Time) -> Option<usize> {
+        let host = &self.hosts[at];
+        let may = host.carriers.iter().filter(|(_, carrier)| {
+            let trusted = pinged || carrier.connection.health.doubts == host.doubts;
+            carrier.has_room() && trusted && self.unfit(at, &carrier.connection, now).is_none()
+        });
+        let chosen = match self.spread() {
+            Spread::OldestFirst => may.min_by_key(|(_, carrier)| carrier.connection.id),
+            Spread::LeastLoaded => may.min_by_key(|(_, carrier)| carrier.leases),
+        };
+        chosen.map(|(key, _)| key)
+    }
+
+    /// Whether somebody who asks now would get something.
+    pub(super) fn has_room(&self, at: usize, now: Time) -> bool {
+        self.carrier_with_room(at, true, now).is_some()
+    }
+
+    fn carry_idle(&mut self, at: usize, position: usize) -> Option<usize> {
+        let connection = self.hosts[at].idle.remove(position)?;
+        self.left_idle();
+        self.hosts[at].in_use += 1;
+        Some(self.carry(at, connection, false))
+    }
+
+    /// Makes a carrier of a connection that is counted as in use.
+    fn carry(&mut self, at: usize, connection: Box<Tracked<P::Connection>>, used: bool) -> usize {
+        let (standing, beat) = (Standing::Open, Beat::Still);
+        let host = &mut self.hosts[at];
+        // From here on the leases' loans are noted; it may have been looked at before.
+        host.loans.clear(connection.loan);
+        host.carriers.insert(Carrier { connection, leases: 0, standing, beat, used })
+    }
+
+    fn grant(
+        &mut self,
+        at: usize,
+        key: usize,
+        now: Time,
+        place: Place,
+    ) -> Box<Tracked<P::Connection>> {
+        let loan = self.hosts[at].loans.enter();
+        let carrier = &mut self.hosts[at].carriers[key];
+        carrier.leases += 1;
+        carrier.connection.uses += 1;
+        let joins = carrier.leases > 1;
+        let mut lease = self.copy(at, key, loan);
+        if joins {
+            lease.idle_since = now;
+        }
+        self.hosts[at].begin_loan(&mut lease, now, place);
+        lease
+    }
+
+    /// A record that names its carrier.
+    fn copy(&self, at: usize, key: usize, loan: u32) -> Box<Tracked<P::Connection>> {
+        let sharing = self.sharing.as_ref().expect("only shared connections are carried");
+        let original = &*self.hosts[at].carriers[key].connection;
+        let connection = (sharing.copy)(&original.connection);
+        let carrier = Some(u32::try_from(key).expect("fewer than four thousand million carriers"));
+        Box::new(Tracked { connection, carrier, loan, ..*original })
+    }
+
+    /// Gives leases to waiters, the oldest first, while a carrier has room.
+    pub(super) fn serve(&mut self, at: usize, now: Time, fx: &mut Effects<P>) {
+        while let Some((_, place)) = self.hosts[at].waiters.oldest_origin() {
+            let Some(key) = self.carrier_with_room(at, true, now) else { return };
+            let lease = self.grant(at, key, now, place);
+            let host = &mut self.hosts[at];
+            host.carriers[key].used = true;
+            fx.wake.extend(host.waiters.resolve_oldest(Outcome::Connection(lease)));
+        }
+    }
+
+    /// Puts a connection that has come free under the leases of whoever waits.
+    pub(super) fn carry_for_waiters(
+        &mut self,
+        at: usize,
+        connection: Box<Tracked<P::Connection>>,
+        now: Time,
+        fx: &mut Effects<P>,
+    ) {
+        let key = self.carry(at, connection, true);
+        self.serve(at, now, fx);
+        self.release_if_empty(at, key, now, fx);
+    }
+
+    /// The connection tells that it carries another number of leases now. Says whether those that
+    /// are out fit.
+    pub(crate) fn max_leases_told(
+        &mut self,
+        at: usize,
+        lease: &Tracked<P::Connection>,
+        now: Time,
+        fx: &mut Effects<P>,
+    ) -> bool {
+        let Some(key) = lease.carrier_key() else { return true };
+        self.note_max_leases(at, key, lease.max_leases);
+        self.serve(at, now, fx);
+        self.after(at, now, fx);
+        self.hosts[at].carriers[key].leases <= lease.max_leases
+    }
+
+    fn note_max_leases(&mut self, at: usize, key: usize, max: usize) {
+        let host = &mut self.hosts[at];
+        host.carriers[key].connection.max_leases = max;
+        host.carries = max;
+    }
+}
+
+/// # Ending them
+impl<P: Parts> Engine<P> {
+    /// A lease is over.
+    pub(super) fn end_lease(
+        &mut self,
+        at: usize,
+        key: usize,
+        lease: Box<Tracked<P::Connection>>,
+        now: Time,
+        fx: &mut Effects<P>,
+    ) {
+        self.note_max_leases(at, key, lease.max_leases.max(1));
+        self.end_grant(at, key, lease, fx);
+        self.carrier_changed(at, key, now, fx);
+    }
+
+    fn end_grant(
+        &mut self,
+        at: usize,
+        key: usize,
+        lease: Box<Tracked<P::Connection>>,
+        fx: &mut Effects<P>,
+    ) {
+        let host = &mut self.hosts[at];
+        host.loans.leave(lease.loan);
+        host.carriers[key].leases -= 1;
+        fx.copies.push(lease);
+    }
+
+    /// Something about a carrier is different: it may have to leave, have room, or be empty.
+    fn carrier_changed(&mut self, at: usize, key: usize, now: Time, fx: &mut Effects<P>) {
+        let carrier = &self.hosts[at].carriers[key];
+        if carrier.standing == Standing::Open {
+            if let Some(reason) = self.unfit(at, &carrier.connection, now) {
+                self.stand(at, key, Standing::Leaving(reason));
+            }
+        }
+        // A connection that is empty may be given up for a host that has nothing at all.
+        let is_empty = self.hosts[at].carriers[key].is_empty();
+        if !(is_empty && self.an_older_host_starves(at)) {
+            self.serve(at, now, fx);
+        }
+        self.release_if_empty(at, key, now, fx);
+        self.after(at, now, fx);
+    }
+
+    /// Takes a carrier without leases apart: its connection goes idle or is closed.
+    fn release_if_empty(&mut self, at: usize, key: usize, now: Time, fx: &mut Effects<P>) {
+        if !self.hosts[at].carriers[key].is_empty() {
+            return;
+        }
+        let standing = self.hosts[at].carriers[key].standing;
+        self.stand(at, key, Standing::Open);
+        let Carrier { connection, used, .. } = self.hosts[at].carriers.remove(key);
+        match standing {
+            Standing::Leaving(reason) => {
+                self.hosts[at].in_use -= 1;
+                self.close_live(at, connection, reason, fx);
+            }
+            Standing::Dead(reason) => {
+                let host = &mut self.hosts[at];
+                host.loans.leave(connection.loan);
+                let host = host.shell.clone();
+                fx.close.push(CloseOrder { host, connection, reason, holds_slot: false });
+            }
+            _ if used => self.settle(at, connection, now, fx),
+            _ => self.put_back(at, connection, now, fx),
+        }
+    }
+
+    /// Changes a carrier's standing, and the host's counts of them.
+    fn stand(&mut self, at: usize, key: usize, standing: Standing) {
+        let host = &mut self.hosts[at];
+        let old = std::mem::replace(&mut host.carriers[key].standing, standing);
+        host.unproven -= usize::from(old == Standing::Unproven);
+        host.unproven += usize::from(standing == Standing::Unproven);
+        host.leaving -= usize::from(matches!(old, Standing::Leaving(_)));
+        host.leaving += usize::from(matches!(standing, Standing::Leaving(_)));
+    }
+
+    /// The connection of a carrier is found dead: its slot is free at once. It is closed after its
+    /// last lease; that close is counted as under way from now on.
+    fn kill(&mut self, at: usize, key: usize, reason: CloseReason) {
+        if self.hosts[at].carriers[key].is_dead() {
+            return;
+        }
+        self.stand(at, key, Standing::Dead(reason));
+        let host = &mut self.hosts[at];
+        host.counters.closed += 1;
+        host.in_use -= 1;
+        self.totals.closes += 1;
+        self.totals.open -= 1;
+    }
+
+    /// A borrower has found its connection dead.
+    pub(super) fn bury_lease(
+        &mut self,
+        at: usize,
+        key: usize,
+        lease: Box<Tracked<P::Connection>>,
+        reason: CloseReason,
+        now: Time,
+        fx: &mut Effects<P>,
+    ) {
+        self.kill(at, key, reason);
+        self.end_grant(at, key, lease, fx);
+        self.release_if_empty(at, key, now, fx);
+    }
+
+    /// A lease's ping was answered: others may have leases too.
+    pub(super) fn carrier_proven(
+        &mut self,
+        at: usize,
+        key: usize,
+        doubts: u32,
+        now: Time,
+        fx: &mut Effects<P>,
+    ) {
+        let carrier = &mut self.hosts[at].carriers[key];
+        carrier.connection.health.answered(doubts);
+        carrier.used = true;
+        if carrier.standing == Standing::Unproven {
+            self.stand(at, key, Standing::Open);
+        }
+        self.carrier_changed(at, key, now, fx);
+    }
+
+    /// A lease's ping is not waited for any more, and proves nothing.
+    pub(super) fn carrier_unproven(&mut self, at: usize, key: usize) {
+        if self.hosts[at].carriers[key].standing == Standing::Unproven {
+            self.stand(at, key, Standing::Open);
+        }
+    }
+
+    /// No carrier takes new leases.
+    pub(super) fn let_carriers_leave(&mut self, at: usize, reason: CloseReason) {
+        let carriers = self.hosts[at].carriers.iter();
+        let staying = carriers.filter(|(_, carrier)| carrier.stays()).map(|(key, _)| key);
+        for key in staying.collect::<Vec<_>>() {
+            self.stand(at, key, Standing::Leaving(reason));
+        }
+    }
+
+    /// Lets carriers leave while more are open than the cap allows, the newest first.
+    pub(super) fn thin_out(&mut self, at: usize) {
+        while self.hosts[at].live() - self.hosts[at].leaving > self.hosts[at].max {
+            let staying = self.hosts[at].carriers.iter().filter(|(_, carrier)| carrier.stays());
+            let Some((key, _)) = staying.max_by_key(|(_, c)| c.connection.id) else { return };
+            self.stand(at, key, Standing::Leaving(CloseReason::OverCap));
+        }
+    }
+}
+
+/// # Pings
+impl<P: Parts> Engine<P> {
+    /// Asks a connection whose time has come, leased or idle, which goes on taking leases meanwhile.
+    /// Says whether there was one.
+    pub(super) fn probe_next(&mut self, at: usize, now: Time, fx: &mut Effects<P>) -> bool {
+        let Some(key) = self.carrier_to_probe(at, now) else { return false };
+        self.hosts[at].beating += 1;
+        self.probe(at, key, Purpose::Heartbeat, fx);
+        true
+    }
+
+    fn probe(&mut self, at: usize, key: usize, purpose: Purpose, fx: &mut Effects<P>) {
+        self.hosts[at].carriers[key].beat = Beat::Asked;
+        let connection = self.copy(at, key, u32::MAX);
+        let host = &self.hosts[at];
+        let (host, doubts) = (host.shell.clone(), host.doubts);
+        fx.ping.push(PingOrder { host, connection, purpose, doubts });
+    }
+
+    /// Asks the carriers that are suspect. Until they answer they take no leases.
+    pub(super) fn probe_suspects(&mut self, at: usize, fx: &mut Effects<P>) {
+        let host = &self.hosts[at];
+        let suspects = host.carriers.iter().filter(|(_, carrier)| {
+            carrier.standing == Standing::Open && carrier.connection.health.doubts != host.doubts
+        });
+        for key in suspects.map(|(key, _)| key).collect::<Vec<_>>() {
+            self.stand(at, key, Standing::Suspect);
+            if self.hosts[at].carriers[key].beat == Beat::Still {
+                self.probe(at, key, Purpose::Suspicion, fx);
+            }
+        }
+    }
+
+    fn carrier_to_probe(&mut self, at: usize, now: Time) -> Option<usize> {
+        let host = &self.hosts[at];
+        let mut carriers = host.carriers.iter();
+        if let Some((key, _)) = carriers.find(|(_, c)| c.next_beat().is_some_and(|b| b <= now)) {
+            return Some(key);
+        }
+        let position = host.idle.iter().position(|c| c.health.next_beat <= now)?;
+        self.carry_idle(at, position)
+    }
+
+    /// A ping of a carrier has ended. What its record says now is what is known of the connection.
+    pub(super) fn probed(
+        &mut self,
+        at: usize,
+        key: usize,
+        probe: Box<Tracked<P::Connection>>,
+        purpose: Purpose,
+        end: ProbeEnd,
+        now: Time,
+        fx: &mut Effects<P>,
+    ) {
+        if self.hosts[at].carriers[key].standing == Standing::Suspect {
+            self.stand(at, key, Standing::Open);
+        }
+        let host = &mut self.hosts[at];
+        host.beating -= usize::from(purpose == Purpose::Heartbeat);
+        host.late -= usize::from(probe.health.late);
+        let carrier = &mut host.carriers[key];
+        carrier.beat = Beat::Still;
+        let health = &mut carrier.connection.health;
+        health.missed = probe.health.missed;
+        health.rest(now);
+        match end {
+            ProbeEnd::Answered(doubts) => health.answered(doubts),
+            ProbeEnd::Dead => self.kill(at, key, purpose.reason()),
+            ProbeEnd::Open => {}
+        }
+        fx.copies.push(probe);
+        self.carrier_changed(at, key, now, fx);
+    }
+}
+
+/// What a ping says of a carrier.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum ProbeEnd {
+    /// With the doubts that the host had when it was asked.
+    Answered(u32),
+    /// Nothing that is sure.
+    Open,
+    Dead,
+}
+
+impl<T> Carrier<T> {
+    /// When it is to be asked, if it may be.
+    pub(super) fn next_beat(&self) -> Option<Time> {
+        let may = self.standing == Standing::Open && self.beat == Beat::Still;
+        may.then_some(self.connection.health.next_beat)
+    }
+}

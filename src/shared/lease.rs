@@ -1,0 +1,68 @@
+//! A share in a connection.
+
+use std::fmt;
+use std::ops::{Deref, DerefMut};
+
+use crate::pooled_connection::{ConnectionInfo, PooledConnection};
+use crate::shared::SharedConnector;
+use crate::shared::strand::Strands;
+
+/// A share in a connection, with a clone of its own to use it by. It ends when it is dropped: on any
+/// thread, inside a runtime or outside. The connection goes on for its other borrowers, and goes idle
+/// after the last one.
+///
+/// Dropped while its thread is panicking, it discards the connection.
+///
+/// What can be done with the lease itself are associated functions, so that no method of the
+/// connection is hidden: `Lease::discard(lease)`.
+#[must_use = "the lease ends at once when it is dropped"]
+pub struct Lease<C: SharedConnector>(PooledConnection<Strands<C>>);
+
+impl<C: SharedConnector> Lease<C> {
+    pub(super) fn new(mut loan: PooledConnection<Strands<C>>) -> Self {
+        loan.own();
+        Lease(loan)
+    }
+
+    /// Ends the lease of a connection that has died. Its place is free at once; it takes no new leases
+    /// and is closed after its last one. Older idle connections of its host are suspect from now on:
+    /// each must answer a ping before it is lent.
+    pub fn discard(this: Self) {
+        PooledConnection::discard(this.0);
+    }
+
+    /// What the pool knows of this connection. A use is a lease; a connection that others were using
+    /// already was idle for no time.
+    pub fn info(this: &Self) -> ConnectionInfo {
+        PooledConnection::info(&this.0)
+    }
+
+    /// The key of the host that it is connected to.
+    pub fn key(this: &Self) -> &C::Key {
+        PooledConnection::key(&this.0)
+    }
+}
+
+impl<C: SharedConnector> Deref for Lease<C> {
+    type Target = C::Connection;
+
+    fn deref(&self) -> &C::Connection {
+        self.0.get()
+    }
+}
+
+impl<C: SharedConnector> DerefMut for Lease<C> {
+    fn deref_mut(&mut self) -> &mut C::Connection {
+        self.0.own()
+    }
+}
+
+/// Names the host and the connection; what is lent need not be `Debug`.
+impl<C: SharedConnector> fmt::Debug for Lease<C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Lease")
+            .field("key", Lease::key(self))
+            .field("id", &Lease::info(self).id)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,12 @@
+//! Which of several shared connections carries the next lease.
+
+/// Where a [`SharedPool`](crate::SharedPool) puts the next lease when several connections have room.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Spread {
+    /// On the oldest connection with room, so that those that are not needed go idle and end.
+    #[default]
+    OldestFirst,
+    /// On the one with the fewest leases, idle ones first: for work that keeps a connection busy.
+    LeastLoaded,
+}
