@@ -5,8 +5,9 @@ use std::fmt::Debug;
 use std::io;
 
 use wharf::{
-    Acquire, AcquireError, AddError, BuildError, Builder, Close, CloseReport, Connector, Host,
-    Pool, PooledConnection, Warm, WarmError, async_trait,
+    Acquire, AcquireError, AcquireLease, AddError, BuildError, Builder, Close, CloseReport,
+    Connector, Host, Lease, Pool, PooledConnection, Shared, SharedConnector, SharedHost,
+    SharedPool, Warm, WarmError, async_trait,
 };
 
 /// Its connections are `Send` and not `Sync`, as many are.
@@ -20,6 +21,26 @@ impl Connector for Any {
 
     async fn connect(&self, _: &String) -> io::Result<std::cell::Cell<u8>> {
         Ok(std::cell::Cell::new(0))
+    }
+}
+
+/// Its connections can be shared.
+struct Many;
+
+#[async_trait]
+impl Connector for Many {
+    type Key = String;
+    type Connection = u8;
+    type Error = io::Error;
+
+    async fn connect(&self, _: &String) -> io::Result<u8> {
+        Ok(0)
+    }
+}
+
+impl SharedConnector for Many {
+    fn max_leases(&self, _: &u8) -> usize {
+        1
     }
 }
 
@@ -39,6 +60,11 @@ fn futures_and_guards_are_send_and_the_pool_is_send_sync_and_clone() {
     future::<Warm<Any>>();
     future::<Close>();
     value::<PooledConnection<Any>>();
+    shared::<SharedPool<Many>>();
+    shared::<SharedHost<Many>>();
+    shared::<Builder<Shared>>();
+    future::<AcquireLease<Many>>();
+    value::<Lease<Many>>();
     error::<AcquireError<io::Error>>();
     error::<WarmError<io::Error>>();
     error::<AddError<u8>>();
@@ -51,5 +77,8 @@ fn futures_and_guards_are_send_and_the_pool_is_send_sync_and_clone() {
 fn the_builder_needs_no_type_annotations() -> Result<(), BuildError> {
     let pool = Pool::builder().max_per_host(5).max_total(None).build(Any)?;
     assert_eq!(pool.status().hosts, 0);
+    let pool = SharedPool::builder().max_per_host(5).max_total(None).build(Many)?;
+    assert_eq!(pool.status().hosts, 0);
+    is_send(&pool.warm("a", 1));
     Ok(())
 }

@@ -146,7 +146,7 @@ impl<P: Parts> Engine<P> {
 
     /// Takes every idle connection out that must answer a ping before it is lent, to be pinged.
     fn check_suspects(&mut self, at: usize, now: Time, fx: &mut Effects<P>) {
-        self.probe_suspects(at, fx);
+        self.probe_suspects(at, now, fx);
         let mut position = 0;
         while let Some(connection) = self.hosts[at].idle.get(position) {
             if self.hosts[at].must_ping(connection, &self.limits, now) {
@@ -200,9 +200,9 @@ impl<P: Parts> Engine<P> {
             Purpose::Suspicion => counters.pings += 1,
             Purpose::Heartbeat => counters.heartbeats += 1,
         }
-        if let Some(carrier) = connection.carrier_key() {
+        if connection.carrier.is_some() {
             let end = ProbeEnd::Answered(doubts);
-            return self.probed(at, carrier, connection, purpose, end, now, fx);
+            return self.probed(at, connection, purpose, end, now, fx);
         }
         connection.health.answered(doubts);
         connection.health.rest(now);
@@ -223,11 +223,11 @@ impl<P: Parts> Engine<P> {
         if purpose == Purpose::Suspicion && !given_up {
             self.count_failed_ping(at, &dead);
         }
-        if let Some(carrier) = dead.carrier_key() {
+        if dead.carrier.is_some() {
             // A heartbeat that was lost in time says nothing of a connection that others use.
             let is_dead = dead.health.late || purpose == Purpose::Suspicion;
             let end = if is_dead { ProbeEnd::Dead } else { ProbeEnd::Open };
-            return self.probed(at, carrier, dead, purpose, end, now, fx);
+            return self.probed(at, dead, purpose, end, now, fx);
         }
         let reason = if given_up { CloseReason::PoolClosed } else { purpose.reason() };
         self.end_check(at, &mut dead.health, purpose);

@@ -88,9 +88,9 @@ impl<P: Parts> Engine<P> {
         let is_wanted = self.hosts[at].waiters.waiting() > 0;
         let missed = connection.health.missed;
         let is_dead = !is_open || is_wanted || self.has_missed_enough(&connection.health);
-        if let Some(carrier) = connection.carrier_key() {
+        if connection.carrier.is_some() {
             let end = if is_dead { ProbeEnd::Dead } else { ProbeEnd::Open };
-            self.probed(at, carrier, connection, Purpose::Heartbeat, end, now, fx);
+            self.probed(at, connection, Purpose::Heartbeat, end, now, fx);
             return missed;
         }
         self.end_check(at, &mut connection.health, Purpose::Heartbeat);

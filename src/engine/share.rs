@@ -22,6 +22,9 @@ use super::waiters::Outcome;
 use super::{Engine, Parts, Place};
 use crate::spread::Spread;
 
+/// The place of a ping among the loans.
+const NO_LOAN: u32 = u32::MAX;
+
 /// What makes an engine's connections shared ones.
 pub(crate) struct Sharing<P: Parts> {
     /// Makes a lease's view of a connection. Runs under the lock: no code of the user's.
@@ -113,20 +116,14 @@ impl<P: Parts> Engine<P> {
             }
             None => return Lent::Nothing,
         };
-        let host = &mut self.hosts[at];
-        host.counters.reused += 1;
-        let Carrier { connection, used, .. } = &host.carriers[key];
-        let must_ping = if *used {
-            connection.health.doubts != host.doubts
-        } else {
-            host.must_ping(connection, &self.limits, now)
-        };
+        self.hosts[at].counters.reused += 1;
+        let must_ping = self.carrier_must_ping(at, &self.hosts[at].carriers[key], now);
         if must_ping {
             self.stand(at, key, Standing::Unproven);
         } else {
-            host.carriers[key].used = true;
+            self.hosts[at].carriers[key].used = true;
         }
-        let connection = self.grant(at, key, now, place);
+        let connection = Box::new(self.grant(at, key, now, place));
         let low = self.is_low(at);
         Lent::Connection { connection, must_ping, low }
     }
@@ -148,7 +145,7 @@ impl<P: Parts> Engine<P> {
     fn carrier_with_room(&self, at: usize, pinged: bool, now: Time) -> Option<usize> {
         let host = &self.hosts[at];
         let may = host.carriers.iter().filter(|(_, carrier)| {
-            let trusted = pinged || carrier.connection.health.doubts == host.doubts;
+            let trusted = pinged || !self.carrier_must_ping(at, carrier, now);
             carrier.has_room() && trusted && self.unfit(at, &carrier.connection, now).is_none()
         });
         let chosen = match self.spread() {
@@ -156,6 +153,19 @@ impl<P: Parts> Engine<P> {
             Spread::LeastLoaded => may.min_by_key(|(_, carrier)| carrier.leases),
         };
         chosen.map(|(key, _)| key)
+    }
+
+    /// Whether the next lease must wait for a ping. One that is used goes without, however long ago
+    /// it was idle, unless it is suspect.
+    fn carrier_must_ping(
+        &self,
+        at: usize,
+        Carrier { connection, used, .. }: &Carrier<P::Connection>,
+        now: Time,
+    ) -> bool {
+        let host = &self.hosts[at];
+        let is_suspect = connection.health.doubts != host.doubts;
+        is_suspect || (!used && host.must_ping(connection, &self.limits, now))
     }
 
     /// Whether somebody who asks now would get something.
@@ -179,13 +189,7 @@ impl<P: Parts> Engine<P> {
         host.carriers.insert(Carrier { connection, leases: 0, standing, beat, used })
     }
 
-    fn grant(
-        &mut self,
-        at: usize,
-        key: usize,
-        now: Time,
-        place: Place,
-    ) -> Box<Tracked<P::Connection>> {
+    fn grant(&mut self, at: usize, key: usize, now: Time, place: Place) -> Tracked<P::Connection> {
         let loan = self.hosts[at].loans.enter();
         let carrier = &mut self.hosts[at].carriers[key];
         carrier.leases += 1;
@@ -200,19 +204,19 @@ impl<P: Parts> Engine<P> {
     }
 
     /// A record that names its carrier.
-    fn copy(&self, at: usize, key: usize, loan: u32) -> Box<Tracked<P::Connection>> {
+    fn copy(&self, at: usize, key: usize, loan: u32) -> Tracked<P::Connection> {
         let sharing = self.sharing.as_ref().expect("only shared connections are carried");
         let original = &*self.hosts[at].carriers[key].connection;
         let connection = (sharing.copy)(&original.connection);
         let carrier = Some(u32::try_from(key).expect("fewer than four thousand million carriers"));
-        Box::new(Tracked { connection, carrier, loan, ..*original })
+        Tracked { connection, loan, carrier, ..*original }
     }
 
     /// Gives leases to waiters, the oldest first, while a carrier has room.
     pub(super) fn serve(&mut self, at: usize, now: Time, fx: &mut Effects<P>) {
         while let Some((_, place)) = self.hosts[at].waiters.oldest_origin() {
             let Some(key) = self.carrier_with_room(at, true, now) else { return };
-            let lease = self.grant(at, key, now, place);
+            let lease = Box::new(self.grant(at, key, now, place));
             let host = &mut self.hosts[at];
             host.carriers[key].used = true;
             fx.wake.extend(host.waiters.resolve_oldest(Outcome::Connection(lease)));
@@ -287,10 +291,9 @@ impl<P: Parts> Engine<P> {
     /// Something about a carrier is different: it may have to leave, have room, or be empty.
     fn carrier_changed(&mut self, at: usize, key: usize, now: Time, fx: &mut Effects<P>) {
         let carrier = &self.hosts[at].carriers[key];
-        if carrier.standing == Standing::Open {
-            if let Some(reason) = self.unfit(at, &carrier.connection, now) {
-                self.stand(at, key, Standing::Leaving(reason));
-            }
+        let unfit = self.unfit(at, &carrier.connection, now);
+        if let Some(reason) = unfit.filter(|_| carrier.standing == Standing::Open) {
+            self.stand(at, key, Standing::Leaving(reason));
         }
         // A connection that is empty may be given up for a host that has nothing at all.
         let is_empty = self.hosts[at].carriers[key].is_empty();
@@ -421,17 +424,17 @@ impl<P: Parts> Engine<P> {
 
     fn probe(&mut self, at: usize, key: usize, purpose: Purpose, fx: &mut Effects<P>) {
         self.hosts[at].carriers[key].beat = Beat::Asked;
-        let connection = self.copy(at, key, u32::MAX);
+        let connection = Box::new(self.copy(at, key, NO_LOAN));
         let host = &self.hosts[at];
         let (host, doubts) = (host.shell.clone(), host.doubts);
         fx.ping.push(PingOrder { host, connection, purpose, doubts });
     }
 
-    /// Asks the carriers that are suspect. Until they answer they take no leases.
-    pub(super) fn probe_suspects(&mut self, at: usize, fx: &mut Effects<P>) {
-        let host = &self.hosts[at];
-        let suspects = host.carriers.iter().filter(|(_, carrier)| {
-            carrier.standing == Standing::Open && carrier.connection.health.doubts != host.doubts
+    /// Asks the carriers whose next lease would have to wait for a ping. Until they answer they take
+    /// none.
+    pub(super) fn probe_suspects(&mut self, at: usize, now: Time, fx: &mut Effects<P>) {
+        let suspects = self.hosts[at].carriers.iter().filter(|(_, carrier)| {
+            carrier.standing == Standing::Open && self.carrier_must_ping(at, carrier, now)
         });
         for key in suspects.map(|(key, _)| key).collect::<Vec<_>>() {
             self.stand(at, key, Standing::Suspect);
@@ -455,13 +458,13 @@ impl<P: Parts> Engine<P> {
     pub(super) fn probed(
         &mut self,
         at: usize,
-        key: usize,
         probe: Box<Tracked<P::Connection>>,
         purpose: Purpose,
         end: ProbeEnd,
         now: Time,
         fx: &mut Effects<P>,
     ) {
+        let Some(key) = probe.carrier_key() else { return };
         if self.hosts[at].carriers[key].standing == Standing::Suspect {
             self.stand(at, key, Standing::Open);
         }

@@ -15,6 +15,7 @@ mod lending;
 mod limits;
 mod runtimes;
 mod settings;
+mod shared;
 mod shutdown;
 mod stale;
 mod timeouts;

@@ -110,10 +110,14 @@ pub(crate) struct TestConnection {
     pulse: Arc<AtomicBool>,
     connector: TestConnector,
     /// Run when it is dropped.
-    pub(crate) at_drop: Option<Box<dyn FnOnce() + Send>>,
+    pub(crate) at_drop: Option<Box<dyn FnOnce() + Send + Sync>>,
 }
 
 impl TestConnection {
+    pub(crate) fn is_alive(&self) -> bool {
+        self.pulse.load(Ordering::SeqCst)
+    }
+
     pub(crate) fn kill(&self) {
         self.pulse.store(false, Ordering::SeqCst);
     }
@@ -197,6 +201,12 @@ impl TestConnector {
         Ok(())
     }
 
+    /// What a ping does.
+    pub(crate) async fn answer(&self) -> Result<(), TestError> {
+        self.state().counts.pings += 1;
+        self.run(Stage::Ping).await
+    }
+
     /// A connection made elsewhere.
     pub(crate) fn make(&self, host: u32) -> TestConnection {
         let mut state = self.state();
@@ -249,7 +259,7 @@ impl Connector for TestConnector {
     fn is_open(&self, conn: &mut TestConnection) -> bool {
         let panics = self.state().is_open_panics;
         assert!(!panics, "told to panic");
-        conn.pulse.load(Ordering::SeqCst)
+        conn.is_alive()
     }
 
     fn is_retryable(&self, _: &TestError) -> bool {
@@ -257,8 +267,7 @@ impl Connector for TestConnector {
     }
 
     async fn ping(&self, _: &mut TestConnection) -> Result<(), TestError> {
-        self.state().counts.pings += 1;
-        self.run(Stage::Ping).await
+        self.answer().await
     }
 
     async fn close(&self, conn: TestConnection) {
