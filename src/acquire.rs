@@ -13,6 +13,7 @@ use crate::core::{Core, DialFailure, Shell, Sleeper};
 use crate::engine::time::Time;
 use crate::engine::{AfterPing, Outcome, Place, Refusal, Wait, WaiterId};
 use crate::error::{AcquireError, LastDialError, Phase, TimeoutDetails, TimeoutReport};
+use crate::observer::TimedOut;
 use crate::panics;
 use crate::ping::{self, Ping};
 use crate::pooled_connection::{Parcel, PooledConnection};
@@ -64,9 +65,14 @@ impl<C: Connector> Acquire<C> {
     }
 
     #[inline]
-    fn hit(&mut self, tracked: Parcel<C>) -> PooledConnection<C> {
+    fn hit(&mut self, hit: Hit<C>, cx: &mut Context<'_>) -> Poll<Answer<C>> {
         let Some(Aim::Known(target)) = self.aim.take() else { unreachable!("it was lent by one") };
-        PooledConnection::new(tracked, target)
+        let loan = PooledConnection::new(hit.connection, target);
+        if hit.must_ping {
+            return self.ping(loan, cx);
+        }
+        PooledConnection::tell_acquired(&loan, Duration::ZERO);
+        Poll::Ready(Ok(loan))
     }
 
     /// Nothing was idle: join the queue. Apart from `poll`, to keep a hit short.
@@ -86,9 +92,9 @@ impl<C: Connector> Acquire<C> {
                 Err(error) => return Poll::Ready(Err(error)),
             };
             missing = match target.lend(self.place) {
-                Ok(Hit { connection, must_ping }) => {
-                    let loan = PooledConnection::new(connection, target);
-                    return if must_ping { self.ping(loan, cx) } else { Poll::Ready(Ok(loan)) };
+                Ok(hit) => {
+                    self.aim = Some(Aim::Known(target));
+                    return self.hit(hit, cx);
                 }
                 Err(missing) => missing,
             };
@@ -117,8 +123,9 @@ impl<C: Connector> Acquire<C> {
         let timer = timeout.map(|timeout| Timer::new(timeout, &runtime));
         let (since, place) = (core.clock.precise(), self.place);
         let doubts = target.engine().doubts(target.id.index);
-        let stage = Stage::Pinging(ping::of_loan(loan), doubts);
-        self.waiting = Some(Box::new(Waiting { target, stage, since, place, timer }));
+        let stage = Stage::Pinging(Ping::new(loan), doubts);
+        let pinged = Duration::ZERO;
+        self.waiting = Some(Box::new(Waiting { target, stage, since, pinged, place, timer }));
         self.wait(cx)
     }
 
@@ -147,7 +154,7 @@ impl<C: Connector> Acquire<C> {
         let sleeper = Sleeper { waker: cx.waker().clone(), runtime };
         let since = core.clock.precise();
         let (target, wait) = core.change(aim.shard(), |engine, now, fx| {
-            let target = aim.enter(engine);
+            let target = aim.enter(engine, fx);
             let wait = engine.wait(target.id.index, now, self.place, sleeper, fx);
             (target, wait)
         });
@@ -156,6 +163,7 @@ impl<C: Connector> Acquire<C> {
                 target,
                 stage: Stage::Queued(id),
                 since,
+                pinged: Duration::ZERO,
                 place: self.place,
                 timer,
             })),
@@ -187,10 +195,7 @@ impl<C: Connector> Future for Acquire<C> {
         let missing = match &self.aim {
             None => return self.wait(cx),
             Some(Aim::Known(target)) => match target.lend(self.place) {
-                Ok(hit) => {
-                    let loan = self.hit(hit.connection);
-                    return if hit.must_ping { self.ping(loan, cx) } else { Poll::Ready(Ok(loan)) };
-                }
+                Ok(hit) => return self.hit(hit, cx),
                 Err(missing) => missing,
             },
             Some(new) => match new.find() {
@@ -219,6 +224,8 @@ struct Waiting<C: Connector> {
     target: Arc<Target<C>>,
     stage: Stage<C>,
     since: Time,
+    /// The part of the wait that went into a ping.
+    pinged: Duration,
     place: Place,
     timer: Option<Timer>,
 }
@@ -250,11 +257,12 @@ impl<C: Connector> Waiting<C> {
     fn poll_stage(&mut self, runtime: &Runtime, cx: &mut Context<'_>) -> Poll<Answer<C>> {
         if let Stage::Pinging(ping, doubts) = &mut self.stage {
             let doubts = *doubts;
-            let (loan, answered) = match ping.as_mut().poll(cx) {
+            let (loan, answered) = match ping.poll(cx) {
                 Poll::Ready(pinged) => pinged,
                 Poll::Pending => return Poll::Pending,
             };
             self.stage = Stage::Over;
+            self.pinged = self.waited();
             if let Some(answer) = self.pinged(loan, answered, doubts, runtime, cx) {
                 return Poll::Ready(answer);
             }
@@ -284,17 +292,15 @@ impl<C: Connector> Waiting<C> {
             target.change(|engine, now, fx| {
                 engine.ping_answered(at, &mut tracked, doubts, now, fx);
             });
-            return Some(Ok(PooledConnection::new(tracked, target)));
+            return Some(Ok(self.acquired(tracked)));
         }
-        panics::log(|| {
-            tracing::debug!(target: "wharf::ping", key = ?target.key, "a ping failed");
-        });
+        ping::report_failed_ping(&target, tracked.id);
         let sleeper = Sleeper { waker: cx.waker().clone(), runtime: runtime.clone() };
         let place = self.place;
         let after = target
             .change(|engine, now, fx| engine.ping_failed(at, tracked, now, place, sleeper, fx));
         match after {
-            AfterPing::Connection(tracked) => Some(Ok(PooledConnection::new(tracked, target))),
+            AfterPing::Connection(tracked) => Some(Ok(self.acquired(tracked))),
             AfterPing::Closed => Some(Err(AcquireError::Closed)),
             AfterPing::Queued(id) => {
                 self.stage = Stage::Queued(id);
@@ -317,12 +323,17 @@ impl<C: Connector> Waiting<C> {
     /// The time is over; but what arrived at the same moment is taken.
     fn expire(&mut self) -> Answer<C> {
         let target = self.target.clone();
-        let waited = target.core.clock.precise().since(self.since);
+        let waited = self.waited();
         let pinging = matches!(self.stage, Stage::Pinging(..)).then_some(Phase::Ping);
         // While it is still queued: the user's `Debug` or `Display` may panic in the report.
         let report = timed_out(&Aim::Known(target.clone()), waited, pinging);
-        let Stage::Queued(id) = mem::replace(&mut self.stage, Stage::Over) else {
-            return Err(report);
+        let id = match mem::replace(&mut self.stage, Stage::Over) {
+            Stage::Queued(id) => id,
+            Stage::Pinging(ping, _) => {
+                ping.expire();
+                return Err(report);
+            }
+            Stage::Over => return Err(report),
         };
         match target.change(|engine, now, fx| engine.expire(target.id.index, id, now, fx)) {
             Some(outcome) => self.answer(outcome),
@@ -330,9 +341,38 @@ impl<C: Connector> Waiting<C> {
         }
     }
 
+    fn waited(&self) -> Duration {
+        self.target.core.clock.precise().since(self.since)
+    }
+
+    /// The wait is over, with a connection.
+    fn acquired(&self, tracked: Parcel<C>) -> PooledConnection<C> {
+        let waited = self.waited();
+        if self.target.core.settings.slow_acquire.is_some_and(|limit| waited >= limit) {
+            self.warn_of(waited, &tracked);
+        }
+        let loan = PooledConnection::new(tracked, self.target.clone());
+        PooledConnection::tell_acquired(&loan, waited);
+        loan
+    }
+
+    #[cold]
+    fn warn_of(&self, waited: Duration, got: &Parcel<C>) {
+        let (key, place, pinging) = (&self.target.key, self.place, self.pinged);
+        let rest = waited.saturating_sub(pinging);
+        let dialing = if got.uses == 1 { got.took.min(rest) } else { Duration::ZERO };
+        let queueing = rest.saturating_sub(dialing);
+        panics::log(|| {
+            tracing::warn!(
+                target: "wharf::acquire",
+                ?key, ?waited, ?queueing, ?dialing, ?pinging, %place, "a slow acquire"
+            );
+        });
+    }
+
     fn answer(&self, outcome: Outcome<Shell<C>>) -> Answer<C> {
         match outcome {
-            Outcome::Connection(tracked) => Ok(PooledConnection::new(tracked, self.target.clone())),
+            Outcome::Connection(tracked) => Ok(self.acquired(tracked)),
             Outcome::Failed(failure) => Err(failure.into()),
             Outcome::Closed => Err(AcquireError::Closed),
         }
@@ -356,6 +396,7 @@ fn timed_out<C: Connector>(
     phase: Option<Phase>,
 ) -> AcquireError<C::Error> {
     let core = aim.core();
+    core.settings.observer.tell(|o| o.timed_out(&TimedOut { host: aim.key(), waited }));
     let now = core.clock.precise();
     let causes = match aim {
         Aim::Known(target) => target.engine().causes(target.id),

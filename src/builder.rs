@@ -9,6 +9,7 @@ use crate::engine::{Backoff, Limits};
 use crate::error::BuildError;
 use crate::health_check::HealthCheck;
 use crate::heartbeat::Heartbeat;
+use crate::observer::{Observer, Observing};
 use crate::pool::Pool;
 use crate::reuse::Reuse;
 use crate::shared::{SharedConnector, SharedPool};
@@ -74,6 +75,9 @@ pub(crate) struct Settings {
     retry: Option<Backoff>,
     health_check: HealthCheck,
     pub(crate) heartbeat: Option<Heartbeat>,
+    pub(crate) observer: Observing,
+    pub(crate) slow_acquire: Option<Duration>,
+    leak_after: Option<Duration>,
     pub(crate) ping_timeout: Option<Duration>,
     pub(crate) acquire_timeout: Option<Duration>,
     pub(crate) connect_timeout: Option<Duration>,
@@ -100,6 +104,9 @@ impl Default for Settings {
             retry: None,
             health_check: HealthCheck::Never,
             heartbeat: None,
+            observer: Observing::default(),
+            slow_acquire: None,
+            leak_after: None,
             ping_timeout: Some(Duration::from_secs(5)),
             acquire_timeout: Some(Duration::from_secs(30)),
             connect_timeout: Some(Duration::from_secs(10)),
@@ -132,6 +139,7 @@ impl Settings {
                 HealthCheck::IdleFor(time) => Span::from(time),
             },
             heartbeat: self.heartbeat.as_ref().map(Heartbeat::beats),
+            leak_after: Span::from(self.leak_after),
             backoff: self.retry.unwrap_or_default(),
             retry: self.retry.is_some(),
         }
@@ -148,6 +156,8 @@ impl Settings {
         longer_than_zero("close_timeout", self.close_timeout)?;
         longer_than_zero("idle_timeout", self.idle_timeout)?;
         longer_than_zero("max_lifetime", self.max_lifetime)?;
+        longer_than_zero("slow_acquire", self.slow_acquire)?;
+        longer_than_zero("leak_after", self.leak_after)?;
         for (cap, most) in [
             ("max_per_host", self.max_per_host),
             ("max_idle_per_host", self.max_idle_per_host),
@@ -438,6 +448,36 @@ impl<Kind> Builder<Kind> {
     /// [`Backoff`] by default.
     pub fn retry(mut self, backoff: impl Into<Option<Backoff>>) -> Self {
         self.settings.retry = backoff.into();
+        self
+    }
+}
+
+/// # Seeing what happens
+impl<Kind> Builder<Kind> {
+    /// Who is told of each event: one observer, which may pass events on to others.
+    ///
+    /// Defaults to nobody.
+    pub fn observer(mut self, observer: impl Observer) -> Self {
+        self.settings.observer = Observing::by(observer);
+        self
+    }
+
+    /// An acquire that takes at least so long writes a warning with the time it has spent queueing,
+    /// dialing and pinging (tracing target `wharf::acquire`).
+    ///
+    /// Defaults to `None`: no warning.
+    pub fn slow_acquire(mut self, limit: impl Into<Option<Duration>>) -> Self {
+        self.settings.slow_acquire = limit.into();
+        self
+    }
+
+    /// A loan that is held for so long writes a warning, once, with the place in the code where it was
+    /// acquired, and another one when it does come back (tracing target `wharf::loan`).
+    ///
+    /// Defaults to `None`: no warning. [`Host::loans`](crate::Host::loans) tells who holds what in any
+    /// case.
+    pub fn leak_after(mut self, limit: impl Into<Option<Duration>>) -> Self {
+        self.settings.leak_after = limit.into();
         self
     }
 }

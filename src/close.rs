@@ -76,7 +76,7 @@ pub(crate) async fn close_within<C: Connector>(
     CloseReport { loans: loans(&core), dialing: status.dialing, closing: status.closing, complete }
 }
 
-fn loans<C: Connector>(core: &Core<C>) -> Vec<LoanInfo> {
+pub(crate) fn loans<C: Connector>(core: &Core<C>) -> Vec<LoanInfo> {
     let now = core.clock.precise();
     let found: Vec<_> = core
         .all_engines()

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use crate::connector::Connector;
 use crate::core::Shell;
 use crate::engine::CloseOrder;
+use crate::observer::Closed;
 use crate::panics;
 use crate::target::Target;
 
@@ -15,6 +16,8 @@ pub(crate) fn begin<C: Connector>(order: CloseOrder<Shell<C>>) {
         let (key, id) = (&host.key, connection.id);
         tracing::debug!(target: "wharf::close", ?key, id, ?reason, "closing");
     });
+    let id = connection.id;
+    host.core.settings.observer.tell(|o| o.closed(&Closed { host: &*host.key, id, reason }));
     let runtime = host.core.any_runtime();
     let closing =
         Closing { connection: Some(connection.connection.connection), target: host, holds_slot };

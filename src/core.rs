@@ -7,6 +7,7 @@
 //! refer back to it, and so do guards and tasks. The last handle to go closes what is idle; each
 //! host is forgotten when its last connection is gone, and with it its reference.
 
+use std::fmt;
 use std::hash::{BuildHasher, Hash, Hasher, RandomState};
 use std::sync::Arc;
 
@@ -16,8 +17,9 @@ use crate::builder::Settings;
 use crate::clock::Clock;
 use crate::connector::Connector;
 use crate::engine::time::Time;
-use crate::engine::{self, Effects, Engine, Parts};
+use crate::engine::{self, Effects, Engine, Leak, Loan, Parts};
 use crate::error::AcquireError;
+use crate::observer::Observer;
 use crate::panics;
 use crate::pooled_connection::{Lendable, Parcel};
 use crate::runtime::Runtime;
@@ -64,6 +66,16 @@ impl<E> Clone for DialFailure<E> {
             DialFailure::Error(error) => DialFailure::Error(error.clone()),
             DialFailure::TimedOut => DialFailure::TimedOut,
             DialFailure::Panicked => DialFailure::Panicked,
+        }
+    }
+}
+
+impl<E: fmt::Display> fmt::Display for DialFailure<E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            DialFailure::Error(error) => error.fmt(f),
+            DialFailure::TimedOut => f.write_str("connect_timeout passed"),
+            DialFailure::Panicked => f.write_str("the connector panicked"),
         }
     }
 }
@@ -194,10 +206,16 @@ impl<C: Connector> Core<C> {
             hurry,
             failures,
             copies,
+            appeared,
             forgotten,
+            leaks,
             upkeep,
             drained,
         } = fx;
+        let observer = &self.settings.observer;
+        for target in &appeared {
+            observer.tell(|o| o.host_appeared(&*target.key));
+        }
         close.into_iter().for_each(closing::begin);
         dial.into_iter().for_each(dial::begin);
         ping.into_iter().for_each(ping::begin);
@@ -213,8 +231,32 @@ impl<C: Connector> Core<C> {
         for sleeper in wake {
             let _ = panics::catch("a waker", || sleeper.waker.wake());
         }
+        for host in &forgotten {
+            observer.tell(|o| o.host_forgotten(&*host.shell.key));
+        }
+        if !leaks.is_empty() {
+            self.report_leaks(leaks);
+        }
         // What a host is keyed by and why a dial failed is the user's: a panic in its drop stays here.
         let _ = panics::catch("a destructor", || drop((unused, failures, copies, forgotten)));
+    }
+
+    #[cold]
+    fn report_leaks(&self, leaks: Vec<(Arc<Target<C>>, Leak)>) {
+        let now = self.clock.precise();
+        for (target, leak) in leaks {
+            let key = &target.key;
+            panics::log(|| match leak {
+                Leak::StillOut(Loan { connection: id, since, place, .. }) => {
+                    let held = now.since(since);
+                    tracing::warn!(target: "wharf::loan", ?key, id, ?held, %place, "held for long");
+                }
+                Leak::Back(Loan { connection: id, since, place, .. }) => {
+                    let held = now.since(since);
+                    tracing::warn!(target: "wharf::loan", ?key, id, ?held, %place, "back at last");
+                }
+            });
+        }
     }
 
     #[inline]
@@ -300,6 +342,7 @@ impl<C: Connector> Core<C> {
     pub(crate) fn close(self: &Arc<Self>) {
         if !self.closed.swap(true, Ordering::SeqCst) {
             self.change_all(Engine::close);
+            self.settings.observer.tell(Observer::pool_closed);
             self.upkeep.wake();
         }
     }

@@ -1,10 +1,14 @@
 //! The task of one dial. It belongs to the host, not to whoever waits for it.
 
+use std::fmt::Display;
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::connector::Connector;
 use crate::core::{DialFailure, Shell};
-use crate::engine::DialOrder;
+use crate::engine::time::Time;
+use crate::engine::{DialOrder, Dialed};
+use crate::observer::{DialDone, DialFailed};
 use crate::panics;
 use crate::pooled_connection::Lendable;
 use crate::target::Target;
@@ -14,7 +18,9 @@ use crate::target::Target;
 pub(crate) fn begin<C: Connector>(order: DialOrder<Shell<C>>) {
     let DialOrder { host, epoch, runtime } = order;
     let runtime = runtime.or_else(|| host.core.any_runtime());
-    let dialing = Dialing { target: host, epoch, ended: false };
+    host.core.settings.observer.tell(|o| o.dial_began(&*host.key));
+    let began = host.core.clock.precise();
+    let dialing = Dialing { target: host, epoch, began, ended: false };
     if let Some(runtime) = runtime {
         runtime.spawn(dial(dialing));
     }
@@ -45,6 +51,7 @@ async fn dial<C: Connector>(dialing: Dialing<C>) {
 struct Dialing<C: Connector> {
     target: Arc<Target<C>>,
     epoch: u32,
+    began: Time,
     ended: bool,
 }
 
@@ -52,10 +59,22 @@ impl<C: Connector> Dialing<C> {
     fn done(mut self, connection: C::Connection) {
         self.ended = true;
         let (at, epoch) = (self.target.id.index, self.epoch);
-        let max_leases = self.target.core.max_leases(&connection).max(1);
+        let (core, took) = (&self.target.core, self.took());
+        core.settings.observer.tell(|o| o.dial_done(&DialDone { host: &*self.target.key, took }));
+        let max_leases = core.max_leases(&connection).max(1);
         let connection = Lendable::new(connection);
-        self.target.change(|engine, now, fx| {
-            engine.dial_done(at, epoch, connection, max_leases, now, fx);
+        let dialed = Dialed { connection, epoch, max_leases, took };
+        self.target.change(|engine, now, fx| engine.dial_done(at, dialed, now, fx));
+    }
+
+    fn took(&self) -> Duration {
+        self.target.core.clock.precise().since(self.began)
+    }
+
+    fn tell_failure(&self, error: &dyn Display) {
+        let (host, took) = (&*self.target.key, self.took());
+        self.target.core.settings.observer.tell(|o| {
+            o.dial_failed(&DialFailed { host, took, error: format_args!("{error}") });
         });
     }
 
@@ -65,6 +84,7 @@ impl<C: Connector> Dialing<C> {
             let key = &self.target.key;
             tracing::debug!(target: "wharf::dial", ?key, ?failure, "a dial failed");
         });
+        self.tell_failure(&failure);
         let retryable = match &failure {
             DialFailure::Error(error) => {
                 panics::catch("is_retryable", || core.connector.is_retryable(error))
@@ -81,6 +101,7 @@ impl<C: Connector> Dialing<C> {
 impl<C: Connector> Drop for Dialing<C> {
     fn drop(&mut self) {
         if !self.ended {
+            self.tell_failure(&"the runtime of the dial has ended");
             let at = self.target.id.index;
             self.target.change(|engine, now, fx| engine.dial_lost(at, now, fx));
         }

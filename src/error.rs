@@ -155,6 +155,8 @@ impl<E> TimeoutDetails<E> {
     fn hint(&self) -> &'static str {
         if self.last_dial_error.is_some() {
             "dials fail: look at the host"
+        } else if matches!(self.phase, Phase::Ping) {
+            "the ping takes long: look at the host, or lower ping_timeout"
         } else if self.dialing > 0 {
             "dials are slow: look at the host, or raise acquire_timeout"
         } else {

@@ -10,7 +10,7 @@ use crate::connector::Connector;
 use crate::core::Handle;
 use crate::error::BuildError;
 use crate::pooled_connection::PooledConnection;
-use crate::status::HostStatus;
+use crate::status::{HostStatus, LoanInfo};
 use crate::target::{Aim, Target};
 use crate::warm::Warm;
 
@@ -37,8 +37,8 @@ impl<C: Connector> Host<C> {
     pub(crate) fn new(aim: &Aim<C>) -> Self {
         let core = aim.core();
         let handle = Handle::new(core.clone());
-        let target = core.change(aim.shard(), |engine, _, _| {
-            let target = aim.enter(engine);
+        let target = core.change(aim.shard(), |engine, _, fx| {
+            let target = aim.enter(engine, fx);
             engine.hold(target.id.index);
             target
         });
@@ -109,6 +109,14 @@ impl<C: Connector> Host<C> {
     pub fn retire(&self) {
         let at = self.0.target.id.index;
         self.0.target.change(|engine, now, fx| engine.retire(at, now, fx));
+    }
+
+    /// What is lent of this host, the longest held first: to whom, by the place in the code that asked.
+    pub fn loans(&self) -> Vec<LoanInfo> {
+        let target = self.target();
+        let (now, key) = (target.core.clock.precise(), format!("{:?}", target.key));
+        let loans = target.engine().loans_of(target.id.index);
+        loans.into_iter().map(|loan| LoanInfo::new(key.clone(), loan, now)).collect()
     }
 
     /// The host at this moment.

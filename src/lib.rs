@@ -7,12 +7,14 @@
 mod acquire;
 mod builder;
 mod close;
+mod close_reason;
 mod connector;
 mod connector_fn;
 mod error;
 mod health_check;
 mod heartbeat;
 mod host;
+mod observer;
 mod pool;
 mod pooled_connection;
 mod reuse;
@@ -49,6 +51,7 @@ pub use acquire::Acquire;
 pub use async_trait::async_trait;
 pub use builder::{Builder, Exclusive, Shared};
 pub use close::{Close, CloseReport};
+pub use close_reason::{CloseCounts, CloseReason};
 pub use connector::Connector;
 pub use connector_fn::{ConnectorFn, connector_fn};
 pub use engine::Backoff;
@@ -57,6 +60,10 @@ pub use error::{LastDialError, Phase, TimeoutDetails};
 pub use health_check::HealthCheck;
 pub use heartbeat::Heartbeat;
 pub use host::Host;
+pub use observer::{
+    Acquired, Closed, DialDone, DialFailed, HeartbeatMissed, Observer, PingFailed, Returned,
+    TimedOut,
+};
 pub use pool::{NoConnector, Pool};
 pub use pooled_connection::{ConnectionInfo, PooledConnection};
 pub use reuse::Reuse;

@@ -4,43 +4,63 @@
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use crate::connector::Connector;
 use crate::core::{Core, Shell};
 use crate::engine::{PingOrder, Purpose, Tracked};
+use crate::observer::{HeartbeatMissed, PingFailed};
 use crate::panics;
 use crate::pooled_connection::{Lendable, Parcel, PooledConnection};
 use crate::target::Target;
 use crate::timer::Timer;
 
-/// The ping of a loan. It comes back with what the ping said.
-pub(crate) type Ping<C> = Pin<Box<dyn Future<Output = (PooledConnection<C>, bool)> + Send>>;
-
-/// Pings a connection before it is lent. Dropped before its end it closes the connection: nobody
-/// knows the state of a conversation that was cut off.
-pub(crate) fn of_loan<C: Connector>(loan: PooledConnection<C>) -> Ping<C> {
-    Box::pin(async move {
-        let mut asked = Asked(Some(loan));
-        let core = PooledConnection::target(asked.loan()).core.clone();
-        let answered = answers(&core, asked.loan()).await;
-        (asked.0.take().expect("it is taken once"), answered)
-    })
+/// The ping of a loan, before it is lent. It comes back with what the ping said. Dropped before its
+/// end it gives the connection up: nobody knows the state of a conversation that was cut off.
+pub(crate) struct Ping<C: Connector> {
+    pinging: Pin<Box<dyn Future<Output = (PooledConnection<C>, bool)> + Send>>,
+    expired: Arc<AtomicBool>,
 }
 
-struct Asked<C: Connector>(Option<PooledConnection<C>>);
+impl<C: Connector> Ping<C> {
+    pub(crate) fn new(loan: PooledConnection<C>) -> Self {
+        let expired = Arc::new(AtomicBool::new(false));
+        let mut asked = Asked { loan: Some(loan), expired: expired.clone() };
+        let pinging = Box::pin(async move {
+            let core = PooledConnection::target(asked.loan()).core.clone();
+            let answered = answers(&core, asked.loan()).await;
+            (asked.loan.take().expect("it is taken once"), answered)
+        });
+        Ping { pinging, expired }
+    }
+
+    pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<(PooledConnection<C>, bool)> {
+        self.pinging.as_mut().poll(cx)
+    }
+
+    /// Cuts it off because its caller's time is over.
+    pub(crate) fn expire(self) {
+        self.expired.store(true, Ordering::Relaxed);
+    }
+}
+
+struct Asked<C: Connector> {
+    loan: Option<PooledConnection<C>>,
+    expired: Arc<AtomicBool>,
+}
 
 impl<C: Connector> Asked<C> {
     fn loan(&mut self) -> &mut PooledConnection<C> {
-        self.0.as_mut().expect("it is taken once")
+        self.loan.as_mut().expect("it is taken once")
     }
 }
 
 impl<C: Connector> Drop for Asked<C> {
     fn drop(&mut self) {
-        if let Some(loan) = self.0.take() {
-            PooledConnection::cut_off(loan);
+        if let Some(loan) = self.loan.take() {
+            PooledConnection::cut_off(loan, self.expired.load(Ordering::Relaxed));
         }
     }
 }
@@ -123,6 +143,11 @@ impl<C: Connector> Check<C> {
             let (key, purpose) = (&self.target.key, self.purpose);
             tracing::debug!(target: "wharf::ping", ?key, ?purpose, ?verdict, "pinged");
         });
+        if let (Verdict::Failed, Purpose::Suspicion, Some(dead)) =
+            (verdict, self.purpose, &self.connection)
+        {
+            report_failed_ping(&self.target, dead.id);
+        }
         match (verdict, self.purpose) {
             (Verdict::Answered, _) => self.answered(),
             (Verdict::Failed, Purpose::Heartbeat) => self.beat_failed(),
@@ -201,11 +226,20 @@ async fn ask<C: Connector>(
     }
 }
 
+pub(crate) fn report_failed_ping<C: Connector>(target: &Target<C>, id: u64) {
+    panics::log(|| {
+        tracing::debug!(target: "wharf::ping", key = ?target.key, id, "a ping failed");
+    });
+    target.core.settings.observer.tell(|o| o.ping_failed(&PingFailed { host: &*target.key, id }));
+}
+
 fn report_missed_beat<C: Connector>(target: &Target<C>, id: u64, missed: u32) {
     panics::log(|| {
         let key = &target.key;
         tracing::warn!(target: "wharf::heartbeat", ?key, id, missed, "a heartbeat was missed");
     });
+    let event = HeartbeatMissed { host: &*target.key, id, missed };
+    target.core.settings.observer.tell(|o| o.heartbeat_missed(&event));
 }
 
 /// What comes of `future`, unless the other one ends first.

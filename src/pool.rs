@@ -20,7 +20,7 @@ use crate::engine::{CloseReason, Engine, Room};
 use crate::error::AddError;
 use crate::host::Host;
 use crate::pooled_connection::{ConnectionInfo, Lendable, PooledConnection};
-use crate::status::{HostStatus, PoolStatus};
+use crate::status::{HostStatus, LoanInfo, PoolStatus};
 use crate::target::{Aim, Target};
 use crate::warm::Warm;
 
@@ -205,8 +205,9 @@ impl<C: Connector> Pool<C> {
         let place = Location::caller();
         for (target, turn) in self.idle() {
             let at = target.id.index;
-            let taken = target.change(|engine, now, _| {
-                if engine.knows(target.id) { engine.inspect(at, turn, now, place) } else { None }
+            let taken = target.change(|engine, now, fx| {
+                let known = engine.knows(target.id);
+                if known { engine.inspect(at, turn, now, place, fx) } else { None }
             });
             let Some(tracked) = taken else { continue };
             let mut loan = PooledConnection::new(tracked, target.clone());
@@ -263,6 +264,11 @@ impl<C: Connector> Pool<C> {
     /// All hosts together, at one moment.
     pub fn status(&self) -> PoolStatus {
         close::pool_status(self.core())
+    }
+
+    /// What is lent of all hosts, the longest held first: to whom, by the place in the code that asked.
+    pub fn loans(&self) -> Vec<LoanInfo> {
+        close::loans(self.core())
     }
 
     /// Each host that the pool knows.

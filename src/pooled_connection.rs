@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use crate::connector::Connector;
 use crate::core::Sleeper;
-use crate::engine::{CloseReason, Returned, Tracked};
+use crate::engine::{self, CloseReason, Tracked};
+use crate::observer::{Acquired, Closed, Returned};
 use crate::target::Target;
 
 /// A connection on loan. It goes back to the pool when it is dropped: on any thread, inside a
@@ -93,8 +94,10 @@ impl<C: Connector> PooledConnection<C> {
     #[allow(clippy::missing_panics_doc)] // It cannot: a loan has its connection until it ends.
     pub fn detach(mut this: Self) -> C::Connection {
         let (tracked, target) = this.take().expect(PRESENT);
-        let (at, loan) = (target.id.index, tracked.loan);
+        let (at, id, loan) = (target.id.index, tracked.id, tracked.loan);
         target.change(|engine, now, fx| engine.detach(at, loan, now, fx));
+        let (host, reason) = (&*target.key, CloseReason::Detached);
+        target.core.settings.observer.tell(|o| o.closed(&Closed { host, id, reason }));
         tracked.connection.connection
     }
 
@@ -116,14 +119,25 @@ impl<C: Connector> PooledConnection<C> {
         &this.home().key
     }
 
+    /// Its borrower has it now.
+    #[inline]
+    pub(crate) fn tell_acquired(this: &Self, waited: Duration) {
+        let home = this.home();
+        home.core.settings.observer.tell(|o| {
+            let Tracked { id, uses, .. } = *this.tracked();
+            o.acquired(&Acquired { host: &*home.key, id, waited, reused: uses > 1 });
+        });
+    }
+
     pub(crate) fn target(this: &Self) -> &Arc<Target<C>> {
         this.home()
     }
 
-    /// Ends a loan in the middle of a ping.
-    pub(crate) fn cut_off(mut this: Self) {
+    /// Ends a loan in the middle of a ping; `expired`: because its caller's time is over.
+    pub(crate) fn cut_off(mut this: Self, expired: bool) {
         if let Some((tracked, target)) = this.take() {
-            target.change(|engine, now, fx| engine.ping_cut_off(target.id.index, tracked, now, fx));
+            let at = target.id.index;
+            target.change(|engine, now, fx| engine.ping_cut_off(at, tracked, expired, now, fx));
         }
     }
 
@@ -180,12 +194,16 @@ impl<C: Connector> Drop for PooledConnection<C> {
             return bury(&target, tracked, CloseReason::NotOpen);
         }
         let now = core.clock.now();
+        core.settings.observer.tell(|o| {
+            let (id, held) = (tracked.id, now.since(tracked.lent));
+            o.returned(&Returned { host: &*target.key, id, held });
+        });
         let returned = target.engine().give_back(target.id.index, tracked, now);
         match returned {
-            Returned::Idle { first: false } | Returned::HandedOver(None) => {}
-            Returned::Idle { first: true } => core.wake_upkeep(),
-            Returned::HandedOver(Some(Sleeper { waker, .. })) => waker.wake(),
-            Returned::Unsettled(tracked) => settle(&target, tracked),
+            engine::Returned::Idle { first: false } | engine::Returned::HandedOver(None) => {}
+            engine::Returned::Idle { first: true } => core.wake_upkeep(),
+            engine::Returned::HandedOver(Some(Sleeper { waker, .. })) => waker.wake(),
+            engine::Returned::Unsettled(tracked) => settle(&target, tracked),
         }
     }
 }

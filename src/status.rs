@@ -3,6 +3,7 @@
 use std::panic::Location;
 use std::time::Duration;
 
+use crate::close_reason::{CloseCounts, CloseReason};
 use crate::engine::Loan;
 use crate::engine::status::{Counters, Gauges, HostView};
 use crate::engine::time::Time;
@@ -27,7 +28,9 @@ macro_rules! status {
             pub closing: usize,
             /// Callers that wait.
             pub waiting: usize,
-            /// Times that an idle connection was lent.
+            /// Connections that were lent, at once or after a wait.
+            pub acquired: u64,
+            /// Times that an idle connection was lent at once.
             pub reused: u64,
             /// Times that a caller had to wait.
             pub waited: u64,
@@ -35,14 +38,31 @@ macro_rules! status {
             pub timed_out: u64,
             /// Waits that ended because the caller was gone.
             pub cancelled: u64,
+            /// Waits that ended with a dial's error.
+            pub failed: u64,
+            /// Waits that ended because the pool was closed.
+            pub shut_out: u64,
+            /// Callers who were sent away because too many waited.
+            pub refused: u64,
+            /// What all waits that have ended took together.
+            pub wait_time: Duration,
             /// Dials begun.
             pub dials: u64,
             /// Dials that failed.
             pub failed_dials: u64,
+            /// What all dials that have succeeded took together.
+            pub dial_time: Duration,
             /// Connections that the pool closed.
             pub closed: u64,
             /// Connections that borrowers kept.
             pub detached: u64,
+            /// Connections that have left, by reason.
+            pub closes: CloseCounts,
+            /// The most that were in use at once. Of a pool: the sum of its hosts' own, which need not
+            /// have been at the same time.
+            pub peak_in_use: usize,
+            /// The most that waited at once; of a pool, as above.
+            pub peak_waiting: usize,
             /// Pings that have ended.
             pub pings: u64,
             /// Pings that failed, or took too long.
@@ -63,14 +83,23 @@ macro_rules! status {
                     dialing: gauges.dialing,
                     closing: gauges.closing,
                     waiting: gauges.waiting,
+                    acquired: counters.reused + counters.served,
                     reused: counters.reused,
                     waited: counters.waited,
                     timed_out: counters.timed_out,
                     cancelled: counters.cancelled,
+                    failed: counters.failed,
+                    shut_out: counters.shut_out,
+                    refused: counters.refused,
+                    wait_time: counters.wait_time,
                     dials: counters.dials,
                     failed_dials: counters.failed_dials,
-                    closed: counters.closed,
-                    detached: counters.detached,
+                    dial_time: counters.dial_time,
+                    closed: counters.closes.total() - counters.closes.of(CloseReason::Detached),
+                    detached: counters.closes.of(CloseReason::Detached),
+                    closes: counters.closes,
+                    peak_in_use: counters.peak_in_use,
+                    peak_waiting: counters.peak_waiting,
                     pings: counters.pings,
                     failed_pings: counters.failed_pings,
                     heartbeats: counters.heartbeats,
@@ -121,7 +150,7 @@ pub struct LoanInfo {
 
 impl LoanInfo {
     pub(crate) fn new(key: String, loan: Loan, now: Time) -> Self {
-        let Loan { connection, since, place } = loan;
+        let Loan { connection, since, place, .. } = loan;
         LoanInfo { key, id: connection, held: now.since(since), place }
     }
 }

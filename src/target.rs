@@ -3,6 +3,7 @@
 use std::borrow::Borrow;
 use std::hash::Hash;
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::connector::Connector;
 use crate::core::{Core, Shell};
@@ -76,7 +77,11 @@ impl<C: Connector> Aim<C> {
     }
 
     /// The host, which is in the map of its engine now: made if it was new, or forgotten since.
-    pub(crate) fn enter(&self, engine: &mut Engine<Shell<C>>) -> Arc<Target<C>> {
+    pub(crate) fn enter(
+        &self,
+        engine: &mut Engine<Shell<C>>,
+        fx: &mut Effects<Shell<C>>,
+    ) -> Arc<Target<C>> {
         let (core, key, hash) = match self {
             Aim::Known(target) if engine.knows(target.id) => return target.clone(),
             Aim::Known(target) => (&target.core, &target.key, target.hash),
@@ -88,7 +93,7 @@ impl<C: Connector> Aim<C> {
             let (core, key) = (core.clone(), key.clone());
             Arc::new(Target { core, key, id, hurry: Notify::new(), hash, shard })
         };
-        engine.enter(hash, is_it, make)
+        engine.enter(hash, is_it, make, fx)
     }
 
     /// The host, if it is known, or has come to be there since the look-up.
@@ -160,9 +165,9 @@ impl<C: Connector> Target<C> {
             // Each case lets go of the lock by itself: a common end would cost more than the case.
             let mut engine = self.engine();
             match lend(&mut engine, now) {
-                Lent::Connection { mut connection, must_ping, low } => {
+                Lent::Connection { mut connection, must_ping, look } => {
                     drop(engine);
-                    if low {
+                    if look {
                         self.core.wake_upkeep();
                     }
                     let told = connection.max_leases;
@@ -187,7 +192,9 @@ impl<C: Connector> Target<C> {
     /// Lends an idle connection as a loan, if there is one that is open and needs no ping.
     pub(crate) fn try_lend(self: Arc<Self>, place: Place) -> Option<PooledConnection<C>> {
         let hit = self.lend_by(|engine, now| engine.lend_unpinged(self.id, now, place)).ok()?;
-        Some(PooledConnection::new(hit.connection, self))
+        let loan = PooledConnection::new(hit.connection, self);
+        PooledConnection::tell_acquired(&loan, Duration::ZERO);
+        Some(loan)
     }
 
     /// Whether this lease is not one too many, now that the connection takes another number.

@@ -1,5 +1,7 @@
 //! A connection and what the pool knows of it.
 
+use std::time::Duration;
+
 use super::time::{Span, Time};
 
 /// Travels in one box from the dial to the close: idle list, waiter's hand, guard.
@@ -9,6 +11,8 @@ pub(crate) struct Tracked<T> {
     /// Unique in the pool.
     pub(crate) id: u64,
     pub(crate) created: Time,
+    /// How long its dial took.
+    pub(crate) took: Duration,
     /// The end of its lifetime.
     pub(crate) expires: Time,
     pub(crate) idle_since: Time,

@@ -1,6 +1,9 @@
 //! What the owner of the pool asks for: other caps, fresh connections, more of them, an end.
 
+use std::time::Duration;
+
 use super::connection::Tracked;
+use super::dial::Dialed;
 use super::effects::{CloseReason, Effects};
 use super::recency::Entry;
 use super::time::Time;
@@ -130,8 +133,9 @@ impl<P: Parts> Engine<P> {
             self.after(at, now, fx);
             return Room::Full(connection);
         }
-        let epoch = host.epoch;
-        let connection = Box::new(self.track(at, connection, epoch, max_leases, now));
+        let (epoch, took) = (host.epoch, Duration::ZERO);
+        let dialed = Dialed { connection, epoch, max_leases, took };
+        let connection = Box::new(self.track(at, dialed, now));
         self.totals.open += 1;
         self.hosts[at].in_use += 1;
         self.hosts[at].used = true;
@@ -204,12 +208,14 @@ impl<P: Parts> Engine<P> {
         turn: u64,
         now: Time,
         place: Place,
+        fx: &mut Effects<P>,
     ) -> Option<Box<Tracked<P::Connection>>> {
         let host = &mut self.hosts[at];
         let mut connection = host.take_idle(turn)?;
-        host.begin_loan(&mut connection, now, place);
         host.in_use += 1;
+        host.begin_loan(&mut connection, now, place);
         self.left_idle();
+        fx.upkeep |= self.watch_loan(at, now);
         Some(connection)
     }
 
@@ -241,6 +247,7 @@ impl<P: Parts> Engine<P> {
         if let Some(carrier) = connection.carrier_key() {
             return self.end_lease(at, carrier, connection, now, fx);
         }
+        self.note_end_of_loan(at, connection.loan, fx);
         let host = &mut self.hosts[at];
         let is_wanted = host.waiters.waiting() > 0;
         if is_wanted || self.unwanted(at, &connection, now).is_some() {
@@ -268,8 +275,9 @@ impl<P: Parts> Engine<P> {
         now: Time,
         fx: &mut Effects<P>,
     ) {
+        self.note_end_of_loan(at, connection.loan, fx);
         self.hosts[at].in_use -= 1;
-        self.close_live(at, connection, CloseReason::Rejected, fx);
+        self.close_live(at, connection, CloseReason::NotRetained, fx);
         self.after(at, now, fx);
     }
 }

@@ -1,11 +1,24 @@
 //! Dials: begun for demand, belonging to the host, ended in one of three ways.
 
+use std::time::Duration;
+
 use super::connection::Tracked;
 use super::effects::{DialOrder, Effects};
 use super::host::Failing;
 use super::time::Time;
 use super::waiters::Outcome;
 use super::{Engine, Parts};
+
+/// A connection that was made.
+#[derive(Debug)]
+pub(crate) struct Dialed<T> {
+    pub(crate) connection: T,
+    /// The host's epoch when the dial began.
+    pub(crate) epoch: u32,
+    /// Leases that it takes.
+    pub(crate) max_leases: usize,
+    pub(crate) took: Duration,
+}
 
 impl<P: Parts> Engine<P> {
     /// Begins the dials that the host wants and every cap leaves room for.
@@ -47,18 +60,17 @@ impl<P: Parts> Engine<P> {
     pub(crate) fn dial_done(
         &mut self,
         at: usize,
-        epoch: u32,
-        connection: P::Connection,
-        max_leases: usize,
+        dialed: Dialed<P::Connection>,
         now: Time,
         fx: &mut Effects<P>,
     ) {
         self.end_dial(at);
         let host = &mut self.hosts[at];
         host.in_use += 1;
+        host.counters.dial_time += dialed.took;
         fx.failures.extend(host.failing.take().map(|failing| failing.failure));
         fx.wake.extend(host.warmers.drain(..).map(|(_, waker)| waker));
-        let connection = Box::new(self.track(at, connection, epoch, max_leases, now));
+        let connection = Box::new(self.track(at, dialed, now));
         self.settle(at, connection, now, fx);
     }
 
@@ -66,9 +78,7 @@ impl<P: Parts> Engine<P> {
     pub(super) fn track(
         &mut self,
         at: usize,
-        connection: P::Connection,
-        epoch: u32,
-        max_leases: usize,
+        Dialed { connection, epoch, max_leases, took }: Dialed<P::Connection>,
         now: Time,
     ) -> Tracked<P::Connection> {
         self.hosts[at].carries = max_leases;
@@ -81,6 +91,7 @@ impl<P: Parts> Engine<P> {
             connection,
             id,
             created: now,
+            took,
             expires,
             idle_since: now,
             lent: now,

@@ -7,6 +7,8 @@ use super::Parts;
 use super::connection::Tracked;
 use super::health::Purpose;
 use super::host::Host;
+use super::loans::Loan;
+pub(crate) use crate::close_reason::CloseReason;
 
 pub(crate) struct Effects<P: Parts> {
     pub(crate) wake: Vec<P::Waker>,
@@ -20,7 +22,11 @@ pub(crate) struct Effects<P: Parts> {
     pub(crate) failures: Vec<P::Failure>,
     /// Records of leases that have ended.
     pub(crate) copies: Vec<Box<Tracked<P::Connection>>>,
+    /// Hosts that are new.
+    pub(crate) appeared: Vec<P::Host>,
     pub(crate) forgotten: Vec<Host<P>>,
+    /// Loans that are held for longer than `leak_after`, or have come back after that.
+    pub(crate) leaks: Vec<(P::Host, Leak)>,
     /// The next deadline has moved forward: upkeep must look again.
     pub(crate) upkeep: bool,
     /// The pool is closed and nothing of this engine is left open.
@@ -53,23 +59,11 @@ pub(crate) struct CloseOrder<P: Parts> {
     pub(crate) holds_slot: bool,
 }
 
-/// Why a connection is closed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum CloseReason {
-    Idle,
-    Age,
-    Uses,
-    NotOpen,
-    PingFailed,
-    HeartbeatMissed,
-    Discarded,
-    OverIdleLimit,
-    OverCap,
-    MadeRoom,
-    Retired,
-    Rejected,
-    Asked,
-    PoolClosed,
+/// A loan that is held for long.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Leak {
+    StillOut(Loan),
+    Back(Loan),
 }
 
 impl<P: Parts> Effects<P> {
@@ -83,7 +77,9 @@ impl<P: Parts> Effects<P> {
             hurry: Vec::new(),
             failures: Vec::new(),
             copies: Vec::new(),
+            appeared: Vec::new(),
             forgotten: Vec::new(),
+            leaks: Vec::new(),
             upkeep: false,
             drained: false,
         }

@@ -30,7 +30,11 @@ impl<P: Parts> Engine<P> {
         if !self.plain || self.unfit(at, &connection, now).is_some() {
             return Returned::Unsettled(connection);
         }
+        let watched = self.watches_loans();
         let host = &mut self.hosts[at];
+        if watched && (host.waiters.waiting() > 0 || host.loans.is_reported(connection.loan)) {
+            return Returned::Unsettled(connection);
+        }
         if host.waiters.waiting() > 0 {
             // A dial is owed only when the one who was woken to begin it has not looked yet.
             if host.dials_for_waiters(&self.limits, now) > 0 {
@@ -41,6 +45,9 @@ impl<P: Parts> Engine<P> {
         let ordinary = self.limits.min_idle_per_host == 0 && self.phase == Phase::Open;
         if !ordinary || host.idle.len() >= self.limits.max_idle_per_host {
             return Returned::Unsettled(connection);
+        }
+        if watched {
+            host.loans.end(connection.loan);
         }
         connection.rest(now, self.limits.idle_timeout, self.next_turn);
         self.next_turn += 1;
@@ -53,7 +60,7 @@ impl<P: Parts> Engine<P> {
     }
 
     #[cold]
-    fn look_at(&mut self, at: usize, time: Time) -> bool {
+    pub(super) fn look_at(&mut self, at: usize, time: Time) -> bool {
         let old = self.hosts[at].scheduled.replace(time);
         self.schedule.change(at, old, Some(time))
     }
@@ -66,6 +73,7 @@ impl<P: Parts> Engine<P> {
         now: Time,
         fx: &mut Effects<P>,
     ) {
+        self.note_end_of_loan(at, connection.loan, fx);
         if let Some(carrier) = connection.carrier_key() {
             return self.end_lease(at, carrier, connection, now, fx);
         }
@@ -223,7 +231,7 @@ impl<P: Parts> Engine<P> {
         let host = &mut self.hosts[at];
         host.loans.leave(connection.loan);
         host.closing += 1;
-        host.counters.closed += 1;
+        host.counters.closes.count(reason);
         self.totals.closing += 1;
         self.totals.closes += 1;
         let host = host.shell.clone();
@@ -252,12 +260,13 @@ impl<P: Parts> Engine<P> {
         now: Time,
         fx: &mut Effects<P>,
     ) {
+        self.note_end_of_loan(at, connection.loan, fx);
         if let Some(carrier) = connection.carrier_key() {
             return self.bury_lease(at, carrier, connection, reason, now, fx);
         }
         let host = &mut self.hosts[at];
         host.loans.leave(connection.loan);
-        host.counters.closed += 1;
+        host.counters.closes.count(reason);
         host.in_use -= 1;
         self.totals.closes += 1;
         self.totals.open -= 1;
@@ -280,9 +289,10 @@ impl<P: Parts> Engine<P> {
 
     /// Ends a loan whose connection the borrower keeps.
     pub(crate) fn detach(&mut self, at: usize, loan: u32, now: Time, fx: &mut Effects<P>) {
+        self.note_end_of_loan(at, loan, fx);
         let host = &mut self.hosts[at];
         host.loans.leave(loan);
-        host.counters.detached += 1;
+        host.counters.closes.count(CloseReason::Detached);
         host.in_use -= 1;
         self.totals.open -= 1;
         self.after(at, now, fx);

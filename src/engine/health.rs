@@ -56,20 +56,29 @@ impl<P: Parts> Engine<P> {
         }
     }
 
-    /// A ping is not waited for any more. Nobody knows the state of a conversation that was cut off:
-    /// the connection is closed, unless others have theirs on it too.
+    /// A ping is not waited for any more, because the caller is gone or its time is over. Nobody
+    /// knows the state of a conversation that was cut off: the connection is closed, unless others
+    /// have theirs on it too. No answer in all of a caller's time is a finding like a failed ping.
     pub(crate) fn ping_cut_off(
         &mut self,
         at: usize,
         connection: Box<Tracked<P::Connection>>,
+        expired: bool,
         now: Time,
         fx: &mut Effects<P>,
     ) {
-        if connection.carrier.is_some() {
-            self.unlend(at, connection, now, fx);
-        } else {
-            self.bury(at, connection, CloseReason::PingFailed, now, fx);
+        let counters = &mut self.hosts[at].counters;
+        counters.timed_out += u64::from(expired);
+        counters.cancelled += u64::from(!expired);
+        if connection.carrier.is_some() && !expired {
+            return self.unlend(at, connection, now, fx);
         }
+        counters.reused -= 1;
+        if expired {
+            self.count_failed_ping(at, &connection);
+            self.check_suspects(at, now, fx);
+        }
+        self.bury(at, connection, CloseReason::PingFailed, now, fx);
     }
 
     pub(crate) fn doubts(&self, at: usize) -> u32 {
@@ -140,6 +149,7 @@ impl<P: Parts> Engine<P> {
         let host = &mut self.hosts[at];
         host.counters.waited += 1;
         let waiter = host.waiters.enqueue_first(ticket, now, place, waker);
+        host.note_waiting();
         self.after(at, now, fx);
         AfterPing::Queued(waiter)
     }

@@ -1,6 +1,7 @@
 //! One host: its idle list, limits, waiters and loans.
 
 use std::collections::VecDeque;
+use std::time::Duration;
 
 use slab::Slab;
 
@@ -11,7 +12,7 @@ use super::loans::{Loan, Loans};
 use super::share::Carrier;
 use super::status::Counters;
 use super::time::{Span, Time};
-use super::waiters::{Ticket, Waiters};
+use super::waiters::{Outcome, Ticket, Waiters};
 use super::{Limits, Parts, Place};
 
 /// See the module. All counts are of connections, each in exactly one place.
@@ -202,7 +203,14 @@ impl<P: Parts> Host<P> {
         let idle_beats = self.idle.iter().map(|c| c.health.next_beat);
         let beats = idle_beats.chain(self.carriers.iter().filter_map(|(_, c)| c.next_beat()));
         let beat = beats.min().filter(|_| may_beat);
-        [age, idle, backoff, beat].into_iter().flatten().min().filter(|&look| look != Time::NEVER)
+        let watched = limits.leak_after != Span::FOREVER;
+        let loan = self.loans.first_unreported().filter(|_| watched);
+        let leak = loan.map(|since| since.after(limits.leak_after));
+        [age, idle, backoff, beat, leak]
+            .into_iter()
+            .flatten()
+            .min()
+            .filter(|&look| look != Time::NEVER)
     }
 
     /// Whether the connection must answer a ping before it is lent.
@@ -218,11 +226,27 @@ impl<P: Parts> Host<P> {
                 && connection.idle_since.after(limits.ping_after) <= now)
     }
 
-    /// Notes that a connection is lent now. Says nothing about where it was.
+    pub(crate) fn note_waiting(&mut self) {
+        self.counters.peak_waiting = self.counters.peak_waiting.max(self.waiters.waiting());
+    }
+
+    /// Counts what came of a wait, which its owner has collected.
+    pub(crate) fn note_end_of_wait(&mut self, outcome: &Outcome<P>, waited: Duration) {
+        self.counters.wait_time += waited;
+        match outcome {
+            Outcome::Connection(_) => self.counters.served += 1,
+            Outcome::Failed(_) => self.counters.failed += 1,
+            Outcome::Closed => self.counters.shut_out += 1,
+        }
+    }
+
+    /// Notes that a connection is lent now, which is counted as in use. Says nothing about where it
+    /// was.
     #[inline]
     pub(crate) fn begin_loan(&mut self, to: &mut Tracked<P::Connection>, now: Time, place: Place) {
         to.lent = now;
-        self.loans.begin(to.loan, Loan { connection: to.id, since: now, place });
+        self.counters.peak_in_use = self.counters.peak_in_use.max(self.in_use);
+        self.loans.begin(to.loan, Loan { connection: to.id, since: now, place, reported: false });
     }
 
     /// All loans, the longest held first.

@@ -14,8 +14,8 @@ pub(crate) enum Lent<T> {
         connection: Box<Tracked<T>>,
         /// It must answer a ping first.
         must_ping: bool,
-        /// Upkeep should look: fewer are idle than there ought to be.
-        low: bool,
+        /// Upkeep should look: fewer are idle than there ought to be, or the loan is watched.
+        look: bool,
     },
     /// None is idle.
     Nothing,
@@ -119,8 +119,8 @@ impl<P: Parts> Engine<P> {
         if self.spans_hosts {
             self.recency.left();
         }
-        let low = self.is_low(at);
-        Lent::Connection { connection, must_ping, low }
+        let look = self.is_low(at) | self.watch_loan(at, now);
+        Lent::Connection { connection, must_ping, look }
     }
 
     /// Whether upkeep should be told that fewer are idle than there ought to be.
@@ -147,6 +147,8 @@ impl<P: Parts> Engine<P> {
         fx: &mut Effects<P>,
     ) -> Wait {
         if let Some(refusal) = self.refusal(at, now) {
+            let is_full = refusal == Wait::Refused(Refusal::QueueFull);
+            self.hosts[at].counters.refused += u64::from(is_full);
             fx.unused.push(waker);
             self.after(at, now, fx);
             return refusal;
@@ -181,6 +183,7 @@ impl<P: Parts> Engine<P> {
         host.counters.waited += 1;
         host.used = true;
         let waiter = host.waiters.enqueue(ticket, now, place, waker);
+        host.note_waiting();
         self.after(at, now, fx);
         waiter
     }
@@ -195,8 +198,13 @@ impl<P: Parts> Engine<P> {
         waker: P::Waker,
         fx: &mut Effects<P>,
     ) -> Option<Outcome<P>> {
-        let (outcome, unused) = self.hosts[at].waiters.collect(waiter, waker);
+        let host = &mut self.hosts[at];
+        let waited = now.since(host.waiters.since(waiter));
+        let (outcome, unused) = host.waiters.collect(waiter, waker);
         fx.unused.extend(unused);
+        if let Some(outcome) = &outcome {
+            host.note_end_of_wait(outcome, waited);
+        }
         if !is_lent(outcome.as_ref()) {
             self.after(at, now, fx);
         }
@@ -213,10 +221,14 @@ impl<P: Parts> Engine<P> {
         fx: &mut Effects<P>,
     ) -> Option<Outcome<P>> {
         let host = &mut self.hosts[at];
+        let waited = now.since(host.waiters.since(waiter));
         let (outcome, unused) = host.waiters.cancel(waiter);
         fx.unused.extend(unused);
-        if outcome.is_none() {
+        if let Some(outcome) = &outcome {
+            host.note_end_of_wait(outcome, waited);
+        } else {
             host.counters.timed_out += 1;
+            host.counters.wait_time += waited;
         }
         if !is_lent(outcome.as_ref()) {
             self.after(at, now, fx);
@@ -228,6 +240,7 @@ impl<P: Parts> Engine<P> {
     pub(crate) fn cancel(&mut self, at: usize, waiter: WaiterId, now: Time, fx: &mut Effects<P>) {
         let host = &mut self.hosts[at];
         host.counters.cancelled += 1;
+        host.counters.wait_time += now.since(host.waiters.since(waiter));
         let (outcome, unused) = host.waiters.cancel(waiter);
         fx.unused.extend(unused);
         match outcome {

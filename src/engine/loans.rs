@@ -2,7 +2,8 @@
 //!
 //! A connection has its place here from its making to its end, so that a loan only writes to it.
 //! The end of a loan writes nothing: the last loan of an idle connection stays noted, and is left
-//! out when somebody looks. What leaves the idle list for anything but a loan is taken off the notes.
+//! out when somebody looks. What leaves the idle list for anything but a loan is taken off the notes;
+//! where loans are watched (`leak_after`), what returns is too.
 
 use super::Place;
 use super::time::Time;
@@ -12,6 +13,8 @@ pub(crate) struct Loan {
     pub(crate) connection: u64,
     pub(crate) since: Time,
     pub(crate) place: Place,
+    /// It was reported as held for long.
+    pub(crate) reported: bool,
 }
 
 #[derive(Debug)]
@@ -45,6 +48,25 @@ impl Loans {
     #[inline]
     pub(crate) fn begin(&mut self, at: u32, loan: Loan) {
         self.last[at as usize] = Some(loan);
+    }
+
+    /// The loan with this place has ended: what was noted of it.
+    pub(crate) fn end(&mut self, at: u32) -> Option<Loan> {
+        self.last[at as usize].take()
+    }
+
+    pub(crate) fn is_reported(&self, at: u32) -> bool {
+        self.last[at as usize].is_some_and(|loan| loan.reported)
+    }
+
+    /// Where loans are watched: those that were not reported.
+    pub(crate) fn unreported(&mut self) -> impl Iterator<Item = &mut Loan> {
+        self.last.iter_mut().flatten().filter(|loan| !loan.reported)
+    }
+
+    /// Where loans are watched: when the first of those that were not reported began.
+    pub(crate) fn first_unreported(&self) -> Option<Time> {
+        self.last.iter().flatten().filter(|loan| !loan.reported).map(|loan| loan.since).min()
     }
 
     /// The connection with this place is idle no longer, and not lent either.

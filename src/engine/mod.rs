@@ -61,6 +61,7 @@ mod give_back;
 mod health;
 mod heartbeat;
 mod host;
+mod leak;
 mod lend;
 mod loans;
 mod recency;
@@ -84,7 +85,8 @@ pub use backoff::Backoff;
 use caps::Hungry;
 pub(crate) use connection::Tracked;
 pub(crate) use control::{Room, Warmth};
-pub(crate) use effects::{CloseOrder, CloseReason, DialOrder, Effects, PingOrder};
+pub(crate) use dial::Dialed;
+pub(crate) use effects::{CloseOrder, CloseReason, DialOrder, Effects, Leak, PingOrder};
 pub(crate) use give_back::Returned;
 pub(crate) use health::{AfterPing, Purpose};
 pub(crate) use heartbeat::Beats;
@@ -139,6 +141,8 @@ pub(crate) struct Limits {
     /// A connection that has been idle for so long is pinged before it is lent.
     pub(crate) ping_after: Span,
     pub(crate) heartbeat: Option<Beats>,
+    /// A loan held for longer is reported.
+    pub(crate) leak_after: Span,
     /// Whether waiters wait for the next dial after a failed one.
     pub(crate) retry: bool,
 }
@@ -258,6 +262,7 @@ impl<P: Parts> Engine<P> {
         hash: u64,
         is_it: impl Fn(&P::Host) -> bool,
         make: impl FnOnce(HostId) -> P::Host,
+        fx: &mut Effects<P>,
     ) -> P::Host {
         if let Some(host) = self.find(hash, is_it) {
             return host.clone();
@@ -272,6 +277,7 @@ impl<P: Parts> Engine<P> {
         entry.insert(Host::new(shell.clone(), hash, generation, carries, &self.limits));
         let indexed = Indexed { hash, shell: shell.clone(), at: id.index };
         self.index.insert_unique(hash, indexed, |host| host.hash);
+        fx.appeared.push(shell.clone());
         shell
     }
 

@@ -124,8 +124,8 @@ impl<P: Parts> Engine<P> {
             self.hosts[at].carriers[key].used = true;
         }
         let connection = Box::new(self.grant(at, key, now, place));
-        let low = self.is_low(at);
-        Lent::Connection { connection, must_ping, low }
+        let look = self.is_low(at) | self.watch_loan(at, now);
+        Lent::Connection { connection, must_ping, look }
     }
 
     fn choose(&self, at: usize, pinged: bool, now: Time) -> Option<Choice> {
@@ -282,6 +282,7 @@ impl<P: Parts> Engine<P> {
         lease: Box<Tracked<P::Connection>>,
         fx: &mut Effects<P>,
     ) {
+        self.note_end_of_loan(at, lease.loan, fx);
         let host = &mut self.hosts[at];
         host.loans.leave(lease.loan);
         host.carriers[key].leases -= 1;
@@ -346,7 +347,7 @@ impl<P: Parts> Engine<P> {
         }
         self.stand(at, key, Standing::Dead(reason));
         let host = &mut self.hosts[at];
-        host.counters.closed += 1;
+        host.counters.closes.count(reason);
         host.in_use -= 1;
         self.totals.closes += 1;
         self.totals.open -= 1;

@@ -1,20 +1,32 @@
 //! What can be seen of an engine: gauges, counters, loans, and the causes of a time-out.
 
+use std::time::Duration;
+
 use super::loans::Loan;
 use super::time::Time;
 use super::{Engine, HostId, Parts};
+use crate::close_reason::CloseCounts;
 
 /// What has happened since the host was first used.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Counters {
     pub(crate) reused: u64,
     pub(crate) waited: u64,
+    /// What came of waits: a connection, the end of the time, nobody left to care, a dial's error,
+    /// the end of the pool.
+    pub(crate) served: u64,
     pub(crate) timed_out: u64,
     pub(crate) cancelled: u64,
+    pub(crate) failed: u64,
+    pub(crate) shut_out: u64,
+    pub(crate) refused: u64,
+    pub(crate) wait_time: Duration,
     pub(crate) dials: u64,
     pub(crate) failed_dials: u64,
-    pub(crate) closed: u64,
-    pub(crate) detached: u64,
+    pub(crate) dial_time: Duration,
+    pub(crate) closes: CloseCounts,
+    pub(crate) peak_in_use: usize,
+    pub(crate) peak_waiting: usize,
     pub(crate) pings: u64,
     pub(crate) failed_pings: u64,
     pub(crate) heartbeats: u64,
@@ -25,12 +37,19 @@ impl Counters {
     pub(crate) fn add(&mut self, other: &Counters) {
         self.reused += other.reused;
         self.waited += other.waited;
+        self.served += other.served;
         self.timed_out += other.timed_out;
         self.cancelled += other.cancelled;
+        self.failed += other.failed;
+        self.shut_out += other.shut_out;
+        self.refused += other.refused;
+        self.wait_time += other.wait_time;
         self.dials += other.dials;
         self.failed_dials += other.failed_dials;
-        self.closed += other.closed;
-        self.detached += other.detached;
+        self.dial_time += other.dial_time;
+        self.closes.add(&other.closes);
+        self.peak_in_use += other.peak_in_use;
+        self.peak_waiting += other.peak_waiting;
         self.pings += other.pings;
         self.failed_pings += other.failed_pings;
         self.heartbeats += other.heartbeats;
@@ -110,6 +129,11 @@ impl<P: Parts> Engine<P> {
             failure: host.failing.as_ref().map(|f| (f.failure.clone(), f.at)),
             loans: host.loans(),
         })
+    }
+
+    /// The loans of one host, the longest held first.
+    pub(crate) fn loans_of(&self, at: usize) -> Vec<Loan> {
+        self.hosts[at].loans()
     }
 
     /// All loans of all hosts.

@@ -52,7 +52,7 @@ enum Op {
     Checked(Index, bool),
     BeatMissed(Index),
     BeatFailed(Index, bool),
-    CutOff(Index),
+    CutOff(Index, bool),
     Carry(usize),
     Pass(u64),
     Orphan,
@@ -87,7 +87,7 @@ fn op() -> impl Strategy<Value = Op> {
         8 => (index(), any::<bool>()).prop_map(|(at, ok)| Op::Checked(at, ok)),
         5 => index().prop_map(Op::BeatMissed),
         3 => (index(), any::<bool>()).prop_map(|(at, open)| Op::BeatFailed(at, open)),
-        3 => index().prop_map(Op::CutOff),
+        3 => (index(), any::<bool>()).prop_map(|(at, late)| Op::CutOff(at, late)),
         3 => (1..5usize).prop_map(Op::Carry),
         10 => (1..40_000u64).prop_map(Op::Pass),
         1 => prop_oneof![9 => Just(Op::CloseIdle), 1 => Just(Op::Orphan), 1 => Just(Op::Close)],
@@ -133,6 +133,11 @@ fn limits() -> impl Strategy<Value = Limits> {
                 max_uses,
                 ping_after,
                 heartbeat,
+                leak_after: if most_recent {
+                    Span::FOREVER
+                } else {
+                    Span::from(Duration::from_secs(7))
+                },
                 backoff: Backoff::default(),
                 retry,
             }
@@ -207,7 +212,8 @@ impl World {
     }
 
     fn enter(&mut self, key: u32) -> HostId {
-        self.engine.enter(u64::from(key), |host| host.0 == key, |id| (key, id)).1
+        let make = |id| (key, id);
+        self.engine.enter(u64::from(key), |host| host.0 == key, make, &mut self.fx).1
     }
 
     #[allow(clippy::too_many_lines)] // One arm an operation.
@@ -298,10 +304,10 @@ impl World {
                     self.checked(ping, answered);
                 }
             }
-            Op::CutOff(at) => {
+            Op::CutOff(at, late) => {
                 if !self.asked.is_empty() {
                     let ((host, loan), _) = self.asked.swap_remove(at.index(self.asked.len()));
-                    self.engine.ping_cut_off(host.index, loan, self.now, &mut self.fx);
+                    self.engine.ping_cut_off(host.index, loan, late, self.now, &mut self.fx);
                 }
             }
             Op::Carry(n) => {
@@ -487,8 +493,9 @@ impl World {
     fn dial_done(&mut self, dial: &DialOrder<Plain>) {
         let (at, connection) = (dial.host.1.index, self.made);
         self.made += 1;
-        let (room, now, fx) = (self.room, self.now, &mut self.fx);
-        self.engine.dial_done(at, dial.epoch, connection, room, now, fx);
+        let (max_leases, took) = (self.room, Duration::from_millis(1));
+        let dialed = Dialed { connection, epoch: dial.epoch, max_leases, took };
+        self.engine.dial_done(at, dialed, self.now, &mut self.fx);
     }
 
     fn end_close(&mut self, close: &CloseOrder<Plain>) {
@@ -512,7 +519,10 @@ impl World {
         let Some(host) = self.host(key) else { return };
         let Some(turn) = self.engine.idle_turns(host.index).pop() else { return };
         let place = Location::caller();
-        let taken = self.engine.inspect(host.index, turn, self.now, place).expect("it is idle");
+        let taken = self
+            .engine
+            .inspect(host.index, turn, self.now, place, &mut self.fx)
+            .expect("it is idle");
         self.looked_at.push((host, taken));
     }
 
@@ -736,6 +746,7 @@ fn unlimited() -> Limits {
         max_uses: u64::MAX,
         ping_after: Span::FOREVER,
         heartbeat: None,
+        leak_after: Span::FOREVER,
         backoff: Backoff::default(),
         retry: false,
     }

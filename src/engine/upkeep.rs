@@ -17,6 +17,7 @@ impl<P: Parts> Engine<P> {
             self.schedule.change(at, due, None);
             self.close_expired(at, now, fx);
             self.beat(at, now, fx);
+            self.report_leaks(at, now, fx);
             self.after(at, now, fx);
         }
         self.schedule.next()

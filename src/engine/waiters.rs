@@ -119,6 +119,11 @@ impl<P: Parts> Waiters<P> {
         Some((waiter.since, waiter.place))
     }
 
+    /// Since when this one waits.
+    pub(crate) fn since(&self, id: WaiterId) -> Time {
+        self.slots[id.slot as usize].since
+    }
+
     /// The runtime of the oldest waiter, unless its task is on the way to look for itself.
     pub(crate) fn oldest_runtime(&mut self) -> Option<P::Runtime> {
         let slots = &self.slots;

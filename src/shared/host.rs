@@ -8,7 +8,7 @@ use crate::error::{BuildError, WarmError};
 use crate::host::Host;
 use crate::shared::strand::Strands;
 use crate::shared::{AcquireLease, Lease, SharedConnector};
-use crate::status::HostStatus;
+use crate::status::{HostStatus, LoanInfo};
 
 /// One host of a shared pool: skips the look-up of the key. Made by
 /// [`SharedPool::host`](crate::SharedPool::host). It is to a [`SharedPool`](crate::SharedPool) what a
@@ -72,6 +72,11 @@ impl<C: SharedConnector> SharedHost<C> {
     /// Closes what is idle, and what is leased after its last lease; it takes no new ones.
     pub fn retire(&self) {
         self.0.retire();
+    }
+
+    /// The leases that are out, the longest held first.
+    pub fn loans(&self) -> Vec<LoanInfo> {
+        self.0.loans()
     }
 
     /// The host at this moment.

@@ -15,7 +15,7 @@ use crate::pooled_connection::ConnectionInfo;
 use crate::shared::strand::{Strand, Strands, sharing};
 use crate::shared::{AcquireLease, Lease, SharedConnector, SharedHost};
 use crate::spread::Spread;
-use crate::status::{HostStatus, PoolStatus};
+use crate::status::{HostStatus, LoanInfo, PoolStatus};
 
 /// A pool of connections that many borrowers use at once, each up to the number of leases that its
 /// [`SharedConnector::max_leases`] names.
@@ -225,6 +225,11 @@ impl<C: SharedConnector> SharedPool<C> {
     /// All hosts together, at one moment.
     pub fn status(&self) -> PoolStatus {
         self.0.status()
+    }
+
+    /// The leases of all hosts, the longest held first.
+    pub fn loans(&self) -> Vec<LoanInfo> {
+        self.0.loans()
     }
 
     /// Each host that the pool knows.

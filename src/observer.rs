@@ -1,0 +1,206 @@
+//! Who is told of what the pool does.
+
+use std::fmt::{self, Debug};
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::close_reason::CloseReason;
+
+/// Told of each event of a pool: for metrics, logs and tests. Every method does nothing by default.
+///
+/// Called where the event happens, on whatever thread that is and never under a lock, so it must be
+/// quick; it may use the pool. A panic in it goes nowhere. Events of one connection come in their
+/// order; those of different connections may overtake each other.
+///
+/// `host` is the host's key.
+///
+/// # Examples
+///
+/// ```
+/// use std::sync::atomic::{AtomicUsize, Ordering};
+/// use wharf::{DialFailed, Observer, Pool};
+///
+/// #[derive(Default)]
+/// struct Failures(AtomicUsize);
+///
+/// impl Observer for Failures {
+///     fn dial_failed(&self, event: &DialFailed<'_>) {
+///         self.0.fetch_add(1, Ordering::Relaxed);
+///         eprintln!("no connection to {:?}: {}", event.host, event.error);
+///     }
+/// }
+///
+/// let builder = Pool::builder().observer(Failures::default());
+/// ```
+pub trait Observer: Send + Sync + 'static {
+    /// The pool knows a host that it did not know.
+    fn host_appeared(&self, host: &dyn Debug) {
+        let _ = host;
+    }
+
+    /// The pool has forgotten a host that nothing and nobody needed.
+    fn host_forgotten(&self, host: &dyn Debug) {
+        let _ = host;
+    }
+
+    /// A dial begins.
+    fn dial_began(&self, host: &dyn Debug) {
+        let _ = host;
+    }
+
+    /// A dial has succeeded.
+    fn dial_done(&self, event: &DialDone<'_>) {
+        let _ = event;
+    }
+
+    /// A dial has failed.
+    fn dial_failed(&self, event: &DialFailed<'_>) {
+        let _ = event;
+    }
+
+    /// A caller has its connection.
+    fn acquired(&self, event: &Acquired<'_>) {
+        let _ = event;
+    }
+
+    /// A caller has waited for as long as it would.
+    fn timed_out(&self, event: &TimedOut<'_>) {
+        let _ = event;
+    }
+
+    /// A loan has ended; the connection is not discarded, and may be closed all the same.
+    fn returned(&self, event: &Returned<'_>) {
+        let _ = event;
+    }
+
+    /// A connection did not answer a ping, and is closed.
+    fn ping_failed(&self, event: &PingFailed<'_>) {
+        let _ = event;
+    }
+
+    /// A connection has missed a heartbeat.
+    fn heartbeat_missed(&self, event: &HeartbeatMissed<'_>) {
+        let _ = event;
+    }
+
+    /// A connection has left the pool; its close begins.
+    fn closed(&self, event: &Closed<'_>) {
+        let _ = event;
+    }
+
+    /// The pool was closed.
+    fn pool_closed(&self) {}
+}
+
+macro_rules! event {
+    ($(#[$doc:meta])* $name:ident { $($(#[$field_doc:meta])* $field:ident: $type:ty,)* }) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug)]
+        #[non_exhaustive]
+        pub struct $name<'a> {
+            /// The host's key.
+            pub host: &'a dyn Debug,
+            $($(#[$field_doc])* pub $field: $type,)*
+        }
+    };
+}
+
+event! {
+    /// A dial has succeeded.
+    DialDone {
+        /// How long it took.
+        took: Duration,
+    }
+}
+
+event! {
+    /// A dial has failed.
+    DialFailed {
+        /// How long it took.
+        took: Duration,
+        /// The connector's error, or that the dial took too long, panicked, or was lost with its runtime.
+        error: fmt::Arguments<'a>,
+    }
+}
+
+event! {
+    /// A caller has its connection.
+    Acquired {
+        /// The connection's id.
+        id: u64,
+        /// From the first poll to the connection; zero when it was there.
+        waited: Duration,
+        /// Whether the connection was lent before.
+        reused: bool,
+    }
+}
+
+event! {
+    /// A caller has waited for as long as it would.
+    TimedOut {
+        /// How long it has waited.
+        waited: Duration,
+    }
+}
+
+event! {
+    /// A loan has ended.
+    Returned {
+        /// The connection's id.
+        id: u64,
+        /// How long it was lent.
+        held: Duration,
+    }
+}
+
+event! {
+    /// A ping has failed.
+    PingFailed {
+        /// The connection's id.
+        id: u64,
+    }
+}
+
+event! {
+    /// A heartbeat was missed.
+    HeartbeatMissed {
+        /// The connection's id.
+        id: u64,
+        /// How many it has missed in a row.
+        missed: u32,
+    }
+}
+
+event! {
+    /// A connection has left the pool.
+    Closed {
+        /// The connection's id.
+        id: u64,
+        /// Why.
+        reason: CloseReason,
+    }
+}
+
+/// The observer of a pool, if it has one.
+#[derive(Clone, Default)]
+pub(crate) struct Observing(Option<Arc<dyn Observer>>);
+
+impl Observing {
+    pub(crate) fn by(observer: impl Observer) -> Self {
+        Observing(Some(Arc::new(observer)))
+    }
+
+    /// Tells it, if it is there.
+    #[inline]
+    pub(crate) fn tell(&self, event: impl FnOnce(&dyn Observer)) {
+        if let Some(observer) = &self.0 {
+            let _ = crate::panics::catch("an observer", || event(&**observer));
+        }
+    }
+}
+
+impl Debug for Observing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.0.is_some() { "an observer" } else { "nobody" })
+    }
+}
