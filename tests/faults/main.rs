@@ -3,43 +3,23 @@
 //! Nothing here asserts how long something takes on this machine; times that the pool itself sets
 //! are short, so that a test does not.
 
+mod census;
 mod proxy;
+mod request;
+mod storm;
 
-use std::error::Error;
 use std::io;
-use std::net::SocketAddr;
 use std::time::Duration;
 
 use proxy::{Fault, Proxy, echo_server};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use request::{TcpPool, echo, request};
+use storm::Storm;
 use wharf::tcp::{TcpConnector, TcpOptions};
-use wharf::{AcquireError, Backoff, Builder, HealthCheck, Pool, PooledConnection};
-
-type TcpPool = Pool<TcpConnector>;
+use wharf::{AcquireError, Backoff, Builder, HealthCheck, Pool};
 
 fn pool(set: impl FnOnce(Builder) -> Builder) -> TcpPool {
     let connector = TcpConnector::with_options(TcpOptions::new().ping("ping", "ping")).unwrap();
     set(Pool::builder().ping_timeout(Duration::from_millis(200))).build(connector).unwrap()
-}
-
-async fn echo(stream: &mut TcpStream) -> io::Result<()> {
-    stream.write_all(b"hello").await?;
-    let mut answer = [0; 5];
-    stream.read_exact(&mut answer).await?;
-    if &answer == b"hello" { Ok(()) } else { Err(io::ErrorKind::InvalidData.into()) }
-}
-
-/// One request: what fails is discarded.
-async fn request(pool: &TcpPool, host: SocketAddr) -> Result<(), Box<dyn Error + Send + Sync>> {
-    let mut stream = pool.acquire(&host).await?;
-    match echo(&mut stream).await {
-        Ok(()) => Ok(()),
-        Err(error) => {
-            PooledConnection::discard(stream);
-            Err(error.into())
-        }
-    }
 }
 
 /// Waits until nothing is under way.
@@ -67,7 +47,7 @@ async fn ten_connections_silently_dead_are_found_by_one_ping_and_a_dial_serves()
     }
     drop(loans);
     // Those ten say nothing any more, for ever; whoever dials now is served.
-    proxy.freeze().await;
+    proxy.freeze();
     request(&pool, host).await.unwrap();
     let status = pool.status();
     assert_eq!((status.dials, status.timed_out), (11, 0));
@@ -221,4 +201,15 @@ async fn each_fault_ends_in_an_error_or_an_answer_and_leaves_exact_counts() {
         assert!(pool.status().idle <= 4);
     }
     assert!(pool.close_timeout(Duration::from_secs(5)).await.complete);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_thousand_random_faults_leave_caps_deadlines_and_counts_exact() {
+    let storm = Storm { seed: fastrand::u64(..), faults: 1000 };
+    println!("{storm:?}");
+    let report = storm.run().await;
+    println!("{report:?}");
+    report.check(storm);
+    // The deadline is the pool's; what follows it here is the machine's.
+    assert!(report.seen.overshoot < Duration::from_secs(5), "{storm:?}");
 }

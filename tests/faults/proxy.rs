@@ -3,10 +3,13 @@
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::time::Duration;
 
+use parking_lot::Mutex;
+use slab::Slab;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::net::tcp::{ReadHalf, WriteHalf};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -32,14 +35,30 @@ pub(crate) enum Fault {
     Garbage,
 }
 
+/// What is to become of one connection.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Fate {
+    Runs,
+    /// Nothing goes through it, for ever; it stays open until its client goes.
+    Frozen,
+    /// It ends at once, in both directions.
+    Cut,
+}
+
 pub(crate) struct Proxy {
     address: SocketAddr,
     fault: watch::Sender<Fault>,
-    /// Counts the times that all running connections were cut.
-    cuts: watch::Sender<u32>,
-    /// Counts the times that all running connections were frozen.
-    freezes: watch::Sender<u32>,
+    /// Whether anybody listens now.
+    listens: watch::Receiver<bool>,
+    counts: Arc<Counts>,
     _tasks: JoinSet<()>,
+}
+
+#[derive(Default)]
+struct Counts {
+    accepted: AtomicUsize,
+    /// The connections that run, frozen ones included.
+    fates: Mutex<Slab<watch::Sender<Fate>>>,
 }
 
 impl Proxy {
@@ -47,11 +66,11 @@ impl Proxy {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let (fault, faults) = watch::channel(Fault::Healthy);
-        let (cuts, cut) = watch::channel(0);
-        let (freezes, freeze) = watch::channel(0);
+        let (listening, listens) = watch::channel(true);
+        let counts = Arc::new(Counts::default());
         let mut tasks = JoinSet::new();
-        tasks.spawn(listen(listener, upstream, faults, [cut, freeze]));
-        Proxy { address, fault, cuts, freezes, _tasks: tasks }
+        tasks.spawn(listen(listener, upstream, faults, listening, counts.clone()));
+        Proxy { address, fault, listens, counts, _tasks: tasks }
     }
 
     pub(crate) fn address(&self) -> SocketAddr {
@@ -61,25 +80,46 @@ impl Proxy {
     /// Changes what happens. Refusing and listening again take effect before this returns.
     pub(crate) async fn set(&self, fault: Fault) {
         self.fault.send_replace(fault);
-        let refuses = fault == Fault::Refuse;
-        for _ in 0..1000 {
-            if TcpStream::connect(self.address).await.is_err() == refuses {
-                return;
-            }
-            tokio::task::yield_now().await;
-        }
-        panic!("the proxy did not become {fault:?}");
+        let listens = fault != Fault::Refuse;
+        self.listens.clone().wait_for(|now| *now == listens).await.unwrap();
     }
 
     /// Nothing goes through the connections that run, from now on and for ever; new ones are served.
-    pub(crate) async fn freeze(&self) {
-        self.freezes.send_modify(|freezes| *freezes += 1);
-        tokio::task::yield_now().await;
+    /// Says how many run.
+    pub(crate) fn freeze(&self) -> usize {
+        self.counts.all_become(Fate::Frozen)
     }
 
-    /// Cuts every connection that runs, in both directions.
-    pub(crate) fn cut(&self) {
-        self.cuts.send_modify(|cuts| *cuts += 1);
+    /// Cuts every connection that runs, in both directions. Says how many they are.
+    pub(crate) fn cut(&self) -> usize {
+        self.counts.all_become(Fate::Cut)
+    }
+
+    /// One of the connections that run meets this fate. Says whether any runs.
+    pub(crate) fn one_becomes(&self, fate: Fate, chance: f64) -> bool {
+        let fates = self.counts.fates.lock();
+        let nth = (fates.len() as f64 * chance) as usize;
+        fates.iter().nth(nth).map(|(_, of)| of.send_replace(fate)).is_some()
+    }
+
+    /// The connections that were accepted in all.
+    pub(crate) fn accepted(&self) -> usize {
+        self.counts.accepted.load(SeqCst)
+    }
+
+    /// The connections that run, frozen ones included.
+    pub(crate) fn open(&self) -> usize {
+        self.counts.fates.lock().len()
+    }
+}
+
+impl Counts {
+    fn all_become(&self, fate: Fate) -> usize {
+        let fates = self.fates.lock();
+        for (_, of) in fates.iter() {
+            of.send_replace(fate);
+        }
+        fates.len()
     }
 }
 
@@ -87,7 +127,8 @@ async fn listen(
     listener: TcpListener,
     upstream: SocketAddr,
     mut faults: watch::Receiver<Fault>,
-    [cut, freeze]: [watch::Receiver<u32>; 2],
+    listening: watch::Sender<bool>,
+    counts: Arc<Counts>,
 ) {
     let address = listener.local_addr().unwrap();
     let mut listener = Some(listener);
@@ -97,8 +138,9 @@ async fn listen(
         if refuses {
             listener = None;
         } else if listener.is_none() {
-            listener = Some(again(address).unwrap());
+            listener = Some(again(address).await);
         }
+        listening.send_replace(!refuses);
         let Some(open) = &listener else {
             if faults.changed().await.is_err() {
                 return;
@@ -109,59 +151,89 @@ async fn listen(
             changed = faults.changed() => if changed.is_err() { return },
             accepted = open.accept() => {
                 let Ok((client, _)) = accepted else { continue };
-                let (faults, mut cut, mut freeze) = (faults.clone(), cut.clone(), freeze.clone());
-                cut.mark_unchanged();
-                freeze.mark_unchanged();
+                counts.accepted.fetch_add(1, SeqCst);
+                let (fate, fates) = watch::channel(Fate::Runs);
+                let entry = counts.fates.lock().insert(fate);
+                let (faults, counts) = (faults.clone(), counts.clone());
                 connections.spawn(async move {
-                    // Kept open when it is frozen: nothing is read and nothing is written.
-                    let mut served = std::pin::pin!(serve(client, upstream, faults));
-                    tokio::select! {
-                        _ = cut.changed() => {}
-                        _ = freeze.changed() => std::future::pending().await,
-                        () = &mut served => {}
-                    }
+                    run(client, upstream, faults, fates).await;
+                    counts.fates.lock().remove(entry);
                 });
             }
         }
+        while connections.try_join_next().is_some() {}
     }
 }
 
-/// Listens on an address that was in use a moment ago.
-fn again(address: SocketAddr) -> io::Result<TcpListener> {
-    let socket = TcpSocket::new_v4()?;
-    socket.set_reuseaddr(true)?;
-    socket.bind(address)?;
-    socket.listen(1024)
+/// Listens on an address that was in use a moment ago, and may be for a moment more: the system
+/// could have given the port to a connection meanwhile.
+async fn again(address: SocketAddr) -> TcpListener {
+    let listen = || {
+        let socket = TcpSocket::new_v4()?;
+        socket.set_reuseaddr(true)?;
+        socket.bind(address)?;
+        socket.listen(1024)
+    };
+    loop {
+        match listen() {
+            Ok(listener) => return listener,
+            Err(error) => assert_eq!(error.kind(), io::ErrorKind::AddrInUse, "{error}"),
+        }
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
 }
 
-async fn serve(client: TcpStream, upstream: SocketAddr, faults: watch::Receiver<Fault>) {
+async fn run(
+    mut client: TcpStream,
+    upstream: SocketAddr,
+    faults: watch::Receiver<Fault>,
+    mut fate: watch::Receiver<Fate>,
+) {
+    tokio::select! {
+        // Whoever is frozen now has said its last word, even if the next is on its way.
+        biased;
+        _ = fate.wait_for(|fate| *fate != Fate::Runs) => {}
+        () = serve(&mut client, upstream, faults) => return,
+    }
+    let mut nowhere = tokio::io::sink();
+    tokio::select! {
+        biased;
+        _ = fate.wait_for(|fate| *fate == Fate::Cut) => {}
+        _ = tokio::io::copy(&mut client, &mut nowhere) => {}
+    }
+}
+
+async fn serve(client: &mut TcpStream, upstream: SocketAddr, faults: watch::Receiver<Fault>) {
     if *faults.borrow() == Fault::Reset {
-        socket2::SockRef::from(&client).set_linger(Some(Duration::ZERO)).unwrap();
+        socket2::SockRef::from(&*client).set_linger(Some(Duration::ZERO)).unwrap();
         return;
     }
-    let Ok(server) = TcpStream::connect(upstream).await else { return };
-    let (from_client, to_client) = client.into_split();
-    let (from_server, to_server) = server.into_split();
+    let Ok(mut server) = TcpStream::connect(upstream).await else { return };
+    for stream in [&*client, &server] {
+        stream.set_nodelay(true).unwrap();
+    }
+    let (from_client, to_client) = client.split();
+    let (from_server, to_server) = server.split();
     let there = pump(from_client, to_server, faults.clone(), false);
     let back = pump(from_server, to_client, faults, true);
     tokio::join!(there, back);
 }
 
-/// Forwards one direction until its end.
+/// Forwards one direction until its end, which it passes on.
 async fn pump(
-    mut from: OwnedReadHalf,
-    mut to: OwnedWriteHalf,
+    mut from: ReadHalf<'_>,
+    mut to: WriteHalf<'_>,
     mut faults: watch::Receiver<Fault>,
     is_answer: bool,
 ) {
     let mut buffer = vec![0; 16 * 1024];
-    loop {
-        let Ok(n) = from.read(&mut buffer).await else { return };
+    while let Ok(n) = from.read(&mut buffer).await {
         passes(&mut faults, is_answer).await;
         if n == 0 || forward(&mut to, &mut buffer[..n], &faults, is_answer).await.is_err() {
-            return;
+            break;
         }
     }
+    let _ = to.shutdown().await;
 }
 
 /// Waits while nothing goes through.
@@ -172,7 +244,7 @@ async fn passes(faults: &mut watch::Receiver<Fault>, is_answer: bool) {
 }
 
 async fn forward(
-    to: &mut OwnedWriteHalf,
+    to: &mut WriteHalf<'_>,
     bytes: &mut [u8],
     faults: &watch::Receiver<Fault>,
     is_answer: bool,
@@ -204,10 +276,12 @@ pub(crate) async fn echo_server() -> (SocketAddr, Arc<JoinSet<()>>) {
     tasks.spawn(async move {
         let mut connections = JoinSet::new();
         while let Ok((mut stream, _)) = listener.accept().await {
+            stream.set_nodelay(true).unwrap();
             connections.spawn(async move {
                 let (mut from, mut to) = stream.split();
                 let _ = tokio::io::copy(&mut from, &mut to).await;
             });
+            while connections.try_join_next().is_some() {}
         }
     });
     (address, Arc::new(tasks))

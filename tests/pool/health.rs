@@ -241,3 +241,36 @@ async fn closing_during_a_ping_ends_with_nothing_open() {
     assert_eq!(connector.counts().live(), 0);
     assert_balanced(&pool, &connector);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_deadline_during_a_ping_counts_as_a_time_out_and_lends_nothing() {
+    let (pool, connector) = checked(HealthCheck::Always);
+    drop(pool.acquire(&1).await.unwrap());
+    connector.once(Stage::Ping, Step::Never);
+    assert!(pool.acquire_timeout(&1, secs(1)).await.is_err());
+    let status = pool.status();
+    assert_eq!((status.timed_out, status.reused), (1, 0), "timed out, reused");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_cancel_during_a_ping_counts_as_cancelled_and_lends_nothing() {
+    let (pool, connector) = checked(HealthCheck::Always);
+    drop(pool.acquire(&1).await.unwrap());
+    connector.once(Stage::Ping, Step::Never);
+    drop(waiting(&pool, 1));
+    let status = pool.status();
+    assert_eq!((status.cancelled, status.reused), (1, 0), "cancelled, reused");
+}
+
+/// With a patience below `ping_timeout` nobody ever learns that the peers are dead too.
+#[tokio::test(start_paused = true)]
+async fn acquires_shorter_than_a_ping_are_not_spent_on_one_dead_connection_after_the_other() {
+    let (pool, connector) = pool(|b| b.health_check(HealthCheck::Always).ping_timeout(secs(5)));
+    pool.warm(&1, 10).await.unwrap();
+    connector.always(Stage::Ping, Step::Never);
+    let mut failed = 0;
+    while pool.acquire_timeout(&1, secs(1)).await.is_err() {
+        failed += 1;
+    }
+    assert!(failed <= 5, "{failed} acquires failed, dials were healthy");
+}

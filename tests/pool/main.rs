@@ -13,6 +13,7 @@ mod hostile;
 mod keys;
 mod lending;
 mod limits;
+mod random_faults;
 mod runtimes;
 mod settings;
 mod shared;

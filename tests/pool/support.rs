@@ -46,7 +46,8 @@ impl fmt::Display for TestError {
 
 impl std::error::Error for TestError {}
 
-/// What was counted. A connection is live from the end of `connect` until it is dropped.
+/// What was counted. A connection is live from the end of `connect` until it is dropped, and open
+/// until it is dropped or known to be dead.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Counts {
     pub(crate) dials: usize,
@@ -56,7 +57,7 @@ pub(crate) struct Counts {
     pub(crate) dropped: usize,
     pub(crate) pings: usize,
     pub(crate) closes: usize,
-    /// Dialing and live, in all and by host.
+    /// Dialing and open, in all and by host.
     pub(crate) open: usize,
     pub(crate) peak_open: usize,
     pub(crate) open_of: HashMap<u32, usize>,
@@ -93,6 +94,8 @@ struct Script {
 struct State {
     counts: Counts,
     scripts: HashMap<Stage, Script>,
+    /// Decides where no script does.
+    chance: Option<Box<dyn FnMut(Stage) -> Step + Send>>,
     pulses: Vec<Arc<AtomicBool>>,
     is_open_panics: bool,
     nothing_is_retryable: bool,
@@ -108,6 +111,7 @@ pub(crate) struct TestConnection {
     pub(crate) number: usize,
     host: u32,
     pulse: Arc<AtomicBool>,
+    is_buried: bool,
     connector: TestConnector,
     /// Run when it is dropped.
     pub(crate) at_drop: Option<Box<dyn FnOnce() + Send + Sync>>,
@@ -121,14 +125,19 @@ impl TestConnection {
     pub(crate) fn kill(&self) {
         self.pulse.store(false, Ordering::SeqCst);
     }
+
+    /// It is known to be dead from now on: the pool may dial another in its place.
+    pub(crate) fn bury(&mut self) {
+        if !std::mem::replace(&mut self.is_buried, true) {
+            self.connector.state().counts.shut(self.host);
+        }
+    }
 }
 
 impl Drop for TestConnection {
     fn drop(&mut self) {
-        let mut state = self.connector.state();
-        state.counts.dropped += 1;
-        state.counts.shut(self.host);
-        drop(state);
+        self.bury();
+        self.connector.state().counts.dropped += 1;
         if let Some(at_drop) = self.at_drop.take() {
             at_drop();
         }
@@ -165,6 +174,11 @@ impl TestConnector {
         gate
     }
 
+    /// What every stage does where it was told nothing else.
+    pub(crate) fn leave_to_chance(&self, chance: impl FnMut(Stage) -> Step + Send + 'static) {
+        self.state().chance = Some(Box::new(chance));
+    }
+
     /// Every connection made so far is no longer open.
     pub(crate) fn kill_all(&self) {
         self.state().pulses.iter().for_each(|pulse| pulse.store(false, Ordering::SeqCst));
@@ -186,7 +200,9 @@ impl TestConnector {
     fn step(&self, stage: Stage) -> Step {
         let mut state = self.state();
         let script = state.scripts.entry(stage).or_default();
-        script.next.pop_front().or_else(|| script.then.clone()).unwrap_or(Step::Ok)
+        let told = script.next.pop_front().or_else(|| script.then.clone());
+        let chance = state.chance.as_mut();
+        told.or_else(|| chance.map(|chance| chance(stage))).unwrap_or(Step::Ok)
     }
 
     async fn run(&self, stage: Stage) -> Result<(), TestError> {
@@ -219,7 +235,8 @@ impl TestConnector {
         state.counts.made += 1;
         let pulse = Arc::new(AtomicBool::new(true));
         state.pulses.push(pulse.clone());
-        TestConnection { number, host, pulse, connector: self.clone(), at_drop: None }
+        let connector = self.clone();
+        TestConnection { number, host, pulse, is_buried: false, connector, at_drop: None }
     }
 }
 
@@ -232,6 +249,17 @@ impl Drop for Dial<'_> {
         state.counts.dialing -= 1;
         if !self.2 {
             state.counts.shut(self.1);
+        }
+    }
+}
+
+/// A connection whose ping is under way: it is dead if that does not end well.
+struct Pinged<'a>(&'a mut TestConnection, bool);
+
+impl Drop for Pinged<'_> {
+    fn drop(&mut self) {
+        if !self.1 {
+            self.0.bury();
         }
     }
 }
@@ -259,15 +287,22 @@ impl Connector for TestConnector {
     fn is_open(&self, conn: &mut TestConnection) -> bool {
         let panics = self.state().is_open_panics;
         assert!(!panics, "told to panic");
-        conn.is_alive()
+        let is_open = conn.is_alive();
+        if !is_open {
+            conn.bury();
+        }
+        is_open
     }
 
     fn is_retryable(&self, _: &TestError) -> bool {
         !self.state().nothing_is_retryable
     }
 
-    async fn ping(&self, _: &mut TestConnection) -> Result<(), TestError> {
-        self.answer().await
+    async fn ping(&self, conn: &mut TestConnection) -> Result<(), TestError> {
+        let mut pinged = Pinged(conn, false);
+        self.answer().await?;
+        pinged.1 = true;
+        Ok(())
     }
 
     async fn close(&self, conn: TestConnection) {
