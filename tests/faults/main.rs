@@ -203,13 +203,16 @@ async fn each_fault_ends_in_an_error_or_an_answer_and_leaves_exact_counts() {
     assert!(pool.close_timeout(Duration::from_secs(5)).await.complete);
 }
 
+/// Prints its seed, and takes one from `WHARF_SEED`.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_thousand_random_faults_leave_caps_deadlines_and_counts_exact() {
-    let storm = Storm { seed: fastrand::u64(..), faults: 1000 };
+    let seed = std::env::var("WHARF_SEED").map(|seed| seed.parse().unwrap());
+    let storm = Storm { seed: seed.unwrap_or_else(|_| fastrand::u64(..)), faults: 1000 };
     println!("{storm:?}");
-    let report = storm.run().await;
-    println!("{report:?}");
+    let run = tokio::time::timeout(Duration::from_secs(120), storm.run());
+    let report = run.await.expect("the faults end");
+    println!("{report}");
     report.check(storm);
-    // The deadline is the pool's; what follows it here is the machine's.
+    // The deadline is the pool's to keep; the rest is for a machine that has no time.
     assert!(report.seen.overshoot < Duration::from_secs(5), "{storm:?}");
 }

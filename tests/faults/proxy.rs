@@ -96,10 +96,11 @@ impl Proxy {
     }
 
     /// One of the connections that run meets this fate. Says whether any runs.
-    pub(crate) fn one_becomes(&self, fate: Fate, chance: f64) -> bool {
+    pub(crate) fn one_becomes(&self, fate: Fate, chance: usize) -> bool {
         let fates = self.counts.fates.lock();
-        let nth = (fates.len() as f64 * chance) as usize;
-        fates.iter().nth(nth).map(|(_, of)| of.send_replace(fate)).is_some()
+        let nth = chance.checked_rem(fates.len());
+        let one = nth.and_then(|nth| fates.iter().nth(nth));
+        one.map(|(_, of)| of.send_replace(fate)).is_some()
     }
 
     /// The connections that were accepted in all.

@@ -7,6 +7,7 @@
 //! none. The seed fixes which faults come, and not how they meet the tasks: real sockets keep no time.
 
 use std::collections::HashMap;
+use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
@@ -74,6 +75,7 @@ pub(crate) struct Seen {
 /// The account.
 #[derive(Debug)]
 pub(crate) struct Report {
+    /// From the first fault to the last.
     pub(crate) took: Duration,
     pub(crate) seen: Seen,
     /// Most slots taken at any moment by one host, and by all.
@@ -98,6 +100,7 @@ impl Report {
     pub(crate) fn check(&self, storm: Storm) {
         let Storm { seed, faults } = storm;
         assert!(self.seen.happened.all() >= faults, "seed {seed}: {:?}", self.seen.happened);
+        assert!(self.seen.answered > 0, "seed {seed}: no request was answered");
         assert!(self.peak <= CAP, "seed {seed}: {} slots of one host", self.peak);
         assert!(self.total_peak <= TOTAL_CAP, "seed {seed}: {} slots", self.total_peak);
         assert!(self.accepted_peak <= CAP, "seed {seed}: {} accepted", self.accepted_peak);
@@ -109,6 +112,44 @@ impl Report {
         assert_eq!(capacity, (CAP, TOTAL_CAP), "seed {seed}: the full capacity is there");
         let closed = (self.closed.idle, under_way(&self.closed), self.sockets_after_close);
         assert_eq!(closed, (0, 0, 0), "seed {seed}: {:?}", self.closed);
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut line =
+            |name: &str, figures: fmt::Arguments<'_>| writeln!(f, "  {name:<46}{figures}");
+        let Seen { happened, answered, unanswered, .. } = self.seen;
+        let Happened { switches, cuts, freezes, cancels, discards } = happened;
+        line("faults", format_args!("{} in {:.1?}", happened.all(), self.took))?;
+        line("", format_args!("{switches} changes of what a proxy does"))?;
+        line("", format_args!("{cuts} cuts, {freezes} freezes"))?;
+        line("", format_args!("{cancels} requests dropped, {discards} discards"))?;
+        line("requests answered, not answered", format_args!("{answered}, {unanswered}"))?;
+        let Seen { timed_out_acquires, failed_acquires, overshoot, .. } = self.seen;
+        line(
+            "acquires timed out, failed otherwise",
+            format_args!("{timed_out_acquires}, {failed_acquires}"),
+        )?;
+        line("an acquire after its deadline, at most", format_args!("{overshoot:.2?}"))?;
+        let Report { peak, total_peak, accepted_peak, at_rest, closed, .. } = self;
+        line("slots taken at most, by one host, by all", format_args!("{peak}, {total_peak}"))?;
+        line("accepted and not given up, at most, of one", format_args!("{accepted_peak}"))?;
+        let out = [at_rest.in_use, at_rest.dialing, at_rest.closing, at_rest.waiting];
+        line("then in use, dialing, closing, waiting", format_args!("{out:?}"))?;
+        let counted = [self.slots_at_rest, self.sockets_at_rest, self.accepted_at_rest];
+        line(
+            "idle, and counted: slots, sockets, accepted",
+            format_args!("{}, {counted:?}", at_rest.idle),
+        )?;
+        line(
+            "then to be had at once, of one host, of all",
+            format_args!("{}, {}", self.capacity, self.total_capacity),
+        )?;
+        line(
+            "after the close idle, sockets",
+            format_args!("{}, {}", closed.idle, self.sockets_after_close),
+        )
     }
 }
 
@@ -190,7 +231,7 @@ impl Scene {
 
     async fn strike(&self, rng: &mut fastrand::Rng) {
         let proxy = &self.proxies[rng.usize(..HOSTS)];
-        let chance = rng.f64();
+        let chance = rng.usize(..);
         let kind = rng.u32(..100);
         match kind {
             0..30 => proxy.set(any_fault(rng)).await,
@@ -381,8 +422,6 @@ async fn until(is_so: impl Fn() -> bool) {
 }
 
 async fn within_ages<T>(what: &str, future: impl Future<Output = T>) -> T {
-    match tokio::time::timeout(AGES, future).await {
-        Ok(done) => done,
-        Err(_) => panic!("{what}: not after {AGES:?}"),
-    }
+    let done = tokio::time::timeout(AGES, future).await;
+    done.unwrap_or_else(|_| panic!("{what}: not after {AGES:?}"))
 }
