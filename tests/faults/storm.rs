@@ -204,6 +204,7 @@ fn pool(census: &Census) -> Pool<Census> {
     Pool::builder()
         .max_per_host(CAP)
         .max_total(TOTAL_CAP)
+        .max_uses(50)
         .health_check(HealthCheck::IdleFor(ms(5)))
         .ping_timeout(PING_TIMEOUT)
         .connect_timeout(ms(100))

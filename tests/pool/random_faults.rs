@@ -6,12 +6,13 @@
 //! `WHARF_SEED`. Nothing is left to the pool's own chance: there is no jitter, and where there are
 //! several hosts a cap across them, so that all are in one engine.
 
-use std::sync::Arc;
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use fastrand::Rng;
-use tokio::task::JoinSet;
+use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::Instant;
 use wharf::{Backoff, Builder, HealthCheck, PoolStatus};
 
@@ -24,9 +25,11 @@ const FAULTS: usize = 10_000;
 struct Scene {
     pool: TestPool,
     connector: TestConnector,
-    hosts: u32,
+    hosts: Hosts,
     /// Faults that are still to come.
     left: Arc<AtomicUsize>,
+    /// The request of each task.
+    requests: Mutex<HashMap<usize, AbortHandle>>,
 }
 
 fn seed() -> u64 {
@@ -45,29 +48,34 @@ fn settings(b: Builder) -> Builder {
         .max_lifetime(secs(30))
         .lifetime_jitter(0.0)
         .idle_timeout(secs(5))
+        .max_uses(10)
 }
 
 #[tokio::test(start_paused = true)]
-async fn ten_thousand_faults_of_one_host() {
-    run(seed(), FAULTS, 1, settings).await;
+async fn ten_thousand_faults_of_one_crowded_host() {
+    let hosts = Hosts { number: 1, max_total: None };
+    let status = run(seed(), FAULTS, hosts, settings).await;
+    assert!(status.timed_out > 1000, "{status:?}");
 }
 
 #[tokio::test(start_paused = true)]
-async fn ten_thousand_faults_where_every_loan_begins_with_a_ping() {
-    run(seed(), FAULTS, 1, |b| settings(b).health_check(HealthCheck::Always)).await;
+async fn ten_thousand_faults_of_many_hosts_where_every_loan_begins_with_a_ping() {
+    let hosts = Hosts { number: 20, max_total: Some(60) };
+    let set = |b| settings(b).health_check(HealthCheck::Always);
+    let status = run(seed(), FAULTS, hosts, set).await;
+    assert!(status.pings > 1000, "{status:?}");
 }
 
 #[tokio::test(start_paused = true)]
-async fn ten_thousand_faults_of_five_hosts_that_share_a_cap() {
-    let set = |b| settings(b).max_total(12).health_check(HealthCheck::IdleFor(ms(50)));
-    run(seed(), FAULTS, 5, set).await;
+async fn ten_thousand_faults_of_hosts_that_compete_for_a_common_cap() {
+    let set = |b| settings(b).health_check(HealthCheck::IdleFor(ms(50)));
+    run(seed(), FAULTS, COMPETING, set).await;
 }
 
 #[tokio::test(start_paused = true)]
-async fn ten_thousand_faults_of_five_hosts_with_every_limit() {
+async fn ten_thousand_faults_under_every_limit() {
     let set = |b| {
         settings(b)
-            .max_total(12)
             .max_idle(8)
             .max_idle_per_host(3)
             .min_idle_per_host(1)
@@ -75,36 +83,44 @@ async fn ten_thousand_faults_of_five_hosts_with_every_limit() {
             .max_dialing(4)
             .max_dialing_per_host(2)
             .max_waiters_per_host(20)
-            .max_uses(10)
     };
-    run(seed(), FAULTS, 5, set).await;
+    run(seed(), FAULTS, COMPETING, set).await;
 }
 
 #[tokio::test(start_paused = true)]
 async fn the_same_seed_makes_the_same_run() {
     let seed = seed();
-    let set = |b| settings(b).max_total(12).health_check(HealthCheck::Always);
-    assert_eq!(run(seed, 500, 5, set).await, run(seed, 500, 5, set).await);
+    let set = |b| settings(b).health_check(HealthCheck::Always);
+    assert_eq!(run(seed, 500, COMPETING, set).await, run(seed, 500, COMPETING, set).await);
 }
+
+#[derive(Clone, Copy)]
+struct Hosts {
+    number: u32,
+    max_total: Option<usize>,
+}
+
+const COMPETING: Hosts = Hosts { number: 5, max_total: Some(12) };
 
 async fn run(
     seed: u64,
     faults: usize,
-    hosts: u32,
+    hosts: Hosts,
     set: impl FnOnce(Builder) -> Builder,
 ) -> PoolStatus {
     let mut rng = Rng::with_seed(seed);
-    let (pool, connector) = pool(set);
-    let scene =
-        Arc::new(Scene { pool, connector, hosts, left: Arc::new(AtomicUsize::new(faults)) });
+    let (pool, connector) = pool(|b| set(b).max_total(hosts.max_total));
+    let left = Arc::new(AtomicUsize::new(faults));
+    let scene = Scene { pool, connector, hosts, left: left.clone(), requests: Mutex::default() };
+    let scene = Arc::new(scene);
     if rng.bool() {
         scene.connector.let_no_error_be_retryable();
     }
-    let (left, mut chance) = (scene.left.clone(), rng.fork());
+    let mut chance = rng.fork();
     scene.connector.leave_to_chance(move |_| any_step(&left, &mut chance));
     let mut tasks = JoinSet::new();
-    for _ in 0..TASKS {
-        tasks.spawn(scene.clone().work(rng.fork()));
+    for task in 0..TASKS {
+        tasks.spawn(scene.clone().work(task, rng.fork()));
     }
     tasks.join_all().await;
     scene.connector.leave_to_chance(|_| Step::Ok);
@@ -130,22 +146,27 @@ fn any_step(left: &AtomicUsize, rng: &mut Rng) -> Step {
 
 /// # The work
 impl Scene {
-    async fn work(self: Arc<Self>, mut rng: Rng) {
+    async fn work(self: Arc<Self>, task: usize, mut rng: Rng) {
         while self.left.load(SeqCst) > 0 {
-            let request = self.request(rng.fork());
             let goes = rng.u32(..8) == 0;
             let stays = if goes { ms(rng.u64(..1000)) } else { Duration::MAX };
-            if tokio::time::timeout(stays, request).await.is_err() {
-                strike(&self.left);
+            let request = tokio::time::timeout(stays, self.clone().request(rng.fork()));
+            let request = tokio::spawn(request);
+            self.requests.lock().unwrap().insert(task, request.abort_handle());
+            match request.await {
+                Ok(Ok(())) => {}
+                Ok(Err(_)) => strike(&self.left),
+                Err(error) if error.is_cancelled() => strike(&self.left),
+                Err(error) => std::panic::resume_unwind(error.into_panic()),
             }
         }
     }
 
     /// One request: an acquire, a while with the connection, and what becomes of that.
-    async fn request(&self, mut rng: Rng) {
+    async fn request(self: Arc<Self>, mut rng: Rng) {
         let patience = ms(rng.u64(..3000));
         let began = Instant::now();
-        let answer = self.pool.acquire_timeout(&rng.u32(..self.hosts), patience).await;
+        let answer = self.pool.acquire_timeout(&rng.u32(..self.hosts.number), patience).await;
         let took = began.elapsed();
         // The runtime's timers count milliseconds.
         assert!(took <= patience + ms(1), "back after {took:?} instead of {patience:?}");
@@ -160,9 +181,20 @@ impl Scene {
                 loan.bury();
                 TestLoan::discard(loan);
             }
+            20..60 => {
+                // Whoever it goes to may be gone before it looks.
+                drop(loan);
+                return self.cancel(rng.usize(..TASKS));
+            }
             _ => return,
         }
         strike(&self.left);
+    }
+
+    fn cancel(&self, task: usize) {
+        if let Some(request) = self.requests.lock().unwrap().get(&task) {
+            request.abort();
+        }
     }
 }
 
@@ -172,7 +204,7 @@ impl Scene {
         // Longer than every time-out: all that hangs has been cut off.
         tokio::time::sleep(secs(60)).await;
         assert_balanced(&self.pool, &self.connector);
-        for host in 0..self.hosts {
+        for host in 0..self.hosts.number {
             let mut loans = Vec::new();
             while loans.len() < CAP {
                 loans.push(self.pool.acquire(&host).await.unwrap());
@@ -181,7 +213,8 @@ impl Scene {
         }
         let counts = self.connector.counts();
         assert!(counts.peak_of.values().all(|&peak| peak <= CAP), "{:?}", counts.peak_of);
-        assert!(self.hosts == 1 || counts.peak_open <= 12, "{} at once", counts.peak_open);
+        let total = self.hosts.max_total.unwrap_or(usize::MAX);
+        assert!(counts.peak_open <= total, "{} at once", counts.peak_open);
         let closed = self.pool.close_timeout(secs(60)).await;
         assert!(closed.complete, "{closed:?}");
         assert_balanced(&self.pool, &self.connector);
