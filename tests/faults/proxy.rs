@@ -77,11 +77,13 @@ impl Proxy {
         self.address
     }
 
-    /// Changes what happens. Refusing and listening again take effect before this returns.
-    pub(crate) async fn set(&self, fault: Fault) {
-        self.fault.send_replace(fault);
+    /// Changes what happens. Refusing and listening again take effect before this returns. Says
+    /// whether it is anything new.
+    pub(crate) async fn set(&self, fault: Fault) -> bool {
+        let before = self.fault.send_replace(fault);
         let listens = fault != Fault::Refuse;
         self.listens.clone().wait_for(|now| *now == listens).await.unwrap();
+        before != fault
     }
 
     /// Nothing goes through the connections that run, from now on and for ever; new ones are served.

@@ -234,20 +234,15 @@ impl Scene {
         let proxy = &self.proxies[rng.usize(..HOSTS)];
         let chance = rng.usize(..);
         let kind = rng.u32(..100);
-        match kind {
-            0..30 => proxy.set(any_fault(rng)).await,
-            70..85 => self.cancel(rng.usize(..TASKS)),
-            85..100 => drop(self.discards.fetch_add(1, SeqCst)),
-            _ => {}
-        }
         let happened = match kind {
-            0..30 => true,
+            0..30 => proxy.set(any_fault(rng)).await,
             30..35 => proxy.cut() > 0,
             35..50 => proxy.one_becomes(Fate::Cut, chance),
             50..55 => proxy.freeze() > 0,
             55..70 => proxy.one_becomes(Fate::Frozen, chance),
-            // Those two count when they are done.
-            _ => false,
+            // What these ask for counts when it is done.
+            70..85 => self.cancel(rng.usize(..TASKS)),
+            _ => self.owe_discard(),
         };
         let happened = usize::from(happened);
         let counts = &mut self.seen.lock().happened;
@@ -258,10 +253,18 @@ impl Scene {
         }
     }
 
-    fn cancel(&self, task: usize) {
+    /// Asks for a request to be dropped, which has not happened yet.
+    fn cancel(&self, task: usize) -> bool {
         if let Some(request) = self.requests.lock().get(&task) {
             request.abort();
         }
+        false
+    }
+
+    /// Asks for a discard, which has not happened yet.
+    fn owe_discard(&self) -> bool {
+        self.discards.fetch_add(1, SeqCst);
+        false
     }
 
     fn accepted(&self) -> usize {
