@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use crate::connector::Connector;
 use crate::core::{Core, Shell};
-use crate::engine::{PingOrder, Purpose, Tracked};
+use crate::engine::{Health, PingOrder, Purpose, Tracked};
 use crate::observer::{HeartbeatMissed, PingFailed};
 use crate::panics;
 use crate::pooled_connection::{Lendable, Parcel, PooledConnection};
@@ -168,11 +168,12 @@ impl<C: Connector> Check<C> {
         let Some(mut connection) = self.connection.take() else { return };
         let at = self.target.id.index;
         let is_open = self.target.core.is_open(&mut connection);
-        let id = connection.id;
-        let missed = self
-            .target
-            .change(|engine, now, fx| engine.beat_failed(at, connection, is_open, now, fx));
-        report_missed_beat(&self.target, id, missed);
+        // A late one has missed this beat already. It is told before its close may be.
+        let Health { missed, late, .. } = connection.health;
+        report_missed_beat(&self.target, connection.id, missed + u32::from(!late));
+        self.target.change(|engine, now, fx| {
+            engine.beat_failed(at, connection, is_open, now, fx);
+        });
     }
 }
 

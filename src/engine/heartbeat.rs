@@ -73,7 +73,7 @@ impl<P: Parts> Engine<P> {
     }
 
     /// The ping has ended with an error. A connection that is open and not waited for gets another
-    /// chance; it is suspect until it answers. Returns how many beats it has missed in a row.
+    /// chance; it is suspect until it answers.
     pub(crate) fn beat_failed(
         &mut self,
         at: usize,
@@ -81,17 +81,15 @@ impl<P: Parts> Engine<P> {
         is_open: bool,
         now: Time,
         fx: &mut Effects<P>,
-    ) -> u32 {
+    ) {
         if !connection.health.late {
             self.count_missed_beat(at, &mut connection.health, now);
         }
         let is_wanted = self.hosts[at].waiters.waiting() > 0;
-        let missed = connection.health.missed;
         let is_dead = !is_open || is_wanted || self.has_missed_enough(&connection.health);
         if connection.carrier.is_some() {
             let end = if is_dead { ProbeEnd::Dead } else { ProbeEnd::Open };
-            self.probed(at, connection, Purpose::Heartbeat, end, now, fx);
-            return missed;
+            return self.probed(at, connection, Purpose::Heartbeat, end, now, fx);
         }
         self.end_check(at, &mut connection.health, Purpose::Heartbeat);
         if is_dead {
@@ -100,7 +98,6 @@ impl<P: Parts> Engine<P> {
             connection.health.rest(now);
             self.put_back(at, connection, now, fx);
         }
-        missed
     }
 
     fn count_missed_beat(&mut self, at: usize, health: &mut Health, now: Time) {

@@ -83,7 +83,7 @@ use slab::Slab;
 
 pub use backoff::Backoff;
 use caps::Hungry;
-pub(crate) use connection::Tracked;
+pub(crate) use connection::{Health, Tracked};
 pub(crate) use control::{Room, Warmth};
 pub(crate) use dial::Dialed;
 pub(crate) use effects::{CloseOrder, CloseReason, DialOrder, Effects, Leak, PingOrder};

@@ -15,6 +15,7 @@ mod lending;
 mod limits;
 mod random_faults;
 mod runtimes;
+mod seen;
 mod settings;
 mod shared;
 mod shutdown;

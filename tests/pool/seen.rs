@@ -1,0 +1,398 @@
+//! What can be seen of a pool: events, loans, warnings, accounts.
+
+use std::fmt::Debug;
+use std::io::Write;
+use std::sync::{Arc, Mutex};
+
+use tokio::time::sleep;
+use tracing::instrument::WithSubscriber;
+use wharf::{
+    Acquired, CloseReason, Closed, DialDone, DialFailed, HealthCheck, Heartbeat, HeartbeatMissed,
+    Observer, PingFailed, PooledConnection, Returned, TimedOut,
+};
+
+use crate::support::*;
+
+// Where an id is named the pool has a cap across hosts, so that its connections count up from 1.
+
+/// Writes down each event as a line.
+#[derive(Clone, Default)]
+struct Diary(Arc<Mutex<Vec<String>>>);
+
+impl Diary {
+    fn note(&self, line: String) {
+        self.0.lock().unwrap().push(line);
+    }
+
+    /// What was noted since it was last asked.
+    fn take(&self) -> Vec<String> {
+        std::mem::take(&mut self.0.lock().unwrap())
+    }
+}
+
+impl Observer for Diary {
+    fn host_appeared(&self, host: &dyn Debug) {
+        self.note(format!("{host:?} appeared"));
+    }
+    fn host_forgotten(&self, host: &dyn Debug) {
+        self.note(format!("{host:?} forgotten"));
+    }
+    fn dial_began(&self, host: &dyn Debug) {
+        self.note(format!("{host:?} dial began"));
+    }
+    fn dial_done(&self, event: &DialDone<'_>) {
+        self.note(format!("{:?} dial done in {:?}", event.host, event.took));
+    }
+    fn dial_failed(&self, event: &DialFailed<'_>) {
+        self.note(format!("{:?} dial failed in {:?}: {}", event.host, event.took, event.error));
+    }
+    fn acquired(&self, event: &Acquired<'_>) {
+        let Acquired { host, id, waited, reused, .. } = event;
+        self.note(format!("{host:?} acquired {id} after {waited:?}, reused {reused}"));
+    }
+    fn timed_out(&self, event: &TimedOut<'_>) {
+        self.note(format!("{:?} timed out after {:?}", event.host, event.waited));
+    }
+    fn returned(&self, event: &Returned<'_>) {
+        self.note(format!("{:?} returned {} after {:?}", event.host, event.id, event.held));
+    }
+    fn ping_failed(&self, event: &PingFailed<'_>) {
+        self.note(format!("{:?} ping of {} failed", event.host, event.id));
+    }
+    fn heartbeat_missed(&self, event: &HeartbeatMissed<'_>) {
+        self.note(format!("{:?} {} missed {}", event.host, event.id, event.missed));
+    }
+    fn closed(&self, event: &Closed<'_>) {
+        self.note(format!("{:?} closed {}: {}", event.host, event.id, event.reason.label()));
+    }
+    fn pool_closed(&self) {
+        self.note("closed".to_owned());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_observer_is_told_of_a_connections_life() {
+    let diary = Diary::default();
+    let (pool, connector) = pool(|b| b.max_total(10).observer(diary.clone()));
+    connector.always(Stage::Connect, Step::Slow(ms(20)));
+    let loan = pool.acquire(&7).await.unwrap();
+    assert_eq!(
+        diary.take(),
+        [
+            "7 appeared",
+            "7 dial began",
+            "7 dial done in 20ms",
+            "7 acquired 1 after 20ms, reused false"
+        ]
+    );
+    sleep(ms(5)).await;
+    drop(loan);
+    drop(pool.acquire(&7).await.unwrap());
+    assert_eq!(
+        diary.take(),
+        ["7 returned 1 after 5ms", "7 acquired 1 after 0ns, reused true", "7 returned 1 after 0ns"]
+    );
+    PooledConnection::discard(pool.try_acquire(&7).unwrap());
+    quiet().await;
+    assert_eq!(
+        diary.take(),
+        ["7 acquired 1 after 0ns, reused true", "7 closed 1: discarded", "7 forgotten"]
+    );
+    drop(PooledConnection::detach(pool.acquire(&7).await.unwrap()));
+    assert_eq!(diary.take()[4..], ["7 forgotten", "7 closed 2: detached"]);
+    drop(pool.close());
+    assert_eq!(diary.take(), ["closed"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_observer_is_told_of_trouble() {
+    let diary = Diary::default();
+    let (pool, connector) = pool(|b| {
+        b.max_per_host(1)
+            .max_total(10)
+            .observer(diary.clone())
+            .health_check(HealthCheck::IdleFor(secs(5)))
+            .heartbeat(Heartbeat::every(secs(30)).max_missed(1))
+            .connect_timeout(ms(50))
+    });
+    connector.once(Stage::Connect, Step::Error);
+    assert!(pool.acquire(&1).await.is_err());
+    connector.once(Stage::Connect, Step::Never);
+    assert!(pool.acquire(&1).await.is_err());
+    connector.once(Stage::Connect, Step::Panic);
+    assert!(pool.acquire(&1).await.is_err());
+    let failed: Vec<_> = diary.take().into_iter().filter(|l| l.contains("failed")).collect();
+    assert_eq!(
+        failed,
+        [
+            "1 dial failed in 0ns: told to fail",
+            "1 dial failed in 50ms: connect_timeout passed",
+            "1 dial failed in 0ns: the connector panicked"
+        ]
+    );
+    let loan = pool.acquire(&1).await.unwrap();
+    assert!(pool.acquire_timeout(&1, ms(30)).await.is_err());
+    assert_eq!(diary.take().last().unwrap(), "1 timed out after 30ms");
+    drop(loan);
+    sleep(secs(6)).await;
+    connector.once(Stage::Ping, Step::Error);
+    let loan = pool.acquire(&1).await.unwrap();
+    let noted = diary.take();
+    assert_eq!(noted[1..3], ["1 ping of 1 failed", "1 closed 1: ping_failed"]);
+    drop(loan);
+    diary.take();
+    connector.once(Stage::Ping, Step::Error);
+    sleep(secs(31)).await;
+    assert_eq!(diary.take()[..2], ["1 2 missed 1", "1 closed 2: heartbeat_missed"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn each_close_has_its_reason_and_its_count() {
+    let (pool, connector) = pool(|b| {
+        b.max_per_host(3)
+            .max_idle_per_host(2)
+            .idle_timeout(secs(60))
+            .max_lifetime(secs(100))
+            .lifetime_jitter(0.0)
+            .max_uses(5)
+    });
+    let lent = async |n: usize| {
+        let mut loans = Vec::new();
+        for _ in 0..n {
+            loans.push(pool.acquire(&1).await.unwrap());
+        }
+        loans
+    };
+    drop(lent(3).await);
+    pool.retain(|_, _, _| false);
+    drop(lent(2).await);
+    pool.close_idle();
+    drop(lent(1).await);
+    pool.retire(&1);
+    drop(lent(1).await);
+    sleep(secs(61)).await;
+    let old = lent(1).await;
+    sleep(secs(100)).await;
+    drop(old);
+    for _ in 0..5 {
+        drop(lent(1).await);
+    }
+    let dead = lent(1).await;
+    connector.kill_all();
+    drop(dead);
+    let over = lent(2).await;
+    pool.host(&1).set_max(1).unwrap();
+    drop(over);
+    pool.close().await;
+    let closes = pool.status().closes;
+    let counted = [
+        (CloseReason::OverIdleLimit, 1),
+        (CloseReason::NotRetained, 2),
+        (CloseReason::Asked, 2),
+        (CloseReason::Retired, 1),
+        (CloseReason::Idle, 1),
+        (CloseReason::Age, 1),
+        (CloseReason::Uses, 1),
+        (CloseReason::NotOpen, 1),
+        (CloseReason::OverCap, 1),
+        (CloseReason::PoolClosed, 1),
+    ];
+    for (reason, count) in counted {
+        assert_eq!(closes.of(reason), count, "{reason:?} in {closes:?}");
+    }
+    assert_eq!(closes.total(), 12);
+    assert_eq!(pool.status().closed, 12);
+    assert_balanced(&pool, &connector);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_panic_in_an_observer_goes_nowhere() {
+    struct Panics;
+    impl Observer for Panics {
+        fn dial_began(&self, _: &dyn Debug) {
+            panic!("told to panic");
+        }
+        fn acquired(&self, _: &Acquired<'_>) {
+            panic!("told to panic");
+        }
+        fn returned(&self, _: &Returned<'_>) {
+            panic!("told to panic");
+        }
+        fn closed(&self, _: &Closed<'_>) {
+            panic!("told to panic");
+        }
+    }
+    let (pool, connector) = pool(|b| b.observer(Panics));
+    for _ in 0..3 {
+        drop(pool.acquire(&1).await.unwrap());
+    }
+    assert_eq!((pool.status().idle, connector.counts().dials), (1, 1));
+    pool.close().await;
+    assert_balanced(&pool, &connector);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_observer_may_use_the_pool() {
+    #[derive(Default)]
+    struct Looks(Mutex<Option<TestPool>>, Mutex<usize>);
+    impl Looks {
+        fn look(&self) {
+            if let Some(pool) = &*self.0.lock().unwrap() {
+                *self.1.lock().unwrap() += pool.status().hosts;
+            }
+        }
+    }
+    #[derive(Clone)]
+    struct Shared(Arc<Looks>);
+    impl Observer for Shared {
+        fn dial_began(&self, _: &dyn Debug) {
+            self.0.look();
+        }
+        fn returned(&self, _: &Returned<'_>) {
+            self.0.look();
+        }
+    }
+    let looks = Shared(Arc::default());
+    let (pool, _) = pool(|b| b.observer(looks.clone()));
+    *looks.0.0.lock().unwrap() = Some(pool.clone());
+    drop(pool.acquire(&1).await.unwrap());
+    assert_eq!(*looks.0.1.lock().unwrap(), 2);
+    *looks.0.0.lock().unwrap() = None;
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_came_of_waits_is_counted() {
+    let (pool, connector) = pool(|b| b.max_per_host(1).max_waiters_per_host(2));
+    let loan = pool.acquire(&1).await.unwrap();
+    let (gone, mut served) = (waiting(&pool, 1), waiting(&pool, 1));
+    assert!(pool.acquire(&1).await.is_err());
+    sleep(ms(10)).await;
+    drop(gone);
+    sleep(ms(10)).await;
+    drop(loan);
+    let loan = ready(&mut served);
+    assert!(pool.acquire_timeout(&1, ms(100)).await.is_err());
+    connector.once(Stage::Connect, Step::Error);
+    assert!(pool.acquire(&2).await.is_err());
+    let mut shut_out = waiting(&pool, 1);
+    drop(pool.close());
+    assert!(poll(&mut shut_out).is_ready());
+    let status = pool.status();
+    let ends = [status.cancelled, status.timed_out, status.failed, status.shut_out, status.refused];
+    assert_eq!(ends, [1; 5]);
+    assert_eq!((status.acquired, status.waited, status.reused), (2, 6, 0));
+    assert_eq!(status.wait_time, ms(10 + 20 + 100));
+    assert_eq!((status.peak_in_use, status.peak_waiting), (1, 3));
+    drop(loan);
+}
+
+#[tokio::test(start_paused = true)]
+async fn loans_are_listed_with_their_places_the_longest_held_first() {
+    let (pool, _) = pool(|b| b.max_total(3));
+    let host = pool.host(&1);
+    let first = host.acquire().await.unwrap();
+    let line = line!() - 1;
+    sleep(secs(2)).await;
+    let second = pool.acquire(&1).await.unwrap();
+    sleep(secs(1)).await;
+    let loans = host.loans();
+    let told: Vec<_> = loans.iter().map(|loan| (loan.id, loan.held)).collect();
+    assert_eq!(told, [(1, secs(3)), (2, secs(1))]);
+    assert_eq!((loans[0].place.line(), loans[1].place.line()), (line, line + 3));
+    assert!(loans[0].place.file().ends_with("seen.rs"));
+    drop(first);
+    assert_eq!(pool.loans().len(), 1);
+    drop(second);
+    assert!(host.loans().is_empty() && pool.loans().is_empty());
+}
+
+/// What was written to the log.
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().write(bytes)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Log {
+    fn subscriber(&self) -> impl tracing::Subscriber + Send + Sync + use<> {
+        let log = self.clone();
+        tracing_subscriber::fmt()
+            .with_writer(move || log.clone())
+            .without_time()
+            .with_ansi(false)
+            .with_max_level(tracing::Level::WARN)
+            .finish()
+    }
+
+    /// The lines written since it was last asked.
+    fn take(&self) -> Vec<String> {
+        let text = std::mem::take(&mut *self.0.lock().unwrap());
+        String::from_utf8(text).unwrap().lines().map(str::to_owned).collect()
+    }
+}
+
+#[test]
+fn a_loan_that_is_held_for_long_is_told_of_once_and_again_when_it_comes_back() {
+    let log = Log::default();
+    let _guard = tracing::subscriber::set_default(log.subscriber());
+    let mut runtime = tokio::runtime::Builder::new_current_thread();
+    let runtime = runtime.enable_all().start_paused(true).build().unwrap();
+    runtime.block_on(async {
+        let (pool, _) = pool(|b| b.max_total(10).leak_after(secs(60)).idle_timeout(None));
+        for _ in 0..20 {
+            let loan = pool.acquire(&1).await.unwrap();
+            sleep(secs(59)).await;
+            drop(loan);
+        }
+        assert_eq!(log.take(), [""; 0], "none was held for long");
+        let leak = pool.acquire(&1).await.unwrap();
+        let line = line!() - 1;
+        sleep(secs(200)).await;
+        let told = log.take();
+        assert_eq!(told.len(), 1, "{told:?}");
+        assert!(told[0].contains("held for long key=1 id=1 held=60"), "{told:?}");
+        assert!(told[0].contains(&format!("seen.rs:{line}")), "{told:?}");
+        drop(leak);
+        let told = log.take();
+        assert!(
+            told.len() == 1 && told[0].contains("back at last key=1 id=1 held=200s"),
+            "{told:?}"
+        );
+        drop(pool.acquire(&1).await.unwrap());
+        assert_eq!(log.take(), [""; 0]);
+    });
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_slow_acquire_tells_where_its_time_went() {
+    let log = Log::default();
+    async {
+        let (pool, connector) =
+            pool(|b| b.max_per_host(1).slow_acquire(secs(1)).health_check(HealthCheck::Always));
+        connector.once(Stage::Connect, Step::Slow(ms(900)));
+        let loan = pool.acquire(&1).await.unwrap();
+        assert_eq!(log.take(), [""; 0]);
+        let mut waiter = waiting(&pool, 1);
+        sleep(secs(2)).await;
+        PooledConnection::discard(loan);
+        connector.once(Stage::Connect, Step::Slow(ms(500)));
+        let loan = (&mut waiter).await.unwrap();
+        let told = log.take();
+        assert!(told[0].contains("queueing=2s dialing=500ms pinging=0ns"), "{told:?}");
+        drop(loan);
+        connector.once(Stage::Ping, Step::Slow(secs(3)));
+        drop(pool.acquire(&1).await.unwrap());
+        let told = log.take();
+        assert!(told[0].contains("queueing=0ns dialing=0ns pinging=3s"), "{told:?}");
+        assert!(told[0].contains("seen.rs"), "{told:?}");
+    }
+    .with_subscriber(log.subscriber())
+    .await;
+}
