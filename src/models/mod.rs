@@ -20,6 +20,7 @@ mod end;
 mod giving_up;
 mod pings;
 mod returns;
+mod shares;
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -93,6 +94,18 @@ struct Ledger {
     made: AtomicUsize,
     closed: AtomicUsize,
     dropped: AtomicUsize,
+}
+
+impl Ledger {
+    fn new() -> Arc<Self> {
+        Arc::new(Ledger {
+            dial: Mutex::new(Step::Works),
+            ping: Mutex::new(Step::Works),
+            made: AtomicUsize::new(0),
+            closed: AtomicUsize::new(0),
+            dropped: AtomicUsize::new(0),
+        })
+    }
 }
 
 async fn step(script: &Mutex<Step>) -> Result<(), fmt::Error> {
@@ -239,13 +252,7 @@ impl Stage {
     }
 
     fn with(builder: Builder) -> Self {
-        let ledger = Arc::new(Ledger {
-            dial: Mutex::new(Step::Works),
-            ping: Mutex::new(Step::Works),
-            made: AtomicUsize::new(0),
-            closed: AtomicUsize::new(0),
-            dropped: AtomicUsize::new(0),
-        });
+        let ledger = Ledger::new();
         let builder = builder.connect_timeout(None).close_timeout(None);
         let builder = builder.idle_timeout(None).max_lifetime(None);
         let pool = builder.build(Scripted(ledger.clone())).expect("these settings are fine");

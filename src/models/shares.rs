@@ -1,0 +1,240 @@
+//! Leases on shared connections.
+
+use super::*;
+use crate::shared::{AcquireLease, Lease, SharedConnector, SharedPool};
+
+/// The scripted connector, whose connections carry two.
+struct Double(Scripted);
+
+#[async_trait]
+impl Connector for Double {
+    type Key = u8;
+    type Connection = Arc<Connection>;
+    type Error = fmt::Error;
+
+    async fn connect(&self, host: &u8) -> Result<Arc<Connection>, fmt::Error> {
+        self.0.connect(host).await.map(Arc::new)
+    }
+
+    async fn ping(&self, _: &mut Arc<Connection>) -> Result<(), fmt::Error> {
+        step(&self.0.0.ping).await
+    }
+
+    async fn close(&self, conn: Arc<Connection>) {
+        let conn = Arc::into_inner(conn).expect("nobody uses it when it is closed");
+        self.0.close(conn).await;
+    }
+}
+
+impl SharedConnector for Double {
+    fn max_leases(&self, _: &Arc<Connection>) -> usize {
+        2
+    }
+}
+
+/// A shared pool with one place, watched.
+struct SharedStage {
+    pool: SharedPool<Double>,
+    ledger: Arc<Ledger>,
+}
+
+type LeaseTask = Task<AcquireLease<Double>>;
+
+impl SharedStage {
+    fn new() -> Self {
+        let ledger = Ledger::new();
+        let settings = SharedPool::builder().acquire_timeout(None).max_per_host(1);
+        let settings = settings.connect_timeout(None).close_timeout(None);
+        let settings = settings.idle_timeout(None).max_lifetime(None);
+        let pool = settings.build(Double(Scripted(ledger.clone())));
+        SharedStage { pool: pool.expect("these settings are fine"), ledger }
+    }
+
+    fn acquire(&self) -> LeaseTask {
+        Task::new(self.pool.acquire(&HOST))
+    }
+
+    fn waiter(&self) -> LeaseTask {
+        let mut acquire = self.acquire();
+        assert!(acquire.poll().is_none(), "there is no room");
+        acquire
+    }
+
+    /// A lease on what is there, or on a new connection.
+    fn lease(&self) -> Lease<Double> {
+        let mut acquire = self.acquire();
+        match acquire.poll() {
+            Some(lease) => lease.expect("a lease"),
+            None => acquire.output().expect("a lease"),
+        }
+    }
+
+    /// All tasks run, nobody waits, nothing is lent; so many are idle, and so many were made.
+    fn rests_with(&self, idle: usize, made: usize) {
+        Runtime::run();
+        let status = self.pool.status();
+        let rest = (status.idle, status.in_use, status.leases, status.waiting, status.closing);
+        assert_eq!(rest, (idle, 0, 0, 0, 0), "at rest");
+        assert_eq!(self.ledger.made.load(SeqCst), made);
+    }
+
+    fn end(self) {
+        let SharedStage { pool, ledger } = self;
+        drop(pool);
+        Runtime::run();
+        let made = ledger.made.load(SeqCst);
+        assert_eq!(ledger.closed.load(SeqCst), made, "every connection was closed, once");
+        assert_eq!(ledger.dropped.load(SeqCst), made, "every connection was dropped, once");
+    }
+}
+
+/// The last two leases end at once: the connection goes idle, once.
+#[test]
+fn two_leases_that_end_at_once_leave_one_idle_connection() {
+    explore(&["idle"], || {
+        let stage = SharedStage::new();
+        let (one, two) = (stage.lease(), stage.lease());
+        let ending = thread::spawn(move || drop(one));
+        drop(two);
+        join(ending);
+        stage.rests_with(1, 1);
+        stage.end();
+        "idle"
+    });
+}
+
+/// A lease ends while a newcomer asks: it joins the others, or takes the idle connection, or is
+/// handed the lease; no other is dialed.
+#[test]
+fn a_newcomer_meets_the_end_of_the_last_lease() {
+    explore(&["at once"], || {
+        let stage = SharedStage::new();
+        let lease = stage.lease();
+        let mut newcomer = stage.acquire();
+        let ending = thread::spawn(move || drop(lease));
+        let got = newcomer.poll().expect("there is room all the time").expect("a lease");
+        join(ending);
+        drop(got);
+        stage.rests_with(1, 1);
+        stage.end();
+        "at once"
+    });
+}
+
+/// A lease of a full connection ends while a newcomer asks.
+#[test]
+fn a_newcomer_meets_the_end_of_a_lease_on_a_full_connection() {
+    explore(&["lent", "handed over"], || {
+        let stage = SharedStage::new();
+        let (one, two) = (stage.lease(), stage.lease());
+        let mut newcomer = stage.acquire();
+        let ending = thread::spawn(move || drop(one));
+        let early = newcomer.poll();
+        join(ending);
+        let end = if early.is_some() { "lent" } else { "handed over" };
+        let got = early.unwrap_or_else(|| newcomer.output()).expect("a lease");
+        drop((got, two));
+        stage.rests_with(1, 1);
+        stage.end();
+        end
+    });
+}
+
+/// A lease of a full connection ends while the only waiter gives up: the lease is not lost.
+#[test]
+fn the_end_of_a_lease_meets_a_waiter_that_gives_up() {
+    explore(&["handed over", "not"], || {
+        let stage = SharedStage::new();
+        let (one, two) = (stage.lease(), stage.lease());
+        let waiter = stage.waiter();
+        let bell = waiter.bell.clone();
+        let giving_up = thread::spawn(move || drop(waiter));
+        drop(one);
+        join(giving_up);
+        let again = stage.acquire().poll().expect("there is room").expect("a lease");
+        drop((again, two));
+        stage.rests_with(1, 1);
+        stage.end();
+        if bell.has_rung() { "handed over" } else { "not" }
+    });
+}
+
+/// The last lease ends while its host is retired: the connection is closed, once, and the next caller
+/// gets a new one.
+#[test]
+fn retiring_meets_the_end_of_the_last_lease() {
+    explore(&["closed"], || {
+        let stage = SharedStage::new();
+        let lease = stage.lease();
+        let pool = stage.pool.clone();
+        let retiring = thread::spawn(move || pool.retire(&HOST));
+        drop(lease);
+        join(retiring);
+        stage.rests_with(0, 1);
+        drop(stage.lease());
+        stage.rests_with(1, 2);
+        stage.end();
+        "closed"
+    });
+}
+
+/// A newcomer asks while the host is retired that has a lease out: it joins the old connection, or
+/// waits for its end and gets a new one.
+#[test]
+fn retiring_meets_a_newcomer() {
+    explore(&["the old one", "a new one"], || {
+        let stage = SharedStage::new();
+        let lease = stage.lease();
+        let mut newcomer = stage.acquire();
+        let pool = stage.pool.clone();
+        let retiring = thread::spawn(move || pool.retire(&HOST));
+        let early = newcomer.poll();
+        join(retiring);
+        drop(lease);
+        let end = if early.is_some() { "the old one" } else { "a new one" };
+        drop(early.unwrap_or_else(|| newcomer.output()).expect("a lease"));
+        stage.rests_with(usize::from(end == "a new one"), 1 + usize::from(end == "a new one"));
+        stage.end();
+        end
+    });
+}
+
+/// One borrower discards while the other returns: the connection is closed once, after both, and
+/// whoever waits gets a new one.
+#[test]
+fn a_discard_meets_the_end_of_another_lease_and_a_waiter() {
+    explore(&["a new one", "the old one first"], || {
+        let stage = SharedStage::new();
+        let (one, two) = (stage.lease(), stage.lease());
+        let waiter = stage.waiter();
+        let discarding = thread::spawn(move || Lease::discard(one));
+        drop(two);
+        join(discarding);
+        let got = waiter.output().expect("a lease");
+        let end = if got.id == 0 { "the old one first" } else { "a new one" };
+        drop(got);
+        Runtime::run();
+        let status = stage.pool.status();
+        assert_eq!((status.in_use, status.leases, status.closing), (0, 0, 0));
+        stage.end();
+        end
+    });
+}
+
+/// The pool is closed while a lease ends: closing waits for it.
+#[test]
+fn closing_meets_the_end_of_a_lease() {
+    explore(&["closed"], || {
+        let stage = SharedStage::new();
+        let (one, two) = (stage.lease(), stage.lease());
+        let ending = thread::spawn(move || drop(one));
+        let mut close = Task::new(stage.pool.close());
+        assert!(close.poll().is_none(), "a lease is out");
+        drop(two);
+        join(ending);
+        close.output();
+        stage.rests_with(0, 1);
+        stage.end();
+        "closed"
+    });
+}
