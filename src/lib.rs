@@ -23,6 +23,8 @@ mod spread;
 mod status;
 mod warm;
 
+#[cfg(feature = "http")]
+pub mod http;
 #[cfg(feature = "tcp")]
 pub mod tcp;
 

@@ -1,0 +1,206 @@
+//! The client.
+
+use std::fmt;
+use std::future::Future;
+use std::time::Duration;
+
+use http::{Method, Request, Response, Uri};
+use http_body::Body;
+use tokio::time;
+
+use super::error::BoxError;
+use super::request_body::RequestBody;
+use super::retry::{self, Failure};
+use super::turn::Turn;
+use super::{ClientBuilder, Error, HttpConnector, Origin, PooledBody};
+use crate::shared::{AcquireLease, SharedPool};
+
+/// An HTTP client on a pool of connections. Cloning is cheap, and all clones are one client.
+///
+/// # Examples
+///
+/// ```
+/// # async fn run() -> Result<(), Box<dyn std::error::Error>> {
+/// use http_body_util::{BodyExt, Empty};
+/// use wharf::SharedPool;
+/// use wharf::http::Client;
+///
+/// let client = Client::builder().pool(SharedPool::builder().max_per_host(8)).build()?;
+///
+/// let request = http::Request::get("https://example.com/").body(Empty::<bytes::Bytes>::new())?;
+/// let response = client.request(request).await?;
+/// println!("{} {:?}", response.status(), response.version());
+/// let body = response.into_body().collect().await?.to_bytes();
+/// # Ok(()) }
+/// ```
+#[derive(Clone)]
+pub struct Client {
+    pool: SharedPool<HttpConnector>,
+}
+
+/// # Making one
+impl Client {
+    /// Makes a client with every setting at its default. Does no I/O, and needs no runtime.
+    #[allow(clippy::missing_panics_doc)] // It cannot: the defaults are good.
+    pub fn new() -> Self {
+        Client::builder().build().expect("the defaults are good")
+    }
+
+    /// Sets up a client.
+    pub fn builder() -> ClientBuilder {
+        ClientBuilder::default()
+    }
+
+    pub(super) fn on(pool: SharedPool<HttpConnector>) -> Self {
+        Client { pool }
+    }
+}
+
+/// # Using it
+impl Client {
+    /// Sends a request and waits for the head of its answer. The body holds the connection until it
+    /// has been read, see [`PooledBody`].
+    ///
+    /// The URI must be absolute. The version of the request is not looked at: the connection's is
+    /// spoken. On HTTP/1.1 a `Host` header is added where there is none. `CONNECT` is not sent.
+    ///
+    /// A body that tells an exact length of at most 64 KiB is read into memory before anything is
+    /// sent, so that it can be sent again.
+    ///
+    /// There is no time-out but the pool's own for getting a connection: put one around the request
+    /// where it is needed.
+    ///
+    /// # Sending again
+    ///
+    /// A server may close an idle connection just as a request is sent on it. The rule is that of
+    /// Go's `net/http`. When a *reused* connection ends before any of the answer has come, the
+    /// request is sent again on another, if
+    ///
+    /// - nothing of it was written, or an HTTP/2 server says that it has not seen it: whatever the
+    ///   method, or
+    /// - it is a `GET`, `HEAD`, `OPTIONS` or `TRACE`, or has an `Idempotency-Key` (or
+    ///   `X-Idempotency-Key`) header, and its body is in memory.
+    ///
+    /// On HTTP/1.1 that goes on until a new connection was tried: if that ends as well, the server
+    /// means it. On HTTP/2 a request is sent again up to six times, also one that the server refuses
+    /// (`REFUSED_STREAM`), with pauses of 0, 1, 2, 4, 8 and 16 seconds.
+    ///
+    /// # Upgrades
+    ///
+    /// After a `101 Switching Protocols`, `hyper::upgrade::on(response)` gives the connection, which
+    /// is then none of the pool's: it does not count against its caps.
+    ///
+    /// # Cancel safety
+    ///
+    /// The future may be dropped at any point. An HTTP/1.1 connection that a request was sent on is
+    /// then closed; on HTTP/2 the stream is reset and the others go on.
+    ///
+    /// # Errors
+    ///
+    /// [`Error`], which says which host and why.
+    #[track_caller]
+    pub fn request<B>(
+        &self,
+        request: Request<B>,
+    ) -> impl Future<Output = Result<Response<PooledBody>, Error>> + Send + use<B>
+    where
+        B: Body + Send + 'static,
+        B::Data: Send,
+        B::Error: Into<BoxError>,
+    {
+        let origin = Origin::try_from(request.uri());
+        let acquire = origin.as_ref().ok().map(|origin| self.pool.acquire(origin));
+        let pool = self.pool.clone();
+        async move {
+            let origin = origin?;
+            if request.method() == Method::CONNECT {
+                return Err(Error::Request("CONNECT is not supported".to_owned()));
+            }
+            let acquire = acquire.expect("there is one where there is an origin");
+            let uri = request.uri().clone();
+            let (parts, body) = request.into_parts();
+            let body = RequestBody::from(body).await.map_err(Error::RequestBody)?;
+            let call = Call { pool, origin, uri };
+            call.run(acquire, Request::from_parts(parts, body)).await
+        }
+    }
+
+    /// The pool that the connections are in: for its status, to warm a host, to retire one, to close
+    /// it.
+    pub fn pool(&self) -> &SharedPool<HttpConnector> {
+        &self.pool
+    }
+}
+
+/// One request's way to its answer.
+struct Call {
+    pool: SharedPool<HttpConnector>,
+    origin: Origin,
+    uri: Uri,
+}
+
+impl Call {
+    async fn run(
+        self,
+        mut acquire: AcquireLease<HttpConnector>,
+        mut request: Request<RequestBody>,
+    ) -> Result<Response<PooledBody>, Error> {
+        let mut paced = 0;
+        loop {
+            let lease = acquire.await;
+            let lease = lease.map_err(|source| Error::Acquire { origin: self.origin(), source })?;
+            if let Some(turn) = Turn::begin(lease) {
+                match self.exchange(turn, request).await {
+                    Ok(response) => return Ok(response),
+                    Err(failure) => request = self.again(failure, &mut paced).await?,
+                }
+            }
+            acquire = self.pool.acquire(&self.origin);
+        }
+    }
+
+    async fn exchange(
+        &self,
+        mut turn: Turn,
+        request: Request<RequestBody>,
+    ) -> Result<Response<PooledBody>, Failure> {
+        let copy = retry::copy(&request);
+        match turn.send(&self.uri, request).await {
+            Ok(response) => Ok(PooledBody::wrap(response, turn)),
+            Err(error) => Err(Failure::judge(&turn, error, copy)),
+        }
+    }
+
+    /// The request, when it is time to send it again.
+    async fn again(
+        &self,
+        failure: Failure,
+        paced: &mut u32,
+    ) -> Result<Request<RequestBody>, Error> {
+        let pause = if failure.is_paced { retry::pause(*paced) } else { Some(Duration::ZERO) };
+        let (Some(again), Some(pause)) = (failure.again, pause) else {
+            return Err(Error::Exchange { origin: self.origin(), source: failure.error });
+        };
+        *paced += u32::from(failure.is_paced);
+        if !pause.is_zero() {
+            time::sleep(pause).await;
+        }
+        Ok(again)
+    }
+
+    fn origin(&self) -> Origin {
+        self.origin.clone()
+    }
+}
+
+impl Default for Client {
+    fn default() -> Self {
+        Client::new()
+    }
+}
+
+impl fmt::Debug for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Client").field("pool", &self.pool).finish()
+    }
+}

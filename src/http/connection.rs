@@ -1,0 +1,86 @@
+//! A connection of either version, and the task that drives it.
+
+use std::fmt;
+use std::future::Future;
+use std::mem;
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+use tokio::runtime::Handle;
+use tokio::task::JoinSet;
+
+use super::http1::Http1;
+use super::http2::Http2;
+
+/// A connection of a [`Client`](super::Client)'s pool. It is used through the client only.
+#[derive(Clone)]
+pub struct HttpConnection(Arc<Wire>);
+
+struct Wire {
+    speaks: Speaks,
+    /// The driver; it ends when the last clone is dropped, at the latest.
+    driver: Mutex<JoinSet<()>>,
+    /// Where the driver runs.
+    runtime: Handle,
+}
+
+pub(super) enum Speaks {
+    Http1(Http1),
+    Http2(Http2),
+}
+
+impl HttpConnection {
+    /// Starts the driver on this runtime.
+    pub(super) fn start(
+        speaks: Speaks,
+        driver: impl Future<Output = ()> + Send + 'static,
+    ) -> HttpConnection {
+        let mut drivers = JoinSet::new();
+        drivers.spawn(driver);
+        let (driver, runtime) = (Mutex::new(drivers), Handle::current());
+        HttpConnection(Arc::new(Wire { speaks, driver, runtime }))
+    }
+
+    pub(super) fn speaks(&self) -> &Speaks {
+        &self.0.speaks
+    }
+
+    pub(super) fn runtime(&self) -> &Handle {
+        &self.0.runtime
+    }
+
+    pub(super) fn is_open(&self) -> bool {
+        match self.speaks() {
+            Speaks::Http1(http1) => http1.is_open(),
+            Speaks::Http2(http2) => http2.is_open(),
+        }
+    }
+
+    /// How many exchanges it carries at once.
+    pub(super) fn max_exchanges(&self) -> usize {
+        match self.speaks() {
+            Speaks::Http1(_) => 1,
+            Speaks::Http2(http2) => http2.max_streams(),
+        }
+    }
+
+    /// Lets the driver say goodbye, and waits until it has. Dropped before, it ends the driver.
+    pub(super) async fn close(self) {
+        match self.speaks() {
+            Speaks::Http1(http1) => http1.lose(),
+            Speaks::Http2(http2) => http2.lose(),
+        }
+        let mut driver = mem::take(&mut *self.0.driver.lock());
+        driver.join_next().await;
+    }
+}
+
+impl fmt::Debug for HttpConnection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let version = match self.speaks() {
+            Speaks::Http1(_) => "HTTP/1.1",
+            Speaks::Http2(_) => "HTTP/2",
+        };
+        f.debug_tuple("HttpConnection").field(&version).finish()
+    }
+}

@@ -1,0 +1,71 @@
+//! An HTTP/1.1 connection: one exchange after the other.
+
+use std::future::Future;
+use std::mem;
+
+use hyper::client::conn::http1;
+use hyper::rt::{Read, Write};
+use parking_lot::Mutex;
+
+use super::request_body::RequestBody;
+
+pub(super) type Sender = http1::SendRequest<RequestBody>;
+
+/// The side that exchanges are begun from.
+pub(super) struct Http1(Mutex<Seat>);
+
+/// Where the only sender is.
+enum Seat {
+    /// Here, and ready for an exchange.
+    Free(Sender),
+    /// With the borrower.
+    Taken,
+    /// It went down with an exchange that did not end well, or the connection is being closed.
+    Lost,
+}
+
+impl Http1 {
+    pub(super) fn is_open(&self) -> bool {
+        match &*self.0.lock() {
+            Seat::Free(sender) => !sender.is_closed(),
+            Seat::Taken => true,
+            Seat::Lost => false,
+        }
+    }
+
+    /// Takes the sender, for one exchange.
+    pub(super) fn take(&self) -> Option<Sender> {
+        let mut seat = self.0.lock();
+        match mem::replace(&mut *seat, Seat::Taken) {
+            Seat::Free(sender) => Some(sender),
+            other => {
+                *seat = other;
+                None
+            }
+        }
+    }
+
+    /// Gives the sender back, ready for the next exchange.
+    pub(super) fn put_back(&self, sender: Sender) {
+        *self.0.lock() = Seat::Free(sender);
+    }
+
+    /// There will be no more exchanges: without a sender the connection ends.
+    pub(super) fn lose(&self) {
+        let seat = mem::replace(&mut *self.0.lock(), Seat::Lost);
+        drop(seat);
+    }
+}
+
+/// Makes a connection, and the future that drives it.
+pub(super) async fn handshake<T>(
+    io: T,
+) -> hyper::Result<(Http1, impl Future<Output = ()> + Send + 'static)>
+where
+    T: Read + Write + Unpin + Send + 'static,
+{
+    let (sender, connection) = http1::handshake(io).await?;
+    // What the driver fails of, the exchange under way is told.
+    let driver = async { drop(connection.with_upgrades().await) };
+    Ok((Http1(Mutex::new(Seat::Free(sender))), driver))
+}

@@ -1,0 +1,75 @@
+//! An HTTP client on pooled connections: HTTP/1.1 and HTTP/2, plain and TLS (feature `http`).
+//!
+//! [`Client`] sends requests; the body of an answer holds its connection until it has been read, see
+//! [`PooledBody`]. What it speaks and how its pool is set is said to its [builder](ClientBuilder).
+//! The parts around it (`Request`, `Body`) are those of the crates `http`, `http-body` and hyper 1.
+//!
+//! # Examples
+//!
+//! ```
+//! # async fn run() -> Result<(), Box<dyn std::error::Error>> {
+//! use bytes::Bytes;
+//! use http_body_util::{BodyExt, Full};
+//! use wharf::http::Client;
+//!
+//! let client = Client::new();
+//! let request = http::Request::post("http://localhost:8080/words").body(Full::from("hello"))?;
+//! let response = client.request(request).await?;
+//! assert!(response.status().is_success());
+//! let answer: Bytes = response.into_body().collect().await?.to_bytes();
+//! # Ok(()) }
+//! ```
+//!
+//! # One pool for both versions
+//!
+//! All connections are in one [`SharedPool`](crate::SharedPool), keyed by scheme, host and port
+//! ([`Origin`]). An HTTP/1.1 connection carries one request at a time, which makes it an exclusive
+//! one; an HTTP/2 connection carries as many as [`http2_max_streams`](ClientBuilder::http2_max_streams)
+//! and the peer allow. So the version need not be known before the dial (with `https` the server
+//! chooses it), and caps, time-outs and the queue mean the same for both: `max_per_host(8)` is at
+//! most eight connections, whatever they speak.
+//!
+//! Many requests at once to a host without a connection wait for one dial first. If what it makes
+//! speaks HTTP/2, it carries them; if it speaks HTTP/1.1, those that are still wanted are dialed at
+//! once.
+//!
+//! # What ends a connection
+//!
+//! - The peer: by closing it, by `Connection: close`, by HTTP/1.0, by `GOAWAY` (requests under way go
+//!   on), or by an error.
+//! - An HTTP/1.1 exchange that was not finished: a request that was cancelled, a body that was dropped
+//!   with much to come, a request body still being sent 50 milliseconds after the answer has ended.
+//! - The pool's limits: idle time, lifetime, and [`max_uses`](crate::Builder::max_uses), which counts
+//!   requests.
+//!
+//! Each connection has one task, on the runtime that dialed it, which ends with it.
+//!
+//! # Pings
+//!
+//! The pool's health checks and heartbeats ask a connection's task only, since hyper sends no HTTP/2
+//! ping when asked; [`http2_keep_alive`](ClientBuilder::http2_keep_alive) lets it send them by itself.
+
+mod builder;
+mod client;
+mod connection;
+mod connector;
+mod error;
+mod http1;
+mod http2;
+mod origin;
+mod pooled_body;
+mod protocol;
+mod request_body;
+mod retry;
+mod tls;
+mod turn;
+
+pub use builder::ClientBuilder;
+pub use client::Client;
+pub use connection::HttpConnection;
+pub use connector::HttpConnector;
+pub use error::{ConnectError, Error};
+pub use origin::Origin;
+pub use pooled_body::PooledBody;
+pub use protocol::Protocol;
+pub use tokio_rustls::rustls;

@@ -1,0 +1,106 @@
+//! What tells hosts apart.
+
+use std::fmt;
+use std::str::FromStr;
+
+use http::Uri;
+
+use super::Error;
+
+/// A scheme, a host and a port: the key of the client's pool.
+///
+/// The host is in lower case and the port is always there, so that `http://Example.com` and
+/// `http://example.com:80/path` have one origin.
+///
+/// # Examples
+///
+/// ```
+/// use wharf::http::Origin;
+///
+/// let origin: Origin = "https://Example.com/path".parse()?;
+/// assert_eq!(origin.to_string(), "https://example.com:443");
+/// # Ok::<_, wharf::http::Error>(())
+/// ```
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct Origin {
+    tls: bool,
+    /// Host and port.
+    address: String,
+}
+
+impl Origin {
+    /// Whether the scheme is `https`.
+    pub fn is_tls(&self) -> bool {
+        self.tls
+    }
+
+    /// The host; an IPv6 address is in brackets.
+    pub fn host(&self) -> &str {
+        self.address.rsplit_once(':').map_or(&self.address, |(host, _)| host)
+    }
+
+    /// Host and port, as a dial takes them.
+    pub(super) fn address(&self) -> &String {
+        &self.address
+    }
+
+    /// Host and port, as requests name them: a scheme's own port is left out.
+    pub(super) fn authority(&self) -> &str {
+        let own = if self.tls { ":443" } else { ":80" };
+        self.address.strip_suffix(own).unwrap_or(&self.address)
+    }
+
+    pub(super) fn scheme(&self) -> &'static str {
+        if self.tls { "https" } else { "http" }
+    }
+}
+
+impl TryFrom<&Uri> for Origin {
+    type Error = Error;
+
+    fn try_from(uri: &Uri) -> Result<Self, Error> {
+        let tls = match uri.scheme_str() {
+            Some("http") => false,
+            Some("https") => true,
+            Some(other) => {
+                let reason = format!("the scheme is {other:?}: it must be \"http\" or \"https\"");
+                return Err(Error::Request(reason));
+            }
+            None => return Err(Error::Request(format!("{uri} is no absolute URI"))),
+        };
+        let authority = uri.authority().filter(|authority| !authority.host().is_empty());
+        let Some(authority) = authority else {
+            return Err(Error::Request(format!("{uri} names no host")));
+        };
+        if authority.as_str().contains('@') {
+            let reason = "the URI holds credentials, which are not sent: use a header";
+            return Err(Error::Request(reason.to_owned()));
+        }
+        let host = authority.host().to_ascii_lowercase();
+        let port = authority.port_u16().unwrap_or(if tls { 443 } else { 80 });
+        Ok(Origin { tls, address: format!("{host}:{port}") })
+    }
+}
+
+impl FromStr for Origin {
+    type Err = Error;
+
+    fn from_str(uri: &str) -> Result<Self, Error> {
+        let uri: Uri =
+            uri.parse().map_err(|error| Error::Request(format!("{uri:?} is no URI: {error}")))?;
+        Origin::try_from(&uri)
+    }
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}://{}", self.scheme(), self.address)
+    }
+}
+
+/// The same as its `Display`, so that the pool's reports read well.
+impl fmt::Debug for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}

@@ -1,0 +1,133 @@
+//! The body of an answer.
+
+use std::fmt;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::Response;
+use http_body::{Body, Frame, SizeHint};
+use http_body_util::BodyExt;
+use hyper::body::Incoming;
+use tokio::time;
+
+use super::turn::Turn;
+use super::{Error, Origin};
+
+/// The body of an answer, which holds its connection until it has been read to its end.
+///
+/// Read to its end (or empty from the start), it lets go of the connection at once, even before it is
+/// dropped. Dropped earlier:
+///
+/// - On HTTP/1.1 the rest has to be read before the connection can be used again. A rest of at most
+///   64 KiB that comes within 50 milliseconds is read in the background, while the connection still
+///   counts as in use; with a longer one the connection is closed.
+/// - On HTTP/2 the stream is reset, and the connection goes on.
+///
+/// A body that nobody reads nor drops holds its connection for ever.
+#[must_use = "the rest of the answer is thrown away when its body is dropped"]
+pub struct PooledBody {
+    /// Taken when it is dropped.
+    incoming: Option<Incoming>,
+    /// Present until the end.
+    turn: Option<Turn>,
+    origin: Origin,
+}
+
+/// The longest rest that is read so that its connection can be used again.
+const MAX_REST: usize = 64 * 1024;
+/// How long that may take.
+const DRAIN: Duration = Duration::from_millis(50);
+
+impl PooledBody {
+    pub(super) fn wrap(response: Response<Incoming>, turn: Turn) -> Response<Self> {
+        let origin = turn.origin().clone();
+        response.map(|incoming| {
+            let mut body = PooledBody { incoming: Some(incoming), turn: Some(turn), origin };
+            body.finish_at_end();
+            body
+        })
+    }
+
+    fn finish_at_end(&mut self) {
+        if self.is_end_stream() {
+            self.finish();
+        }
+    }
+
+    fn finish(&mut self) {
+        self.turn.take().into_iter().for_each(Turn::finish);
+    }
+}
+
+impl Body for PooledBody {
+    type Data = Bytes;
+    type Error = Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+        let Some(incoming) = &mut self.incoming else { return Poll::Ready(None) };
+        match ready!(Pin::new(incoming).poll_frame(cx)) {
+            Some(Ok(frame)) => {
+                self.finish_at_end();
+                Poll::Ready(Some(Ok(frame)))
+            }
+            Some(Err(source)) => {
+                self.turn = None;
+                let origin = self.origin.clone();
+                Poll::Ready(Some(Err(Error::Body { origin, source })))
+            }
+            None => {
+                self.finish();
+                Poll::Ready(None)
+            }
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.incoming.as_ref().is_none_or(Body::is_end_stream)
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.incoming.as_ref().map_or(SizeHint::with_exact(0), Body::size_hint)
+    }
+}
+
+impl Drop for PooledBody {
+    fn drop(&mut self) {
+        let (Some(incoming), Some(turn)) = (self.incoming.take(), self.turn.take()) else { return };
+        if turn.is_shared() {
+            // The stream is reset before its lease ends.
+            drop(incoming);
+        } else if incoming.size_hint().lower() <= MAX_REST as u64 {
+            turn.runtime().clone().spawn(drain(incoming, turn));
+        }
+    }
+}
+
+/// Reads the rest of an answer, if it is short, so that the connection can be used again.
+async fn drain(mut incoming: Incoming, turn: Turn) {
+    let is_read = time::timeout(DRAIN, async {
+        let mut left = MAX_REST;
+        while let Some(frame) = incoming.frame().await {
+            let length = frame.ok()?.data_ref().map_or(0, Bytes::len);
+            left = left.checked_sub(length)?;
+        }
+        Some(())
+    });
+    if let Ok(Some(())) = is_read.await {
+        turn.finish();
+    }
+}
+
+impl fmt::Debug for PooledBody {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PooledBody")
+            .field("origin", &self.origin)
+            .field("holds_connection", &self.turn.is_some())
+            .finish_non_exhaustive()
+    }
+}

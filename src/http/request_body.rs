@@ -1,0 +1,96 @@
+//! The body of a request on its way out.
+
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use bytes::{Buf, Bytes};
+use http::HeaderMap;
+use http_body::{Body, Frame, SizeHint};
+use http_body_util::BodyExt;
+use http_body_util::combinators::UnsyncBoxBody;
+
+use super::error::BoxError;
+
+/// A body of any type, so that connections are of one.
+pub(super) enum RequestBody {
+    /// In memory: it can be sent again.
+    Kept(Kept),
+    Streamed(UnsyncBoxBody<Bytes, BoxError>),
+}
+
+#[derive(Clone, Default)]
+pub(super) struct Kept {
+    data: Bytes,
+    trailers: Option<HeaderMap>,
+}
+
+/// The longest body that is kept in memory so that it can be sent again.
+const MAX_KEPT: u64 = 64 * 1024;
+
+impl RequestBody {
+    /// Reads a body into memory that says that it is short.
+    pub(super) async fn from<B>(body: B) -> Result<Self, BoxError>
+    where
+        B: Body + Send + 'static,
+        B::Data: Send,
+        B::Error: Into<BoxError>,
+    {
+        if body.size_hint().exact().is_none_or(|length| length > MAX_KEPT) {
+            let body = body.map_frame(|frame| frame.map_data(into_bytes));
+            return Ok(RequestBody::Streamed(body.map_err(Into::into).boxed_unsync()));
+        }
+        let body = body.collect().await.map_err(Into::into)?;
+        let trailers = body.trailers().cloned();
+        Ok(RequestBody::Kept(Kept { data: body.to_bytes(), trailers }))
+    }
+
+    /// The same body once more, if it is kept.
+    pub(super) fn again(&self) -> Option<Self> {
+        match self {
+            RequestBody::Kept(kept) => Some(RequestBody::Kept(kept.clone())),
+            RequestBody::Streamed(_) => None,
+        }
+    }
+}
+
+fn into_bytes(mut data: impl Buf) -> Bytes {
+    data.copy_to_bytes(data.remaining())
+}
+
+impl Kept {
+    fn next(&mut self) -> Option<Frame<Bytes>> {
+        if !self.data.is_empty() {
+            return Some(Frame::data(std::mem::take(&mut self.data)));
+        }
+        self.trailers.take().map(Frame::trailers)
+    }
+}
+
+impl Body for RequestBody {
+    type Data = Bytes;
+    type Error = BoxError;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        match self.get_mut() {
+            RequestBody::Kept(kept) => Poll::Ready(kept.next().map(Ok)),
+            RequestBody::Streamed(body) => Pin::new(body).poll_frame(cx),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match self {
+            RequestBody::Kept(kept) => kept.data.is_empty() && kept.trailers.is_none(),
+            RequestBody::Streamed(body) => body.is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            RequestBody::Kept(kept) => SizeHint::with_exact(kept.data.len() as u64),
+            RequestBody::Streamed(body) => body.size_hint(),
+        }
+    }
+}

@@ -1,0 +1,119 @@
+//! When a request is sent again.
+
+use std::error::Error as StdError;
+use std::io;
+use std::time::Duration;
+
+use http::{Method, Request};
+use hyper::client::conn::TrySendError;
+
+use super::request_body::RequestBody;
+use super::turn::Turn;
+
+/// A request that was not answered, and what may be done about it.
+pub(super) struct Failure {
+    pub(super) error: hyper::Error,
+    /// The request, if it may be sent again.
+    pub(super) again: Option<Request<RequestBody>>,
+    /// Whether it may be sent again only so often, and after a pause: one connection may fail many
+    /// requests, or the same one many times.
+    pub(super) is_paced: bool,
+}
+
+impl Failure {
+    /// Judges how a request failed. The copy of it is there if its body is kept.
+    pub(super) fn judge(
+        turn: &Turn,
+        mut error: TrySendError<Request<RequestBody>>,
+        copy: Option<Request<RequestBody>>,
+    ) -> Self {
+        let unsent = error.take_message();
+        let error = error.into_error();
+        let is_paced = turn.is_shared() && unsent.is_none();
+        let was_refused = is_refused(&error);
+        // hyper drops the request that waits for a free stream when the connection ends, and calls
+        // that an error of the user's.
+        let is_unseen = was_refused || is_unseen(&error) || (error.is_user() && turn.has_ended());
+        let may = |copy: &_| is_unseen || (is_lost(&error) && is_replayable(copy));
+        let again = unsent.or_else(|| copy.filter(may));
+        // A new connection that ends means it.
+        let again = again.filter(|_| was_refused || !turn.is_first());
+        Failure { error, again, is_paced }
+    }
+}
+
+/// A copy of a request, if its body is kept.
+pub(super) fn copy(request: &Request<RequestBody>) -> Option<Request<RequestBody>> {
+    let mut copy = Request::new(request.body().again()?);
+    *copy.method_mut() = request.method().clone();
+    *copy.headers_mut() = request.headers().clone();
+    *copy.extensions_mut() = request.extensions().clone();
+    Some(copy)
+}
+
+/// Whether the method, or the caller, says that sending it twice does no harm.
+fn is_replayable<B>(request: &Request<B>) -> bool {
+    let is_safe = [Method::GET, Method::HEAD, Method::OPTIONS, Method::TRACE];
+    let keys = ["idempotency-key", "x-idempotency-key"];
+    is_safe.contains(request.method())
+        || keys.iter().any(|key| request.headers().contains_key(*key))
+}
+
+/// Whether the connection ended before an answer began.
+fn is_lost(error: &hyper::Error) -> bool {
+    error.is_incomplete_message()
+        || error.is_canceled()
+        || error.is_closed()
+        || cause::<io::Error>(error).is_some()
+        || cause::<h2::Error>(error).is_some_and(h2::Error::is_go_away)
+}
+
+/// Whether the peer says that it did not take this stream.
+fn is_refused(error: &hyper::Error) -> bool {
+    cause::<h2::Error>(error).is_some_and(|error| {
+        error.is_remote() && error.is_reset() && error.reason() == Some(h2::Reason::REFUSED_STREAM)
+    })
+}
+
+/// Whether the peer said that it goes away, and that this stream came too late.
+fn is_unseen(error: &hyper::Error) -> bool {
+    cause::<h2::Error>(error).is_some_and(|error| error.is_remote() && error.is_go_away())
+}
+
+fn cause<E: StdError + 'static>(error: &hyper::Error) -> Option<&E> {
+    let mut source = error.source();
+    while let Some(error) = source {
+        if let Some(found) = error.downcast_ref() {
+            return Some(found);
+        }
+        source = error.source();
+    }
+    None
+}
+
+/// How long to wait before a request is sent again on HTTP/2 for the nth time, from 0 on; None when
+/// that was often enough. As Go: six times, the first at once, then after a second, and twice as long
+/// each time.
+pub(super) fn pause(nth: u32) -> Option<Duration> {
+    match nth {
+        0 => Some(Duration::ZERO),
+        1..6 => Some(Duration::from_secs(1 << (nth - 1)).mul_f64(1.0 + 0.1 * fastrand::f64())),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_pauses_double_and_end() {
+        assert_eq!(pause(0), Some(Duration::ZERO));
+        for nth in 1..6 {
+            let seconds = pause(nth).unwrap().as_secs_f64();
+            let least = f64::from(1 << (nth - 1));
+            assert!((least..least * 1.1).contains(&seconds), "{nth}: {seconds}");
+        }
+        assert_eq!(pause(6), None);
+    }
+}

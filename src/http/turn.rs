@@ -1,0 +1,130 @@
+//! One exchange's hold on its connection.
+
+use std::time::Duration;
+
+use http::header::HOST;
+use http::{HeaderValue, Request, Response, Uri};
+use hyper::body::Incoming;
+use hyper::client::conn::TrySendError;
+use tokio::time;
+
+use super::connection::Speaks;
+use super::request_body::RequestBody;
+use super::{HttpConnector, Origin, http1, http2};
+use crate::shared::Lease;
+
+/// A lease, and what sends on it.
+///
+/// An HTTP/1.1 connection whose turn is dropped has an exchange under way that nobody will finish:
+/// it is not open any more. One whose turn is [finished](Turn::finish) is lent again. An HTTP/2
+/// connection is not touched by either: hyper resets the stream.
+pub(super) struct Turn {
+    sender: Sender,
+    lease: Lease<HttpConnector>,
+}
+
+enum Sender {
+    /// Not present once it is back.
+    Http1(Option<http1::Sender>),
+    Http2(http2::Sender),
+}
+
+/// How long a connection may take to be ready again after its answer, because the request is still
+/// being sent. As long as Go's.
+const SETTLE: Duration = Duration::from_millis(50);
+
+impl Turn {
+    /// None when the connection has ended.
+    pub(super) fn begin(lease: Lease<HttpConnector>) -> Option<Self> {
+        let sender = match lease.speaks() {
+            Speaks::Http1(http1) => Sender::Http1(Some(http1.take()?)),
+            Speaks::Http2(http2) => Sender::Http2(http2.sender()?),
+        };
+        Some(Turn { sender, lease })
+    }
+
+    /// Whether it is the connection's first exchange.
+    pub(super) fn is_first(&self) -> bool {
+        !Lease::info(&self.lease).reused
+    }
+
+    /// Whether others go on when it is dropped.
+    pub(super) fn is_shared(&self) -> bool {
+        matches!(self.sender, Sender::Http2(_))
+    }
+
+    /// Whether the connection's driver has ended by itself, not with its runtime.
+    pub(super) fn has_ended(&self) -> bool {
+        match self.lease.speaks() {
+            Speaks::Http1(_) => false,
+            Speaks::Http2(http2) => http2.has_ended(),
+        }
+    }
+
+    pub(super) fn origin(&self) -> &Origin {
+        Lease::key(&self.lease)
+    }
+
+    pub(super) async fn send(
+        &mut self,
+        uri: &Uri,
+        mut request: Request<RequestBody>,
+    ) -> Result<Response<Incoming>, TrySendError<Request<RequestBody>>> {
+        match &mut self.sender {
+            Sender::Http1(sender) => {
+                *request.uri_mut() = origin_form(uri);
+                let host = Lease::key(&self.lease).authority();
+                if let Ok(host) = HeaderValue::from_str(host) {
+                    request.headers_mut().entry(HOST).or_insert(host);
+                }
+                let sender = sender.as_mut().expect("the sender is here until the turn ends");
+                sender.try_send_request(request).await
+            }
+            Sender::Http2(sender) => {
+                *request.uri_mut() = uri.clone();
+                sender.try_send_request(request).await
+            }
+        }
+    }
+
+    /// The answer has been read to its end: the connection is lent again as soon as it is ready.
+    pub(super) fn finish(mut self) {
+        let Sender::Http1(Some(sender)) = &mut self.sender else { return };
+        if sender.is_ready() {
+            return self.put_back();
+        }
+        self.runtime().clone().spawn(async move {
+            let Sender::Http1(Some(sender)) = &mut self.sender else { return };
+            if let Ok(Ok(())) = time::timeout(SETTLE, sender.ready()).await {
+                self.put_back();
+            }
+        });
+    }
+
+    fn put_back(&mut self) {
+        if let (Sender::Http1(sender), Speaks::Http1(http1)) =
+            (&mut self.sender, self.lease.speaks())
+        {
+            sender.take().into_iter().for_each(|sender| http1.put_back(sender));
+        }
+    }
+
+    pub(super) fn runtime(&self) -> &tokio::runtime::Handle {
+        self.lease.runtime()
+    }
+}
+
+impl Drop for Turn {
+    /// Before its lease ends.
+    fn drop(&mut self) {
+        if let (Sender::Http1(Some(_)), Speaks::Http1(http1)) = (&self.sender, self.lease.speaks())
+        {
+            http1.lose();
+        }
+    }
+}
+
+/// Path and query, as HTTP/1.1 wants them.
+fn origin_form(uri: &Uri) -> Uri {
+    uri.path_and_query().cloned().map_or_else(|| Uri::from_static("/"), Uri::from)
+}
