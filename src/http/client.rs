@@ -73,17 +73,17 @@ impl Client {
     /// # Sending again
     ///
     /// A server may close an idle connection just as a request is sent on it. The rule is that of
-    /// Go's `net/http`. When a *reused* connection ends before any of the answer has come, the
-    /// request is sent again on another, if
+    /// Go's `net/http`. A request is sent again, on another connection or when there is room, if
     ///
-    /// - nothing of it was written, or an HTTP/2 server says that it has not seen it: whatever the
-    ///   method, or
-    /// - it is a `GET`, `HEAD`, `OPTIONS` or `TRACE`, or has an `Idempotency-Key` (or
-    ///   `X-Idempotency-Key`) header, and its body is in memory.
+    /// - nothing of it was written, or an HTTP/2 server says that it did nothing with it (`GOAWAY`,
+    ///   `REFUSED_STREAM`): whatever its method, or
+    /// - its connection ended before an answer began, it is a `GET`, `HEAD`, `OPTIONS` or `TRACE`, or
+    ///   has an `Idempotency-Key` (or `X-Idempotency-Key`) header, and its body is in memory.
     ///
-    /// On HTTP/1.1 that goes on until a new connection was tried: if that ends as well, the server
-    /// means it. On HTTP/2 a request is sent again up to six times, also one that the server refuses
-    /// (`REFUSED_STREAM`), with pauses of 0, 1, 2, 4, 8 and 16 seconds.
+    /// But one whose connection was a new one, made for it, is not sent again (except in HTTP/2's
+    /// first case): a server that ends such a connection means it. On HTTP/1.1 this goes on until a
+    /// new connection was tried; on HTTP/2 up to six times, with pauses of 0, 1, 2, 4, 8 and 16
+    /// seconds.
     ///
     /// # Upgrades
     ///
@@ -108,15 +108,17 @@ impl Client {
         B::Data: Send,
         B::Error: Into<BoxError>,
     {
-        let origin = Origin::try_from(request.uri());
-        let acquire = origin.as_ref().ok().map(|origin| self.pool.acquire(origin));
+        let asked = match Origin::try_from(request.uri()) {
+            // At the call, so that the pool's reports name the caller's place in the code.
+            Ok(origin) => Ok((self.pool.acquire(&origin), origin)),
+            Err(error) => Err(error),
+        };
         let pool = self.pool.clone();
         async move {
-            let origin = origin?;
+            let (acquire, origin) = asked?;
             if request.method() == Method::CONNECT {
                 return Err(Error::Request("CONNECT is not supported".to_owned()));
             }
-            let acquire = acquire.expect("there is one where there is an origin");
             let uri = request.uri().clone();
             let (parts, body) = request.into_parts();
             let body = RequestBody::from(body).await.map_err(Error::RequestBody)?;
@@ -166,7 +168,7 @@ impl Call {
     ) -> Result<Response<PooledBody>, Failure> {
         let copy = retry::copy(&request);
         match turn.send(&self.uri, request).await {
-            Ok(response) => Ok(PooledBody::wrap(response, turn)),
+            Ok(response) => Ok(PooledBody::wrap(response, turn).await),
             Err(error) => Err(Failure::judge(&turn, error, copy)),
         }
     }

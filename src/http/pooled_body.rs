@@ -1,9 +1,10 @@
 //! The body of an answer.
 
-use std::fmt;
+use std::future::poll_fn;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
+use std::{fmt, mem};
 
 use bytes::Bytes;
 use http::Response;
@@ -12,7 +13,7 @@ use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use tokio::time;
 
-use super::turn::Turn;
+use super::turn::{Settling, Turn};
 use super::{Error, Origin};
 
 /// The body of an answer, which holds its connection until it has been read to its end.
@@ -28,11 +29,18 @@ use super::{Error, Origin};
 /// A body that nobody reads nor drops holds its connection for ever.
 #[must_use = "the rest of the answer is thrown away when its body is dropped"]
 pub struct PooledBody {
-    /// Taken when it is dropped.
+    /// Not present after its end.
     incoming: Option<Incoming>,
-    /// Present until the end.
-    turn: Option<Turn>,
+    hold: Hold,
     origin: Origin,
+}
+
+/// What a body has to do with its connection.
+enum Hold {
+    Reading(Turn),
+    /// It was read, and the connection will be ready in a moment.
+    Settling(Settling),
+    Over,
 }
 
 /// The longest rest that is read so that its connection can be used again.
@@ -41,23 +49,34 @@ const MAX_REST: usize = 64 * 1024;
 const DRAIN: Duration = Duration::from_millis(50);
 
 impl PooledBody {
-    pub(super) fn wrap(response: Response<Incoming>, turn: Turn) -> Response<Self> {
+    pub(super) async fn wrap(response: Response<Incoming>, turn: Turn) -> Response<Self> {
         let origin = turn.origin().clone();
-        response.map(|incoming| {
-            let mut body = PooledBody { incoming: Some(incoming), turn: Some(turn), origin };
-            body.finish_at_end();
-            body
-        })
-    }
-
-    fn finish_at_end(&mut self) {
-        if self.is_end_stream() {
-            self.finish();
+        let mut response = response.map(|incoming| {
+            let (incoming, hold) = (Some(incoming), Hold::Reading(turn));
+            PooledBody { incoming, hold, origin }
+        });
+        let body = response.body_mut();
+        if body.is_end_stream() {
+            body.finish();
+            poll_fn(|cx| body.poll_settled(cx)).await;
         }
+        response
     }
 
+    /// Nothing is left to be read.
     fn finish(&mut self) {
-        self.turn.take().into_iter().for_each(Turn::finish);
+        self.hold = match mem::replace(&mut self.hold, Hold::Over) {
+            Hold::Reading(turn) => turn.finish().map_or(Hold::Over, Hold::Settling),
+            finished => finished,
+        };
+    }
+
+    fn poll_settled(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if let Hold::Settling(settling) = &mut self.hold {
+            ready!(settling.future.as_mut().poll(cx));
+            self.hold = Hold::Over;
+        }
+        Poll::Ready(())
     }
 }
 
@@ -65,24 +84,31 @@ impl Body for PooledBody {
     type Data = Bytes;
     type Error = Error;
 
+    /// The end comes when the connection is back in the pool, so that whoever asks next finds it
+    /// there; or is closed, 50 milliseconds later, when the request is still being sent.
     fn poll_frame(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
-        let Some(incoming) = &mut self.incoming else { return Poll::Ready(None) };
+        let Some(incoming) = &mut self.incoming else {
+            return self.poll_settled(cx).map(|()| None);
+        };
         match ready!(Pin::new(incoming).poll_frame(cx)) {
             Some(Ok(frame)) => {
-                self.finish_at_end();
+                if self.is_end_stream() {
+                    self.finish();
+                }
                 Poll::Ready(Some(Ok(frame)))
             }
             Some(Err(source)) => {
-                self.turn = None;
+                self.hold = Hold::Over;
                 let origin = self.origin.clone();
                 Poll::Ready(Some(Err(Error::Body { origin, source })))
             }
             None => {
+                self.incoming = None;
                 self.finish();
-                Poll::Ready(None)
+                self.poll_settled(cx).map(|()| None)
             }
         }
     }
@@ -98,13 +124,25 @@ impl Body for PooledBody {
 
 impl Drop for PooledBody {
     fn drop(&mut self) {
-        let (Some(incoming), Some(turn)) = (self.incoming.take(), self.turn.take()) else { return };
-        if turn.is_shared() {
-            // The stream is reset before its lease ends.
-            drop(incoming);
-        } else if incoming.size_hint().lower() <= MAX_REST as u64 {
-            turn.runtime().clone().spawn(drain(incoming, turn));
+        if self.is_end_stream() {
+            self.finish();
         }
+        match mem::replace(&mut self.hold, Hold::Over) {
+            Hold::Reading(turn) => abandon(self.incoming.take(), turn),
+            Hold::Settling(settling) => settling.let_go(),
+            Hold::Over => {}
+        }
+    }
+}
+
+/// Ends an answer that was not read to its end.
+fn abandon(incoming: Option<Incoming>, turn: Turn) {
+    let Some(incoming) = incoming else { return };
+    if turn.is_shared() {
+        // The stream is reset before its lease ends.
+        drop(incoming);
+    } else if incoming.size_hint().lower() <= MAX_REST as u64 {
+        turn.runtime().clone().spawn(drain(incoming, turn));
     }
 }
 
@@ -118,8 +156,10 @@ async fn drain(mut incoming: Incoming, turn: Turn) {
         }
         Some(())
     });
-    if let Ok(Some(())) = is_read.await {
-        turn.finish();
+    if let Ok(Some(())) = is_read.await
+        && let Some(settling) = turn.finish()
+    {
+        settling.future.await;
     }
 }
 
@@ -127,7 +167,7 @@ impl fmt::Debug for PooledBody {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("PooledBody")
             .field("origin", &self.origin)
-            .field("holds_connection", &self.turn.is_some())
+            .field("holds_connection", &!matches!(self.hold, Hold::Over))
             .finish_non_exhaustive()
     }
 }

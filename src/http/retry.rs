@@ -29,15 +29,15 @@ impl Failure {
     ) -> Self {
         let unsent = error.take_message();
         let error = error.into_error();
-        let is_paced = turn.is_shared() && unsent.is_none();
-        let was_refused = is_refused(&error);
+        let (is_first, is_shared) = (turn.is_first(), turn.is_shared());
+        let is_paced = is_shared && (unsent.is_none() || is_first);
         // hyper drops the request that waits for a free stream when the connection ends, and calls
         // that an error of the user's.
-        let is_unseen = was_refused || is_unseen(&error) || (error.is_user() && turn.has_ended());
-        let may = |copy: &_| is_unseen || (is_lost(&error) && is_replayable(copy));
+        let is_untaken = is_untaken(&error) || (error.is_user() && turn.has_ended());
+        // A new HTTP/1.1 connection that ends means it.
+        let unsent = unsent.filter(|_| is_shared || !is_first);
+        let may = |copy: &_| is_untaken || (!is_first && is_lost(&error) && is_replayable(copy));
         let again = unsent.or_else(|| copy.filter(may));
-        // A new connection that ends means it.
-        let again = again.filter(|_| was_refused || !turn.is_first());
         Failure { error, again, is_paced }
     }
 }
@@ -68,16 +68,12 @@ fn is_lost(error: &hyper::Error) -> bool {
         || cause::<h2::Error>(error).is_some_and(h2::Error::is_go_away)
 }
 
-/// Whether the peer says that it did not take this stream.
-fn is_refused(error: &hyper::Error) -> bool {
+/// Whether the peer says that it did nothing with this stream: it refused it, or went away before.
+fn is_untaken(error: &hyper::Error) -> bool {
     cause::<h2::Error>(error).is_some_and(|error| {
-        error.is_remote() && error.is_reset() && error.reason() == Some(h2::Reason::REFUSED_STREAM)
+        let is_refusal = error.is_reset() && error.reason() == Some(h2::Reason::REFUSED_STREAM);
+        error.is_remote() && (error.is_go_away() || is_refusal)
     })
-}
-
-/// Whether the peer said that it goes away, and that this stream came too late.
-fn is_unseen(error: &hyper::Error) -> bool {
-    cause::<h2::Error>(error).is_some_and(|error| error.is_remote() && error.is_go_away())
 }
 
 fn cause<E: StdError + 'static>(error: &hyper::Error) -> Option<&E> {

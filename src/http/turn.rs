@@ -1,11 +1,14 @@
 //! One exchange's hold on its connection.
 
+use std::future::Future;
+use std::pin::Pin;
 use std::time::Duration;
 
 use http::header::HOST;
 use http::{HeaderValue, Request, Response, Uri};
 use hyper::body::Incoming;
 use hyper::client::conn::TrySendError;
+use tokio::runtime::Handle;
 use tokio::time;
 
 use super::connection::Speaks;
@@ -87,18 +90,23 @@ impl Turn {
         }
     }
 
-    /// The answer has been read to its end: the connection is lent again as soon as it is ready.
-    pub(super) fn finish(mut self) {
-        let Sender::Http1(Some(sender)) = &mut self.sender else { return };
+    /// The answer has been read to its end: the connection is lent again as soon as it is ready, which
+    /// the future that may come back waits for.
+    pub(super) fn finish(mut self) -> Option<Settling> {
+        let Sender::Http1(Some(sender)) = &self.sender else { return None };
         if sender.is_ready() {
-            return self.put_back();
+            self.put_back();
+            return None;
         }
-        self.runtime().clone().spawn(async move {
-            let Sender::Http1(Some(sender)) = &mut self.sender else { return };
-            if let Ok(Ok(())) = time::timeout(SETTLE, sender.ready()).await {
-                self.put_back();
-            }
-        });
+        let runtime = self.runtime().clone();
+        Some(Settling { future: Box::pin(self.settle()), runtime })
+    }
+
+    async fn settle(mut self) {
+        let Sender::Http1(Some(sender)) = &mut self.sender else { return };
+        if let Ok(Ok(())) = time::timeout(SETTLE, sender.ready()).await {
+            self.put_back();
+        }
     }
 
     fn put_back(&mut self) {
@@ -109,7 +117,7 @@ impl Turn {
         }
     }
 
-    pub(super) fn runtime(&self) -> &tokio::runtime::Handle {
+    pub(super) fn runtime(&self) -> &Handle {
         self.lease.runtime()
     }
 }
@@ -121,6 +129,19 @@ impl Drop for Turn {
         {
             http1.lose();
         }
+    }
+}
+
+/// The end of a turn, for as long as the connection is not ready again.
+pub(super) struct Settling {
+    pub(super) future: Pin<Box<dyn Future<Output = ()> + Send + Sync>>,
+    pub(super) runtime: Handle,
+}
+
+impl Settling {
+    /// Lets it go on by itself.
+    pub(super) fn let_go(self) {
+        self.runtime.spawn(self.future);
     }
 }
 

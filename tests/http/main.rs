@@ -1,1 +1,13 @@
+//! The HTTP client, against real servers in this process.
 
+#![allow(clippy::unwrap_used)] // The helpers are tests too, but clippy cannot know.
+
+mod frames;
+mod support;
+
+mod bodies;
+mod errors;
+mod http2;
+mod retry;
+mod reuse;
+mod tls;
