@@ -80,7 +80,7 @@ async fn main() -> Result<ExitCode, Failure> {
 enum Way {
     DialEachTime,
     Wharf(Client),
-    HyperUtil(legacy::Client<HttpConnector, Empty<Bytes>>),
+    HyperUtil(Box<legacy::Client<HttpConnector, Empty<Bytes>>>),
 }
 
 fn ways() -> Result<[(&'static str, Protocol, Way); 5], Failure> {
@@ -93,7 +93,7 @@ fn ways() -> Result<[(&'static str, Protocol, Way); 5], Failure> {
         connector.set_nodelay(true);
         let mut builder = legacy::Client::builder(TokioExecutor::new());
         builder.pool_max_idle_per_host(MAX_PER_HOST).http2_only(http2);
-        Way::HyperUtil(builder.build(connector))
+        Way::HyperUtil(Box::new(builder.build(connector)))
     };
     Ok([
         ("dial each time", Protocol::Http1, Way::DialEachTime),

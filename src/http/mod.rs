@@ -9,11 +9,11 @@
 //! ```
 //! # async fn run() -> Result<(), Box<dyn std::error::Error>> {
 //! use bytes::Bytes;
-//! use http_body_util::{BodyExt, Full};
+//! use http_body_util::BodyExt;
 //! use wharf::http::Client;
 //!
 //! let client = Client::new();
-//! let request = http::Request::post("http://localhost:8080/words").body(Full::from("hello"))?;
+//! let request = http::Request::post("http://localhost:8080/words").body("hello".to_owned())?;
 //! let response = client.request(request).await?;
 //! assert!(response.status().is_success());
 //! let answer: Bytes = response.into_body().collect().await?.to_bytes();
