@@ -29,6 +29,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http_body_util::{BodyExt, Empty, Full};
+use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper::{Request, Response};
 use hyper_util::client::legacy;
@@ -154,8 +155,6 @@ impl Hosts {
 }
 
 async fn serve(listener: TcpListener, protocol: Protocol, accepted: Arc<AtomicUsize>) {
-    let answer =
-        async |_| Ok::<_, Infallible>(Response::new(Full::new(Bytes::from_static(&ANSWER))));
     while let Ok((stream, _)) = listener.accept().await {
         accepted.fetch_add(1, Ordering::Relaxed);
         let _ = stream.set_nodelay(true);
@@ -169,6 +168,10 @@ async fn serve(listener: TcpListener, protocol: Protocol, accepted: Arc<AtomicUs
             tokio::spawn(builder.serve_connection(io, service));
         }
     }
+}
+
+async fn answer(_: Request<Incoming>) -> Result<Response<Full<Bytes>>, Infallible> {
+    Ok(Response::new(Full::new(Bytes::from_static(&ANSWER))))
 }
 
 /// What one way came to.

@@ -121,7 +121,7 @@ impl Client {
             }
             let uri = request.uri().clone();
             let (parts, body) = request.into_parts();
-            let body = RequestBody::from(body).await.map_err(Error::RequestBody)?;
+            let body = RequestBody::of(body).await.map_err(Error::RequestBody)?;
             let call = Call { pool, origin, uri };
             call.run(acquire, Request::from_parts(parts, body)).await
         }

@@ -29,7 +29,7 @@ const MAX_KEPT: u64 = 64 * 1024;
 
 impl RequestBody {
     /// Reads a body into memory that says that it is short.
-    pub(super) async fn from<B>(body: B) -> Result<Self, BoxError>
+    pub(super) async fn of<B>(body: B) -> Result<Self, BoxError>
     where
         B: Body + Send + 'static,
         B::Data: Send,

@@ -56,7 +56,7 @@ pub(crate) struct Log {
     pub(crate) connections: AtomicUsize,
     pub(crate) open: AtomicUsize,
     pub(crate) requests: AtomicUsize,
-    /// Bytes of bodies that have arrived at `/echo`.
+    /// Requests that wait for the gate.
     pub(crate) waiting: AtomicUsize,
     pub(crate) gate: Semaphore,
     /// Raised once for each time that the connections there are to end gracefully.
