@@ -5,7 +5,7 @@ use std::pin::Pin;
 use std::time::Duration;
 
 use http::header::HOST;
-use http::{HeaderValue, Request, Response, Uri};
+use http::{HeaderValue, Request, Response, Uri, Version};
 use hyper::body::Incoming;
 use hyper::client::conn::TrySendError;
 use tokio::runtime::Handle;
@@ -75,6 +75,7 @@ impl Turn {
     ) -> Result<Response<Incoming>, TrySendError<Request<RequestBody>>> {
         match &mut self.sender {
             Sender::Http1(sender) => {
+                *request.version_mut() = Version::HTTP_11;
                 *request.uri_mut() = origin_form(uri);
                 let host = Lease::key(&self.lease).authority();
                 if let Ok(host) = HeaderValue::from_str(host) {
@@ -84,6 +85,7 @@ impl Turn {
                 sender.try_send_request(request).await
             }
             Sender::Http2(sender) => {
+                *request.version_mut() = Version::HTTP_2;
                 *request.uri_mut() = uri.clone();
                 sender.try_send_request(request).await
             }

@@ -129,6 +129,7 @@ async fn the_host_header_is_the_origin_unless_it_is_set() {
     let sent = fetch(&client, &server.url("/a?b=c#d")).await.unwrap().body;
     assert_eq!(sent, format!("GET /a?b=c HTTP/1.1\r\nhost: {}\r\n\r\n", server.address));
     let mut request = get(&server.url(""));
+    *request.version_mut() = hyper::Version::HTTP_10;
     request.headers_mut().insert("host", "other".parse().unwrap());
     let sent = read(client.request(request).await.unwrap()).await.unwrap().body;
     assert_eq!(sent, "GET / HTTP/1.1\r\nhost: other\r\n\r\n");
