@@ -95,6 +95,7 @@ pub(crate) struct Sharing<C: Connector> {
     /// See [`engine::Sharing`].
     pub(crate) copy: fn(&Lendable<C>) -> Lendable<C>,
     pub(crate) max_leases: fn(&C, &C::Connection) -> usize,
+    pub(crate) expected_leases: fn(&C, &C::Key) -> usize,
     pub(crate) spread: Spread,
 }
 
@@ -270,6 +271,13 @@ impl<C: Connector> Core<C> {
     fn takes_leases(&self, parcel: &mut Parcel<C>) -> bool {
         parcel.max_leases = self.max_leases(&parcel.connection.connection);
         parcel.max_leases > 0
+    }
+
+    /// Leases that a connection to a new host is taken to carry.
+    pub(crate) fn expected_leases(&self, key: &C::Key) -> usize {
+        let Some(sharing) = &self.sharing else { return 1 };
+        let ask = || (sharing.expected_leases)(&self.connector, key);
+        panics::catch("expected_leases", ask).map_or(usize::MAX, |leases| leases.max(1))
     }
 
     pub(crate) fn max_leases(&self, connection: &C::Connection) -> usize {

@@ -21,6 +21,8 @@ pub(crate) struct Target<C: Connector> {
     pub(crate) hurry: Notify,
     hash: u64,
     shard: usize,
+    /// Leases that its first connection is taken to carry.
+    carries: usize,
 }
 
 impl<C: Connector> std::fmt::Debug for Target<C> {
@@ -55,6 +57,7 @@ pub(crate) struct NewHost<C: Connector> {
     core: Arc<Core<C>>,
     key: Arc<C::Key>,
     hash: u64,
+    carries: usize,
 }
 
 impl<C: Connector> Aim<C> {
@@ -73,7 +76,8 @@ impl<C: Connector> Aim<C> {
 
     #[cold]
     fn new(core: &Arc<Core<C>>, key: C::Key, hash: u64) -> Self {
-        Aim::New(Box::new(NewHost { core: core.clone(), key: Arc::new(key), hash }))
+        let carries = core.expected_leases(&key);
+        Aim::New(Box::new(NewHost { core: core.clone(), key: Arc::new(key), hash, carries }))
     }
 
     /// The host, which is in the map of its engine now: made if it was new, or forgotten since.
@@ -82,18 +86,18 @@ impl<C: Connector> Aim<C> {
         engine: &mut Engine<Shell<C>>,
         fx: &mut Effects<Shell<C>>,
     ) -> Arc<Target<C>> {
-        let (core, key, hash) = match self {
+        let (core, key, hash, carries) = match self {
             Aim::Known(target) if engine.knows(target.id) => return target.clone(),
-            Aim::Known(target) => (&target.core, &target.key, target.hash),
-            Aim::New(new) => (&new.core, &new.key, new.hash),
+            Aim::Known(target) => (&target.core, &target.key, target.hash, target.carries),
+            Aim::New(new) => (&new.core, &new.key, new.hash, new.carries),
         };
         let shard = core.shard_of(hash);
         let is_it = |target: &Arc<Target<C>>| *target.key == **key;
         let make = |id| {
             let (core, key) = (core.clone(), key.clone());
-            Arc::new(Target { core, key, id, hurry: Notify::new(), hash, shard })
+            Arc::new(Target { core, key, id, hurry: Notify::new(), hash, shard, carries })
         };
-        engine.enter(hash, is_it, make, fx)
+        engine.enter((hash, carries), is_it, make, fx)
     }
 
     /// The host, if it is known, or has come to be there since the look-up.

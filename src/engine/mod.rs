@@ -256,10 +256,10 @@ impl<P: Parts> Engine<P> {
         found.map(|host| &host.shell)
     }
 
-    /// Looks a host up, and makes it when it is new.
+    /// Looks a host up, and makes it when it is new: its connections are taken to carry so many.
     pub(crate) fn enter(
         &mut self,
-        hash: u64,
+        (hash, carries): (u64, usize),
         is_it: impl Fn(&P::Host) -> bool,
         make: impl FnOnce(HostId) -> P::Host,
         fx: &mut Effects<P>,
@@ -272,8 +272,6 @@ impl<P: Parts> Engine<P> {
         let entry = self.hosts.vacant_entry();
         let id = HostId { index: entry.key(), generation };
         let shell = make(id);
-        // Until one has told, a shared connection is taken to carry everybody.
-        let carries = if self.sharing.is_some() { usize::MAX } else { 1 };
         entry.insert(Host::new(shell.clone(), hash, generation, carries, &self.limits));
         let indexed = Indexed { hash, shell: shell.clone(), at: id.index };
         self.index.insert_unique(hash, indexed, |host| host.hash);

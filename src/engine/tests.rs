@@ -213,7 +213,8 @@ impl World {
 
     fn enter(&mut self, key: u32) -> HostId {
         let make = |id| (key, id);
-        self.engine.enter(u64::from(key), |host| host.0 == key, make, &mut self.fx).1
+        let carries = if self.shared { usize::MAX } else { 1 };
+        self.engine.enter((u64::from(key), carries), |host| host.0 == key, make, &mut self.fx).1
     }
 
     #[allow(clippy::too_many_lines)] // One arm an operation.

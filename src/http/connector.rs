@@ -84,4 +84,13 @@ impl SharedConnector for HttpConnector {
     fn max_leases(&self, conn: &HttpConnection) -> usize {
         conn.max_exchanges()
     }
+
+    /// One where it is known that HTTP/1.1 will be spoken; everybody where ALPN is to decide.
+    fn expected_leases(&self, origin: &Origin) -> usize {
+        match self.protocol {
+            Protocol::Http1 => 1,
+            Protocol::Negotiated if !origin.is_tls() => 1,
+            Protocol::Negotiated | Protocol::Http2 => usize::MAX,
+        }
+    }
 }

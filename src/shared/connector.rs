@@ -20,4 +20,14 @@ pub trait SharedConnector: Connector<Connection: Clone + Sync> {
     /// a peer may change it: cheap, and without waiting. Fewer than are out means no new lease until
     /// they fit. Zero means what a connection that is not open means; a new one carries at least one.
     fn max_leases(&self, conn: &Self::Connection) -> usize;
+
+    /// How many borrowers a first connection to the host will carry, as far as is known before it is
+    /// made: asked once for each new host, so that the right number is dialed for a crowd that is
+    /// there already. Each connection that is made then tells for the next.
+    ///
+    /// Everybody by default: one dial, and more when that has told.
+    fn expected_leases(&self, key: &Self::Key) -> usize {
+        let _ = key;
+        usize::MAX
+    }
 }

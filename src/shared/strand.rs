@@ -77,6 +77,7 @@ pub(crate) fn sharing<C: SharedConnector>(spread: Spread) -> core::Sharing<Stran
     core::Sharing {
         copy: |lendable| Lendable::new(lendable.connection.split()),
         max_leases: |strands, strand| strands.0.max_leases(strand.get()),
+        expected_leases: |strands, key| strands.0.expected_leases(key),
         spread,
     }
 }

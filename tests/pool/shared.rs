@@ -43,10 +43,17 @@ impl Connector for Many {
 }
 
 impl SharedConnector for Many {
+    fn expected_leases(&self, &host: &u32) -> usize {
+        // Of this one it is known before.
+        if host == KNOWN { 10 } else { usize::MAX }
+    }
+
     fn max_leases(&self, _: &Arc<TestConnection>) -> usize {
         self.room.load(Ordering::SeqCst)
     }
 }
+
+const KNOWN: u32 = 99;
 
 /// A pool of shared connections, and what it works with.
 struct Sharing {
@@ -149,6 +156,14 @@ async fn as_many_are_dialed_as_those_who_wait_need() {
     let waiting: Vec<_> = (0..64).map(|_| stage.waiting()).collect();
     assert_eq!(stage.pool.status().dialing, 7);
     drop(waiting);
+}
+
+#[tokio::test(start_paused = true)]
+async fn where_it_is_known_what_one_carries_the_right_number_is_dialed_at_once() {
+    let stage = sharing(8, 10);
+    let mut waiting: Vec<_> = (0..64).map(|_| stage.pool.acquire(&KNOWN)).collect();
+    assert!(waiting.iter_mut().all(|acquire| poll(acquire).is_pending()));
+    assert_eq!(stage.pool.status().dialing, 7);
 }
 
 #[tokio::test(start_paused = true)]
