@@ -20,6 +20,8 @@ mod warm;
 
 #[cfg(feature = "tcp")]
 pub mod tcp;
+#[cfg(feature = "websocket")]
+pub mod websocket;
 
 // The engine: what the pool decides. No await, no clock, no tokio.
 mod engine;
