@@ -18,6 +18,8 @@ mod reuse;
 mod status;
 mod warm;
 
+#[cfg(any(feature = "bb8", feature = "deadpool"))]
+pub mod compat;
 #[cfg(feature = "tcp")]
 pub mod tcp;
 #[cfg(feature = "websocket")]

@@ -1,0 +1,16 @@
+//! Managers of bb8 and of deadpool, as they are published, on real servers: the same tests for all.
+//!
+//! They need the programs of `PostgreSQL` and of Redis, and start servers of their own.
+
+#![allow(clippy::unwrap_used)] // The helpers are tests too, but clippy cannot know.
+
+#[allow(dead_code)] // Some of what it can is for others.
+#[path = "../postgres/server.rs"]
+mod postgres_server;
+mod redis_server;
+
+mod errors;
+mod postgres;
+mod recycling;
+mod redis;
+mod suite;
