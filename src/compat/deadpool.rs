@@ -117,7 +117,7 @@ where
     #[track_caller]
     pub fn get(
         pool: &Pool<Self>,
-    ) -> impl Future<Output = Result<Loan<M, E>, AcquireError<DeadpoolError<E>>>>
+    ) -> impl Future<Output = Result<PooledConnection<Self>, AcquireError<DeadpoolError<E>>>>
     + Send
     + 'static
     + use<M, E> {
@@ -132,8 +132,6 @@ where
         }
     }
 }
-
-type Loan<M, E> = PooledConnection<Deadpool<M, E>>;
 
 #[async_trait]
 impl<M, E> Connector for Deadpool<M, E>

@@ -28,7 +28,7 @@ use super::mailbox::Mailbox;
 /// that is sent closes the connection.
 ///
 /// Dropped without [`close`](WebSocketConnection::close), it sends a close frame, if that takes no
-/// waiting, and is gone.
+/// waiting, and is gone, with whatever was not flushed.
 pub struct WebSocketConnection {
     mailbox: Arc<Mailbox>,
     response: Response,

@@ -56,6 +56,10 @@
 //! What the peer did a moment ago is still on the network, or waits for the driver to run. A
 //! connection that was closed just now may therefore still be lent; its first use fails then.
 //!
+//! # Limits
+//!
+//! No compression (`permessage-deflate`), no HTTP proxies, and no WebSockets over HTTP/2.
+//!
 //! # Runtimes
 //!
 //! A driver moves only while its runtime is driven. When that runtime has ended, its connections

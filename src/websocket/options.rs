@@ -78,6 +78,8 @@ impl WebSocketOptions {
 
     /// The protocol's own settings: the sizes of buffers, and of the largest message and frame that
     /// is taken. Defaults to tungstenite's: 64 MiB a message, 16 MiB a frame, buffers of 128 KiB.
+    /// Each connection has its read buffer at all times, also while it idles: make it smaller where
+    /// there are many connections and small messages.
     pub fn config(mut self, config: WebSocketConfig) -> Self {
         self.config = config;
         self
