@@ -1,7 +1,7 @@
 //! Managers that were written for other pools, as they are (features `bb8` and `deadpool`).
 //!
 //! `Bb8` takes a `bb8::ManageConnection`, `Deadpool` a `deadpool::managed::Manager`. So what exists
-//! for `PostgreSQL`, Redis, LDAP, AMQP or SQL Server needs no other code. Each stands for one server,
+//! for PostgreSQL, Redis, LDAP, AMQP or SQL Server needs no other code. Each stands for one server,
 //! and so the pool's key is `()`.
 //!
 //! # What becomes of the settings

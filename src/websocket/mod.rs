@@ -58,7 +58,7 @@
 //!
 //! # Limits
 //!
-//! No compression (`permessage-deflate`), no HTTP proxies, and no WebSockets over HTTP/2.
+//! No compression (`permessage-deflate`), no HTTP proxies, and only HTTP/1.1 for the upgrade.
 //!
 //! # Runtimes
 //!

@@ -242,13 +242,57 @@ async fn a_borrower_who_does_not_read_holds_the_peer_back_and_the_heart_rests() 
 async fn a_ping_that_waits_is_told_when_unread_messages_get_in_its_way() {
     let (mut connection, server) = bare(None, 64).await;
     let mut server: Server = WebSocketStream::from_raw_socket(server, Role::Server, None).await;
-    let flood = async {
-        for _ in 0..MAX_UNREAD {
-            server.send(Message::text("news")).await.unwrap();
+    let flood = tokio::spawn(async move {
+        settle().await;
+        for _ in 0..100 {
+            server.send(Message::text("some longer news")).await.unwrap();
         }
-    };
-    let (pinged, ()) = tokio::join!(connection.ping(), flood);
+        server
+    });
+    let pinged = soon(connection.ping()).await;
     assert!(matches!(pinged, Err(WebSocketError::Unread)), "{pinged:?}");
+
+    // Reading makes room, and nothing else has to wake the driver.
+    for _ in 0..100 {
+        soon(connection.next()).await.unwrap().unwrap();
+    }
+    flood.await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_full_inbox_does_not_keep_a_connection_from_closing() {
+    let (mut connection, server) = bare(None, 64).await;
+    let mut server: Server = WebSocketStream::from_raw_socket(server, Role::Server, None).await;
+    let flood = tokio::spawn(async move {
+        for _ in 0..100 {
+            server.send(Message::text("some longer news")).await.unwrap();
+        }
+        while let Some(Ok(_)) = server.next().await {}
+    });
+    settle().await;
+    assert_eq!(connection.unread(), MAX_UNREAD);
+    soon(connection.close(None)).await;
+    soon(flood).await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_sender_goes_on_as_soon_as_there_is_room_for_its_message() {
+    let (mut connection, server) = bare(None, 64).await;
+    let long = Message::binary(vec![7; 300_000]);
+    for _ in 0..40 {
+        assert!(timeout(SECOND, connection.send(long.clone())).await.is_err());
+    }
+    let mut server: Server = WebSocketStream::from_raw_socket(server, Role::Server, None).await;
+    let feeding = tokio::spawn(async move {
+        connection.feed(Message::text("last")).await.unwrap();
+        connection
+    });
+    for _ in 0..2 {
+        assert_eq!(soon(server.next()).await.unwrap().unwrap(), long);
+        settle().await;
+    }
+    // Most of those before it are still to be written.
+    assert!(feeding.is_finished());
 }
 
 #[tokio::test(start_paused = true)]
@@ -339,6 +383,8 @@ async fn what_was_sent_comes_before_the_close_frame_and_the_peer_is_waited_for()
     connection.feed(Message::text("two")).await.unwrap();
     let mut closing = Box::pin(connection.close(None));
     assert!(!is_ready(&mut closing).await);
+    // What the peer says from now on is for nobody.
+    server.send(Message::text("unheard")).await.unwrap();
     for word in ["one", "two"] {
         assert_eq!(soon(server.next()).await.unwrap().unwrap(), Message::text(word));
     }
@@ -346,11 +392,12 @@ async fn what_was_sent_comes_before_the_close_frame_and_the_peer_is_waited_for()
         panic!("no close frame")
     };
     assert_eq!(frame.code, CloseCode::Normal);
-    // What the peer still sends is for nobody, and the answer to the close frame ends it.
+    // Only the answer to the close frame ends it.
     assert!(timeout(SECOND, &mut closing).await.is_err());
     assert!(soon(server.next()).await.is_none());
     soon(closing).await;
     assert!(matches!(connection.end(), Some(WebSocketError::Closed(_))));
+    assert_eq!(connection.unread(), 0);
     assert!(connection.next().await.is_none());
     let error = connection.send(Message::text("late")).await.unwrap_err();
     assert!(matches!(error, WebSocketError::Closed(_)));

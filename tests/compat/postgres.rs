@@ -5,17 +5,15 @@ use bb8_postgres::tokio_postgres::{Client, Config, NoTls};
 use deadpool_postgres::{Manager, ManagerConfig, RecyclingMethod};
 use wharf::compat::{Bb8, Deadpool};
 
-use crate::postgres_server::PostgresServer;
+use crate::postgres_server::Server;
 use crate::suite::{Connection, Subject};
 
-fn config(server: &PostgresServer) -> Config {
-    let mut config = Config::new();
-    config.host("127.0.0.1").port(server.port()).user("postgres").dbname("postgres");
-    config
+fn config(server: &Server) -> Config {
+    server.url().parse().unwrap()
 }
 
 /// A session that no pool knows of.
-async fn admin(server: &PostgresServer) -> Client {
+async fn admin(server: &Server) -> Client {
     let (client, connection) = config(server).connect(NoTls).await.unwrap();
     tokio::spawn(connection);
     client
@@ -56,13 +54,13 @@ macro_rules! server {
 mod bb8 {
     use super::*;
 
-    struct Bb8Postgres(PostgresServer);
+    struct Bb8Postgres(Server);
 
     impl Subject for Bb8Postgres {
         type Connector = Bb8<PostgresConnectionManager<NoTls>>;
 
         async fn start() -> Self {
-            Bb8Postgres(PostgresServer::start())
+            Bb8Postgres(Server::start(&[]))
         }
 
         fn connector(&self) -> Self::Connector {
@@ -84,9 +82,9 @@ mod deadpool {
     use tokio::time::{Duration, sleep};
     use wharf::Pool;
 
-    struct DeadpoolPostgres(PostgresServer);
+    struct DeadpoolPostgres(Server);
 
-    fn manager(server: &PostgresServer, recycling_method: RecyclingMethod) -> Manager {
+    fn manager(server: &Server, recycling_method: RecyclingMethod) -> Manager {
         Manager::from_config(config(server), NoTls, ManagerConfig { recycling_method })
     }
 
@@ -94,7 +92,7 @@ mod deadpool {
         type Connector = Deadpool<Manager>;
 
         async fn start() -> Self {
-            DeadpoolPostgres(PostgresServer::start())
+            DeadpoolPostgres(Server::start(&[]))
         }
 
         fn connector(&self) -> Self::Connector {
@@ -112,7 +110,7 @@ mod deadpool {
 
     #[tokio::test]
     async fn what_one_borrower_has_set_the_next_one_does_not_see_even_when_it_waited() {
-        let server = PostgresServer::start();
+        let server = Server::start(&[]);
         let connector = Deadpool::new(manager(&server, RecyclingMethod::Clean));
         let pool = Pool::builder().max_per_host(1).build(connector).unwrap();
         let loan = Deadpool::get(&pool).await.unwrap();

@@ -1,9 +1,11 @@
 //! A Redis server of the test's own: on a free port, in a folder that goes with it.
 
 use std::net::TcpListener;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Once, mpsc};
+use std::thread;
 use std::time::Duration;
 
 use bb8_redis::redis;
@@ -17,6 +19,7 @@ pub(crate) struct RedisServer {
 impl RedisServer {
     pub(crate) async fn start() -> Self {
         static STARTED: AtomicU32 = AtomicU32::new(0);
+        install();
         let nth = STARTED.fetch_add(1, Ordering::Relaxed);
         let folder = std::env::temp_dir().join(format!("wharf-redis-{}-{nth}", std::process::id()));
         std::fs::create_dir_all(&folder).unwrap();
@@ -65,12 +68,48 @@ fn free_port() -> u16 {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
-fn spawn(port: u16, folder: &PathBuf) -> Child {
-    let mut command = Command::new("redis-server");
+/// Where there is `setpriv`, the server also ends when this process is killed.
+fn spawn(port: u16, folder: &Path) -> Child {
+    let mut command = if is_there("setpriv") {
+        let mut command = Command::new("setpriv");
+        command.args(["--pdeathsig=KILL", "redis-server"]);
+        command
+    } else {
+        Command::new("redis-server")
+    };
     command.arg("--port").arg(port.to_string()).arg("--dir").arg(folder);
     command.args(["--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]);
     command.stdout(Stdio::null());
-    command.spawn().expect("this test needs the program redis-server: install it")
+    let (sender, receiver) = mpsc::channel();
+    // The signal comes when the thread ends that started the program: so one is kept for it.
+    thread::spawn(move || {
+        let _ = sender.send(command.spawn());
+        loop {
+            thread::park();
+        }
+    });
+    receiver.recv().unwrap().unwrap()
+}
+
+fn install() {
+    static INSTALL: Once = Once::new();
+    INSTALL.call_once(|| {
+        if is_there("redis-server") {
+            return;
+        }
+        eprintln!("redis-server is nowhere: installing it with apt-get");
+        for arguments in [&["update"][..], &["install", "--yes", "redis-server"]] {
+            let mut command = Command::new("apt-get");
+            command.args(arguments).env("DEBIAN_FRONTEND", "noninteractive");
+            let output = command.output().expect("these tests need redis-server: install it");
+            let said = String::from_utf8_lossy(&output.stderr);
+            assert!(output.status.success(), "install redis-server: apt-get failed: {said}");
+        }
+    });
+}
+
+fn is_there(program: &str) -> bool {
+    Command::new(program).arg("--version").output().is_ok()
 }
 
 /// Waits until the server answers; false when it has ended.
