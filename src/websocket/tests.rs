@@ -1,8 +1,10 @@
 //! The driver on a pipe, in paused time: the server's end is a tungstenite's, or bare bytes.
 
+mod warnings;
+
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
@@ -18,6 +20,7 @@ use super::driver::Driver;
 use super::mailbox::Mailbox;
 use super::meter::Meter;
 use super::{WebSocketConnection, WebSocketError, WebSocketHeartbeat};
+use warnings::Warnings;
 
 type Server = WebSocketStream<DuplexStream>;
 
@@ -459,33 +462,6 @@ fn a_connection_whose_runtime_has_ended_says_so() {
 
 // What is told.
 
-/// Keeps the fields of each warning, as text.
-#[derive(Clone, Default)]
-struct Warnings(Arc<Mutex<Vec<String>>>);
-
-impl tracing::Subscriber for Warnings {
-    fn enabled(&self, metadata: &tracing::Metadata<'_>) -> bool {
-        *metadata.level() == tracing::Level::WARN && metadata.target() == "wharf::websocket"
-    }
-
-    fn event(&self, event: &tracing::Event<'_>) {
-        let mut fields = Vec::new();
-        event.record(&mut |field: &tracing::field::Field, value: &dyn std::fmt::Debug| {
-            fields.push(format!("{field}={value:?}"));
-        });
-        self.0.lock().unwrap().push(fields.join(" "));
-    }
-
-    fn new_span(&self, _: &tracing::span::Attributes<'_>) -> tracing::span::Id {
-        tracing::span::Id::from_u64(1)
-    }
-
-    fn record(&self, _: &tracing::span::Id, _: &tracing::span::Record<'_>) {}
-    fn record_follows_from(&self, _: &tracing::span::Id, _: &tracing::span::Id) {}
-    fn enter(&self, _: &tracing::span::Id) {}
-    fn exit(&self, _: &tracing::span::Id) {}
-}
-
 #[tokio::test(start_paused = true)]
 async fn each_missed_beat_is_a_warning() {
     let warnings = Warnings::default();
@@ -493,7 +469,7 @@ async fn each_missed_beat_is_a_warning() {
     let (mut connection, _server) = pair(defaults().max_missed(2)).await;
     soon(connection.next()).await.unwrap().unwrap_err();
 
-    let said = warnings.0.lock().unwrap();
+    let said = warnings.said();
     assert_eq!(said.len(), 2, "{said:?}");
     assert!(said[0].starts_with("message=a beat was missed"), "{said:?}");
     assert!(said[1].starts_with("message=the peer is silent: the connection is dead"), "{said:?}");
