@@ -23,10 +23,14 @@ mod spread;
 mod status;
 mod warm;
 
+#[cfg(any(feature = "bb8", feature = "deadpool"))]
+pub mod compat;
 #[cfg(feature = "http")]
 pub mod http;
 #[cfg(feature = "tcp")]
 pub mod tcp;
+#[cfg(feature = "websocket")]
+pub mod websocket;
 
 // The engine: what the pool decides. No await, no clock, no tokio.
 mod engine;

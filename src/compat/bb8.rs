@@ -1,0 +1,106 @@
+//! bb8's managers.
+
+use std::convert::identity;
+use std::error::Error;
+use std::fmt;
+
+use ::bb8::ManageConnection;
+use async_trait::async_trait;
+
+use crate::connector::Connector;
+
+/// Makes connections with a [`bb8::ManageConnection`].
+///
+/// Dials with `connect`, pings with `is_valid`, and holds a connection to be open unless it
+/// `has_broken`. The pool lends what the manager makes, as it is.
+///
+/// # Errors
+///
+/// The manager's own, unchanged. It must be an [`Error`]; what is not one is made into one by
+/// [`map_err`](Bb8::map_err).
+///
+/// # Examples
+///
+/// ```
+/// use wharf::compat::Bb8;
+/// use wharf::{HealthCheck, Pool};
+///
+/// struct Manager;
+///
+/// impl bb8::ManageConnection for Manager {
+///     type Connection = u32;
+///     type Error = std::io::Error;
+///
+///     async fn connect(&self) -> Result<u32, std::io::Error> {
+///         Ok(42)
+///     }
+///
+///     async fn is_valid(&self, _: &mut u32) -> Result<(), std::io::Error> {
+///         Ok(())
+///     }
+///
+///     fn has_broken(&self, _: &mut u32) -> bool {
+///         false
+///     }
+/// }
+///
+/// # async fn run() -> Result<(), Box<dyn std::error::Error>> {
+/// let pool = Pool::builder().health_check(HealthCheck::Always).build(Bb8::new(Manager))?;
+/// let connection = pool.acquire(&()).await?;
+/// assert_eq!(*connection, 42);
+/// # Ok(()) }
+/// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(run()).unwrap();
+/// ```
+pub struct Bb8<M: ManageConnection, E = <M as ManageConnection>::Error> {
+    manager: M,
+    map: fn(M::Error) -> E,
+}
+
+impl<M: ManageConnection> Bb8<M> {
+    /// Makes a connector of the manager.
+    pub fn new(manager: M) -> Self {
+        Bb8 { manager, map: identity }
+    }
+}
+
+impl<M: ManageConnection, E> Bb8<M, E> {
+    /// Changes the errors into others: for a manager whose own is no [`Error`] that may be sent to
+    /// and shared between threads.
+    pub fn map_err<F>(self, map: fn(M::Error) -> F) -> Bb8<M, F> {
+        Bb8 { manager: self.manager, map }
+    }
+
+    /// The manager.
+    pub fn manager(&self) -> &M {
+        &self.manager
+    }
+}
+
+#[async_trait]
+impl<M, E> Connector for Bb8<M, E>
+where
+    M: ManageConnection,
+    E: Error + Send + Sync + 'static,
+{
+    type Key = ();
+    type Connection = M::Connection;
+    type Error = E;
+
+    async fn connect(&self, (): &()) -> Result<M::Connection, E> {
+        self.manager.connect().await.map_err(self.map)
+    }
+
+    async fn ping(&self, connection: &mut M::Connection) -> Result<(), E> {
+        self.manager.is_valid(connection).await.map_err(self.map)
+    }
+
+    fn is_open(&self, connection: &mut M::Connection) -> bool {
+        !self.manager.has_broken(connection)
+    }
+}
+
+impl<M: ManageConnection + fmt::Debug, E> fmt::Debug for Bb8<M, E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Bb8").field(&self.manager).finish()
+    }
+}

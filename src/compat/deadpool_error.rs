@@ -1,0 +1,44 @@
+//! What a manager of deadpool's can say.
+
+use std::borrow::Cow;
+use std::error::Error;
+use std::fmt;
+
+use ::deadpool::managed::RecycleError;
+
+/// Why a manager of deadpool's did not make, or not recycle, a connection.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum DeadpoolError<E> {
+    /// The manager's own error. It is shown, and tells of its source, as if it stood alone.
+    Manager(E),
+    /// The words with which the manager refused to recycle a connection.
+    NotRecycled(Cow<'static, str>),
+}
+
+impl<E> DeadpoolError<E> {
+    pub(super) fn of_recycle<R>(error: RecycleError<R>, map: fn(R) -> E) -> Self {
+        match error {
+            RecycleError::Backend(error) => DeadpoolError::Manager(map(error)),
+            RecycleError::Message(words) => DeadpoolError::NotRecycled(words),
+        }
+    }
+}
+
+impl<E: fmt::Display> fmt::Display for DeadpoolError<E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            DeadpoolError::Manager(error) => error.fmt(f),
+            DeadpoolError::NotRecycled(words) => write!(f, "it was not recycled: {words}"),
+        }
+    }
+}
+
+impl<E: Error> Error for DeadpoolError<E> {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            DeadpoolError::Manager(error) => error.source(),
+            DeadpoolError::NotRecycled(_) => None,
+        }
+    }
+}

@@ -1,0 +1,42 @@
+//! Managers that were written for other pools, as they are (features `bb8` and `deadpool`).
+//!
+//! `Bb8` takes a `bb8::ManageConnection`, `Deadpool` a `deadpool::managed::Manager`. So what exists
+//! for PostgreSQL, Redis, LDAP, AMQP or SQL Server needs no other code. Each stands for one server,
+//! and so the pool's key is `()`.
+//!
+//! # What becomes of the settings
+//!
+//! | bb8 | deadpool | here |
+//! | --- | --- | --- |
+//! | `max_size` | `max_size` | [`max_per_host`](crate::Builder::max_per_host) |
+//! | `min_idle` | | [`min_idle_per_host`](crate::Builder::min_idle_per_host) |
+//! | `connection_timeout` | `timeouts.wait` | [`acquire_timeout`](crate::Builder::acquire_timeout) |
+//! | | `timeouts.create` | [`connect_timeout`](crate::Builder::connect_timeout) |
+//! | | `timeouts.recycle` | [`ping_timeout`](crate::Builder::ping_timeout) |
+//! | `test_on_check_out` | (always) | [`health_check`](crate::Builder::health_check) |
+//! | `idle_timeout` | | [`idle_timeout`](crate::Builder::idle_timeout) |
+//! | `max_lifetime` | | [`max_lifetime`](crate::Builder::max_lifetime) |
+//! | `queue_strategy` | `queue_mode` | [`reuse`](crate::Builder::reuse) |
+//!
+//! Both of those pools check each connection before they lend it, unless they are told not to. Here
+//! that is [`HealthCheck::Always`](crate::HealthCheck::Always): set it where the manager does not
+//! know by itself that a connection has died, as those for Redis do not. A connection that one
+//! borrower returns while another waits is handed over without a check: it was in use a moment ago.
+
+#[cfg(feature = "bb8")]
+mod bb8;
+#[cfg(feature = "deadpool")]
+mod deadpool;
+#[cfg(feature = "deadpool")]
+mod deadpool_error;
+#[cfg(feature = "deadpool")]
+mod deadpool_object;
+
+#[cfg(feature = "bb8")]
+pub use self::bb8::Bb8;
+#[cfg(feature = "deadpool")]
+pub use self::deadpool::Deadpool;
+#[cfg(feature = "deadpool")]
+pub use self::deadpool_error::DeadpoolError;
+#[cfg(feature = "deadpool")]
+pub use self::deadpool_object::DeadpoolObject;

@@ -1,0 +1,276 @@
+//! The task that owns one connection's socket: it reads at all times, answers Pings, sends what it
+//! is given, and beats. Nobody else touches the socket.
+
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::{Context, Poll, ready};
+
+use futures_util::{Sink, Stream};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::sync::oneshot;
+use tokio::time::Instant;
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::protocol::CloseFrame;
+use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
+use tokio_tungstenite::tungstenite::{Bytes, Error, Message};
+
+use super::error::WebSocketError;
+use super::heartbeat::{Record, WebSocketHeartbeat};
+use super::mailbox::Mailbox;
+use super::meter::Meter;
+use super::pulse::{Pulse, Strike};
+
+pub(super) struct Driver<S> {
+    socket: WebSocketStream<Meter<S>>,
+    mailbox: Arc<Mailbox>,
+    url: Arc<str>,
+    pulse: Option<Pulse>,
+    record: Record,
+    /// The missed beats of all connections of a connector.
+    all_missed: Arc<AtomicU64>,
+    /// The bytes read when the record was last written.
+    read: u64,
+    /// The number of the last Ping, which is its payload.
+    last_ping: u64,
+    /// The number of a Ping that is to be sent, and of one whose Pong somebody waits for.
+    due: Option<u64>,
+    asked: Option<(u64, oneshot::Sender<()>)>,
+    unflushed: bool,
+    said_farewell: bool,
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
+    pub(super) fn new(
+        socket: WebSocketStream<Meter<S>>,
+        mailbox: Arc<Mailbox>,
+        url: Arc<str>,
+        heartbeat: Option<WebSocketHeartbeat>,
+        all_missed: Arc<AtomicU64>,
+    ) -> Self {
+        let record = mailbox.record();
+        Driver {
+            read: socket.get_ref().read,
+            pulse: heartbeat.map(|heartbeat| Pulse::new(heartbeat, record.heard)),
+            socket,
+            mailbox,
+            url,
+            record,
+            all_missed,
+            last_ping: 0,
+            due: None,
+            asked: None,
+            unflushed: false,
+            said_farewell: false,
+        }
+    }
+
+    pub(super) async fn run(mut self) {
+        let end = poll_fn(|cx| self.poll(cx)).await;
+        tracing::debug!(target: "wharf::websocket", url = &*self.url, %end, "a connection ended");
+        let is_polite = matches!(end, WebSocketError::Closed(_));
+        self.mailbox.finish(end);
+        self.asked = None;
+        if is_polite {
+            poll_fn(|cx| self.poll_part(cx)).await;
+        }
+    }
+
+    /// Moves everything as far as it goes, until the end. Reading comes first: what has arrived
+    /// decides whether a beat was missed, and a peer's reason to close comes before the error of
+    /// writing to it.
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<WebSocketError> {
+        self.mailbox.register_driver(cx);
+        if self.mailbox.is_forsaken() {
+            self.leave(cx);
+            return Poll::Ready(WebSocketError::Closed(None));
+        }
+        if let Poll::Ready(end) = self.receive(cx) {
+            return Poll::Ready(end);
+        }
+        if let Poll::Ready(end) = self.beat(cx) {
+            return Poll::Ready(end);
+        }
+        self.transmit(cx)
+    }
+
+    /// Tells the peer, as far as that takes no waiting.
+    fn leave(&mut self, cx: &mut Context<'_>) {
+        let frame = CloseFrame { code: CloseCode::Away, reason: "".into() };
+        let mut socket = Pin::new(&mut self.socket);
+        if !self.said_farewell && socket.as_mut().poll_ready(cx).is_ready() {
+            let _ = socket.as_mut().start_send(Message::Close(Some(frame)));
+        }
+        let _ = socket.poll_flush(cx);
+    }
+
+    /// After the end: answers the peer's close frame and ends the stream. A peer that does not take
+    /// it is left as soon as nobody holds the connection any more.
+    fn poll_part(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        self.mailbox.register_driver(cx);
+        let flushed = Pin::new(&mut self.socket).poll_flush(cx).map(Result::ok);
+        if flushed.is_ready() && Pin::new(self.socket.get_mut()).poll_shutdown(cx).is_ready() {
+            return Poll::Ready(());
+        }
+        if self.mailbox.is_forsaken() { Poll::Ready(()) } else { Poll::Pending }
+    }
+}
+
+/// # Reading
+impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
+    /// Reads until nothing is there, or until the borrower has to read first. The peer is held back
+    /// by the network then.
+    fn receive(&mut self, cx: &mut Context<'_>) -> Poll<WebSocketError> {
+        let polled = loop {
+            if !self.mailbox.has_room() {
+                break Poll::Pending;
+            }
+            match Pin::new(&mut self.socket).poll_next(cx) {
+                Poll::Ready(Some(Ok(message))) => {
+                    if let Some(end) = self.sort(message) {
+                        break Poll::Ready(end);
+                    }
+                }
+                Poll::Ready(Some(Err(error))) => break Poll::Ready(WebSocketError::broken(error)),
+                Poll::Ready(None) => break Poll::Ready(WebSocketError::Closed(None)),
+                Poll::Pending => break Poll::Pending,
+            }
+        };
+        self.note_life();
+        polled
+    }
+
+    fn sort(&mut self, message: Message) -> Option<WebSocketError> {
+        match message {
+            Message::Text(_) | Message::Binary(_) => self.mailbox.deliver(message),
+            Message::Pong(payload) => self.answer(&payload),
+            Message::Close(frame) => return Some(WebSocketError::Closed(frame)),
+            // A Ping's Pong is written by the next read, which always follows. Frames as such are
+            // only ever written.
+            Message::Ping(_) | Message::Frame(_) => {}
+        }
+        None
+    }
+
+    /// A Pong answers the Pings before as well: a peer may answer only the last of several.
+    fn answer(&mut self, payload: &[u8]) {
+        let Ok(number) = payload.try_into().map(u64::from_be_bytes) else { return };
+        if number > self.last_ping {
+            return;
+        }
+        if let Some((_, answered)) = self.asked.take_if(|(asked, _)| *asked <= number) {
+            let _ = answered.send(());
+        }
+    }
+
+    fn note_life(&mut self) {
+        let read = self.socket.get_ref().read;
+        if read == self.read {
+            return;
+        }
+        self.read = read;
+        let missed = self.record.missed_in_a_row;
+        if missed > 0 {
+            let url = &*self.url;
+            tracing::info!(target: "wharf::websocket", url, missed, "the peer is back");
+        }
+        self.record.heard = Instant::now();
+        self.record.missed_in_a_row = 0;
+        self.mailbox.set_record(self.record);
+        if let Some(pulse) = &mut self.pulse {
+            pulse.heard(self.record.heard);
+        }
+    }
+}
+
+/// # Beating
+impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
+    fn beat(&mut self, cx: &mut Context<'_>) -> Poll<WebSocketError> {
+        let asked = self.mailbox.take_ping();
+        if !self.mailbox.has_room() {
+            // Whatever would answer lies behind the unread messages.
+            self.asked = None;
+            if let Some(pulse) = &mut self.pulse {
+                pulse.rest(Instant::now());
+            }
+        } else if let Some(asked) = asked {
+            self.asked = Some((self.next_ping(), asked));
+        }
+        while let Poll::Ready(strike) = self.poll_pulse(cx) {
+            self.mailbox.set_record(self.record);
+            match strike {
+                Strike::Beat => {
+                    self.next_ping();
+                }
+                Strike::Missed(missed) => self.report(missed, "a beat was missed"),
+                Strike::Dead(missed) => {
+                    self.report(missed, "the peer is silent: the connection is dead");
+                    return Poll::Ready(WebSocketError::Silent { missed });
+                }
+            }
+        }
+        Poll::Pending
+    }
+
+    fn poll_pulse(&mut self, cx: &mut Context<'_>) -> Poll<Strike> {
+        let Some(pulse) = &mut self.pulse else { return Poll::Pending };
+        pulse.poll(cx, &mut self.record, self.socket.get_ref().written)
+    }
+
+    fn next_ping(&mut self) -> u64 {
+        self.last_ping += 1;
+        self.due = Some(self.last_ping);
+        self.last_ping
+    }
+
+    fn report(&self, missed: u32, what: &'static str) {
+        self.all_missed.fetch_add(1, Ordering::Relaxed);
+        let silent_for = self.record.heard.elapsed();
+        tracing::warn!(target: "wharf::websocket", url = &*self.url, missed, ?silent_for, "{what}");
+    }
+}
+
+/// # Writing
+impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
+    fn transmit(&mut self, cx: &mut Context<'_>) -> Poll<WebSocketError> {
+        match self.poll_transmit(cx) {
+            Poll::Ready(Err(error)) => Poll::Ready(WebSocketError::broken(error)),
+            Poll::Ready(Ok(())) | Poll::Pending => Poll::Pending,
+        }
+    }
+
+    fn poll_transmit(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        loop {
+            ready!(Pin::new(&mut self.socket).poll_ready(cx))?;
+            let Some(message) = self.next_outgoing() else { break };
+            self.unflushed = true;
+            Pin::new(&mut self.socket).start_send(message)?;
+        }
+        if self.unflushed {
+            ready!(Pin::new(&mut self.socket).poll_flush(cx))?;
+            self.unflushed = false;
+            self.mailbox.flushed();
+            if self.pulse.as_mut().is_some_and(Pulse::sent) {
+                cx.waker().wake_by_ref();
+            }
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    /// A Ping goes before the messages. After the farewell nothing may be sent.
+    fn next_outgoing(&mut self) -> Option<Message> {
+        let ping = self.due.take().filter(|_| !self.said_farewell);
+        if let Some(number) = ping {
+            return Some(Message::Ping(Bytes::copy_from_slice(&number.to_be_bytes())));
+        }
+        self.mailbox.next_outgoing(&mut self.said_farewell)
+    }
+}
+
+/// Also where the task ends otherwise: with its runtime.
+impl<S> Drop for Driver<S> {
+    fn drop(&mut self) {
+        self.mailbox.finish(WebSocketError::RuntimeEnded);
+    }
+}

@@ -1,0 +1,117 @@
+//! What can go wrong with a connection.
+
+use std::error::Error;
+use std::sync::Arc;
+use std::{fmt, io};
+
+use tokio_tungstenite::tungstenite::{self, http::StatusCode, protocol::CloseFrame};
+
+/// Why a connection could not be made, or has ended.
+///
+/// Cloning is cheap: whoever uses a connection that has failed gets the same error.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum WebSocketError {
+    /// The key is no URL that can be dialed.
+    Url {
+        /// The key.
+        url: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The host could not be resolved, or does not answer.
+    Connect(Arc<io::Error>),
+    /// The TLS handshake failed, such as over a certificate that nobody vouches for.
+    Tls(Arc<io::Error>),
+    /// The server did not agree to the upgrade. [`status`](WebSocketError::status) says how it
+    /// answered, if it did.
+    Handshake(Arc<tungstenite::Error>),
+    /// The connection broke: it ended without a close frame, or the peer violated the protocol.
+    Broken(Arc<tungstenite::Error>),
+    /// The peer has said nothing for so many beats in a row, and is held to be dead.
+    Silent {
+        /// The beats without an answer.
+        missed: u32,
+    },
+    /// One side closed it: with this frame, if the peer sent one.
+    Closed(Option<CloseFrame>),
+    /// There are unread messages that have to be read first: before a request, because its answer
+    /// could not be told from them; before a ping, when they fill the connection's room.
+    Unread,
+    /// The runtime that the connection was dialed in has ended.
+    RuntimeEnded,
+}
+
+impl WebSocketError {
+    /// The HTTP status with which the server refused the upgrade.
+    pub fn status(&self) -> Option<StatusCode> {
+        match self {
+            WebSocketError::Handshake(error) => match &**error {
+                tungstenite::Error::Http(response) => Some(response.status()),
+                _ => None,
+            },
+            _ => None,
+        }
+    }
+
+    /// Whether dialing again may help: not for a bad URL, a certificate that is refused, or a
+    /// server that says that the request is wrong.
+    pub(super) fn is_retryable(&self) -> bool {
+        match self {
+            WebSocketError::Url { .. } => false,
+            WebSocketError::Tls(error) => error.kind() != io::ErrorKind::InvalidData,
+            WebSocketError::Handshake(_) => self.status().is_none_or(may_mend),
+            _ => true,
+        }
+    }
+
+    pub(super) fn broken(error: tungstenite::Error) -> Self {
+        WebSocketError::Broken(Arc::new(error))
+    }
+}
+
+/// These three of the client's errors are about the moment, not about the request.
+fn may_mend(status: StatusCode) -> bool {
+    let passing =
+        [StatusCode::REQUEST_TIMEOUT, StatusCode::TOO_EARLY, StatusCode::TOO_MANY_REQUESTS];
+    status.is_server_error() || passing.contains(&status)
+}
+
+impl fmt::Display for WebSocketError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            WebSocketError::Url { url, reason } => {
+                write!(f, "{url:?} cannot be dialed: it {reason}")
+            }
+            WebSocketError::Connect(_) => f.write_str("the host could not be reached"),
+            WebSocketError::Tls(_) => f.write_str("the TLS handshake failed"),
+            WebSocketError::Handshake(_) => match self.status() {
+                Some(status) => write!(f, "the server refused the upgrade with status {status}"),
+                None => f.write_str("the upgrade to a WebSocket failed"),
+            },
+            WebSocketError::Broken(_) => f.write_str("the connection broke"),
+            WebSocketError::Silent { missed } => {
+                write!(f, "the peer is silent: {missed} beats in a row without an answer")
+            }
+            WebSocketError::Closed(None) => f.write_str("the connection is closed"),
+            WebSocketError::Closed(Some(frame)) => {
+                write!(f, "the peer closed the connection with code {}", frame.code)?;
+                if frame.reason.is_empty() { Ok(()) } else { write!(f, ": {}", frame.reason) }
+            }
+            WebSocketError::Unread => f.write_str("there are unread messages: read them first"),
+            WebSocketError::RuntimeEnded => {
+                f.write_str("the runtime that dialed the connection has ended")
+            }
+        }
+    }
+}
+
+impl Error for WebSocketError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            WebSocketError::Connect(error) | WebSocketError::Tls(error) => Some(&**error),
+            WebSocketError::Handshake(error) | WebSocketError::Broken(error) => Some(&**error),
+            _ => None,
+        }
+    }
+}

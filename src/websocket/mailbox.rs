@@ -1,0 +1,244 @@
+//! What a connection and its driver share: the messages on their way, and how it ended.
+//!
+//! A waker is registered before the state is looked at and woken after it was changed, outside the
+//! lock: so no change is missed, and no code of a user's runs under the lock.
+
+use std::collections::VecDeque;
+use std::task::{Context, Poll};
+
+use futures_util::task::AtomicWaker;
+use parking_lot::Mutex;
+use tokio::sync::oneshot;
+use tokio::time::Instant;
+use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::tungstenite::protocol::CloseFrame;
+
+use super::error::WebSocketError;
+use super::heartbeat::Record;
+
+/// Messages that may wait for the socket. The sender waits beyond that.
+const MAX_OUTGOING: usize = 16;
+
+pub(super) struct Mailbox {
+    state: Mutex<State>,
+    max_unread: usize,
+    driver: AtomicWaker,
+    reader: AtomicWaker,
+    writer: AtomicWaker,
+}
+
+struct State {
+    unread: VecDeque<Message>,
+    outgoing: VecDeque<Message>,
+    /// Whether all that was ever in `outgoing` has been given to the system.
+    flushed: bool,
+    ping: Option<oneshot::Sender<()>>,
+    /// What to close with. Stays, once it is set.
+    farewell: Option<Message>,
+    /// The connection was dropped.
+    forsaken: bool,
+    end: Option<WebSocketError>,
+    record: Record,
+}
+
+impl Mailbox {
+    pub(super) fn new(max_unread: usize) -> Self {
+        let state = State {
+            unread: VecDeque::new(),
+            outgoing: VecDeque::new(),
+            flushed: true,
+            ping: None,
+            farewell: None,
+            forsaken: false,
+            end: None,
+            record: Record::new(Instant::now()),
+        };
+        Mailbox {
+            state: Mutex::new(state),
+            max_unread,
+            driver: AtomicWaker::new(),
+            reader: AtomicWaker::new(),
+            writer: AtomicWaker::new(),
+        }
+    }
+
+    pub(super) fn record(&self) -> Record {
+        self.state.lock().record
+    }
+}
+
+/// # The connection's side
+impl Mailbox {
+    pub(super) fn unread(&self) -> usize {
+        self.state.lock().unread.len()
+    }
+
+    pub(super) fn is_open(&self) -> bool {
+        let state = self.state.lock();
+        state.end.is_none() && state.farewell.is_none()
+    }
+
+    pub(super) fn end(&self) -> Option<WebSocketError> {
+        self.state.lock().end.clone()
+    }
+
+    /// The next message. What came before the end is given out before it.
+    pub(super) fn poll_read(&self, cx: &mut Context<'_>) -> Poll<Result<Message, WebSocketError>> {
+        self.reader.register(cx.waker());
+        let (message, was_full) = {
+            let mut state = self.state.lock();
+            let was_full = state.unread.len() >= self.max_unread;
+            match (state.unread.pop_front(), &state.end) {
+                (Some(message), _) => (message, was_full),
+                (None, Some(end)) => return Poll::Ready(Err(end.clone())),
+                (None, None) => return Poll::Pending,
+            }
+        };
+        if was_full {
+            self.driver.wake();
+        }
+        Poll::Ready(Ok(message))
+    }
+
+    pub(super) fn poll_ready(&self, cx: &mut Context<'_>) -> Poll<Result<(), WebSocketError>> {
+        self.writer.register(cx.waker());
+        let state = self.state.lock();
+        match &state.end {
+            Some(end) => Poll::Ready(Err(end.clone())),
+            None if state.farewell.is_some() => Poll::Ready(Err(WebSocketError::Closed(None))),
+            None if state.outgoing.len() < MAX_OUTGOING => Poll::Ready(Ok(())),
+            None => Poll::Pending,
+        }
+    }
+
+    pub(super) fn write(&self, message: Message) -> Result<(), WebSocketError> {
+        let mut state = self.state.lock();
+        match &state.end {
+            Some(end) => return Err(end.clone()),
+            None if state.farewell.is_some() => return Err(WebSocketError::Closed(None)),
+            None => {}
+        }
+        state.outgoing.push_back(message);
+        state.flushed = false;
+        drop(state);
+        self.driver.wake();
+        Ok(())
+    }
+
+    pub(super) fn poll_flush(&self, cx: &mut Context<'_>) -> Poll<Result<(), WebSocketError>> {
+        self.writer.register(cx.waker());
+        let state = self.state.lock();
+        match &state.end {
+            _ if state.flushed => Poll::Ready(Ok(())),
+            Some(end) => Poll::Ready(Err(end.clone())),
+            None => Poll::Pending,
+        }
+    }
+
+    /// Asks for a Ping. The sender is dropped when its Pong will never come.
+    pub(super) fn ping(&self) -> oneshot::Receiver<()> {
+        let (answered, answer) = oneshot::channel();
+        let mut state = self.state.lock();
+        if state.end.is_none() {
+            state.ping = Some(answered);
+        }
+        drop(state);
+        self.driver.wake();
+        answer
+    }
+
+    /// Asks for the end, if nobody has yet.
+    pub(super) fn close(&self, frame: Option<CloseFrame>) {
+        self.state.lock().farewell.get_or_insert(Message::Close(frame));
+        self.driver.wake();
+    }
+
+    pub(super) fn poll_end(&self, cx: &mut Context<'_>) -> Poll<()> {
+        self.writer.register(cx.waker());
+        if self.state.lock().end.is_some() { Poll::Ready(()) } else { Poll::Pending }
+    }
+
+    /// Nobody is there any more to read, or to write.
+    pub(super) fn forsake(&self) {
+        self.state.lock().forsaken = true;
+        self.driver.wake();
+    }
+}
+
+/// # The driver's side
+impl Mailbox {
+    pub(super) fn register_driver(&self, cx: &Context<'_>) {
+        self.driver.register(cx.waker());
+    }
+
+    pub(super) fn is_forsaken(&self) -> bool {
+        self.state.lock().forsaken
+    }
+
+    /// Whether another message may be read: there is room, or nobody will ever look at it.
+    pub(super) fn has_room(&self) -> bool {
+        let state = self.state.lock();
+        state.unread.len() < self.max_unread || state.farewell.is_some()
+    }
+
+    /// A message for the borrower. One that comes after the farewell is for nobody.
+    pub(super) fn deliver(&self, message: Message) {
+        let mut state = self.state.lock();
+        if state.farewell.is_some() {
+            return;
+        }
+        state.unread.push_back(message);
+        drop(state);
+        self.reader.wake();
+    }
+
+    pub(super) fn take_ping(&self) -> Option<oneshot::Sender<()>> {
+        self.state.lock().ping.take()
+    }
+
+    /// The next message to write: at last the farewell, once.
+    pub(super) fn next_outgoing(&self, said_farewell: &mut bool) -> Option<Message> {
+        let (message, was_full) = {
+            let mut state = self.state.lock();
+            let was_full = state.outgoing.len() >= MAX_OUTGOING;
+            match (state.outgoing.pop_front(), &state.farewell) {
+                (Some(message), _) => (message, was_full),
+                (None, Some(farewell)) if !*said_farewell => {
+                    *said_farewell = true;
+                    return Some(farewell.clone());
+                }
+                _ => return None,
+            }
+        };
+        if was_full {
+            self.writer.wake();
+        }
+        Some(message)
+    }
+
+    /// All that was taken has been given to the system.
+    pub(super) fn flushed(&self) {
+        {
+            let mut state = self.state.lock();
+            if !state.outgoing.is_empty() || state.flushed {
+                return;
+            }
+            state.flushed = true;
+        }
+        self.writer.wake();
+    }
+
+    pub(super) fn set_record(&self, record: Record) {
+        self.state.lock().record = record;
+    }
+
+    /// The end, unless there was one before.
+    pub(super) fn finish(&self, end: WebSocketError) {
+        let mut state = self.state.lock();
+        state.end.get_or_insert(end);
+        state.ping = None;
+        drop(state);
+        self.reader.wake();
+        self.writer.wake();
+    }
+}

@@ -1,0 +1,120 @@
+//! The timer of one connection's beats: plain state, moved by its driver.
+
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use tokio::time::{Instant, Sleep, sleep_until};
+
+use super::heartbeat::{Record, WebSocketHeartbeat};
+
+pub(super) struct Pulse {
+    settings: WebSocketHeartbeat,
+    timer: Pin<Box<Sleep>>,
+    /// The beat that waits for a sign of life.
+    beat: Option<Beat>,
+}
+
+struct Beat {
+    begun: Instant,
+    /// Whether its Ping was given to the system: its time to be answered begins then.
+    is_sent: bool,
+    /// The bytes that had been written to the socket when this was last looked at.
+    written: u64,
+}
+
+/// What the timer asks for.
+pub(super) enum Strike {
+    /// Send a Ping.
+    Beat,
+    /// Nothing came: so many in a row.
+    Missed(u32),
+    /// So many in a row that the peer is given up.
+    Dead(u32),
+}
+
+impl Pulse {
+    pub(super) fn new(settings: WebSocketHeartbeat, now: Instant) -> Self {
+        let timer = Box::pin(sleep_until(later(now, settings.every)));
+        Pulse { settings, timer, beat: None }
+    }
+
+    /// The beat under way, if any, is answered. The timer is only moved where it would be late: it
+    /// finds out by itself that there was a sign of life, at a fraction of the price.
+    pub(super) fn heard(&mut self, now: Instant) {
+        if self.beat.take().is_some() {
+            self.rest(now);
+        }
+    }
+
+    /// All that was to be written was given to the system. Says whether a Ping was among it: then the
+    /// timer was moved, and has to be polled.
+    pub(super) fn sent(&mut self) -> bool {
+        let Some(beat) = self.beat.as_mut().filter(|beat| !beat.is_sent) else { return false };
+        beat.is_sent = true;
+        let end = later(Instant::now(), self.settings.timeout);
+        self.timer.as_mut().reset(end);
+        true
+    }
+
+    /// Begins anew: nothing that the peer does can be seen at present.
+    pub(super) fn rest(&mut self, now: Instant) {
+        self.beat = None;
+        self.timer.as_mut().reset(later(now, self.settings.every));
+    }
+
+    pub(super) fn poll(
+        &mut self,
+        cx: &mut Context<'_>,
+        record: &mut Record,
+        written: u64,
+    ) -> Poll<Strike> {
+        loop {
+            ready!(self.timer.as_mut().poll(cx));
+            let now = Instant::now();
+            let (next, strike) = self.strike(now, record, written);
+            self.timer.as_mut().reset(next);
+            if let Some(strike) = strike {
+                return Poll::Ready(strike);
+            }
+        }
+    }
+
+    /// When to look again, and what is to be done now.
+    fn strike(
+        &mut self,
+        now: Instant,
+        record: &mut Record,
+        written: u64,
+    ) -> (Instant, Option<Strike>) {
+        let WebSocketHeartbeat { every, timeout, max_missed } = self.settings;
+        let Some(beat) = &mut self.beat else {
+            let due = later(record.heard, every);
+            if due > now {
+                return (due, None);
+            }
+            record.beats += 1;
+            self.beat = Some(Beat { begun: now, is_sent: false, written });
+            return (later(now, timeout), Some(Strike::Beat));
+        };
+        // The Ping stands behind what is still being written, and the peer takes that: it is alive.
+        if !beat.is_sent && written > beat.written {
+            beat.written = written;
+            return (later(now, timeout), None);
+        }
+        let next = later(beat.begun, every).max(now);
+        self.beat = None;
+        record.missed += 1;
+        record.missed_in_a_row += 1;
+        let missed = record.missed_in_a_row;
+        let strike = if missed < max_missed { Strike::Missed } else { Strike::Dead };
+        (next, Some(strike(missed)))
+    }
+}
+
+/// Some time later, or so late that nobody waits for it: the clock does not reach as far as a
+/// `Duration`.
+fn later(now: Instant, time: Duration) -> Instant {
+    const CENTURY: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
+    now + time.min(CENTURY)
+}

@@ -1,0 +1,93 @@
+//! What a key says about where to dial.
+
+use rustls::pki_types::ServerName;
+use tokio_rustls::rustls;
+use tokio_tungstenite::tungstenite::http::Uri;
+
+use super::error::WebSocketError;
+
+/// A URL, taken apart.
+#[derive(Debug)]
+pub(super) struct Url {
+    pub(super) uri: Uri,
+    /// Without the brackets of an IPv6 address.
+    pub(super) host: String,
+    pub(super) port: u16,
+    /// For `wss`: whom the certificate must name.
+    pub(super) tls: Option<ServerName<'static>>,
+}
+
+impl Url {
+    pub(super) fn parse(url: &str) -> Result<Self, WebSocketError> {
+        take_apart(url).map_err(|reason| WebSocketError::Url { url: url.to_owned(), reason })
+    }
+}
+
+fn take_apart(url: &str) -> Result<Url, String> {
+    if url.contains('#') {
+        return Err("must have no fragment".to_owned());
+    }
+    let uri: Uri = url.parse().map_err(|error| format!("is not a URL: {error}"))?;
+    let is_tls = match uri.scheme_str() {
+        Some("ws") => false,
+        Some("wss") => true,
+        _ => return Err("must begin with ws:// or wss://".to_owned()),
+    };
+    let authority = uri.authority().filter(|authority| !authority.host().is_empty());
+    let authority = authority.ok_or("must name a host")?;
+    if authority.as_str().contains('@') {
+        return Err("must have no user and password: set a header instead".to_owned());
+    }
+    let host = authority.host().trim_start_matches('[').trim_end_matches(']').to_owned();
+    let default = if is_tls { 443 } else { 80 };
+    let port = match authority.as_str().strip_prefix(authority.host()) {
+        None | Some("") => default,
+        Some(_) => authority.port_u16().ok_or("must have a port from 0 to 65535")?,
+    };
+    let tls = is_tls.then(|| ServerName::try_from(host.clone())).transpose();
+    let tls = tls.map_err(|_| "must name a host that a certificate can name")?;
+    Ok(Url { uri, host, port, tls })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_url_is_taken_apart() {
+        for (url, host, port, is_tls) in [
+            ("ws://example.com", "example.com", 80, false),
+            ("ws://example.com/", "example.com", 80, false),
+            ("wss://example.com/a?b=c", "example.com", 443, true),
+            ("ws://example.com:8080/a", "example.com", 8080, false),
+            ("wss://192.0.2.1:1", "192.0.2.1", 1, true),
+            ("wss://[::1]:8443/", "::1", 8443, true),
+        ] {
+            let parsed = Url::parse(url).unwrap();
+            assert_eq!((&*parsed.host, parsed.port, parsed.tls.is_some()), (host, port, is_tls));
+        }
+    }
+
+    #[test]
+    fn a_url_that_cannot_be_dialed_is_named_with_the_reason() {
+        for (url, reason) in [
+            ("", "is not a URL: empty string"),
+            ("no url", "is not a URL: invalid uri character"),
+            ("example.com:80", "must begin with ws:// or wss://"),
+            ("/path", "must begin with ws:// or wss://"),
+            ("http://example.com", "must begin with ws:// or wss://"),
+            ("ws://", "is not a URL: empty string"),
+            ("WS://example.com", "must begin with ws:// or wss://"),
+            ("ws://:80/", "must name a host"),
+            ("ws://me:secret@example.com", "must have no user and password: set a header instead"),
+            ("ws://example.com/#top", "must have no fragment"),
+            ("ws://example.com:70000", "must have a port from 0 to 65535"),
+            ("ws://example.com:http", "must have a port from 0 to 65535"),
+            ("wss://under_score-/", "must name a host that a certificate can name"),
+        ] {
+            let error = Url::parse(url).unwrap_err();
+            assert_eq!(error.to_string(), format!("{url:?} cannot be dialed: it {reason}"));
+            assert!(!error.is_retryable());
+        }
+    }
+}

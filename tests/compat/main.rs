@@ -1,0 +1,16 @@
+//! Managers of bb8 and of deadpool, as they are published, on real servers: the same tests for all.
+//!
+//! They need the programs of PostgreSQL and of Redis, and start servers of their own; where a
+//! program is nowhere, root installs it with `apt-get`.
+
+#![allow(clippy::unwrap_used)] // The helpers are tests too, but clippy cannot know.
+
+#[path = "../postgres/server.rs"]
+mod postgres_server;
+mod redis_server;
+
+mod errors;
+mod postgres;
+mod recycling;
+mod redis;
+mod suite;

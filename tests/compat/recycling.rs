@@ -1,0 +1,167 @@
+//! When a manager of deadpool's is asked to recycle, and told that an object has left.
+
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use deadpool::managed::{Manager, Metrics, RecycleError, RecycleResult};
+use tokio::sync::Semaphore;
+use wharf::compat::{Deadpool, DeadpoolObject};
+use wharf::{Builder, HealthCheck, Pool, PooledConnection};
+
+#[derive(Default)]
+struct Counts {
+    created: AtomicU32,
+    recycled: AtomicU32,
+    detached: AtomicU32,
+}
+
+/// Makes numbers: 0, which a borrower changes, and recycling makes 0 again. It cannot recycle 13.
+struct Numbers {
+    counts: Arc<Counts>,
+    /// Recycling takes one of these.
+    permits: Arc<Semaphore>,
+}
+
+impl Manager for Numbers {
+    type Type = u32;
+    type Error = io::Error;
+
+    async fn create(&self) -> io::Result<u32> {
+        self.counts.created.fetch_add(1, Ordering::Relaxed);
+        Ok(0)
+    }
+
+    async fn recycle(&self, number: &mut u32, metrics: &Metrics) -> RecycleResult<io::Error> {
+        self.permits.acquire().await.unwrap().forget();
+        assert_eq!(metrics.recycle_count == 0, metrics.recycled.is_none());
+        if *number == 13 {
+            return Err(RecycleError::message("an unlucky number"));
+        }
+        *number = 0;
+        self.counts.recycled.fetch_add(1, Ordering::Relaxed);
+        Ok(())
+    }
+
+    fn detach(&self, _: &mut u32) {
+        self.counts.detached.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+struct Test {
+    pool: Pool<Deadpool<Numbers>>,
+    counts: Arc<Counts>,
+    permits: Arc<Semaphore>,
+}
+
+fn test(set: impl FnOnce(Builder) -> Builder) -> Test {
+    let counts = Arc::<Counts>::default();
+    let permits = Arc::new(Semaphore::new(1000));
+    let numbers = Numbers { counts: counts.clone(), permits: permits.clone() };
+    let pool = set(Pool::builder()).build(Deadpool::new(numbers)).unwrap();
+    Test { pool, counts, permits }
+}
+
+impl Test {
+    /// Created, recycled, detached.
+    fn counts(&self) -> (u32, u32, u32) {
+        let Counts { created, recycled, detached } = &*self.counts;
+        let read = |count: &AtomicU32| count.load(Ordering::Relaxed);
+        (read(created), read(recycled), read(detached))
+    }
+
+    async fn get(&self) -> PooledConnection<Deadpool<Numbers>> {
+        Deadpool::get(&self.pool).await.unwrap()
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn get_recycles_what_is_lent_again_and_not_what_is_new() {
+    let test = test(|b| b);
+    let mut loan = test.get().await;
+    assert_eq!(test.counts(), (1, 0, 0));
+    **loan = 7;
+    drop(loan);
+
+    let loan = test.get().await;
+    assert_eq!((**loan, test.counts()), (0, (1, 1, 0)));
+    assert_eq!(DeadpoolObject::metrics(&loan).recycle_count, 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn get_recycles_what_is_handed_over() {
+    let test = test(|b| b.max_per_host(1).health_check(HealthCheck::Always));
+    let mut loan = test.get().await;
+    **loan = 7;
+    let next = tokio::spawn(Deadpool::get(&test.pool));
+    tokio::time::sleep(Duration::from_millis(1)).await;
+    assert_eq!(test.pool.status().waiting, 1);
+    drop(loan);
+    assert_eq!(**next.await.unwrap().unwrap(), 0);
+    assert_eq!(test.counts(), (1, 1, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn get_does_not_recycle_what_a_health_check_has_just_recycled() {
+    let test = test(|b| b.health_check(HealthCheck::Always));
+    **test.get().await = 7;
+    for n in 1..5 {
+        let mut loan = test.get().await;
+        assert_eq!((**loan, test.counts()), (0, (1, n, 0)));
+        **loan = 7;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_health_check_recycles_what_was_idle() {
+    let test = test(|b| b.health_check(HealthCheck::Always));
+    **test.pool.acquire(&()).await.unwrap() = 7;
+    assert_eq!(**test.pool.acquire(&()).await.unwrap(), 0);
+    assert_eq!(test.counts(), (1, 1, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn without_either_a_connection_is_lent_as_it_came_back() {
+    let test = test(|b| b);
+    **test.pool.acquire(&()).await.unwrap() = 7;
+    assert_eq!(**test.pool.acquire(&()).await.unwrap(), 7);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_cannot_be_recycled_is_replaced_and_the_manager_told() {
+    for check in [HealthCheck::Never, HealthCheck::Always] {
+        let test = test(|b| b.health_check(check));
+        **test.get().await = 13;
+        assert_eq!(**test.get().await, 0);
+        assert_eq!(test.counts(), (2, 0, 1));
+        test.pool.close().await;
+        assert_eq!(test.counts(), (2, 0, 2));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_recycling_that_is_cut_off_closes_the_connection() {
+    let test = test(|b| b);
+    **test.get().await = 7;
+    test.permits.forget_permits(1000);
+    let getting = tokio::time::timeout(Duration::from_secs(1), test.get());
+    assert!(getting.await.is_err());
+    assert_eq!(test.pool.status().idle, 0);
+
+    test.permits.add_permits(1000);
+    assert_eq!(**test.get().await, 0);
+    assert_eq!(test.counts(), (2, 0, 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_manager_is_told_of_each_object_that_leaves_once() {
+    let test = test(|b| b);
+    let taken = DeadpoolObject::take(PooledConnection::detach(test.get().await));
+    assert_eq!((taken, test.counts()), (0, (1, 0, 1)));
+    drop(PooledConnection::detach(test.get().await));
+    assert_eq!(test.counts(), (2, 0, 2));
+    PooledConnection::discard(test.get().await);
+    test.pool.close().await;
+    assert_eq!(test.counts(), (3, 0, 3));
+}

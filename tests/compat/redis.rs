@@ -1,0 +1,91 @@
+//! `bb8-redis` and `deadpool-redis`.
+
+use bb8_redis::RedisConnectionManager;
+use bb8_redis::redis::{self, aio::MultiplexedConnection};
+use wharf::compat::{Bb8, Deadpool};
+
+use crate::redis_server::RedisServer;
+use crate::suite::{Connection, Subject};
+
+async fn session(connection: &mut MultiplexedConnection) -> Option<i64> {
+    redis::cmd("CLIENT").arg("ID").query_async(connection).await.ok()
+}
+
+/// The server's part of a subject, which is the same for both managers.
+macro_rules! server {
+    () => {
+        async fn count_sessions(&self) -> usize {
+            let mut admin = self.0.admin().await;
+            let list = redis::cmd("CLIENT").arg(&["LIST", "TYPE", "normal"]).to_owned();
+            let list: String = list.query_async(&mut admin).await.unwrap();
+            list.lines().count() - 1
+        }
+
+        async fn kill_sessions(&self) {
+            let mut admin = self.0.admin().await;
+            let kill = redis::cmd("CLIENT").arg(&["KILL", "TYPE", "normal"]).to_owned();
+            let killed: usize = kill.query_async(&mut admin).await.unwrap();
+            assert!(killed > 0);
+        }
+
+        async fn stop(&mut self) {
+            self.0.stop();
+        }
+
+        async fn start_again(&mut self) {
+            self.0.start_again().await;
+        }
+    };
+}
+
+mod bb8 {
+    use super::*;
+
+    struct Bb8Redis(RedisServer);
+
+    impl Subject for Bb8Redis {
+        type Connector = Bb8<RedisConnectionManager>;
+
+        async fn start() -> Self {
+            Bb8Redis(RedisServer::start().await)
+        }
+
+        fn connector(&self) -> Self::Connector {
+            Bb8::new(RedisConnectionManager::new(self.0.url()).unwrap())
+        }
+
+        async fn session(connection: &mut Connection<Self>) -> Option<i64> {
+            session(connection).await
+        }
+
+        server!();
+    }
+
+    crate::suite::suite!(Bb8Redis);
+}
+
+mod deadpool {
+    use super::*;
+
+    struct DeadpoolRedis(RedisServer);
+
+    impl Subject for DeadpoolRedis {
+        type Connector = Deadpool<deadpool_redis::Manager>;
+
+        async fn start() -> Self {
+            DeadpoolRedis(RedisServer::start().await)
+        }
+
+        fn connector(&self) -> Self::Connector {
+            Deadpool::new(deadpool_redis::Manager::new(self.0.url()).unwrap())
+        }
+
+        async fn session(connection: &mut Connection<Self>) -> Option<i64> {
+            session(connection).await
+        }
+
+        server!();
+    }
+
+    crate::suite::suite!(DeadpoolRedis);
+}
