@@ -21,6 +21,8 @@ mod spread;
 mod status;
 mod warm;
 
+#[cfg(feature = "grpc")]
+pub mod grpc;
 #[cfg(feature = "tcp")]
 pub mod tcp;
 
