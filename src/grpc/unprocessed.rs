@@ -17,7 +17,8 @@ use tonic::Status;
 /// - a call that the server's GOAWAY says was not looked at,
 /// - a call that the server refused unprocessed (`REFUSED_STREAM`).
 ///
-/// No for everything else, also where nobody can know.
+/// No for everything else, also where nobody can know. A server that is overloaded may refuse the call
+/// again and again: bound the tries where that can be.
 ///
 /// # Examples
 ///
