@@ -25,6 +25,8 @@ mod warm;
 
 #[cfg(any(feature = "bb8", feature = "deadpool"))]
 pub mod compat;
+#[cfg(feature = "grpc")]
+pub mod grpc;
 #[cfg(feature = "http")]
 pub mod http;
 #[cfg(feature = "tcp")]

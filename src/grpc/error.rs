@@ -1,0 +1,133 @@
+//! What can go wrong.
+
+use std::error::Error;
+use std::{fmt, io};
+
+use tonic::Status;
+use tonic::transport::Uri;
+
+/// Why a dial or a health check failed.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum GrpcError {
+    /// The URI is none that can be dialed.
+    InvalidUri {
+        /// The key.
+        uri: Uri,
+        /// What is wrong with it.
+        reason: &'static str,
+    },
+    /// The TCP connection could not be made.
+    Connect(Box<dyn Error + Send + Sync>),
+    /// The TLS handshake failed, such as over a certificate that nobody vouches for.
+    Tls(io::Error),
+    /// The server does not offer HTTP/2 over TLS.
+    NoHttp2,
+    /// HTTP/2 could not be begun.
+    Handshake(tonic::transport::Error),
+    /// The server ended the connection before it had sent its settings: it does not speak HTTP/2, or
+    /// it is going down.
+    NoSettings,
+    /// The health check failed.
+    Check(Status),
+    /// The server says that the service does not serve.
+    NotServing {
+        /// The service that was asked for; empty for the server as a whole.
+        service: String,
+    },
+}
+
+impl GrpcError {
+    /// What is wrong once is wrong every time: a URI, a certificate, a server without HTTP/2.
+    pub(super) fn is_retryable(&self) -> bool {
+        match self {
+            GrpcError::InvalidUri { .. } | GrpcError::NoHttp2 => false,
+            // rustls' own errors come as this kind; the network's do not.
+            GrpcError::Tls(error) => error.kind() != io::ErrorKind::InvalidData,
+            _ => true,
+        }
+    }
+}
+
+impl fmt::Display for GrpcError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            GrpcError::InvalidUri { uri, reason } => write!(f, "the URI {uri} {reason}"),
+            GrpcError::Connect(_) => f.write_str("the server could not be reached"),
+            GrpcError::Tls(_) => f.write_str("the TLS handshake failed"),
+            GrpcError::NoHttp2 => f.write_str("the server does not offer HTTP/2 over TLS"),
+            GrpcError::Handshake(_) => f.write_str("HTTP/2 could not be begun"),
+            GrpcError::NoSettings => f.write_str(
+                "the server ended the connection before it sent HTTP/2 settings; \
+                 it may not speak HTTP/2 on this port, or expect TLS",
+            ),
+            GrpcError::Check(_) => f.write_str("the health check failed"),
+            GrpcError::NotServing { service } if service.is_empty() => {
+                f.write_str("the server says that it does not serve")
+            }
+            GrpcError::NotServing { service } => {
+                write!(f, "the server says that {service} does not serve")
+            }
+        }
+    }
+}
+
+impl Error for GrpcError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            GrpcError::Connect(error) => Some(&**error),
+            GrpcError::Tls(error) => Some(error),
+            GrpcError::Handshake(error) => Some(error),
+            GrpcError::Check(status) => Some(status),
+            GrpcError::InvalidUri { .. }
+            | GrpcError::NoHttp2
+            | GrpcError::NoSettings
+            | GrpcError::NotServing { .. } => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_error_says_what_it_is_and_names_its_cause_once() {
+        let uri = Uri::from_static("ftp://files.example");
+        let not_serving = |service: &str| GrpcError::NotServing { service: service.to_owned() };
+        let cases = [
+            (
+                GrpcError::InvalidUri { uri, reason: "is wrong" },
+                "the URI ftp://files.example/ is wrong",
+                false,
+            ),
+            (GrpcError::Connect("refused".into()), "the server could not be reached", true),
+            (GrpcError::Tls(io::ErrorKind::InvalidData.into()), "the TLS handshake failed", true),
+            (GrpcError::NoHttp2, "the server does not offer HTTP/2 over TLS", false),
+            (
+                GrpcError::NoSettings,
+                "the server ended the connection before it sent HTTP/2 settings; \
+                 it may not speak HTTP/2 on this port, or expect TLS",
+                false,
+            ),
+            (GrpcError::Check(Status::internal("no")), "the health check failed", true),
+            (not_serving(""), "the server says that it does not serve", false),
+            (not_serving("a.B"), "the server says that a.B does not serve", false),
+        ];
+        for (error, message, has_source) in cases {
+            assert_eq!(error.to_string(), message);
+            assert_eq!(error.source().is_some(), has_source, "{error:?}");
+        }
+    }
+
+    #[test]
+    fn what_no_retry_mends_is_told() {
+        let uri = Uri::from_static("/no/host");
+        assert!(!GrpcError::InvalidUri { uri, reason: "is wrong" }.is_retryable());
+        assert!(!GrpcError::NoHttp2.is_retryable());
+        assert!(!GrpcError::Tls(io::ErrorKind::InvalidData.into()).is_retryable());
+        assert!(GrpcError::Tls(io::ErrorKind::UnexpectedEof.into()).is_retryable());
+        assert!(GrpcError::NoSettings.is_retryable());
+        assert!(GrpcError::Connect("refused".into()).is_retryable());
+    }
+}

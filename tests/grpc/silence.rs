@@ -1,0 +1,103 @@
+//! Servers that say nothing any more, and pings that are not sent.
+
+use std::time::Duration;
+
+use tokio::time;
+use wharf::Heartbeat;
+use wharf::grpc::GrpcOptions;
+
+use crate::proxy::Proxy;
+use crate::raw_peer::{HEADERS, PING, RawPeer};
+use crate::server::{SECOND, Server, Watch, check, pool, pool_with, until, uri, within_a_minute};
+
+const SOON: Duration = Duration::from_millis(50);
+
+#[tokio::test]
+async fn keepalive_ends_a_silent_connection_and_the_calls_on_it() {
+    let server = Server::start();
+    let proxy = Proxy::start(server.address()).await;
+    let key = uri(proxy.address());
+    // Through the endpoint, since the option knows what servers put up with.
+    let options = GrpcOptions::new()
+        .keepalive_timeout(SOON)
+        .endpoint(|endpoint| endpoint.http2_keep_alive_interval(SOON));
+    let pool = pool_with(options, |b| b);
+    let mut running = Watch::begin(&pool, &key).await;
+
+    proxy.freeze();
+    running.next().await.unwrap_err();
+    until(|| !running.lease.is_open()).await;
+    let lease = pool.acquire(&key).await.unwrap();
+    check(&lease).await.unwrap();
+    assert_eq!(pool.status().dials, 2);
+}
+
+#[tokio::test]
+async fn heartbeats_find_a_silent_connection_before_the_next_call_does() {
+    let server = Server::start();
+    let proxy = Proxy::start(server.address()).await;
+    let key = uri(proxy.address());
+    let beat = Heartbeat::every(SOON).timeout(SOON).max_missed(2);
+    let pool = pool(|b| b.heartbeat(beat));
+    check(&pool.acquire(&key).await.unwrap()).await.unwrap();
+    until(|| pool.status().heartbeats > 0).await;
+
+    proxy.freeze();
+    until(|| pool.status().closed == 1).await;
+    let lease = pool.acquire(&key).await.unwrap();
+    within_a_minute(check(&lease)).await.unwrap();
+    let status = pool.status();
+    assert_eq!(status.dials, 2);
+    assert!(status.missed_heartbeats >= 2, "{status:?}");
+}
+
+/// The pings of HTTP/2 that a client sends in a second, a call running or none.
+async fn pings(options: GrpcOptions, with_a_call: bool) -> usize {
+    let peer = RawPeer::start().await;
+    let (pool, server) = (pool_with(options, |b| b), uri(peer.address()));
+    let _client = tokio::spawn(async move {
+        let lease = pool.acquire(&server).await.unwrap();
+        if with_a_call {
+            let _: Result<_, _> = check(&lease).await;
+        }
+        std::future::pending::<()>().await;
+    });
+    let mut connection = peer.accept().await;
+    connection.settings(None).await;
+    if with_a_call {
+        connection.read_until(HEADERS).await;
+    }
+    let mut pings = 0;
+    let count = async {
+        while let Some(frame) = connection.read().await {
+            pings += usize::from(frame.kind == PING);
+        }
+        panic!("the client ended the connection");
+    };
+    let _: Result<(), _> = time::timeout(SECOND, count).await;
+    pings
+}
+
+#[tokio::test]
+async fn nothing_is_pinged_that_could_be_too_many_by_default_or_with_the_shortest_keepalive() {
+    let least = || GrpcOptions::new().keepalive(Duration::from_secs(10));
+    let without_calls = || least().keepalive_without_calls(true);
+    let (a, b, c, d) = tokio::join!(
+        pings(GrpcOptions::new(), true),
+        pings(GrpcOptions::new(), false),
+        pings(least(), true),
+        pings(without_calls(), false),
+    );
+    assert_eq!([a, b, c, d], [0; 4]);
+
+    // The count counts, and a call makes the difference that it should.
+    let often = || GrpcOptions::new().endpoint(|e| e.http2_keep_alive_interval(SOON));
+    let (with, without, permitted) = tokio::join!(
+        pings(often(), true),
+        pings(often(), false),
+        pings(often().keepalive_without_calls(true), false),
+    );
+    assert!(with > 0, "{with}");
+    assert_eq!(without, 0);
+    assert!(permitted > 0, "{permitted}");
+}
