@@ -18,6 +18,8 @@ mod reuse;
 mod status;
 mod warm;
 
+#[cfg(feature = "postgres")]
+pub mod postgres;
 #[cfg(feature = "tcp")]
 pub mod tcp;
 
