@@ -1,0 +1,95 @@
+//! Pools of PostgreSQL connections, by tokio-postgres (feature `postgres`).
+//!
+//! A [`PostgresConnector`] dials one database; a pool of it has one host, whose key is `()`. What it
+//! lends is a [`PostgresClient`], which derefs to [`tokio_postgres::Client`].
+//!
+//! # Examples
+//!
+//! ```
+//! # async fn run() -> Result<(), Box<dyn std::error::Error>> {
+//! use wharf::Pool;
+//! use wharf::postgres::PostgresConnector;
+//!
+//! let connector: PostgresConnector = "host=/run/postgresql user=app dbname=shop".parse()?;
+//! let shop = Pool::builder().max_per_host(8).build(connector)?.host(&());
+//!
+//! let connection = shop.acquire().await?;
+//! let price = connection.query_one_cached("SELECT price FROM items WHERE id = $1", &[&7]).await?;
+//! let price: i64 = price.get("price");
+//! drop(connection);
+//!
+//! let mut connection = shop.acquire().await?;
+//! let transaction = connection.transaction().await?;
+//! transaction.execute("UPDATE items SET price = $2 WHERE id = $1", &[&7, &(price + 1)]).await?;
+//! transaction.commit().await?;
+//! # Ok(()) }
+//! ```
+//!
+//! # Between borrowers
+//!
+//! No transaction goes from one borrower to the next, however the first one left it: dropped,
+//! aborted, begun by hand and forgotten, failed. Nor does a COPY. At the return of a connection a
+//! `BEGIN` (so that the server does not warn) and a `ROLLBACK` are sent, and not waited for; PostgreSQL
+//! takes requests in their order, so they are done before anything that the next borrower asks.
+//! [`Reset`] says what else is undone, or that nothing is.
+//!
+//! This costs the server two more small requests for each loan, about half as much again as a query
+//! that reads one row by its key. A loan does without when all that it did was to execute plain
+//! statements by [`query_cached`](PostgresClient::query_cached) and its kin, which see the statement's
+//! text: nothing can be open then. Whatever is done through [`tokio_postgres::Client`] counts as
+//! possible to leave something.
+//!
+//! # What was cut off
+//!
+//! A query whose future is dropped goes on in the server. After one of [`PostgresClient`]'s own methods
+//! the connection is closed at its return, and the server is asked to cancel the query; the pool may
+//! dial another in its place. It is not waited for, since nobody knows how long it takes, and not
+//! cancelled and kept, since a cancellation that comes late hits the next borrower's query.
+//!
+//! What was cut off in a [`Transaction`](tokio_postgres::Transaction), or by a method of `Client` that
+//! `PostgresClient` does not have itself, is not seen. The next borrower's first request then
+//! waits until it is done, for which a `statement_timeout` sets a limit. A connection that has been held
+//! up for more than a second is not lent from the idle list any more: it is closed, and the query
+//! cancelled. The same goes for a row stream or a COPY that is kept, unread, beyond its loan.
+//!
+//! # What goes with which setting of the pool
+//!
+//! - [`max_per_host`](crate::Builder::max_per_host): all pools together must fit into the server's
+//!   `max_connections`. Where they do not, callers share what the server takes, and get its "too many
+//!   clients" only when nothing can serve them.
+//! - [`retry`](crate::Builder::retry) bridges a restart of the server. What a retry does not mend (a
+//!   wrong password, no such database) is told at once all the same.
+//! - [`health_check`](crate::Builder::health_check): the end of a session is seen without a ping, as
+//!   soon as the system knows. A ping is for what vanishes without a word (a firewall that forgets,
+//!   a machine that lost its power), which `Config`'s keepalives find too, later; it also waits for what
+//!   an earlier borrower left. [`HealthCheck::IdleFor`](crate::HealthCheck::IdleFor) some seconds pays
+//!   for it only where it is likely to matter.
+//! - [`connect_timeout`](crate::Builder::connect_timeout) is for a whole dial, with all its hosts.
+//! - [`max_lifetime`](crate::Builder::max_lifetime) gives back the memory that a server's process
+//!   gathers, and finds the new primary after a switch-over.
+//! - [`close_timeout`](crate::Builder::close_timeout) includes the cancellation of what was cut off.
+//!
+//! # Race window
+//!
+//! A session that the server ended a moment ago may still be lent, before its end is known here: the
+//! first request fails then, with a connection that is closed. What must not fail because of this has
+//! to be safe to send twice.
+//!
+//! # Notifications
+//!
+//! The connection's task logs notices (by `log`, as tokio-postgres does) and drops notifications: for
+//! `LISTEN`, use a connection of your own.
+
+mod client;
+mod connector;
+mod driver;
+mod failure;
+mod requests;
+mod reset;
+mod statements;
+
+pub use tokio_postgres;
+
+pub use client::PostgresClient;
+pub use connector::PostgresConnector;
+pub use reset::Reset;

@@ -1,0 +1,44 @@
+//! The statements that one connection has prepared.
+
+use std::collections::HashMap;
+
+use parking_lot::Mutex;
+use tokio_postgres::Statement;
+use tokio_postgres::types::Type;
+
+/// By their text, then by the parameter types that were asked for.
+#[derive(Default)]
+pub(super) struct Statements(Mutex<HashMap<String, Vec<Prepared>>>);
+
+struct Prepared {
+    types: Box<[Type]>,
+    statement: Statement,
+}
+
+impl Statements {
+    pub(super) fn find(&self, sql: &str, types: &[Type]) -> Option<Statement> {
+        let prepared = self.0.lock();
+        let found = prepared.get(sql)?.iter().find(|prepared| *prepared.types == *types)?;
+        Some(found.statement.clone())
+    }
+
+    pub(super) fn keep(&self, sql: &str, types: &[Type], statement: Statement) {
+        let prepared = Prepared { types: types.into(), statement };
+        self.0.lock().entry(sql.to_owned()).or_default().push(prepared);
+    }
+
+    pub(super) fn forget(&self, sql: &str) {
+        let forgotten = self.0.lock().remove(sql);
+        // Each one that goes tells the server: not under the lock.
+        drop(forgotten);
+    }
+
+    pub(super) fn clear(&self) {
+        let forgotten = std::mem::take(&mut *self.0.lock());
+        drop(forgotten);
+    }
+
+    pub(super) fn count(&self) -> usize {
+        self.0.lock().values().map(Vec::len).sum()
+    }
+}

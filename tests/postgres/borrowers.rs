@@ -1,0 +1,316 @@
+//! What one borrower leaves behind, and the next one must not find.
+
+use std::pin::pin;
+use std::time::Duration;
+
+use tokio::time;
+use wharf::postgres::Reset;
+use wharf::postgres::tokio_postgres::{Client, CopyInSink};
+use wharf::{Connector, Pool};
+
+use crate::support::{
+    Database, Loan, PostgresPool, acquire, assert_nothing_leaked, poll, process, until,
+    within_a_minute,
+};
+
+/// A database with an empty table, a pool of one connection, and a session to look from.
+async fn one_connection(reset: Reset) -> (Database, PostgresPool, Client) {
+    let database = Database::new().await;
+    let session = database.session().await;
+    session.batch_execute("CREATE TABLE notes (note text)").await.unwrap();
+    let connector = database.connector().reset(reset);
+    let pool = Pool::builder().max_per_host(1).build(connector).unwrap();
+    (database, pool, session)
+}
+
+const NOTE: &str = "INSERT INTO notes VALUES ('draft')";
+const NOTES: &str = "SELECT count(*) FROM notes";
+const IN_TRANSACTION: &str = "SELECT count(*) FROM pg_stat_activity \
+     WHERE application_name = 'a pool' AND datname = current_database() \
+     AND state LIKE 'idle in transaction%'";
+const SLEEPING: &str = "SELECT count(*) FROM pg_stat_activity \
+     WHERE datname = current_database() AND state = 'active' AND query LIKE '%pg_sleep(600)%' \
+     AND pid <> pg_backend_pid()";
+
+/// A borrower finds no note but its own, and what it writes stays.
+async fn works_as_new(mut next: Loan, session: &Client) {
+    let seen: i64 = next.query_one(NOTES, &[]).await.unwrap().get(0);
+    assert_eq!(seen, 0, "what the last borrower did not commit");
+    next.execute_cached("INSERT INTO notes VALUES ('fair copy')", &[]).await.unwrap();
+    until(session, NOTES, 1).await;
+    let transaction = next.transaction().await.unwrap();
+    transaction.execute("DELETE FROM notes", &[]).await.unwrap();
+    transaction.commit().await.unwrap();
+    until(session, NOTES, 0).await;
+    drop(next);
+    until(session, IN_TRANSACTION, 0).await;
+}
+
+#[tokio::test]
+async fn a_transaction_that_was_dropped_is_rolled_back_and_the_connection_goes_on() {
+    let (_database, pool, session) = one_connection(Reset::Rollback).await;
+    let mut first = acquire(&pool).await;
+    let id = process(&first).await;
+    let transaction = first.transaction().await.unwrap();
+    transaction.execute(NOTE, &[]).await.unwrap();
+    drop(transaction);
+    drop(first);
+
+    let next = acquire(&pool).await;
+    assert_eq!(process(&next).await, id);
+    works_as_new(next, &session).await;
+    assert_nothing_leaked(&pool, &session).await;
+}
+
+#[tokio::test]
+async fn a_task_that_is_aborted_in_a_transaction_leaves_nothing() {
+    let (_database, pool, session) = one_connection(Reset::Rollback).await;
+    let mut loan = acquire(&pool).await;
+    let task = tokio::spawn(async move {
+        let transaction = loan.transaction().await.unwrap();
+        transaction.execute(NOTE, &[]).await.unwrap();
+        std::future::pending::<()>().await;
+        transaction.commit().await.unwrap();
+    });
+    until(&session, IN_TRANSACTION, 1).await;
+    task.abort();
+    assert!(task.await.unwrap_err().is_cancelled());
+
+    works_as_new(acquire(&pool).await, &session).await;
+    assert_nothing_leaked(&pool, &session).await;
+}
+
+#[tokio::test]
+async fn a_begin_that_was_left_open_goes_to_nobody_idle_or_waiting() {
+    let (_database, pool, session) = one_connection(Reset::Rollback).await;
+    for opening in [
+        "BEGIN",
+        // Its transaction has failed: only a rollback is obeyed.
+        "BEGIN; SELECT 1 / 0",
+        "BEGIN; SAVEPOINT here; COMMIT AND CHAIN",
+    ] {
+        for waits in [false, true] {
+            let first = acquire(&pool).await;
+            let _ = first.batch_execute(opening).await;
+            let _ = first.execute(NOTE, &[]).await;
+            let mut next = pin!(pool.acquire(&()));
+            if waits {
+                assert!(poll(next.as_mut()).is_pending());
+                assert_eq!(pool.status().waiting, 1);
+            }
+            drop(first);
+            works_as_new(within_a_minute(next).await.unwrap(), &session).await;
+        }
+    }
+    assert_eq!(pool.status().dials, 1);
+    assert_nothing_leaked(&pool, &session).await;
+}
+
+#[tokio::test]
+async fn a_begin_that_was_polled_once_and_dropped_goes_to_nobody() {
+    let (_database, pool, session) = one_connection(Reset::Rollback).await;
+    let first = acquire(&pool).await;
+    // By `Client`'s own method, which nobody watches.
+    let client: &Client = &first;
+    assert!(poll(pin!(client.batch_execute("BEGIN"))).is_pending());
+    drop(first);
+
+    works_as_new(acquire(&pool).await, &session).await;
+    assert_nothing_leaked(&pool, &session).await;
+}
+
+#[tokio::test]
+async fn a_connection_returned_outside_of_any_runtime_is_reset_all_the_same() {
+    let (_database, pool, session) = one_connection(Reset::Rollback).await;
+    let first = acquire(&pool).await;
+    first.batch_execute("BEGIN").await.unwrap();
+    first.execute(NOTE, &[]).await.unwrap();
+    std::thread::spawn(move || drop(first)).join().unwrap();
+
+    works_as_new(acquire(&pool).await, &session).await;
+    assert_eq!(pool.status().dials, 1);
+    assert_nothing_leaked(&pool, &session).await;
+}
+
+#[tokio::test]
+async fn a_copy_into_a_table_that_was_not_finished_leaves_nothing() {
+    let (_database, pool, session) = one_connection(Reset::Rollback).await;
+    let first = acquire(&pool).await;
+    let mut sink: std::pin::Pin<Box<CopyInSink<&[u8]>>> =
+        Box::pin(first.copy_in("COPY notes FROM STDIN").await.unwrap());
+    let row: &[u8] = b"a row\n";
+    futures_util::SinkExt::send(&mut sink, row).await.unwrap();
+    drop(sink);
+    drop(first);
+
+    works_as_new(acquire(&pool).await, &session).await;
+    assert_nothing_leaked(&pool, &session).await;
+}
+
+#[tokio::test]
+async fn a_copy_out_of_a_table_that_was_not_read_leaves_nothing() {
+    let (_database, pool, session) = one_connection(Reset::Rollback).await;
+    let first = acquire(&pool).await;
+    let rows = "COPY (SELECT repeat('x', 1000) FROM generate_series(1, 50000)) TO STDOUT";
+    drop(first.copy_out(rows).await.unwrap());
+    drop(first);
+
+    works_as_new(acquire(&pool).await, &session).await;
+    assert_nothing_leaked(&pool, &session).await;
+}
+
+#[tokio::test]
+async fn a_copy_that_nobody_can_finish_costs_the_connection() {
+    let (_database, pool, session) = one_connection(Reset::Rollback).await;
+    let first = acquire(&pool).await;
+    // The way for a COPY is `copy_in`; here the server waits for rows that never come.
+    assert!(first.batch_execute("COPY notes FROM STDIN").await.is_err());
+    drop(first);
+
+    works_as_new(acquire(&pool).await, &session).await;
+    assert_eq!(pool.status().dials, 2);
+    assert_nothing_leaked(&pool, &session).await;
+}
+
+#[tokio::test]
+async fn a_query_that_was_cut_off_is_cancelled_and_its_connection_replaced() {
+    let (_database, pool, session) = one_connection(Reset::Rollback).await;
+    let first = acquire(&pool).await;
+    let id = process(&first).await;
+    let mut query = Box::pin(first.query("SELECT pg_sleep(600)", &[]));
+    within_a_minute(async {
+        tokio::select! {
+            _ = &mut query => panic!("it should sleep"),
+            () = until(&session, SLEEPING, 1) => {}
+        }
+    })
+    .await;
+    drop(query);
+    drop(first);
+
+    let next = acquire(&pool).await;
+    assert_ne!(process(&next).await, id);
+    until(&session, SLEEPING, 0).await;
+    works_as_new(next, &session).await;
+    assert_nothing_leaked(&pool, &session).await;
+}
+
+#[tokio::test]
+async fn a_connection_held_up_by_what_nobody_watched_is_given_up() {
+    let (_database, pool, session) = one_connection(Reset::Rollback).await;
+    let mut first = acquire(&pool).await;
+    let id = process(&first).await;
+    {
+        let transaction = first.transaction().await.unwrap();
+        let mut query = Box::pin(transaction.query("SELECT pg_sleep(600)", &[]));
+        within_a_minute(async {
+            tokio::select! {
+                _ = &mut query => panic!("it should sleep"),
+                () = until(&session, SLEEPING, 1) => {}
+            }
+        })
+        .await;
+    }
+    drop(first);
+    // Longer than a reset may take.
+    time::sleep(Duration::from_millis(1200)).await;
+
+    let next = acquire(&pool).await;
+    assert_ne!(process(&next).await, id);
+    until(&session, SLEEPING, 0).await;
+    works_as_new(next, &session).await;
+    assert_nothing_leaked(&pool, &session).await;
+}
+
+#[tokio::test]
+async fn a_ping_waits_for_what_was_left_and_finds_a_clean_connection() {
+    let (database, pool, session) = one_connection(Reset::Rollback).await;
+    let connector = database.connector();
+    let mut connection = connector.connect(&()).await.unwrap();
+    connection.batch_execute("BEGIN").await.unwrap();
+    assert!(connector.is_open(&mut connection));
+    within_a_minute(connector.ping(&mut connection)).await.unwrap();
+    until(&session, IN_TRANSACTION, 0).await;
+    connector.close(connection).await;
+    assert_nothing_leaked(&pool, &session).await;
+}
+
+#[tokio::test]
+async fn only_what_may_have_left_a_transaction_is_reset() {
+    let (_database, pool, session) = one_connection(Reset::Rollback).await;
+    let last_request = "SELECT query FROM pg_stat_activity \
+         WHERE application_name = 'a pool' AND datname = current_database()";
+    let asked = acquire(&pool).await;
+    asked.query_cached("SELECT 'kept'", &[]).await.unwrap();
+    drop(asked);
+    // Another return, whose answer is behind whatever the first has sent.
+    let asked = acquire(&pool).await;
+    asked.query_cached("SELECT 'kept'", &[]).await.unwrap();
+    drop(asked);
+    let last: String = session.query_one(last_request, &[]).await.unwrap().get(0);
+    assert_eq!(last, "SELECT 'kept'");
+
+    let asked = acquire(&pool).await;
+    asked.query("SELECT 'not kept'", &[]).await.unwrap();
+    drop(asked);
+    within_a_minute(async {
+        loop {
+            let last: String = session.query_one(last_request, &[]).await.unwrap().get(0);
+            if last == "ROLLBACK" {
+                break;
+            }
+            time::sleep(Duration::from_millis(5)).await;
+        }
+    })
+    .await;
+    assert_nothing_leaked(&pool, &session).await;
+}
+
+#[tokio::test]
+async fn without_a_reset_the_next_borrower_goes_on_where_the_last_one_was() {
+    let (_database, pool, session) = one_connection(Reset::None).await;
+    let first = acquire(&pool).await;
+    first.batch_execute("BEGIN").await.unwrap();
+    first.execute(NOTE, &[]).await.unwrap();
+    drop(first);
+
+    acquire(&pool).await.batch_execute("COMMIT").await.unwrap();
+    until(&session, NOTES, 1).await;
+    assert_nothing_leaked(&pool, &session).await;
+}
+
+#[tokio::test]
+async fn discard_undoes_settings_locks_and_temporary_tables_and_keeps_statements() {
+    let (_database, pool, session) = one_connection(Reset::Discard).await;
+    session.batch_execute("CREATE TYPE mood AS ENUM ('good'); CREATE ROLE guest").await.unwrap();
+    let first = acquire(&pool).await;
+    let id = process(&first).await;
+    first.query_cached("SELECT 'good'::mood", &[]).await.unwrap();
+    first
+        .batch_execute(
+            "SET search_path TO nowhere; SET ROLE guest; LISTEN news; \
+             CREATE TEMPORARY TABLE scratch (a int); SELECT pg_advisory_lock(7)",
+        )
+        .await
+        .unwrap_or_else(|error| panic!("{error:?}"));
+    // This must not cut the reset short.
+    first.batch_execute("SET statement_timeout = 1").await.unwrap();
+    drop(first);
+
+    let next = acquire(&pool).await;
+    assert_eq!(process(&next).await, id);
+    let left =
+        "SELECT current_setting('search_path') || ' ' || current_setting('statement_timeout') \
+         || ' ' || (current_user = session_user) \
+         || ' ' || (SELECT count(*) FROM pg_listening_channels()) \
+         || ' ' || (SELECT count(*) FROM pg_class WHERE relname = 'scratch')
+         || ' ' || (SELECT count(*) FROM pg_locks WHERE locktype = 'advisory')";
+    let left: String = next.query_one(left, &[]).await.unwrap().get(0);
+    assert_eq!(left, "\"$user\", public 0 true 0 0 0");
+    // Types that were never seen can still be looked up.
+    session.batch_execute("CREATE TYPE weather AS ENUM ('fair')").await.unwrap();
+    next.query_cached("SELECT 'good'::mood, 'fair'::weather", &[]).await.unwrap();
+    drop(next);
+    session.batch_execute("DROP ROLE guest").await.unwrap();
+    assert_nothing_leaked(&pool, &session).await;
+}

@@ -1,0 +1,14 @@
+//! Pools of PostgreSQL connections, with real servers that the tests start and stop.
+//!
+//! Nothing here asserts how long something takes. Every test ends by comparing what the pool says it
+//! has with what the server does.
+
+#![allow(clippy::unwrap_used)] // The helpers are tests too, but clippy cannot know.
+
+mod borrowers;
+mod dialing;
+mod faults;
+mod load;
+mod server;
+mod statements;
+mod support;
