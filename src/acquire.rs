@@ -289,9 +289,7 @@ impl<C: Connector> Waiting<C> {
         let (mut tracked, target) = PooledConnection::into_parts(loan);
         let at = target.id.index;
         if answered {
-            target.change(|engine, now, fx| {
-                engine.ping_answered(at, &mut tracked, doubts, now, fx);
-            });
+            target.engine().ping_answered(at, &mut tracked, doubts);
             return Some(Ok(self.acquired(tracked)));
         }
         ping::report_failed_ping(&target, tracked.id);

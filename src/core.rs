@@ -217,6 +217,8 @@ impl<C: Connector> Core<C> {
         for target in &appeared {
             observer.tell(|o| o.host_appeared(&*target.key));
         }
+        // What a lease was used by goes before the connection is closed.
+        let _ = panics::catch("the drop of a connection", || drop(copies));
         close.into_iter().for_each(closing::begin);
         dial.into_iter().for_each(dial::begin);
         ping.into_iter().for_each(ping::begin);
@@ -239,7 +241,7 @@ impl<C: Connector> Core<C> {
             self.report_leaks(leaks);
         }
         // What a host is keyed by and why a dial failed is the user's: a panic in its drop stays here.
-        let _ = panics::catch("a destructor", || drop((unused, failures, copies, forgotten)));
+        let _ = panics::catch("a destructor", || drop((unused, failures, forgotten)));
     }
 
     #[cold]

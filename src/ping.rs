@@ -157,10 +157,11 @@ impl<C: Connector> Check<C> {
     }
 
     fn answered(mut self) {
-        let Some(connection) = self.connection.take() else { return };
-        let (at, purpose, doubts) = (self.target.id.index, self.purpose, self.doubts);
+        let Some(mut connection) = self.connection.take() else { return };
+        let (at, asked) = (self.target.id.index, (self.purpose, self.doubts));
+        let is_open = self.target.core.is_open(&mut connection);
         self.target.change(|engine, now, fx| {
-            engine.check_answered(at, connection, purpose, doubts, now, fx);
+            engine.check_answered(at, connection, asked, is_open, now, fx);
         });
     }
 

@@ -62,7 +62,8 @@ struct Running<C: Connector> {
 impl<C: Connector> Drop for Running<C> {
     fn drop(&mut self) {
         self.upkeep.running.store(false, Ordering::SeqCst);
-        if self.ended {
+        // A panic is for want of timers in its runtime: it would be the same again.
+        if self.ended || std::thread::panicking() {
             return;
         }
         let Some(core) = self.core.upgrade() else { return };

@@ -99,7 +99,7 @@ impl<P: Parts> Engine<P> {
         }
         while self.room_is_wanted() {
             if !self.close_least_recent(CloseReason::MadeRoom, now, fx) {
-                return;
+                return self.make_room_of_what_is_busy(now, fx);
             }
         }
     }
@@ -107,6 +107,21 @@ impl<P: Parts> Engine<P> {
     /// Whether more room is wanted than there is and what is being closed will make.
     pub(super) fn room_is_wanted(&self) -> bool {
         self.room_to_come() < self.hungry.dials.min(self.permits_to_dial())
+    }
+
+    /// Nothing is idle that could make room: late heartbeats are given up for it, and for hosts that
+    /// have nothing at all shared connections leave.
+    fn make_room_of_what_is_busy(&mut self, now: Time, fx: &mut Effects<P>) {
+        if self.totals.late > 0 {
+            let late = self.hosts.iter().filter(|(_, host)| host.late > 0);
+            fx.hurry.extend(late.map(|(_, host)| host.shell.clone()));
+        }
+        let wanted = self.hungry.starving.len().min(self.permits_to_dial());
+        while self.room_to_come() + self.totals.making_room < wanted {
+            let Some(at) = self.let_one_leave() else { return };
+            // What leaves serves nobody: a failing host may dial again for its own waiters.
+            self.note_hunger(at, now);
+        }
     }
 
     fn room_to_come(&self) -> usize {

@@ -21,7 +21,8 @@ impl<P: Parts> Engine<P> {
         for (at, host) in &mut self.hosts {
             let waiting = host.waiters.waiting();
             assert_eq!(host.waiters.queued(), waiting, "1: the queue holds who waits");
-            assert!(host.idle.is_empty() || waiting == 0, "2: idle while somebody waits");
+            let asks = self.sharing.is_some();
+            assert!(asks || host.idle.is_empty() || waiting == 0, "2: idle while somebody waits");
             let leases = host.leases();
             let dead = host.carriers.iter().filter(|(_, c)| c.is_dead()).count();
             let carried: usize = host.carriers.iter().map(|(_, c)| c.leases).sum();
@@ -60,9 +61,12 @@ impl<P: Parts> Engine<P> {
         let carriers = || host.carriers.iter().map(|(_, carrier)| carrier);
         let is_leaving = |c: &&Carrier<_>| matches!(c.standing, Standing::Leaving(_));
         assert_eq!(host.leaving, carriers().filter(is_leaving).count());
-        let unproven = carriers().filter(|c| c.standing == Standing::Unproven);
-        assert_eq!(host.unproven, unproven.clone().count());
-        assert!(unproven.clone().all(|c| c.leases > 0), "it is pinged for a lease");
+        let is_stale = |c: &Box<super::Tracked<_>>| c.deadline <= now;
+        let is_met = waiting <= host.coming() || host.idle.iter().any(is_stale);
+        let asks = host.idle.is_empty() || is_met || host.waiters.nudged() > 0;
+        assert!(asks, "an idle one is not asked, and somebody waits");
+        let is_asked = |c: &Carrier<_>| c.standing != Standing::Suspect || c.beat != Beat::Still;
+        assert!(carriers().all(is_asked), "a suspect is asked");
         assert!(carriers().all(|c| c.leases > 0 || c.beat != Beat::Still), "it is not empty");
     }
 

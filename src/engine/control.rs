@@ -229,9 +229,6 @@ impl<P: Parts> Engine<P> {
     ) {
         self.undo_use(at, &mut connection);
         self.hosts[at].counters.reused -= 1;
-        if let Some(carrier) = connection.carrier_key() {
-            self.carrier_unproven(at, carrier);
-        }
         self.put_back(at, connection, now, fx);
     }
 

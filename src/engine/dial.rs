@@ -26,6 +26,10 @@ impl<P: Parts> Engine<P> {
         if self.phase == super::Phase::Closed {
             return;
         }
+        if self.sharing.is_some() {
+            self.serve(at, now, fx);
+            self.ask_for_waiters(at, now, fx);
+        }
         if self.spans_hosts {
             self.note_hunger(at, now);
             self.feed_hungry(now, fx);
@@ -146,11 +150,16 @@ impl<P: Parts> Engine<P> {
     pub(crate) fn dial_lost(&mut self, at: usize, now: Time, fx: &mut Effects<P>) {
         self.end_dial(at);
         self.totals.open -= 1;
+        if self.sharing.is_some() {
+            self.serve(at, now, fx);
+        }
         let host = &mut self.hosts[at];
         host.floor = 0;
         fx.wake.extend(host.warmers.drain(..).map(|(_, waker)| waker));
+        // One at least where connections are shared: an idle one may have to be asked for it.
         let wanted = host.dials_for_waiters(&self.limits, now);
-        host.waiters.nudge(wanted, &mut fx.wake);
+        let asks = usize::from(self.sharing.is_some());
+        host.waiters.nudge(wanted.max(asks), &mut fx.wake);
         if self.spans_hosts {
             self.note_hunger(at, now);
             self.nudge_hungry(fx);

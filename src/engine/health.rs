@@ -46,19 +46,14 @@ impl<P: Parts> Engine<P> {
         at: usize,
         connection: &mut Tracked<P::Connection>,
         doubts: u32,
-        now: Time,
-        fx: &mut Effects<P>,
     ) {
         connection.health.answered(doubts);
         self.hosts[at].counters.pings += 1;
-        if let Some(carrier) = connection.carrier_key() {
-            self.carrier_proven(at, carrier, doubts, now, fx);
-        }
     }
 
     /// A ping is not waited for any more, because the caller is gone or its time is over. Nobody
-    /// knows the state of a conversation that was cut off: the connection is closed, unless others
-    /// have theirs on it too. No answer in all of a caller's time is a finding like a failed ping.
+    /// knows the state of a conversation that was cut off: the connection is closed. No answer in all
+    /// of a caller's time is a finding like a failed ping.
     pub(crate) fn ping_cut_off(
         &mut self,
         at: usize,
@@ -70,9 +65,6 @@ impl<P: Parts> Engine<P> {
         let counters = &mut self.hosts[at].counters;
         counters.timed_out += u64::from(expired);
         counters.cancelled += u64::from(!expired);
-        if connection.carrier.is_some() && !expired {
-            return self.unlend(at, connection, now, fx);
-        }
         counters.reused -= 1;
         if expired {
             self.count_failed_ping(at, &connection);
@@ -86,7 +78,7 @@ impl<P: Parts> Engine<P> {
     }
 
     fn count_failed_ping(&mut self, at: usize, dead: &Tracked<P::Connection>) {
-        self.doubt_peers_of(at, dead.health.doubts);
+        self.doubt_peers_of(at, self.doubts_of(at, dead));
         let counters = &mut self.hosts[at].counters;
         counters.pings += 1;
         counters.failed_pings += 1;
@@ -100,8 +92,14 @@ impl<P: Parts> Engine<P> {
         now: Time,
         fx: &mut Effects<P>,
     ) {
-        self.doubt_peers_of(at, dead.health.doubts);
+        self.doubt_peers_of(at, self.doubts_of(at, &dead));
         self.bury(at, dead, CloseReason::Discarded, now, fx);
+    }
+
+    /// A lease may be older than its carrier's last answer.
+    fn doubts_of(&self, at: usize, connection: &Tracked<P::Connection>) -> u32 {
+        let carrier = connection.carrier_key().map(|key| &self.hosts[at].carriers[key].connection);
+        carrier.map_or(connection.health.doubts, |carrier| carrier.health.doubts)
     }
 
     /// A connection with these doubts was found dead: if nobody had doubted it, its older peers are
@@ -155,7 +153,7 @@ impl<P: Parts> Engine<P> {
     }
 
     /// Takes every idle connection out that must answer a ping before it is lent, to be pinged.
-    fn check_suspects(&mut self, at: usize, now: Time, fx: &mut Effects<P>) {
+    pub(super) fn check_suspects(&mut self, at: usize, now: Time, fx: &mut Effects<P>) {
         self.probe_suspects(at, now, fx);
         let mut position = 0;
         while let Some(connection) = self.hosts[at].idle.get(position) {
@@ -191,17 +189,19 @@ impl<P: Parts> Engine<P> {
         host.checking -= 1;
         host.in_use += 1;
         host.beating -= usize::from(purpose == Purpose::Heartbeat);
-        host.late -= usize::from(std::mem::take(&mut health.late));
+        let was_late = std::mem::take(&mut health.late);
+        host.late -= usize::from(was_late);
+        self.totals.late -= usize::from(was_late);
     }
 
     /// A ping in the background was answered: the connection is as free as if it had returned, but
-    /// was not used.
+    /// was not used. It may be going away all the same.
     pub(crate) fn check_answered(
         &mut self,
         at: usize,
         mut connection: Box<Tracked<P::Connection>>,
-        purpose: Purpose,
-        doubts: u32,
+        (purpose, doubts): (Purpose, u32),
+        is_open: bool,
         now: Time,
         fx: &mut Effects<P>,
     ) {
@@ -211,13 +211,18 @@ impl<P: Parts> Engine<P> {
             Purpose::Heartbeat => counters.heartbeats += 1,
         }
         if connection.carrier.is_some() {
-            let end = ProbeEnd::Answered(doubts);
+            let dead = ProbeEnd::Dead(CloseReason::NotOpen);
+            let end = if is_open { ProbeEnd::Answered(doubts) } else { dead };
             return self.probed(at, connection, purpose, end, now, fx);
         }
         connection.health.answered(doubts);
         connection.health.rest(now);
         self.end_check(at, &mut connection.health, purpose);
-        self.put_back(at, connection, now, fx);
+        if is_open {
+            self.put_back(at, connection, now, fx);
+        } else {
+            self.bury(at, connection, CloseReason::NotOpen, now, fx);
+        }
     }
 
     /// A ping in the background has failed, or was given up, or nobody is left to wait for it.
@@ -235,8 +240,8 @@ impl<P: Parts> Engine<P> {
         }
         if dead.carrier.is_some() {
             // A heartbeat that was lost in time says nothing of a connection that others use.
-            let is_dead = dead.health.late || purpose == Purpose::Suspicion;
-            let end = if is_dead { ProbeEnd::Dead } else { ProbeEnd::Open };
+            let is_dead = !given_up && (dead.health.late || purpose == Purpose::Suspicion);
+            let end = if is_dead { ProbeEnd::Dead(purpose.reason()) } else { ProbeEnd::Open };
             return self.probed(at, dead, purpose, end, now, fx);
         }
         let reason = if given_up { CloseReason::PoolClosed } else { purpose.reason() };

@@ -67,8 +67,9 @@ impl<P: Parts> Engine<P> {
             self.hosts[at].carriers[key as usize].beat = Beat::Late;
         }
         self.hosts[at].late += usize::from(!health.late);
+        self.totals.late += usize::from(!health.late);
         health.late = true;
-        self.reschedule(at, now, fx);
+        self.after(at, now, fx);
         !self.has_missed_enough(health) && !self.gives_up(at, true)
     }
 
@@ -88,7 +89,8 @@ impl<P: Parts> Engine<P> {
         let is_wanted = self.hosts[at].waiters.waiting() > 0;
         let is_dead = !is_open || is_wanted || self.has_missed_enough(&connection.health);
         if connection.carrier.is_some() {
-            let end = if is_dead { ProbeEnd::Dead } else { ProbeEnd::Open };
+            let dead = ProbeEnd::Dead(CloseReason::HeartbeatMissed);
+            let end = if is_dead { dead } else { ProbeEnd::Open };
             return self.probed(at, connection, Purpose::Heartbeat, end, now, fx);
         }
         self.end_check(at, &mut connection.health, Purpose::Heartbeat);
@@ -123,12 +125,13 @@ impl<P: Parts> Engine<P> {
         self.limits.heartbeat.is_none_or(|beats| health.missed >= beats.max_missed)
     }
 
-    /// Whether a ping in the background is given up: it is late and keeps somebody waiting, or
-    /// nobody wants to know any more.
+    /// Whether a ping in the background is given up: it is late and keeps somebody waiting, here or
+    /// for the room, or nobody wants to know any more.
     pub(crate) fn gives_up(&self, at: usize, late: bool) -> bool {
         let host = &self.hosts[at];
         let waiting = host.waiters.waiting();
-        (late && waiting > host.dialing) || (waiting == 0 && self.phase != Phase::Open)
+        let is_in_the_way = || waiting > host.coming() || self.room_is_wanted();
+        (late && is_in_the_way()) || (waiting == 0 && self.phase != Phase::Open)
     }
 
     /// Tells the pings of a host when one of them is to be given up.

@@ -30,9 +30,8 @@ pub(crate) struct Host<P: Parts> {
     /// Shared connections that have leases or are asked for a heartbeat. Those that are not dead are
     /// in use.
     pub(crate) carriers: Slab<Carrier<P::Connection>>,
-    /// Those of them that take no new leases, and those that may not yet.
+    /// Those of them that take no new leases.
     pub(crate) leaving: usize,
-    pub(crate) unproven: usize,
     /// Leases that a new connection is expected to carry; 1 where none is shared.
     pub(crate) carries: usize,
     /// Taken out of the idle list to be pinged in the background.
@@ -93,7 +92,6 @@ impl<P: Parts> Host<P> {
             in_use: 0,
             carriers: Slab::new(),
             leaving: 0,
-            unproven: 0,
             carries,
             checking: 0,
             beating: 0,
@@ -132,6 +130,17 @@ impl<P: Parts> Host<P> {
         self.in_use - carrying + leases
     }
 
+    /// Connections that are in use only to be asked for a heartbeat.
+    pub(crate) fn only_asked(&self) -> usize {
+        self.carriers.iter().filter(|(_, carrier)| carrier.is_only_asked()).count()
+    }
+
+    /// Leases that those on their way are taken to carry: dials, and suspects that are being asked.
+    pub(crate) fn coming(&self) -> usize {
+        let dialed = self.dialing.saturating_mul(self.carries);
+        self.carriers.iter().fold(dialed, |sum, (_, c)| sum.saturating_add(c.room_to_come()))
+    }
+
     /// Nothing and nobody needs it.
     pub(crate) fn is_unused(&self) -> bool {
         self.open() == 0 && self.carriers.is_empty() && self.handles == 0 && self.waiters.is_empty()
@@ -139,8 +148,7 @@ impl<P: Parts> Host<P> {
 
     /// Dials to begin now for waiters, if this host's own limits were all there is.
     pub(crate) fn dials_for_waiters(&self, limits: &Limits, now: Time) -> usize {
-        let coming = (self.dialing + self.unproven).saturating_mul(self.carries);
-        let unmet = self.waiters.waiting().saturating_sub(coming);
+        let unmet = self.waiters.waiting().saturating_sub(self.coming());
         let wanted = if self.carries == 1 { unmet } else { unmet.div_ceil(self.carries) };
         wanted.min(self.room_to_dial(limits)).min(self.probes(now, self.may_serve()))
     }
@@ -159,8 +167,8 @@ impl<P: Parts> Host<P> {
         // What would be closed as soon as it is idle is not worth a dial.
         let keeps = (self.in_use + self.checking).saturating_add(limits.max_idle_per_host);
         let to_floor = self.floor.min(keeps).saturating_sub(self.live());
-        let to_idle =
-            limits.min_idle_per_host.saturating_sub(self.idle.len() + self.checking + unclaimed);
+        let idle = self.idle.len() + self.checking + self.only_asked();
+        let to_idle = limits.min_idle_per_host.saturating_sub(idle + unclaimed);
         to_floor.max(to_idle).min(self.room_to_dial(limits)).min(self.probes(now, true))
     }
 
@@ -204,7 +212,7 @@ impl<P: Parts> Host<P> {
         let beats = idle_beats.chain(self.carriers.iter().filter_map(|(_, c)| c.next_beat()));
         let beat = beats.min().filter(|_| may_beat);
         let watched = limits.leak_after != Span::FOREVER;
-        let loan = self.loans.first_unreported().filter(|_| watched);
+        let loan = if watched { self.loans.first_unreported() } else { None };
         let leak = loan.map(|since| since.after(limits.leak_after));
         [age, idle, backoff, beat, leak]
             .into_iter()
@@ -245,7 +253,8 @@ impl<P: Parts> Host<P> {
     #[inline]
     pub(crate) fn begin_loan(&mut self, to: &mut Tracked<P::Connection>, now: Time, place: Place) {
         to.lent = now;
-        self.counters.peak_in_use = self.counters.peak_in_use.max(self.in_use);
+        let in_use = self.in_use - self.only_asked();
+        self.counters.peak_in_use = self.counters.peak_in_use.max(in_use);
         self.loans.begin(to.loan, Loan { connection: to.id, since: now, place, reported: false });
     }
 

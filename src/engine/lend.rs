@@ -51,7 +51,7 @@ impl<P: Parts> Engine<P> {
             return if self.phase == Phase::Closed { Lent::Closed } else { Lent::Nothing };
         };
         if self.sharing.is_some() {
-            return self.lend_lease(id.index, true, now, place);
+            return self.lend_lease(id.index, now, place);
         }
         let newest = self.limits.reuse == Reuse::MostRecent;
         let candidate = if newest { host.idle.back() } else { host.idle.front() };
@@ -77,7 +77,7 @@ impl<P: Parts> Engine<P> {
             return Lent::Nothing;
         }
         if self.sharing.is_some() {
-            return self.lend_lease(id.index, false, now, place);
+            return self.lend_lease(id.index, now, place);
         }
         let position = self.idle_to_lend(id.index, false, now);
         match position.and_then(|position| self.hosts[id.index].idle.remove(position)) {
@@ -126,7 +126,10 @@ impl<P: Parts> Engine<P> {
     /// Whether upkeep should be told that fewer are idle than there ought to be.
     #[inline]
     pub(super) fn is_low(&mut self, at: usize) -> bool {
-        self.hosts[at].idle.len() < self.limits.min_idle_per_host && self.look_at_once(at)
+        let host = &self.hosts[at];
+        host.idle.len() < self.limits.min_idle_per_host
+            && host.open() < host.max
+            && self.look_at_once(at)
     }
 
     /// Asks upkeep to look at the host as soon as it can.
@@ -160,12 +163,19 @@ impl<P: Parts> Engine<P> {
         let host = &self.hosts[at];
         if self.phase == Phase::Closed {
             Some(Wait::Refused(Refusal::Closed))
-        } else if !host.idle.is_empty() || self.has_room(at, now) {
+        } else if self.has_something(at, now) {
             Some(Wait::SomethingIdle)
         } else if host.waiters.waiting() >= self.limits.max_waiters_per_host {
             Some(Wait::Refused(Refusal::QueueFull))
         } else {
             None
+        }
+    }
+
+    fn has_something(&self, at: usize, now: Time) -> bool {
+        match self.sharing {
+            None => !self.hosts[at].idle.is_empty(),
+            Some(_) => self.has_room(at, now),
         }
     }
 
@@ -260,7 +270,10 @@ impl<P: Parts> Engine<P> {
     pub(super) fn undo_use(&mut self, at: usize, connection: &mut Tracked<P::Connection>) {
         connection.uses -= 1;
         if let Some(key) = connection.carrier_key() {
-            self.hosts[at].carriers[key].connection.uses -= 1;
+            let carrier = &mut self.hosts[at].carriers[key].connection;
+            carrier.uses -= 1;
+            // What it was told itself may be older.
+            connection.max_leases = carrier.max_leases;
         }
     }
 }

@@ -181,6 +181,10 @@ struct Totals {
     closing: usize,
     /// Closes under way, with a slot or without.
     closes: usize,
+    /// Heartbeats that have missed their time and go on.
+    late: usize,
+    /// Shared connections that leave to make room for another host.
+    making_room: usize,
 }
 
 /// A host as the map of an engine has it: all that a look-up needs.

@@ -19,7 +19,7 @@ use super::health::Purpose;
 use super::lend::Lent;
 use super::time::Time;
 use super::waiters::Outcome;
-use super::{Engine, Parts, Place};
+use super::{Engine, Parts, Phase, Place};
 use crate::spread::Spread;
 
 /// The place of a ping among the loans.
@@ -40,15 +40,15 @@ pub(crate) struct Carrier<T> {
     pub(crate) beat: Beat,
     /// It has been lent since it was last idle; otherwise it goes back to its old place there.
     used: bool,
+    /// It has been lent or has answered since it was last idle: only suspicion calls for a ping.
+    trusted: bool,
 }
 
 /// Whether a carrier takes new leases.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Standing {
     Open,
-    /// The lease that was given last waits for a ping: nobody else gets one until that has ended.
-    Unproven,
-    /// It is suspect, and pinged in the background because somebody may have to wait for it.
+    /// It must answer a ping before its next lease, and is being asked because somebody waits.
     Suspect,
     Leaving(CloseReason),
     Dead(CloseReason),
@@ -70,6 +70,12 @@ enum Choice {
 }
 
 impl<T> Carrier<T> {
+    /// Leases that it will carry if it answers the ping that is on its way in time.
+    pub(super) fn room_to_come(&self) -> usize {
+        let is_asked = self.standing == Standing::Suspect && self.beat != Beat::Late;
+        if is_asked { self.connection.max_leases.saturating_sub(self.leases) } else { 0 }
+    }
+
     fn has_room(&self) -> bool {
         self.standing == Standing::Open
             && self.beat != Beat::Late
@@ -86,7 +92,7 @@ impl<T> Carrier<T> {
     }
 
     fn stays(&self) -> bool {
-        matches!(self.standing, Standing::Open | Standing::Unproven | Standing::Suspect)
+        matches!(self.standing, Standing::Open | Standing::Suspect)
     }
 
     fn is_empty(&self) -> bool {
@@ -96,36 +102,54 @@ impl<T> Carrier<T> {
 
 /// # Giving leases
 impl<P: Parts> Engine<P> {
-    /// Lends a lease: on a carrier with room, or on an idle connection. With `pinged` false, only
-    /// where no ping is needed first.
-    pub(super) fn lend_lease(
-        &mut self,
-        at: usize,
-        pinged: bool,
-        now: Time,
-        place: Place,
-    ) -> Lent<P::Connection> {
-        let key = match self.choose(at, pinged, now) {
-            Some(Choice::Carrier(key)) => key,
-            Some(Choice::Idle(position)) => {
-                if self.hosts[at].idle[position].deadline <= now {
-                    return Lent::Stale;
-                }
-                let Some(key) = self.carry_idle(at, position) else { return Lent::Nothing };
-                key
-            }
-            None => return Lent::Nothing,
+    /// Lends a lease where none has to wait for a ping: on a carrier with room, or on an idle
+    /// connection.
+    pub(super) fn lend_lease(&mut self, at: usize, now: Time, place: Place) -> Lent<P::Connection> {
+        let Some(key) = self.key_to_lend(at, now) else {
+            return if self.newest_is_stale(at, now) { Lent::Stale } else { Lent::Nothing };
         };
         self.hosts[at].counters.reused += 1;
-        let must_ping = self.carrier_must_ping(at, &self.hosts[at].carriers[key], now);
-        if must_ping {
-            self.stand(at, key, Standing::Unproven);
-        } else {
-            self.hosts[at].carriers[key].used = true;
-        }
         let connection = Box::new(self.grant(at, key, now, place));
         let look = self.is_low(at) | self.watch_loan(at, now);
-        Lent::Connection { connection, must_ping, look }
+        Lent::Connection { connection, must_ping: false, look }
+    }
+
+    /// The carrier of the next lease that has to wait for no ping.
+    fn key_to_lend(&mut self, at: usize, now: Time) -> Option<usize> {
+        match self.choose(at, false, now)? {
+            Choice::Carrier(key) => Some(key),
+            Choice::Idle(position) => self.carry_idle(at, position),
+        }
+    }
+
+    fn newest_is_stale(&self, at: usize, now: Time) -> bool {
+        self.hosts[at].idle.back().is_some_and(|connection| connection.deadline <= now)
+    }
+
+    /// Asks connections that must answer before their next lease, while more wait than what is on its
+    /// way will serve. A caller waits for that in the queue, so a ping depends on nobody's patience.
+    pub(super) fn ask_for_waiters(&mut self, at: usize, now: Time, fx: &mut Effects<P>) {
+        while self.hosts[at].waiters.waiting() > self.hosts[at].coming() {
+            let key = match self.choose(at, true, now) {
+                Some(Choice::Carrier(key)) => key,
+                Some(Choice::Idle(position)) => {
+                    if self.hosts[at].idle[position].deadline <= now {
+                        return;
+                    }
+                    let Some(key) = self.carry_idle(at, position) else { return };
+                    key
+                }
+                None => return,
+            };
+            self.suspect(at, key, fx);
+        }
+    }
+
+    fn suspect(&mut self, at: usize, key: usize, fx: &mut Effects<P>) {
+        self.stand(at, key, Standing::Suspect);
+        if self.hosts[at].carriers[key].beat == Beat::Still {
+            self.probe(at, key, Purpose::Suspicion, fx);
+        }
     }
 
     fn choose(&self, at: usize, pinged: bool, now: Time) -> Option<Choice> {
@@ -155,22 +179,21 @@ impl<P: Parts> Engine<P> {
         chosen.map(|(key, _)| key)
     }
 
-    /// Whether the next lease must wait for a ping. One that is used goes without, however long ago
-    /// it was idle, unless it is suspect.
+    /// Whether the next lease must wait for a ping.
     fn carrier_must_ping(
         &self,
         at: usize,
-        Carrier { connection, used, .. }: &Carrier<P::Connection>,
+        Carrier { connection, trusted, .. }: &Carrier<P::Connection>,
         now: Time,
     ) -> bool {
         let host = &self.hosts[at];
         let is_suspect = connection.health.doubts != host.doubts;
-        is_suspect || (!used && host.must_ping(connection, &self.limits, now))
+        is_suspect || (!trusted && host.must_ping(connection, &self.limits, now))
     }
 
     /// Whether somebody who asks now would get something.
     pub(super) fn has_room(&self, at: usize, now: Time) -> bool {
-        self.carrier_with_room(at, true, now).is_some()
+        self.choose(at, false, now).is_some()
     }
 
     fn carry_idle(&mut self, at: usize, position: usize) -> Option<usize> {
@@ -186,13 +209,14 @@ impl<P: Parts> Engine<P> {
         let host = &mut self.hosts[at];
         // From here on the leases' loans are noted; it may have been looked at before.
         host.loans.clear(connection.loan);
-        host.carriers.insert(Carrier { connection, leases: 0, standing, beat, used })
+        host.carriers.insert(Carrier { connection, leases: 0, standing, beat, used, trusted: used })
     }
 
     fn grant(&mut self, at: usize, key: usize, now: Time, place: Place) -> Tracked<P::Connection> {
         let loan = self.hosts[at].loans.enter();
         let carrier = &mut self.hosts[at].carriers[key];
         carrier.leases += 1;
+        (carrier.used, carrier.trusted) = (true, true);
         carrier.connection.uses += 1;
         let joins = carrier.leases > 1;
         let mut lease = self.copy(at, key, loan);
@@ -215,10 +239,9 @@ impl<P: Parts> Engine<P> {
     /// Gives leases to waiters, the oldest first, while a carrier has room.
     pub(super) fn serve(&mut self, at: usize, now: Time, fx: &mut Effects<P>) {
         while let Some((_, place)) = self.hosts[at].waiters.oldest_origin() {
-            let Some(key) = self.carrier_with_room(at, true, now) else { return };
+            let Some(key) = self.key_to_lend(at, now) else { return };
             let lease = Box::new(self.grant(at, key, now, place));
             let host = &mut self.hosts[at];
-            host.carriers[key].used = true;
             fx.wake.extend(host.waiters.resolve_oldest(Outcome::Connection(lease)));
         }
     }
@@ -233,7 +256,10 @@ impl<P: Parts> Engine<P> {
     ) {
         let key = self.carry(at, connection, true);
         self.serve(at, now, fx);
-        self.release_if_empty(at, key, now, fx);
+        if self.hosts[at].carriers[key].is_empty() {
+            // It is suspect: whoever waits gets it when it has answered.
+            self.suspect(at, key, fx);
+        }
     }
 
     /// The connection tells that it carries another number of leases now. Says whether those that
@@ -333,15 +359,16 @@ impl<P: Parts> Engine<P> {
     fn stand(&mut self, at: usize, key: usize, standing: Standing) {
         let host = &mut self.hosts[at];
         let old = std::mem::replace(&mut host.carriers[key].standing, standing);
-        host.unproven -= usize::from(old == Standing::Unproven);
-        host.unproven += usize::from(standing == Standing::Unproven);
         host.leaving -= usize::from(matches!(old, Standing::Leaving(_)));
         host.leaving += usize::from(matches!(standing, Standing::Leaving(_)));
+        let makes_room = Standing::Leaving(CloseReason::MadeRoom);
+        self.totals.making_room -= usize::from(old == makes_room);
+        self.totals.making_room += usize::from(standing == makes_room);
     }
 
     /// The connection of a carrier is found dead: its slot is free at once. It is closed after its
     /// last lease; that close is counted as under way from now on.
-    fn kill(&mut self, at: usize, key: usize, reason: CloseReason) {
+    fn kill(&mut self, at: usize, key: usize, reason: CloseReason, fx: &mut Effects<P>) {
         if self.hosts[at].carriers[key].is_dead() {
             return;
         }
@@ -351,6 +378,15 @@ impl<P: Parts> Engine<P> {
         host.in_use -= 1;
         self.totals.closes += 1;
         self.totals.open -= 1;
+        // Leases that nobody has collected yet are not given any more.
+        let is_of_it = |lease: &Tracked<_>| lease.carrier_key() == Some(key);
+        for lease in self.hosts[at].waiters.take_back(is_of_it) {
+            self.end_grant(at, key, lease, fx);
+        }
+        let waiters = &mut self.hosts[at].waiters;
+        while self.phase == Phase::Closed && waiters.waiting() > 0 {
+            fx.wake.extend(waiters.resolve_oldest(Outcome::Closed));
+        }
     }
 
     /// A borrower has found its connection dead.
@@ -363,34 +399,9 @@ impl<P: Parts> Engine<P> {
         now: Time,
         fx: &mut Effects<P>,
     ) {
-        self.kill(at, key, reason);
+        self.kill(at, key, reason, fx);
         self.end_grant(at, key, lease, fx);
         self.release_if_empty(at, key, now, fx);
-    }
-
-    /// A lease's ping was answered: others may have leases too.
-    pub(super) fn carrier_proven(
-        &mut self,
-        at: usize,
-        key: usize,
-        doubts: u32,
-        now: Time,
-        fx: &mut Effects<P>,
-    ) {
-        let carrier = &mut self.hosts[at].carriers[key];
-        carrier.connection.health.answered(doubts);
-        carrier.used = true;
-        if carrier.standing == Standing::Unproven {
-            self.stand(at, key, Standing::Open);
-        }
-        self.carrier_changed(at, key, now, fx);
-    }
-
-    /// A lease's ping is not waited for any more, and proves nothing.
-    pub(super) fn carrier_unproven(&mut self, at: usize, key: usize) {
-        if self.hosts[at].carriers[key].standing == Standing::Unproven {
-            self.stand(at, key, Standing::Open);
-        }
     }
 
     /// No carrier takes new leases.
@@ -402,9 +413,22 @@ impl<P: Parts> Engine<P> {
         }
     }
 
+    /// Lets the connection with the fewest leases leave, to make room. Returns its host.
+    pub(super) fn let_one_leave(&mut self) -> Option<usize> {
+        let carriers = self.hosts.iter().flat_map(|(at, host)| {
+            host.carriers.iter().map(move |(key, carrier)| (at, key, carrier))
+        });
+        // One that is being asked counts as on its way to its own waiters.
+        let staying = carriers.filter(|(_, _, carrier)| carrier.standing == Standing::Open);
+        let (at, key, _) = staying.min_by_key(|(_, _, carrier)| carrier.leases)?;
+        self.stand(at, key, Standing::Leaving(CloseReason::MadeRoom));
+        Some(at)
+    }
+
     /// Lets carriers leave while more are open than the cap allows, the newest first.
     pub(super) fn thin_out(&mut self, at: usize) {
-        while self.hosts[at].live() - self.hosts[at].leaving > self.hosts[at].max {
+        let staying = |host: &super::Host<P>| host.live() - host.leaving - host.dialing;
+        while staying(&self.hosts[at]) > self.hosts[at].max {
             let staying = self.hosts[at].carriers.iter().filter(|(_, carrier)| carrier.stays());
             let Some((key, _)) = staying.max_by_key(|(_, c)| c.connection.id) else { return };
             self.stand(at, key, Standing::Leaving(CloseReason::OverCap));
@@ -438,10 +462,7 @@ impl<P: Parts> Engine<P> {
             carrier.standing == Standing::Open && self.carrier_must_ping(at, carrier, now)
         });
         for key in suspects.map(|(key, _)| key).collect::<Vec<_>>() {
-            self.stand(at, key, Standing::Suspect);
-            if self.hosts[at].carriers[key].beat == Beat::Still {
-                self.probe(at, key, Purpose::Suspicion, fx);
-            }
+            self.suspect(at, key, fx);
         }
     }
 
@@ -472,15 +493,25 @@ impl<P: Parts> Engine<P> {
         let host = &mut self.hosts[at];
         host.beating -= usize::from(purpose == Purpose::Heartbeat);
         host.late -= usize::from(probe.health.late);
+        self.totals.late -= usize::from(probe.health.late);
+        let doubts_now = host.doubts;
         let carrier = &mut host.carriers[key];
         carrier.beat = Beat::Still;
         let health = &mut carrier.connection.health;
         health.missed = probe.health.missed;
         health.rest(now);
         match end {
+            // One that others have proved since is not made a suspect again by an older answer.
+            ProbeEnd::Answered(_) if health.doubts == doubts_now => health.missed = 0,
             ProbeEnd::Answered(doubts) => health.answered(doubts),
-            ProbeEnd::Dead => self.kill(at, key, purpose.reason()),
+            ProbeEnd::Dead(reason) => self.kill(at, key, reason, fx),
             ProbeEnd::Open => {}
+        }
+        let carrier = &mut self.hosts[at].carriers[key];
+        carrier.trusted |= matches!(end, ProbeEnd::Answered(_));
+        if matches!(end, ProbeEnd::Dead(_)) && purpose == Purpose::Suspicion {
+            // Whoever waits does not wait for one ping after the other.
+            self.check_suspects(at, now, fx);
         }
         fx.copies.push(probe);
         self.carrier_changed(at, key, now, fx);
@@ -494,13 +525,14 @@ pub(super) enum ProbeEnd {
     Answered(u32),
     /// Nothing that is sure.
     Open,
-    Dead,
+    Dead(CloseReason),
 }
 
 impl<T> Carrier<T> {
     /// When it is to be asked, if it may be.
     pub(super) fn next_beat(&self) -> Option<Time> {
-        let may = self.standing == Standing::Open && self.beat == Beat::Still;
+        let lives = matches!(self.standing, Standing::Open | Standing::Leaving(_));
+        let may = lives && self.beat == Beat::Still;
         may.then_some(self.connection.health.next_beat)
     }
 }

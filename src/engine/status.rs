@@ -105,7 +105,7 @@ impl<P: Parts> Engine<P> {
 
     pub(crate) fn view(&self, at: usize) -> HostView {
         let host = &self.hosts[at];
-        let unleased = host.carriers.iter().filter(|(_, c)| c.is_only_asked()).count();
+        let unleased = host.only_asked();
         let gauges = Gauges {
             idle: host.idle.len() + host.checking + unleased,
             in_use: host.in_use - unleased,

@@ -387,7 +387,7 @@ impl World {
     fn asked(&mut self, ((host, mut connection), doubts): (Loan, u32), answered: bool) {
         let (at, now, tag) = (host.index, self.now, self.next_tag);
         if answered {
-            self.engine.ping_answered(at, &mut connection, doubts, now, &mut self.fx);
+            self.engine.ping_answered(at, &mut connection, doubts);
             return self.loans.push((host, connection));
         }
         self.next_tag += 1;
@@ -407,7 +407,14 @@ impl World {
         let PingOrder { host, connection, purpose, doubts } = ping;
         let (at, now, fx) = (host.1.index, self.now, &mut self.fx);
         if answered {
-            self.engine.check_answered(at, connection, purpose, doubts, now, fx);
+            self.engine.check_answered(
+                at,
+                connection,
+                (purpose, doubts),
+                now != Time::START,
+                now,
+                fx,
+            );
         } else {
             self.engine.check_failed(at, connection, purpose, now, fx);
         }
@@ -542,6 +549,7 @@ impl World {
         self.dials.extend(fx.dial);
         self.closes.extend(fx.close);
         self.pings.extend(fx.ping);
+        self.drop_served();
         self.hurry(fx.hurry);
         self.drop_served();
     }
@@ -562,6 +570,17 @@ impl World {
 
     /// Whoever has an outcome by now must have been the oldest of its host, and have been woken.
     fn drop_served(&mut self) {
+        let mut back: Vec<_> = self.waits.clone();
+        back.sort_unstable_by_key(|(tag, ..)| std::cmp::Reverse(*tag));
+        for (tag, host, id) in back {
+            let queue = self.queues.entry(host).or_default();
+            let waits = self.engine.hosts[host.index].waiters.is_waiting(id);
+            if waits && !queue.contains(&tag) {
+                // What lay in its hand was taken back.
+                queue.push_front(tag);
+                queue.make_contiguous().sort_unstable();
+            }
+        }
         for (&host, queue) in &mut self.queues {
             let waiting = if self.engine.knows(host) {
                 self.engine.view(host.index).gauges.waiting
@@ -596,8 +615,18 @@ impl World {
         }
     }
 
+    /// Whoever waits is who the model says.
+    fn check_queues(&self) {
+        for (tag, host, id) in &self.waits {
+            let waits = self.engine.hosts[host.index].waiters.is_waiting(*id);
+            let queued = self.queues.get(host).is_some_and(|queue| queue.contains(tag));
+            assert_eq!(waits, queued, "{tag} of {:?}, {:?}", self.queues.get(host), self.waits);
+        }
+    }
+
     /// The engine agrees with what can be counted outside.
     fn check(&mut self) {
+        self.check_queues();
         self.engine.check_invariants(self.now);
         self.check_caps();
         self.check_beats();

@@ -35,6 +35,12 @@ impl<T: Copy> WaitQueue<T> {
         self.head.push(entry);
     }
 
+    /// Puts an entry back that was popped: behind those that are to come before it.
+    pub(crate) fn put_back(&mut self, entry: T, comes_before: impl Fn(T) -> bool) {
+        let behind = self.head.iter().rev().take_while(|&&other| comes_before(other)).count();
+        self.head.insert(self.head.len() - behind, entry);
+    }
+
     /// The oldest live entry, left in place. Dead ones before it are dropped.
     pub(crate) fn front(&mut self, is_live: impl Fn(T) -> bool) -> Option<T> {
         loop {

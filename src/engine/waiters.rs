@@ -176,6 +176,37 @@ impl<P: Parts> Waiters<P> {
         (Some(self.remove(id)), Some(waker))
     }
 
+    /// Takes connections out of the hands they lie in, uncollected: their waiters go on waiting where
+    /// they were, and are on the way to look.
+    pub(crate) fn take_back(
+        &mut self,
+        is_it: impl Fn(&Tracked<P::Connection>) -> bool,
+    ) -> Vec<Box<Tracked<P::Connection>>> {
+        let mut waiting = Vec::new();
+        let mut taken = Vec::new();
+        for (slot, waiter) in &mut self.slots {
+            if !matches!(&waiter.state, State::Resolved(Outcome::Connection(c)) if is_it(c)) {
+                continue;
+            }
+            let old = std::mem::replace(&mut waiter.state, State::Waiting(None));
+            if let State::Resolved(Outcome::Connection(connection)) = old {
+                taken.push(connection);
+                waiting.push((waiter.ticket, slot));
+            }
+        }
+        for &(ticket, slot) in &waiting {
+            let slot = u32::try_from(slot).expect("it had this place before");
+            self.queue.put_back(WaiterId { slot, ticket }, |other| other.ticket < ticket);
+        }
+        self.waiting += waiting.len();
+        taken
+    }
+
+    #[cfg(test)]
+    pub(crate) fn is_waiting(&self, id: WaiterId) -> bool {
+        is_waiting(&self.slots, id)
+    }
+
     /// Ends a wait: what was in the waiter's hand by then, and its waker.
     pub(crate) fn cancel(&mut self, id: WaiterId) -> (Option<Outcome<P>>, Option<P::Waker>) {
         let slot = id.slot as usize;
