@@ -7,7 +7,7 @@
 //! ```
 //!
 //! Without an argument it starts a server of its own in a temporary directory, and stops it at the
-//! end; PostgreSQL's programs must be there, or be installable by `apt-get`. 32 tasks send 20,000 queries
+//! end; PostgreSQL's programs must be there, or be installable by `apt-get`. 32 tasks send 50,000 queries
 //! in all (2,000 where each dials), `SELECT $1::int8`, and check the answers. Every pool may have 8
 //! connections. The ways:
 //!
@@ -44,7 +44,7 @@ use wharf::postgres::tokio_postgres::types::Type;
 use wharf::postgres::tokio_postgres::{Client, Config, NoTls, Row};
 
 const TASKS: usize = 32;
-const QUERIES: i64 = 20_000;
+const QUERIES: i64 = 50_000;
 /// A dial costs the server a process.
 const DIALED_QUERIES: i64 = 2_000;
 const CAP: u32 = 8;

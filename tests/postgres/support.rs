@@ -101,7 +101,8 @@ pub(crate) async fn session(config: Config) -> Client {
 
 /// The server's process behind a connection; asking leaves nothing to undo.
 pub(crate) async fn process(connection: &Loan) -> i32 {
-    connection.query_one_cached("SELECT pg_backend_pid()", &[]).await.unwrap().get(0)
+    let process = connection.query_one_cached("SELECT pg_backend_pid()", &[]);
+    within_a_minute(process).await.unwrap().get(0)
 }
 
 /// Acquires the only host's connection.
