@@ -5,6 +5,7 @@ mod support;
 mod borrowers;
 mod cancellation;
 mod dialing;
+mod errors;
 mod fairness;
 mod faults;
 mod health;
