@@ -2,6 +2,7 @@
 
 mod support;
 
+mod accounts;
 mod borrowers;
 mod cancellation;
 mod dialing;
@@ -14,6 +15,7 @@ mod hostile;
 mod keys;
 mod lending;
 mod limits;
+mod places;
 mod random_faults;
 mod runtimes;
 mod seen;
