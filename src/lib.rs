@@ -23,6 +23,8 @@ mod spread;
 mod status;
 mod warm;
 
+#[cfg(feature = "metrics")]
+pub mod metrics;
 #[cfg(feature = "tcp")]
 pub mod tcp;
 
