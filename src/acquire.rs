@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use crate::connector::Connector;
 use crate::core::{Core, DialFailure, Shell, Sleeper};
+use crate::engine::status::{Causes, HostView};
 use crate::engine::time::Time;
 use crate::engine::{AfterPing, Outcome, Place, Refusal, Wait, WaiterId};
 use crate::error::{AcquireError, LastDialError, Phase, TimeoutDetails, TimeoutReport};
@@ -113,7 +114,7 @@ impl<C: Connector> Acquire<C> {
             PooledConnection::unlend(loan);
             return match target.clone().try_lend(self.place) {
                 Some(loan) => Poll::Ready(Ok(loan)),
-                None => Poll::Ready(Err(timed_out(&Aim::Known(target), Duration::ZERO, None))),
+                None => Poll::Ready(Err(too_late(&Aim::Known(target)))),
             };
         }
         let Some(runtime) = core.see_runtime() else {
@@ -147,7 +148,7 @@ impl<C: Connector> Acquire<C> {
         }
         let timeout = self.timeout(core);
         if timeout == Some(Duration::ZERO) {
-            return Err(timed_out(aim, Duration::ZERO, None));
+            return Err(too_late(aim));
         }
         let runtime = core.see_runtime().ok_or(AcquireError::NoRuntime)?;
         let timer = timeout.map(|timeout| Timer::new(timeout, &runtime));
@@ -320,22 +321,33 @@ impl<C: Connector> Waiting<C> {
 
     /// The time is over; but what arrived at the same moment is taken.
     fn expire(&mut self) -> Answer<C> {
-        let target = self.target.clone();
-        let waited = self.waited();
-        let pinging = matches!(self.stage, Stage::Pinging(..)).then_some(Phase::Ping);
+        let (target, spent) = (self.target.clone(), self.spent());
         // While it is still queued: the user's `Debug` or `Display` may panic in the report.
-        let report = timed_out(&Aim::Known(target.clone()), waited, pinging);
-        let id = match mem::replace(&mut self.stage, Stage::Over) {
-            Stage::Queued(id) => id,
-            Stage::Pinging(ping, _) => {
-                ping.expire();
-                return Err(report);
+        let aim = Aim::Known(target.clone());
+        let report = report(&aim, spent);
+        match mem::replace(&mut self.stage, Stage::Over) {
+            Stage::Queued(id) => {
+                let at = target.id.index;
+                let outcome = target.change(|engine, now, fx| engine.expire(at, id, now, fx));
+                if let Some(outcome) = outcome {
+                    return self.answer(outcome);
+                }
             }
-            Stage::Over => return Err(report),
-        };
-        match target.change(|engine, now, fx| engine.expire(target.id.index, id, now, fx)) {
-            Some(outcome) => self.answer(outcome),
-            None => Err(report),
+            Stage::Pinging(ping, _) => ping.expire(),
+            Stage::Over => {}
+        }
+        tell_timed_out(&aim, spent.waited);
+        Err(report)
+    }
+
+    fn spent(&self) -> Spent {
+        let waited = self.waited();
+        match self.stage {
+            Stage::Pinging(..) => Spent { waited, pinged: waited, pinging: true, waiter: None },
+            Stage::Queued(id) => {
+                Spent { waited, pinged: self.pinged, pinging: false, waiter: Some(id) }
+            }
+            Stage::Over => Spent { waited, ..Spent::default() },
         }
     }
 
@@ -386,34 +398,64 @@ impl<C: Connector> Drop for Waiting<C> {
     }
 }
 
-/// Reports a time-out after the given wait, which is still in the queue, if it ever was.
-#[cold]
-fn timed_out<C: Connector>(
-    aim: &Aim<C>,
+/// How a caller has spent the time that is over now.
+#[derive(Clone, Copy, Default)]
+struct Spent {
     waited: Duration,
-    phase: Option<Phase>,
-) -> AcquireError<C::Error> {
+    /// The part that went into a ping.
+    pinged: Duration,
+    /// That ping has not ended.
+    pinging: bool,
+    /// While it is still queued.
+    waiter: Option<WaiterId>,
+}
+
+/// Nothing was idle for a caller who would not wait.
+#[cold]
+fn too_late<C: Connector>(aim: &Aim<C>) -> AcquireError<C::Error> {
+    let report = report(aim, Spent::default());
+    tell_timed_out(aim, Duration::ZERO);
+    report
+}
+
+fn tell_timed_out<C: Connector>(aim: &Aim<C>, waited: Duration) {
+    let observer = &aim.core().settings.observer;
+    observer.tell(|o| o.timed_out(&TimedOut { host: aim.key(), waited }));
+}
+
+/// What a time-out says. The caller is still in the queue, if it ever was.
+#[cold]
+fn report<C: Connector>(aim: &Aim<C>, spent: Spent) -> AcquireError<C::Error> {
     let core = aim.core();
-    core.settings.observer.tell(|o| o.timed_out(&TimedOut { host: aim.key(), waited }));
+    let Spent { waited, pinged, pinging, waiter } = spent;
     let now = core.clock.precise();
     let causes = match aim {
-        Aim::Known(target) => target.engine().causes(target.id),
+        Aim::Known(target) => target.engine().causes(target.id, waiter),
         Aim::New(_) => None,
     };
     let key = format!("{:?}", aim.key());
-    let (view, failure, loans) = match causes {
-        Some(causes) => (causes.view, causes.failure, causes.loans),
-        None => Default::default(),
-    };
+    let causes = causes.unwrap_or_else(|| {
+        // A host that is not known yet.
+        let view = HostView { max: core.settings.limits().max_per_host, ..HostView::default() };
+        Causes { view, ahead: 0, failure: None, loans: Vec::new() }
+    });
+    let Causes { view, ahead, failure, loans } = causes;
     let loans = loans.into_iter().map(|loan| LoanInfo::new(key.clone(), loan, now)).collect();
     AcquireError::Timeout(TimeoutReport::new(TimeoutDetails {
-        phase: phase.unwrap_or(if view.gauges.dialing > 0 { Phase::Dial } else { Phase::Queue }),
+        phase: match view.gauges.dialing {
+            _ if pinging => Phase::Ping,
+            0 => Phase::Queue,
+            _ => Phase::Dial,
+        },
         key,
         waited,
+        pinged,
         in_use: view.gauges.in_use,
         idle: view.gauges.idle,
         dialing: view.gauges.dialing,
+        closing: view.gauges.closing,
         waiting: view.gauges.waiting,
+        ahead,
         max: view.max,
         loans,
         last_dial_error: failure.map(|(failure, at)| last_dial_error(failure, now.since(at))),

@@ -66,7 +66,7 @@ impl<E: Error + Send + Sync + 'static> Error for AcquireError<E> {
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Phase {
-    /// Every connection was in use and no more could be dialed.
+    /// A connection that returns: none was idle, and no dial was under way.
     Queue,
     /// A dial was under way.
     Dial,
@@ -77,9 +77,9 @@ pub enum Phase {
 impl fmt::Display for Phase {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Phase::Queue => "in the queue",
-            Phase::Dial => "for a dial",
-            Phase::Ping => "for a ping",
+            Phase::Queue => "a connection",
+            Phase::Dial => "a dial",
+            Phase::Ping => "a ping",
         })
     }
 }
@@ -119,14 +119,20 @@ pub struct TimeoutDetails<E> {
     pub waited: Duration,
     /// What it was waiting for.
     pub phase: Phase,
+    /// The part of the wait that went into a ping that was not answered.
+    pub pinged: Duration,
     /// Connections that were lent.
     pub in_use: usize,
     /// Connections that were idle.
     pub idle: usize,
     /// Dials under way.
     pub dialing: usize,
+    /// Connections being closed that still held their place under the caps.
+    pub closing: usize,
     /// Callers that waited, this one included.
     pub waiting: usize,
+    /// Callers that waited already when this one came.
+    pub ahead: usize,
     /// The host's cap; `usize::MAX` when there is none.
     pub max: usize,
     /// The loans, the longest held first.
@@ -152,34 +158,48 @@ impl<E> TimeoutDetails<E> {
         self.last_dial_error.as_ref()?.error.as_deref()
     }
 
+    /// What to look at: the first of these that holds.
     fn hint(&self) -> &'static str {
-        if self.last_dial_error.is_some() {
+        if self.waited.is_zero() {
+            "nothing was idle, and it was not to wait"
+        } else if self.pinged > self.waited / 2 || self.idle > 0 {
+            // What is idle while somebody waits is being pinged.
+            "pings are not answered: look at the host, or lower ping_timeout"
+        } else if self.in_use >= self.max {
+            "raise max_per_host or look for loans that are never returned"
+        } else if self.last_dial_error.is_some() {
             "dials fail: look at the host"
-        } else if matches!(self.phase, Phase::Ping) {
-            "the ping takes long: look at the host, or lower ping_timeout"
         } else if self.dialing > 0 {
             "dials are slow: look at the host, or raise acquire_timeout"
+        } else if self.in_use + self.closing >= self.max {
+            "closes are slow: look at the host, or lower close_timeout"
         } else {
-            "raise max_per_host or look for loans that are never returned"
+            "a cap for all hosts leaves no room: raise max_total or max_dialing"
         }
     }
 }
 
 impl<E> fmt::Display for TimeoutReport<E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let TimeoutDetails { key, phase, in_use, idle, dialing, waiting, .. } = &*self.0;
-        write!(f, "timed out after {} waiting {phase} for a connection to ", secs(self.waited))?;
-        write!(f, "{key}: {in_use}")?;
+        let TimeoutDetails { key, phase, in_use, idle, dialing, .. } = &*self.0;
+        write!(f, "timed out after {} waiting for {phase} to {key}: {in_use}", secs(self.waited))?;
         if self.max != usize::MAX {
             write!(f, " of {}", self.max)?;
         }
-        write!(f, " in use, {idle} idle, {dialing} dialing, {waiting} waiting")?;
+        write!(f, " in use, {idle} idle, {dialing} dialing, ")?;
+        if self.closing > 0 {
+            write!(f, "{} closing, ", self.closing)?;
+        }
+        write!(f, "{} waiting", self.waiting)?;
+        if self.ahead > 0 {
+            write!(f, " ({} when this one came)", self.ahead)?;
+        }
         if let Some(longest) = self.loans.first() {
             let (held, place) = (secs(longest.held), longest.place);
             write!(f, "; longest held {held}, acquired at {}:{}", place.file(), place.line())?;
         }
         if let Some(last) = &self.last_dial_error {
-            write!(f, "; last dial failed {} ago: {}", secs(last.age), last.message)?;
+            write!(f, "; last dial error {} ago: {}", secs(last.age), last.message)?;
         }
         write!(f, "; {}", self.hint())
     }

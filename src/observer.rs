@@ -63,7 +63,7 @@ pub trait Observer: Send + Sync + 'static {
         let _ = event;
     }
 
-    /// A caller has waited for as long as it would.
+    /// A caller has waited for as long as it would, or found nothing idle and would not wait.
     fn timed_out(&self, event: &TimedOut<'_>) {
         let _ = event;
     }

@@ -76,7 +76,7 @@ impl<C: Connector> Pool<C> {
         Pool { handle: Handle::new(core) }
     }
 
-    fn core(&self) -> &Arc<Core<C>> {
+    pub(crate) fn core(&self) -> &Arc<Core<C>> {
         self.handle.core()
     }
 }

@@ -10,6 +10,7 @@ use crate::connector::Connector;
 use crate::core::Sleeper;
 use crate::engine::{self, CloseReason, Tracked};
 use crate::observer::{Acquired, Closed, Returned};
+use crate::ping;
 use crate::target::Target;
 
 /// A connection on loan. It goes back to the pool when it is dropped: on any thread, inside a
@@ -137,6 +138,9 @@ impl<C: Connector> PooledConnection<C> {
     pub(crate) fn cut_off(mut this: Self, expired: bool) {
         if let Some((tracked, target)) = this.take() {
             let at = target.id.index;
+            if expired {
+                ping::report_failed_ping(&target, tracked.id);
+            }
             target.change(|engine, now, fx| engine.ping_cut_off(at, tracked, expired, now, fx));
         }
     }

@@ -34,7 +34,8 @@ macro_rules! status {
             pub reused: u64,
             /// Times that a caller had to wait.
             pub waited: u64,
-            /// Waits that ended because their time was over.
+            /// Waits that ended because their time was over; those who would not wait at all are not
+            /// among them.
             pub timed_out: u64,
             /// Waits that ended because the caller was gone.
             pub cancelled: u64,

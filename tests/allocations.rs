@@ -6,7 +6,7 @@ use std::pin::pin;
 use std::task::{Context, Poll, Waker};
 
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
-use wharf::{Connector, Host, Pool, connector_fn};
+use wharf::{Builder, Connector, Host, Pool, connector_fn};
 
 #[global_allocator]
 static GLOBAL: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
@@ -33,11 +33,18 @@ fn allocations_of_hits<C: Connector<Key = String>>(pool: &Pool<C>, host: &Host<C
 // The only test of its program: another's allocations would count.
 #[test]
 fn a_hit_and_its_return_allocate_nothing_through_a_host_and_through_a_key() {
+    assert_free(Pool::builder());
+    // Its own part: a recorder may allocate.
+    #[cfg(feature = "metrics")]
+    assert_free(Pool::builder().observer(wharf::metrics::Metrics::new("pool")));
+}
+
+fn assert_free(builder: Builder) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
         let connector =
             connector_fn(|key: String| async { Ok::<_, std::convert::Infallible>(key) });
-        let pool = Pool::new(connector);
+        let pool = builder.build(connector).unwrap();
         let host = pool.host("a");
         // What is lent first may make room for its loan.
         drop(pool.acquire("a").await.unwrap());

@@ -63,6 +63,7 @@ impl<P: Parts> Engine<P> {
         fx: &mut Effects<P>,
     ) {
         let counters = &mut self.hosts[at].counters;
+        counters.waited += 1;
         counters.timed_out += u64::from(expired);
         counters.cancelled += u64::from(!expired);
         counters.reused -= 1;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::loans::Loan;
 use super::time::Time;
-use super::{Engine, HostId, Parts};
+use super::{Engine, HostId, Parts, WaiterId};
 use crate::close_reason::CloseCounts;
 
 /// What has happened since the host was first used.
@@ -91,6 +91,8 @@ pub(crate) struct HostView {
 #[derive(Debug)]
 pub(crate) struct Causes<F> {
     pub(crate) view: HostView,
+    /// How many waited before the caller when it came.
+    pub(crate) ahead: usize,
     /// The last failure since a dial last succeeded, and when it was.
     pub(crate) failure: Option<(F, Time)>,
     /// The longest held first.
@@ -122,10 +124,16 @@ impl<P: Parts> Engine<P> {
         self.past
     }
 
-    pub(crate) fn causes(&self, id: HostId) -> Option<Causes<P::Failure>> {
+    /// What a caller is told whose time is over; `waiter`: while it is still queued.
+    pub(crate) fn causes(
+        &self,
+        id: HostId,
+        waiter: Option<WaiterId>,
+    ) -> Option<Causes<P::Failure>> {
         let host = self.hosts.get(id.index).filter(|_| self.knows(id))?;
         Some(Causes {
             view: self.view(id.index),
+            ahead: waiter.map_or(0, |waiter| host.waiters.ahead(waiter)),
             failure: host.failing.as_ref().map(|f| (f.failure.clone(), f.at)),
             loans: host.loans(),
         })

@@ -31,6 +31,8 @@ pub(crate) enum Outcome<P: Parts> {
 struct Waiter<P: Parts> {
     ticket: Ticket,
     since: Time,
+    /// How many waited before it when it came.
+    ahead: usize,
     place: Place,
     state: State<P>,
 }
@@ -79,7 +81,7 @@ impl<P: Parts> Waiters<P> {
         place: Place,
         waker: P::Waker,
     ) -> WaiterId {
-        let id = self.enter(ticket, now, place, waker);
+        let id = self.enter(ticket, now, self.waiting, place, waker);
         self.queue.push_back(id);
         id
     }
@@ -92,14 +94,21 @@ impl<P: Parts> Waiters<P> {
         place: Place,
         waker: P::Waker,
     ) -> WaiterId {
-        let id = self.enter(ticket, now, place, waker);
+        let id = self.enter(ticket, now, 0, place, waker);
         self.queue.push_front(id);
         id
     }
 
-    fn enter(&mut self, ticket: Ticket, now: Time, place: Place, waker: P::Waker) -> WaiterId {
+    fn enter(
+        &mut self,
+        ticket: Ticket,
+        since: Time,
+        ahead: usize,
+        place: Place,
+        waker: P::Waker,
+    ) -> WaiterId {
         let state = State::Waiting(Some(waker));
-        let slot = self.slots.insert(Waiter { ticket, since: now, place, state });
+        let slot = self.slots.insert(Waiter { ticket, since, ahead, place, state });
         let slot = u32::try_from(slot).expect("fewer than four thousand million waiters");
         self.waiting += 1;
         WaiterId { slot, ticket }
@@ -122,6 +131,11 @@ impl<P: Parts> Waiters<P> {
     /// Since when this one waits.
     pub(crate) fn since(&self, id: WaiterId) -> Time {
         self.slots[id.slot as usize].since
+    }
+
+    /// How many waited before this one when it came.
+    pub(crate) fn ahead(&self, id: WaiterId) -> usize {
+        self.slots[id.slot as usize].ahead
     }
 
     /// The runtime of the oldest waiter, unless its task is on the way to look for itself.

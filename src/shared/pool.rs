@@ -87,6 +87,12 @@ impl<C: SharedConnector> SharedPool<C> {
     pub(crate) fn with_settings(connector: C, settings: Settings, spread: Spread) -> Self {
         SharedPool(Pool::of(Core::new(Strands(connector), settings, Some(sharing(spread)))))
     }
+
+    /// The pool that this one is a face of.
+    #[cfg(feature = "metrics")]
+    pub(crate) fn strands(&self) -> &Pool<Strands<C>> {
+        &self.0
+    }
 }
 
 /// # Borrowing

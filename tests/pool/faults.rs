@@ -4,6 +4,7 @@ use std::task::Poll;
 
 use wharf::HealthCheck;
 
+use crate::accounts::Tally;
 use crate::support::*;
 
 /// Dials, pings and closes in every combination, with callers who stay or go: the counts are exact,
@@ -24,8 +25,14 @@ async fn every_stage_with_every_outcome_kept_or_cancelled_leaves_exact_counts() 
 
 /// `gone`: the stage during which one of three callers goes.
 async fn run([connect, ping, close]: [Step; 3], gone: Option<Stage>) {
-    let (pool, connector) =
-        pool(|b| b.max_per_host(2).max_total(2).max_uses(2).health_check(HealthCheck::Always));
+    let tally = Tally::default();
+    let (pool, connector) = pool(|b| {
+        b.max_per_host(2)
+            .max_total(2)
+            .max_uses(2)
+            .health_check(HealthCheck::Always)
+            .observer(tally.clone())
+    });
     connector.once(Stage::Connect, connect);
     connector.once(Stage::Ping, ping);
     connector.once(Stage::Close, close);
@@ -38,8 +45,9 @@ async fn run([connect, ping, close]: [Step; 3], gone: Option<Stage>) {
     drop(served);
     tokio::time::sleep(secs(60)).await;
     assert_balanced(&pool, &connector);
-    let status = pool.status();
-    assert_eq!(status.closed, connector.counts().dropped as u64);
+    tally.assert_agrees(&pool, &connector);
+    pool.close().await;
+    tally.assert_agrees(&pool, &connector);
 }
 
 /// Three callers at once, of whom the first may go while it waits.

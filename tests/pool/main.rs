@@ -2,9 +2,11 @@
 
 mod support;
 
+mod accounts;
 mod borrowers;
 mod cancellation;
 mod dialing;
+mod errors;
 mod fairness;
 mod faults;
 mod health;
@@ -13,6 +15,7 @@ mod hostile;
 mod keys;
 mod lending;
 mod limits;
+mod places;
 mod random_faults;
 mod runtimes;
 mod seen;

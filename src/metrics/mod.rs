@@ -1,0 +1,224 @@
+//! Metrics of a pool under OpenTelemetry's names, through the `metrics` facade (feature `metrics`).
+//!
+//! [`Metrics`] is an [`Observer`]: counters and histograms follow the events. Gauges are set by
+//! [`report`](Metrics::report), from one picture of the pool;
+//! [`report_every`](Metrics::report_every) does so on a timer. Everything goes to the recorder that
+//! the program has installed (`metrics-exporter-prometheus`, for one), whenever that was: what
+//! happens before is lost. A counter has a series once it has counted something.
+//!
+//! # Examples
+//!
+//! ```
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! use std::time::Duration;
+//! use wharf::metrics::Metrics;
+//! use wharf::{Pool, connector_fn};
+//!
+//! # let connector = connector_fn(|()| async { Ok::<_, std::io::Error>("a connection") });
+//! let metrics = Metrics::new("orders-db");
+//! let pool = Pool::builder().max_per_host(30).observer(metrics.clone()).build(connector)?;
+//! tokio::spawn(metrics.report_every(Duration::from_secs(10), &pool));
+//! # Ok(()) }
+//! ```
+//!
+//! # What there is
+//!
+//! Every series has the label `db.client.connection.pool.name`. `db.client` stands for the
+//! [`prefix`](Metrics::prefix) throughout. Times are in seconds.
+//!
+//! | name | kind | what |
+//! | --- | --- | --- |
+//! | `db.client.connection.count` | gauge | connections, by `db.client.connection.state`: `idle` or `used` |
+//! | `db.client.connection.max` | gauge | the caps of the hosts known, together; at most `max_total` |
+//! | `db.client.connection.idle.max` | gauge | so many of them may be idle; at most `max_idle` |
+//! | `db.client.connection.idle.min` | gauge | so many of them are kept idle |
+//! | `db.client.connection.pending_requests` | gauge | callers that wait |
+//! | `db.client.connection.timeouts` | counter | acquires whose time was over |
+//! | `db.client.connection.create_time` | histogram | a dial that succeeded |
+//! | `db.client.connection.wait_time` | histogram | from the first poll of an acquire to its connection |
+//! | `db.client.connection.use_time` | histogram | a loan that was returned (not discarded) |
+//! | `wharf.dial.failures` | counter | dials that failed |
+//! | `wharf.closes` | counter | connections that have left, by `wharf.close.reason` ([`CloseReason::label`](crate::CloseReason::label)) |
+//! | `wharf.ping.failures` | counter | pings that failed |
+//! | `wharf.heartbeat.misses` | counter | heartbeats that were missed |
+//! | `wharf.dialing` | gauge | dials under way |
+//! | `wharf.closing` | gauge | connections being closed that still hold a place under the caps |
+//! | `wharf.leases` | gauge | loans, of which several may be on one shared connection |
+//! | `wharf.hosts` | gauge | hosts that the pool knows |
+//!
+//! Where there is no limit there is no gauge of it. Before the first host is known, the caps are
+//! those of one host.
+
+mod names;
+mod report;
+
+use std::fmt::Debug;
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use ::metrics::{Key, Label, SharedString};
+
+use self::names::{METADATA, Names};
+use self::report::Reported;
+use crate::observer::{
+    Acquired, Closed, DialDone, DialFailed, HeartbeatMissed, Observer, PingFailed, Returned,
+    TimedOut,
+};
+
+pub use self::report::Reportable;
+
+/// Metrics of one pool: see the [module](self). Cloning is cheap, and all clones are one.
+#[derive(Clone, Debug)]
+pub struct Metrics {
+    pool: SharedString,
+    per_host: bool,
+    names: Arc<Names>,
+    reported: Arc<Reported>,
+}
+
+/// # Making one
+impl Metrics {
+    /// Metrics of the pool with this name, which should be unique in the program.
+    pub fn new(pool: impl Into<Arc<str>>) -> Self {
+        let pool = SharedString::from_shared(pool.into());
+        let names = Arc::new(Names::new("db.client", &pool));
+        Metrics { pool, per_host: false, names, reported: Arc::default() }
+    }
+
+    /// What OpenTelemetry's names begin with.
+    ///
+    /// Defaults to `db.client`, the one kind of pool that OpenTelemetry has names for.
+    pub fn prefix(mut self, prefix: &str) -> Self {
+        self.names = Arc::new(Names::new(prefix, &self.pool));
+        self
+    }
+
+    /// Whether every series, but for `wharf.hosts`, has the label `wharf.host`: the host's key in
+    /// its `Debug` form, without the quotes of a string. The gauges are each host's own then, with
+    /// its own caps.
+    ///
+    /// Defaults to `false`: a series for each host is too many where hosts come and go. Each event
+    /// allocates its labels where this is on, and nothing where it is off.
+    pub fn per_host(mut self, per_host: bool) -> Self {
+        self.per_host = per_host;
+        self
+    }
+}
+
+/// # Gauges
+impl Metrics {
+    /// Sets the gauges from one picture of the pool, all hosts at one moment, and describes all
+    /// metrics. A host that was reported before, and is forgotten since, is set to zero.
+    ///
+    /// # Panics
+    ///
+    /// When a key's `Debug` panics and [`per_host`](Metrics::per_host) is on.
+    pub fn report(&self, pool: &impl Reportable) {
+        self.show(&pool.viewed().picture(self.per_host));
+    }
+
+    /// Reports at once and then in this interval, until the pool is closed and empty, or is gone
+    /// with its last handle and loan. It does not keep the pool going, and leaves the gauges of a
+    /// pool that has gone at zero.
+    ///
+    /// # Panics
+    ///
+    /// At the call, when the interval is zero; as [`report`](Metrics::report); and when it is awaited
+    /// outside a tokio runtime with timers.
+    pub fn report_every<P: Reportable>(
+        &self,
+        interval: Duration,
+        pool: &P,
+    ) -> impl Future<Output = ()> + Send + 'static + use<P> {
+        assert!(!interval.is_zero(), "interval is 0s: it must be longer than zero");
+        let (metrics, pool) = (self.clone(), Arc::downgrade(&pool.viewed()));
+        async move {
+            while let Some(pool) = pool.upgrade() {
+                let picture = pool.picture(metrics.per_host);
+                drop(pool);
+                metrics.show(&picture);
+                if picture.is_over {
+                    return;
+                }
+                tokio::time::sleep(interval).await;
+            }
+            metrics.show(&report::Picture::default());
+        }
+    }
+
+    /// Tells the recorder the units and the meaning of all metrics, as every report does.
+    pub fn describe(&self) {
+        self.names.describe();
+    }
+}
+
+/// # Events
+impl Metrics {
+    fn count(&self, key: &Key, host: &dyn Debug) {
+        self.of(key, host, |key| {
+            ::metrics::with_recorder(|r| r.register_counter(key, &METADATA).increment(1));
+        });
+    }
+
+    fn time(&self, key: &Key, host: &dyn Debug, time: Duration) {
+        self.of(key, host, |key| {
+            ::metrics::with_recorder(|r| r.register_histogram(key, &METADATA).record(time));
+        });
+    }
+
+    /// The key as it is, or that of the host.
+    fn of(&self, key: &Key, host: &dyn Debug, record: impl FnOnce(&Key)) {
+        if self.per_host {
+            record(&with_host(key, host_label(host)));
+        } else {
+            record(key);
+        }
+    }
+}
+
+fn with_host(key: &Key, host: impl Into<SharedString>) -> Key {
+    key.with_extra_labels(vec![Label::new(names::HOST, host)])
+}
+
+/// A key in its `Debug` form; a string is better off without its quotes.
+fn host_label(host: &dyn Debug) -> String {
+    let label = format!("{host:?}");
+    let bare = label.strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
+    bare.map(str::to_owned).unwrap_or(label)
+}
+
+impl Observer for Metrics {
+    fn dial_done(&self, event: &DialDone<'_>) {
+        self.time(&self.names.create_time, event.host, event.took);
+    }
+
+    fn dial_failed(&self, event: &DialFailed<'_>) {
+        self.count(&self.names.dial_failures, event.host);
+    }
+
+    fn acquired(&self, event: &Acquired<'_>) {
+        self.time(&self.names.wait_time, event.host, event.waited);
+    }
+
+    fn timed_out(&self, event: &TimedOut<'_>) {
+        self.count(&self.names.timeouts, event.host);
+    }
+
+    fn returned(&self, event: &Returned<'_>) {
+        self.time(&self.names.use_time, event.host, event.held);
+    }
+
+    fn ping_failed(&self, event: &PingFailed<'_>) {
+        self.count(&self.names.ping_failures, event.host);
+    }
+
+    fn heartbeat_missed(&self, event: &HeartbeatMissed<'_>) {
+        self.count(&self.names.heartbeat_misses, event.host);
+    }
+
+    fn closed(&self, event: &Closed<'_>) {
+        self.count(self.names.closes_for(event.reason), event.host);
+    }
+}

@@ -1,0 +1,112 @@
+//! What each metric is called, and what it means. Keys are made once, so that an event makes none.
+
+use metrics::{Key, Label, Level, Metadata, SharedString, Unit, with_recorder};
+
+use crate::close_reason::CloseReason;
+
+pub(super) static METADATA: Metadata<'static> =
+    Metadata::new("wharf", Level::INFO, Some(module_path!()));
+
+/// The label of a host.
+pub(super) const HOST: &str = "wharf.host";
+
+/// The keys of one pool.
+#[derive(Debug)]
+pub(super) struct Names {
+    pub(super) used: Key,
+    pub(super) idle: Key,
+    pub(super) max: Key,
+    pub(super) idle_max: Key,
+    pub(super) idle_min: Key,
+    pub(super) pending_requests: Key,
+    pub(super) timeouts: Key,
+    pub(super) create_time: Key,
+    pub(super) wait_time: Key,
+    pub(super) use_time: Key,
+    pub(super) dial_failures: Key,
+    pub(super) ping_failures: Key,
+    pub(super) heartbeat_misses: Key,
+    pub(super) dialing: Key,
+    pub(super) closing: Key,
+    pub(super) leases: Key,
+    pub(super) hosts: Key,
+    closes: [Key; CloseReason::ALL.len()],
+}
+
+impl Names {
+    pub(super) fn new(prefix: &str, pool: &SharedString) -> Self {
+        let pool = Label::new(format!("{prefix}.connection.pool.name"), pool.clone());
+        let own = |name: &'static str| Key::from_parts(name, vec![pool.clone()]);
+        let otel =
+            |name: &str| Key::from_parts(format!("{prefix}.connection.{name}"), vec![pool.clone()]);
+        let count = |state: &'static str| {
+            let state = Label::new(format!("{prefix}.connection.state"), state);
+            otel("count").with_extra_labels(vec![state])
+        };
+        let closes = |reason: CloseReason| {
+            let reason = Label::from_static_parts("wharf.close.reason", reason.label());
+            own("wharf.closes").with_extra_labels(vec![reason])
+        };
+        Names {
+            used: count("used"),
+            idle: count("idle"),
+            max: otel("max"),
+            idle_max: otel("idle.max"),
+            idle_min: otel("idle.min"),
+            pending_requests: otel("pending_requests"),
+            timeouts: otel("timeouts"),
+            create_time: otel("create_time"),
+            wait_time: otel("wait_time"),
+            use_time: otel("use_time"),
+            dial_failures: own("wharf.dial.failures"),
+            ping_failures: own("wharf.ping.failures"),
+            heartbeat_misses: own("wharf.heartbeat.misses"),
+            dialing: own("wharf.dialing"),
+            closing: own("wharf.closing"),
+            leases: own("wharf.leases"),
+            hosts: own("wharf.hosts"),
+            closes: CloseReason::ALL.map(closes),
+        }
+    }
+
+    pub(super) fn closes_for(&self, reason: CloseReason) -> &Key {
+        &self.closes[reason as usize]
+    }
+
+    pub(super) fn describe(&self) {
+        let gauges = [
+            (&self.used, "Connections, by state."),
+            (&self.max, "How many connections may be open."),
+            (&self.idle_max, "How many connections may be idle."),
+            (&self.idle_min, "How many connections are kept idle."),
+            (&self.pending_requests, "Callers that wait for a connection."),
+            (&self.dialing, "Dials under way."),
+            (&self.closing, "Connections being closed that hold a place under the caps."),
+            (&self.leases, "Loans; several may be on one shared connection."),
+            (&self.hosts, "Hosts that the pool knows."),
+        ];
+        let counters = [
+            (&self.timeouts, "Acquires whose time was over."),
+            (&self.dial_failures, "Dials that failed."),
+            (&self.ping_failures, "Pings that failed."),
+            (&self.heartbeat_misses, "Heartbeats that were missed."),
+            (&self.closes[0], "Connections that have left, by reason."),
+        ];
+        let histograms = [
+            (&self.create_time, "How long dials took that succeeded."),
+            (&self.wait_time, "How long callers waited for their connection."),
+            (&self.use_time, "How long connections were lent that were returned."),
+        ];
+        with_recorder(|recorder| {
+            for (key, about) in gauges {
+                recorder.describe_gauge(key.name_shared(), Some(Unit::Count), about.into());
+            }
+            for (key, about) in counters {
+                recorder.describe_counter(key.name_shared(), Some(Unit::Count), about.into());
+            }
+            for (key, about) in histograms {
+                recorder.describe_histogram(key.name_shared(), Some(Unit::Seconds), about.into());
+            }
+        });
+    }
+}

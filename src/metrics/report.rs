@@ -1,0 +1,169 @@
+//! Gauges: one picture of a pool, and the setting of them from it.
+
+use std::collections::HashSet;
+use std::mem;
+use std::sync::Arc;
+
+use ::metrics::{Key, with_recorder};
+
+use super::names::METADATA;
+use super::{Metrics, host_label, with_host};
+use crate::connector::Connector;
+use crate::core::Core;
+use crate::engine::Limits;
+use crate::engine::status::Gauges;
+use crate::pool::Pool;
+use crate::shared::{SharedConnector, SharedPool};
+use crate::sync::Mutex;
+
+/// A pool that [`Metrics`] can report: a [`Pool`] or a [`SharedPool`].
+pub trait Reportable: sealed::Sealed {}
+
+impl<C: Connector> Reportable for Pool<C> {}
+impl<C: SharedConnector> Reportable for SharedPool<C> {}
+
+mod sealed {
+    use super::{Arc, Viewed};
+
+    pub trait Sealed {
+        #[doc(hidden)]
+        fn viewed(&self) -> Arc<dyn Viewed>;
+    }
+}
+
+impl<C: Connector> sealed::Sealed for Pool<C> {
+    fn viewed(&self) -> Arc<dyn Viewed> {
+        self.core().clone()
+    }
+}
+
+impl<C: SharedConnector> sealed::Sealed for SharedPool<C> {
+    fn viewed(&self) -> Arc<dyn Viewed> {
+        self.strands().viewed()
+    }
+}
+
+/// Whatever its connector is.
+pub trait Viewed: Send + Sync {
+    /// With a view of each host, if it is wanted.
+    fn picture(&self, per_host: bool) -> Picture;
+}
+
+/// A pool at one moment.
+#[derive(Debug, Default)]
+pub struct Picture {
+    /// Closed and empty: there will be no other.
+    pub(super) is_over: bool,
+    known: usize,
+    whole: View,
+    hosts: Vec<(String, View)>,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct View {
+    gauges: Gauges,
+    caps: Caps,
+}
+
+/// `usize::MAX`: no limit.
+#[derive(Clone, Copy, Debug, Default)]
+struct Caps {
+    max: usize,
+    idle_max: usize,
+    idle_min: usize,
+}
+
+impl Caps {
+    fn of_host(max: usize, limits: &Limits) -> Self {
+        let idle_max = limits.max_idle_per_host.min(max);
+        Caps { max, idle_max, idle_min: limits.min_idle_per_host.min(idle_max) }
+    }
+
+    fn add(&mut self, other: Caps) {
+        self.max = self.max.saturating_add(other.max);
+        self.idle_max = self.idle_max.saturating_add(other.idle_max);
+        self.idle_min = self.idle_min.saturating_add(other.idle_min);
+    }
+
+    /// Those of all hosts, under the caps across hosts.
+    fn under(self, limits: &Limits) -> Self {
+        let max = self.max.min(limits.max_total);
+        let idle_max = self.idle_max.min(limits.max_idle).min(max);
+        Caps { max, idle_max, idle_min: self.idle_min.min(idle_max) }
+    }
+}
+
+impl<C: Connector> Viewed for Core<C> {
+    fn picture(&self, per_host: bool) -> Picture {
+        let limits = self.settings.limits();
+        let engines = self.all_engines();
+        let views: Vec<_> = engines
+            .iter()
+            .flat_map(|engine| engine.views().map(|(host, view)| (host.key.clone(), view)))
+            .collect();
+        let is_over = self.is_closed() && engines.iter().all(|engine| engine.is_drained());
+        drop(engines);
+        // The keys' `Debug` is the user's: no lock is held here.
+        let (known, mut whole, mut hosts) = (views.len(), View::default(), Vec::new());
+        for (key, view) in views {
+            let view = View { gauges: view.gauges, caps: Caps::of_host(view.max, &limits) };
+            whole.gauges.add(view.gauges);
+            whole.caps.add(view.caps);
+            if per_host {
+                hosts.push((host_label(&*key), view));
+            }
+        }
+        if known == 0 {
+            whole.caps = Caps::of_host(limits.max_per_host, &limits);
+        }
+        whole.caps = whole.caps.under(&limits);
+        Picture { is_over, known, whole, hosts }
+    }
+}
+
+/// The hosts of the last report, where each has its own gauges.
+#[derive(Debug, Default)]
+pub(super) struct Reported(Mutex<HashSet<String>>);
+
+impl Metrics {
+    pub(super) fn show(&self, picture: &Picture) {
+        self.describe();
+        set(&self.names.hosts, picture.known);
+        if !self.per_host {
+            return self.show_view(&picture.whole, Key::clone);
+        }
+        let known: HashSet<_> = picture.hosts.iter().map(|(host, _)| host.clone()).collect();
+        let before = mem::replace(&mut *self.reported.0.lock(), known.clone());
+        for host in before.difference(&known) {
+            self.show_view(&View::default(), |key| with_host(key, host.clone()));
+        }
+        for (host, view) in &picture.hosts {
+            self.show_view(view, |key| with_host(key, host.clone()));
+        }
+    }
+
+    fn show_view(&self, View { gauges, caps }: &View, key: impl Fn(&Key) -> Key) {
+        let names = &*self.names;
+        let gauges = [
+            (&names.idle, gauges.idle),
+            (&names.used, gauges.in_use),
+            (&names.pending_requests, gauges.waiting),
+            (&names.dialing, gauges.dialing),
+            (&names.closing, gauges.closing),
+            (&names.leases, gauges.leases),
+        ];
+        let caps = [
+            (&names.max, caps.max),
+            (&names.idle_max, caps.idle_max),
+            (&names.idle_min, caps.idle_min),
+        ];
+        let limited = caps.into_iter().filter(|&(_, cap)| cap != usize::MAX);
+        for (name, value) in gauges.into_iter().chain(limited) {
+            set(&key(name), value);
+        }
+    }
+}
+
+fn set(key: &Key, value: usize) {
+    with_recorder(|recorder| recorder.register_gauge(key, &METADATA).set(value as f64));
+}

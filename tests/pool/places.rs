@@ -1,0 +1,76 @@
+//! The place of a loan is the line of the caller, by whatever way it asks.
+
+use wharf::{Connector, LoanInfo, SharedConnector, SharedPool, async_trait};
+
+use crate::support::*;
+
+fn line_of(loans: &[LoanInfo]) -> u32 {
+    let [LoanInfo { place, .. }] = loans else { panic!("not one loan: {loans:?}") };
+    assert!(place.file().ends_with("places.rs"), "{place}");
+    place.line()
+}
+
+/// The line of this very call asks for the only loan.
+macro_rules! assert_line {
+    ($pool:expr, $loan:expr) => {{
+        let _loan = $loan;
+        assert_eq!(line_of(&$pool.loans()), line!());
+    }};
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_place_of_a_loan_is_the_callers_line_through_pool_and_host() {
+    let (pool, _) = pool_of(1);
+    let host = pool.host(&1);
+    assert_line!(pool, pool.acquire(&1).await.unwrap());
+    assert_line!(pool, pool.acquire_timeout(&1, secs(1)).await.unwrap());
+    assert_line!(pool, pool.try_acquire(&1).unwrap());
+    assert_line!(pool, host.acquire().await.unwrap());
+    assert_line!(pool, host.acquire_timeout(secs(1)).await.unwrap());
+    assert_line!(pool, host.try_acquire().unwrap());
+}
+
+/// Connections that cost nothing, for as many borrowers as there are.
+struct Numbers;
+
+#[async_trait]
+impl Connector for Numbers {
+    type Key = u32;
+    type Connection = u32;
+    type Error = TestError;
+
+    async fn connect(&self, &host: &u32) -> Result<u32, TestError> {
+        Ok(host)
+    }
+}
+
+impl SharedConnector for Numbers {
+    fn max_leases(&self, _: &u32) -> usize {
+        usize::MAX
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_place_of_a_lease_is_the_callers_line_through_shared_pool_and_host() {
+    let pool = SharedPool::new(Numbers);
+    let host = pool.host(&1);
+    assert_line!(pool, pool.acquire(&1).await.unwrap());
+    assert_line!(pool, pool.acquire_timeout(&1, secs(1)).await.unwrap());
+    assert_line!(pool, pool.try_acquire(&1).unwrap());
+    assert_line!(pool, host.acquire().await.unwrap());
+    assert_line!(pool, host.acquire_timeout(secs(1)).await.unwrap());
+    assert_line!(pool, host.try_acquire().unwrap());
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_place_is_that_of_the_call_and_not_of_the_await() {
+    let (pool, _) = pool_of(1);
+    let (acquire, line) = (pool.acquire(&1), line!());
+    let first = acquire.await.unwrap();
+    assert_eq!(line_of(&pool.loans()), line);
+    let (mut second, line) = (pool.acquire(&1), line!());
+    assert!(poll(&mut second).is_pending());
+    drop(first);
+    let _second = second.await.unwrap();
+    assert_eq!(line_of(&pool.loans()), line);
+}
