@@ -6,11 +6,13 @@ use tokio::task::JoinSet;
 use tokio::time;
 use tonic::{Code, Status};
 use tonic_health::ServingStatus;
+use tonic_health::pb::HealthCheckRequest;
+use tonic_health::pb::health_client::HealthClient;
 use wharf::Lease;
-use wharf::grpc::is_unprocessed;
+use wharf::grpc::{GrpcChannel, is_unprocessed};
 
 use crate::proxy::Proxy;
-use crate::raw_peer::{HEADERS, RawConnection, RawPeer};
+use crate::raw_peer::{DATA, HEADERS, RawConnection, RawPeer};
 use crate::server::{GrpcLease, Server, Watch, chain, check, pool, until, uri, within_a_minute};
 
 #[tokio::test]
@@ -174,5 +176,33 @@ async fn a_call_that_the_server_says_it_did_not_look_at_is_told_from_one_that_it
     connection.go_away(stream).await;
     drop(connection);
     let (_, error) = within_a_minute(call).await.unwrap();
+    assert!(!is_unprocessed(&error), "{}", chain(&error));
+}
+
+#[tokio::test]
+async fn a_call_that_waits_for_a_stream_when_its_connection_ends_was_not_begun() {
+    let peer = RawPeer::start().await;
+    let (pool, server) = (pool(|b| b), uri(peer.address()));
+    let serving = async {
+        let mut connection = peer.accept().await;
+        connection.settings(Some(1)).await;
+        connection
+    };
+    let (lease, mut connection) = tokio::join!(pool.acquire(&server), serving);
+    let lease = lease.unwrap();
+    let call = |channel: GrpcChannel| async move {
+        HealthClient::new(channel).check(HealthCheckRequest::default()).await.unwrap_err()
+    };
+    let running = tokio::spawn(call(lease.clone()));
+    connection.read_until(DATA).await;
+    let waiting = tokio::spawn(call(lease.clone()));
+    // That it waits cannot be seen. Were it not so far yet, the outcome would be the same.
+    time::sleep(Duration::from_millis(50)).await;
+    connection.go_away(i32::MAX.unsigned_abs()).await;
+    drop(connection);
+
+    let error = within_a_minute(waiting).await.unwrap();
+    assert!(is_unprocessed(&error), "{}", chain(&error));
+    let error = within_a_minute(running).await.unwrap();
     assert!(!is_unprocessed(&error), "{}", chain(&error));
 }
