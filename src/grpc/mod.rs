@@ -47,10 +47,6 @@
 //! A call whose lease was given just before the GOAWAY came may be too late. The server does not
 //! begin it, and [`is_unprocessed`] tells: make it again on a fresh lease, whatever it does.
 //!
-//! The HTTP/2 stack below tonic has a gap: once in thousands of times, when GOAWAY comes while calls are
-//! being opened, it drops the connection with them. They fail with a broken pipe, and nobody knows
-//! what the server did with them. A pool cannot mend that.
-//!
 //! # Which setting for what
 //!
 //! - **New servers, and balancers that balance connections (layer 4)**: a connection stays with the

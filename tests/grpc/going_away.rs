@@ -56,29 +56,8 @@ async fn an_idle_connection_whose_server_says_go_away_is_not_lent_again() {
     check(&lease).await.unwrap();
 }
 
-/// What became of calls.
-#[derive(Default)]
-struct Tally {
-    answered: usize,
-    too_late: usize,
-    /// The HTTP/2 stack, once in thousands of times, drops a connection with its calls when GOAWAY comes
-    /// while they are being opened; on tonic's own channels too.
-    lost: usize,
-}
-
-impl Tally {
-    fn count(&mut self, outcome: Result<ServingStatus, Status>) {
-        match outcome {
-            Ok(_) => self.answered += 1,
-            Err(status) if is_unprocessed(&status) => self.too_late += 1,
-            Err(status) if chain(&status).contains("broken pipe") => self.lost += 1,
-            Err(status) => panic!("{}", chain(&status)),
-        }
-    }
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn calls_go_on_while_the_server_ends_connections_of_a_certain_age() {
+async fn no_call_fails_while_the_server_ends_connections_of_a_certain_age() {
     let server = Server::start_with(|s| s.max_connection_age(Duration::from_millis(50)));
     let pool = pool(|b| b);
     let mut callers = JoinSet::new();
@@ -86,24 +65,26 @@ async fn calls_go_on_while_the_server_ends_connections_of_a_certain_age() {
         let (pool, server) = (pool.clone(), server.uri());
         callers.spawn(async move {
             let begun = time::Instant::now();
-            let mut tally = Tally::default();
+            let (mut answered, mut too_late) = (0, 0);
             while begun.elapsed() < Duration::from_secs(1) {
-                tally.count(check(&pool.acquire(&server).await.unwrap()).await);
+                match check(&pool.acquire(&server).await.unwrap()).await {
+                    Ok(_) => answered += 1,
+                    Err(status) if is_unprocessed(&status) => too_late += 1,
+                    Err(status) => panic!("{}", chain(&status)),
+                }
             }
-            tally
+            (answered, too_late)
         });
     }
-    let tallies = within_a_minute(callers.join_all()).await;
-    let sum = |part: fn(&Tally) -> usize| tallies.iter().map(part).sum::<usize>();
-    let (answered, too_late) = (sum(|t| t.answered), sum(|t| t.too_late));
-    let lost = sum(|t| t.lost);
+    let counts: Vec<(u64, u64)> = within_a_minute(callers.join_all()).await;
+    let answered: u64 = counts.iter().map(|(answered, _)| answered).sum();
+    let too_late: u64 = counts.iter().map(|(_, too_late)| too_late).sum();
     let status = pool.status();
     assert!(answered > 100, "{answered} calls");
     assert!(status.dials > 5, "{} dials", status.dials);
     assert_eq!((status.failed_dials, status.leases), (0, 0));
     // Each end of a connection may catch the 16 calls that are under way, and no further ones.
-    assert!(too_late <= 16 * usize::try_from(status.dials).unwrap(), "{too_late} too late");
-    assert!(lost * 20 < answered, "{lost} lost");
+    assert!(too_late <= 16 * status.dials, "{too_late} too late");
 }
 
 #[tokio::test]
