@@ -229,7 +229,9 @@ impl<P: Parts> Host<P> {
         limits: &Limits,
         now: Time,
     ) -> bool {
+        // Always means always: a coarse `now` may lie before the return.
         connection.health.doubts != self.doubts
+            || limits.ping_after == Span::ZERO
             || (limits.ping_after != Span::FOREVER
                 && connection.idle_since.after(limits.ping_after) <= now)
     }

@@ -33,6 +33,7 @@ impl Time {
 }
 
 impl Span {
+    pub(crate) const ZERO: Span = Span(0);
     pub(crate) const FOREVER: Span = Span(u64::MAX);
 
     /// The same span, shortened by the given share of itself (0 to 1).

@@ -1,11 +1,12 @@
 //! What is pooled: a channel on one connection.
 
+use std::error::Error;
 use std::fmt;
 use std::future::{Ready, ready};
 use std::ops::Deref;
 use std::task::{Context, Poll};
 
-use http::{Request, Uri};
+use http::{Request, Response, Uri};
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::watch;
@@ -14,6 +15,7 @@ use tonic::body::Body;
 use tonic::transport::{Channel, Endpoint};
 use tower_service::Service;
 
+use super::call::Call;
 use super::error::GrpcError;
 use super::unprocessed::Gone;
 use super::wire::{Peer, Wire};
@@ -69,16 +71,16 @@ impl Deref for GrpcChannel {
 }
 
 impl Service<Request<Body>> for GrpcChannel {
-    type Response = <Channel as Service<Request<Body>>>::Response;
-    type Error = <Channel as Service<Request<Body>>>::Error;
-    type Future = <Channel as Service<Request<Body>>>::Future;
+    type Response = Response<Body>;
+    type Error = Box<dyn Error + Send + Sync>;
+    type Future = Call;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
-        self.channel.poll_ready(cx)
+        self.channel.poll_ready(cx).map_err(Into::into)
     }
 
-    fn call(&mut self, request: Request<Body>) -> Self::Future {
-        self.channel.call(request)
+    fn call(&mut self, request: Request<Body>) -> Call {
+        Call::begin(&mut self.channel, request)
     }
 }
 

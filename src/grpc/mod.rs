@@ -71,6 +71,7 @@
 //!
 //! A channel lives in the runtime that dialed it, and moves only while that runtime is driven.
 
+mod call;
 mod channel;
 mod connector;
 mod dial;

@@ -6,6 +6,8 @@ use std::iter::successors;
 
 use tonic::Status;
 
+use super::call::Unsent;
+
 /// Says whether a call failed before any server began it, because its connection was going away: the
 /// call can be made again on a fresh lease, whatever it does.
 ///
@@ -13,7 +15,9 @@ use tonic::Status;
 /// from then on. A call that was given its lease just before may still come too late. This tells such
 /// a call from one that a server has, or may have, worked on. It is so for
 ///
-/// - a call on a connection that had ended, or that was not sent before GOAWAY came,
+/// - a call on a connection that had ended, or that ended before any message of the call was sent (a
+///   client made of a plain `Channel` cannot always tell; make it of a
+///   [`GrpcChannel`](super::GrpcChannel)),
 /// - a call that the server's GOAWAY says was not looked at,
 /// - a call that the server refused unprocessed (`REFUSED_STREAM`).
 ///
@@ -47,6 +51,7 @@ pub fn is_unprocessed(status: &Status) -> bool {
     let mut causes = successors(status.source(), |error| (*error).source());
     causes.any(|cause| {
         cause.is::<Gone>()
+            || cause.is::<Unsent>()
             || cause.downcast_ref().is_some_and(hyper::Error::is_canceled)
             || cause.downcast_ref().is_some_and(was_refused)
     })

@@ -70,7 +70,8 @@ impl<T: AsyncWrite + Unpin> AsyncWrite for Wire<T> {
         cx: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(cx, bytes)
+        let written = Pin::new(&mut self.stream).poll_write(cx, bytes);
+        unless_the_peer_is_gone(written, bytes.len())
     }
 
     fn poll_write_vectored(
@@ -78,7 +79,8 @@ impl<T: AsyncWrite + Unpin> AsyncWrite for Wire<T> {
         cx: &mut Context<'_>,
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write_vectored(cx, slices)
+        let written = Pin::new(&mut self.stream).poll_write_vectored(cx, slices);
+        unless_the_peer_is_gone(written, slices.iter().map(|slice| slice.len()).sum())
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -86,10 +88,83 @@ impl<T: AsyncWrite + Unpin> AsyncWrite for Wire<T> {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(cx)
+        unless_the_peer_is_gone(Pin::new(&mut self.stream).poll_flush(cx), ())
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}
+
+/// Takes a write to a peer that has closed the connection for done.
+///
+/// A server that has answered everything and said its last GOAWAY closes the socket, and the next
+/// write fails, while all that lies here unread. HTTP/2 would end the connection over the write, and
+/// fail calls that were answered. The end comes when everything is read.
+fn unless_the_peer_is_gone<T>(written: Poll<io::Result<T>>, all: T) -> Poll<io::Result<T>> {
+    use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset};
+    match written {
+        Poll::Ready(Err(error))
+            if matches!(error.kind(), BrokenPipe | ConnectionAborted | ConnectionReset) =>
+        {
+            Poll::Ready(Ok(all))
+        }
+        written => written,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    use super::*;
+
+    /// Has something to read, and takes nothing any more.
+    struct Closed(&'static [u8], io::ErrorKind);
+
+    impl AsyncRead for Closed {
+        fn poll_read(
+            mut self: Pin<&mut Self>,
+            cx: &mut Context<'_>,
+            buffer: &mut ReadBuf<'_>,
+        ) -> Poll<io::Result<()>> {
+            Pin::new(&mut self.0).poll_read(cx, buffer)
+        }
+    }
+
+    impl AsyncWrite for Closed {
+        fn poll_write(
+            self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+            _: &[u8],
+        ) -> Poll<io::Result<usize>> {
+            Poll::Ready(Err(self.1.into()))
+        }
+
+        fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Err(self.1.into()))
+        }
+
+        fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Err(self.1.into()))
+        }
+    }
+
+    #[tokio::test]
+    async fn what_a_peer_sent_before_it_closed_is_read_after_a_write_has_failed() {
+        for kind in [io::ErrorKind::BrokenPipe, io::ErrorKind::ConnectionReset] {
+            let (mut wire, _) = Wire::new(Closed(b"the last words", kind));
+            assert_eq!(wire.write(b"too late").await.unwrap(), 8);
+            wire.flush().await.unwrap();
+            let mut heard = String::new();
+            wire.read_to_string(&mut heard).await.unwrap();
+            assert_eq!(heard, "the last words");
+        }
+    }
+
+    #[tokio::test]
+    async fn another_failure_of_a_write_is_told() {
+        let (mut wire, _) = Wire::new(Closed(b"", io::ErrorKind::TimedOut));
+        assert_eq!(wire.write(b"words").await.unwrap_err().kind(), io::ErrorKind::TimedOut);
     }
 }
