@@ -255,8 +255,8 @@ impl<P: Parts> Host<P> {
     #[inline]
     pub(crate) fn begin_loan(&mut self, to: &mut Tracked<P::Connection>, now: Time, place: Place) {
         to.lent = now;
-        let in_use = self.in_use - self.only_asked();
-        self.counters.peak_in_use = self.counters.peak_in_use.max(in_use);
+        let asked = if self.carriers.is_empty() { 0 } else { self.only_asked() };
+        self.counters.peak_in_use = self.counters.peak_in_use.max(self.in_use - asked);
         self.loans.begin(to.loan, Loan { connection: to.id, since: now, place, reported: false });
     }
 
