@@ -18,6 +18,9 @@ use crate::error::BuildError;
 /// The first missed beat makes the older idle connections of the host suspect: they are asked next,
 /// and must answer a ping before they are lent.
 ///
+/// A connection of a [`SharedPool`](crate::SharedPool) is asked while it is leased, too, and goes on
+/// taking leases until it has missed a beat.
+///
 /// A heartbeat is no use: a connection still ends its idle time. At most 8 connections of one host
 /// are asked at once. Each has an interval of its own, up to a tenth shorter than the one set, so
 /// that those made together are not asked together.

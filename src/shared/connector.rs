@@ -11,13 +11,14 @@ use crate::connector::Connector;
 ///
 /// - [`is_open`](Connector::is_open) saying no means that the connection takes no new leases. Its
 ///   place is free at once; it is closed after its last lease.
-/// - [`ping`](Connector::ping) may run while others use the connection.
+/// - [`ping`](Connector::ping) may run while others use the connection, and never in a caller's own
+///   future: who needs it waits in the queue.
 /// - [`close`](Connector::close) gets one clone, after the last lease has ended.
 pub trait SharedConnector: Connector<Connection: Clone + Sync> {
     /// How many borrowers the connection carries at once.
     ///
-    /// Asked when the connection is made, when a lease on it is given and when one comes back, since
-    /// a peer may change it: cheap, and without waiting. Fewer than are out means no new lease until
+    /// Asked when the connection is made, when a lease on it is given without a wait and when one comes
+    /// back, since a peer may change it: cheap, and without waiting. Fewer than are out means no new lease until
     /// they fit. Zero means what a connection that is not open means; a new one carries at least one.
     fn max_leases(&self, conn: &Self::Connection) -> usize;
 
