@@ -68,7 +68,8 @@ pub trait Observer: Send + Sync + 'static {
         let _ = event;
     }
 
-    /// A loan has ended; the connection is not discarded, and may be closed all the same.
+    /// A loan has ended, and the connection has come back: healthy or dead, to be lent again or closed.
+    /// Every connection that was acquired is returned once, unless its borrower detached it.
     fn returned(&self, event: &Returned<'_>) {
         let _ = event;
     }

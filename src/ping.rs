@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use crate::connector::Connector;
 use crate::core::{Core, Shell};
-use crate::engine::{Health, PingOrder, Purpose, Tracked};
+use crate::engine::{Asked, Health, PingOrder, Purpose, Tracked};
 use crate::observer::{HeartbeatMissed, PingFailed};
 use crate::panics;
 use crate::pooled_connection::{Lendable, Parcel, PooledConnection};
@@ -27,7 +27,7 @@ pub(crate) struct Ping<C: Connector> {
 impl<C: Connector> Ping<C> {
     pub(crate) fn new(loan: PooledConnection<C>) -> Self {
         let expired = Arc::new(AtomicBool::new(false));
-        let mut asked = Asked { loan: Some(loan), expired: expired.clone() };
+        let mut asked = AskedLoan { loan: Some(loan), expired: expired.clone() };
         let pinging = Box::pin(async move {
             let core = PooledConnection::target(asked.loan()).core.clone();
             let answered = answers(&core, asked.loan()).await;
@@ -46,18 +46,18 @@ impl<C: Connector> Ping<C> {
     }
 }
 
-struct Asked<C: Connector> {
+struct AskedLoan<C: Connector> {
     loan: Option<PooledConnection<C>>,
     expired: Arc<AtomicBool>,
 }
 
-impl<C: Connector> Asked<C> {
+impl<C: Connector> AskedLoan<C> {
     fn loan(&mut self) -> &mut PooledConnection<C> {
         self.loan.as_mut().expect("it is taken once")
     }
 }
 
-impl<C: Connector> Drop for Asked<C> {
+impl<C: Connector> Drop for AskedLoan<C> {
     fn drop(&mut self) {
         if let Some(loan) = self.loan.take() {
             PooledConnection::cut_off(loan, self.expired.load(Ordering::Relaxed));
@@ -111,9 +111,9 @@ impl Patience {
 
 /// Starts the ping of a connection that is in nobody's hand. Without a runtime it counts as failed.
 pub(crate) fn begin<C: Connector>(order: PingOrder<Shell<C>>) {
-    let PingOrder { host, connection, purpose, doubts } = order;
+    let PingOrder { host, connection, asked } = order;
     let runtime = host.core.any_runtime();
-    let check = Check { connection: Some(connection), target: host, purpose, doubts };
+    let check = Check { connection: Some(connection), target: host, asked };
     if let Some(runtime) = runtime {
         runtime.spawn(check.run());
     }
@@ -123,8 +123,7 @@ pub(crate) fn begin<C: Connector>(order: PingOrder<Shell<C>>) {
 struct Check<C: Connector> {
     connection: Option<Parcel<C>>,
     target: Arc<Target<C>>,
-    purpose: Purpose,
-    doubts: u32,
+    asked: Asked,
 }
 
 /// What a ping in the background has come to.
@@ -138,17 +137,18 @@ enum Verdict {
 impl<C: Connector> Check<C> {
     async fn run(mut self) {
         let Some(connection) = self.connection.as_deref_mut() else { return };
-        let verdict = ask(&self.target, self.purpose, connection).await;
+        let purpose = self.asked.purpose;
+        let verdict = ask(&self.target, purpose, connection).await;
         panics::log(|| {
-            let (key, purpose) = (&self.target.key, self.purpose);
+            let key = &self.target.key;
             tracing::debug!(target: "wharf::ping", ?key, ?purpose, ?verdict, "pinged");
         });
         if let (Verdict::Failed, Purpose::Suspicion, Some(dead)) =
-            (verdict, self.purpose, &self.connection)
+            (verdict, purpose, &self.connection)
         {
             report_failed_ping(&self.target, dead.id);
         }
-        match (verdict, self.purpose) {
+        match (verdict, purpose) {
             (Verdict::Answered, _) => self.answered(),
             (Verdict::Failed, Purpose::Heartbeat) => self.beat_failed(),
             // What is still there is closed when `self` is dropped.
@@ -158,7 +158,7 @@ impl<C: Connector> Check<C> {
 
     fn answered(mut self) {
         let Some(mut connection) = self.connection.take() else { return };
-        let (at, asked) = (self.target.id.index, (self.purpose, self.doubts));
+        let (at, asked) = (self.target.id.index, self.asked);
         let is_open = self.target.core.is_open(&mut connection);
         self.target.change(|engine, now, fx| {
             engine.check_answered(at, connection, asked, is_open, now, fx);
@@ -167,13 +167,13 @@ impl<C: Connector> Check<C> {
 
     fn beat_failed(mut self) {
         let Some(mut connection) = self.connection.take() else { return };
-        let at = self.target.id.index;
+        let (at, asked) = (self.target.id.index, self.asked);
         let is_open = self.target.core.is_open(&mut connection);
         // A late one has missed this beat already. It is told before its close may be.
         let Health { missed, late, .. } = connection.health;
         report_missed_beat(&self.target, connection.id, missed + u32::from(!late));
         self.target.change(|engine, now, fx| {
-            engine.beat_failed(at, connection, is_open, now, fx);
+            engine.beat_failed(at, connection, asked, is_open, now, fx);
         });
     }
 }
@@ -181,7 +181,7 @@ impl<C: Connector> Check<C> {
 impl<C: Connector> Drop for Check<C> {
     fn drop(&mut self) {
         if let Some(connection) = self.connection.take() {
-            let (at, purpose) = (self.target.id.index, self.purpose);
+            let (at, purpose) = (self.target.id.index, self.asked.purpose);
             self.target.change(|engine, now, fx| {
                 engine.check_failed(at, connection, purpose, now, fx);
             });
@@ -207,7 +207,7 @@ async fn ask<C: Connector>(
     loop {
         // First the ear, then the question: what is decided after it is heard.
         let hurried = target.hurry.notified();
-        if target.engine().gives_up(at, health.late) {
+        if target.engine().gives_up(at, *carrier, health.late) {
             return Verdict::GivenUp;
         }
         match patience.wait(core, unless(ping.as_mut(), hurried)).await {

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use crate::connector::Connector;
 use crate::core::Sleeper;
+use crate::engine::time::Time;
 use crate::engine::{self, CloseReason, Tracked};
 use crate::observer::{Acquired, Closed, Returned};
 use crate::ping;
@@ -87,6 +88,7 @@ impl<C: Connector> PooledConnection<C> {
     /// is lent.
     pub fn discard(mut this: Self) {
         if let Some((tracked, target)) = this.take() {
+            tell_returned(&target, &tracked, target.core.clock.now());
             target.change(|engine, now, fx| engine.discard(target.id.index, tracked, now, fx));
         }
     }
@@ -173,6 +175,14 @@ impl<C: Connector> PooledConnection<C> {
     }
 }
 
+#[inline]
+fn tell_returned<C: Connector>(target: &Target<C>, tracked: &Tracked<Lendable<C>>, now: Time) {
+    target.core.settings.observer.tell(|o| {
+        let (id, held) = (tracked.id, now.since(tracked.lent));
+        o.returned(&Returned { host: &*target.key, id, held });
+    });
+}
+
 #[cold]
 fn bury<C: Connector>(target: &Target<C>, tracked: Parcel<C>, reason: CloseReason) {
     target.change(|engine, now, fx| engine.bury(target.id.index, tracked, reason, now, fx));
@@ -189,19 +199,16 @@ const PRESENT: &str = "a loan has its connection until it ends";
 impl<C: Connector> Drop for PooledConnection<C> {
     fn drop(&mut self) {
         let Some((mut tracked, target)) = self.take() else { return };
+        let core = &target.core;
+        let now = core.clock.now();
+        tell_returned(&target, &tracked, now);
         if thread::panicking() {
             return bury(&target, tracked, CloseReason::Discarded);
         }
-        let core = &target.core;
         core.ensure_upkeep();
         if !core.is_open(&mut tracked) {
             return bury(&target, tracked, CloseReason::NotOpen);
         }
-        let now = core.clock.now();
-        core.settings.observer.tell(|o| {
-            let (id, held) = (tracked.id, now.since(tracked.lent));
-            o.returned(&Returned { host: &*target.key, id, held });
-        });
         let returned = target.engine().give_back(target.id.index, tracked, now);
         match returned {
             engine::Returned::Idle { first: false } | engine::Returned::HandedOver(None) => {}

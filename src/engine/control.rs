@@ -67,9 +67,12 @@ impl<P: Parts> Engine<P> {
         }
     }
 
-    /// Closes all idle connections.
+    /// Closes all idle connections; those that are being asked, when they have answered.
     pub(crate) fn close_idle(&mut self, reason: CloseReason, now: Time, fx: &mut Effects<P>) {
         for at in self.indices() {
+            let host = &mut self.hosts[at];
+            host.clearings = host.clearings.wrapping_add(1);
+            self.let_asked_leave(at, reason);
             self.close_idle_of(at, reason, now, fx);
         }
     }

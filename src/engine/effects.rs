@@ -5,7 +5,7 @@
 
 use super::Parts;
 use super::connection::Tracked;
-use super::health::Purpose;
+use super::health::Asked;
 use super::host::Host;
 use super::loans::Loan;
 pub(crate) use crate::close_reason::CloseReason;
@@ -45,9 +45,7 @@ pub(crate) struct DialOrder<P: Parts> {
 pub(crate) struct PingOrder<P: Parts> {
     pub(crate) host: P::Host,
     pub(crate) connection: Box<Tracked<P::Connection>>,
-    pub(crate) purpose: Purpose,
-    /// The host's doubts when the ping was ordered: an answer proves no more.
-    pub(crate) doubts: u32,
+    pub(crate) asked: Asked,
 }
 
 /// Close a connection.

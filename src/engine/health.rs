@@ -29,6 +29,16 @@ pub(crate) enum Purpose {
     Heartbeat,
 }
 
+/// What a ping in the background was ordered for, and what was known then.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Asked {
+    pub(crate) purpose: Purpose,
+    /// The host's doubts: an answer proves no more.
+    pub(crate) doubts: u32,
+    /// How often the owner had asked for all idle connections to be closed.
+    pub(crate) clearings: u32,
+}
+
 impl Purpose {
     /// Why a connection is closed that does not answer.
     pub(super) fn reason(self) -> CloseReason {
@@ -180,8 +190,8 @@ impl<P: Parts> Engine<P> {
         host.checking += 1;
         host.beating += usize::from(purpose == Purpose::Heartbeat);
         host.loans.clear(connection.loan);
-        let (host, doubts) = (host.shell.clone(), host.doubts);
-        fx.ping.push(PingOrder { host, connection, purpose, doubts });
+        let asked = host.asked(purpose);
+        fx.ping.push(PingOrder { host: host.shell.clone(), connection, asked });
     }
 
     /// From here on the connection counts as in use, as one that has just returned.
@@ -201,29 +211,47 @@ impl<P: Parts> Engine<P> {
         &mut self,
         at: usize,
         mut connection: Box<Tracked<P::Connection>>,
-        (purpose, doubts): (Purpose, u32),
+        asked: Asked,
         is_open: bool,
         now: Time,
         fx: &mut Effects<P>,
     ) {
         let counters = &mut self.hosts[at].counters;
-        match purpose {
+        match asked.purpose {
             Purpose::Suspicion => counters.pings += 1,
             Purpose::Heartbeat => counters.heartbeats += 1,
         }
         if connection.carrier.is_some() {
             let dead = ProbeEnd::Dead(CloseReason::NotOpen);
-            let end = if is_open { ProbeEnd::Answered(doubts) } else { dead };
-            return self.probed(at, connection, purpose, end, now, fx);
+            let end = if is_open { ProbeEnd::Answered(asked.doubts) } else { dead };
+            return self.probed(at, connection, asked.purpose, end, now, fx);
         }
-        connection.health.answered(doubts);
+        connection.health.answered(asked.doubts);
         connection.health.rest(now);
-        self.end_check(at, &mut connection.health, purpose);
+        self.end_check(at, &mut connection.health, asked.purpose);
         if is_open {
-            self.put_back(at, connection, now, fx);
+            self.rejoin(at, connection, asked, now, fx);
         } else {
             self.bury(at, connection, CloseReason::NotOpen, now, fx);
         }
+    }
+
+    /// Puts a connection back that was idle when it was asked, unless what was idle then was to be
+    /// closed meanwhile.
+    pub(super) fn rejoin(
+        &mut self,
+        at: usize,
+        connection: Box<Tracked<P::Connection>>,
+        asked: Asked,
+        now: Time,
+        fx: &mut Effects<P>,
+    ) {
+        if asked.clearings == self.hosts[at].clearings {
+            return self.put_back(at, connection, now, fx);
+        }
+        self.hosts[at].in_use -= 1;
+        self.close_live(at, connection, CloseReason::Asked, fx);
+        self.after(at, now, fx);
     }
 
     /// A ping in the background has failed, or was given up, or nobody is left to wait for it.
@@ -235,7 +263,7 @@ impl<P: Parts> Engine<P> {
         now: Time,
         fx: &mut Effects<P>,
     ) {
-        let given_up = self.gives_up(at, false);
+        let given_up = self.gives_up(at, dead.carrier, false);
         if purpose == Purpose::Suspicion && !given_up {
             self.count_failed_ping(at, &dead);
         }

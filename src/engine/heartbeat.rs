@@ -10,7 +10,7 @@
 
 use super::connection::{Health, Tracked};
 use super::effects::{CloseReason, Effects};
-use super::health::Purpose;
+use super::health::{Asked, Purpose};
 use super::share::{Beat, ProbeEnd};
 use super::time::{Span, Time};
 use super::{Engine, Parts, Phase};
@@ -70,7 +70,7 @@ impl<P: Parts> Engine<P> {
         self.totals.late += usize::from(!health.late);
         health.late = true;
         self.after(at, now, fx);
-        !self.has_missed_enough(health) && !self.gives_up(at, true)
+        !self.has_missed_enough(health) && !self.gives_up(at, carrier, true)
     }
 
     /// The ping has ended with an error. A connection that is open and not waited for gets another
@@ -79,6 +79,7 @@ impl<P: Parts> Engine<P> {
         &mut self,
         at: usize,
         mut connection: Box<Tracked<P::Connection>>,
+        asked: Asked,
         is_open: bool,
         now: Time,
         fx: &mut Effects<P>,
@@ -98,7 +99,7 @@ impl<P: Parts> Engine<P> {
             self.bury(at, connection, CloseReason::HeartbeatMissed, now, fx);
         } else {
             connection.health.rest(now);
-            self.put_back(at, connection, now, fx);
+            self.rejoin(at, connection, asked, now, fx);
         }
     }
 
@@ -125,9 +126,14 @@ impl<P: Parts> Engine<P> {
         self.limits.heartbeat.is_none_or(|beats| health.missed >= beats.max_missed)
     }
 
-    /// Whether a ping in the background is given up: it is late and keeps somebody waiting, here or
-    /// for the room, or nobody wants to know any more.
-    pub(crate) fn gives_up(&self, at: usize, late: bool) -> bool {
+    /// Whether a ping in the background is given up: its connection is known to be dead, or it is late
+    /// and keeps somebody waiting, here or for the room, or nobody wants to know any more.
+    pub(crate) fn gives_up(&self, at: usize, carrier: Option<u32>, late: bool) -> bool {
+        let is_dead = |key: u32| self.hosts[at].carriers[key as usize].is_dead();
+        carrier.is_some_and(is_dead) || self.gives_up_some(at, late)
+    }
+
+    fn gives_up_some(&self, at: usize, late: bool) -> bool {
         let host = &self.hosts[at];
         let waiting = host.waiters.waiting();
         let is_in_the_way = || waiting > host.coming() || self.room_is_wanted();
@@ -137,7 +143,8 @@ impl<P: Parts> Engine<P> {
     /// Tells the pings of a host when one of them is to be given up.
     pub(super) fn hurry(&self, at: usize, fx: &mut Effects<P>) {
         let host = &self.hosts[at];
-        if (host.checking > 0 || !host.carriers.is_empty()) && self.gives_up(at, host.late > 0) {
+        if (host.checking > 0 || !host.carriers.is_empty()) && self.gives_up_some(at, host.late > 0)
+        {
             fx.hurry.push(host.shell.clone());
         }
     }

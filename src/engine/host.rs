@@ -7,6 +7,7 @@ use slab::Slab;
 
 use super::caps::Hunger;
 use super::connection::Tracked;
+use super::health::{Asked, Purpose};
 use super::heartbeat::BEATS_AT_ONCE;
 use super::loans::{Loan, Loans};
 use super::share::Carrier;
@@ -56,6 +57,8 @@ pub(crate) struct Host<P: Parts> {
     pub(crate) epoch: u32,
     /// How often a connection was found dead of which the host had no doubts.
     pub(crate) doubts: u32,
+    /// How often all idle connections were to be closed.
+    pub(crate) clearings: u32,
     pub(crate) failing: Option<Failing<P::Failure>>,
     pub(crate) scheduled: Option<Time>,
     pub(crate) hunger: Option<Hunger>,
@@ -106,6 +109,7 @@ impl<P: Parts> Host<P> {
             handles: 0,
             epoch: 0,
             doubts: 0,
+            clearings: 0,
             failing: None,
             scheduled: None,
             hunger: None,
@@ -211,14 +215,17 @@ impl<P: Parts> Host<P> {
         let idle_beats = self.idle.iter().map(|c| c.health.next_beat);
         let beats = idle_beats.chain(self.carriers.iter().filter_map(|(_, c)| c.next_beat()));
         let beat = beats.min().filter(|_| may_beat);
-        let watched = limits.leak_after != Span::FOREVER;
-        let loan = if watched { self.loans.first_unreported() } else { None };
-        let leak = loan.map(|since| since.after(limits.leak_after));
+        let leak = Some(self.loans.unreported_since().after(limits.leak_after));
         [age, idle, backoff, beat, leak]
             .into_iter()
             .flatten()
             .min()
             .filter(|&look| look != Time::NEVER)
+    }
+
+    /// A ping in the background that begins now.
+    pub(crate) fn asked(&self, purpose: Purpose) -> Asked {
+        Asked { purpose, doubts: self.doubts, clearings: self.clearings }
     }
 
     /// Whether the connection must answer a ping before it is lent.

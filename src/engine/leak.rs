@@ -29,10 +29,8 @@ impl<P: Parts> Engine<P> {
         }
         let after = self.limits.leak_after;
         let host = &mut self.hosts[at];
-        for loan in host.loans.unreported().filter(|loan| loan.since.after(after) <= now) {
-            loan.reported = true;
-            fx.leaks.push((host.shell.clone(), Leak::StillOut(*loan)));
-        }
+        let overdue = host.loans.report(after, now).into_iter();
+        fx.leaks.extend(overdue.map(|loan| (host.shell.clone(), Leak::StillOut(loan))));
     }
 
     /// A loan has ended.

@@ -1,12 +1,12 @@
 //! Who holds the connections of one host: since when, and where in the code it was asked for.
 //!
-//! A connection has its place here from its making to its end, and a lease while it is out, so that a loan only writes to it.
-//! The end of a loan writes nothing: the last loan of an idle connection stays noted, and is left
+//! A connection has its place here from its making to its end, and a lease while it is out, so that
+//! a loan only writes to it. The end of a loan writes nothing: the last loan of an idle connection stays noted, and is left
 //! out when somebody looks. What leaves the idle list for anything but a loan is taken off the notes;
 //! where loans are watched (`leak_after`), what returns is too.
 
 use super::Place;
-use super::time::Time;
+use super::time::{Span, Time};
 
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Loan {
@@ -23,11 +23,13 @@ pub(crate) struct Loans {
     last: Vec<Option<Loan>>,
     /// Places of connections that have left.
     free: Vec<u32>,
+    /// No loan that was not reported began before this. It may be long over: only upkeep looks.
+    unreported_since: Time,
 }
 
 impl Loans {
     pub(crate) fn new() -> Self {
-        Loans { last: Vec::new(), free: Vec::new() }
+        Loans { last: Vec::new(), free: Vec::new(), unreported_since: Time::NEVER }
     }
 
     /// A place for a new connection.
@@ -47,6 +49,7 @@ impl Loans {
 
     #[inline]
     pub(crate) fn begin(&mut self, at: u32, loan: Loan) {
+        self.unreported_since = self.unreported_since.min(loan.since);
         self.last[at as usize] = Some(loan);
     }
 
@@ -59,14 +62,25 @@ impl Loans {
         self.last[at as usize].is_some_and(|loan| loan.reported)
     }
 
-    /// Where loans are watched: those that were not reported.
-    pub(crate) fn unreported(&mut self) -> impl Iterator<Item = &mut Loan> {
-        self.last.iter_mut().flatten().filter(|loan| !loan.reported)
+    /// Where loans are watched: those held for longer than `after` that were not reported before.
+    pub(crate) fn report(&mut self, after: Span, now: Time) -> Vec<Loan> {
+        let is_due = |since: Time| since.after(after) <= now;
+        if !is_due(self.unreported_since) {
+            return Vec::new();
+        }
+        let unreported = self.last.iter_mut().flatten().filter(|loan| !loan.reported);
+        let (due, rest): (Vec<_>, Vec<_>) = unreported.partition(|loan| is_due(loan.since));
+        self.unreported_since = rest.iter().map(|loan| loan.since).min().unwrap_or(Time::NEVER);
+        due.into_iter()
+            .map(|loan| {
+                loan.reported = true;
+                *loan
+            })
+            .collect()
     }
 
-    /// Where loans are watched: when the first of those that were not reported began.
-    pub(crate) fn first_unreported(&self) -> Option<Time> {
-        self.last.iter().flatten().filter(|loan| !loan.reported).map(|loan| loan.since).min()
+    pub(crate) fn unreported_since(&self) -> Time {
+        self.unreported_since
     }
 
     /// The connection with this place is idle no longer, and not lent either.

@@ -88,7 +88,7 @@ pub(crate) use control::{Room, Warmth};
 pub(crate) use dial::Dialed;
 pub(crate) use effects::{CloseOrder, CloseReason, DialOrder, Effects, Leak, PingOrder};
 pub(crate) use give_back::Returned;
-pub(crate) use health::{AfterPing, Purpose};
+pub(crate) use health::{AfterPing, Asked, Purpose};
 pub(crate) use heartbeat::Beats;
 use host::Host;
 pub(crate) use lend::{Lent, Refusal, Wait};

@@ -374,6 +374,9 @@ impl<P: Parts> Engine<P> {
         }
         self.stand(at, key, Standing::Dead(reason));
         let host = &mut self.hosts[at];
+        if host.carriers[key].beat != Beat::Still {
+            fx.hurry.push(host.shell.clone());
+        }
         host.counters.closes.count(reason);
         host.in_use -= 1;
         self.totals.closes += 1;
@@ -409,6 +412,15 @@ impl<P: Parts> Engine<P> {
         let carriers = self.hosts[at].carriers.iter();
         let staying = carriers.filter(|(_, carrier)| carrier.stays()).map(|(key, _)| key);
         for key in staying.collect::<Vec<_>>() {
+            self.stand(at, key, Standing::Leaving(reason));
+        }
+    }
+
+    /// What is as good as idle does not go back among the idle.
+    pub(super) fn let_asked_leave(&mut self, at: usize, reason: CloseReason) {
+        let carriers = self.hosts[at].carriers.iter();
+        let asked = carriers.filter(|(_, carrier)| carrier.stays() && carrier.is_only_asked());
+        for key in asked.map(|(key, _)| key).collect::<Vec<_>>() {
             self.stand(at, key, Standing::Leaving(reason));
         }
     }
@@ -451,8 +463,8 @@ impl<P: Parts> Engine<P> {
         self.hosts[at].carriers[key].beat = Beat::Asked;
         let connection = Box::new(self.copy(at, key, NO_LOAN));
         let host = &self.hosts[at];
-        let (host, doubts) = (host.shell.clone(), host.doubts);
-        fx.ping.push(PingOrder { host, connection, purpose, doubts });
+        let asked = host.asked(purpose);
+        fx.ping.push(PingOrder { host: host.shell.clone(), connection, asked });
     }
 
     /// Asks the carriers whose next lease would have to wait for a ping. Until they answer they take

@@ -319,7 +319,14 @@ impl World {
             Op::BeatMissed(at) => self.with_beat(at, World::beat_missed),
             Op::BeatFailed(at, is_open) => self.with_beat(at, |world, beat| {
                 let (at, now) = (beat.host.1.index, world.now);
-                world.engine.beat_failed(at, beat.connection, is_open, now, &mut world.fx);
+                world.engine.beat_failed(
+                    at,
+                    beat.connection,
+                    beat.asked,
+                    is_open,
+                    now,
+                    &mut world.fx,
+                );
             }),
             Op::Pass(millis) => {
                 self.now = self.now.after(Span::from(Duration::from_millis(millis)));
@@ -404,24 +411,18 @@ impl World {
     }
 
     fn checked(&mut self, ping: PingOrder<Plain>, answered: bool) {
-        let PingOrder { host, connection, purpose, doubts } = ping;
+        let PingOrder { host, connection, asked } = ping;
         let (at, now, fx) = (host.1.index, self.now, &mut self.fx);
         if answered {
-            self.engine.check_answered(
-                at,
-                connection,
-                (purpose, doubts),
-                now != Time::START,
-                now,
-                fx,
-            );
+            let is_open = now != Time::START;
+            self.engine.check_answered(at, connection, asked, is_open, now, fx);
         } else {
-            self.engine.check_failed(at, connection, purpose, now, fx);
+            self.engine.check_failed(at, connection, asked.purpose, now, fx);
         }
     }
 
     fn with_beat(&mut self, at: Index, f: impl FnOnce(&mut Self, PingOrder<Plain>)) {
-        let is_beat = |ping: &PingOrder<Plain>| ping.purpose == Purpose::Heartbeat;
+        let is_beat = |ping: &PingOrder<Plain>| ping.asked.purpose == Purpose::Heartbeat;
         let beats = self.pings.iter().filter(|ping| is_beat(ping)).count();
         if beats > 0 {
             let nth = at.index(beats);
@@ -558,7 +559,12 @@ impl World {
     fn hurry(&mut self, hosts: Vec<(u32, HostId)>) {
         for host in hosts {
             let in_the_way = |ping: &PingOrder<Plain>, engine: &Engine<Plain>| {
-                ping.host == host && engine.gives_up(host.1.index, ping.connection.health.late)
+                ping.host == host
+                    && engine.gives_up(
+                        host.1.index,
+                        ping.connection.carrier,
+                        ping.connection.health.late,
+                    )
             };
             while let Some(at) = self.pings.iter().position(|p| in_the_way(p, &self.engine)) {
                 let ping = self.pings.swap_remove(at);
@@ -598,11 +604,14 @@ impl World {
     fn check_beats(&self) {
         for (at, host) in &self.engine.hosts {
             let of_host = || self.pings.iter().filter(|ping| ping.host.1.index == at);
-            let beats = of_host().filter(|ping| ping.purpose == Purpose::Heartbeat).count();
+            let beats = of_host().filter(|ping| ping.asked.purpose == Purpose::Heartbeat).count();
             let late = of_host().filter(|ping| ping.connection.health.late).count();
             let checking = of_host().filter(|ping| ping.connection.carrier.is_none()).count();
             assert_eq!((host.checking, host.beating, host.late), (checking, beats, late));
-            assert!(late == 0 || !self.engine.gives_up(at, true), "a late beat is in the way");
+            assert!(
+                late == 0 || !self.engine.gives_up(at, None, true),
+                "a late beat is in the way"
+            );
         }
     }
 

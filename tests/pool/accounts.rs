@@ -53,7 +53,7 @@ impl Tally {
         assert_eq!(status.missed_heartbeats, self.of("heartbeat missed"), "missed heartbeats");
 
         assert_eq!(status.acquired, self.of("acquired"), "acquired");
-        let ended = self.of("returned") + self.of("not returned");
+        let ended = self.of("returned") + self.of(CloseReason::Detached.label());
         assert_eq!(status.acquired, ended, "loans ended");
         assert_eq!(status.timed_out, self.of("timed out"), "timed out");
         let served = status.acquired - status.reused;
@@ -95,10 +95,6 @@ impl Observer for Tally {
     }
     fn closed(&self, event: &Closed<'_>) {
         self.count(event.reason.label());
-        let lent = [CloseReason::Discarded, CloseReason::Detached, CloseReason::NotOpen];
-        if lent.contains(&event.reason) {
-            self.count("not returned");
-        }
     }
 }
 

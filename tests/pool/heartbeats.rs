@@ -308,3 +308,15 @@ fn a_beat_whose_runtime_ends_closes_its_connection() {
     let second = runtime();
     assert_eq!(second.block_on(pool.acquire(&1)).unwrap().number, 1);
 }
+
+#[tokio::test(start_paused = true)]
+async fn close_idle_closes_one_that_is_being_asked_when_it_has_answered() {
+    let (pool, connector) = pool(|b| b.heartbeat(Heartbeat::default()));
+    drop(pool.acquire(&1).await.unwrap());
+    connector.always(Stage::Ping, Step::Slow(secs(5)));
+    sleep(secs(31)).await;
+    pool.close_idle();
+    sleep(secs(6)).await;
+    let status = pool.status();
+    assert_eq!((status.idle, status.closes.of(wharf::CloseReason::Asked)), (0, 1));
+}

@@ -1,5 +1,6 @@
 //! The behaviours of the pool, one test each, on paused time.
 
+mod sharing;
 mod support;
 
 mod accounts;
@@ -21,6 +22,7 @@ mod runtimes;
 mod seen;
 mod settings;
 mod shared;
+mod shared_trouble;
 mod shutdown;
 mod stale;
 mod timeouts;

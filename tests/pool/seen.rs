@@ -96,7 +96,12 @@ async fn an_observer_is_told_of_a_connections_life() {
     quiet().await;
     assert_eq!(
         diary.take(),
-        ["7 acquired 1 after 0ns, reused true", "7 closed 1: discarded", "7 forgotten"]
+        [
+            "7 acquired 1 after 0ns, reused true",
+            "7 returned 1 after 0ns",
+            "7 closed 1: discarded",
+            "7 forgotten"
+        ]
     );
     drop(PooledConnection::detach(pool.acquire(&7).await.unwrap()));
     assert_eq!(diary.take()[4..], ["7 forgotten", "7 closed 2: detached"]);

@@ -1,125 +1,13 @@
 //! Connections that many borrowers share. (Behaviours 66 to 71.)
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::Ordering;
 
 use tokio::time::{Instant, sleep};
-use wharf::{
-    AcquireError, AcquireLease, Builder, Connector, HealthCheck, Heartbeat, Lease, Shared,
-    SharedConnector, SharedPool, Spread, async_trait,
-};
+use wharf::{AcquireError, Connector, HealthCheck, Heartbeat, Lease, Spread};
 
+use crate::sharing::*;
 use crate::support::*;
-
-/// The scripted connector, whose connections carry so many.
-#[derive(Clone)]
-struct Many {
-    script: TestConnector,
-    room: Arc<AtomicUsize>,
-}
-
-#[async_trait]
-impl Connector for Many {
-    type Key = u32;
-    type Connection = Arc<TestConnection>;
-    type Error = TestError;
-
-    async fn connect(&self, host: &u32) -> Result<Arc<TestConnection>, TestError> {
-        self.script.connect(host).await.map(Arc::new)
-    }
-
-    async fn ping(&self, _: &mut Arc<TestConnection>) -> Result<(), TestError> {
-        self.script.answer().await
-    }
-
-    fn is_open(&self, conn: &mut Arc<TestConnection>) -> bool {
-        conn.is_alive()
-    }
-
-    async fn close(&self, conn: Arc<TestConnection>) {
-        let conn = Arc::into_inner(conn).expect("nobody uses it when it is closed");
-        self.script.close(conn).await;
-    }
-}
-
-impl SharedConnector for Many {
-    fn expected_leases(&self, &host: &u32) -> usize {
-        // Of this one it is known before.
-        if host == KNOWN { 10 } else { usize::MAX }
-    }
-
-    fn max_leases(&self, _: &Arc<TestConnection>) -> usize {
-        self.room.load(Ordering::SeqCst)
-    }
-}
-
-const KNOWN: u32 = 99;
-
-/// A pool of shared connections, and what it works with.
-struct Sharing {
-    pool: SharedPool<Many>,
-    script: TestConnector,
-    room: Arc<AtomicUsize>,
-}
-
-/// Up to `cap` connections, each for so many.
-fn sharing(cap: usize, room: usize) -> Sharing {
-    sharing_with(room, |b| b.max_per_host(cap))
-}
-
-fn sharing_with(room: usize, set: impl FnOnce(Builder<Shared>) -> Builder<Shared>) -> Sharing {
-    let many = Many { script: TestConnector::new(), room: Arc::new(AtomicUsize::new(room)) };
-    let (script, room) = (many.script.clone(), many.room.clone());
-    let pool = set(SharedPool::builder()).build(many).unwrap();
-    Sharing { pool, script, room }
-}
-
-impl Sharing {
-    async fn lease(&self) -> Lease<Many> {
-        self.pool.acquire(&1).await.unwrap()
-    }
-
-    async fn leases(&self, n: usize) -> Vec<Lease<Many>> {
-        let mut leases = Vec::new();
-        for _ in 0..n {
-            leases.push(self.lease().await);
-        }
-        leases
-    }
-
-    /// An acquire that waits: polled once.
-    fn waiting(&self) -> AcquireLease<Many> {
-        let mut acquire = self.pool.acquire(&1);
-        assert!(poll(&mut acquire).is_pending(), "something was lent at once");
-        acquire
-    }
-
-    /// Connections idle and in use, leases, callers that wait.
-    fn gauges(&self) -> [usize; 4] {
-        let status = self.pool.status();
-        [status.idle, status.in_use, status.leases, status.waiting]
-    }
-
-    /// Nothing is out or under way, and the pool and its connector agree on what there is.
-    #[track_caller]
-    fn assert_balanced(&self) {
-        let (status, counts) = (self.pool.status(), self.script.counts());
-        let out = [status.in_use, status.leases, status.dialing, status.closing, status.waiting];
-        assert_eq!(out, [0; 5], "in use, leases, dialing, closing, waiting");
-        assert_eq!((counts.live(), counts.open), (status.idle, status.idle));
-    }
-}
-
-fn numbers(leases: &[Lease<Many>]) -> Vec<usize> {
-    leases.iter().map(|lease| lease.number).collect()
-}
-
-fn now(acquire: &mut AcquireLease<Many>) -> Lease<Many> {
-    match poll(acquire) {
-        std::task::Poll::Ready(Ok(lease)) => lease,
-        other => panic!("{other:?}"),
-    }
-}
 
 #[tokio::test(start_paused = true)]
 async fn borrowers_share_a_connection_up_to_its_leases_then_another_is_dialed() {
@@ -533,7 +421,7 @@ async fn closing_waits_for_every_lease_and_says_who_holds_them() {
     let report = stage.pool.close_timeout(secs(1)).await;
     assert!(!report.complete);
     assert_eq!(report.loans.len(), 2);
-    assert!(report.loans[0].place.file().ends_with("shared.rs"));
+    assert!(report.loans[0].place.file().ends_with("sharing.rs"));
     assert!(matches!(waiter_of_another_host.await, Err(AcquireError::Closed)));
     let close = stage.pool.close();
     drop(leases);
