@@ -11,7 +11,7 @@ use std::time::Duration;
 use crate::connector::Connector;
 use crate::core::{Core, DialFailure, Shell, Sleeper};
 use crate::engine::status::{Causes, HostView};
-use crate::engine::time::Time;
+use crate::engine::time::{Span, Time};
 use crate::engine::{AfterPing, Outcome, Place, Refusal, Wait, WaiterId};
 use crate::error::{AcquireError, LastDialError, Phase, TimeoutDetails, TimeoutReport};
 use crate::observer::TimedOut;
@@ -52,7 +52,7 @@ pub(crate) enum Patience {
 
 /// What came of joining the queue.
 enum Joined<C: Connector> {
-    Waiting(Waiting<C>),
+    Waiting(Box<Waiting<C>>, Runtime),
     /// Nobody has to wait any more.
     SomethingIdle(Arc<Target<C>>),
 }
@@ -87,9 +87,14 @@ impl<C: Connector> Acquire<C> {
             }
             let target = match self.join_queue(&aim, cx) {
                 Ok(Joined::SomethingIdle(target)) => target,
-                Ok(Joined::Waiting(waiting)) => {
-                    self.waiting = Some(Box::new(waiting));
-                    return self.wait(cx);
+                Ok(Joined::Waiting(waiting, runtime)) => {
+                    // Its waker is in the queue: what it gets from now on wakes it.
+                    let waiting = self.waiting.insert(waiting);
+                    let answer = waiting.begin(&runtime, cx);
+                    if answer.is_ready() {
+                        self.waiting = None;
+                    }
+                    return answer;
                 }
                 Err(error) => return Poll::Ready(Err(error)),
             };
@@ -122,12 +127,12 @@ impl<C: Connector> Acquire<C> {
             PooledConnection::unlend(loan);
             return Poll::Ready(Err(AcquireError::NoRuntime));
         };
-        let timer = timeout.map(|timeout| Timer::new(timeout, &runtime));
+        let alarm = Alarm::own(timeout, &runtime);
         let (since, place) = (core.clock.precise(), self.place);
         let doubts = target.engine().doubts(target.id.index);
         let stage = Stage::Pinging(Ping::new(loan), doubts);
         let pinged = Duration::ZERO;
-        self.waiting = Some(Box::new(Waiting { target, stage, since, pinged, place, timer }));
+        self.waiting = Some(Box::new(Waiting { target, stage, since, pinged, place, alarm }));
         self.wait(cx)
     }
 
@@ -135,6 +140,14 @@ impl<C: Connector> Acquire<C> {
         match self.patience {
             Patience::AsSet => core.settings.acquire_timeout,
             Patience::Own(timeout) => Some(timeout),
+        }
+    }
+
+    /// When upkeep is to wake it, if it waits for as long as the pool says.
+    fn common_deadline(&self, core: &Core<C>, since: Time) -> Time {
+        match self.patience {
+            Patience::AsSet => since.after(Span::from(core.settings.acquire_timeout)),
+            Patience::Own(_) => Time::NEVER,
         }
     }
 
@@ -152,23 +165,27 @@ impl<C: Connector> Acquire<C> {
             return Err(too_late(aim));
         }
         let runtime = core.see_runtime().ok_or(AcquireError::NoRuntime)?;
-        let timer = timeout.map(|timeout| Timer::new(timeout, &runtime));
-        let sleeper = Sleeper { waker: cx.waker().clone(), runtime };
-        let since = core.clock.precise();
-        let (target, wait) = core.change(aim.shard(), |engine, now, fx| {
+        let sleeper = Sleeper { waker: cx.waker().clone(), runtime: runtime.clone() };
+        let since = core.clock.exact();
+        let deadline = self.common_deadline(core, since);
+        let alarm = match timeout {
+            Some(_) if deadline != Time::NEVER && core.upkeep.runs_in(&runtime) => {
+                Alarm::Upkeep(deadline)
+            }
+            timeout => Alarm::own(timeout, &runtime),
+        };
+        let (target, wait) = core.change_at(since, aim.shard(), |engine, now, fx| {
             let target = aim.enter(engine, fx);
-            let wait = engine.wait(target.id.index, now, self.place, sleeper, fx);
+            let wait = engine.wait(target.id.index, (now, deadline), self.place, sleeper, fx);
             (target, wait)
         });
         match wait {
-            Wait::Queued(id) => Ok(Joined::Waiting(Waiting {
-                target,
-                stage: Stage::Queued(id),
-                since,
-                pinged: Duration::ZERO,
-                place: self.place,
-                timer,
-            })),
+            Wait::Queued(id) => {
+                let (stage, pinged) = (Stage::Queued(id), Duration::ZERO);
+                let place = self.place;
+                let waiting = Waiting { target, stage, since, pinged, place, alarm };
+                Ok(Joined::Waiting(Box::new(waiting), runtime))
+            }
             Wait::SomethingIdle => Ok(Joined::SomethingIdle(target)),
             Wait::Refused(Refusal::QueueFull) => Err(AcquireError::QueueFull),
             Wait::Refused(Refusal::Closed) => Err(AcquireError::Closed),
@@ -229,7 +246,23 @@ struct Waiting<C: Connector> {
     /// The part of the wait that went into a ping.
     pinged: Duration,
     place: Place,
-    timer: Option<Timer>,
+    alarm: Alarm,
+}
+
+/// Who wakes a caller when its time is over.
+enum Alarm {
+    /// It waits for as long as it takes.
+    Never,
+    /// The pool's upkeep, at this time: a timer each would cost more than the rest of a wait.
+    Upkeep(Time),
+    /// It does not wait for as long as the others, or upkeep does not run in its runtime.
+    Own(Timer),
+}
+
+impl Alarm {
+    fn own(timeout: Option<Duration>, runtime: &Runtime) -> Self {
+        timeout.map_or(Alarm::Never, |timeout| Alarm::Own(Timer::new(timeout, runtime)))
+    }
 }
 
 enum Stage<C: Connector> {
@@ -242,6 +275,15 @@ enum Stage<C: Connector> {
 
 impl<C: Connector> Waiting<C> {
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Answer<C>> {
+        if let Stage::Queued(id) = self.stage {
+            let now = self.target.core.clock.exact();
+            let at = self.target.id.index;
+            let handed = self.target.engine().collect_connection(at, id, now);
+            if let Some(tracked) = handed {
+                self.stage = Stage::Over;
+                return Poll::Ready(Ok(self.acquired(tracked, now)));
+            }
+        }
         // It could wait, so a runtime has been seen; but that may have ended.
         let Some(runtime) = self.target.core.any_runtime() else {
             return Poll::Ready(Err(AcquireError::NoRuntime));
@@ -250,10 +292,35 @@ impl<C: Connector> Waiting<C> {
             self.stage = Stage::Over;
             return Poll::Ready(answer);
         }
-        if self.timer.as_mut().is_some_and(|timer| timer.has_run_out(&runtime, cx)) {
-            return Poll::Ready(self.expire());
+        self.take_own_timer(&runtime);
+        self.poll_alarm(&runtime, cx)
+    }
+
+    fn begin(&mut self, runtime: &Runtime, cx: &mut Context<'_>) -> Poll<Answer<C>> {
+        match self.alarm {
+            Alarm::Own(_) => self.poll_alarm(runtime, cx),
+            Alarm::Never | Alarm::Upkeep(_) => Poll::Pending,
         }
-        Poll::Pending
+    }
+
+    fn poll_alarm(&mut self, runtime: &Runtime, cx: &mut Context<'_>) -> Poll<Answer<C>> {
+        let is_over = match &mut self.alarm {
+            Alarm::Never => false,
+            Alarm::Own(timer) => timer.has_run_out(runtime, cx),
+            Alarm::Upkeep(deadline) => self.target.core.clock.exact() >= *deadline,
+        };
+        if is_over { Poll::Ready(self.expire()) } else { Poll::Pending }
+    }
+
+    /// Upkeep does not run where this is polled now: it gets a timer of its own.
+    fn take_own_timer(&mut self, runtime: &Runtime) {
+        let core = &self.target.core;
+        if let Alarm::Upkeep(deadline) = self.alarm
+            && !core.upkeep.runs_in(runtime)
+        {
+            let rest = deadline.since(core.clock.exact());
+            self.alarm = Alarm::own(Some(rest), runtime);
+        }
     }
 
     fn poll_stage(&mut self, runtime: &Runtime, cx: &mut Context<'_>) -> Poll<Answer<C>> {
@@ -292,7 +359,7 @@ impl<C: Connector> Waiting<C> {
         let at = target.id.index;
         if answered {
             target.engine().ping_answered(at, &mut tracked, doubts);
-            return Some(Ok(self.acquired(tracked)));
+            return Some(Ok(self.acquired(tracked, target.core.clock.exact())));
         }
         ping::report_failed_ping(&target, tracked.id);
         let sleeper = Sleeper { waker: cx.waker().clone(), runtime: runtime.clone() };
@@ -300,7 +367,9 @@ impl<C: Connector> Waiting<C> {
         let after = target
             .change(|engine, now, fx| engine.ping_failed(at, tracked, now, place, sleeper, fx));
         match after {
-            AfterPing::Connection(tracked) => Some(Ok(self.acquired(tracked))),
+            AfterPing::Connection(tracked) => {
+                Some(Ok(self.acquired(tracked, target.core.clock.exact())))
+            }
             AfterPing::Closed => Some(Err(AcquireError::Closed)),
             AfterPing::Queued(id) => {
                 self.stage = Stage::Queued(id);
@@ -357,8 +426,8 @@ impl<C: Connector> Waiting<C> {
     }
 
     /// The wait is over, with a connection.
-    fn acquired(&self, tracked: Parcel<C>) -> PooledConnection<C> {
-        let waited = self.waited();
+    fn acquired(&self, tracked: Parcel<C>, now: Time) -> PooledConnection<C> {
+        let waited = now.since(self.since);
         if self.target.core.settings.slow_acquire.is_some_and(|limit| waited >= limit) {
             self.warn_of(waited, &tracked);
         }
@@ -383,7 +452,9 @@ impl<C: Connector> Waiting<C> {
 
     fn answer(&self, outcome: Outcome<Shell<C>>) -> Answer<C> {
         match outcome {
-            Outcome::Connection(tracked) => Ok(self.acquired(tracked)),
+            Outcome::Connection(tracked) => {
+                Ok(self.acquired(tracked, self.target.core.clock.exact()))
+            }
             Outcome::Failed(failure) => Err(failure.into()),
             Outcome::Closed => Err(AcquireError::Closed),
         }

@@ -4,15 +4,18 @@
 //! standard clock costs 25 ns and would be half of a hit). [`Clock::precise`] reads the exact one;
 //! whatever is rarer than a hit uses it.
 //!
-//! Under tokio's paused time both follow tokio's clock. There is no asking tokio whether time is
+//! [`Clock::exact`] is the exact one too, for what happens at every wait; it does not look whether
+//! time is paused.
+//!
+//! Under tokio's paused time all three follow tokio's clock. There is no asking tokio whether time is
 //! paused, but it shows: a running clock read between two others lies between them. Looking costs
-//! two more reads, so only `precise` looks. Since every connection begins with a dial, the pool
+//! three more reads, so only `precise` looks. Since every connection begins with a dial, the pool
 //! notices before it has anything to time.
 //!
 //! # Race window
 //!
-//! Time that is paused after connections were made is noticed at the next dial, wait or deadline.
-//! A hit before that still reads the real clock.
+//! Time that is paused after connections were made is noticed at the next dial or deadline. A hit or
+//! a wait before that still reads the real clock.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::time::Instant;
@@ -52,23 +55,29 @@ impl Clock {
         Time::from_nanos(system::coarse().saturating_sub(self.origin))
     }
 
-    /// The time, exactly.
-    pub(crate) fn precise(&self) -> Time {
-        if self.follows_tokio.load(Relaxed) || self.notices_paused_time() {
+    /// The time, exactly, as far as is known of time that is paused.
+    pub(crate) fn exact(&self) -> Time {
+        if self.follows_tokio.load(Relaxed) {
             return self.tokio_time();
         }
         Time::from_nanos(system::precise().saturating_sub(self.origin))
     }
 
-    fn notices_paused_time(&self) -> bool {
+    /// The time, exactly.
+    pub(crate) fn precise(&self) -> Time {
+        if !self.follows_tokio.load(Relaxed) {
+            self.notices_paused_time();
+        }
+        self.exact()
+    }
+
+    fn notices_paused_time(&self) {
         let before = tokio::time::Instant::now().into_std();
         let real = Instant::now();
         let after = tokio::time::Instant::now().into_std();
-        let paused = real < before || after < real;
-        if paused {
+        if real < before || after < real {
             self.follows_tokio.store(true, Relaxed);
         }
-        paused
     }
 
     #[cold]

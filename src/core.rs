@@ -179,10 +179,21 @@ impl<C: Connector> Core<C> {
         shard: usize,
         f: impl FnOnce(&mut Engine<Shell<C>>, Time, &mut Effects<Shell<C>>) -> R,
     ) -> R {
-        let now = self.clock.precise();
+        self.change_at(self.clock.precise(), shard, f)
+    }
+
+    /// Changes one engine at a time that was read before.
+    pub(crate) fn change_at<R>(
+        self: &Arc<Self>,
+        now: Time,
+        shard: usize,
+        f: impl FnOnce(&mut Engine<Shell<C>>, Time, &mut Effects<Shell<C>>) -> R,
+    ) -> R {
         let mut fx = Effects::new();
         let result = f(&mut self.engine(shard), now, &mut fx);
-        self.carry_out(fx);
+        if !fx.is_empty() {
+            self.carry_out(fx);
+        }
         result
     }
 
@@ -305,8 +316,12 @@ impl<C: Connector> Core<C> {
     /// The runtime of this thread, which is remembered, or the one last seen.
     pub(crate) fn see_runtime(&self) -> Option<Runtime> {
         let Some(current) = Runtime::current() else { return self.last_runtime() };
-        let old = self.runtime.lock().replace(current.clone());
-        drop(old);
+        let mut last = self.runtime.lock();
+        if !last.as_ref().is_some_and(|last| last.is(&current)) {
+            let old = last.replace(current.clone());
+            drop(last);
+            drop(old);
+        }
         Some(current)
     }
 }

@@ -7,8 +7,8 @@ use std::time::Duration;
 use crate::connector::Connector;
 use crate::core::Core;
 use crate::runtime::Runtime;
-use crate::sync::Notify;
 use crate::sync::atomic::{AtomicBool, Ordering};
+use crate::sync::{Mutex, Notify};
 
 /// How the pool talks to its upkeep task.
 #[derive(Debug)]
@@ -17,6 +17,8 @@ pub(crate) struct Upkeep {
     /// There is something to look at, or has been.
     wanted: AtomicBool,
     running: AtomicBool,
+    /// Where it runs, and has timers.
+    runtime: Mutex<Option<Runtime>>,
 }
 
 impl Upkeep {
@@ -25,6 +27,7 @@ impl Upkeep {
             changed: Notify::new(),
             wanted: AtomicBool::new(false),
             running: AtomicBool::new(false),
+            runtime: Mutex::new(None),
         }
     }
 
@@ -32,6 +35,21 @@ impl Upkeep {
     pub(crate) fn wake(&self) {
         self.wanted.store(true, Ordering::SeqCst);
         self.changed.notify_one();
+    }
+
+    /// Whether it runs in this runtime: then it wakes those in it whose time is over. Where their
+    /// runtime stands still, they would not be polled either.
+    pub(crate) fn runs_in(&self, runtime: &Runtime) -> bool {
+        // The models let the time of timers pass, not upkeep's.
+        cfg!(not(wharf_loom)) && self.runtime.lock().as_ref().is_some_and(|own| own.is(runtime))
+    }
+
+    fn moves_to(&self, runtime: Option<Runtime>) {
+        let mut place = self.runtime.lock();
+        let is_there = place.as_ref().zip(runtime.as_ref()).is_some_and(|(old, new)| old.is(new));
+        let old = if is_there { runtime } else { std::mem::replace(&mut *place, runtime) };
+        drop(place);
+        drop(old);
     }
 
     /// It is wanted, and does not run.
@@ -46,7 +64,8 @@ pub(crate) fn start<C: Connector>(core: &Arc<Core<C>>, runtime: &Runtime) {
     let upkeep = core.upkeep.clone();
     if !upkeep.running.swap(true, Ordering::SeqCst) {
         let core = Arc::downgrade(core);
-        runtime.spawn(run(Running { upkeep, core, ended: false }));
+        let running = Running { upkeep, core, runtime: runtime.clone(), ended: false };
+        runtime.spawn(run(running));
     }
 }
 
@@ -55,18 +74,28 @@ pub(crate) fn start<C: Connector>(core: &Arc<Core<C>>, runtime: &Runtime) {
 struct Running<C: Connector> {
     upkeep: Arc<Upkeep>,
     core: Weak<Core<C>>,
+    runtime: Runtime,
     /// It has come to its own end.
     ended: bool,
 }
 
 impl<C: Connector> Drop for Running<C> {
     fn drop(&mut self) {
+        self.upkeep.moves_to(None);
         self.upkeep.running.store(false, Ordering::SeqCst);
-        // A panic is for want of timers in its runtime: it would be the same again.
-        if self.ended || std::thread::panicking() {
+        let Some(core) = self.core.upgrade() else { return };
+        if self.ended {
+            // Somebody may have begun to wait after the last look, when it still seemed to run.
+            if core.look().is_some() {
+                start(&core, &self.runtime);
+            }
             return;
         }
-        let Some(core) = self.core.upgrade() else { return };
+        core.change_all(|engine, _, fx| engine.upkeep_lost(fx));
+        // A panic is for want of timers in its runtime: it would be the same again.
+        if std::thread::panicking() {
+            return;
+        }
         if let Some(runtime) = core.last_runtime() {
             start(&core, &runtime);
         }
@@ -77,7 +106,12 @@ async fn run<C: Connector>(mut running: Running<C>) {
     while let Some(nap) = look(&running.core) {
         let changed = running.upkeep.changed.notified();
         match nap {
-            Nap::For(time) => drop(tokio::time::timeout(time, changed).await),
+            Nap::For(time) => {
+                let nap = tokio::time::timeout(time, changed);
+                // It has timers, or it would have panicked.
+                running.upkeep.moves_to(Some(running.runtime.clone()));
+                let _ = nap.await;
+            }
             Nap::UntilWoken => changed.await,
         }
     }

@@ -21,6 +21,7 @@ impl<P: Parts> Engine<P> {
         for (at, host) in &mut self.hosts {
             let waiting = host.waiters.waiting();
             assert_eq!(host.waiters.queued(), waiting, "1: the queue holds who waits");
+            assert!(host.waiters.deadlines_are_watched(), "a waiter's deadline nobody watches");
             let asks = self.sharing.is_some();
             assert!(asks || host.idle.is_empty() || waiting == 0, "2: idle while somebody waits");
             let leases = host.leases();

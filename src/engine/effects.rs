@@ -65,6 +65,16 @@ pub(crate) enum Leak {
 }
 
 impl<P: Parts> Effects<P> {
+    /// Nothing is to be done.
+    pub(crate) fn is_empty(&self) -> bool {
+        let Effects { wake, unused, dial, close, ping, hurry, failures, copies, .. } = self;
+        let Effects { appeared, forgotten, leaks, upkeep, drained, .. } = self;
+        let tasks = dial.is_empty() && close.is_empty() && ping.is_empty() && hurry.is_empty();
+        let drops = unused.is_empty() && failures.is_empty() && copies.is_empty();
+        let hosts = appeared.is_empty() && forgotten.is_empty() && leaks.is_empty();
+        wake.is_empty() && tasks && drops && hosts && !upkeep && !drained
+    }
+
     pub(crate) const fn new() -> Self {
         Effects {
             wake: Vec::new(),

@@ -216,7 +216,8 @@ impl<P: Parts> Host<P> {
         let beats = idle_beats.chain(self.carriers.iter().filter_map(|(_, c)| c.next_beat()));
         let beat = beats.min().filter(|_| may_beat);
         let leak = Some(self.loans.unreported_since().after(limits.leak_after));
-        [age, idle, backoff, beat, leak]
+        let overdue = Some(self.waiters.next_deadline());
+        [age, idle, backoff, beat, leak, overdue]
             .into_iter()
             .flatten()
             .min()

@@ -140,11 +140,12 @@ impl<P: Parts> Engine<P> {
         old != Some(Time::START) && self.schedule.change(at, old, Some(Time::START))
     }
 
-    /// Joins the queue of a host that has nothing idle, and begins what dials that calls for.
+    /// Joins the queue of a host that has nothing idle, and begins what dials that calls for. At its
+    /// deadline upkeep wakes the waiter; deadlines must come in the order of the waits.
     pub(crate) fn wait(
         &mut self,
         at: usize,
-        now: Time,
+        (now, deadline): (Time, Time),
         place: Place,
         waker: P::Waker,
         fx: &mut Effects<P>,
@@ -156,7 +157,7 @@ impl<P: Parts> Engine<P> {
             self.after(at, now, fx);
             return refusal;
         }
-        Wait::Queued(self.enqueue(at, now, place, waker, fx))
+        Wait::Queued(self.enqueue(at, (now, deadline), place, waker, fx))
     }
 
     fn refusal(&self, at: usize, now: Time) -> Option<Wait> {
@@ -182,7 +183,7 @@ impl<P: Parts> Engine<P> {
     fn enqueue(
         &mut self,
         at: usize,
-        now: Time,
+        (now, deadline): (Time, Time),
         place: Place,
         waker: P::Waker,
         fx: &mut Effects<P>,
@@ -192,10 +193,37 @@ impl<P: Parts> Engine<P> {
         let host = &mut self.hosts[at];
         host.counters.waited += 1;
         host.used = true;
-        let waiter = host.waiters.enqueue(ticket, now, place, waker);
+        let waiter = host.waiters.enqueue(ticket, now, deadline, place, waker);
         host.note_waiting();
-        self.after(at, now, fx);
+        self.after_joining(at, (now, deadline), fx);
         waiter
+    }
+
+    /// What `after` does, where all that has changed is that one more waits.
+    fn after_joining(&mut self, at: usize, (now, deadline): (Time, Time), fx: &mut Effects<P>) {
+        let host = &self.hosts[at];
+        let concerns_others = !self.plain || host.checking > 0 || self.limits.min_idle_per_host > 0;
+        if concerns_others || host.dials_for_waiters(&self.limits, now) > 0 {
+            self.after(at, now, fx);
+        } else if host.scheduled.is_none_or(|look| deadline < look) {
+            self.reschedule(at, now, fx);
+        }
+    }
+
+    /// Collects the connection in a waiter's hand, if that is what came of its wait: the whole of an
+    /// ordinary one.
+    pub(crate) fn collect_connection(
+        &mut self,
+        at: usize,
+        waiter: WaiterId,
+        now: Time,
+    ) -> Option<Box<Tracked<P::Connection>>> {
+        let host = &mut self.hosts[at];
+        let waited = now.since(host.waiters.since(waiter));
+        let connection = host.waiters.take_connection(waiter)?;
+        host.counters.wait_time += waited;
+        host.counters.served += 1;
+        Some(connection)
     }
 
     /// Collects what came of a wait. A waiter that goes on waiting begins the dials that nobody

@@ -24,6 +24,13 @@ impl Parts for Plain {
     fn runtime(_: &usize) {}
 }
 
+/// Every third waiter waits for so long, as upkeep counts it.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+fn deadline(tag: usize, now: Time) -> Time {
+    if tag.is_multiple_of(3) { now.after(Span::from(PATIENCE)) } else { Time::NEVER }
+}
+
 type Loan = (HostId, Box<Tracked<usize>>);
 
 #[derive(Clone, Debug)]
@@ -226,11 +233,7 @@ impl World {
                 world.engine.cancel(host.index, id, world.now, &mut world.fx);
                 world.leave_queue(host, tag);
             }),
-            Op::Expire(at) => self.with_waiter(at, |world, (tag, host, id)| {
-                let outcome = world.engine.expire(host.index, id, world.now, &mut world.fx);
-                world.leave_queue(host, tag);
-                world.take(host, outcome);
-            }),
+            Op::Expire(at) => self.with_waiter(at, World::expire),
             Op::Return(at) => self.with_loan(at, World::give_back),
             Op::Discard(at) => self.with_loan(at, |world, (host, loan)| {
                 let (now, fx) = (world.now, &mut world.fx);
@@ -370,7 +373,13 @@ impl World {
         let host = self.enter(key);
         let (tag, now) = (self.next_tag, self.now);
         self.next_tag += 1;
-        match self.engine.wait(host.index, now, Location::caller(), tag, &mut self.fx) {
+        match self.engine.wait(
+            host.index,
+            (now, deadline(tag, now)),
+            Location::caller(),
+            tag,
+            &mut self.fx,
+        ) {
             Wait::Queued(id) => {
                 self.waits.push((tag, host, id));
                 self.queues.entry(host).or_default().push_back(tag);
@@ -465,6 +474,10 @@ impl World {
     }
 
     fn poll(&mut self, (tag, host, id): (usize, HostId, WaiterId)) {
+        let since = self.engine.hosts[host.index].waiters.since(id);
+        if deadline(tag, since) <= self.now {
+            return self.expire((tag, host, id));
+        }
         self.woken.retain(|&other| other != tag);
         let outcome = self.engine.collect(host.index, id, self.now, tag, &mut self.fx);
         if outcome.is_none() {
@@ -472,6 +485,12 @@ impl World {
             return self.waits.push((tag, host, id));
         }
         assert!(!self.queues.get(&host).is_some_and(|queue| queue.contains(&tag)));
+        self.take(host, outcome);
+    }
+
+    fn expire(&mut self, (tag, host, id): (usize, HostId, WaiterId)) {
+        let outcome = self.engine.expire(host.index, id, self.now, &mut self.fx);
+        self.leave_queue(host, tag);
         self.take(host, outcome);
     }
 
@@ -733,7 +752,10 @@ proptest! {
 #[test]
 fn a_hundred_thousand_cancelled_waiters_behind_a_live_one_take_no_room() {
     let mut waiters = waiters::Waiters::<Plain>::new();
-    let mut wait = |n: u64| waiters.enqueue(waiters::Ticket(n), Time::START, Location::caller(), 0);
+    let mut wait = |n: u64| {
+        let (start, never) = (Time::START, Time::NEVER);
+        waiters.enqueue(waiters::Ticket(n), start, never, Location::caller(), 0)
+    };
     let ids: Vec<_> = (0..=100_000).map(&mut wait).collect();
     for id in &ids[1..] {
         waiters.cancel(*id);

@@ -1,4 +1,5 @@
-//! What upkeep does when it looks at a host: close what has expired, ping and dial what is due.
+//! What upkeep does when it looks at a host: close what has expired, ping and dial what is due,
+//! wake those whose time is over.
 
 use super::effects::{CloseReason, Effects};
 use super::time::Time;
@@ -18,9 +19,17 @@ impl<P: Parts> Engine<P> {
             self.close_expired(at, now, fx);
             self.beat(at, now, fx);
             self.report_leaks(at, now, fx);
+            self.hosts[at].waiters.wake_overdue(now, &mut fx.wake);
             self.after(at, now, fx);
         }
         self.schedule.next()
+    }
+
+    /// Upkeep has ended without being asked to: those whose deadlines it watched look for themselves.
+    pub(crate) fn upkeep_lost(&mut self, fx: &mut Effects<P>) {
+        for (_, host) in &mut self.hosts {
+            host.waiters.wake_watched(&mut fx.wake);
+        }
     }
 
     /// Closes what has expired.

@@ -31,6 +31,8 @@ pub(crate) enum Outcome<P: Parts> {
 struct Waiter<P: Parts> {
     ticket: Ticket,
     since: Time,
+    /// When upkeep is to wake it: its time is over. `NEVER` for one with a timer of its own.
+    deadline: Time,
     /// How many waited before it when it came.
     ahead: usize,
     place: Place,
@@ -48,6 +50,8 @@ pub(crate) struct Waiters<P: Parts> {
     slots: Slab<Waiter<P>>,
     queue: WaitQueue<WaiterId>,
     waiting: usize,
+    /// No watched waiter has an earlier deadline. Whoever had this one may be gone: only upkeep looks.
+    next_deadline: Time,
 }
 
 /// A host with more room for waiters than this gives memory back when the crowd has gone.
@@ -61,7 +65,12 @@ fn is_waiting<P: Parts>(slots: &Slab<Waiter<P>>, id: WaiterId) -> bool {
 
 impl<P: Parts> Waiters<P> {
     pub(crate) fn new() -> Self {
-        Waiters { slots: Slab::new(), queue: WaitQueue::new(), waiting: 0 }
+        Waiters {
+            slots: Slab::new(),
+            queue: WaitQueue::new(),
+            waiting: 0,
+            next_deadline: Time::NEVER,
+        }
     }
 
     /// How many wait for an outcome.
@@ -78,10 +87,11 @@ impl<P: Parts> Waiters<P> {
         &mut self,
         ticket: Ticket,
         now: Time,
+        deadline: Time,
         place: Place,
         waker: P::Waker,
     ) -> WaiterId {
-        let id = self.enter(ticket, now, self.waiting, place, waker);
+        let id = self.enter(ticket, (now, deadline), self.waiting, place, waker);
         self.queue.push_back(id);
         id
     }
@@ -94,7 +104,7 @@ impl<P: Parts> Waiters<P> {
         place: Place,
         waker: P::Waker,
     ) -> WaiterId {
-        let id = self.enter(ticket, now, 0, place, waker);
+        let id = self.enter(ticket, (now, Time::NEVER), 0, place, waker);
         self.queue.push_front(id);
         id
     }
@@ -102,15 +112,16 @@ impl<P: Parts> Waiters<P> {
     fn enter(
         &mut self,
         ticket: Ticket,
-        since: Time,
+        (since, deadline): (Time, Time),
         ahead: usize,
         place: Place,
         waker: P::Waker,
     ) -> WaiterId {
         let state = State::Waiting(Some(waker));
-        let slot = self.slots.insert(Waiter { ticket, since, ahead, place, state });
+        let slot = self.slots.insert(Waiter { ticket, since, deadline, ahead, place, state });
         let slot = u32::try_from(slot).expect("fewer than four thousand million waiters");
         self.waiting += 1;
+        self.next_deadline = self.next_deadline.min(deadline);
         WaiterId { slot, ticket }
     }
 
@@ -170,9 +181,63 @@ impl<P: Parts> Waiters<P> {
         let slots = &self.slots;
         let ids: Vec<_> = self.queue.iter(|id| is_waiting(slots, id)).take(n).collect();
         for id in ids {
-            if let State::Waiting(waker) = &mut self.slots[id.slot as usize].state {
+            self.nudge_one(id, wake);
+        }
+    }
+
+    pub(crate) fn next_deadline(&self) -> Time {
+        self.next_deadline
+    }
+
+    /// Takes the wakers of those whose time is over by `now`, who stay queued: they are to look for
+    /// themselves. All that are watched wait for equally long, so they run out in their order.
+    pub(crate) fn wake_overdue(&mut self, now: Time, wake: &mut Vec<P::Waker>) {
+        if self.next_deadline > now {
+            return;
+        }
+        let slots = &self.slots;
+        let ids = self.queue.iter(|id| is_waiting(slots, id));
+        let watched = ids.filter(|id| slots[id.slot as usize].deadline != Time::NEVER);
+        let mut overdue = Vec::new();
+        self.next_deadline = Time::NEVER;
+        for id in watched {
+            let deadline = slots[id.slot as usize].deadline;
+            if deadline > now {
+                self.next_deadline = deadline;
+                break;
+            }
+            overdue.push(id);
+        }
+        for id in overdue {
+            self.nudge_one(id, wake);
+        }
+    }
+
+    /// Takes the wakers of all that upkeep watches, which it does no more.
+    pub(crate) fn wake_watched(&mut self, wake: &mut Vec<P::Waker>) {
+        for (_, waiter) in &mut self.slots {
+            if let (State::Waiting(waker), true) =
+                (&mut waiter.state, waiter.deadline != Time::NEVER)
+            {
                 wake.extend(waker.take());
             }
+        }
+    }
+
+    fn nudge_one(&mut self, id: WaiterId, wake: &mut Vec<P::Waker>) {
+        if let State::Waiting(waker) = &mut self.slots[id.slot as usize].state {
+            wake.extend(waker.take());
+        }
+    }
+
+    /// Takes the connection out of a waiter's hand, if it has one there, and forgets the waiter.
+    pub(crate) fn take_connection(&mut self, id: WaiterId) -> Option<Box<Tracked<P::Connection>>> {
+        if !matches!(self.slots[id.slot as usize].state, State::Resolved(Outcome::Connection(_))) {
+            return None;
+        }
+        match self.remove(id) {
+            Outcome::Connection(connection) => Some(connection),
+            _ => unreachable!("it was a connection"),
         }
     }
 
@@ -206,6 +271,7 @@ impl<P: Parts> Waiters<P> {
             if let State::Resolved(Outcome::Connection(connection)) = old {
                 taken.push(connection);
                 waiting.push((waiter.ticket, slot));
+                self.next_deadline = self.next_deadline.min(waiter.deadline);
             }
         }
         for &(ticket, slot) in &waiting {
@@ -253,6 +319,13 @@ impl<P: Parts> Waiters<P> {
         if few && halved && self.slots.capacity() > SMALL {
             self.slots.shrink_to_fit();
         }
+    }
+
+    /// Whether no deadline of one who is asleep is missed.
+    #[cfg(any(test, wharf_loom))]
+    pub(crate) fn deadlines_are_watched(&self) -> bool {
+        let is_asleep = |w: &Waiter<P>| matches!(w.state, State::Waiting(Some(_)));
+        self.slots.iter().all(|(_, w)| !is_asleep(w) || w.deadline >= self.next_deadline)
     }
 
     /// Connections that lie in a waiter's hand.

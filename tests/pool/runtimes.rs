@@ -141,3 +141,22 @@ fn what_expired_while_the_whole_runtime_slept_is_not_lent_when_it_wakes() {
         assert!(pool.try_acquire(&1).is_none());
     });
 }
+
+#[test]
+fn a_wait_ends_in_time_where_the_runtime_of_upkeep_stands_still() {
+    let (pool, connector) = pool(|b| b.max_per_host(1).acquire_timeout(secs(30)));
+    let upkeep = runtime();
+    let loan = upkeep.block_on(async {
+        let loan = pool.acquire(&1).await.unwrap();
+        quiet().await;
+        loan
+    });
+    runtime().block_on(async {
+        let began = tokio::time::Instant::now();
+        let error = pool.acquire(&1).await.unwrap_err();
+        assert!(matches!(error, AcquireError::Timeout(_)), "{error}");
+        assert_eq!(began.elapsed(), secs(30));
+    });
+    drop(loan);
+    assert_balanced(&pool, &connector);
+}

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use tokio::time::{Instant, sleep};
-use wharf::{AcquireError, Connector, HealthCheck, Heartbeat, Lease, Spread};
+use wharf::{AcquireError, HealthCheck, Heartbeat, Lease, Spread};
 
 use crate::sharing::*;
 use crate::support::*;
