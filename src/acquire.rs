@@ -52,7 +52,7 @@ pub(crate) enum Patience {
 
 /// What came of joining the queue.
 enum Joined<C: Connector> {
-    Waiting(Box<Waiting<C>>, Runtime),
+    Waiting(Box<Waiting<C>>),
     /// Nobody has to wait any more.
     SomethingIdle(Arc<Target<C>>),
 }
@@ -87,10 +87,10 @@ impl<C: Connector> Acquire<C> {
             }
             let target = match self.join_queue(&aim, cx) {
                 Ok(Joined::SomethingIdle(target)) => target,
-                Ok(Joined::Waiting(waiting, runtime)) => {
+                Ok(Joined::Waiting(waiting)) => {
                     // Its waker is in the queue: what it gets from now on wakes it.
                     let waiting = self.waiting.insert(waiting);
-                    let answer = waiting.begin(&runtime, cx);
+                    let answer = waiting.begin(cx);
                     if answer.is_ready() {
                         self.waiting = None;
                     }
@@ -164,16 +164,14 @@ impl<C: Connector> Acquire<C> {
         if timeout == Some(Duration::ZERO) {
             return Err(too_late(aim));
         }
-        let runtime = core.see_runtime().ok_or(AcquireError::NoRuntime)?;
-        let sleeper = Sleeper { waker: cx.waker().clone(), runtime: runtime.clone() };
+        let (runtime, has_upkeep) = core.find_runtime().ok_or(AcquireError::NoRuntime)?;
         let since = core.clock.exact();
         let deadline = self.common_deadline(core, since);
         let alarm = match timeout {
-            Some(_) if deadline != Time::NEVER && core.upkeep.runs_in(&runtime) => {
-                Alarm::Upkeep(deadline)
-            }
+            Some(_) if has_upkeep && deadline != Time::NEVER => Alarm::Upkeep(deadline),
             timeout => Alarm::own(timeout, &runtime),
         };
+        let sleeper = Sleeper { waker: cx.waker().clone(), runtime };
         let (target, wait) = core.change_at(since, aim.shard(), |engine, now, fx| {
             let target = aim.enter(engine, fx);
             let wait = engine.wait(target.id.index, (now, deadline), self.place, sleeper, fx);
@@ -184,7 +182,7 @@ impl<C: Connector> Acquire<C> {
                 let (stage, pinged) = (Stage::Queued(id), Duration::ZERO);
                 let place = self.place;
                 let waiting = Waiting { target, stage, since, pinged, place, alarm };
-                Ok(Joined::Waiting(Box::new(waiting), runtime))
+                Ok(Joined::Waiting(Box::new(waiting)))
             }
             Wait::SomethingIdle => Ok(Joined::SomethingIdle(target)),
             Wait::Refused(Refusal::QueueFull) => Err(AcquireError::QueueFull),
@@ -296,11 +294,13 @@ impl<C: Connector> Waiting<C> {
         self.poll_alarm(&runtime, cx)
     }
 
-    fn begin(&mut self, runtime: &Runtime, cx: &mut Context<'_>) -> Poll<Answer<C>> {
-        match self.alarm {
-            Alarm::Own(_) => self.poll_alarm(runtime, cx),
-            Alarm::Never | Alarm::Upkeep(_) => Poll::Pending,
-        }
+    /// Sets its own timer, if it has one.
+    fn begin(&mut self, cx: &mut Context<'_>) -> Poll<Answer<C>> {
+        let is_over = match &mut self.alarm {
+            Alarm::Own(timer) => timer.poll(cx),
+            Alarm::Never | Alarm::Upkeep(_) => false,
+        };
+        if is_over { Poll::Ready(self.expire()) } else { Poll::Pending }
     }
 
     fn poll_alarm(&mut self, runtime: &Runtime, cx: &mut Context<'_>) -> Poll<Answer<C>> {

@@ -9,6 +9,7 @@
 
 use std::fmt;
 use std::hash::{BuildHasher, Hash, Hasher, RandomState};
+use std::mem;
 use std::sync::Arc;
 
 use siphasher::sip::SipHasher13;
@@ -17,7 +18,7 @@ use crate::builder::Settings;
 use crate::clock::Clock;
 use crate::connector::Connector;
 use crate::engine::time::Time;
-use crate::engine::{self, Effects, Engine, Leak, Loan, Parts};
+use crate::engine::{self, Effects, Engine, Leak, Loan, Parts, Rest};
 use crate::error::AcquireError;
 use crate::observer::Observer;
 use crate::panics;
@@ -208,51 +209,53 @@ impl<C: Connector> Core<C> {
     /// Does what an engine decided. No lock is held here.
     ///
     /// Slots come first and wakers last: whoever is woken finds everything as it was decided.
-    fn carry_out(self: &Arc<Self>, fx: Effects<Shell<C>>) {
-        let Effects {
-            wake,
-            unused,
-            dial,
-            close,
-            ping,
-            hurry,
-            failures,
-            copies,
-            appeared,
-            forgotten,
-            leaks,
-            upkeep,
-            drained,
-        } = fx;
+    fn carry_out(self: &Arc<Self>, mut fx: Effects<Shell<C>>) {
+        let rest = fx.take_rest();
+        let leftovers = rest.map(|rest| self.carry_out_rest(*rest));
+        fx.dial.into_iter().for_each(dial::begin);
+        if fx.upkeep {
+            self.wake_upkeep();
+        }
+        if fx.drained {
+            self.drained.notify_waiters();
+        }
+        for sleeper in fx.wake {
+            let _ = panics::catch("a waker", || sleeper.waker.wake());
+        }
+        if let Some(leftovers) = leftovers {
+            self.clear_away(leftovers);
+        }
+        let _ = panics::catch("a waker", || drop(fx.unused));
+    }
+
+    /// What comes before anybody is woken. What is left of it can wait.
+    fn carry_out_rest(&self, mut rest: Rest<Shell<C>>) -> Rest<Shell<C>> {
         let observer = &self.settings.observer;
-        for target in &appeared {
+        for target in &rest.appeared {
             observer.tell(|o| o.host_appeared(&*target.key));
         }
         // What a lease was used by goes before the connection is closed.
+        let copies = mem::take(&mut rest.copies);
         let _ = panics::catch("the drop of a connection", || drop(copies));
-        close.into_iter().for_each(closing::begin);
-        dial.into_iter().for_each(dial::begin);
-        ping.into_iter().for_each(ping::begin);
-        if upkeep {
-            self.wake_upkeep();
-        }
-        if drained {
-            self.drained.notify_waiters();
-        }
-        for target in hurry {
+        mem::take(&mut rest.close).into_iter().for_each(closing::begin);
+        mem::take(&mut rest.ping).into_iter().for_each(ping::begin);
+        for target in mem::take(&mut rest.hurry) {
             target.hurry.notify_waiters();
         }
-        for sleeper in wake {
-            let _ = panics::catch("a waker", || sleeper.waker.wake());
-        }
-        for host in &forgotten {
+        rest
+    }
+
+    fn clear_away(&self, mut rest: Rest<Shell<C>>) {
+        let observer = &self.settings.observer;
+        for host in &rest.forgotten {
             observer.tell(|o| o.host_forgotten(&*host.shell.key));
         }
+        let leaks = mem::take(&mut rest.leaks);
         if !leaks.is_empty() {
             self.report_leaks(leaks);
         }
         // What a host is keyed by and why a dial failed is the user's: a panic in its drop stays here.
-        let _ = panics::catch("a destructor", || drop((unused, failures, forgotten)));
+        let _ = panics::catch("a destructor", || drop(rest));
     }
 
     #[cold]
@@ -305,7 +308,16 @@ impl<C: Connector> Core<C> {
     /// The runtime last seen, unless it has ended.
     pub(crate) fn last_runtime(&self) -> Option<Runtime> {
         let last = self.runtime.lock().clone();
-        last.filter(Runtime::is_alive)
+        last.filter(Runtime::is_alive).or_else(|| self.upkeep.runtime())
+    }
+
+    /// The runtime to wait in, and whether upkeep runs there. Then it is not remembered: upkeep does
+    /// that.
+    pub(crate) fn find_runtime(&self) -> Option<(Runtime, bool)> {
+        match Runtime::current() {
+            Some(current) if self.upkeep.runs_in(&current) => Some((current, true)),
+            _ => self.see_runtime().map(|runtime| (runtime, false)),
+        }
     }
 
     /// The runtime of this thread, or the one last seen.

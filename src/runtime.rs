@@ -72,6 +72,11 @@ mod model {
             Some(Runtime)
         }
 
+        /// There is one.
+        pub(crate) fn is(&self, _: &Runtime) -> bool {
+            true
+        }
+
         pub(crate) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
             TASKS.with_borrow_mut(|tasks| tasks.push(Box::pin(task)));
         }

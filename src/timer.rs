@@ -39,6 +39,11 @@ mod tokio_timer {
                 self.sleep = runtime.within(|| Box::pin(tokio::time::sleep_until(deadline)));
                 self.runtime = runtime.clone();
             }
+            self.poll(cx)
+        }
+
+        /// The same, where its task has not moved.
+        pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> bool {
             self.sleep.as_mut().poll(cx).is_ready()
         }
     }
@@ -66,7 +71,11 @@ mod model {
             Timer { set: NOW.get() }
         }
 
-        pub(crate) fn has_run_out(&mut self, _: &Runtime, _: &mut Context<'_>) -> bool {
+        pub(crate) fn has_run_out(&mut self, _: &Runtime, cx: &mut Context<'_>) -> bool {
+            self.poll(cx)
+        }
+
+        pub(crate) fn poll(&mut self, _: &mut Context<'_>) -> bool {
             self.set < NOW.get()
         }
 

@@ -44,6 +44,11 @@ impl Upkeep {
         cfg!(not(wharf_loom)) && self.runtime.lock().as_ref().is_some_and(|own| own.is(runtime))
     }
 
+    /// Where it runs, if it does.
+    pub(crate) fn runtime(&self) -> Option<Runtime> {
+        self.runtime.lock().clone()
+    }
+
     fn moves_to(&self, runtime: Option<Runtime>) {
         let mut place = self.runtime.lock();
         let is_there = place.as_ref().zip(runtime.as_ref()).is_some_and(|(old, new)| old.is(new));

@@ -114,7 +114,7 @@ impl<P: Parts> Engine<P> {
     fn make_room_of_what_is_busy(&mut self, now: Time, fx: &mut Effects<P>) {
         if self.totals.late > 0 {
             let late = self.hosts.iter().filter(|(_, host)| host.late > 0);
-            fx.hurry.extend(late.map(|(_, host)| host.shell.clone()));
+            fx.rest().hurry.extend(late.map(|(_, host)| host.shell.clone()));
         }
         let wanted = self.hungry.starving.len().min(self.permits_to_dial());
         while self.room_to_come() + self.totals.making_room < wanted {

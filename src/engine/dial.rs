@@ -72,7 +72,7 @@ impl<P: Parts> Engine<P> {
         let host = &mut self.hosts[at];
         host.in_use += 1;
         host.counters.dial_time += dialed.took;
-        fx.failures.extend(host.failing.take().map(|failing| failing.failure));
+        fx.rest().failures.extend(host.failing.take().map(|failing| failing.failure));
         fx.wake.extend(host.warmers.drain(..).map(|(_, waker)| waker));
         let connection = Box::new(self.track(at, dialed, now));
         self.settle(at, connection, now, fx);
@@ -131,7 +131,7 @@ impl<P: Parts> Engine<P> {
         let until = now.after(self.limits.backoff.wait(failures, random));
         let retried = retryable && self.limits.retry;
         let failing = Failing { failure: failure.clone(), at: now, failures, until, retried };
-        fx.failures.extend(host.failing.replace(failing).map(|old| old.failure));
+        fx.rest().failures.extend(host.failing.replace(failing).map(|old| old.failure));
         if !host.may_serve() && host.dialing == 0 && !retried {
             while host.waiters.waiting() > 0 {
                 let outcome = Outcome::Failed(failure.clone());
@@ -141,7 +141,7 @@ impl<P: Parts> Engine<P> {
         let host = &mut self.hosts[at];
         // Nobody asks for it and nothing is left: it is not dialed again until somebody does.
         host.used &= host.open() > 0 || host.waiters.waiting() > 0;
-        fx.failures.push(failure);
+        fx.rest().failures.push(failure);
         self.after(at, now, fx);
     }
 

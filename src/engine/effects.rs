@@ -15,6 +15,15 @@ pub(crate) struct Effects<P: Parts> {
     /// Wakers that are not needed any more: to be dropped, not woken.
     pub(crate) unused: Vec<P::Waker>,
     pub(crate) dial: Vec<DialOrder<P>>,
+    /// The next deadline has moved forward: upkeep must look again.
+    pub(crate) upkeep: bool,
+    /// The pool is closed and nothing of this engine is left open.
+    pub(crate) drained: bool,
+    rest: Option<Box<Rest<P>>>,
+}
+
+/// What is rarer than a wait, kept apart so that a wait does not carry it about.
+pub(crate) struct Rest<P: Parts> {
     pub(crate) close: Vec<CloseOrder<P>>,
     pub(crate) ping: Vec<PingOrder<P>>,
     /// Pings of these hosts that are on their way may have to be given up.
@@ -27,10 +36,6 @@ pub(crate) struct Effects<P: Parts> {
     pub(crate) forgotten: Vec<Host<P>>,
     /// Loans that are held for longer than `leak_after`, or have come back after that.
     pub(crate) leaks: Vec<(P::Host, Leak)>,
-    /// The next deadline has moved forward: upkeep must look again.
-    pub(crate) upkeep: bool,
-    /// The pool is closed and nothing of this engine is left open.
-    pub(crate) drained: bool,
 }
 
 /// Begin a dial. Its slot is taken already.
@@ -65,21 +70,29 @@ pub(crate) enum Leak {
 }
 
 impl<P: Parts> Effects<P> {
-    /// Nothing is to be done.
-    pub(crate) fn is_empty(&self) -> bool {
-        let Effects { wake, unused, dial, close, ping, hurry, failures, copies, .. } = self;
-        let Effects { appeared, forgotten, leaks, upkeep, drained, .. } = self;
-        let tasks = dial.is_empty() && close.is_empty() && ping.is_empty() && hurry.is_empty();
-        let drops = unused.is_empty() && failures.is_empty() && copies.is_empty();
-        let hosts = appeared.is_empty() && forgotten.is_empty() && leaks.is_empty();
-        wake.is_empty() && tasks && drops && hosts && !upkeep && !drained
+    pub(crate) fn new() -> Self {
+        let (wake, unused, dial) = (Vec::new(), Vec::new(), Vec::new());
+        Effects { wake, unused, dial, upkeep: false, drained: false, rest: None }
     }
 
-    pub(crate) const fn new() -> Self {
-        Effects {
-            wake: Vec::new(),
-            unused: Vec::new(),
-            dial: Vec::new(),
+    /// Nothing is to be done.
+    pub(crate) fn is_empty(&self) -> bool {
+        let tasks = self.dial.is_empty() && !self.upkeep && !self.drained;
+        self.wake.is_empty() && self.unused.is_empty() && tasks && self.rest.is_none()
+    }
+
+    pub(crate) fn rest(&mut self) -> &mut Rest<P> {
+        self.rest.get_or_insert_with(|| Box::new(Rest::new()))
+    }
+
+    pub(crate) fn take_rest(&mut self) -> Option<Box<Rest<P>>> {
+        self.rest.take()
+    }
+}
+
+impl<P: Parts> Rest<P> {
+    fn new() -> Self {
+        Rest {
             close: Vec::new(),
             ping: Vec::new(),
             hurry: Vec::new(),
@@ -88,8 +101,6 @@ impl<P: Parts> Effects<P> {
             appeared: Vec::new(),
             forgotten: Vec::new(),
             leaks: Vec::new(),
-            upkeep: false,
-            drained: false,
         }
     }
 }

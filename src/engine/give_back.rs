@@ -235,7 +235,7 @@ impl<P: Parts> Engine<P> {
         self.totals.closing += 1;
         self.totals.closes += 1;
         let host = host.shell.clone();
-        fx.close.push(CloseOrder { host, connection, reason, holds_slot: true });
+        fx.rest().close.push(CloseOrder { host, connection, reason, holds_slot: true });
     }
 
     /// Takes a loan back whose connection is dead: its slot is free at once, its close runs beside.
@@ -271,7 +271,7 @@ impl<P: Parts> Engine<P> {
         self.totals.closes += 1;
         self.totals.open -= 1;
         let host = host.shell.clone();
-        fx.close.push(CloseOrder { host, connection, reason, holds_slot: false });
+        fx.rest().close.push(CloseOrder { host, connection, reason, holds_slot: false });
     }
 
     /// Takes a connection back at once that was found dead when it was to be lent: the lending

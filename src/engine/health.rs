@@ -191,7 +191,7 @@ impl<P: Parts> Engine<P> {
         host.beating += usize::from(purpose == Purpose::Heartbeat);
         host.loans.clear(connection.loan);
         let asked = host.asked(purpose);
-        fx.ping.push(PingOrder { host: host.shell.clone(), connection, asked });
+        fx.rest().ping.push(PingOrder { host: host.shell.clone(), connection, asked });
     }
 
     /// From here on the connection counts as in use, as one that has just returned.

@@ -145,7 +145,7 @@ impl<P: Parts> Engine<P> {
         let host = &self.hosts[at];
         if (host.checking > 0 || !host.carriers.is_empty()) && self.gives_up_some(at, host.late > 0)
         {
-            fx.hurry.push(host.shell.clone());
+            fx.rest().hurry.push(host.shell.clone());
         }
     }
 }

@@ -30,7 +30,7 @@ impl<P: Parts> Engine<P> {
         let after = self.limits.leak_after;
         let host = &mut self.hosts[at];
         let overdue = host.loans.report(after, now).into_iter();
-        fx.leaks.extend(overdue.map(|loan| (host.shell.clone(), Leak::StillOut(loan))));
+        fx.rest().leaks.extend(overdue.map(|loan| (host.shell.clone(), Leak::StillOut(loan))));
     }
 
     /// A loan has ended.
@@ -40,7 +40,7 @@ impl<P: Parts> Engine<P> {
         }
         let host = &mut self.hosts[at];
         if let Some(loan) = host.loans.end(loan).filter(|loan| loan.reported) {
-            fx.leaks.push((host.shell.clone(), Leak::Back(loan)));
+            fx.rest().leaks.push((host.shell.clone(), Leak::Back(loan)));
         }
     }
 }

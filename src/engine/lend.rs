@@ -287,7 +287,7 @@ impl<P: Parts> Engine<P> {
                 self.settle(at, connection, now, fx);
             }
             Some(Outcome::Failed(failure)) => {
-                fx.failures.push(failure);
+                fx.rest().failures.push(failure);
                 self.after(at, now, fx);
             }
             Some(Outcome::Closed) | None => self.after(at, now, fx),

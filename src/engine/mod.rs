@@ -86,7 +86,7 @@ use caps::Hungry;
 pub(crate) use connection::{Health, Tracked};
 pub(crate) use control::{Room, Warmth};
 pub(crate) use dial::Dialed;
-pub(crate) use effects::{CloseOrder, CloseReason, DialOrder, Effects, Leak, PingOrder};
+pub(crate) use effects::{CloseOrder, CloseReason, DialOrder, Effects, Leak, PingOrder, Rest};
 pub(crate) use give_back::Returned;
 pub(crate) use health::{AfterPing, Asked, Purpose};
 pub(crate) use heartbeat::Beats;
@@ -279,7 +279,7 @@ impl<P: Parts> Engine<P> {
         entry.insert(Host::new(shell.clone(), hash, generation, carries, &self.limits));
         let indexed = Indexed { hash, shell: shell.clone(), at: id.index };
         self.index.insert_unique(hash, indexed, |host| host.hash);
-        fx.appeared.push(shell.clone());
+        fx.rest().appeared.push(shell.clone());
         shell
     }
 
@@ -307,7 +307,7 @@ impl<P: Parts> Engine<P> {
         }
         self.schedule.change(at, host.scheduled, None);
         self.past.add(&host.counters);
-        fx.forgotten.push(host);
+        fx.rest().forgotten.push(host);
         self.give_memory_back();
     }
 

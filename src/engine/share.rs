@@ -312,7 +312,7 @@ impl<P: Parts> Engine<P> {
         let host = &mut self.hosts[at];
         host.loans.leave(lease.loan);
         host.carriers[key].leases -= 1;
-        fx.copies.push(lease);
+        fx.rest().copies.push(lease);
     }
 
     /// Something about a carrier is different: it may have to leave, have room, or be empty.
@@ -348,7 +348,7 @@ impl<P: Parts> Engine<P> {
                 let host = &mut self.hosts[at];
                 host.loans.leave(connection.loan);
                 let host = host.shell.clone();
-                fx.close.push(CloseOrder { host, connection, reason, holds_slot: false });
+                fx.rest().close.push(CloseOrder { host, connection, reason, holds_slot: false });
             }
             _ if used => self.settle(at, connection, now, fx),
             _ => self.put_back(at, connection, now, fx),
@@ -375,7 +375,7 @@ impl<P: Parts> Engine<P> {
         self.stand(at, key, Standing::Dead(reason));
         let host = &mut self.hosts[at];
         if host.carriers[key].beat != Beat::Still {
-            fx.hurry.push(host.shell.clone());
+            fx.rest().hurry.push(host.shell.clone());
         }
         host.counters.closes.count(reason);
         host.in_use -= 1;
@@ -464,7 +464,7 @@ impl<P: Parts> Engine<P> {
         let connection = Box::new(self.copy(at, key, NO_LOAN));
         let host = &self.hosts[at];
         let asked = host.asked(purpose);
-        fx.ping.push(PingOrder { host: host.shell.clone(), connection, asked });
+        fx.rest().ping.push(PingOrder { host: host.shell.clone(), connection, asked });
     }
 
     /// Asks the carriers whose next lease would have to wait for a ping. Until they answer they take
@@ -525,7 +525,7 @@ impl<P: Parts> Engine<P> {
             // Whoever waits does not wait for one ping after the other.
             self.check_suspects(at, now, fx);
         }
-        fx.copies.push(probe);
+        fx.rest().copies.push(probe);
         self.carrier_changed(at, key, now, fx);
     }
 }

@@ -564,13 +564,14 @@ impl World {
     }
 
     fn carry_out(&mut self) {
-        let fx = std::mem::replace(&mut self.fx, Effects::new());
-        self.woken.extend(fx.wake);
-        self.dials.extend(fx.dial);
-        self.closes.extend(fx.close);
-        self.pings.extend(fx.ping);
+        let mut fx = std::mem::replace(&mut self.fx, Effects::new());
+        self.woken.append(&mut fx.wake);
+        self.dials.append(&mut fx.dial);
+        let rest = fx.rest();
+        self.closes.append(&mut rest.close);
+        self.pings.append(&mut rest.ping);
         self.drop_served();
-        self.hurry(fx.hurry);
+        self.hurry(std::mem::take(&mut rest.hurry));
         self.drop_served();
     }
 
