@@ -232,7 +232,7 @@ impl<C: Connector> Pool<C> {
             .collect()
     }
 
-    /// Closes every idle connection.
+    /// Closes every idle connection: at once, and one that is being pinged when it has answered.
     pub fn close_idle(&self) {
         self.core().change_all(|engine, now, fx| engine.close_idle(CloseReason::Asked, now, fx));
     }

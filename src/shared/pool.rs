@@ -205,7 +205,7 @@ impl<C: SharedConnector> SharedPool<C> {
         self.0.retain(|key, strand, info| keep(key, strand.own(), info));
     }
 
-    /// Closes every idle connection.
+    /// Closes every idle connection: at once, and one that is being pinged when it has answered.
     pub fn close_idle(&self) {
         self.0.close_idle();
     }
