@@ -51,6 +51,8 @@ mod upkeep;
 
 // Support.
 mod clock;
+#[cfg(any(feature = "grpc", feature = "http"))]
+mod late_write;
 mod panics;
 mod runtime;
 mod sync;

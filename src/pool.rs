@@ -113,7 +113,16 @@ impl<C: Connector> Pool<C> {
         C::Key: Borrow<Q>,
         Q: Hash + Eq + ToOwned<Owned = C::Key> + ?Sized,
     {
-        Acquire::new(Aim::at(self.core(), key), Patience::AsSet, Location::caller())
+        self.acquire_from(key, Location::caller())
+    }
+
+    /// Asks for a connection in the name of another place in the code.
+    pub(crate) fn acquire_from<Q>(&self, key: &Q, place: &'static Location<'static>) -> Acquire<C>
+    where
+        C::Key: Borrow<Q>,
+        Q: Hash + Eq + ToOwned<Owned = C::Key> + ?Sized,
+    {
+        Acquire::new(Aim::at(self.core(), key), Patience::AsSet, place)
     }
 
     /// Asks for a connection within its own time instead of

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, OnceLock};
 
-use http::uri::{PathAndQuery, Scheme};
+use http::uri::{Authority, PathAndQuery, Scheme};
 use hyper_util::client::legacy::connect::HttpConnector;
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
@@ -25,6 +25,14 @@ pub(super) fn check(uri: &Uri) -> Result<bool, GrpcError> {
     }
     if uri.host().is_none_or(str::is_empty) {
         return invalid("must name a host");
+    }
+    let authority = uri.authority().map_or("", Authority::as_str);
+    if authority.contains('@') {
+        return invalid("must not hold credentials");
+    }
+    let port = authority[uri.host().map_or(0, str::len)..].trim_start_matches(':');
+    if !port.is_empty() && port.parse::<u16>().is_err() {
+        return invalid("must have a port from 0 to 65535, or none");
     }
     if !matches!(uri.path_and_query().map(PathAndQuery::as_str), None | Some("" | "/")) {
         return invalid("must not have a path: a call's path is its method");
@@ -107,6 +115,8 @@ mod tests {
             ("/a/path", "must begin with http:// or https://"),
             ("ftp://example.com", "must begin with http:// or https://"),
             ("http://example.com/a/path", "must not have a path: a call's path is its method"),
+            ("http://example.com:99999", "must have a port from 0 to 65535, or none"),
+            ("http://me:secret@example.com", "must not hold credentials"),
             ("http://example.com/?a=b", "must not have a path: a call's path is its method"),
         ] {
             let error = check(&uri.parse().unwrap()).unwrap_err().to_string();

@@ -17,6 +17,9 @@ pub(super) struct Keepalive {
 /// What gRPC raises lower values to.
 const LEAST: Duration = Duration::from_secs(10);
 
+/// Later than a clock can tell is no time for a ping.
+const MOST: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+
 impl Default for Keepalive {
     fn default() -> Self {
         Keepalive { time: None, timeout: Duration::from_secs(20), without_calls: false }
@@ -31,6 +34,13 @@ impl Keepalive {
         }
         if self.timeout.is_zero() {
             return Err(BuildError::new("keepalive_timeout", "0s", "must be longer than zero"));
+        }
+        let times = [("keepalive", self.time), ("keepalive_timeout", Some(self.timeout))];
+        for (field, time) in times {
+            if let Some(time) = time.filter(|time| *time > MOST) {
+                let reason = format!("must be at most {MOST:?}");
+                return Err(BuildError::new(field, format!("{time:?}"), reason));
+            }
         }
         Ok(())
     }

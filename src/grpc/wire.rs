@@ -8,6 +8,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::sync::watch;
 
 use super::frames::{Frames, Notice};
+use crate::late_write::unless_the_peer_is_gone;
 
 /// What a server has said of its connection. The channel that it is told through closes with the
 /// connection.
@@ -93,23 +94,6 @@ impl<T: AsyncWrite + Unpin> AsyncWrite for Wire<T> {
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.stream).poll_shutdown(cx)
-    }
-}
-
-/// Takes a write to a peer that has closed the connection for done.
-///
-/// A server that has answered everything and said its last GOAWAY closes the socket, and the next
-/// write fails, while all that lies here unread. HTTP/2 would end the connection over the write, and
-/// fail calls that were answered. The end comes when everything is read.
-fn unless_the_peer_is_gone<T>(written: Poll<io::Result<T>>, all: T) -> Poll<io::Result<T>> {
-    use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset};
-    match written {
-        Poll::Ready(Err(error))
-            if matches!(error.kind(), BrokenPipe | ConnectionAborted | ConnectionReset) =>
-        {
-            Poll::Ready(Ok(all))
-        }
-        written => written,
     }
 }
 

@@ -2,16 +2,19 @@
 
 use std::fmt;
 use std::future::Future;
+use std::panic::Location;
 use std::time::Duration;
 
-use http::{Method, Request, Response, Uri};
+use http::header::HOST;
+use http::uri::Authority;
+use http::{HeaderValue, Method, Request, Response, Uri};
 use http_body::Body;
 use tokio::time;
 
 use super::error::BoxError;
 use super::request_body::RequestBody;
 use super::retry::{self, Failure};
-use super::turn::Turn;
+use super::turn::{self, Turn};
 use super::{ClientBuilder, Error, HttpConnector, Origin, PooledBody};
 use crate::shared::{AcquireLease, SharedPool};
 
@@ -62,7 +65,8 @@ impl Client {
     /// has been read, see [`PooledBody`].
     ///
     /// The URI must be absolute. The version of the request is not looked at: the connection's is
-    /// spoken. On HTTP/1.1 a `Host` header is added where there is none. `CONNECT` is not sent.
+    /// spoken. A `Host` header names the host instead of the URI, on HTTP/2 as `:authority`.
+    /// `CONNECT` is not sent.
     ///
     /// A body that tells an exact length of at most 64 KiB is read into memory before anything is
     /// sent, so that it can be sent again.
@@ -77,8 +81,11 @@ impl Client {
     ///
     /// - nothing of it was written, or an HTTP/2 server says that it did nothing with it (`GOAWAY`,
     ///   `REFUSED_STREAM`): whatever its method, or
-    /// - its connection ended before an answer began, it is a `GET`, `HEAD`, `OPTIONS` or `TRACE`, or
-    ///   has an `Idempotency-Key` (or `X-Idempotency-Key`) header, and its body is in memory.
+    /// - its connection ended before the head of an answer had come, and it is a `GET`, `HEAD`,
+    ///   `OPTIONS` or `TRACE`, or has an `Idempotency-Key` (or `X-Idempotency-Key`) header.
+    ///
+    /// A body must not have been begun, or be in memory. A connection that
+    /// [`http2_keep_alive`](ClientBuilder::http2_keep_alive) gave up is not one that ended.
     ///
     /// But one whose connection was a new one, made for it, is not sent again (except in HTTP/2's
     /// first case): a server that ends such a connection means it. On HTTP/1.1 this goes on until a
@@ -114,15 +121,16 @@ impl Client {
             Err(error) => Err(error),
         };
         let pool = self.pool.clone();
+        let place = Location::caller();
         async move {
             let (acquire, origin) = asked?;
             if request.method() == Method::CONNECT {
                 return Err(Error::Request("CONNECT is not supported".to_owned()));
             }
-            let uri = request.uri().clone();
-            let (parts, body) = request.into_parts();
+            let (mut parts, body) = request.into_parts();
+            let address = Address::of(&parts.uri, &origin, parts.headers.remove(HOST))?;
             let body = RequestBody::of(body).await.map_err(Error::RequestBody)?;
-            let call = Call { pool, origin, uri };
+            let call = Call { pool, origin, address, place };
             call.run(acquire, Request::from_parts(parts, body)).await
         }
     }
@@ -138,7 +146,36 @@ impl Client {
 struct Call {
     pool: SharedPool<HttpConnector>,
     origin: Origin,
-    uri: Uri,
+    address: Address,
+    /// Where in the caller's code it was made.
+    place: &'static Location<'static>,
+}
+
+/// What a request asks for, and of whom.
+pub(super) struct Address {
+    /// The authority is what HTTP/2 names the host by.
+    pub(super) uri: Uri,
+    /// What HTTP/1.1 names the host by.
+    pub(super) host: HeaderValue,
+}
+
+impl Address {
+    /// That of a request, which may name another host than it is sent to.
+    fn of(uri: &Uri, origin: &Origin, host: Option<HeaderValue>) -> Result<Self, Error> {
+        let Some(host) = host else {
+            let host = HeaderValue::from_str(origin.authority())
+                .map_err(|_| Error::Request(format!("{uri} names a host that is no text")))?;
+            return Ok(Address { uri: uri.clone(), host });
+        };
+        let mut parts = uri.clone().into_parts();
+        let authority = Authority::try_from(host.as_bytes()).map_err(|error| {
+            Error::Request(format!("the Host header is {host:?}, which names no host: {error}"))
+        })?;
+        parts.authority = Some(authority);
+        let uri = Uri::from_parts(parts)
+            .map_err(|error| Error::Request(format!("the Host header is {host:?}: {error}")))?;
+        Ok(Address { uri, host })
+    }
 }
 
 impl Call {
@@ -157,7 +194,7 @@ impl Call {
                     Err(failure) => request = self.again(failure, &mut paced).await?,
                 }
             }
-            acquire = self.pool.acquire(&self.origin);
+            acquire = self.pool.acquire_from(&self.origin, self.place);
         }
     }
 
@@ -167,7 +204,7 @@ impl Call {
         request: Request<RequestBody>,
     ) -> Result<Response<PooledBody>, Failure> {
         let copy = retry::copy(&request);
-        match turn.send(&self.uri, request).await {
+        match turn.send(&self.address, request).await {
             Ok(response) => Ok(PooledBody::wrap(response, turn).await),
             Err(error) => Err(Failure::judge(&turn, error, copy)),
         }
@@ -185,7 +222,7 @@ impl Call {
         };
         *paced += u32::from(failure.is_paced);
         if !pause.is_zero() {
-            time::sleep(pause).await;
+            turn::within(&failure.runtime, || time::sleep(pause)).await;
         }
         Ok(again)
     }

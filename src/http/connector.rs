@@ -10,6 +10,7 @@ use tokio_rustls::rustls::ClientConfig;
 use super::connection::Speaks;
 use super::http2::Http2Options;
 use super::protocol::{HTTP2, Protocol};
+use super::wire::{Wire, Written};
 use super::{ConnectError, HttpConnection, Origin, http1, http2, tls};
 use crate::connector::Connector;
 use crate::shared::SharedConnector;
@@ -27,7 +28,12 @@ pub struct HttpConnector {
 }
 
 impl HttpConnector {
-    async fn speak<T>(&self, io: T, is_http2: bool) -> Result<HttpConnection, ConnectError>
+    async fn speak<T>(
+        &self,
+        io: T,
+        written: Written,
+        is_http2: bool,
+    ) -> Result<HttpConnection, ConnectError>
     where
         T: Read + Write + Unpin + Send + 'static,
     {
@@ -36,7 +42,7 @@ impl HttpConnector {
             let (http2, driver) = handshake.map_err(ConnectError::Handshake)?;
             return Ok(HttpConnection::start(Speaks::Http2(http2), driver));
         }
-        let handshake = http1::handshake(io).await;
+        let handshake = http1::handshake(io, written).await;
         let (http1, driver) = handshake.map_err(ConnectError::Handshake)?;
         Ok(HttpConnection::start(Speaks::Http1(http1), driver))
     }
@@ -50,15 +56,17 @@ impl Connector for HttpConnector {
 
     async fn connect(&self, origin: &Origin) -> Result<HttpConnection, ConnectError> {
         let stream = self.tcp.connect(origin.address()).await.map_err(ConnectError::Tcp)?;
+        let (stream, written) = Wire::new(stream);
         if !origin.is_tls() {
-            return self.speak(TokioIo::new(stream), self.protocol == Protocol::Http2).await;
+            let is_http2 = self.protocol == Protocol::Http2;
+            return self.speak(TokioIo::new(stream), written, is_http2).await;
         }
         let stream = tls::handshake(&self.tls, origin, stream).await?;
         let is_http2 = stream.get_ref().1.alpn_protocol() == Some(HTTP2);
         if self.protocol == Protocol::Http2 && !is_http2 {
             return Err(ConnectError::NoHttp2);
         }
-        self.speak(TokioIo::new(stream), is_http2).await
+        self.speak(TokioIo::new(stream), written, is_http2).await
     }
 
     /// Asks the connection's driver whether it has ended. hyper has no HTTP/2 ping to be called; see

@@ -8,11 +8,15 @@ use hyper::rt::{Read, Write};
 use parking_lot::Mutex;
 
 use super::request_body::RequestBody;
+use super::wire::Written;
 
 pub(super) type Sender = http1::SendRequest<RequestBody>;
 
 /// The side that exchanges are begun from.
-pub(super) struct Http1(Mutex<Seat>);
+pub(super) struct Http1 {
+    seat: Mutex<Seat>,
+    written: Written,
+}
 
 /// Where the only sender is.
 enum Seat {
@@ -25,8 +29,13 @@ enum Seat {
 }
 
 impl Http1 {
+    /// How many bytes were written to the connection.
+    pub(super) fn written(&self) -> u64 {
+        self.written.get()
+    }
+
     pub(super) fn is_open(&self) -> bool {
-        match &*self.0.lock() {
+        match &*self.seat.lock() {
             Seat::Free(sender) => !sender.is_closed(),
             Seat::Taken => true,
             Seat::Lost => false,
@@ -35,7 +44,7 @@ impl Http1 {
 
     /// Takes the sender, for one exchange.
     pub(super) fn take(&self) -> Option<Sender> {
-        let mut seat = self.0.lock();
+        let mut seat = self.seat.lock();
         match mem::replace(&mut *seat, Seat::Taken) {
             Seat::Free(sender) => Some(sender),
             other => {
@@ -47,12 +56,12 @@ impl Http1 {
 
     /// Gives the sender back, ready for the next exchange.
     pub(super) fn put_back(&self, sender: Sender) {
-        *self.0.lock() = Seat::Free(sender);
+        *self.seat.lock() = Seat::Free(sender);
     }
 
     /// There will be no more exchanges: without a sender the connection ends.
     pub(super) fn lose(&self) {
-        let seat = mem::replace(&mut *self.0.lock(), Seat::Lost);
+        let seat = mem::replace(&mut *self.seat.lock(), Seat::Lost);
         drop(seat);
     }
 }
@@ -60,6 +69,7 @@ impl Http1 {
 /// Makes a connection, and the future that drives it.
 pub(super) async fn handshake<T>(
     io: T,
+    written: Written,
 ) -> hyper::Result<(Http1, impl Future<Output = ()> + Send + 'static)>
 where
     T: Read + Write + Unpin + Send + 'static,
@@ -67,5 +77,5 @@ where
     let (sender, connection) = http1::handshake(io).await?;
     // What the driver fails of, the exchange under way is told.
     let driver = async { drop(connection.with_upgrades().await) };
-    Ok((Http1(Mutex::new(Seat::Free(sender))), driver))
+    Ok((Http1 { seat: Mutex::new(Seat::Free(sender)), written }, driver))
 }

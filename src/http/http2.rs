@@ -31,6 +31,9 @@ pub(super) struct KeepAlive {
     pub(super) timeout: Duration,
 }
 
+/// Later than a clock can tell is no time for a ping.
+const LONGEST: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+
 impl Http2Options {
     pub(super) fn check(&self) -> Result<(), BuildError> {
         if self.max_streams == 0 {
@@ -42,6 +45,10 @@ impl Http2Options {
         {
             if time.is_zero() {
                 return Err(BuildError::new(field, "0s", "must be longer than zero"));
+            }
+            if *time > LONGEST {
+                let reason = format!("must be at most {LONGEST:?}");
+                return Err(BuildError::new(field, format!("{time:?}"), reason));
             }
         }
         Ok(())

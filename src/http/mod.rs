@@ -63,6 +63,7 @@ mod request_body;
 mod retry;
 mod tls;
 mod turn;
+mod wire;
 
 pub use builder::ClientBuilder;
 pub use client::Client;

@@ -76,8 +76,21 @@ impl TryFrom<&Uri> for Origin {
             let reason = "the URI holds credentials, which are not sent: use a header";
             return Err(Error::Request(reason.to_owned()));
         }
-        let host = authority.host().to_ascii_lowercase();
-        let port = authority.port_u16().unwrap_or(if tls { 443 } else { 80 });
+        let host = authority.host();
+        let port: u16 = match authority.as_str()[host.len()..].trim_start_matches(':') {
+            "" => {
+                if tls {
+                    443
+                } else {
+                    80
+                }
+            }
+            port => port.parse().map_err(|_| {
+                let must = "it must be a number from 0 to 65535";
+                Error::Request(format!("the port is {port:?}: {must}"))
+            })?,
+        };
+        let host = host.to_ascii_lowercase();
         Ok(Origin { tls, address: format!("{host}:{port}") })
     }
 }

@@ -7,6 +7,8 @@ use std::time::Duration;
 use http::{Method, Request};
 use hyper::client::conn::TrySendError;
 
+use tokio::runtime::Handle;
+
 use super::request_body::RequestBody;
 use super::turn::Turn;
 
@@ -18,6 +20,8 @@ pub(super) struct Failure {
     /// Whether it may be sent again only so often, and after a pause: one connection may fail many
     /// requests, or the same one many times.
     pub(super) is_paced: bool,
+    /// The connection's.
+    pub(super) runtime: Handle,
 }
 
 impl Failure {
@@ -36,9 +40,11 @@ impl Failure {
         let is_untaken = is_untaken(&error) || (error.is_user() && turn.has_ended());
         // A new HTTP/1.1 connection that ends means it.
         let unsent = unsent.filter(|_| is_shared || !is_first);
-        let may = |copy: &_| is_untaken || (!is_first && is_lost(&error) && is_replayable(copy));
+        let is_lost = !is_first && is_lost(&error);
+        let is_unwritten = turn.is_unwritten();
+        let may = |copy: &_| is_untaken || (is_lost && (is_unwritten || is_replayable(copy)));
         let again = unsent.or_else(|| copy.filter(may));
-        Failure { error, again, is_paced }
+        Failure { error, again, is_paced, runtime: turn.runtime().clone() }
     }
 }
 

@@ -2,20 +2,20 @@
 
 use std::sync::Arc;
 
-use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 use tokio_rustls::rustls::crypto::ring;
 use tokio_rustls::rustls::pki_types::ServerName;
 use tokio_rustls::rustls::{ClientConfig, RootCertStore};
 
+use super::wire::Wire;
 use super::{ConnectError, Origin, Protocol};
 
 pub(super) async fn handshake(
     config: &Arc<ClientConfig>,
     origin: &Origin,
-    stream: TcpStream,
-) -> Result<TlsStream<TcpStream>, ConnectError> {
+    stream: Wire,
+) -> Result<TlsStream<Wire>, ConnectError> {
     let host = origin.host().trim_start_matches('[').trim_end_matches(']');
     let name = ServerName::try_from(host).map_err(ConnectError::HostName)?.to_owned();
     let connector = TlsConnector::from(config.clone());

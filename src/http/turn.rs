@@ -5,12 +5,13 @@ use std::pin::Pin;
 use std::time::Duration;
 
 use http::header::HOST;
-use http::{HeaderValue, Request, Response, Uri, Version};
+use http::{Request, Response, Uri, Version};
 use hyper::body::Incoming;
 use hyper::client::conn::TrySendError;
 use tokio::runtime::Handle;
 use tokio::time;
 
+use super::client::Address;
 use super::connection::Speaks;
 use super::request_body::RequestBody;
 use super::{HttpConnector, Origin, http1, http2};
@@ -23,6 +24,8 @@ use crate::shared::Lease;
 /// connection is not touched by either: hyper resets the stream.
 pub(super) struct Turn {
     sender: Sender,
+    /// What was written to an HTTP/1.1 connection before.
+    written: u64,
     lease: Lease<HttpConnector>,
 }
 
@@ -39,16 +42,26 @@ const SETTLE: Duration = Duration::from_millis(50);
 impl Turn {
     /// None when the connection has ended.
     pub(super) fn begin(lease: Lease<HttpConnector>) -> Option<Self> {
-        let sender = match lease.speaks() {
-            Speaks::Http1(http1) => Sender::Http1(Some(http1.take()?)),
-            Speaks::Http2(http2) => Sender::Http2(http2.sender()?),
+        let (sender, written) = match lease.speaks() {
+            Speaks::Http1(http1) => (Sender::Http1(Some(http1.take()?)), http1.written()),
+            Speaks::Http2(http2) => (Sender::Http2(http2.sender()?), 0),
         };
-        Some(Turn { sender, lease })
+        Some(Turn { sender, written, lease })
     }
 
-    /// Whether it is the connection's first exchange.
+    /// Whether it is the first exchange of a connection that is new: one that was dialed ahead and
+    /// lay idle may have died as well as one that was used.
     pub(super) fn is_first(&self) -> bool {
-        !Lease::info(&self.lease).reused
+        let info = Lease::info(&self.lease);
+        !info.reused && info.idle_for.is_zero()
+    }
+
+    /// Whether the system has taken nothing of the request. On HTTP/2 that cannot be told.
+    pub(super) fn is_unwritten(&self) -> bool {
+        match self.lease.speaks() {
+            Speaks::Http1(http1) => http1.written() == self.written,
+            Speaks::Http2(_) => false,
+        }
     }
 
     /// Whether others go on when it is dropped.
@@ -70,23 +83,21 @@ impl Turn {
 
     pub(super) async fn send(
         &mut self,
-        uri: &Uri,
+        address: &Address,
         mut request: Request<RequestBody>,
     ) -> Result<Response<Incoming>, TrySendError<Request<RequestBody>>> {
         match &mut self.sender {
             Sender::Http1(sender) => {
                 *request.version_mut() = Version::HTTP_11;
-                *request.uri_mut() = origin_form(uri);
-                let host = Lease::key(&self.lease).authority();
-                if let Ok(host) = HeaderValue::from_str(host) {
-                    request.headers_mut().entry(HOST).or_insert(host);
-                }
+                *request.uri_mut() = origin_form(&address.uri);
+                request.headers_mut().insert(HOST, address.host.clone());
                 let sender = sender.as_mut().expect("the sender is here until the turn ends");
                 sender.try_send_request(request).await
             }
             Sender::Http2(sender) => {
                 *request.version_mut() = Version::HTTP_2;
-                *request.uri_mut() = uri.clone();
+                *request.uri_mut() = address.uri.clone();
+                request.headers_mut().remove(HOST);
                 sender.try_send_request(request).await
             }
         }
@@ -106,7 +117,8 @@ impl Turn {
 
     async fn settle(mut self) {
         let Sender::Http1(Some(sender)) = &mut self.sender else { return };
-        if let Ok(Ok(())) = time::timeout(SETTLE, sender.ready()).await {
+        let is_ready = within(self.lease.runtime(), || time::timeout(SETTLE, sender.ready()));
+        if let Ok(Ok(())) = is_ready.await {
             self.put_back();
         }
     }
@@ -145,6 +157,12 @@ impl Settling {
     pub(super) fn let_go(self) {
         self.runtime.spawn(self.future);
     }
+}
+
+/// Sets a timer in the runtime that this thread is in, or else in that one.
+pub(super) fn within<T>(runtime: &Handle, set: impl FnOnce() -> T) -> T {
+    let _guard = Handle::try_current().is_err().then(|| runtime.enter());
+    set()
 }
 
 /// Path and query, as HTTP/1.1 wants them.

@@ -4,6 +4,7 @@ use std::borrow::Borrow;
 use std::fmt;
 use std::future::Future;
 use std::hash::Hash;
+use std::panic::Location;
 use std::time::Duration;
 
 use crate::builder::{Builder, Settings, Shared};
@@ -121,7 +122,20 @@ impl<C: SharedConnector> SharedPool<C> {
         C::Key: Borrow<Q>,
         Q: Hash + Eq + ToOwned<Owned = C::Key> + ?Sized,
     {
-        AcquireLease::new(self.0.acquire(key))
+        self.acquire_from(key, Location::caller())
+    }
+
+    /// Asks for a lease in the name of another place in the code.
+    pub(crate) fn acquire_from<Q>(
+        &self,
+        key: &Q,
+        place: &'static Location<'static>,
+    ) -> AcquireLease<C>
+    where
+        C::Key: Borrow<Q>,
+        Q: Hash + Eq + ToOwned<Owned = C::Key> + ?Sized,
+    {
+        AcquireLease::new(self.0.acquire_from(key, place))
     }
 
     /// Asks for a lease within its own time instead of

@@ -94,6 +94,14 @@ fn options_that_cannot_be_meant_are_refused_by_name() {
             "keepalive_timeout is 0s: it must be longer than zero",
         ),
         (
+            GrpcOptions::new().keepalive(Duration::MAX),
+            "keepalive is 18446744073709551615.999999999s: it must be at most 31536000s",
+        ),
+        (
+            GrpcOptions::new().keepalive_timeout(Duration::MAX),
+            "keepalive_timeout is 18446744073709551615.999999999s: it must be at most 31536000s",
+        ),
+        (
             GrpcOptions::new().user_agent("a\nb"),
             "user_agent is \"a\\nb\": it must be visible ASCII",
         ),

@@ -101,3 +101,25 @@ async fn nothing_is_pinged_that_could_be_too_many_by_default_or_with_the_shortes
     assert_eq!(without, 0);
     assert!(permitted > 0, "{permitted}");
 }
+
+/// Time stands still, and is moved on by hand.
+#[tokio::test]
+async fn keepalive_pings_after_its_time_and_ends_the_call_after_its_timeout() {
+    let peer = RawPeer::start().await;
+    let server = uri(peer.address());
+    let options = GrpcOptions::new().keepalive(10 * SECOND);
+    let pool = pool_with(options, |b| b);
+    let call = tokio::spawn(async move {
+        let lease = pool.acquire(&server).await.unwrap();
+        check(&lease).await
+    });
+    let mut connection = peer.accept().await;
+    connection.settings(None).await;
+    connection.read_until(HEADERS).await;
+    time::pause();
+    let begun = time::Instant::now();
+    connection.read_until(PING).await;
+    assert!((9..=11).contains(&begun.elapsed().as_secs()), "{:?}", begun.elapsed());
+    call.await.unwrap().unwrap_err();
+    assert!((29..=31).contains(&begun.elapsed().as_secs()), "{:?}", begun.elapsed());
+}

@@ -33,6 +33,13 @@ async fn requests_that_cannot_be_sent() {
     ] {
         assert_eq!(error_of(get(url)).await, says);
     }
+    for url in ["http://host:99999/", "http://host:http/", "https://[::1]:-1/"] {
+        let port = url.rsplit_once(':').unwrap().1.trim_end_matches('/');
+        let says = format!(
+            "the request cannot be sent: the port is {port:?}: it must be a number from 0 to 65535"
+        );
+        assert_eq!(error_of(get(url)).await, says);
+    }
     let connect = Request::connect("http://host/").body(Empty::new()).unwrap();
     assert_eq!(error_of(connect).await, "the request cannot be sent: CONNECT is not supported");
 }
@@ -96,6 +103,10 @@ fn settings_that_cannot_be_meant() {
     assert_eq!(
         of(|b| b.http2_keep_alive(Duration::from_secs(1), Duration::ZERO)),
         "http2_keep_alive timeout is 0s: it must be longer than zero"
+    );
+    assert_eq!(
+        of(|b| b.http2_keep_alive(Duration::MAX, Duration::from_secs(1))),
+        "http2_keep_alive interval is 18446744073709551615.999999999s: it must be at most 31536000s"
     );
     assert_eq!(
         of(|b| b.pool(SharedPool::builder().max_per_host(0))),

@@ -1,6 +1,10 @@
 //! HTTP/2: many requests on a connection.
 
+use std::io::{Read as _, Write as _};
+use std::net::TcpListener;
 use std::sync::atomic::Ordering;
+use std::sync::mpsc;
+use std::thread;
 use std::time::Duration;
 
 use http_body_util::BodyExt;
@@ -318,4 +322,68 @@ async fn a_client_that_is_dropped_ends_its_connections() {
         .await
         .unwrap();
     }
+}
+
+#[tokio::test]
+async fn the_host_that_a_request_names_is_its_authority() {
+    let server = Server::start(HTTP2).await;
+    let client = http2(1);
+    let mut request = get(&server.url("/authority"));
+    request.headers_mut().insert("host", "other.example".parse().unwrap());
+    let fetched = read(client.request(request).await.unwrap()).await.unwrap();
+    assert_eq!(fetched.body, "other.example, no host");
+}
+
+/// The server answers what it has, and is gone; the next request is the first to find out, by a write
+/// that fails while the answer lies here unread.
+#[tokio::test]
+async fn an_answer_that_came_is_read_before_a_write_that_fails_ends_the_connection() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}/", listener.local_addr().unwrap());
+    let (asked, is_asked) = mpsc::channel();
+    let (closed, is_closed) = mpsc::channel();
+    let (answer, told_to_answer) = mpsc::channel::<()>();
+    let server = thread::spawn(move || {
+        for nth in 0..2 {
+            let (mut stream, _) = listener.accept().unwrap();
+            stream.set_nodelay(true).unwrap();
+            stream.read_exact(&mut [0; 24]).unwrap();
+            stream.write_all(&[0, 0, 0, 4, 0, 0, 0, 0, 0]).unwrap();
+            loop {
+                let mut head = [0; 9];
+                stream.read_exact(&mut head).unwrap();
+                let length = u32::from_be_bytes([0, head[0], head[1], head[2]]) as usize;
+                stream.read_exact(&mut vec![0; length]).unwrap();
+                match (head[3], head[4] & 1) {
+                    (4, 0) => stream.write_all(&[0, 0, 0, 4, 1, 0, 0, 0, 0]).unwrap(),
+                    (0 | 1, 1) => break,
+                    _ => {}
+                }
+            }
+            if nth == 0 {
+                asked.send(()).unwrap();
+                told_to_answer.recv().unwrap();
+            }
+            stream.write_all(&[0, 0, 1, 1, 5, 0, 0, 0, 1, 0x88]).unwrap();
+            if nth == 0 {
+                let stream = socket2::Socket::from(stream);
+                thread::sleep(Duration::from_millis(20));
+                stream.set_linger(Some(Duration::ZERO)).unwrap();
+                drop(stream);
+                closed.send(()).unwrap();
+            }
+        }
+    });
+    let client = http2(1);
+    let first = posts(&client, &url, 1);
+    until(|| is_asked.try_recv().is_ok()).await;
+    tokio::time::sleep(Duration::from_millis(20)).await;
+    answer.send(()).unwrap();
+    is_closed.recv().unwrap();
+    thread::sleep(Duration::from_millis(20));
+    let second = client.request(get(&url)).await;
+    assert!(second.is_ok(), "{}", chain(&second.unwrap_err()));
+    assert_eq!(all_answered(first).await, 1);
+    drop(client);
+    server.join().unwrap();
 }

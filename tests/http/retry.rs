@@ -177,3 +177,72 @@ async fn a_body_that_is_streamed_is_not_sent_again() {
     assert!(client.request(request).await.is_err());
     assert_eq!((server.connections(), server.requests()), (1, 2));
 }
+
+/// What a program does not read while it is busy: this thread drives the runtime, and is.
+fn busy_until(happened: &mpsc::Receiver<()>) {
+    happened.recv().unwrap();
+    thread::sleep(Duration::from_millis(20));
+}
+
+/// The server resets an idle connection; the request is the first to find out, by a write of which
+/// nothing is taken.
+#[tokio::test]
+async fn what_the_system_did_not_take_is_sent_again_whatever_it_is() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}/", listener.local_addr().unwrap());
+    let (close, told_to_close) = mpsc::channel::<()>();
+    let (closed, is_closed) = mpsc::channel();
+    let server = thread::spawn(move || {
+        let mut buffer = [0; 4096];
+        let (mut first, _) = listener.accept().unwrap();
+        assert!(first.read(&mut buffer).unwrap() > 0);
+        first.write_all(ANSWER).unwrap();
+        told_to_close.recv().unwrap();
+        let first = socket2::Socket::from(first);
+        first.set_linger(Some(Duration::ZERO)).unwrap();
+        drop(first);
+        closed.send(()).unwrap();
+        let (mut second, _) = listener.accept().unwrap();
+        let n = second.read(&mut buffer).unwrap();
+        second.write_all(ANSWER).unwrap();
+        buffer[..n].to_vec()
+    });
+    let client = plain(1);
+    fetch(&client, &url).await.unwrap();
+    settled(&client).await;
+
+    close.send(()).unwrap();
+    busy_until(&is_closed);
+    let answered = client.request(post(&url, "a body")).await;
+    assert!(answered.is_ok(), "{}", chain(&answered.unwrap_err()));
+    assert!(server.join().unwrap().starts_with(b"POST / HTTP/1.1\r\n"));
+}
+
+#[tokio::test]
+async fn a_connection_that_was_warmed_and_has_died_since_is_no_new_one() {
+    let server = Server::raw(|log, mut stream| async move {
+        let is_first = log.connections.load(Ordering::SeqCst) == 1;
+        if request(&mut stream).await && !is_first {
+            stream.write_all(ANSWER).await.unwrap();
+        }
+    })
+    .await;
+    let client = plain(1);
+    client.pool().warm(&server.url("/").parse().unwrap(), 1).await.unwrap();
+    time::sleep(Duration::from_millis(30)).await;
+    let answer = fetch(&client, &server.url("/")).await;
+    assert_eq!(answer.map_err(|error| chain(&error)).unwrap().body, "ok");
+    assert_eq!(server.connections(), 2);
+}
+
+#[tokio::test]
+async fn a_request_that_was_sent_again_is_reported_as_its_callers() {
+    let server = fickle_server().await;
+    let client = plain(1);
+    fetch(&client, &server.url("/")).await.unwrap();
+    let response = client.request(get(&server.url("/"))).await.unwrap();
+    assert_eq!(server.connections(), 2);
+    let loans = client.pool().loans();
+    assert!(loans[0].place.file().ends_with("retry.rs"), "{:?}", loans[0].place);
+    drop(response);
+}

@@ -1,5 +1,10 @@
 //! Which connections go back to the pool, and which are closed.
 
+use std::future::Future;
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Wake};
+use std::thread;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -92,6 +97,41 @@ fn a_body_may_be_dropped_outside_the_runtime() {
         fetch(&client, &server.url("/")).await.unwrap();
         assert_eq!(server.connections(), 1);
     });
+}
+
+/// Polls a future on this thread, which has no runtime.
+fn wait_for<T>(future: impl Future<Output = T>) -> T {
+    struct Unpark(thread::Thread);
+    impl Wake for Unpark {
+        fn wake(self: Arc<Self>) {
+            self.0.unpark();
+        }
+    }
+    let waker = Arc::new(Unpark(thread::current())).into();
+    let mut future = pin!(future);
+    loop {
+        if let Poll::Ready(output) = future.as_mut().poll(&mut Context::from_waker(&waker)) {
+            return output;
+        }
+        thread::park();
+    }
+}
+
+#[test]
+fn a_body_may_be_read_outside_the_runtime() {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+    let client = plain(1);
+    let (server, response) = runtime.block_on(async {
+        let server = Server::start(HTTP1).await;
+        let response = client.request(get(&server.url("/bytes/100000"))).await.unwrap();
+        (server, response)
+    });
+    assert_eq!(wait_for(read(response)).unwrap().body.len(), 100_000);
+    for _ in 0..100 {
+        let fetched = wait_for(fetch(&client, &server.url("/bytes/100000"))).unwrap();
+        assert_eq!(fetched.body.len(), 100_000);
+    }
+    assert_eq!(server.connections(), 1);
 }
 
 #[tokio::test]

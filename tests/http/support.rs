@@ -212,6 +212,11 @@ async fn answer(log: Arc<Log>, request: Request<Incoming>) -> Result<Answer, Inf
             drop(waiting);
             Response::new(full("waited"))
         }
+        "/authority" => {
+            let host =
+                request.headers().get("host").map_or("no host", |host| host.to_str().unwrap());
+            Response::new(full(format!("{}, {host}", request.uri().authority().unwrap())))
+        }
         "/close" => {
             let mut response = Response::new(full("closing"));
             response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
