@@ -13,9 +13,9 @@
 //! deadpool: session 1 has the settings []
 //! deadpool: Timeout occurred while waiting for a slot to become available
 //! wharf: session 1 has the settings []
-//! wharf: timed out after 0.0 s waiting in the queue for a connection to (): 1 of 1 in use, 0 idle, \
-//! 0 dialing, 0 waiting; longest held 0.0 s, acquired at examples/migrate_from_deadpool.rs:…; raise \
-//! max_per_host or look for loans that are never returned
+//! wharf: timed out after 0.0 s waiting for a connection to (): 1 of 1 in use, 0 idle, 0 dialing, \
+//! 0 waiting; longest held 0.0 s, acquired at examples/migrate_from_deadpool.rs:…; nothing was idle, \
+//! and it was not to wait
 //! ```
 
 use std::convert::Infallible;

@@ -13,7 +13,7 @@ use crate::core::{Core, DialFailure, Shell, Sleeper};
 use crate::engine::status::{Causes, HostView};
 use crate::engine::time::{Span, Time};
 use crate::engine::{AfterPing, Outcome, Place, Refusal, Wait, WaiterId};
-use crate::error::{AcquireError, LastDialError, Phase, TimeoutDetails, TimeoutReport};
+use crate::error::{AcquireError, LastDialError, Phase, TimeoutDetails, TimeoutReport, in_full};
 use crate::observer::TimedOut;
 use crate::panics;
 use crate::ping::{self, Ping};
@@ -540,7 +540,7 @@ fn last_dial_error<E: std::error::Error>(
 ) -> LastDialError<E> {
     let (error, message) = match failure {
         DialFailure::Error(error) => {
-            let message = error.to_string();
+            let message = in_full(&*error);
             (Some(error), message)
         }
         DialFailure::TimedOut => (None, "connect_timeout passed".to_owned()),

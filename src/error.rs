@@ -1,10 +1,10 @@
 //! What can go wrong, one type an operation.
 
 use std::error::Error;
-use std::fmt;
 use std::ops::Deref;
 use std::sync::Arc;
 use std::time::Duration;
+use std::{fmt, iter};
 
 use crate::connector::as_source;
 use crate::status::LoanInfo;
@@ -147,7 +147,8 @@ pub struct TimeoutDetails<E> {
 pub struct LastDialError<E> {
     /// The error. Not present when the dial timed out or panicked.
     pub error: Option<Arc<E>>,
-    /// The failure in words.
+    /// The failure in words: the error's own, and those of its sources that it does not quote, with
+    /// `": "` between them.
     pub message: String,
     /// How long ago it was.
     pub age: Duration,
@@ -207,6 +208,19 @@ impl<E> fmt::Display for TimeoutReport<E> {
 
 fn secs(duration: Duration) -> String {
     format!("{:.1} s", duration.as_secs_f64())
+}
+
+/// An error and its sources in one line, without what is said already. An error may be its own
+/// source: beyond some sources nobody looks.
+pub(crate) fn in_full(error: &dyn Error) -> String {
+    let mut words = error.to_string();
+    for source in iter::successors(error.source(), |&error| error.source()).take(16) {
+        let source = source.to_string();
+        if !words.contains(&source) {
+            words = format!("{words}: {source}");
+        }
+    }
+    words
 }
 
 /// Why [`warm`](crate::Pool::warm) did not reach the number it was asked for.
@@ -317,3 +331,57 @@ impl<T> fmt::Display for AddError<T> {
 }
 
 impl<T> Error for AddError<T> {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug)]
+    struct Link(&'static str, Option<Box<Link>>);
+
+    impl fmt::Display for Link {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str(self.0)
+        }
+    }
+
+    impl Error for Link {
+        fn source(&self) -> Option<&(dyn Error + 'static)> {
+            self.1.as_deref().map(as_source)
+        }
+    }
+
+    #[derive(Debug)]
+    struct Itself;
+
+    impl fmt::Display for Itself {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("turtles")
+        }
+    }
+
+    impl Error for Itself {
+        fn source(&self) -> Option<&(dyn Error + 'static)> {
+            Some(&Itself)
+        }
+    }
+
+    fn chain(words: &[&'static str]) -> Link {
+        let (first, rest) = words.split_first().unwrap();
+        Link(first, (!rest.is_empty()).then(|| Box::new(chain(rest))))
+    }
+
+    #[test]
+    fn an_error_in_full_has_all_its_sources_and_says_nothing_twice() {
+        for (links, words) in [
+            (&["db error"][..], "db error"),
+            (&["db error", "FATAL: too many clients"], "db error: FATAL: too many clients"),
+            (&["a", "b", "c"], "a: b: c"),
+            (&["cannot dial: refused", "refused"], "cannot dial: refused"),
+            (&["dial: refused", "refused", "os error 111"], "dial: refused: os error 111"),
+        ] {
+            assert_eq!(in_full(&chain(links)), words);
+        }
+        assert_eq!(in_full(&Itself), "turtles");
+    }
+}

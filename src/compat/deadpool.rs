@@ -3,6 +3,7 @@
 use std::convert::identity;
 use std::error::Error;
 use std::fmt;
+use std::panic::Location;
 use std::sync::Arc;
 
 use ::deadpool::managed::Manager;
@@ -10,10 +11,12 @@ use async_trait::async_trait;
 
 use super::deadpool_error::DeadpoolError;
 use super::deadpool_object::DeadpoolObject;
+use crate::acquire::{Acquire, Patience};
 use crate::connector::Connector;
 use crate::error::AcquireError;
 use crate::pool::Pool;
 use crate::pooled_connection::PooledConnection;
+use crate::target::Aim;
 
 /// Makes connections with a [`deadpool::managed::Manager`].
 ///
@@ -121,12 +124,13 @@ where
     + Send
     + 'static
     + use<M, E> {
-        let (first, pool) = (pool.acquire(&()), pool.clone());
+        let (pool, place) = (pool.clone(), Location::caller());
+        let acquire = move || Acquire::new(Aim::at(pool.core(), &()), Patience::AsSet, place);
         async move {
-            let mut loan = first.await?;
+            let mut loan = acquire().await?;
             while !loan.is_fresh() && loan.recycle().await.is_err() {
                 PooledConnection::discard(loan);
-                loan = pool.acquire(&()).await?;
+                loan = acquire().await?;
             }
             Ok(loan)
         }

@@ -1,15 +1,18 @@
 //! One connection, as it is lent.
 
-use std::error::Error as _;
 use std::fmt;
+use std::future::poll_fn;
 use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
-use std::task::Poll;
 
+use tokio::time::timeout;
+use tokio_postgres::tls::MakeTlsConnect;
 use tokio_postgres::types::{ToSql, Type};
-use tokio_postgres::{CancelToken, Client, Error, Row, SimpleQueryMessage, Statement, ToStatement};
+use tokio_postgres::{
+    Client, Error, Row, SimpleQueryMessage, Socket, Statement, ToStatement, Transaction,
+};
 
-use super::driver::Driver;
+use super::driver::{Driver, PATIENCE};
 use super::failure::is_outdated;
 use super::requests::Requests;
 use super::reset::{Reset, Resetting};
@@ -23,11 +26,13 @@ use super::statements::Statements;
 /// Dropped, it cuts the connection off; the server then ends its session.
 pub struct PostgresClient {
     /// Before `client`, which is closed only when nothing refers to it.
-    resetting: Option<Resetting>,
+    resetting: Resetting,
     client: Arc<Client>,
     /// After `client`: each that is dropped earlier would tell the server so.
     statements: Statements,
     requests: Requests,
+    /// Whether a ping has no answer yet.
+    pinging: bool,
     driver: Driver,
 }
 
@@ -47,6 +52,11 @@ type Params<'a> = &'a [&'a (dyn ToSql + Sync)];
 /// refusal has failed the transaction, so there it is what the caller gets, and the statement is
 /// prepared anew by the next call. Whoever executes what [`prepare_cached`](Self::prepare_cached) gave
 /// sees the refusal, and calls [`clear_cached`](Self::clear_cached).
+///
+/// # Cancel safety
+///
+/// A connection that comes back after one of these was dropped before its answer is closed, and the
+/// server is told to cancel what it was doing.
 impl PostgresClient {
     /// Prepares a statement, or gives the one that this connection has already.
     ///
@@ -72,8 +82,7 @@ impl PostgresClient {
             return Ok(statement);
         }
         let statement = self.requests.answered(self.client.prepare_typed(sql, types)).await?;
-        self.statements.keep(sql, types, statement.clone());
-        Ok(statement)
+        Ok(self.statements.keep(sql, types, statement))
     }
 
     /// Executes a kept statement, and gives its rows.
@@ -187,25 +196,19 @@ impl PostgresClient {
 
     /// As [`Client::simple_query`].
     pub async fn simple_query(&self, sql: &str) -> Result<Vec<SimpleQueryMessage>, Error> {
-        self.understood(self.deref().simple_query(sql)).await
+        self.requests.answered(self.deref().simple_query(sql)).await
     }
 
     /// As [`Client::batch_execute`].
     pub async fn batch_execute(&self, sql: &str) -> Result<(), Error> {
-        self.understood(self.deref().batch_execute(sql)).await
+        self.requests.answered(self.deref().batch_execute(sql)).await
     }
 
-    /// Notices also an answer that did not fit. A COPY among these statements has one: the server
-    /// waits for the data then, and would take the next request for it.
-    async fn understood<T>(
-        &self,
-        request: impl Future<Output = Result<T, Error>>,
-    ) -> Result<T, Error> {
-        let answer = self.requests.answered(request).await;
-        if answer.as_ref().is_err_and(|error| error.source().is_none()) {
-            self.requests.lost();
-        }
-        answer
+    /// As [`Client::transaction`].
+    pub async fn transaction(&mut self) -> Result<Transaction<'_>, Error> {
+        self.requests.unknown();
+        let client = alone(&mut self.client, &mut self.resetting);
+        self.requests.answered(client.transaction()).await
     }
 }
 
@@ -213,62 +216,67 @@ impl PostgresClient {
 impl PostgresClient {
     pub(super) fn new(client: Client, driver: Driver) -> Self {
         PostgresClient {
-            resetting: None,
+            resetting: Resetting::default(),
             client: Arc::new(client),
             statements: Statements::default(),
             requests: Requests::default(),
+            pinging: false,
             driver,
         }
     }
 
     /// Whether it may be lent, or lent on. What was done with it since this was last asked is undone.
     pub(super) fn is_fit(&mut self, reset: Reset) -> bool {
-        if self.is_lost() || self.requests.are_cut_off() {
+        if self.is_lost() || self.requests.are_cut_off() || self.is_held_up() {
             return false;
         }
         if self.requests.call_for(reset) {
-            self.resetting = Resetting::begin(&self.client, reset);
+            self.resetting.begin(&self.client, &self.driver, reset);
         }
         self.requests.forget();
-        let Some(resetting) = &mut self.resetting else { return true };
-        match resetting.poll() {
-            Poll::Pending => !resetting.is_overdue(),
-            Poll::Ready(answer) => {
-                self.resetting = None;
-                answer.is_ok()
-            }
-        }
+        true
     }
 
     pub(super) async fn ping(&mut self) -> Result<(), Error> {
-        if let Some(resetting) = self.resetting.take() {
-            resetting.answered().await?;
-        }
-        self.client.check_connection().await
+        self.pinging = true;
+        poll_fn(|cx| self.resetting.poll(cx)).await?;
+        self.client.check_connection().await?;
+        self.pinging = false;
+        Ok(())
+    }
+
+    /// By something that stands before a reset, or because that was not obeyed.
+    fn is_held_up(&mut self) -> bool {
+        !self.resetting.is_in_time(&self.driver)
     }
 
     fn is_lost(&self) -> bool {
         self.client.is_closed() || self.driver.has_ended() || self.requests.are_lost()
     }
 
-    /// How to cancel what the server may still be doing.
-    pub(super) fn unfinished(&mut self) -> Option<CancelToken> {
-        let resetting =
-            self.resetting.as_mut().is_some_and(|resetting| resetting.poll().is_pending());
-        let busy = self.requests.are_cut_off() || resetting;
-        (busy && !self.is_lost()).then(|| self.client.cancel_token())
-    }
-
-    /// Says goodbye, if there is anybody to say it to.
-    pub(super) async fn end(self) {
+    /// Says goodbye, if there is anybody to say it to. The server hears that when it has done all
+    /// that was asked of it: what may take long is cancelled.
+    pub(super) async fn end<T: MakeTlsConnect<Socket>>(mut self, tls: T) {
         if self.is_lost() {
             return;
         }
-        let PostgresClient { resetting, client, driver, .. } = self;
+        let is_held_up = self.requests.are_cut_off() || self.pinging || self.is_held_up();
+        let token = self.client.cancel_token();
+        let PostgresClient { resetting, client, mut driver, .. } = self;
         drop(resetting);
         drop(client);
-        driver.end().await;
+        if is_held_up || timeout(PATIENCE, driver.end()).await.is_err() {
+            let _ = token.cancel_query(tls).await;
+            driver.end().await;
+        }
     }
+}
+
+/// The client, with nobody else who refers to it.
+fn alone<'a>(client: &'a mut Arc<Client>, resetting: &mut Resetting) -> &'a mut Client {
+    // A reset will be sent again: nobody asks how the earlier ones went.
+    *resetting = Resetting::default();
+    Arc::get_mut(client).expect("only a reset has another reference")
 }
 
 impl Deref for PostgresClient {
@@ -283,9 +291,7 @@ impl Deref for PostgresClient {
 impl DerefMut for PostgresClient {
     fn deref_mut(&mut self) -> &mut Client {
         self.requests.unknown();
-        // It will be sent again: nobody asks how this one went.
-        self.resetting = None;
-        Arc::get_mut(&mut self.client).expect("only a reset has another reference")
+        alone(&mut self.client, &mut self.resetting)
     }
 }
 

@@ -114,12 +114,10 @@ where
         failure::is_retryable(error)
     }
 
-    /// Cancels what the server still does for it, and says goodbye.
-    async fn close(&self, mut conn: PostgresClient) {
-        if let Some(token) = conn.unfinished() {
-            let _ = token.cancel_query(self.tls.clone()).await;
-        }
-        conn.end().await;
+    /// Says goodbye, and cancels what the server still does for it: at once what is known to be held
+    /// up, anything else when the goodbye has taken a second.
+    async fn close(&self, conn: PostgresClient) {
+        conn.end(self.tls.clone()).await;
     }
 }
 

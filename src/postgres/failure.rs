@@ -1,7 +1,7 @@
 //! What an error of tokio-postgres says about the next try.
 
-use std::error::Error as _;
-use std::io;
+use std::error::Error as StdError;
+use std::{io, iter};
 
 use tokio_postgres::Error;
 use tokio_postgres::error::{DbError, Severity, SqlState};
@@ -15,14 +15,15 @@ const SETTLED: [&str; 5] = ["0A", "22", "28", "3D", "42"];
 /// A failure with neither the server's word nor the system's behind it is about settings: no host, no
 /// password, no TLS where it is required.
 pub(super) fn is_retryable(error: &Error) -> bool {
-    let Some(cause) = error.source() else { return true };
-    if let Some(answer) = cause.downcast_ref::<DbError>() {
-        return !SETTLED.contains(&&answer.code().code()[..2]);
+    if let Some(answer) = error.as_db_error() {
+        return !SETTLED.iter().any(|class| answer.code().code().starts_with(class));
     }
-    match cause.downcast_ref::<io::Error>() {
-        // How TLS libraries report a certificate that they do not trust.
+    // TLS libraries wrap the system's error in their own.
+    let mut causes = iter::successors(error.source(), |&cause| StdError::source(cause));
+    match causes.find_map(|cause| cause.downcast_ref::<io::Error>()) {
+        // How some of them report a certificate that they do not trust.
         Some(system) => system.kind() != io::ErrorKind::InvalidData,
-        None => false,
+        None => error.source().is_none(),
     }
 }
 
@@ -31,6 +32,13 @@ pub(super) fn is_retryable(error: &Error) -> bool {
 pub(super) fn ends_session(error: &Error) -> bool {
     let severity = error.as_db_error().and_then(DbError::parsed_severity);
     error.is_closed() || matches!(severity, Some(Severity::Fatal | Severity::Panic))
+}
+
+/// Whether the answer did not fit the request, which is how a COPY ends that was not begun by
+/// `copy_in` or `copy_out`: the server waits for the data then, and takes the next request for it.
+/// The words are all by which this error can be told.
+pub(super) fn is_misunderstanding(error: &Error) -> bool {
+    error.source().is_none() && error.to_string() == "unexpected message from server"
 }
 
 /// Whether a prepared statement failed only because it is no longer what it was: the server has

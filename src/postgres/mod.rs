@@ -49,8 +49,11 @@
 //! What was cut off in a [`Transaction`](tokio_postgres::Transaction), or by a method of `Client` that
 //! `PostgresClient` does not have itself, is not seen. The next borrower's first request then
 //! waits until it is done, for which a `statement_timeout` sets a limit. A connection that has been held
-//! up for more than a second is not lent from the idle list any more: it is closed, and the query
-//! cancelled. The same goes for a row stream or a COPY that is kept, unread, beyond its loan.
+//! up for a second or two is not lent from the idle list any more, and is closed when it comes back: the
+//! query is cancelled. The same goes for a row stream or a COPY that is kept, unread, beyond its loan.
+//!
+//! A COPY that was begun by another method than `copy_in` or `copy_out` fails, and costs the connection.
+//! In a `Transaction` this is not seen either: the next borrower's first request fails.
 //!
 //! # What goes with which setting of the pool
 //!
@@ -67,13 +70,19 @@
 //! - [`connect_timeout`](crate::Builder::connect_timeout) is for a whole dial, with all its hosts.
 //! - [`max_lifetime`](crate::Builder::max_lifetime) gives back the memory that a server's process
 //!   gathers, and finds the new primary after a switch-over.
-//! - [`close_timeout`](crate::Builder::close_timeout) includes the cancellation of what was cut off.
+//! - [`close_timeout`](crate::Builder::close_timeout) includes the cancellation of what was cut off. What
+//!   was not seen to be cut off is cancelled after a second: with less than that it goes on in the server.
 //!
 //! # Race window
 //!
 //! A session that the server ended a moment ago may still be lent, before its end is known here: the
 //! first request fails then, with a connection that is closed. What must not fail because of this has
 //! to be safe to send twice.
+//!
+//! # Runtimes
+//!
+//! A connection's task runs in the runtime that dialed it, whose timers must be enabled. Where that runtime
+//! is not driven for a while, its connections wait; when it has ended, they are not lent any more.
 //!
 //! # Notifications
 //!

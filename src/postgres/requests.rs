@@ -45,15 +45,11 @@ impl Requests {
         self.unanswered.fetch_add(1, Ordering::Relaxed);
         let answer = request.await;
         self.unanswered.fetch_sub(1, Ordering::Relaxed);
-        if answer.as_ref().is_err_and(failure::ends_session) {
-            self.lost();
+        let is_last = |error| failure::ends_session(error) || failure::is_misunderstanding(error);
+        if answer.as_ref().is_err_and(is_last) {
+            self.lost.store(true, Ordering::Relaxed);
         }
         answer
-    }
-
-    /// The connection is of no use any more.
-    pub(super) fn lost(&self) {
-        self.lost.store(true, Ordering::Relaxed);
     }
 
     pub(super) fn are_lost(&self) -> bool {

@@ -1,11 +1,13 @@
 //! What is undone between two borrowers.
 
+use std::collections::VecDeque;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, Waker};
-use std::time::{Duration, Instant};
+use std::task::{Context, Poll, Waker, ready};
 
 use tokio_postgres::{Client, Error};
+
+use super::driver::Driver;
 
 /// What is undone when a connection comes back, before anybody else's first request.
 ///
@@ -25,17 +27,20 @@ pub enum Reset {
 }
 
 impl Reset {
+    /// What must succeed, after a `BEGIN`.
     fn requests(self) -> &'static [&'static str] {
-        // A ROLLBACK alone would have the server warn, in its log, at every return that left no
-        // transaction. In one request they would not do: after an error in the transaction the first
-        // fails, and the rest of its request with it.
         match self {
             Reset::None => &[],
-            Reset::Rollback => &["BEGIN", "ROLLBACK"],
-            Reset::Discard => &["BEGIN", "ROLLBACK", SETTINGS, OBJECTS],
+            Reset::Rollback => &["ROLLBACK"],
+            Reset::Discard => &["ROLLBACK", SETTINGS, OBJECTS],
         }
     }
 }
+
+/// A ROLLBACK alone would have the server warn, in its log, at every return that left no transaction.
+/// In one request with it this would not do: after an error in the transaction it fails, and the rest
+/// of its request would with it.
+const BEGIN: &str = "BEGIN";
 
 /// Before anything that may take a while: what was set may be a `statement_timeout`.
 const SETTINGS: &str = "SET SESSION AUTHORIZATION DEFAULT; RESET ALL";
@@ -45,44 +50,50 @@ const SETTINGS: &str = "SET SESSION AUTHORIZATION DEFAULT; RESET ALL";
 const OBJECTS: &str = "CLOSE ALL; UNLISTEN *; SELECT pg_advisory_unlock_all(); \
                        DISCARD PLANS; DISCARD TEMP; DISCARD SEQUENCES";
 
-/// How long a connection is lent on while its reset is not answered. What holds it up for longer is
-/// something that a borrower left running.
-const PATIENCE: Duration = Duration::from_secs(1);
-
 type Answer = Pin<Box<dyn Future<Output = Result<(), Error>> + Send + Sync>>;
 
-/// A reset that has been sent.
+/// The resets that have been sent.
+#[derive(Default)]
 pub(super) struct Resetting {
-    /// Of the last request: the others have theirs before.
-    answer: Answer,
-    since: Instant,
+    /// The answers that have not come, in their order, each with its reset's number.
+    answers: VecDeque<(u64, Answer)>,
 }
 
 impl Resetting {
-    /// Sends the reset, in order with all that is sent before and after. `None` when it is over
-    /// already: there was nothing to send, or nobody to send it to.
-    pub(super) fn begin(client: &Arc<Client>, reset: Reset) -> Option<Self> {
-        let mut last = None;
-        for sql in reset.requests() {
-            last = send(client, sql);
+    /// Sends a reset, in order with all that is sent before and after.
+    pub(super) fn begin(&mut self, client: &Arc<Client>, driver: &Driver, reset: Reset) {
+        let requests = reset.requests();
+        if requests.is_empty() {
+            return;
         }
-        Some(Resetting { answer: last?, since: Instant::now() })
+        let number = driver.begin_reset();
+        // Its answer says nothing.
+        drop(send(client, BEGIN));
+        self.answers.extend(requests.iter().filter_map(|sql| Some((number, send(client, sql)?))));
     }
 
-    /// What has become of it. `Pending` leaves it to be asked again.
-    pub(super) fn poll(&mut self) -> Poll<Result<(), Error>> {
-        self.answer.as_mut().poll(&mut Context::from_waker(Waker::noop()))
+    /// What has become of them. `Pending` leaves it to be asked again.
+    pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        while let Some((_, answer)) = self.answers.front_mut() {
+            let answer = ready!(answer.as_mut().poll(cx));
+            self.answers.pop_front();
+            answer?;
+        }
+        Poll::Ready(Ok(()))
     }
 
-    pub(super) fn is_overdue(&self) -> bool {
-        self.since.elapsed() > PATIENCE
-    }
-
-    pub(super) async fn answered(self) -> Result<(), Error> {
-        self.answer.await
+    /// Whether they were obeyed, or may still be.
+    pub(super) fn is_in_time(&mut self, driver: &Driver) -> bool {
+        match self.poll(&mut Context::from_waker(Waker::noop())) {
+            Poll::Ready(answer) => answer.is_ok(),
+            Poll::Pending => {
+                self.answers.front().is_some_and(|(number, _)| !driver.is_late(*number))
+            }
+        }
     }
 }
 
+/// `None` where there is nobody to send it to.
 fn send(client: &Arc<Client>, sql: &'static str) -> Option<Answer> {
     let client = client.clone();
     let mut answer: Answer = Box::pin(async move { client.batch_execute(sql).await });

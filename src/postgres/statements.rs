@@ -22,9 +22,15 @@ impl Statements {
         Some(found.statement.clone())
     }
 
-    pub(super) fn keep(&self, sql: &str, types: &[Type], statement: Statement) {
-        let prepared = Prepared { types: types.into(), statement };
-        self.0.lock().entry(sql.to_owned()).or_default().push(prepared);
+    /// Gives the one that is kept: another, where somebody else has prepared the same meanwhile.
+    pub(super) fn keep(&self, sql: &str, types: &[Type], statement: Statement) -> Statement {
+        let mut prepared = self.0.lock();
+        let same_text = prepared.entry(sql.to_owned()).or_default();
+        if let Some(other) = same_text.iter().find(|prepared| *prepared.types == *types) {
+            return other.statement.clone();
+        }
+        same_text.push(Prepared { types: types.into(), statement: statement.clone() });
+        statement
     }
 
     pub(super) fn forget(&self, sql: &str) {

@@ -236,9 +236,42 @@ impl Mailbox {
     pub(super) fn finish(&self, end: WebSocketError) {
         let mut state = self.state.lock();
         state.end.get_or_insert(end);
-        state.ping = None;
+        let ping = state.ping.take();
         drop(state);
+        // This wakes who waits for its Pong.
+        drop(ping);
         self.reader.wake();
         self.writer.wake();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::pin::pin;
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicU32, Ordering};
+    use std::task::{Wake, Waker};
+
+    use super::*;
+
+    /// Looks at the mailbox when it is woken, as a caller's executor may.
+    struct Looker(Arc<Mailbox>, AtomicU32);
+
+    impl Wake for Looker {
+        fn wake(self: Arc<Self>) {
+            assert!(self.0.state.try_lock().is_some(), "woken under the lock");
+            self.1.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    #[test]
+    fn nobody_is_woken_under_the_lock() {
+        let mailbox = Arc::new(Mailbox::new(1));
+        let looker = Arc::new(Looker(mailbox.clone(), AtomicU32::new(0)));
+        let waker = Waker::from(looker.clone());
+        let mut pong = pin!(mailbox.ping());
+        assert!(pong.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
+        mailbox.finish(WebSocketError::RuntimeEnded);
+        assert_eq!(looker.1.load(Ordering::Relaxed), 1);
     }
 }

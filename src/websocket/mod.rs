@@ -35,7 +35,10 @@
 //!
 //! The pool's own pings (a health check before lending, the ping of a suspect) are Pings too, and ask for
 //! their very Pong. Because of the driver's beats a pool needs none. They are worth it where a
-//! connection must be known to answer at the moment when it is lent.
+//! connection must be known to answer at the moment when it is lent. The pool's
+//! [`heartbeat`](crate::Builder::heartbeat) is worth it beside
+//! [`min_idle_per_host`](crate::Builder::min_idle_per_host): an idle connection that the peer has closed
+//! counts as idle until the pool looks at it, which it does to lend it, or at its heartbeat.
 //!
 //! # Half-done conversations
 //!

@@ -133,7 +133,10 @@ async fn what_cannot_be_recycled_is_replaced_and_the_manager_told() {
     for check in [HealthCheck::Never, HealthCheck::Always] {
         let test = test(|b| b.health_check(check));
         **test.get().await = 13;
-        assert_eq!(**test.get().await, 0);
+        let loan = test.get().await;
+        assert_eq!(**loan, 0);
+        assert_eq!(test.pool.loans()[0].place.file(), file!());
+        drop(loan);
         assert_eq!(test.counts(), (2, 0, 1));
         test.pool.close().await;
         assert_eq!(test.counts(), (2, 0, 2));

@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::time;
 use wharf::postgres::Reset;
 use wharf::postgres::tokio_postgres::{Client, CopyInSink};
-use wharf::{Connector, Pool};
+use wharf::{Builder, Connector, HealthCheck, Pool};
 
 use crate::support::{
     Database, Loan, PostgresPool, acquire, assert_nothing_leaked, poll, process, until,
@@ -135,6 +135,28 @@ async fn a_connection_returned_outside_of_any_runtime_is_reset_all_the_same() {
     assert_nothing_leaked(&pool, &session).await;
 }
 
+#[test]
+fn a_connection_whose_runtime_rests_between_two_loans_is_lent_again() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let (_database, pool, session) = runtime.block_on(one_connection(Reset::Rollback));
+    for moves_on in [true, false] {
+        runtime.block_on(async {
+            acquire(&pool).await.query("SELECT 1", &[]).await.unwrap();
+            if moves_on {
+                // The reset is sent, but its answer is not read.
+                tokio::task::yield_now().await;
+            }
+        });
+        // Longer than a reset may take.
+        std::thread::sleep(Duration::from_millis(1200));
+    }
+    runtime.block_on(async {
+        works_as_new(acquire(&pool).await, &session).await;
+        assert_eq!(pool.status().dials, 1);
+        assert_nothing_leaked(&pool, &session).await;
+    });
+}
+
 #[tokio::test]
 async fn a_copy_into_a_table_that_was_not_finished_leaves_nothing() {
     let (_database, pool, session) = one_connection(Reset::Rollback).await;
@@ -166,13 +188,107 @@ async fn a_copy_out_of_a_table_that_was_not_read_leaves_nothing() {
 async fn a_copy_that_nobody_can_finish_costs_the_connection() {
     let (_database, pool, session) = one_connection(Reset::Rollback).await;
     let first = acquire(&pool).await;
+    works_as_new(first, &session).await;
     // The way for a COPY is `copy_in`; here the server waits for rows that never come.
-    assert!(first.batch_execute("COPY notes FROM STDIN").await.is_err());
+    let copy = "COPY notes FROM STDIN";
+    for nth in 0..4 {
+        let first = acquire(&pool).await;
+        let answer = match nth {
+            0 => first.batch_execute(copy).await.map(drop),
+            1 => first.simple_query(copy).await.map(drop),
+            2 => first.execute(copy, &[]).await.map(drop),
+            _ => first.execute_cached(copy, &[]).await.map(drop),
+        };
+        assert_eq!(answer.unwrap_err().to_string(), "unexpected message from server");
+        drop(first);
+        works_as_new(acquire(&pool).await, &session).await;
+        assert_eq!(pool.status().dials, nth + 2);
+    }
+    assert_nothing_leaked(&pool, &session).await;
+}
+
+#[tokio::test]
+async fn an_error_of_the_caller_does_not_cost_the_connection() {
+    let (_database, pool, session) = one_connection(Reset::Rollback).await;
+    let first = acquire(&pool).await;
+    // Too few rows, too few parameters, a value that is no number, and what the server refuses.
+    assert!(first.query_one("SELECT 1 WHERE false", &[]).await.is_err());
+    assert!(first.query("SELECT $1::int4", &[]).await.is_err());
+    assert!(first.query("SELECT $1::int4", &[&"one"]).await.is_err());
+    assert!(first.query("SELECT 1 / 0", &[]).await.is_err());
     drop(first);
 
     works_as_new(acquire(&pool).await, &session).await;
-    assert_eq!(pool.status().dials, 2);
+    assert_eq!(pool.status().dials, 1);
     assert_nothing_leaked(&pool, &session).await;
+}
+
+/// Leaves a query that goes on for ten minutes, and that nobody watched.
+async fn leave_a_query(mut loan: Loan, session: &Client) {
+    let transaction = loan.transaction().await.unwrap();
+    let mut query = Box::pin(transaction.query("SELECT pg_sleep(600)", &[]));
+    within_a_minute(async {
+        tokio::select! {
+            _ = &mut query => panic!("it should sleep"),
+            () = until(session, SLEEPING, 1) => {}
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_connection_held_up_is_given_up_however_often_it_was_lent_meanwhile() {
+    let (_database, pool, session) = one_connection(Reset::Rollback).await;
+    leave_a_query(acquire(&pool).await, &session).await;
+    // Each is less patient than a reset may take, and by methods of `Client` nobody sees that.
+    within_a_minute(async {
+        loop {
+            let next = acquire(&pool).await;
+            let prepared = time::timeout(Duration::from_millis(300), next.prepare("SELECT 1"));
+            if prepared.await.is_ok() {
+                break;
+            }
+        }
+    })
+    .await;
+    assert_eq!(pool.status().dials, 2);
+    until(&session, SLEEPING, 0).await;
+    works_as_new(acquire(&pool).await, &session).await;
+    assert_nothing_leaked(&pool, &session).await;
+}
+
+#[tokio::test]
+async fn a_transaction_whose_beginning_was_cut_off_costs_the_connection() {
+    let (_database, pool, session) = one_connection(Reset::Rollback).await;
+    leave_a_query(acquire(&pool).await, &session).await;
+    let mut next = acquire(&pool).await;
+    assert!(poll(pin!(next.transaction())).is_pending());
+    drop(next);
+
+    works_as_new(acquire(&pool).await, &session).await;
+    assert_eq!(pool.status().dials, 2);
+    until(&session, SLEEPING, 0).await;
+    assert_nothing_leaked(&pool, &session).await;
+}
+
+#[tokio::test]
+async fn what_holds_up_a_ping_or_the_end_is_cancelled() {
+    for reset in [Reset::Rollback, Reset::None] {
+        let (database, pool, session) = one_connection(reset).await;
+        drop(pool);
+        let set =
+            |builder: Builder| builder.max_per_host(1).ping_timeout(Duration::from_millis(100));
+        let connector = database.connector().reset(reset);
+        let pool = set(Pool::builder().health_check(HealthCheck::Always)).build(connector).unwrap();
+        leave_a_query(acquire(&pool).await, &session).await;
+        works_as_new(acquire(&pool).await, &session).await;
+        assert_eq!(pool.status().failed_pings, 1);
+        until(&session, SLEEPING, 0).await;
+
+        leave_a_query(acquire(&pool).await, &session).await;
+        assert_nothing_leaked(&pool, &session).await;
+        until(&session, SLEEPING, 0).await;
+    }
 }
 
 #[tokio::test]

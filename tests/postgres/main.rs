@@ -12,3 +12,4 @@ mod load;
 mod server;
 mod statements;
 mod support;
+mod tls;

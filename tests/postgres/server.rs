@@ -7,7 +7,7 @@
 
 use std::ffi::OsString;
 use std::net::{Ipv4Addr, TcpListener};
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -29,6 +29,11 @@ pub(crate) struct Server {
 impl Server {
     /// Makes a server and starts it, with settings such as `max_connections=5`.
     pub(crate) fn start(settings: &[&str]) -> Self {
+        Server::start_with(settings, &[])
+    }
+
+    /// The same, with files in the server's data directory: names and contents.
+    pub(crate) fn start_with(settings: &[&str], files: &[(&str, &str)]) -> Self {
         let programs = Programs::find();
         let directory = programs.make_directory();
         let settings = settings.iter().map(|setting| (*setting).to_owned()).collect();
@@ -36,6 +41,9 @@ impl Server {
         let data = server.data();
         server.programs.run("initdb", &["-D", &data, "-U", "postgres", "-A", "trust", "-N"]);
         fs::write(server.directory.join("data/pg_hba.conf"), ACCESS).unwrap();
+        for (name, contents) in files {
+            server.programs.write_secret(&Path::new(&data).join(name), contents);
+        }
         while let Err(log) = server.try_port() {
             // Somebody else was given the port in between.
             assert!(log.contains("could not bind"), "the server does not start:\n{log}");
@@ -202,6 +210,15 @@ impl Programs {
             std::os::unix::fs::chown(&directory, Some(id), Some(group)).unwrap();
         }
         directory
+    }
+
+    /// Writes a file that nobody but whoever runs the server may read.
+    fn write_secret(&self, path: &Path, contents: &str) {
+        fs::write(path, contents).unwrap();
+        fs::set_permissions(path, fs::Permissions::from_mode(0o600)).unwrap();
+        if let Some(User { id, group }) = self.user {
+            std::os::unix::fs::chown(path, Some(id), Some(group)).unwrap();
+        }
     }
 
     fn command(&self, program: &str) -> Command {

@@ -53,6 +53,18 @@ async fn a_statement_is_prepared_once_for_each_connection_and_type() {
 }
 
 #[tokio::test]
+async fn a_statement_that_is_prepared_twice_at_once_is_kept_once() {
+    let database = database().await;
+    let pool = database.pool(1);
+    let loan = acquire(&pool).await;
+    let (one, other) = tokio::join!(loan.prepare_cached(BY_ID), loan.prepare_cached(BY_ID));
+    drop((one.unwrap(), other.unwrap()));
+    assert_eq!(prepared(&loan).await, 1);
+    drop(loan);
+    assert_nothing_leaked(&pool, &database.session().await).await;
+}
+
+#[tokio::test]
 async fn statements_are_prepared_anew_on_the_connection_that_replaces_another() {
     let database = database().await;
     let session = database.session().await;

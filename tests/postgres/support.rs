@@ -10,7 +10,7 @@ use std::time::Duration;
 use tokio::time;
 use wharf::postgres::PostgresConnector;
 use wharf::postgres::tokio_postgres::{Client, Config, NoTls};
-use wharf::{Builder, Host, Pool, PooledConnection};
+use wharf::{Builder, Connector, Host, Pool, PooledConnection};
 
 use crate::server::Server;
 
@@ -123,7 +123,7 @@ pub(crate) async fn until(session: &Client, sql: &str, wanted: i64) {
 
 /// Waits until nothing of the pool is out or under way, and the server has as many sessions of it as
 /// the pool has connections; then closes the pool, and waits until it has none.
-pub(crate) async fn assert_nothing_leaked(pool: &PostgresPool, session: &Client) {
+pub(crate) async fn assert_nothing_leaked(pool: &Pool<impl Connector>, session: &Client) {
     let sessions = format!(
         "SELECT count(*) FROM pg_stat_activity \
          WHERE application_name = '{NAME}' AND datname = current_database()"
