@@ -4,11 +4,13 @@ use std::hint::black_box;
 use std::marker::PhantomData;
 use std::sync::Barrier;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::task::{Context, Poll, Waker};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use tokio::runtime::Runtime;
 use tokio::task::unconstrained;
+use tokio::time::timeout;
 
 use crate::contestants::{Contestant, Kind, Made, Setup};
 use crate::starve::{self, Starved};
@@ -21,6 +23,8 @@ pub(crate) trait Entrant {
     fn lane(&self) -> Box<dyn Lane>;
     fn contend(&self, load: Contention) -> Contended;
     fn starve(&self, load: Starvation) -> Starved;
+    /// Many wait for one connection, and leave.
+    fn queue(&self, waiters: u32) -> Queued;
 }
 
 /// A pool, and one task that uses it.
@@ -55,6 +59,13 @@ pub(crate) struct Starvation {
     pub(crate) time: Duration,
     /// Whether each wait is measured.
     pub(crate) timed: bool,
+}
+
+/// What waiters took that came and went.
+pub(crate) struct Queued {
+    pub(crate) join: Duration,
+    pub(crate) cancel: Duration,
+    pub(crate) fault: Option<String>,
 }
 
 pub(crate) struct Drive<P> {
@@ -118,6 +129,17 @@ impl<P: Contestant> Entrant for Drive<P> {
         runtime.shutdown_background();
         starved
     }
+
+    fn queue(&self, waiters: u32) -> Queued {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        let setup = self.setup(1);
+        let name = self.name;
+        runtime.expect("a runtime").block_on(async move {
+            let pool = P::build(setup).await;
+            // Everybody is polled once, which is more than tokio's budget allows.
+            unconstrained(queue(&pool, waiters, name)).await
+        })
+    }
 }
 
 fn threads(workers: usize) -> Runtime {
@@ -144,6 +166,31 @@ impl<P: Contestant> Lane for OneTask<P> {
     fn fault(&mut self) -> Option<String> {
         self.runtime.block_on(fault(&self.pool, &self.made, self.name))
     }
+}
+
+async fn queue<P: Contestant>(pool: &P, waiters: u32, name: &str) -> Queued {
+    let held = pool.acquire().await;
+    let mut queued: Vec<_> = (0..waiters).map(|_| Box::pin(pool.acquire())).collect();
+    let mut context = Context::from_waker(Waker::noop());
+    let began = Instant::now();
+    let served = queued.iter_mut().filter_map(|waiter| match waiter.as_mut().poll(&mut context) {
+        Poll::Ready(loan) => Some(loan),
+        Poll::Pending => None,
+    });
+    let served = served.count();
+    let join = began.elapsed();
+    fastrand::Rng::with_seed(7).shuffle(&mut queued);
+    let began = Instant::now();
+    drop(queued);
+    let cancel = began.elapsed();
+    drop(held);
+    let again = timeout(Duration::from_secs(10), pool.acquire()).await;
+    let fault = match (served, again) {
+        (0, Ok(_)) => None,
+        (0, Err(_)) => Some(format!("{name}: nobody is served after {waiters} have left")),
+        _ => Some(format!("{name}: {served} were served with what was lent already")),
+    };
+    Queued { join, cancel, fault }
 }
 
 async fn hits<P: Contestant>(pool: &P, loans: u32) {

@@ -41,6 +41,7 @@ fn part(entrants: &[Box<dyn Entrant>], rounds: &Rounds) -> Part {
 /// About as many loans as take so long.
 fn loans_in(lane: &mut dyn Lane, block: Duration) -> u32 {
     let some = 5000;
-    let share = block.div_duration_f64(lane.time(some));
-    ((f64::from(some) * share).clamp(1000.0, 4e6)).round() as u32
+    let one = lane.time(some) / some;
+    let loans = block.as_nanos() / one.as_nanos().max(1);
+    u32::try_from(loans).unwrap_or(u32::MAX).clamp(1000, 4_000_000)
 }

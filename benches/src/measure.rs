@@ -30,6 +30,11 @@ impl Rounds {
         Rounds { samples }
     }
 
+    /// What was measured already, by contestant, then by round.
+    pub(crate) fn of(samples: Vec<Vec<f64>>) -> Rounds {
+        Rounds { samples }
+    }
+
     pub(crate) fn median(&self, contestant: usize) -> f64 {
         median(self.samples[contestant].clone())
     }
@@ -54,10 +59,6 @@ impl Latencies {
     pub(crate) fn new(mut times: Vec<Duration>) -> Latencies {
         times.sort_unstable();
         Latencies(times)
-    }
-
-    pub(crate) fn len(&self) -> usize {
-        self.0.len()
     }
 
     /// The time that so many of a million did not exceed, in microseconds.

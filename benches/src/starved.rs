@@ -3,7 +3,7 @@
 use std::thread::available_parallelism;
 use std::time::Duration;
 
-use crate::contestants;
+use crate::contestants::{self, Kind};
 use crate::drive::{Entrant, Starvation};
 use crate::form::Form;
 use crate::measure::{Latencies, Rounds};
@@ -16,6 +16,7 @@ const LOADS: [(usize, usize); 2] = [(1024, 16), (1000, 50)];
 #[derive(Clone, Debug)]
 pub struct Curve {
     pub(crate) name: &'static str,
+    pub(crate) is_wharf: bool,
     pub(crate) latencies: Latencies,
 }
 
@@ -60,7 +61,10 @@ fn one(tasks: usize, connections: usize, form: Form) -> (Part, Vec<Curve>) {
             .extend([500_000, 990_000, 999_000, 1_000_000].map(|n| curve.latencies.percentile(n)));
         figures.push(spreads[nth]);
         part.rows.push(Row::new(entrant.name(), entrant.kind(), figures));
-        curves.push(curve);
+        // A plot of all of them would be one of none.
+        if entrant.kind() != Kind::AsItComes {
+            curves.push(curve);
+        }
     }
     part.compare(&rounds, Better::More);
     (part, curves)
@@ -71,5 +75,6 @@ fn wait(entrant: &dyn Entrant, load: Starvation, form: Form, part: &mut Part) ->
     let time = Duration::from_millis(form.either(700, 5000));
     let starved = entrant.starve(Starvation { timed: true, time, ..load });
     part.add_fault(starved.fault);
-    Curve { name: entrant.name(), latencies: starved.latencies }
+    let is_wharf = entrant.kind() == Kind::Wharf;
+    Curve { name: entrant.name(), is_wharf, latencies: starved.latencies }
 }

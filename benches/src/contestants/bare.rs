@@ -8,15 +8,15 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 
-use super::{Contestant, Setup};
+use super::{Connection, Contestant, Setup};
 
 /// A mutex and a vector, shared by an `Arc` that is cloned for each loan.
 #[derive(Clone)]
-pub(crate) struct Floor(Arc<Mutex<Vec<Box<u64>>>>);
+pub(crate) struct Floor(Arc<Mutex<Vec<Connection>>>);
 
 pub(crate) struct FloorLoan {
-    shared: Arc<Mutex<Vec<Box<u64>>>>,
-    taken: Option<Box<u64>>,
+    shared: Arc<Mutex<Vec<Connection>>>,
+    taken: Option<Connection>,
 }
 
 impl Drop for FloorLoan {
@@ -47,7 +47,7 @@ impl Contestant for Floor {
 const SHARDS: usize = 16;
 const KEYS: u64 = 1000;
 
-type Shard = Mutex<HashMap<u64, Vec<Box<u64>>, RandomState>>;
+type Shard = Mutex<HashMap<u64, Vec<Connection>, RandomState>>;
 
 /// Sixteen maps from keys to vectors, each behind a mutex. A key is hashed twice: once to choose the
 /// map, and once by the map.
@@ -61,21 +61,26 @@ pub(crate) struct Taken {
     map: Arc<[Shard; SHARDS]>,
     shard: usize,
     key: u64,
-    taken: Option<Box<u64>>,
+    connection: Option<Connection>,
 }
 
 impl Drop for Taken {
     fn drop(&mut self) {
-        self.map[self.shard].lock().entry(self.key).or_default().extend(self.taken.take());
+        self.map[self.shard].lock().entry(self.key).or_default().extend(self.connection.take());
     }
 }
 
 impl ShardedMap {
     /// One connection for each of so many keys.
     pub(crate) fn with_keys(keys: u64) -> ShardedMap {
+        ShardedMap::with_several(keys, 1)
+    }
+
+    /// So many connections for each of so many keys.
+    pub(crate) fn with_several(keys: u64, of_each: u64) -> ShardedMap {
         let map = ShardedMap { shards: Arc::default(), hasher: RandomState::new() };
-        for key in 0..keys {
-            map.shards[map.shard(key)].lock().entry(key).or_default().push(Box::new(key));
+        for key in (0..keys * of_each).map(|n| n / of_each) {
+            map.put(key, Box::new(key));
         }
         map
     }
@@ -84,11 +89,19 @@ impl ShardedMap {
         usize::try_from(self.hasher.hash_one(key) % SHARDS as u64).unwrap_or(0)
     }
 
+    pub(crate) fn put(&self, key: u64, connection: Connection) {
+        self.shards[self.shard(key)].lock().entry(key).or_default().push(connection);
+    }
+
+    pub(crate) fn forget(&self, key: u64) {
+        self.shards[self.shard(key)].lock().remove(&key);
+    }
+
     /// Takes a key's connection.
     pub(crate) fn take(&self, key: u64) -> Taken {
         let (map, shard) = (self.shards.clone(), self.shard(key));
-        let taken = map[shard].lock().get_mut(&key).and_then(Vec::pop);
-        Taken { map, shard, key, taken }
+        let connection = map[shard].lock().get_mut(&key).and_then(Vec::pop);
+        Taken { map, shard, key, connection }
     }
 }
 

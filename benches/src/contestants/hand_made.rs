@@ -7,11 +7,11 @@ use parking_lot::Mutex;
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::timeout;
 
-use super::{Contestant, PATIENCE, Setup};
+use super::{Connection, Contestant, PATIENCE, Setup};
 
 struct Inner {
     permits: Semaphore,
-    idle: Mutex<Vec<Box<u64>>>,
+    idle: Mutex<Vec<Connection>>,
     alike: bool,
 }
 
@@ -21,7 +21,7 @@ pub(crate) struct HandMade(Arc<Inner>);
 /// The connection goes back before the permit does.
 pub(crate) struct Loan<'a> {
     pool: Arc<Inner>,
-    taken: Option<Box<u64>>,
+    taken: Option<Connection>,
     _permit: SemaphorePermit<'a>,
 }
 

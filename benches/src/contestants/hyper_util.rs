@@ -35,10 +35,15 @@ pub(crate) struct HyperUtil(Pool<Idle, u64>);
 impl HyperUtil {
     /// One connection for each of so many keys.
     pub(crate) fn with_keys(keys: u64) -> HyperUtil {
+        HyperUtil::with_several(keys, 1)
+    }
+
+    /// So many connections for each of so many keys.
+    pub(crate) fn with_several(keys: u64, of_each: u64) -> HyperUtil {
         let idle_timeout = Some(Duration::from_secs(90));
         let config = Config { idle_timeout, max_idle_per_host: usize::MAX };
         let pool = Pool::new(config, TokioExecutor::new(), None::<TokioTimer>);
-        for key in 0..keys {
+        for key in (0..keys * of_each).map(|n| n / of_each) {
             let connecting = pool.connecting(&key, Ver::Auto).expect("HTTP/1 takes no turns");
             drop(pool.pooled(connecting, Idle(key)));
         }

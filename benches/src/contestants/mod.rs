@@ -26,8 +26,12 @@ use std::time::Duration;
 
 use crate::drive::{Drive, Entrant};
 pub(crate) use bare::{Floor, ShardedMap};
-pub(crate) use hyper_util::{HyperUtil, Idle};
+pub(crate) use hyper_util::HyperUtil;
+pub(crate) use pingora::Pingora;
 pub(crate) use wharf::{Host, Key, Numbered};
+
+/// What a bare pool keeps: connections are rarely as small as the vector of them would like.
+type Connection = Box<u64>;
 
 /// The patience of everybody who has any.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
@@ -110,7 +114,7 @@ pub(crate) fn for_hits() -> Vec<Box<dyn Entrant>> {
     ];
     all.extend(for_contention());
     all.push(entrant::<r2d2::R2d2>("r2d2 (blocks its thread)", Kind::Peer));
-    all.push(entrant::<pingora::Pingora>("pingora-pool (key; no cap)", Kind::Peer));
+    all.push(entrant::<Pingora>("pingora-pool (key; no cap)", Kind::Peer));
     all.push(entrant::<HyperUtil>("hyper-util legacy (key; no cap)", Kind::Peer));
     all
 }

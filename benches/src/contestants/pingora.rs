@@ -31,10 +31,15 @@ impl Drop for Loan<'_> {
 impl Pingora {
     /// One connection for each of so many keys.
     pub(crate) fn with_keys(keys: u64) -> Pingora {
-        let most = usize::try_from(keys).expect("a number of keys") * 2;
+        Pingora::with_several(keys, 1)
+    }
+
+    /// So many connections for each of so many keys.
+    pub(crate) fn with_several(keys: u64, of_each: u64) -> Pingora {
+        let most = usize::try_from(keys * of_each).expect("a number of connections") * 2;
         let pool = ConnectionPool::new(most);
-        for key in 0..keys {
-            drop(Loan { pool: &pool, key, taken: Some(key) });
+        for id in 0..keys * of_each {
+            drop(Loan { pool: &pool, key: id / of_each, taken: Some(id) });
         }
         Pingora(Arc::new(pool))
     }

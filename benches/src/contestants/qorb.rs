@@ -9,7 +9,7 @@ use std::time::Duration;
 use qorb::backend::{Backend, Connector, Error, Name};
 use qorb::claim::Handle;
 use qorb::policy::{Policy, SetConfig};
-use qorb::pool::Pool;
+use qorb::pool::{Pool, RegistrationError};
 use qorb::resolver::{AllBackends, Resolver};
 use tokio::sync::watch;
 use wharf::async_trait;
@@ -62,7 +62,7 @@ impl Contestant for Qorb {
         };
         let connector = Arc::new(Numbers(setup.made));
         let pool = Pool::new("one".to_owned(), resolver, connector, policy);
-        let pool = Qorb(Arc::new(pool.unwrap_or_else(|error| error.into_inner())));
+        let pool = Qorb(Arc::new(pool.unwrap_or_else(RegistrationError::into_inner)));
         while pool.unclaimed() < setup.max {
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
