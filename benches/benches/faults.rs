@@ -2,7 +2,7 @@
 //! this process. Each figure says what is in it. The time of a fault is read from the system's clock
 //! around it; a runtime's timer may add up to two milliseconds to every time-out.
 //!
-//! Run: `cargo bench --bench faults --features tcp`, with `-- --seed 7` for the random faults of
+//! Run: `cargo bench -p wharf-benches --bench faults`, with `-- --seed 7` for the random faults of
 //! another run.
 
 use std::future::Future;
@@ -22,13 +22,13 @@ use proxy::{Fault, Proxy, echo_server};
 use request::{TcpPool, echo, request};
 use storm::Storm;
 
-#[path = "../tests/faults/census.rs"]
+#[path = "../../tests/faults/census.rs"]
 mod census;
-#[path = "../tests/faults/proxy.rs"]
+#[path = "../../tests/faults/proxy.rs"]
 mod proxy;
-#[path = "../tests/faults/request.rs"]
+#[path = "../../tests/faults/request.rs"]
 mod request;
-#[path = "../tests/faults/storm.rs"]
+#[path = "../../tests/faults/storm.rs"]
 mod storm;
 
 const ROUNDS: usize = 20;

@@ -1,0 +1,72 @@
+//! What happens when several threads use one host at once.
+
+use std::time::Duration;
+
+use crate::contestants::{self, Contestant, Floor, Kind};
+use crate::drive::{Contention, Drive, Entrant};
+use crate::form::Form;
+use crate::measure::Rounds;
+use crate::table::{Better, Part, Row};
+
+/// Threads, and connections.
+const SHORT: &[(usize, usize)] = &[(2, 64)];
+const LONG: &[(usize, usize)] = &[
+    (1, 1),
+    (1, 8),
+    (1, 64),
+    (2, 1),
+    (2, 8),
+    (2, 64),
+    (4, 1),
+    (4, 8),
+    (4, 64),
+    (8, 1),
+    (8, 8),
+    (8, 64),
+];
+
+/// Measures it.
+pub fn run(form: Form) -> Vec<Part> {
+    let rounds = form.either(5, 9);
+    let time = Duration::from_millis(form.either(150, 300));
+    let loads = form.either(SHORT, LONG).iter();
+    let loads = loads.map(|&(threads, connections)| Contention { threads, connections, time });
+    loads.map(|load| one(load, rounds)).collect()
+}
+
+fn one(load: Contention, rounds: usize) -> Part {
+    let Contention { threads, connections, .. } = load;
+    let title = format!("contention: {threads} threads, {connections} connections");
+    let mut part = Part::new(
+        &title,
+        "nothing but acquires and returns, for a fixed time; most / least: loans of the threads",
+        vec!["million/s", "most / least"],
+    );
+    let mut entrants = contestants::for_contention();
+    // The floor cannot wait.
+    if threads <= connections {
+        entrants.insert(0, floor());
+    }
+    let mut spreads = vec![0.0; entrants.len()];
+    let rounds = Rounds::alternate(&title, entrants.len(), rounds, |nth| {
+        let contended = entrants[nth].contend(load);
+        part.add_fault(contended.fault);
+        let (most, least) = (contended.served.iter().max(), contended.served.iter().min());
+        let spread = most.map_or(0.0, |n| *n as f64) / least.map_or(0.0, |n| *n as f64);
+        spreads[nth] = spread.max(spreads[nth]);
+        contended.served.iter().sum::<u64>() as f64 / contended.took.as_secs_f64() / 1e6
+    });
+    for (nth, entrant) in entrants.iter().enumerate() {
+        let figures = vec![rounds.median(nth), spreads[nth]];
+        part.rows.push(Row::new(entrant.name(), entrant.kind(), figures));
+    }
+    part.compare(&rounds, Better::More);
+    part
+}
+
+fn floor() -> Box<dyn Entrant> {
+    fn boxed<P: Contestant>(drive: Drive<P>) -> Box<dyn Entrant> {
+        Box::new(drive)
+    }
+    boxed(Drive::<Floor>::new("floor: a bare mutex and vector", Kind::Floor))
+}

@@ -1,0 +1,70 @@
+//! A query to PostgreSQL, on a server of our own. Its programs are not installed for this.
+
+use std::fs;
+use std::net::SocketAddr;
+use std::path::Path;
+
+use wharf::Pool;
+use wharf::postgres::PostgresConnector;
+use wharf::postgres::tokio_postgres::types::Type;
+use wharf::postgres::tokio_postgres::{Config, NoTls};
+
+use super::{Protocol, TASKS};
+use crate::postgres_server::Server;
+
+const SQL: &str = "SELECT $1::int8";
+
+pub(crate) struct Postgres {
+    config: Config,
+    pool: Pool<PostgresConnector>,
+}
+
+impl Protocol for Postgres {
+    const NAME: &'static str = "PostgreSQL";
+
+    async fn serve() -> Option<(SocketAddr, Box<dyn Send>)> {
+        if !is_installed() {
+            return None;
+        }
+        let server = tokio::task::spawn_blocking(|| Server::start(&["max_connections=200"]));
+        let server = server.await.ok()?;
+        Some((SocketAddr::from(([127, 0, 0, 1], server.port())), Box::new(server)))
+    }
+
+    fn at(address: SocketAddr) -> Self {
+        let mut config = Config::new();
+        config.host(address.ip().to_string()).port(address.port());
+        config.user("postgres").dbname("postgres");
+        let pool = Pool::builder().max_per_host(TASKS);
+        let pool = pool.build(PostgresConnector::new(config.clone())).expect("it can be meant");
+        Postgres { config, pool }
+    }
+
+    async fn dial_and_ask(&self) {
+        let (client, connection) = self.config.connect(NoTls).await.expect("a connection");
+        let driver = tokio::spawn(connection);
+        let row = client.query_typed_one(SQL, &[(&7i64, Type::INT8)]).await.expect("an answer");
+        assert_eq!(row.get::<_, i64>(0), 7);
+        drop(client);
+        let _ = driver.await;
+    }
+
+    async fn ask_through_pool(&self) {
+        let client = self.pool.acquire(&()).await.expect("a connection");
+        let row = client.query_one_cached(SQL, &[&7i64]).await.expect("an answer");
+        assert_eq!(row.get::<_, i64>(0), 7);
+    }
+
+    fn dials(&self) -> u64 {
+        self.pool.status().dials
+    }
+}
+
+/// Whether the programs are where distributions put them.
+fn is_installed() -> bool {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let has = |directory: &Path| directory.join("initdb").exists();
+    let debian = fs::read_dir("/usr/lib/postgresql").into_iter().flatten();
+    std::env::split_paths(&path).any(|directory| has(&directory))
+        || debian.flatten().any(|version| has(&version.path().join("bin")))
+}

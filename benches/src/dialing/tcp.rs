@@ -1,0 +1,57 @@
+//! An echo over TCP.
+
+use std::net::SocketAddr;
+
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::net::TcpStream;
+use wharf::Pool;
+use wharf::tcp::TcpConnector;
+
+use super::{BODY, Protocol, TASKS};
+use crate::proxy::echo_server;
+
+pub(crate) struct Tcp {
+    address: SocketAddr,
+    pool: Pool<TcpConnector>,
+}
+
+impl Protocol for Tcp {
+    const NAME: &'static str = "TCP";
+
+    async fn serve() -> Option<(SocketAddr, Box<dyn Send>)> {
+        let (address, tasks) = echo_server().await;
+        Some((address, Box::new(tasks)))
+    }
+
+    fn at(address: SocketAddr) -> Self {
+        let pool = Pool::builder().max_per_host(TASKS).build(TcpConnector::new());
+        Tcp { address, pool: pool.expect("it can be meant") }
+    }
+
+    async fn dial_and_ask(&self) {
+        let mut stream = dial(self.address).await.expect("a connection");
+        echo(&mut stream).await;
+    }
+
+    async fn ask_through_pool(&self) {
+        let mut stream = self.pool.acquire(&self.address).await.expect("a connection");
+        echo(&mut *stream).await;
+    }
+
+    fn dials(&self) -> u64 {
+        self.pool.status().dials
+    }
+}
+
+pub(crate) async fn dial(address: SocketAddr) -> std::io::Result<TcpStream> {
+    let stream = TcpStream::connect(address).await?;
+    stream.set_nodelay(true)?;
+    Ok(stream)
+}
+
+pub(crate) async fn echo<S: AsyncRead + AsyncWrite + Unpin>(stream: &mut S) {
+    stream.write_all(&BODY).await.expect("it is sent");
+    let mut answer = [0; BODY.len()];
+    stream.read_exact(&mut answer).await.expect("an answer");
+    assert_eq!(answer, BODY);
+}
