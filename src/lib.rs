@@ -45,9 +45,11 @@ mod engine;
 mod closing;
 mod core;
 mod dial;
+mod out_of_time;
 mod ping;
 mod target;
 mod upkeep;
+mod waiting;
 
 // Support.
 mod clock;

@@ -8,7 +8,7 @@
 
 use super::connection::{Health, Tracked};
 use super::effects::{CloseReason, Effects, PingOrder};
-use super::share::ProbeEnd;
+use super::share_pings::ProbeEnd;
 use super::time::Time;
 use super::waiters::{Ticket, WaiterId};
 use super::{Engine, HostId, Lent, Parts, Phase, Place};

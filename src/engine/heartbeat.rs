@@ -11,7 +11,8 @@
 use super::connection::{Health, Tracked};
 use super::effects::{CloseReason, Effects};
 use super::health::{Asked, Purpose};
-use super::share::{Beat, ProbeEnd};
+use super::share::Beat;
+use super::share_pings::ProbeEnd;
 use super::time::{Span, Time};
 use super::{Engine, Parts, Phase};
 

@@ -67,6 +67,7 @@ mod loans;
 mod recency;
 mod schedule;
 mod share;
+mod share_pings;
 pub(crate) mod status;
 #[cfg(all(test, not(wharf_loom)))]
 mod tests;

@@ -14,7 +14,7 @@
 //! that may be given, and a carrier without leases and without a heartbeat on its way is none.
 
 use super::connection::Tracked;
-use super::effects::{CloseOrder, CloseReason, Effects, PingOrder};
+use super::effects::{CloseOrder, CloseReason, Effects};
 use super::health::Purpose;
 use super::lend::Lent;
 use super::time::Time;
@@ -23,7 +23,7 @@ use super::{Engine, Parts, Phase, Place};
 use crate::spread::Spread;
 
 /// The place of a ping among the loans.
-const NO_LOAN: u32 = u32::MAX;
+pub(super) const NO_LOAN: u32 = u32::MAX;
 
 /// What makes an engine's connections shared ones.
 pub(crate) struct Sharing<P: Parts> {
@@ -41,7 +41,7 @@ pub(crate) struct Carrier<T> {
     /// It has been lent since it was last idle; otherwise it goes back to its old place there.
     used: bool,
     /// It has been lent or has answered since it was last idle: only suspicion calls for a ping.
-    trusted: bool,
+    pub(super) trusted: bool,
 }
 
 /// Whether a carrier takes new leases.
@@ -145,7 +145,7 @@ impl<P: Parts> Engine<P> {
         }
     }
 
-    fn suspect(&mut self, at: usize, key: usize, fx: &mut Effects<P>) {
+    pub(super) fn suspect(&mut self, at: usize, key: usize, fx: &mut Effects<P>) {
         self.stand(at, key, Standing::Suspect);
         if self.hosts[at].carriers[key].beat == Beat::Still {
             self.probe(at, key, Purpose::Suspicion, fx);
@@ -180,7 +180,7 @@ impl<P: Parts> Engine<P> {
     }
 
     /// Whether the next lease must wait for a ping.
-    fn carrier_must_ping(
+    pub(super) fn carrier_must_ping(
         &self,
         at: usize,
         Carrier { connection, trusted, .. }: &Carrier<P::Connection>,
@@ -196,7 +196,7 @@ impl<P: Parts> Engine<P> {
         self.choose(at, false, now).is_some()
     }
 
-    fn carry_idle(&mut self, at: usize, position: usize) -> Option<usize> {
+    pub(super) fn carry_idle(&mut self, at: usize, position: usize) -> Option<usize> {
         let connection = self.hosts[at].idle.remove(position)?;
         self.left_idle();
         self.hosts[at].in_use += 1;
@@ -228,7 +228,7 @@ impl<P: Parts> Engine<P> {
     }
 
     /// A record that names its carrier.
-    fn copy(&self, at: usize, key: usize, loan: u32) -> Tracked<P::Connection> {
+    pub(super) fn copy(&self, at: usize, key: usize, loan: u32) -> Tracked<P::Connection> {
         let sharing = self.sharing.as_ref().expect("only shared connections are carried");
         let original = &*self.hosts[at].carriers[key].connection;
         let connection = (sharing.copy)(&original.connection);
@@ -316,7 +316,13 @@ impl<P: Parts> Engine<P> {
     }
 
     /// Something about a carrier is different: it may have to leave, have room, or be empty.
-    fn carrier_changed(&mut self, at: usize, key: usize, now: Time, fx: &mut Effects<P>) {
+    pub(super) fn carrier_changed(
+        &mut self,
+        at: usize,
+        key: usize,
+        now: Time,
+        fx: &mut Effects<P>,
+    ) {
         let carrier = &self.hosts[at].carriers[key];
         let unfit = self.unfit(at, &carrier.connection, now);
         if let Some(reason) = unfit.filter(|_| carrier.standing == Standing::Open) {
@@ -356,7 +362,7 @@ impl<P: Parts> Engine<P> {
     }
 
     /// Changes a carrier's standing, and the host's counts of them.
-    fn stand(&mut self, at: usize, key: usize, standing: Standing) {
+    pub(super) fn stand(&mut self, at: usize, key: usize, standing: Standing) {
         let host = &mut self.hosts[at];
         let old = std::mem::replace(&mut host.carriers[key].standing, standing);
         host.leaving -= usize::from(matches!(old, Standing::Leaving(_)));
@@ -368,7 +374,7 @@ impl<P: Parts> Engine<P> {
 
     /// The connection of a carrier is found dead: its slot is free at once. It is closed after its
     /// last lease; that close is counted as under way from now on.
-    fn kill(&mut self, at: usize, key: usize, reason: CloseReason, fx: &mut Effects<P>) {
+    pub(super) fn kill(&mut self, at: usize, key: usize, reason: CloseReason, fx: &mut Effects<P>) {
         if self.hosts[at].carriers[key].is_dead() {
             return;
         }
@@ -445,106 +451,5 @@ impl<P: Parts> Engine<P> {
             let Some((key, _)) = staying.max_by_key(|(_, c)| c.connection.id) else { return };
             self.stand(at, key, Standing::Leaving(CloseReason::OverCap));
         }
-    }
-}
-
-/// # Pings
-impl<P: Parts> Engine<P> {
-    /// Asks a connection whose time has come, leased or idle, which goes on taking leases meanwhile.
-    /// Says whether there was one.
-    pub(super) fn probe_next(&mut self, at: usize, now: Time, fx: &mut Effects<P>) -> bool {
-        let Some(key) = self.carrier_to_probe(at, now) else { return false };
-        self.hosts[at].beating += 1;
-        self.probe(at, key, Purpose::Heartbeat, fx);
-        true
-    }
-
-    fn probe(&mut self, at: usize, key: usize, purpose: Purpose, fx: &mut Effects<P>) {
-        self.hosts[at].carriers[key].beat = Beat::Asked;
-        let connection = Box::new(self.copy(at, key, NO_LOAN));
-        let host = &self.hosts[at];
-        let asked = host.asked(purpose);
-        fx.rest().ping.push(PingOrder { host: host.shell.clone(), connection, asked });
-    }
-
-    /// Asks the carriers whose next lease would have to wait for a ping. Until they answer they take
-    /// none.
-    pub(super) fn probe_suspects(&mut self, at: usize, now: Time, fx: &mut Effects<P>) {
-        let suspects = self.hosts[at].carriers.iter().filter(|(_, carrier)| {
-            carrier.standing == Standing::Open && self.carrier_must_ping(at, carrier, now)
-        });
-        for key in suspects.map(|(key, _)| key).collect::<Vec<_>>() {
-            self.suspect(at, key, fx);
-        }
-    }
-
-    fn carrier_to_probe(&mut self, at: usize, now: Time) -> Option<usize> {
-        let host = &self.hosts[at];
-        let mut carriers = host.carriers.iter();
-        if let Some((key, _)) = carriers.find(|(_, c)| c.next_beat().is_some_and(|b| b <= now)) {
-            return Some(key);
-        }
-        let position = host.idle.iter().position(|c| c.health.next_beat <= now)?;
-        self.carry_idle(at, position)
-    }
-
-    /// A ping of a carrier has ended. What its record says now is what is known of the connection.
-    pub(super) fn probed(
-        &mut self,
-        at: usize,
-        probe: Box<Tracked<P::Connection>>,
-        purpose: Purpose,
-        end: ProbeEnd,
-        now: Time,
-        fx: &mut Effects<P>,
-    ) {
-        let Some(key) = probe.carrier_key() else { return };
-        if self.hosts[at].carriers[key].standing == Standing::Suspect {
-            self.stand(at, key, Standing::Open);
-        }
-        let host = &mut self.hosts[at];
-        host.beating -= usize::from(purpose == Purpose::Heartbeat);
-        host.late -= usize::from(probe.health.late);
-        self.totals.late -= usize::from(probe.health.late);
-        let doubts_now = host.doubts;
-        let carrier = &mut host.carriers[key];
-        carrier.beat = Beat::Still;
-        let health = &mut carrier.connection.health;
-        health.missed = probe.health.missed;
-        health.rest(now);
-        match end {
-            // One that others have proved since is not made a suspect again by an older answer.
-            ProbeEnd::Answered(_) if health.doubts == doubts_now => health.missed = 0,
-            ProbeEnd::Answered(doubts) => health.answered(doubts),
-            ProbeEnd::Dead(reason) => self.kill(at, key, reason, fx),
-            ProbeEnd::Open => {}
-        }
-        let carrier = &mut self.hosts[at].carriers[key];
-        carrier.trusted |= matches!(end, ProbeEnd::Answered(_));
-        if matches!(end, ProbeEnd::Dead(_)) && purpose == Purpose::Suspicion {
-            // Whoever waits does not wait for one ping after the other.
-            self.check_suspects(at, now, fx);
-        }
-        fx.rest().copies.push(probe);
-        self.carrier_changed(at, key, now, fx);
-    }
-}
-
-/// What a ping says of a carrier.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum ProbeEnd {
-    /// With the doubts that the host had when it was asked.
-    Answered(u32),
-    /// Nothing that is sure.
-    Open,
-    Dead(CloseReason),
-}
-
-impl<T> Carrier<T> {
-    /// When it is to be asked, if it may be.
-    pub(super) fn next_beat(&self) -> Option<Time> {
-        let lives = matches!(self.standing, Standing::Open | Standing::Leaving(_));
-        let may = lives && self.beat == Beat::Still;
-        may.then_some(self.connection.health.next_beat)
     }
 }

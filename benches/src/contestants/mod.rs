@@ -28,7 +28,7 @@ use crate::drive::{Drive, Entrant};
 pub(crate) use bare::{Floor, ShardedMap};
 pub(crate) use hyper_util::HyperUtil;
 pub(crate) use pingora::Pingora;
-pub(crate) use wharf::{Host, Key, Numbered};
+pub(crate) use wharf::{Host, Key, Numbered, Watched};
 
 /// What a bare pool keeps: connections are rarely as small as the vector of them would like.
 type Connection = Box<u64>;
@@ -113,6 +113,7 @@ pub(crate) fn for_hits() -> Vec<Box<dyn Entrant>> {
         entrant::<ShardedMap>("keyed floor: a bare sharded map", Kind::Floor),
     ];
     all.extend(for_contention());
+    all.insert(3, entrant::<Watched>("wharf, host, watched", Kind::Wharf));
     all.push(entrant::<r2d2::R2d2>("r2d2 (blocks its thread)", Kind::Peer));
     all.push(entrant::<Pingora>("pingora-pool (key; no cap)", Kind::Peer));
     all.push(entrant::<HyperUtil>("hyper-util legacy (key; no cap)", Kind::Peer));

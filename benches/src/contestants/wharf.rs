@@ -3,9 +3,9 @@
 use std::convert::Infallible;
 use std::hint::black_box;
 
-use wharf::{Connector, Pool, PooledConnection, async_trait};
+use wharf::{Connector, Observer, Pool, PooledConnection, async_trait};
 
-use super::{Contestant, Made, Setup};
+use super::{Contestant, Made, PATIENCE, Setup};
 
 /// Connections are numbers, and so are hosts.
 pub(crate) struct Numbered(pub(crate) Made);
@@ -33,6 +33,33 @@ impl Contestant for Host {
 
     async fn build(setup: Setup) -> Self {
         Host(pool(setup).host(&7))
+    }
+
+    async fn acquire(&self) -> PooledConnection<Numbered> {
+        self.0.acquire().await.expect("a connection")
+    }
+
+    async fn idle(&self) -> Option<usize> {
+        Some(self.0.status().idle)
+    }
+}
+
+/// The same with all that can be watched: an observer of each event, warnings of loans that are held
+/// for long and of waits that take long.
+#[derive(Clone)]
+pub(crate) struct Watched(wharf::Host<Numbered>);
+
+struct Nobody;
+
+impl Observer for Nobody {}
+
+impl Contestant for Watched {
+    type Loan<'a> = PooledConnection<Numbered>;
+
+    async fn build(setup: Setup) -> Self {
+        let builder = Pool::builder().max_per_host(setup.max).observer(Nobody);
+        let builder = builder.leak_after(PATIENCE).slow_acquire(PATIENCE);
+        Watched(builder.build(Numbered(setup.made)).expect("it can be meant").host(&7))
     }
 
     async fn acquire(&self) -> PooledConnection<Numbered> {
