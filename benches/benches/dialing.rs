@@ -7,9 +7,9 @@
 //! and the server, which is in the same process and shares its cores; PostgreSQL has processes of its own.
 //! gRPC's tasks share one connection as long as the server lets them.
 //!
-//! Delays are made by a proxy, whose timer has a precision of a millisecond. It delays what is sent and not
-//! TCP's own handshake, so that dials are shown cheaper than they are, by one round trip. Those who
-//! dial over TLS resume sessions.
+//! Delays are made in the process, by a timer whose precision is a millisecond. However much is on its way,
+//! all of it is only late; what a new connection sends first waits for a round trip more, which stands
+//! for TCP's handshake. Those who dial over TLS resume sessions.
 //!
 //! Run: `cargo bench -p wharf-benches --bench dialing`, with `-- --long` for longer rounds.
 
