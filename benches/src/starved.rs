@@ -50,6 +50,7 @@ fn one(tasks: usize, connections: usize, form: Form) -> (Part, Vec<Curve>) {
         let starved = entrants[nth].starve(load);
         spreads[nth] = starved.spread().max(spreads[nth]);
         let rate = starved.rate();
+        part.add_fault(starved.hunger(entrants[nth].name()));
         part.add_fault(starved.fault);
         rate / 1e6
     });

@@ -39,7 +39,8 @@ pub struct Saving {
 trait Protocol: Send + Sync + Sized + 'static {
     const NAME: &'static str;
 
-    /// Starts the server for as long as what comes back is kept. `None` where there is none to start.
+    /// Starts the server for as long as what comes back is kept. `None` where there is none to
+    /// start.
     fn serve() -> impl Future<Output = Option<(SocketAddr, Box<dyn Send>)>> + Send;
 
     /// Asks there.
