@@ -5,11 +5,11 @@
 //! time, statistics, and the return, with every setting at its default (idle time-out and lifetime
 //! on). Not in it: the connection (a `u64`), a real `is_open`, contention, and tokio's budget of
 //! operations between two yields, which some pools spend and a task with a socket never exhausts.
-//! The clock is read around blocks of many operations, never inside. Rounds alternate, and each ratio
-//! is taken within its round, so that a slow moment of the machine hits all sides.
+//! The clock is read around blocks of many operations, never inside. Rounds alternate, and each
+//! ratio is taken within its round, so that a slow moment of the machine hits all sides.
 //!
-//! Beside it: the pools of `contestants`, whose headers say how each is set up. "x best peer" is a ratio
-//! to the fastest of them, whatever it leaves out.
+//! Beside it: the pools of `contestants`, whose headers say how each is set up. "x best peer" is a
+//! ratio to the fastest of them, whatever it leaves out.
 //!
 //! Run: `cargo bench -p wharf-benches --bench hit`, with `-- --long` for more and longer rounds.
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::contestants::{self, Contestant, Floor, Kind};
 use crate::drive::{Contention, Drive, Entrant};
 use crate::form::Form;
-use crate::measure::Rounds;
+use crate::measure::{Rounds, median};
 use crate::table::{Better, Part, Row};
 
 /// Threads, and connections.
@@ -47,17 +47,17 @@ fn one(load: Contention, rounds: usize) -> Part {
     if threads <= connections {
         entrants.insert(0, floor());
     }
-    let mut spreads = vec![0.0; entrants.len()];
+    let mut spreads = vec![Vec::new(); entrants.len()];
     let rounds = Rounds::alternate(&title, entrants.len(), rounds, |nth| {
         let contended = entrants[nth].contend(load);
         part.add_fault(contended.fault);
         let (most, least) = (contended.served.iter().max(), contended.served.iter().min());
-        let spread = most.map_or(0.0, |n| *n as f64) / least.map_or(0.0, |n| *n as f64);
-        spreads[nth] = spread.max(spreads[nth]);
+        spreads[nth].push(most.map_or(0.0, |n| *n as f64) / least.map_or(0.0, |n| *n as f64));
         contended.served.iter().sum::<u64>() as f64 / contended.took.as_secs_f64() / 1e6
     });
     for (nth, entrant) in entrants.iter().enumerate() {
-        let figures = vec![rounds.median(nth), spreads[nth]];
+        let spread = median(std::mem::take(&mut spreads[nth]));
+        let figures = vec![rounds.median(nth), spread];
         part.rows.push(Row::new(entrant.name(), entrant.kind(), figures));
     }
     part.compare(&rounds, Better::More);

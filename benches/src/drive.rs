@@ -1,4 +1,5 @@
-//! Drives one contestant, whichever it is: one virtual call for a block of operations, never for one.
+//! Drives one contestant, whichever it is: one virtual call for a block of operations, never for
+//! one.
 
 use std::hint::black_box;
 use std::marker::PhantomData;

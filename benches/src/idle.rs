@@ -20,8 +20,8 @@ const OF_EACH: u64 = 10;
 pub enum Meter {
     /// Bytes that are allocated, as this says.
     Allocated(fn() -> usize),
-    /// What the process has in memory, as Linux says, with what the allocator adds. Only of the first that
-    /// is measured in a process.
+    /// What the process has in memory, as Linux says, with what the allocator adds. Only of the
+    /// first that is measured in a process.
     Resident,
 }
 

@@ -1,10 +1,12 @@
 //! What `wharf` costs, beside other pools and beside none.
 //!
-//! Each module measures one thing and gives back parts of a table, in a short form (for the report) or a long one.
-//! The programs in `benches/` print one each; `report` prints all of them and draws plots.
+//! Each module measures one thing and gives back parts of a table, in a short form (for the report)
+//! or a long one. The programs in `benches/` print one each; `report` prints all of them and draws
+//! plots.
 //!
-//! The rules: contestants take turns within one process, ratios are taken within a round and medians
-//! are printed; no figure is written down anywhere; what a pool counts is compared with what was made.
+//! The rules: contestants take turns within one process, ratios are taken within a round and
+//! medians are printed; no figure is written down anywhere; what a pool counts is compared with
+//! what was made.
 
 // What is measured.
 pub mod contended;

@@ -22,8 +22,8 @@ pub(crate) struct Starved {
     /// Loans that ended in time, of each task.
     pub(crate) served: Vec<u64>,
     pub(crate) took: Duration,
-    /// How long each acquire took, if that was asked for. Those that were waiting when the time was over
-    /// are among them.
+    /// How long each acquire took, if that was asked for. Those that were waiting when the time was
+    /// over are among them.
     pub(crate) latencies: Latencies,
     pub(crate) fault: Option<String>,
 }
@@ -38,6 +38,12 @@ impl Starved {
         let most = self.served.iter().max().copied().unwrap_or(0);
         let least = self.served.iter().min().copied().unwrap_or(0);
         most as f64 / least as f64
+    }
+
+    /// Whether somebody got nothing.
+    pub(crate) fn hunger(&self, name: &str) -> Option<String> {
+        let is_hungry = self.served.contains(&0);
+        is_hungry.then(|| format!("{name}: some tasks got nothing in a whole run"))
     }
 }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::contestants::{self, Kind};
 use crate::drive::{Entrant, Starvation};
 use crate::form::Form;
-use crate::measure::{Latencies, Rounds};
+use crate::measure::{Latencies, Rounds, median};
 use crate::table::{Better, Part, Row};
 
 /// Tasks, and connections.
@@ -45,11 +45,12 @@ fn one(tasks: usize, connections: usize, form: Form) -> (Part, Vec<Curve>) {
         vec!["million/s", "p50 us", "p99 us", "p99.9 us", "max us", "most / least"],
     );
     let entrants = contestants::for_waiting();
-    let mut spreads = vec![0.0; entrants.len()];
+    let mut spreads = vec![Vec::new(); entrants.len()];
     let rounds = Rounds::alternate(&title, entrants.len(), form.either(3, 7), |nth| {
         let starved = entrants[nth].starve(load);
-        spreads[nth] = starved.spread().max(spreads[nth]);
+        spreads[nth].push(starved.spread());
         let rate = starved.rate();
+        part.add_fault(starved.hunger(entrants[nth].name()));
         part.add_fault(starved.fault);
         rate / 1e6
     });
@@ -59,7 +60,7 @@ fn one(tasks: usize, connections: usize, form: Form) -> (Part, Vec<Curve>) {
         let mut figures = vec![rounds.median(nth)];
         figures
             .extend([500_000, 990_000, 999_000, 1_000_000].map(|n| curve.latencies.percentile(n)));
-        figures.push(spreads[nth]);
+        figures.push(median(std::mem::take(&mut spreads[nth])));
         part.rows.push(Row::new(entrant.name(), entrant.kind(), figures));
         // A plot of all of them would be one of none.
         if entrant.kind() != Kind::AsItComes {

@@ -24,6 +24,7 @@ pub struct Part {
     /// What was wrong.
     pub(crate) faults: Vec<String>,
     best_peer: Option<String>,
+    better: Option<Better>,
 }
 
 /// One contestant's figures.
@@ -49,7 +50,15 @@ impl Part {
         columns: Vec<&'static str>,
     ) -> Part {
         let (title, includes) = (title.into(), includes.into());
-        Part { title, includes, columns, rows: Vec::new(), faults: Vec::new(), best_peer: None }
+        Part {
+            title,
+            includes,
+            columns,
+            rows: Vec::new(),
+            faults: Vec::new(),
+            best_peer: None,
+            better: None,
+        }
     }
 
     /// Adds what is wrong, once.
@@ -70,6 +79,7 @@ impl Part {
         };
         let floor = of_kind(&[Kind::Floor]).first().copied();
         let peer = of_kind(&[Kind::Peer, Kind::AsItComes]).into_iter().min_by(order);
+        self.better = Some(better);
         self.best_peer = peer.map(|peer| self.rows[peer].name.clone());
         for (nth, row) in self.rows.iter_mut().enumerate() {
             row.to_floor = floor.map(|floor| rounds.ratio(nth, floor));
@@ -95,8 +105,13 @@ impl Part {
             text.push_str(&line);
             text.push('\n');
         }
+        let better = match self.better {
+            Some(Better::Less) => "less is better",
+            Some(Better::More) => "more is better",
+            None => "",
+        };
         if let Some(peer) = &self.best_peer {
-            let _ = writeln!(text, "  best peer: {peer}");
+            let _ = writeln!(text, "  {better}; best peer: {peer}");
         }
         for fault in &self.faults {
             let _ = writeln!(text, "  WRONG: {fault}");

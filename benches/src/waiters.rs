@@ -55,9 +55,9 @@ fn of_queues(entries: u32, form: Form) -> Part {
     let rounds = Rounds::alternate(&title, contestants, form.either(5, 9), |nth| {
         let began = Instant::now();
         if nth == 0 {
-            cancel_two_slices(&order)
+            cancel_two_slices(&order);
         } else {
-            cancel_deque(&order)
+            cancel_deque(&order);
         }
         began.elapsed().as_secs_f64() * 1e9 / f64::from(entries)
     });

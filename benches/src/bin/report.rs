@@ -1,7 +1,8 @@
 //! Everything in its short form: one table, and plots. Takes some minutes.
 //!
-//! Run: `cargo run --release -p wharf-benches --bin report`, with `-- --plots DIRECTORY` to draw into another
-//! directory than `benches/plots`. Progress is on the standard error, the table on the standard output.
+//! Run: `cargo run --release -p wharf-benches --bin report`, with `-- --plots DIRECTORY` to draw
+//! into another directory than `benches/plots`. Progress is on the standard error, the table on the
+//! standard output.
 
 use std::path::PathBuf;
 use std::process::ExitCode;

@@ -49,8 +49,8 @@ const KEYS: u64 = 1000;
 
 type Shard = Mutex<HashMap<u64, Vec<Connection>, RandomState>>;
 
-/// Sixteen maps from keys to vectors, each behind a mutex. A key is hashed twice: once to choose the
-/// map, and once by the map.
+/// Sixteen maps from keys to vectors, each behind a mutex. A key is hashed twice: once to choose
+/// the map, and once by the map.
 #[derive(Clone)]
 pub(crate) struct ShardedMap {
     shards: Arc<[Shard; SHARDS]>,

@@ -1,5 +1,5 @@
-//! `deadpool::managed`. It recycles by the manager's own rule, which here is none. As it comes it has no
-//! time-outs.
+//! `deadpool::managed`. It recycles by the manager's own rule, which here is none. As it comes it
+//! has no time-outs.
 
 use std::convert::Infallible;
 

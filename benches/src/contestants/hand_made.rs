@@ -1,5 +1,5 @@
-//! What one writes in an afternoon: tokio's semaphore and a vector. Nothing expires, nothing is counted,
-//! and connections are made in advance.
+//! What one writes in an afternoon: tokio's semaphore and a vector. Nothing expires, nothing is
+//! counted, and connections are made in advance.
 
 use std::sync::Arc;
 

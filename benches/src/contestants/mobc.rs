@@ -1,5 +1,5 @@
-//! mobc. It would keep two idle connections, far fewer than it may have: it is told to keep them all.
-//! As it comes it checks each connection before it lends it.
+//! mobc. It would keep two idle connections, far fewer than it may have: it is told to keep them
+//! all. As it comes it checks each connection before it lends it.
 
 use std::convert::Infallible;
 

@@ -4,8 +4,9 @@
 //! health check when one is lent, 30 seconds of patience), and where that is not a pool's default,
 //! once more as it comes.
 //!
-//! Left out: Go's and other languages' pools; actors that answer over a channel by design and have
-//! no newer version than those here.
+//! Not everybody can be driven everywhere. The pools of hyper-util and pingora keep idle connections
+//! and cap nothing, so that nobody ever waits for them; r2d2 blocks the threads of those who wait. They
+//! are measured where nobody waits. Pools inside a client that cannot be had without it are left out.
 
 mod asyncband;
 mod bare;

@@ -1,5 +1,6 @@
-//! pingora-pool: lists of idle connections by key, and a cap on them all. It has no cap on what is open,
-//! nobody can wait, and the proxy around it starts a task for each return, which is not in the figure.
+//! pingora-pool: lists of idle connections by key, and a cap on them all. It has no cap on what is
+//! open, nobody can wait, and the proxy around it starts a task for each return, which is not in
+//! the figure.
 
 use std::hint::black_box;
 use std::sync::Arc;
@@ -36,7 +37,7 @@ impl Pingora {
 
     /// So many connections for each of so many keys.
     pub(crate) fn with_several(keys: u64, of_each: u64) -> Pingora {
-        let most = usize::try_from(keys * of_each).expect("a number of connections") * 2;
+        let most = usize::try_from(keys * of_each).expect("a number of connections") + 1;
         let pool = ConnectionPool::new(most);
         for id in 0..keys * of_each {
             drop(Loan { pool: &pool, key: id / of_each, taken: Some(id) });

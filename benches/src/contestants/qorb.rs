@@ -1,5 +1,5 @@
-//! qorb, with one backend. Every claim is answered by a task of the pool, and every return handled by
-//! another. It has all its connections from the start.
+//! qorb, with one backend. Every claim is answered by a task of the pool, and every return handled
+//! by another. It has all its connections from the start.
 
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};

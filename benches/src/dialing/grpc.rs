@@ -1,4 +1,5 @@
-//! A unary call over gRPC. All tasks may share one connection of the pool: HTTP/2 carries many calls.
+//! A unary call over gRPC. All tasks may share one connection of the pool: HTTP/2 carries many
+//! calls.
 
 use std::net::SocketAddr;
 

@@ -3,27 +3,78 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use crate::proxy::{Fault, Proxy};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep, sleep_until};
 
-/// Without a delay there is nothing in between. With one, what is sent is delayed in each direction by a
-/// proxy, at the precision of the runtime's timer (a millisecond); the handshake of TCP itself is not, so
-/// that a dial through it costs a round trip less than over a real line.
+/// Without a delay there is nothing in between. With one, everything arrives so much later, at the
+/// precision of the runtime's timer (a millisecond), however much is on its way at once. What a new
+/// connection sends first waits for a round trip more, which stands for TCP's handshake.
 pub(crate) struct Link {
-    server: SocketAddr,
-    proxy: Option<Proxy>,
+    address: SocketAddr,
+    _tasks: JoinSet<()>,
 }
 
 impl Link {
     pub(crate) async fn new(server: SocketAddr, delay: Duration) -> Link {
+        let mut tasks = JoinSet::new();
         if delay.is_zero() {
-            return Link { server, proxy: None };
+            return Link { address: server, _tasks: tasks };
         }
-        let proxy = Proxy::start(server).await;
-        proxy.set(Fault::Latency(delay, delay)).await;
-        Link { server, proxy: Some(proxy) }
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let address = listener.local_addr().expect("an address");
+        tasks.spawn(listen(listener, server, delay));
+        Link { address, _tasks: tasks }
     }
 
     pub(crate) fn address(&self) -> SocketAddr {
-        self.proxy.as_ref().map_or(self.server, Proxy::address)
+        self.address
     }
+}
+
+async fn listen(listener: TcpListener, server: SocketAddr, delay: Duration) {
+    let mut connections = JoinSet::new();
+    while let Ok((client, _)) = listener.accept().await {
+        connections.spawn(async move {
+            sleep(2 * delay).await;
+            let Ok(server) = TcpStream::connect(server).await else { return };
+            for stream in [&client, &server] {
+                let _ = stream.set_nodelay(true);
+            }
+            let (from_client, to_client) = client.into_split();
+            let (from_server, to_server) = server.into_split();
+            tokio::join!(
+                forward(from_client, to_server, delay),
+                forward(from_server, to_client, delay)
+            );
+        });
+        while connections.try_join_next().is_some() {}
+    }
+}
+
+/// One direction, until its end, which is late as well.
+async fn forward(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, delay: Duration) {
+    let (sender, mut receiver) = mpsc::unbounded_channel::<(Instant, Vec<u8>)>();
+    let read = async move {
+        let mut buffer = vec![0; 16 * 1024];
+        while let Ok(n) = from.read(&mut buffer).await {
+            let due = Instant::now() + delay;
+            if sender.send((due, buffer[..n].to_vec())).is_err() || n == 0 {
+                return;
+            }
+        }
+    };
+    let write = async move {
+        while let Some((due, bytes)) = receiver.recv().await {
+            sleep_until(due).await;
+            if bytes.is_empty() || to.write_all(&bytes).await.is_err() {
+                break;
+            }
+        }
+        let _ = to.shutdown().await;
+    };
+    tokio::join!(read, write);
 }

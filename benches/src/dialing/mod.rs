@@ -24,7 +24,7 @@ use link::Link;
 const BODY: [u8; 64] = [b'w'; 64];
 /// Tasks, and the most connections.
 const TASKS: usize = 16;
-/// What the proxy adds to each direction, in milliseconds.
+/// What is added in each direction, in milliseconds.
 const DELAYS: [u64; 3] = [0, 1, 10];
 
 /// Requests in a second, both ways.
@@ -39,7 +39,8 @@ pub struct Saving {
 trait Protocol: Send + Sync + Sized + 'static {
     const NAME: &'static str;
 
-    /// Starts the server for as long as what comes back is kept. `None` where there is none to start.
+    /// Starts the server for as long as what comes back is kept. `None` where there is none to
+    /// start.
     fn serve() -> impl Future<Output = Option<(SocketAddr, Box<dyn Send>)>> + Send;
 
     /// Asks there.
@@ -53,7 +54,11 @@ trait Protocol: Send + Sync + Sized + 'static {
     fn dials(&self) -> u64;
 }
 
-/// Measures it: a part for each protocol.
+/// Measures it: a part for each protocol and delay.
+///
+/// # Panics
+///
+/// When a request fails.
 pub fn run(form: Form) -> (Vec<Part>, Vec<Saving>) {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let runtime = runtime.expect("a runtime");
@@ -130,9 +135,9 @@ async fn work<P: Protocol>(
             while !is_over.load(Relaxed) {
                 let began = Instant::now();
                 if pooled {
-                    protocol.ask_through_pool().await
+                    protocol.ask_through_pool().await;
                 } else {
-                    protocol.dial_and_ask().await
+                    protocol.dial_and_ask().await;
                 }
                 times.push(began.elapsed());
             }

@@ -14,10 +14,12 @@ impl Axis {
     /// Powers of ten, around these values.
     pub(crate) fn log(label: &str, values: impl Iterator<Item = f64>) -> Axis {
         let (low, high) = ends(values.filter(|value| *value > 0.0));
-        let first = low.log10().floor() as i32;
-        let last = (high.log10().ceil() as i32).max(first + 1);
-        let ticks = (first..=last).map(|n| 10f64.powi(n)).map(|at| (at, short(at))).collect();
-        let (low, high) = (10f64.powi(first), 10f64.powi(last));
+        let low = 10f64.powf(low.log10().floor());
+        let powers = std::iter::successors(Some(low), |power| Some(power * 10.0));
+        // One more than are below the highest value: it ends with a power.
+        let below = powers.clone().take_while(|power| *power < high * 0.999).count().max(1);
+        let ticks: Vec<_> = powers.take(below + 1).map(|at| (at, short(at))).collect();
+        let high = ticks.last().map_or(high, |tick| tick.0);
         Axis { label: label.to_owned(), low, high, is_log: true, ticks }
     }
 
@@ -28,12 +30,10 @@ impl Axis {
         let power = 10f64.powf(rough.log10().floor());
         let step = [1.0, 2.0, 5.0, 10.0].map(|n| n * power);
         let step = step.into_iter().find(|step| *step >= rough).unwrap_or(rough);
-        let ticks: Vec<_> = (0..=(high / step).ceil() as u32)
-            .map(|n| f64::from(n) * step)
-            .map(|at| (at, short(at)))
-            .collect();
-        let high = ticks.last().map_or(high, |tick| tick.0);
-        Axis { label: label.to_owned(), low: 0.0, high, is_log: false, ticks }
+        let steps = std::iter::successors(Some(0.0), |at| Some(at + step));
+        let below = steps.clone().take_while(|at| *at < high).count();
+        let ticks = steps.take(below + 1).map(|at| (at, short(at))).collect();
+        Axis { label: label.to_owned(), low: 0.0, high: step * below as f64, is_log: false, ticks }
     }
 
     /// With ticks of one's own, evenly spaced.

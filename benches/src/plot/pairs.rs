@@ -10,7 +10,7 @@ pub(crate) struct Pair {
 }
 
 const LEFT: f64 = 230.0;
-const RIGHT: f64 = WIDTH - 110.0;
+const RIGHT: f64 = WIDTH - 124.0;
 const TOP: f64 = 112.0;
 const ROW: f64 = 27.0;
 
