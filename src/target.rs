@@ -152,6 +152,15 @@ impl<C: Connector> Target<C> {
         self.core.change(self.shard, f)
     }
 
+    /// Changes the host's engine at a time that was read before, and carries out what it decides.
+    pub(crate) fn change_at<R>(
+        &self,
+        now: Time,
+        f: impl FnOnce(&mut Engine<Shell<C>>, Time, &mut Effects<Shell<C>>) -> R,
+    ) -> R {
+        self.core.change_at(now, self.shard, f)
+    }
+
     /// Lends an idle connection that is open. Those found not open are closed.
     #[inline]
     pub(crate) fn lend(&self, place: Place) -> Result<Hit<C>, Missing> {

@@ -248,7 +248,8 @@ impl<C: Connector> Drop for Waiting<C> {
     fn drop(&mut self) {
         if let Stage::Queued(id) = self.stage {
             let at = self.target.id.index;
-            self.target.change(|engine, now, fx| engine.cancel(at, id, now, fx));
+            let now = self.target.core.clock.exact();
+            self.target.change_at(now, |engine, now, fx| engine.cancel(at, id, now, fx));
         }
     }
 }

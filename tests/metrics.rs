@@ -164,7 +164,7 @@ async fn every_metric_after_a_program_of_acquires_time_outs_and_failures() {
         ("db_client_connection_timeouts_total", "3"),
         ("db_client_connection_create_time_seconds_count", "5"),
         ("db_client_connection_wait_time_seconds_count", "7"),
-        ("db_client_connection_use_time_seconds_count", "3"),
+        ("db_client_connection_use_time_seconds_count", "4"),
         ("wharf_dial_failures_total", "2"),
         ("wharf_ping_failures_total", "1"),
         ("wharf_closes_total{wharf_close_reason=\"detached\"}", "1"),
@@ -234,7 +234,7 @@ async fn every_metric_is_described_with_its_kind_and_its_unit() {
         (
             "db_client_connection_use_time_seconds",
             "summary",
-            "How long connections were lent that were returned.",
+            "How long connections were lent.",
         ),
         ("wharf_closes_total", "counter", "Connections that have left, by reason."),
         ("wharf_heartbeat_misses_total", "counter", "Heartbeats that were missed."),

@@ -37,7 +37,7 @@
 //! | `db.client.connection.timeouts` | counter | acquires whose time was over |
 //! | `db.client.connection.create_time` | histogram | a dial that succeeded |
 //! | `db.client.connection.wait_time` | histogram | from the first poll of an acquire to its connection |
-//! | `db.client.connection.use_time` | histogram | a loan that was returned (not discarded) |
+//! | `db.client.connection.use_time` | histogram | a loan that has ended (not by `detach`) |
 //! | `wharf.dial.failures` | counter | dials that failed |
 //! | `wharf.closes` | counter | connections that have left, by `wharf.close.reason` ([`CloseReason::label`](crate::CloseReason::label)) |
 //! | `wharf.ping.failures` | counter | pings that failed |

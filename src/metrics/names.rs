@@ -95,7 +95,7 @@ impl Names {
         let histograms = [
             (&self.create_time, "How long dials took that succeeded."),
             (&self.wait_time, "How long callers waited for their connection."),
-            (&self.use_time, "How long connections were lent that were returned."),
+            (&self.use_time, "How long connections were lent."),
         ];
         with_recorder(|recorder| {
             for (key, about) in gauges {

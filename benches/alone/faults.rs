@@ -2,7 +2,7 @@
 //! this process. Each figure says what is in it. The time of a fault is read from the system's clock
 //! around it; a runtime's timer may add up to two milliseconds to every time-out.
 //!
-//! Run: `cargo bench -p wharf-benches --bench faults`, with `-- --seed 7` for the random faults of
+//! Run: `cargo bench -p wharf-benches-alone --bench faults`, with `-- --seed 7` for the random faults of
 //! another run.
 
 use std::future::Future;
