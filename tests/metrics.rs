@@ -231,11 +231,7 @@ async fn every_metric_is_described_with_its_kind_and_its_unit() {
             "summary",
             "How long callers waited for their connection.",
         ),
-        (
-            "db_client_connection_use_time_seconds",
-            "summary",
-            "How long connections were lent.",
-        ),
+        ("db_client_connection_use_time_seconds", "summary", "How long connections were lent."),
         ("wharf_closes_total", "counter", "Connections that have left, by reason."),
         ("wharf_heartbeat_misses_total", "counter", "Heartbeats that were missed."),
         ("wharf_hosts", "gauge", "Hosts that the pool knows."),

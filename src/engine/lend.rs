@@ -268,8 +268,10 @@ impl<P: Parts> Engine<P> {
             host.counters.timed_out += 1;
             host.counters.wait_time += waited;
         }
-        if !is_lent(outcome.as_ref()) {
-            self.after(at, now, fx);
+        match &outcome {
+            Some(Outcome::Connection(_)) => {}
+            Some(_) => self.after(at, now, fx),
+            None => self.after_leaving(at, now, fx),
         }
         outcome
     }
@@ -290,7 +292,18 @@ impl<P: Parts> Engine<P> {
                 fx.rest().failures.push(failure);
                 self.after(at, now, fx);
             }
-            Some(Outcome::Closed) | None => self.after(at, now, fx),
+            Some(Outcome::Closed) => self.after(at, now, fx),
+            None => self.after_leaving(at, now, fx),
+        }
+    }
+
+    /// What `after` does, where all that has changed is that one less waits: nothing, while others do
+    /// and no cap spans hosts. But the one who has left may have been on the way to begin a dial.
+    fn after_leaving(&mut self, at: usize, now: Time, fx: &mut Effects<P>) {
+        let host = &self.hosts[at];
+        let is_owed = host.dials_for_waiters(&self.limits, now) > 0;
+        if !self.plain || host.waiters.waiting() == 0 || is_owed {
+            self.after(at, now, fx);
         }
     }
 
