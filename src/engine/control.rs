@@ -46,6 +46,7 @@ impl<P: Parts> Engine<P> {
     /// Changes the host's cap. Lowered, it closes idle connections at once and the rest as they
     /// return; raised, it begins the dials that waiters are owed.
     pub(crate) fn set_max(&mut self, at: usize, max: usize, now: Time, fx: &mut Effects<P>) {
+        self.lowered |= max < self.hosts[at].max;
         self.hosts[at].max = max;
         while self.hosts[at].live() > max && !self.hosts[at].idle.is_empty() {
             self.close_oldest_idle(at, CloseReason::OverCap, fx);

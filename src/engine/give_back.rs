@@ -131,7 +131,7 @@ impl<P: Parts> Engine<P> {
             Some(CloseReason::Age)
         } else if connection.uses >= self.limits.max_uses {
             Some(CloseReason::Uses)
-        } else if host.live() - host.leaving > host.max {
+        } else if self.lowered && host.live() - host.leaving > host.max {
             Some(CloseReason::OverCap)
         } else {
             None

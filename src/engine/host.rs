@@ -237,11 +237,12 @@ impl<P: Parts> Host<P> {
         limits: &Limits,
         now: Time,
     ) -> bool {
-        // Always means always: a coarse `now` may lie before the return.
+        let is_due = |after: Span| {
+            // Always means always: a coarse `now` may lie before the return.
+            after == Span::ZERO || connection.idle_since.after(after) <= now
+        };
         connection.health.doubts != self.doubts
-            || limits.ping_after == Span::ZERO
-            || (limits.ping_after != Span::FOREVER
-                && connection.idle_since.after(limits.ping_after) <= now)
+            || (limits.ping_after != Span::FOREVER && is_due(limits.ping_after))
     }
 
     pub(crate) fn note_waiting(&mut self) {
@@ -263,9 +264,16 @@ impl<P: Parts> Host<P> {
     #[inline]
     pub(crate) fn begin_loan(&mut self, to: &mut Tracked<P::Connection>, now: Time, place: Place) {
         to.lent = now;
-        let asked = if self.carriers.is_empty() { 0 } else { self.only_asked() };
-        self.counters.peak_in_use = self.counters.peak_in_use.max(self.in_use - asked);
+        if self.in_use > self.counters.peak_in_use {
+            self.note_peak();
+        }
         self.loans.begin(to.loan, Loan { connection: to.id, since: now, place, reported: false });
+    }
+
+    #[cold]
+    fn note_peak(&mut self) {
+        let in_use = self.in_use - self.only_asked();
+        self.counters.peak_in_use = self.counters.peak_in_use.max(in_use);
     }
 
     /// All loans, the longest held first.

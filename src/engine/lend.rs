@@ -54,16 +54,22 @@ impl<P: Parts> Engine<P> {
             return self.lend_lease(id.index, now, place);
         }
         let newest = self.limits.reuse == Reuse::MostRecent;
-        let candidate = if newest { host.idle.back() } else { host.idle.front() };
-        match candidate {
-            Some(connection) if connection.deadline > now => {}
-            Some(_) => return Lent::Stale,
-            None if self.phase == Phase::Closed => return Lent::Closed,
-            None => return Lent::Nothing,
-        }
         let taken = if newest { host.idle.pop_back() } else { host.idle.pop_front() };
-        let Some(connection) = taken else { return Lent::Nothing };
-        self.lend_taken(id.index, connection, now, place)
+        match taken {
+            Some(connection) if connection.deadline > now => {
+                self.lend_taken(id.index, connection, now, place)
+            }
+            Some(stale) => {
+                if newest {
+                    host.idle.push_back(stale)
+                } else {
+                    host.idle.push_front(stale)
+                }
+                Lent::Stale
+            }
+            None if self.phase == Phase::Closed => Lent::Closed,
+            None => Lent::Nothing,
+        }
     }
 
     /// Lends an idle connection that needs no ping, passing over those that do.

@@ -206,6 +206,8 @@ pub(crate) struct Engine<P: Parts> {
     index: HashTable<Indexed<P::Host>>,
     hosts: Slab<Host<P>>,
     totals: Totals,
+    /// The cap of a host was lowered at some time: only then more may be open than its cap.
+    lowered: bool,
     recency: Recency,
     hungry: Hungry,
     schedule: Schedule,
@@ -240,6 +242,7 @@ impl<P: Parts> Engine<P> {
             index: HashTable::new(),
             hosts: Slab::new(),
             totals: Totals::default(),
+            lowered: false,
             recency: Recency::default(),
             hungry: Hungry::default(),
             schedule: Schedule::default(),
