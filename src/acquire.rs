@@ -174,6 +174,8 @@ impl<C: Connector> Acquire<C> {
         });
         match wait {
             Wait::Queued(id) => {
+                // It may have ended since it was asked where it runs.
+                core.ensure_upkeep();
                 let (stage, pinged) = (Stage::Queued(id), Duration::ZERO);
                 let place = self.place;
                 let waiting = Waiting { target, stage, since, pinged, place, alarm };

@@ -16,7 +16,7 @@ use crate::builder::{Builder, Settings};
 use crate::close::{self, Close, CloseReport};
 use crate::connector::Connector;
 use crate::core::{Core, Handle};
-use crate::engine::{CloseReason, Engine, Room};
+use crate::engine::{Engine, Room};
 use crate::error::AddError;
 use crate::host::Host;
 use crate::pooled_connection::{ConnectionInfo, Lendable, PooledConnection};
@@ -241,9 +241,10 @@ impl<C: Connector> Pool<C> {
             .collect()
     }
 
-    /// Closes every idle connection: at once, and one that is being pinged when it has answered.
+    /// Closes every idle connection: at once, and one that is being pinged when it has answered and
+    /// nobody waits for it.
     pub fn close_idle(&self) {
-        self.core().change_all(|engine, now, fx| engine.close_idle(CloseReason::Asked, now, fx));
+        self.core().change_all(|engine, now, fx| engine.close_idle(now, fx));
     }
 
     /// Closes what is idle of the host and, as it comes back, what is lent or being dialed now;

@@ -89,6 +89,7 @@ impl<C: Connector> Drop for Running<C> {
         self.upkeep.moves_to(None);
         self.upkeep.running.store(false, Ordering::SeqCst);
         let Some(core) = self.core.upgrade() else { return };
+        core.change_all(|engine, _, fx| engine.upkeep_lost(fx));
         if self.ended {
             // Somebody may have begun to wait after the last look, when it still seemed to run.
             if core.look().is_some() {
@@ -96,7 +97,6 @@ impl<C: Connector> Drop for Running<C> {
             }
             return;
         }
-        core.change_all(|engine, _, fx| engine.upkeep_lost(fx));
         // A panic is for want of timers in its runtime: it would be the same again.
         if std::thread::panicking() {
             return;

@@ -68,8 +68,10 @@ impl<P: Parts> Engine<P> {
         }
     }
 
-    /// Closes all idle connections; those that are being asked, when they have answered.
-    pub(crate) fn close_idle(&mut self, reason: CloseReason, now: Time, fx: &mut Effects<P>) {
+    /// Closes all idle connections; those that are being asked, when they have answered, unless
+    /// somebody waits for them.
+    pub(crate) fn close_idle(&mut self, now: Time, fx: &mut Effects<P>) {
+        let reason = CloseReason::Asked;
         for at in self.indices() {
             let host = &mut self.hosts[at];
             host.clearings = host.clearings.wrapping_add(1);
@@ -110,7 +112,10 @@ impl<P: Parts> Engine<P> {
     pub(crate) fn orphan(&mut self, now: Time, fx: &mut Effects<P>) {
         if self.phase == Phase::Open {
             self.phase = Phase::Orphaned;
-            self.close_idle(CloseReason::PoolClosed, now, fx);
+            // What is being asked may be what somebody waits for; for nobody, it is not kept.
+            for at in self.indices() {
+                self.close_idle_of(at, CloseReason::PoolClosed, now, fx);
+            }
         }
     }
 

@@ -237,7 +237,7 @@ impl<P: Parts> Engine<P> {
     }
 
     /// Puts a connection back that was idle when it was asked, unless what was idle then was to be
-    /// closed meanwhile.
+    /// closed meanwhile, and nobody waits.
     pub(super) fn rejoin(
         &mut self,
         at: usize,
@@ -246,7 +246,8 @@ impl<P: Parts> Engine<P> {
         now: Time,
         fx: &mut Effects<P>,
     ) {
-        if asked.clearings == self.hosts[at].clearings {
+        let host = &self.hosts[at];
+        if asked.clearings == host.clearings || host.waiters.waiting() > 0 {
             return self.put_back(at, connection, now, fx);
         }
         self.hosts[at].in_use -= 1;

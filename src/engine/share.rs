@@ -422,10 +422,11 @@ impl<P: Parts> Engine<P> {
         }
     }
 
-    /// What is as good as idle does not go back among the idle.
+    /// What is as good as idle does not go back among the idle. A suspect is asked for those who wait.
     pub(super) fn let_asked_leave(&mut self, at: usize, reason: CloseReason) {
         let carriers = self.hosts[at].carriers.iter();
-        let asked = carriers.filter(|(_, carrier)| carrier.stays() && carrier.is_only_asked());
+        let asked = carriers
+            .filter(|(_, carrier)| carrier.standing == Standing::Open && carrier.is_only_asked());
         for key in asked.map(|(key, _)| key).collect::<Vec<_>>() {
             self.stand(at, key, Standing::Leaving(reason));
         }

@@ -277,7 +277,7 @@ impl World {
                     self.engine.retire(host.index, self.now, &mut self.fx);
                 }
             }
-            Op::CloseIdle => self.engine.close_idle(CloseReason::Asked, self.now, &mut self.fx),
+            Op::CloseIdle => self.engine.close_idle(self.now, &mut self.fx),
             Op::Look(key) => self.look(key),
             Op::EndLook(at, keep) => {
                 if !self.looked_at.is_empty() {
@@ -812,4 +812,33 @@ fn unlimited() -> Limits {
         backoff: Backoff::default(),
         retry: false,
     }
+}
+
+#[test]
+fn one_who_waits_for_a_ping_gets_what_answers_after_the_last_handle_is_gone() {
+    let limits = Limits { max_per_host: 1, ..unlimited() };
+    let mut world = World::new(limits);
+    world.run(&Op::Acquire(0));
+    world.carry_out();
+    let dial = world.dials.pop().expect("a dial");
+    world.dial_done(&dial);
+    world.carry_out();
+    let wait = world.waits.pop().expect("a waiter");
+    world.poll(wait);
+    world.carry_out();
+    let (host, loan) = world.loans.pop().expect("a loan");
+    world.engine.settle(host.index, loan, world.now, &mut world.fx);
+    world.carry_out();
+    // It is being asked in the background, and somebody waits for it.
+    world.engine.check(host.index, 0, Purpose::Heartbeat, &mut world.fx);
+    world.carry_out();
+    world.run(&Op::Acquire(0));
+    world.carry_out();
+    assert_eq!((world.pings.len(), world.waits.len()), (1, 1));
+    world.engine.orphan(world.now, &mut world.fx);
+    world.carry_out();
+    let PingOrder { host, connection, asked } = world.pings.pop().unwrap();
+    world.engine.check_answered(host.1.index, connection, asked, true, world.now, &mut world.fx);
+    world.carry_out();
+    assert!(world.closes.is_empty() && world.woken.len() == 1);
 }

@@ -25,7 +25,7 @@ impl<P: Parts> Engine<P> {
         self.schedule.next()
     }
 
-    /// Upkeep has ended without being asked to: those whose deadlines it watched look for themselves.
+    /// Upkeep has ended where it was: those whose deadlines it watched look for themselves.
     pub(crate) fn upkeep_lost(&mut self, fx: &mut Effects<P>) {
         for (_, host) in &mut self.hosts {
             host.waiters.wake_watched(&mut fx.wake);

@@ -31,7 +31,8 @@ pub(crate) enum Outcome<P: Parts> {
 struct Waiter<P: Parts> {
     ticket: Ticket,
     since: Time,
-    /// When upkeep is to wake it: its time is over. `NEVER` for one with a timer of its own.
+    /// When upkeep is to wake it: its time is over. `NEVER` for one who waits for as long as it says
+    /// itself; others may have a timer of their own beside.
     deadline: Time,
     /// How many waited before it when it came.
     ahead: usize,

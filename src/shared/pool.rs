@@ -219,7 +219,8 @@ impl<C: SharedConnector> SharedPool<C> {
         self.0.retain(|key, strand, info| keep(key, strand.own(), info));
     }
 
-    /// Closes every idle connection: at once, and one that is being pinged when it has answered.
+    /// Closes every idle connection: at once, and one that is being pinged when it has answered and
+    /// nobody waits for it.
     pub fn close_idle(&self) {
         self.0.close_idle();
     }

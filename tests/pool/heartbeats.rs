@@ -320,3 +320,14 @@ async fn close_idle_closes_one_that_is_being_asked_when_it_has_answered() {
     let status = pool.status();
     assert_eq!((status.idle, status.closes.of(wharf::CloseReason::Asked)), (0, 1));
 }
+
+#[tokio::test(start_paused = true)]
+async fn close_idle_leaves_one_that_is_being_asked_to_whoever_waits_for_it() {
+    let (pool, connector) = pool(|b| b.max_per_host(1).heartbeat(Heartbeat::default()));
+    drop(pool.acquire(&1).await.unwrap());
+    connector.always(Stage::Ping, Step::Slow(secs(5)));
+    sleep(secs(31)).await;
+    let mut waiter = waiting(&pool, 1);
+    pool.close_idle();
+    assert_eq!((&mut waiter).await.unwrap().number, 0);
+}
