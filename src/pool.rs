@@ -244,7 +244,7 @@ impl<C: Connector> Pool<C> {
     /// Closes every idle connection: at once, and one that is being pinged when it has answered and
     /// nobody waits for it.
     pub fn close_idle(&self) {
-        self.core().change_all(|engine, now, fx| engine.close_idle(now, fx));
+        self.core().change_all(Engine::close_idle);
     }
 
     /// Closes what is idle of the host and, as it comes back, what is lent or being dialed now;

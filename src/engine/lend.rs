@@ -61,9 +61,9 @@ impl<P: Parts> Engine<P> {
             }
             Some(stale) => {
                 if newest {
-                    host.idle.push_back(stale)
+                    host.idle.push_back(stale);
                 } else {
-                    host.idle.push_front(stale)
+                    host.idle.push_front(stale);
                 }
                 Lent::Stale
             }
