@@ -50,6 +50,8 @@ enum Joined<C: Connector> {
     Waiting(Box<Waiting<C>>),
     /// Nobody has to wait any more.
     SomethingIdle(Arc<Target<C>>),
+    /// The host has left the map since it was looked up.
+    Forgotten,
 }
 
 pub(crate) type Answer<C> = Result<PooledConnection<C>, AcquireError<<C as Connector>::Error>>;
@@ -80,7 +82,11 @@ impl<C: Connector> Acquire<C> {
             if missing == Missing::Closed {
                 return Poll::Ready(Err(AcquireError::Closed));
             }
-            let target = match self.join_queue(&aim, cx) {
+            let target = match self.join_queue(&mut aim, cx) {
+                Ok(Joined::Forgotten) => {
+                    aim = aim.again();
+                    continue;
+                }
                 Ok(Joined::SomethingIdle(target)) => target,
                 Ok(Joined::Waiting(waiting)) => {
                     // Its waker is in the queue: what it gets from now on wakes it.
@@ -148,7 +154,7 @@ impl<C: Connector> Acquire<C> {
 
     fn join_queue(
         &self,
-        aim: &Aim<C>,
+        aim: &mut Aim<C>,
         cx: &Context<'_>,
     ) -> Result<Joined<C>, AcquireError<C::Error>> {
         let core = aim.core();
@@ -167,15 +173,15 @@ impl<C: Connector> Acquire<C> {
             timeout => Alarm::own(timeout, &runtime),
         };
         let sleeper = Sleeper { waker: cx.waker().clone(), runtime };
-        let (target, wait) = core.change_at(since, aim.shard(), |engine, now, fx| {
-            let target = aim.enter(engine, fx);
-            let wait = engine.wait(target.id.index, (now, deadline), self.place, sleeper, fx);
-            (target, wait)
+        let joined = aim.enter(since, |target, engine, fx| {
+            let (at, place) = (target.id.index, self.place);
+            (target.clone(), engine.wait(at, (since, deadline), place, sleeper, fx))
         });
+        let Some((target, wait)) = joined else { return Ok(Joined::Forgotten) };
         match wait {
             Wait::Queued(id) => {
                 // It may have ended since it was asked where it runs.
-                core.ensure_upkeep();
+                target.core.ensure_upkeep();
                 let (stage, pinged) = (Stage::Queued(id), Duration::ZERO);
                 let place = self.place;
                 let waiting = Waiting { target, stage, since, pinged, place, alarm };

@@ -82,11 +82,13 @@ pub(crate) fn loans<C: Connector>(core: &Core<C>) -> Vec<LoanInfo> {
         .all_engines()
         .iter()
         .flat_map(|engine| {
-            engine.loans().map(|(target, loan)| (target.key.clone(), loan)).collect::<Vec<_>>()
+            engine.loans().map(|(target, loan)| (target.clone(), loan)).collect::<Vec<_>>()
         })
         .collect();
-    let mut loans: Vec<_> =
-        found.into_iter().map(|(key, loan)| LoanInfo::new(format!("{key:?}"), loan, now)).collect();
+    let mut loans: Vec<_> = found
+        .into_iter()
+        .map(|(target, loan)| LoanInfo::new(format!("{:?}", target.key), loan, now))
+        .collect();
     loans.sort_by_key(|loan| std::cmp::Reverse(loan.held));
     loans
 }

@@ -17,7 +17,7 @@ pub(crate) fn begin<C: Connector>(order: CloseOrder<Shell<C>>) {
         tracing::debug!(target: "wharf::close", ?key, id, ?reason, "closing");
     });
     let id = connection.id;
-    host.core.settings.observer.tell(|o| o.closed(&Closed { host: &*host.key, id, reason }));
+    host.core.settings.observer.tell(|o| o.closed(&Closed { host: &host.key, id, reason }));
     let runtime = host.core.any_runtime();
     let closing =
         Closing { connection: Some(connection.connection.connection), target: host, holds_slot };

@@ -232,7 +232,7 @@ impl<C: Connector> Core<C> {
     fn carry_out_rest(&self, mut rest: Rest<Shell<C>>) -> Rest<Shell<C>> {
         let observer = &self.settings.observer;
         for target in &rest.appeared {
-            observer.tell(|o| o.host_appeared(&*target.key));
+            observer.tell(|o| o.host_appeared(&target.key));
         }
         // What a lease was used by goes before the connection is closed.
         let copies = mem::take(&mut rest.copies);
@@ -248,7 +248,7 @@ impl<C: Connector> Core<C> {
     fn clear_away(&self, mut rest: Rest<Shell<C>>) {
         let observer = &self.settings.observer;
         for host in &rest.forgotten {
-            observer.tell(|o| o.host_forgotten(&*host.shell.key));
+            observer.tell(|o| o.host_forgotten(&host.shell.key));
         }
         let leaks = mem::take(&mut rest.leaks);
         if !leaks.is_empty() {

@@ -18,7 +18,7 @@ use crate::target::Target;
 pub(crate) fn begin<C: Connector>(order: DialOrder<Shell<C>>) {
     let DialOrder { host, epoch, runtime } = order;
     let runtime = runtime.or_else(|| host.core.any_runtime());
-    host.core.settings.observer.tell(|o| o.dial_began(&*host.key));
+    host.core.settings.observer.tell(|o| o.dial_began(&host.key));
     let began = host.core.clock.precise();
     let dialing = Dialing { target: host, epoch, began, ended: false };
     if let Some(runtime) = runtime {
@@ -60,7 +60,7 @@ impl<C: Connector> Dialing<C> {
         self.ended = true;
         let (at, epoch) = (self.target.id.index, self.epoch);
         let (core, took) = (&self.target.core, self.took());
-        core.settings.observer.tell(|o| o.dial_done(&DialDone { host: &*self.target.key, took }));
+        core.settings.observer.tell(|o| o.dial_done(&DialDone { host: &self.target.key, took }));
         let max_leases = core.max_leases(&connection).max(1);
         let connection = Lendable::new(connection);
         let dialed = Dialed { connection, epoch, max_leases, took };
@@ -72,7 +72,7 @@ impl<C: Connector> Dialing<C> {
     }
 
     fn tell_failure(&self, error: &dyn Display) {
-        let (host, took) = (&*self.target.key, self.took());
+        let (host, took) = (&self.target.key, self.took());
         self.target.core.settings.observer.tell(|o| {
             o.dial_failed(&DialFailed { host, took, error: format_args!("{error}") });
         });

@@ -34,15 +34,19 @@ impl<C: Connector> Drop for Held<C> {
 }
 
 impl<C: Connector> Host<C> {
-    pub(crate) fn new(aim: &Aim<C>) -> Self {
-        let core = aim.core();
+    pub(crate) fn new(mut aim: Aim<C>) -> Self {
+        let core = aim.core().clone();
         let handle = Handle::new(core.clone());
-        let target = core.change(aim.shard(), |engine, _, fx| {
-            let target = aim.enter(engine, fx);
-            engine.hold(target.id.index);
-            target
-        });
-        Host(Arc::new(Held { target, _handle: handle }))
+        loop {
+            let entered = aim.enter(core.clock.precise(), |target, engine, _| {
+                engine.hold(target.id.index);
+                target.clone()
+            });
+            match entered {
+                Some(target) => return Host(Arc::new(Held { target, _handle: handle })),
+                None => aim = aim.again(),
+            }
+        }
     }
 
     pub(crate) fn target(&self) -> &Arc<Target<C>> {

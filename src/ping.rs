@@ -232,7 +232,7 @@ pub(crate) fn report_failed_ping<C: Connector>(target: &Target<C>, id: u64) {
     panics::log(|| {
         tracing::debug!(target: "wharf::ping", key = ?target.key, id, "a ping failed");
     });
-    target.core.settings.observer.tell(|o| o.ping_failed(&PingFailed { host: &*target.key, id }));
+    target.core.settings.observer.tell(|o| o.ping_failed(&PingFailed { host: &target.key, id }));
 }
 
 fn report_missed_beat<C: Connector>(target: &Target<C>, id: u64, missed: u32) {
@@ -240,7 +240,7 @@ fn report_missed_beat<C: Connector>(target: &Target<C>, id: u64, missed: u32) {
         let key = &target.key;
         tracing::warn!(target: "wharf::heartbeat", ?key, id, missed, "a heartbeat was missed");
     });
-    let event = HeartbeatMissed { host: &*target.key, id, missed };
+    let event = HeartbeatMissed { host: &target.key, id, missed };
     target.core.settings.observer.tell(|o| o.heartbeat_missed(&event));
 }
 

@@ -158,7 +158,7 @@ impl<C: Connector> Pool<C> {
         C::Key: Borrow<Q>,
         Q: Hash + Eq + ToOwned<Owned = C::Key> + ?Sized,
     {
-        Host::new(&Aim::at(self.core(), key))
+        Host::new(Aim::at(self.core(), key))
     }
 }
 
@@ -288,11 +288,11 @@ impl<C: Connector> Pool<C> {
             .all_engines()
             .iter()
             .flat_map(|engine| {
-                let views = engine.views().map(|(host, view)| (host.key.clone(), view));
+                let views = engine.views().map(|(host, view)| (host.clone(), view));
                 views.collect::<Vec<_>>()
             })
             .collect();
-        views.into_iter().map(|(key, view)| ((*key).clone(), view.into())).collect()
+        views.into_iter().map(|(host, view)| (host.key.clone(), view.into())).collect()
     }
 }
 

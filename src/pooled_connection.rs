@@ -99,7 +99,7 @@ impl<C: Connector> PooledConnection<C> {
         let (tracked, target) = this.take().expect(PRESENT);
         let (at, id, loan) = (target.id.index, tracked.id, tracked.loan);
         target.change(|engine, now, fx| engine.detach(at, loan, now, fx));
-        let (host, reason) = (&*target.key, CloseReason::Detached);
+        let (host, reason) = (&target.key, CloseReason::Detached);
         target.core.settings.observer.tell(|o| o.closed(&Closed { host, id, reason }));
         tracked.connection.connection
     }
@@ -128,7 +128,7 @@ impl<C: Connector> PooledConnection<C> {
         let home = this.home();
         home.core.settings.observer.tell(|o| {
             let Tracked { id, uses, .. } = *this.tracked();
-            o.acquired(&Acquired { host: &*home.key, id, waited, reused: uses > 1 });
+            o.acquired(&Acquired { host: &home.key, id, waited, reused: uses > 1 });
         });
     }
 
@@ -179,7 +179,7 @@ impl<C: Connector> PooledConnection<C> {
 fn tell_returned<C: Connector>(target: &Target<C>, tracked: &Tracked<Lendable<C>>, now: Time) {
     target.core.settings.observer.tell(|o| {
         let (id, held) = (tracked.id, now.since(tracked.lent));
-        o.returned(&Returned { host: &*target.key, id, held });
+        o.returned(&Returned { host: &target.key, id, held });
     });
 }
 

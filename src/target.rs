@@ -13,16 +13,17 @@ use crate::pooled_connection::{Lendable, Parcel, PooledConnection};
 use crate::sync::{MutexGuard, Notify};
 
 /// Shared by all that has to do with one host. It does not keep the host in the map.
+///
+/// What a hit needs comes first.
+#[repr(C)]
 pub(crate) struct Target<C: Connector> {
     pub(crate) core: Arc<Core<C>>,
-    pub(crate) key: Arc<C::Key>,
+    shard: usize,
     pub(crate) id: HostId,
+    pub(crate) key: C::Key,
+    hash: u64,
     /// Told when a ping in the background may have to be given up.
     pub(crate) hurry: Notify,
-    hash: u64,
-    shard: usize,
-    /// Leases that its first connection is taken to carry.
-    carries: usize,
 }
 
 impl<C: Connector> std::fmt::Debug for Target<C> {
@@ -55,9 +56,35 @@ pub(crate) enum Aim<C: Connector> {
 
 pub(crate) struct NewHost<C: Connector> {
     core: Arc<Core<C>>,
-    key: Arc<C::Key>,
+    /// Until the host is in the map.
+    key: Option<C::Key>,
     hash: u64,
+    /// Leases that its first connection is taken to carry.
     carries: usize,
+}
+
+const UNUSED: &str = "it is asked before it enters the map";
+
+impl<C: Connector> NewHost<C> {
+    fn key(&self) -> &C::Key {
+        self.key.as_ref().expect(UNUSED)
+    }
+
+    /// The host, which is in the map of its engine from now on, if it was not there before.
+    fn enter(
+        &mut self,
+        engine: &mut Engine<Shell<C>>,
+        fx: &mut Effects<Shell<C>>,
+    ) -> Arc<Target<C>> {
+        let (core, hash) = (&self.core, self.hash);
+        if let Some(target) = engine.find(hash, |target| target.key == *self.key()) {
+            return target.clone();
+        }
+        let (core, key, shard) =
+            (core.clone(), self.key.take().expect(UNUSED), core.shard_of(hash));
+        let make = |id| Arc::new(Target { core, shard, id, key, hash, hurry: Notify::new() });
+        engine.enter((hash, self.carries), make, fx)
+    }
 }
 
 impl<C: Connector> Aim<C> {
@@ -77,48 +104,57 @@ impl<C: Connector> Aim<C> {
     #[cold]
     fn new(core: &Arc<Core<C>>, key: C::Key, hash: u64) -> Self {
         let carries = core.expected_leases(&key);
-        Aim::New(Box::new(NewHost { core: core.clone(), key: Arc::new(key), hash, carries }))
+        Aim::New(Box::new(NewHost { core: core.clone(), key: Some(key), hash, carries }))
     }
 
-    /// The host, which is in the map of its engine now: made if it was new, or forgotten since.
-    pub(crate) fn enter(
-        &self,
-        engine: &mut Engine<Shell<C>>,
-        fx: &mut Effects<Shell<C>>,
-    ) -> Arc<Target<C>> {
-        let (core, key, hash, carries) = match self {
-            Aim::Known(target) if engine.knows(target.id) => return target.clone(),
-            Aim::Known(target) => (&target.core, &target.key, target.hash, target.carries),
-            Aim::New(new) => (&new.core, &new.key, new.hash, new.carries),
+    /// Looks up again, for a host that was forgotten since.
+    #[cold]
+    pub(crate) fn again(&self) -> Self {
+        let (core, key, hash) = match self {
+            Aim::Known(target) => (&target.core, &target.key, target.hash),
+            Aim::New(new) => (&new.core, new.key(), new.hash),
         };
-        let shard = core.shard_of(hash);
-        let is_it = |target: &Arc<Target<C>>| *target.key == **key;
-        let make = |id| {
-            let (core, key) = (core.clone(), key.clone());
-            Arc::new(Target { core, key, id, hurry: Notify::new(), hash, shard, carries })
+        match Target::find(core, hash, key) {
+            Some(target) => Aim::Known(target),
+            None => Aim::new(core, key.clone(), hash),
+        }
+    }
+
+    /// Changes the host's engine, with the host in its map: made, if it was new. None, if it is there
+    /// no more: look it up [`again`](Aim::again).
+    pub(crate) fn enter<R>(
+        &mut self,
+        now: Time,
+        change: impl FnOnce(&Arc<Target<C>>, &mut Engine<Shell<C>>, &mut Effects<Shell<C>>) -> R,
+    ) -> Option<R> {
+        // What is not called is dropped when the lock is released.
+        let entered = match self {
+            Aim::Known(target) => target.change_at(now, |engine, _, fx| {
+                if engine.knows(target.id) { Ok(change(target, engine, fx)) } else { Err(change) }
+            }),
+            Aim::New(new) => {
+                let core = new.core.clone();
+                core.change_at(now, core.shard_of(new.hash), |engine, _, fx| {
+                    let target = new.enter(engine, fx);
+                    Ok(change(&target, engine, fx))
+                })
+            }
         };
-        engine.enter((hash, carries), is_it, make, fx)
+        entered.ok()
     }
 
     /// The host, if it is known, or has come to be there since the look-up.
     pub(crate) fn find(&self) -> Option<Arc<Target<C>>> {
         match self {
             Aim::Known(target) => Some(target.clone()),
-            Aim::New(new) => Target::find(&new.core, new.hash, &*new.key),
+            Aim::New(new) => Target::find(&new.core, new.hash, new.key()),
         }
     }
 
     pub(crate) fn key(&self) -> &C::Key {
         match self {
             Aim::Known(target) => &target.key,
-            Aim::New(new) => &new.key,
-        }
-    }
-
-    pub(crate) fn shard(&self) -> usize {
-        match self {
-            Aim::Known(target) => target.shard,
-            Aim::New(new) => new.core.shard_of(new.hash),
+            Aim::New(new) => new.key(),
         }
     }
 
@@ -137,7 +173,7 @@ impl<C: Connector> Target<C> {
         Q: Eq + ?Sized,
     {
         let engine = core.engine(core.shard_of(hash));
-        engine.find(hash, |target| (*target.key).borrow() == key).cloned()
+        engine.find(hash, |target| target.key.borrow() == key).cloned()
     }
 
     pub(crate) fn engine(&self) -> MutexGuard<'_, Engine<Shell<C>>> {

@@ -223,7 +223,7 @@ impl<C: Connector> Waiting<C> {
     fn warn_of(&self, waited: Duration, got: &Parcel<C>) {
         let (key, place, pinging) = (&self.target.key, self.place, self.pinged);
         let rest = waited.saturating_sub(pinging);
-        let dialing = if got.uses == 1 { got.took.min(rest) } else { Duration::ZERO };
+        let dialing = if got.uses == 1 { got.took.length().min(rest) } else { Duration::ZERO };
         let queueing = rest.saturating_sub(dialing);
         panics::log(|| {
             tracing::warn!(

@@ -1,18 +1,18 @@
 //! A connection and what the pool knows of it.
 
-use std::time::Duration;
-
 use super::time::{Span, Time};
 
 /// Travels in one box from the dial to the close: idle list, waiter's hand, guard.
+///
+/// In the order of use, as [`Host`](super::host::Host): what a hit and a return touch stands together.
 #[derive(Debug)]
+#[repr(C)]
 pub(crate) struct Tracked<T> {
-    pub(crate) connection: T,
-    /// Unique in the pool.
-    pub(crate) id: u64,
     pub(crate) created: Time,
     /// How long its dial took.
-    pub(crate) took: Duration,
+    pub(crate) took: Span,
+    /// Unique in the pool.
+    pub(crate) id: u64,
     /// The end of its lifetime.
     pub(crate) expires: Time,
     pub(crate) idle_since: Time,
@@ -33,6 +33,7 @@ pub(crate) struct Tracked<T> {
     pub(crate) carrier: Option<u32>,
     /// Its turn at going idle: a lower one has been idle for longer, across hosts.
     pub(crate) turn: u64,
+    pub(crate) connection: T,
 }
 
 /// What is known of a connection's health.

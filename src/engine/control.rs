@@ -237,7 +237,7 @@ impl<P: Parts> Engine<P> {
         fx: &mut Effects<P>,
     ) {
         self.undo_use(at, &mut connection);
-        self.hosts[at].counters.reused -= 1;
+        self.hosts[at].reused -= 1;
         self.put_back(at, connection, now, fx);
     }
 

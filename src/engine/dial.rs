@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::connection::Tracked;
 use super::effects::{DialOrder, Effects};
 use super::host::Failing;
-use super::time::Time;
+use super::time::{Span, Time};
 use super::waiters::Outcome;
 use super::{Engine, Parts};
 
@@ -95,7 +95,7 @@ impl<P: Parts> Engine<P> {
             connection,
             id,
             created: now,
-            took,
+            took: Span::from(took),
             expires,
             idle_since: now,
             lent: now,
@@ -131,7 +131,7 @@ impl<P: Parts> Engine<P> {
         let until = now.after(self.limits.backoff.wait(failures, random));
         let retried = retryable && self.limits.retry;
         let failing = Failing { failure: failure.clone(), at: now, failures, until, retried };
-        fx.rest().failures.extend(host.failing.replace(failing).map(|old| old.failure));
+        fx.rest().failures.extend(host.failing.replace(Box::new(failing)).map(|old| old.failure));
         if !host.may_serve() && host.dialing == 0 && !retried {
             while host.waiters.waiting() > 0 {
                 let outcome = Outcome::Failed(failure.clone());

@@ -283,7 +283,7 @@ impl<P: Parts> Engine<P> {
         now: Time,
         fx: &mut Effects<P>,
     ) {
-        self.hosts[at].counters.reused -= 1;
+        self.hosts[at].reused -= 1;
         self.bury(at, connection, CloseReason::NotOpen, now, fx);
     }
 

@@ -76,7 +76,7 @@ impl<P: Parts> Engine<P> {
         counters.waited += 1;
         counters.timed_out += u64::from(expired);
         counters.cancelled += u64::from(!expired);
-        counters.reused -= 1;
+        self.hosts[at].reused -= 1;
         if expired {
             self.count_failed_ping(at, &connection);
             self.check_suspects(at, now, fx);
@@ -136,7 +136,7 @@ impl<P: Parts> Engine<P> {
     ) -> AfterPing<P> {
         self.count_failed_ping(at, &dead);
         let host = &mut self.hosts[at];
-        host.counters.reused -= 1;
+        host.reused -= 1;
         let id = HostId { index: at, generation: host.generation };
         // While the dead one is still counted the host cannot be forgotten. What is idle after this
         // can be lent as it is.

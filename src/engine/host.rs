@@ -17,24 +17,32 @@ use super::waiters::{Outcome, Ticket, Waiters};
 use super::{Limits, Parts, Place};
 
 /// See the module. All counts are of connections, each in exactly one place.
+///
+/// The fields stand in the order of their use: what a hit and a return touch comes first, in as few
+/// cache lines as will hold it. With many hosts these lines are what a hit costs.
+#[repr(C)]
 pub(crate) struct Host<P: Parts> {
-    /// How the shell names it; holds the key.
-    pub(crate) shell: P::Host,
-    pub(crate) hash: u64,
     /// Tells this host from an earlier one that had its place in the slab.
     pub(crate) generation: u64,
-    /// The cap: it can be changed while the pool runs.
-    pub(crate) max: usize,
     /// The least recently used first.
     pub(crate) idle: VecDeque<Box<Tracked<P::Connection>>>,
     pub(crate) in_use: usize,
-    /// Shared connections that have leases or are asked for a heartbeat. Those that are not dead are
-    /// in use.
-    pub(crate) carriers: Slab<Carrier<P::Connection>>,
-    /// Those of them that take no new leases.
-    pub(crate) leaving: usize,
-    /// Leases that a new connection is expected to carry; 1 where none is shared.
-    pub(crate) carries: usize,
+    /// Moves on when the host is retired.
+    pub(crate) epoch: u32,
+    /// How often a connection was found dead of which the host had no doubts.
+    pub(crate) doubts: u32,
+    pub(crate) loans: Loans,
+    pub(crate) scheduled: Option<Time>,
+    /// Idle connections lent.
+    pub(crate) reused: u64,
+    pub(crate) peak_in_use: usize,
+    pub(crate) waiters: Waiters<P>,
+
+    /// How the shell names it; holds the key.
+    pub(crate) shell: P::Host,
+    pub(crate) hash: u64,
+    /// The cap: it can be changed while the pool runs.
+    pub(crate) max: usize,
     /// Taken out of the idle list to be pinged in the background.
     pub(crate) checking: usize,
     /// Those of them that are asked for a heartbeat, and of these those that have missed it.
@@ -43,26 +51,26 @@ pub(crate) struct Host<P: Parts> {
     pub(crate) dialing: usize,
     /// Being closed, and holding a slot until that has ended.
     pub(crate) closing: usize,
+    /// Shared connections that have leases or are asked for a heartbeat. Those that are not dead are
+    /// in use.
+    pub(crate) carriers: Slab<Carrier<P::Connection>>,
+    /// Those of them that take no new leases.
+    pub(crate) leaving: usize,
+    /// Leases that a new connection is expected to carry; 1 where none is shared.
+    pub(crate) carries: usize,
     /// Connections still to be made for `initial_per_host` or `warm`: dial up to so many open.
     pub(crate) floor: usize,
-    /// Somebody wanted a connection of it: only then it is filled up.
-    pub(crate) used: bool,
-    pub(crate) waiters: Waiters<P>,
-    /// Those who wait for `warm` to get somewhere.
-    pub(crate) warmers: Vec<(Ticket, P::Waker)>,
-    pub(crate) loans: Loans,
     /// `Host` handles and warmers of the shell, which keep an empty host in the map.
     pub(crate) handles: usize,
-    /// Moves on when the host is retired.
-    pub(crate) epoch: u32,
-    /// How often a connection was found dead of which the host had no doubts.
-    pub(crate) doubts: u32,
+    /// Somebody wanted a connection of it: only then it is filled up.
+    pub(crate) used: bool,
     /// How often all idle connections were to be closed.
     pub(crate) clearings: u32,
-    pub(crate) failing: Option<Failing<P::Failure>>,
-    pub(crate) scheduled: Option<Time>,
+    /// Those who wait for `warm` to get somewhere.
+    pub(crate) warmers: Vec<(Ticket, P::Waker)>,
+    pub(crate) failing: Option<Box<Failing<P::Failure>>>,
     pub(crate) hunger: Option<Hunger>,
-    pub(crate) counters: Counters,
+    pub(crate) counters: Box<Counters>,
 }
 
 /// A host whose last dial failed.
@@ -87,34 +95,41 @@ impl<P: Parts> Host<P> {
         limits: &Limits,
     ) -> Self {
         Host {
-            shell,
-            hash,
             generation,
-            max: limits.max_per_host,
             idle: VecDeque::new(),
             in_use: 0,
-            carriers: Slab::new(),
-            leaving: 0,
-            carries,
+            epoch: 0,
+            doubts: 0,
+            loans: Loans::new(),
+            scheduled: None,
+            reused: 0,
+            peak_in_use: 0,
+            waiters: Waiters::new(),
+            shell,
+            hash,
+            max: limits.max_per_host,
             checking: 0,
             beating: 0,
             late: 0,
             dialing: 0,
             closing: 0,
+            carriers: Slab::new(),
+            leaving: 0,
+            carries,
             floor: limits.initial_per_host,
-            used: false,
-            waiters: Waiters::new(),
-            warmers: Vec::new(),
-            loans: Loans::new(),
             handles: 0,
-            epoch: 0,
-            doubts: 0,
+            used: false,
             clearings: 0,
+            warmers: Vec::new(),
             failing: None,
-            scheduled: None,
             hunger: None,
-            counters: Counters::default(),
+            counters: Box::default(),
         }
+    }
+
+    /// What has happened here.
+    pub(crate) fn counted(&self) -> Counters {
+        Counters { reused: self.reused, peak_in_use: self.peak_in_use, ..*self.counters }
     }
 
     /// Slots taken.
@@ -264,7 +279,7 @@ impl<P: Parts> Host<P> {
     #[inline]
     pub(crate) fn begin_loan(&mut self, to: &mut Tracked<P::Connection>, now: Time, place: Place) {
         to.lent = now;
-        if self.in_use > self.counters.peak_in_use {
+        if self.in_use > self.peak_in_use {
             self.note_peak();
         }
         self.loans.begin(to.loan, Loan { connection: to.id, since: now, place, reported: false });
@@ -273,7 +288,7 @@ impl<P: Parts> Host<P> {
     #[cold]
     fn note_peak(&mut self) {
         let in_use = self.in_use - self.only_asked();
-        self.counters.peak_in_use = self.counters.peak_in_use.max(in_use);
+        self.peak_in_use = self.peak_in_use.max(in_use);
     }
 
     /// All loans, the longest held first.

@@ -119,7 +119,7 @@ impl<P: Parts> Engine<P> {
         let host = &mut self.hosts[at];
         let must_ping = host.must_ping(&connection, &self.limits, now);
         host.in_use += 1;
-        host.counters.reused += 1;
+        host.reused += 1;
         connection.uses += 1;
         host.begin_loan(&mut connection, now, place);
         if self.spans_hosts {

@@ -264,19 +264,19 @@ impl<P: Parts> Engine<P> {
         found.map(|host| &host.shell)
     }
 
-    /// Looks a host up, and makes it when it is new: its connections are taken to carry so many.
+    /// Makes a host that was looked up and not found: its connections are taken to carry so many.
     pub(crate) fn enter(
         &mut self,
         (hash, carries): (u64, usize),
-        is_it: impl Fn(&P::Host) -> bool,
         make: impl FnOnce(HostId) -> P::Host,
         fx: &mut Effects<P>,
     ) -> P::Host {
-        if let Some(host) = self.find(hash, is_it) {
-            return host.clone();
-        }
         let generation = self.next_generation;
         self.next_generation += 1;
+        if self.hosts.len() == self.hosts.capacity() {
+            // By half, not to twice: a host is large, and many are kept.
+            self.hosts.reserve_exact(self.hosts.len() / 2 + 1);
+        }
         let entry = self.hosts.vacant_entry();
         let id = HostId { index: entry.key(), generation };
         let shell = make(id);
@@ -310,7 +310,7 @@ impl<P: Parts> Engine<P> {
             entry.remove();
         }
         self.schedule.change(at, host.scheduled, None);
-        self.past.add(&host.counters);
+        self.past.add(&host.counted());
         fx.rest().forgotten.push(host);
         self.give_memory_back();
     }

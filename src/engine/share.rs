@@ -108,7 +108,7 @@ impl<P: Parts> Engine<P> {
         let Some(key) = self.key_to_lend(at, now) else {
             return if self.newest_is_stale(at, now) { Lent::Stale } else { Lent::Nothing };
         };
-        self.hosts[at].counters.reused += 1;
+        self.hosts[at].reused += 1;
         let connection = Box::new(self.grant(at, key, now, place));
         let look = self.is_low(at) | self.watch_loan(at, now);
         Lent::Connection { connection, must_ping: false, look }
@@ -233,7 +233,7 @@ impl<P: Parts> Engine<P> {
         let original = &*self.hosts[at].carriers[key].connection;
         let connection = (sharing.copy)(&original.connection);
         let carrier = Some(u32::try_from(key).expect("fewer than four thousand million carriers"));
-        Tracked { connection, loan, carrier, ..*original }
+        Tracked { loan, carrier, connection, ..*original }
     }
 
     /// Gives leases to waiters, the oldest first, while a carrier has room.

@@ -10,6 +10,7 @@ use crate::close_reason::CloseCounts;
 /// What has happened since the host was first used.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Counters {
+    /// The host has this one itself, and the peak: see [`Host::counted`](super::host::Host::counted).
     pub(crate) reused: u64,
     pub(crate) waited: u64,
     /// What came of waits: a connection, the end of the time, nobody left to care, a dial's error,
@@ -116,7 +117,7 @@ impl<P: Parts> Engine<P> {
             closing: host.closing,
             waiting: host.waiters.waiting(),
         };
-        HostView { gauges, counters: host.counters, max: host.max }
+        HostView { gauges, counters: host.counted(), max: host.max }
     }
 
     /// What was counted for hosts that are forgotten.

@@ -219,9 +219,11 @@ impl World {
     }
 
     fn enter(&mut self, key: u32) -> HostId {
-        let make = |id| (key, id);
+        if let Some(host) = self.host(key) {
+            return host;
+        }
         let carries = if self.shared { usize::MAX } else { 1 };
-        self.engine.enter((u64::from(key), carries), |host| host.0 == key, make, &mut self.fx).1
+        self.engine.enter((u64::from(key), carries), |id| (key, id), &mut self.fx).1
     }
 
     #[allow(clippy::too_many_lines)] // One arm an operation.

@@ -36,6 +36,11 @@ impl Span {
     pub(crate) const ZERO: Span = Span(0);
     pub(crate) const FOREVER: Span = Span(u64::MAX);
 
+    /// How long it is.
+    pub(crate) const fn length(self) -> Duration {
+        Duration::from_nanos(self.0)
+    }
+
     /// The same span, shortened by the given share of itself (0 to 1).
     pub(crate) fn shortened(self, share: f64) -> Span {
         if self == Span::FOREVER || share <= 0.0 {

@@ -46,11 +46,12 @@ enum State<P: Parts> {
     Resolved(Outcome<P>),
 }
 
-/// See the module.
+/// See the module. What every return looks at comes first.
+#[repr(C)]
 pub(crate) struct Waiters<P: Parts> {
+    waiting: usize,
     slots: Slab<Waiter<P>>,
     queue: WaitQueue<WaiterId>,
-    waiting: usize,
     /// No watched waiter has an earlier deadline. Whoever had this one may be gone: only upkeep looks.
     next_deadline: Time,
 }

@@ -99,18 +99,18 @@ impl<C: Connector> Viewed for Core<C> {
         let engines = self.all_engines();
         let views: Vec<_> = engines
             .iter()
-            .flat_map(|engine| engine.views().map(|(host, view)| (host.key.clone(), view)))
+            .flat_map(|engine| engine.views().map(|(host, view)| (host.clone(), view)))
             .collect();
         let is_over = self.is_closed() && engines.iter().all(|engine| engine.is_drained());
         drop(engines);
         // The keys' `Debug` is the user's: no lock is held here.
         let (known, mut whole, mut hosts) = (views.len(), View::default(), Vec::new());
-        for (key, view) in views {
+        for (host, view) in views {
             let view = View { gauges: view.gauges, caps: Caps::of_host(view.max, &limits) };
             whole.gauges.add(view.gauges);
             whole.caps.add(view.caps);
             if per_host {
-                hosts.push((host_label(&*key), view));
+                hosts.push((host_label(&host.key), view));
             }
         }
         if known == 0 {
