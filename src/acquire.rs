@@ -51,7 +51,7 @@ enum Joined<C: Connector> {
     /// Nobody has to wait any more.
     SomethingIdle(Arc<Target<C>>),
     /// The host has left the map since it was looked up.
-    Forgotten,
+    Forgotten(Aim<C>),
 }
 
 pub(crate) type Answer<C> = Result<PooledConnection<C>, AcquireError<<C as Connector>::Error>>;
@@ -82,9 +82,9 @@ impl<C: Connector> Acquire<C> {
             if missing == Missing::Closed {
                 return Poll::Ready(Err(AcquireError::Closed));
             }
-            let target = match self.join_queue(&mut aim, cx) {
-                Ok(Joined::Forgotten) => {
-                    aim = aim.again();
+            let target = match self.join_queue(aim, cx) {
+                Ok(Joined::Forgotten(forgotten)) => {
+                    aim = forgotten.again();
                     continue;
                 }
                 Ok(Joined::SomethingIdle(target)) => target,
@@ -133,6 +133,7 @@ impl<C: Connector> Acquire<C> {
         let doubts = target.engine().doubts(target.id.index);
         let stage = Stage::Pinging(Ping::new(loan), doubts);
         let pinged = Duration::ZERO;
+        let target = Some(target);
         self.waiting = Some(Box::new(Waiting { target, stage, since, pinged, place, alarm }));
         self.wait(cx)
     }
@@ -154,7 +155,7 @@ impl<C: Connector> Acquire<C> {
 
     fn join_queue(
         &self,
-        aim: &mut Aim<C>,
+        aim: Aim<C>,
         cx: &Context<'_>,
     ) -> Result<Joined<C>, AcquireError<C::Error>> {
         let core = aim.core();
@@ -162,10 +163,17 @@ impl<C: Connector> Acquire<C> {
             return Err(AcquireError::Closed);
         }
         let timeout = self.timeout(core);
-        if timeout == Some(Duration::ZERO) {
-            return Err(out_of_time::too_late(aim));
-        }
-        let (runtime, has_upkeep) = core.find_runtime().ok_or(AcquireError::NoRuntime)?;
+        let runtime = core.find_runtime().filter(|_| timeout != Some(Duration::ZERO));
+        let Some((runtime, has_upkeep)) = runtime else {
+            // Whoever cannot wait has the right to a look.
+            return match aim {
+                Aim::Known(target) if target.note_crowded(false) => {
+                    Ok(Joined::SomethingIdle(target))
+                }
+                aim if timeout == Some(Duration::ZERO) => Err(out_of_time::too_late(&aim)),
+                _ => Err(AcquireError::NoRuntime),
+            };
+        };
         let since = core.clock.exact();
         let deadline = self.common_deadline(core, since);
         let alarm = match timeout {
@@ -173,21 +181,28 @@ impl<C: Connector> Acquire<C> {
             timeout => Alarm::own(timeout, &runtime),
         };
         let sleeper = Sleeper { waker: cx.waker().clone(), runtime };
-        let joined = aim.enter(since, |target, engine, fx| {
-            let (at, place) = (target.id.index, self.place);
-            (target.clone(), engine.wait(at, (since, deadline), place, sleeper, fx))
+        let entered = aim.enter(since, |host, engine, fx| {
+            engine.wait(host.index, (since, deadline), self.place, sleeper, fx)
         });
-        let Some((target, wait)) = joined else { return Ok(Joined::Forgotten) };
+        let (target, wait) = match entered {
+            Ok(entered) => entered,
+            Err(aim) => return Ok(Joined::Forgotten(aim)),
+        };
         match wait {
             Wait::Queued(id) => {
                 // It may have ended since it was asked where it runs.
                 target.core.ensure_upkeep();
+                target.note_crowded(true);
                 let (stage, pinged) = (Stage::Queued(id), Duration::ZERO);
                 let place = self.place;
+                let target = Some(target);
                 let waiting = Waiting { target, stage, since, pinged, place, alarm };
                 Ok(Joined::Waiting(Box::new(waiting)))
             }
-            Wait::SomethingIdle => Ok(Joined::SomethingIdle(target)),
+            Wait::SomethingIdle => {
+                target.note_crowded(false);
+                Ok(Joined::SomethingIdle(target))
+            }
             Wait::Refused(Refusal::QueueFull) => Err(AcquireError::QueueFull),
             Wait::Refused(Refusal::Closed) => Err(AcquireError::Closed),
         }
@@ -214,6 +229,7 @@ impl<C: Connector> Future for Acquire<C> {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Answer<C>> {
         let missing = match &self.aim {
             None => return self.wait(cx),
+            Some(Aim::Known(target)) if target.is_crowded() => Missing::NoneIdle,
             Some(Aim::Known(target)) => match target.lend(self.place) {
                 Ok(hit) => return self.hit(hit, cx),
                 Err(missing) => missing,

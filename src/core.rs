@@ -314,10 +314,14 @@ impl<C: Connector> Core<C> {
     /// The runtime to wait in, and whether upkeep runs there. Then it is not remembered: upkeep does
     /// that.
     pub(crate) fn find_runtime(&self) -> Option<(Runtime, bool)> {
-        match Runtime::current() {
-            Some(current) if self.upkeep.runs_in(&current) => Some((current, true)),
-            _ => self.see_runtime().map(|runtime| (runtime, false)),
+        let Some(current) = Runtime::current() else {
+            return self.last_runtime().map(|last| (last, false));
+        };
+        let has_upkeep = self.upkeep.runs_in(&current);
+        if !has_upkeep {
+            self.remember(&current);
         }
+        Some((current, has_upkeep))
     }
 
     /// The runtime of this thread, or the one last seen.
@@ -328,13 +332,17 @@ impl<C: Connector> Core<C> {
     /// The runtime of this thread, which is remembered, or the one last seen.
     pub(crate) fn see_runtime(&self) -> Option<Runtime> {
         let Some(current) = Runtime::current() else { return self.last_runtime() };
+        self.remember(&current);
+        Some(current)
+    }
+
+    fn remember(&self, current: &Runtime) {
         let mut last = self.runtime.lock();
-        if !last.as_ref().is_some_and(|last| last.is(&current)) {
+        if !last.as_ref().is_some_and(|last| last.is(current)) {
             let old = last.replace(current.clone());
             drop(last);
             drop(old);
         }
-        Some(current)
     }
 }
 

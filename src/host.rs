@@ -38,13 +38,9 @@ impl<C: Connector> Host<C> {
         let core = aim.core().clone();
         let handle = Handle::new(core.clone());
         loop {
-            let entered = aim.enter(core.clock.precise(), |target, engine, _| {
-                engine.hold(target.id.index);
-                target.clone()
-            });
-            match entered {
-                Some(target) => return Host(Arc::new(Held { target, _handle: handle })),
-                None => aim = aim.again(),
+            match aim.enter(core.clock.precise(), |host, engine, _| engine.hold(host.index)) {
+                Ok((target, ())) => return Host(Arc::new(Held { target, _handle: handle })),
+                Err(forgotten) => aim = forgotten.again(),
             }
         }
     }

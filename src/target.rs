@@ -3,6 +3,7 @@
 use std::borrow::Borrow;
 use std::hash::Hash;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use crate::connector::Connector;
@@ -20,6 +21,8 @@ pub(crate) struct Target<C: Connector> {
     pub(crate) core: Arc<Core<C>>,
     shard: usize,
     pub(crate) id: HostId,
+    /// Whoever asked last had to wait.
+    crowded: AtomicBool,
     pub(crate) key: C::Key,
     hash: u64,
     /// Told when a ping in the background may have to be given up.
@@ -82,7 +85,8 @@ impl<C: Connector> NewHost<C> {
         }
         let (core, key, shard) =
             (core.clone(), self.key.take().expect(UNUSED), core.shard_of(hash));
-        let make = |id| Arc::new(Target { core, shard, id, key, hash, hurry: Notify::new() });
+        let (crowded, hurry) = (AtomicBool::new(false), Notify::new());
+        let make = |id| Arc::new(Target { core, shard, id, crowded, key, hash, hurry });
         engine.enter((hash, self.carries), make, fx)
     }
 }
@@ -120,27 +124,34 @@ impl<C: Connector> Aim<C> {
         }
     }
 
-    /// Changes the host's engine, with the host in its map: made, if it was new. None, if it is there
-    /// no more: look it up [`again`](Aim::again).
+    /// Changes the host's engine, with the host in its map: made, if it was new. Where it is there no
+    /// more, the aim comes back: look it up [`again`](Aim::again).
     pub(crate) fn enter<R>(
-        &mut self,
+        self,
         now: Time,
-        change: impl FnOnce(&Arc<Target<C>>, &mut Engine<Shell<C>>, &mut Effects<Shell<C>>) -> R,
-    ) -> Option<R> {
-        // What is not called is dropped when the lock is released.
-        let entered = match self {
-            Aim::Known(target) => target.change_at(now, |engine, _, fx| {
-                if engine.knows(target.id) { Ok(change(target, engine, fx)) } else { Err(change) }
-            }),
-            Aim::New(new) => {
-                let core = new.core.clone();
-                core.change_at(now, core.shard_of(new.hash), |engine, _, fx| {
-                    let target = new.enter(engine, fx);
-                    Ok(change(&target, engine, fx))
-                })
+        change: impl FnOnce(HostId, &mut Engine<Shell<C>>, &mut Effects<Shell<C>>) -> R,
+    ) -> Result<(Arc<Target<C>>, R), Self> {
+        match self {
+            Aim::Known(target) => {
+                let id = target.id;
+                // What is not called is dropped when the lock is released.
+                let changed = target.change_at(now, |engine, _, fx| {
+                    if engine.knows(id) { Ok(change(id, engine, fx)) } else { Err(change) }
+                });
+                match changed {
+                    Ok(result) => Ok((target, result)),
+                    Err(_) => Err(Aim::Known(target)),
+                }
             }
-        };
-        entered.ok()
+            Aim::New(mut new) => {
+                let core = new.core.clone();
+                Ok(core.change_at(now, core.shard_of(new.hash), |engine, _, fx| {
+                    let target = new.enter(engine, fx);
+                    let result = change(target.id, engine, fx);
+                    (target, result)
+                }))
+            }
+        }
     }
 
     /// The host, if it is known, or has come to be there since the look-up.
@@ -174,6 +185,22 @@ impl<C: Connector> Target<C> {
     {
         let engine = core.engine(core.shard_of(hash));
         engine.find(hash, |target| target.key.borrow() == key).cloned()
+    }
+
+    /// Whether the next one will hardly find anything idle: it joins the queue without a look of its
+    /// own, for joining looks too.
+    #[inline]
+    pub(crate) fn is_crowded(&self) -> bool {
+        self.crowded.load(Ordering::Relaxed)
+    }
+
+    /// Notes whether somebody had to wait. Gives what was noted before.
+    pub(crate) fn note_crowded(&self, crowded: bool) -> bool {
+        let before = self.is_crowded();
+        if before != crowded {
+            self.crowded.store(crowded, Ordering::Relaxed);
+        }
+        before
     }
 
     pub(crate) fn engine(&self) -> MutexGuard<'_, Engine<Shell<C>>> {

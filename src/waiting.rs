@@ -21,7 +21,8 @@ use crate::timer::Timer;
 
 /// A ping, or a place in the queue, given up when dropped.
 pub(crate) struct Waiting<C: Connector> {
-    pub(crate) target: Arc<Target<C>>,
+    /// Until it is ready: the loan takes it along.
+    pub(crate) target: Option<Arc<Target<C>>>,
     pub(crate) stage: Stage<C>,
     pub(crate) since: Time,
     /// The part of the wait that went into a ping.
@@ -55,18 +56,22 @@ pub(crate) enum Stage<C: Connector> {
 }
 
 impl<C: Connector> Waiting<C> {
+    fn target(&self) -> &Arc<Target<C>> {
+        self.target.as_ref().expect("it is not ready")
+    }
+
     pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Answer<C>> {
         if let Stage::Queued(id) = self.stage {
-            let now = self.target.core.clock.exact();
-            let at = self.target.id.index;
-            let handed = self.target.engine().collect_connection(at, id, now);
+            let now = self.target().core.clock.exact();
+            let at = self.target().id.index;
+            let handed = self.target().engine().collect_connection(at, id, now);
             if let Some(tracked) = handed {
                 self.stage = Stage::Over;
                 return Poll::Ready(Ok(self.acquired(tracked, now)));
             }
         }
         // It could wait, so a runtime has been seen; but that may have ended.
-        let Some(runtime) = self.target.core.any_runtime() else {
+        let Some(runtime) = self.target().core.any_runtime() else {
             return Poll::Ready(Err(AcquireError::NoRuntime));
         };
         if let Poll::Ready(answer) = self.poll_stage(&runtime, cx) {
@@ -90,14 +95,14 @@ impl<C: Connector> Waiting<C> {
         let is_over = match &mut self.alarm {
             Alarm::Never => false,
             Alarm::Own(timer) => timer.has_run_out(runtime, cx),
-            Alarm::Upkeep(deadline) => self.target.core.clock.exact() >= *deadline,
+            &mut Alarm::Upkeep(deadline) => self.target().core.clock.exact() >= deadline,
         };
         if is_over { Poll::Ready(self.expire()) } else { Poll::Pending }
     }
 
     /// Upkeep does not run where this is polled now: it gets a timer of its own.
     fn take_own_timer(&mut self, runtime: &Runtime) {
-        let core = &self.target.core;
+        let core = &self.target().core;
         if let Alarm::Upkeep(deadline) = self.alarm
             && !core.upkeep.runs_in(runtime)
         {
@@ -168,13 +173,13 @@ impl<C: Connector> Waiting<C> {
         cx: &Context<'_>,
     ) -> Option<Outcome<Shell<C>>> {
         let sleeper = Sleeper { waker: cx.waker().clone(), runtime: runtime.clone() };
-        let at = self.target.id.index;
-        self.target.change(|engine, now, fx| engine.collect(at, id, now, sleeper, fx))
+        let at = self.target().id.index;
+        self.target().change(|engine, now, fx| engine.collect(at, id, now, sleeper, fx))
     }
 
     /// The time is over; but what arrived at the same moment is taken.
     fn expire(&mut self) -> Answer<C> {
-        let (target, spent) = (self.target.clone(), self.spent());
+        let (target, spent) = (self.target().clone(), self.spent());
         // While it is still queued: the user's `Debug` or `Display` may panic in the report.
         let aim = Aim::Known(target.clone());
         let report = out_of_time::report(&aim, spent);
@@ -205,23 +210,24 @@ impl<C: Connector> Waiting<C> {
     }
 
     fn waited(&self) -> Duration {
-        self.target.core.clock.precise().since(self.since)
+        self.target().core.clock.precise().since(self.since)
     }
 
     /// The wait is over, with a connection.
-    fn acquired(&self, tracked: Parcel<C>, now: Time) -> PooledConnection<C> {
+    fn acquired(&mut self, tracked: Parcel<C>, now: Time) -> PooledConnection<C> {
         let waited = now.since(self.since);
-        if self.target.core.settings.slow_acquire.is_some_and(|limit| waited >= limit) {
+        if self.target().core.settings.slow_acquire.is_some_and(|limit| waited >= limit) {
             self.warn_of(waited, &tracked);
         }
-        let loan = PooledConnection::new(tracked, self.target.clone());
+        let target = self.target.take().expect("it was not ready before");
+        let loan = PooledConnection::new(tracked, target);
         PooledConnection::tell_acquired(&loan, waited);
         loan
     }
 
     #[cold]
     fn warn_of(&self, waited: Duration, got: &Parcel<C>) {
-        let (key, place, pinging) = (&self.target.key, self.place, self.pinged);
+        let (key, place, pinging) = (&self.target().key, self.place, self.pinged);
         let rest = waited.saturating_sub(pinging);
         let dialing = if got.uses == 1 { got.took.length().min(rest) } else { Duration::ZERO };
         let queueing = rest.saturating_sub(dialing);
@@ -233,10 +239,10 @@ impl<C: Connector> Waiting<C> {
         });
     }
 
-    fn answer(&self, outcome: Outcome<Shell<C>>) -> Answer<C> {
+    fn answer(&mut self, outcome: Outcome<Shell<C>>) -> Answer<C> {
         match outcome {
             Outcome::Connection(tracked) => {
-                Ok(self.acquired(tracked, self.target.core.clock.exact()))
+                Ok(self.acquired(tracked, self.target().core.clock.exact()))
             }
             Outcome::Failed(failure) => Err(failure.into()),
             Outcome::Closed => Err(AcquireError::Closed),
@@ -247,9 +253,9 @@ impl<C: Connector> Waiting<C> {
 impl<C: Connector> Drop for Waiting<C> {
     fn drop(&mut self) {
         if let Stage::Queued(id) = self.stage {
-            let at = self.target.id.index;
-            let now = self.target.core.clock.exact();
-            self.target.change_at(now, |engine, now, fx| engine.cancel(at, id, now, fx));
+            let at = self.target().id.index;
+            let now = self.target().core.clock.exact();
+            self.target().change_at(now, |engine, now, fx| engine.cancel(at, id, now, fx));
         }
     }
 }

@@ -167,9 +167,13 @@ impl<P: Parts> Host<P> {
 
     /// Dials to begin now for waiters, if this host's own limits were all there is.
     pub(crate) fn dials_for_waiters(&self, limits: &Limits, now: Time) -> usize {
+        let room = self.room_to_dial(limits);
+        if room == 0 {
+            return 0;
+        }
         let unmet = self.waiters.waiting().saturating_sub(self.coming());
         let wanted = if self.carries == 1 { unmet } else { unmet.div_ceil(self.carries) };
-        wanted.min(self.room_to_dial(limits)).min(self.probes(now, self.may_serve()))
+        wanted.min(room).min(self.probes(now, self.may_serve()))
     }
 
     /// Whether something that is open may serve a waiter, in time.
