@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::contestants::{self, Contestant, Floor, Kind};
+use crate::contestants::{self, Floor, Kind, Striped};
 use crate::drive::{Contention, Drive, Entrant};
 use crate::form::Form;
 use crate::measure::{Rounds, median};
@@ -45,7 +45,7 @@ fn one(load: Contention, rounds: usize) -> Part {
     let mut entrants = contestants::for_contention();
     // The floor cannot wait.
     if threads <= connections {
-        entrants.insert(0, floor());
+        entrants.splice(0..0, floors());
     }
     let mut spreads = vec![Vec::new(); entrants.len()];
     let rounds = Rounds::alternate(&title, entrants.len(), rounds, |nth| {
@@ -64,9 +64,9 @@ fn one(load: Contention, rounds: usize) -> Part {
     part
 }
 
-fn floor() -> Box<dyn Entrant> {
-    fn boxed<P: Contestant>(drive: Drive<P>) -> Box<dyn Entrant> {
-        Box::new(drive)
-    }
-    boxed(Drive::<Floor>::new("floor: a bare mutex and vector", Kind::Floor))
+fn floors() -> [Box<dyn Entrant>; 2] {
+    [
+        Box::new(Drive::<Floor>::new("floor: a bare mutex and vector", Kind::Floor)),
+        Box::new(Drive::<Striped>::new("floor: one for each thread", Kind::Floor)),
+    ]
 }

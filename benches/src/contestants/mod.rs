@@ -26,7 +26,7 @@ use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::Duration;
 
 use crate::drive::{Drive, Entrant};
-pub(crate) use bare::{Floor, ShardedMap};
+pub(crate) use bare::{Floor, ShardedMap, Striped};
 pub(crate) use hyper_util::HyperUtil;
 pub(crate) use pingora::Pingora;
 pub(crate) use wharf::{Host, Key, Numbered, Watched};
