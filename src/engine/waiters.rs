@@ -284,7 +284,7 @@ impl<P: Parts> Waiters<P> {
         taken
     }
 
-    #[cfg(test)]
+    #[cfg(all(test, not(wharf_loom)))]
     pub(crate) fn is_waiting(&self, id: WaiterId) -> bool {
         is_waiting(&self.slots, id)
     }
@@ -344,7 +344,7 @@ impl<P: Parts> Waiters<P> {
     }
 
     /// Room for how many is allocated, used or not.
-    #[cfg(test)]
+    #[cfg(all(test, not(wharf_loom)))]
     pub(crate) fn room(&self) -> usize {
         self.slots.capacity() + self.queue.capacity()
     }

@@ -1,6 +1,6 @@
 //! Models of the pool's races, which loom runs in every order that its threads can take.
 //!
-//! Run with `RUSTFLAGS="--cfg wharf_loom" cargo test --release --lib models`. The lock and the
+//! Run with `RUSTFLAGS="--cfg wharf_loom" cargo test --profile models --lib models`. The lock and the
 //! atomics are loom's ([`crate::sync`]); time stands still; a spawned task lies in a list until a
 //! thread of the model runs it ([`Runtime::run`]), so tasks race with the rest as that thread does.
 //! Not modelled: the inside of tokio's `Notify`, whose every use is one step, and the reference
