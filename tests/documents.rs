@@ -1,0 +1,42 @@
+//! What the documents say of the code.
+
+use std::fs;
+use std::path::Path;
+
+/// The links of a text: what they say, and where they lead.
+fn links(text: &str) -> Vec<(String, &str)> {
+    let ends = text.match_indices("](").map(|(at, _)| at);
+    ends.filter_map(|at| {
+        let said = text[..at].rsplit_once('[')?.1;
+        let (target, _) = text[at + 2..].split_once(')')?;
+        Some((said.split_whitespace().collect::<Vec<_>>().join(" "), target))
+    })
+    .collect()
+}
+
+#[test]
+fn the_promises_of_the_readme_have_the_tests_that_they_name() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let readme = fs::read_to_string(root.join("README.md")).unwrap();
+    let links = links(&readme);
+    let tests = links.iter().filter(|(_, target)| target.starts_with("tests/"));
+    let mut named = 0;
+    for (said, target) in tests {
+        let file =
+            fs::read_to_string(root.join(target)).unwrap_or_else(|e| panic!("{target}: {e}"));
+        let test = format!("fn {}()", said.replace(' ', "_"));
+        assert!(file.contains(&test), "{target} has no `{test}`");
+        named += 1;
+    }
+    assert!(named > 20, "{named} promises with a test");
+}
+
+#[test]
+fn what_the_readme_links_to_is_there() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let readme = fs::read_to_string(root.join("README.md")).unwrap();
+    for (said, target) in links(&readme) {
+        let is_there = target.starts_with("https://") || root.join(target).exists();
+        assert!(is_there, "[{said}]({target}) leads nowhere");
+    }
+}
