@@ -9,6 +9,8 @@ use std::time::Duration;
 /// host's connections is found dead, by a ping or by a borrower's
 /// [`discard`](crate::PooledConnection::discard), those made before are not trusted until they answer.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]
 #[non_exhaustive]
 pub enum HealthCheck {
     /// Never: [`Connector::is_open`](crate::Connector::is_open) must do. The cheapest.
@@ -17,5 +19,5 @@ pub enum HealthCheck {
     /// Each time an idle connection is lent.
     Always,
     /// When it has been idle for so long; one used a moment ago is lent as it is.
-    IdleFor(Duration),
+    IdleFor(#[cfg_attr(feature = "serde", serde(with = "crate::config::written::time"))] Duration),
 }

@@ -2,6 +2,8 @@
 
 /// Where a [`SharedPool`](crate::SharedPool) puts the next lease when several connections have room.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]
 #[non_exhaustive]
 pub enum Spread {
     /// On the oldest connection with room, so that those that are not needed go idle and end.
