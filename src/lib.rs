@@ -36,6 +36,8 @@ pub mod metrics;
 pub mod postgres;
 #[cfg(feature = "tcp")]
 pub mod tcp;
+#[cfg(feature = "test-util")]
+pub mod test_util;
 #[cfg(feature = "websocket")]
 pub mod websocket;
 
