@@ -28,6 +28,7 @@ mod warm;
 pub mod compat;
 #[cfg(feature = "grpc")]
 pub mod grpc;
+pub mod guide;
 #[cfg(feature = "http")]
 pub mod http;
 #[cfg(feature = "metrics")]

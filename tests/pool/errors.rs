@@ -21,12 +21,17 @@ async fn time_out(pool: &TestPool, host: u32, patience: Duration) -> (String, bo
     assert!(matches!(error, AcquireError::Timeout(_)), "{error}");
     let sources = sources(&error);
     assert!(sources.is_empty() || sources == ["told to fail"], "{sources:?}");
+    let hint = error.to_string().rsplit("; ").next().unwrap_or_default().to_owned();
+    assert!(GUIDE.contains(&format!("\n| `{hint}` |")), "the guide does not explain: {hint}");
     (error.to_string(), !sources.is_empty())
 }
 
 async fn assert_time_out(pool: &TestPool, patience: Duration, expected: &str) {
     assert_eq!(time_out(pool, 1, patience).await, (expected.to_owned(), false));
 }
+
+/// What the guide says of time-outs.
+const GUIDE: &str = include_str!("../../src/guide/timed_out.md");
 
 /// Pings that are not answered, dials that take so long.
 const PINGS: &str = "pings are not answered: look at the host, or lower ping_timeout";
