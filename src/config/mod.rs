@@ -42,7 +42,6 @@ pub(crate) use written::by_name;
 ///
 #[cfg_attr(feature = "serde", doc = "```")]
 #[cfg_attr(not(feature = "serde"), doc = "```text")]
-/// use std::time::Duration;
 /// use wharf::{Config, Pool, connector_fn};
 ///
 /// let config: Config = toml::from_str(

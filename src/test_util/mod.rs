@@ -20,7 +20,6 @@
 //! The code under test takes the pool of any connector:
 //!
 //! ```
-//! use std::time::Duration;
 //! use wharf::test_util::TestConnector;
 //! use wharf::{AcquireError, Connector, Pool};
 //!
