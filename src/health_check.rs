@@ -8,6 +8,15 @@ use std::time::Duration;
 /// Whatever is chosen here, a connection that has become suspect is pinged first: once one of a
 /// host's connections is found dead, by a ping or by a borrower's
 /// [`discard`](crate::PooledConnection::discard), those made before are not trusted until they answer.
+///
+/// # Examples
+///
+/// ```
+/// use std::time::Duration;
+/// use wharf::{HealthCheck, Pool};
+///
+/// let builder = Pool::builder().health_check(HealthCheck::IdleFor(Duration::from_secs(10)));
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]

@@ -1,6 +1,14 @@
 //! The order in which idle connections are lent.
 
 /// Which idle connection is lent first.
+///
+/// # Examples
+///
+/// ```
+/// use wharf::{Pool, Reuse};
+///
+/// let builder = Pool::builder().reuse(Reuse::LeastRecent);
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]
