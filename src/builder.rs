@@ -1,11 +1,12 @@
-//! The settings of a pool, and the check of them.
+//! The builder: a setter for each setting.
 
-use std::fmt;
+use std::marker::PhantomData;
+use std::ops::Deref;
 use std::time::Duration;
 
+use crate::config::Config;
 use crate::connector::Connector;
-use crate::engine::time::Span;
-use crate::engine::{Backoff, Limits};
+use crate::engine::Backoff;
 use crate::error::BuildError;
 use crate::health_check::HealthCheck;
 use crate::heartbeat::Heartbeat;
@@ -40,7 +41,7 @@ use crate::spread::Spread;
 #[must_use = "a builder does nothing until `build` is called"]
 pub struct Builder<Kind = Exclusive> {
     settings: Settings,
-    kind: Kind,
+    kind: PhantomData<Kind>,
 }
 
 /// Marks the builder of a [`Pool`].
@@ -51,174 +52,26 @@ pub struct Exclusive;
 /// Marks the builder of a [`SharedPool`].
 #[derive(Clone, Copy, Debug, Default)]
 #[non_exhaustive]
-pub struct Shared {
-    spread: Spread,
-}
+pub struct Shared;
 
-/// What the builder collects.
-#[derive(Clone, Debug)]
+/// What a pool is set to: the plain data, and who is told of its events.
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Settings {
-    max_per_host: Option<usize>,
-    initial_per_host: usize,
-    min_idle_per_host: usize,
-    max_idle_per_host: Option<usize>,
-    max_idle: Option<usize>,
-    max_total: Option<usize>,
-    max_waiters_per_host: Option<usize>,
-    max_dialing_per_host: Option<usize>,
-    max_dialing: Option<usize>,
-    reuse: Reuse,
-    idle_timeout: Option<Duration>,
-    max_lifetime: Option<Duration>,
-    lifetime_jitter: f64,
-    max_uses: Option<u64>,
-    retry: Option<Backoff>,
-    health_check: HealthCheck,
-    pub(crate) heartbeat: Option<Heartbeat>,
+    config: Config,
     pub(crate) observer: Observing,
-    pub(crate) slow_acquire: Option<Duration>,
-    leak_after: Option<Duration>,
-    pub(crate) ping_timeout: Option<Duration>,
-    pub(crate) acquire_timeout: Option<Duration>,
-    pub(crate) connect_timeout: Option<Duration>,
-    pub(crate) close_timeout: Option<Duration>,
 }
 
-impl Default for Settings {
-    fn default() -> Self {
-        Settings {
-            max_per_host: Some(10),
-            initial_per_host: 0,
-            min_idle_per_host: 0,
-            max_idle_per_host: None,
-            max_idle: None,
-            max_total: None,
-            max_waiters_per_host: None,
-            max_dialing_per_host: None,
-            max_dialing: None,
-            reuse: Reuse::MostRecent,
-            idle_timeout: Some(Duration::from_secs(90)),
-            max_lifetime: Some(Duration::from_secs(30 * 60)),
-            lifetime_jitter: 0.1,
-            max_uses: None,
-            retry: None,
-            health_check: HealthCheck::Never,
-            heartbeat: None,
-            observer: Observing::default(),
-            slow_acquire: None,
-            leak_after: None,
-            ping_timeout: Some(Duration::from_secs(5)),
-            acquire_timeout: Some(Duration::from_secs(30)),
-            connect_timeout: Some(Duration::from_secs(10)),
-            close_timeout: Some(Duration::from_secs(5)),
-        }
+impl Deref for Settings {
+    type Target = Config;
+
+    fn deref(&self) -> &Config {
+        &self.config
     }
 }
 
-impl Settings {
-    pub(crate) fn limits(&self) -> Limits {
-        let or_none = |cap: Option<usize>| cap.unwrap_or(usize::MAX);
-        Limits {
-            max_per_host: or_none(self.max_per_host),
-            initial_per_host: self.initial_per_host,
-            min_idle_per_host: self.min_idle_per_host,
-            max_idle_per_host: or_none(self.max_idle_per_host),
-            max_idle: or_none(self.max_idle),
-            max_total: or_none(self.max_total),
-            max_waiters_per_host: or_none(self.max_waiters_per_host),
-            max_dialing_per_host: or_none(self.max_dialing_per_host),
-            max_dialing: or_none(self.max_dialing),
-            reuse: self.reuse,
-            idle_timeout: Span::from(self.idle_timeout),
-            max_lifetime: Span::from(self.max_lifetime),
-            lifetime_jitter: self.lifetime_jitter,
-            max_uses: self.max_uses.unwrap_or(u64::MAX),
-            ping_after: match self.health_check {
-                HealthCheck::Never => Span::FOREVER,
-                HealthCheck::Always => Span::from(Duration::ZERO),
-                HealthCheck::IdleFor(time) => Span::from(time),
-            },
-            heartbeat: self.heartbeat.as_ref().map(Heartbeat::beats),
-            leak_after: Span::from(self.leak_after),
-            backoff: self.retry.unwrap_or_default(),
-            retry: self.retry.is_some(),
-        }
-    }
-
-    fn check(&self) -> Result<(), BuildError> {
-        at_least_one("max_per_host", self.max_per_host)?;
-        at_least_one("max_total", self.max_total)?;
-        at_least_one("max_dialing_per_host", self.max_dialing_per_host)?;
-        at_least_one("max_dialing", self.max_dialing)?;
-        at_least_one("max_uses", self.max_uses)?;
-        longer_than_zero("connect_timeout", self.connect_timeout)?;
-        longer_than_zero("ping_timeout", self.ping_timeout)?;
-        longer_than_zero("close_timeout", self.close_timeout)?;
-        longer_than_zero("idle_timeout", self.idle_timeout)?;
-        longer_than_zero("max_lifetime", self.max_lifetime)?;
-        longer_than_zero("slow_acquire", self.slow_acquire)?;
-        longer_than_zero("leak_after", self.leak_after)?;
-        for (cap, most) in [
-            ("max_per_host", self.max_per_host),
-            ("max_idle_per_host", self.max_idle_per_host),
-            ("max_idle", self.max_idle),
-            ("max_total", self.max_total),
-        ] {
-            not_above("initial_per_host", self.initial_per_host, cap, most)?;
-            not_above("min_idle_per_host", self.min_idle_per_host, cap, most)?;
-        }
-        if let Some(backoff) = &self.retry {
-            backoff.check()?;
-        }
-        if let Some(heartbeat) = &self.heartbeat {
-            heartbeat.check()?;
-        }
-        if !(0.0..=1.0).contains(&self.lifetime_jitter) {
-            let jitter = self.lifetime_jitter;
-            return Err(BuildError::new("lifetime_jitter", jitter, "must be from 0 to 1"));
-        }
-        Ok(())
-    }
-}
-
-fn at_least_one<T: PartialEq + From<u8> + fmt::Display>(
-    field: &'static str,
-    value: Option<T>,
-) -> Result<(), BuildError> {
-    match value {
-        Some(value) if value == T::from(0) => {
-            Err(BuildError::new(field, value, "must be at least 1; `None` means no limit"))
-        }
-        _ => Ok(()),
-    }
-}
-
-fn longer_than_zero(field: &'static str, value: Option<Duration>) -> Result<(), BuildError> {
-    match value {
-        Some(Duration::ZERO) => {
-            Err(BuildError::new(field, "0s", "must be longer than zero; `None` means no limit"))
-        }
-        _ => Ok(()),
-    }
-}
-
-fn not_above(
-    field: &'static str,
-    value: usize,
-    cap: &'static str,
-    most: Option<usize>,
-) -> Result<(), BuildError> {
-    match most {
-        Some(most) if value > most => {
-            Err(BuildError::new(field, value, format!("must not be above {cap}, which is {most}")))
-        }
-        _ => Ok(()),
-    }
-}
-
-impl<Kind: Default> Builder<Kind> {
+impl<Kind> Builder<Kind> {
     pub(crate) fn new() -> Self {
-        Builder { settings: Settings::default(), kind: Kind::default() }
+        Builder { settings: Settings::default(), kind: PhantomData }
     }
 }
 
@@ -230,6 +83,7 @@ impl Builder {
     /// A setting that cannot be meant: the error names the field and the value.
     pub fn build<C: Connector>(self, connector: C) -> Result<Pool<C>, BuildError> {
         self.settings.check()?;
+        self.settings.check_exclusive()?;
         Ok(Pool::with_settings(connector, self.settings))
     }
 }
@@ -240,7 +94,7 @@ impl Builder<Shared> {
     ///
     /// Defaults to [`Spread::OldestFirst`].
     pub fn spread(mut self, spread: Spread) -> Self {
-        self.kind.spread = spread;
+        self.settings.config.spread = spread;
         self
     }
 
@@ -251,7 +105,28 @@ impl Builder<Shared> {
     /// A setting that cannot be meant: the error names the field and the value.
     pub fn build<C: SharedConnector>(self, connector: C) -> Result<SharedPool<C>, BuildError> {
         self.settings.check()?;
-        Ok(SharedPool::with_settings(connector, self.settings, self.kind.spread))
+        Ok(SharedPool::with_settings(connector, self.settings))
+    }
+}
+
+/// # All at once
+impl<Kind> Builder<Kind> {
+    /// Takes every setting from a [`Config`]: what was set before is forgotten, but for the observer.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use wharf::{Config, Pool};
+    ///
+    /// let mut config = Config::default();
+    /// config.max_per_host = Some(30);
+    ///
+    /// let builder = Pool::builder().config(config).acquire_timeout(Duration::from_secs(5));
+    /// ```
+    pub fn config(mut self, config: Config) -> Self {
+        self.settings.config = config;
+        self
     }
 }
 
@@ -261,7 +136,7 @@ impl<Kind> Builder<Kind> {
     ///
     /// Defaults to 10, which is more than most servers answer faster for.
     pub fn max_per_host(mut self, n: impl Into<Option<usize>>) -> Self {
-        self.settings.max_per_host = n.into();
+        self.settings.config.max_per_host = n.into();
         self
     }
 
@@ -269,7 +144,7 @@ impl<Kind> Builder<Kind> {
     ///
     /// Defaults to 0: a connection is made when somebody waits for one.
     pub fn initial_per_host(mut self, n: usize) -> Self {
-        self.settings.initial_per_host = n;
+        self.settings.config.initial_per_host = n;
         self
     }
 
@@ -279,7 +154,7 @@ impl<Kind> Builder<Kind> {
     ///
     /// Defaults to 0.
     pub fn min_idle_per_host(mut self, n: usize) -> Self {
-        self.settings.min_idle_per_host = n;
+        self.settings.config.min_idle_per_host = n;
         self
     }
 
@@ -287,7 +162,7 @@ impl<Kind> Builder<Kind> {
     ///
     /// Defaults to `None`: as many as `max_per_host`.
     pub fn max_idle_per_host(mut self, n: impl Into<Option<usize>>) -> Self {
-        self.settings.max_idle_per_host = n.into();
+        self.settings.config.max_idle_per_host = n.into();
         self
     }
 
@@ -296,7 +171,7 @@ impl<Kind> Builder<Kind> {
     ///
     /// Defaults to `None`. A cap across hosts puts all of them behind one lock.
     pub fn max_idle(mut self, n: impl Into<Option<usize>>) -> Self {
-        self.settings.max_idle = n.into();
+        self.settings.config.max_idle = n.into();
         self
     }
 
@@ -305,7 +180,7 @@ impl<Kind> Builder<Kind> {
     ///
     /// Defaults to `None`. A cap across hosts puts all of them behind one lock.
     pub fn max_total(mut self, n: impl Into<Option<usize>>) -> Self {
-        self.settings.max_total = n.into();
+        self.settings.config.max_total = n.into();
         self
     }
 
@@ -315,7 +190,7 @@ impl<Kind> Builder<Kind> {
     ///
     /// Defaults to `None`.
     pub fn max_waiters_per_host(mut self, n: impl Into<Option<usize>>) -> Self {
-        self.settings.max_waiters_per_host = n.into();
+        self.settings.config.max_waiters_per_host = n.into();
         self
     }
 
@@ -323,7 +198,7 @@ impl<Kind> Builder<Kind> {
     ///
     /// Defaults to `None`.
     pub fn max_dialing_per_host(mut self, n: impl Into<Option<usize>>) -> Self {
-        self.settings.max_dialing_per_host = n.into();
+        self.settings.config.max_dialing_per_host = n.into();
         self
     }
 
@@ -331,7 +206,7 @@ impl<Kind> Builder<Kind> {
     ///
     /// Defaults to `None`. A cap across hosts puts all of them behind one lock.
     pub fn max_dialing(mut self, n: impl Into<Option<usize>>) -> Self {
-        self.settings.max_dialing = n.into();
+        self.settings.config.max_dialing = n.into();
         self
     }
 
@@ -339,7 +214,7 @@ impl<Kind> Builder<Kind> {
     ///
     /// Defaults to [`Reuse::MostRecent`].
     pub fn reuse(mut self, reuse: Reuse) -> Self {
-        self.settings.reuse = reuse;
+        self.settings.config.reuse = reuse;
         self
     }
 }
@@ -351,7 +226,7 @@ impl<Kind> Builder<Kind> {
     /// Defaults to 30 seconds. Zero means: an idle connection or nothing, without waiting. `None`
     /// waits for ever, which hides a pool that is too small.
     pub fn acquire_timeout(mut self, limit: impl Into<Option<Duration>>) -> Self {
-        self.settings.acquire_timeout = limit.into();
+        self.settings.config.acquire_timeout = limit.into();
         self
     }
 
@@ -360,7 +235,7 @@ impl<Kind> Builder<Kind> {
     /// Defaults to 10 seconds. It does not depend on the caller's patience: a dial goes on for the
     /// next one when its caller has given up.
     pub fn connect_timeout(mut self, limit: impl Into<Option<Duration>>) -> Self {
-        self.settings.connect_timeout = limit.into();
+        self.settings.config.connect_timeout = limit.into();
         self
     }
 
@@ -369,7 +244,7 @@ impl<Kind> Builder<Kind> {
     /// Defaults to 5 seconds. A connection that is being closed keeps its place under the caps for
     /// so long.
     pub fn close_timeout(mut self, limit: impl Into<Option<Duration>>) -> Self {
-        self.settings.close_timeout = limit.into();
+        self.settings.config.close_timeout = limit.into();
         self
     }
 
@@ -378,7 +253,7 @@ impl<Kind> Builder<Kind> {
     /// Defaults to 90 seconds, as in Go. Keep it below the server's own limit, so that this side is
     /// the one that closes.
     pub fn idle_timeout(mut self, limit: impl Into<Option<Duration>>) -> Self {
-        self.settings.idle_timeout = limit.into();
+        self.settings.config.idle_timeout = limit.into();
         self
     }
 
@@ -387,7 +262,7 @@ impl<Kind> Builder<Kind> {
     ///
     /// Defaults to 30 minutes, so that new addresses and new backends are found.
     pub fn max_lifetime(mut self, limit: impl Into<Option<Duration>>) -> Self {
-        self.settings.max_lifetime = limit.into();
+        self.settings.config.max_lifetime = limit.into();
         self
     }
 
@@ -396,7 +271,7 @@ impl<Kind> Builder<Kind> {
     ///
     /// Defaults to 0.1.
     pub fn lifetime_jitter(mut self, share: f64) -> Self {
-        self.settings.lifetime_jitter = share;
+        self.settings.config.lifetime_jitter = share;
         self
     }
 
@@ -404,7 +279,7 @@ impl<Kind> Builder<Kind> {
     ///
     /// Defaults to `None`.
     pub fn max_uses(mut self, n: impl Into<Option<u64>>) -> Self {
-        self.settings.max_uses = n.into();
+        self.settings.config.max_uses = n.into();
         self
     }
 }
@@ -416,7 +291,7 @@ impl<Kind> Builder<Kind> {
     /// Defaults to [`HealthCheck::Never`]: `is_open` sees most deaths without a round trip, and
     /// suspicion covers the rest.
     pub fn health_check(mut self, check: HealthCheck) -> Self {
-        self.settings.health_check = check;
+        self.settings.config.health_check = check;
         self
     }
 
@@ -424,7 +299,7 @@ impl<Kind> Builder<Kind> {
     ///
     /// Defaults to 5 seconds.
     pub fn ping_timeout(mut self, limit: impl Into<Option<Duration>>) -> Self {
-        self.settings.ping_timeout = limit.into();
+        self.settings.config.ping_timeout = limit.into();
         self
     }
 
@@ -434,7 +309,7 @@ impl<Kind> Builder<Kind> {
     /// Defaults to `None`: what is idle is left alone. `Heartbeat::default()` is every 30 seconds, with
     /// 10 for the answer and 3 misses.
     pub fn heartbeat(mut self, heartbeat: impl Into<Option<Heartbeat>>) -> Self {
-        self.settings.heartbeat = heartbeat.into();
+        self.settings.config.heartbeat = heartbeat.into();
         self
     }
 
@@ -447,7 +322,7 @@ impl<Kind> Builder<Kind> {
     /// in use that will come back), they go on waiting in any case, and the host dials again after a
     /// [`Backoff`] by default.
     pub fn retry(mut self, backoff: impl Into<Option<Backoff>>) -> Self {
-        self.settings.retry = backoff.into();
+        self.settings.config.retry = backoff.into();
         self
     }
 }
@@ -467,7 +342,7 @@ impl<Kind> Builder<Kind> {
     ///
     /// Defaults to `None`: no warning.
     pub fn slow_acquire(mut self, limit: impl Into<Option<Duration>>) -> Self {
-        self.settings.slow_acquire = limit.into();
+        self.settings.config.slow_acquire = limit.into();
         self
     }
 
@@ -477,7 +352,7 @@ impl<Kind> Builder<Kind> {
     /// Defaults to `None`: no warning. [`Host::loans`](crate::Host::loans) tells who holds what in any
     /// case.
     pub fn leak_after(mut self, limit: impl Into<Option<Duration>>) -> Self {
-        self.settings.leak_after = limit.into();
+        self.settings.config.leak_after = limit.into();
         self
     }
 }

@@ -3,6 +3,26 @@
 use std::fmt;
 
 /// Why the pool closed a connection, or let it go.
+///
+/// # Examples
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # use wharf::{Pool, connector_fn};
+/// # let connector = connector_fn(|host: String| async { Ok::<_, std::io::Error>(host) });
+/// # let pool = Pool::new(connector);
+/// use wharf::{CloseReason, PooledConnection};
+///
+/// PooledConnection::discard(pool.acquire("db-1").await?);
+/// pool.add("db-1", "spare".to_owned())?;
+/// pool.close_idle();
+/// let closes = pool.status().closes;
+/// assert_eq!(closes.of(CloseReason::Discarded), 1);
+/// assert_eq!(closes.of(CloseReason::Asked), 1);
+/// assert_eq!(closes.total(), 2);
+/// # Ok(()) }
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum CloseReason {

@@ -10,6 +10,31 @@ use crate::connector::as_source;
 use crate::status::LoanInfo;
 
 /// Why [`acquire`](crate::Pool::acquire) gave no connection.
+///
+/// # Examples
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # use wharf::{Pool, connector_fn};
+/// # let connector = connector_fn(|host: String| async { Ok::<_, std::io::Error>(host) });
+/// use std::time::Duration;
+/// use wharf::AcquireError;
+///
+/// # let pool = Pool::builder().max_per_host(1).build(connector)?;
+/// # let _held = pool.acquire("db-1").await?;
+/// match pool.acquire_timeout("db-1", Duration::from_secs(1)).await {
+///     Ok(connection) => println!("{}", *connection),
+///     Err(AcquireError::Timeout(report)) => {
+///         // Its `Display` says all of this in one line.
+///         println!("{} of {} in use", report.in_use, report.max);
+///         println!("longest held: {}", report.loans[0].place);
+///     }
+///     Err(AcquireError::Connect(error)) => println!("the host does not want us: {error}"),
+///     Err(error) => println!("{error}"),
+/// }
+/// # Ok(()) }
+/// ```
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum AcquireError<E> {
@@ -265,6 +290,17 @@ impl<E: Error + Send + Sync + 'static> Error for WarmError<E> {
 }
 
 /// A setting that cannot be meant.
+///
+/// # Examples
+///
+/// ```
+/// use wharf::{Pool, connector_fn};
+///
+/// let connector = connector_fn(|()| async { Ok::<_, std::io::Error>("a connection") });
+/// let error = Pool::builder().max_per_host(0).build(connector).unwrap_err();
+/// assert_eq!(error.to_string(), "max_per_host is 0: it must be at least 1; `None` means no limit");
+/// assert_eq!((error.field, &*error.value), ("max_per_host", "0"));
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct BuildError {
@@ -295,6 +331,20 @@ impl fmt::Display for BuildError {
 impl Error for BuildError {}
 
 /// Why [`add`](crate::Pool::add) did not take a connection. It is inside.
+///
+/// # Examples
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # use wharf::{Pool, connector_fn};
+/// # let connector = connector_fn(|host: String| async { Ok::<_, std::io::Error>(host) });
+/// let pool = Pool::builder().max_per_host(1).build(connector)?;
+/// pool.add("db-1", "one".to_owned())?;
+/// let error = pool.add("db-1", "two".to_owned()).unwrap_err();
+/// assert_eq!(error.into_connection(), "two");
+/// # Ok(()) }
+/// ```
 #[non_exhaustive]
 pub enum AddError<T> {
     /// A cap leaves no room for it.

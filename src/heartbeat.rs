@@ -42,6 +42,9 @@ pub struct Heartbeat {
     max_missed: u32,
 }
 
+#[cfg(feature = "serde")]
+crate::config::by_name!(Heartbeat: every, timeout, max_missed);
+
 impl Default for Heartbeat {
     /// Every 30 seconds, 10 for the answer, 3 missed.
     fn default() -> Self {

@@ -18,6 +18,24 @@ use crate::warm::Warm;
 ///
 /// Cloning is cheap. A host with a handle is remembered even when it is empty, with its cap and its
 /// counters; and like a [`Pool`](crate::Pool), a `Host` keeps the pool going.
+///
+/// # Examples
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # use wharf::{Pool, connector_fn};
+/// # let connector = connector_fn(|host: String| async { Ok::<_, std::io::Error>(host) });
+/// let db = Pool::new(connector).host("db-1");
+///
+/// let task = tokio::spawn({
+///     let db = db.clone();
+///     async move { db.acquire().await.map(|connection| connection.len()) }
+/// });
+/// assert_eq!(task.await??, 4);
+/// assert_eq!(db.status().idle, 1);
+/// # Ok(()) }
+/// ```
 pub struct Host<C: Connector>(Arc<Held<C>>);
 
 struct Held<C: Connector> {
@@ -95,6 +113,21 @@ impl<C: Connector> Host<C> {
     /// # Errors
     ///
     /// Zero is refused, as by the builder.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # use wharf::{Pool, connector_fn};
+    /// # let connector = connector_fn(|host: String| async { Ok::<_, std::io::Error>(host) });
+    /// # let pool = Pool::new(connector);
+    /// let db = pool.host("db-1");
+    /// db.set_max(2)?;
+    /// assert_eq!(db.status().max, 2);
+    /// assert_eq!(db.set_max(0).unwrap_err().to_string(), "max is 0: it must be at least 1");
+    /// # Ok(()) }
+    /// ```
     pub fn set_max(&self, n: usize) -> Result<(), BuildError> {
         if n == 0 {
             return Err(BuildError::new("max", n, "must be at least 1"));

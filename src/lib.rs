@@ -8,6 +8,7 @@ mod acquire;
 mod builder;
 mod close;
 mod close_reason;
+mod config;
 mod connector;
 mod connector_fn;
 mod error;
@@ -27,6 +28,7 @@ mod warm;
 pub mod compat;
 #[cfg(feature = "grpc")]
 pub mod grpc;
+pub mod guide;
 #[cfg(feature = "http")]
 pub mod http;
 #[cfg(feature = "metrics")]
@@ -35,6 +37,8 @@ pub mod metrics;
 pub mod postgres;
 #[cfg(feature = "tcp")]
 pub mod tcp;
+#[cfg(feature = "test-util")]
+pub mod test_util;
 #[cfg(feature = "websocket")]
 pub mod websocket;
 
@@ -68,6 +72,7 @@ pub use async_trait::async_trait;
 pub use builder::{Builder, Exclusive, Shared};
 pub use close::{Close, CloseReport};
 pub use close_reason::{CloseCounts, CloseReason};
+pub use config::Config;
 pub use connector::Connector;
 pub use connector_fn::{ConnectorFn, connector_fn};
 pub use engine::Backoff;

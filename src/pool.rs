@@ -35,6 +35,32 @@ use crate::warm::Warm;
 ///
 /// A key may be given in a borrowed form, as with `HashMap`: a `&str` for a `String`. It is cloned
 /// only when its host is new.
+///
+/// # Examples
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use std::time::Duration;
+/// use wharf::{Pool, connector_fn};
+///
+/// let connector = connector_fn(|host: String| async move {
+///     Ok::<_, std::io::Error>(format!("a connection to {host}"))
+/// });
+/// let pool = Pool::builder()
+///     .max_per_host(5)
+///     .acquire_timeout(Duration::from_secs(3))
+///     .build(connector)?;
+///
+/// let one = pool.acquire("db-1").await?; // dials
+/// let two = pool.acquire("db-2").await?;
+/// assert_eq!(*two, "a connection to db-2");
+/// drop(one); // goes back
+///
+/// let again = pool.acquire("db-1").await?; // the same connection
+/// assert_eq!(pool.status().dials, 2);
+/// # Ok(()) }
+/// ```
 pub struct Pool<C: Connector> {
     handle: Handle<C>,
 }
@@ -142,6 +168,21 @@ impl<C: Connector> Pool<C> {
     }
 
     /// Takes an idle connection, if there is one: never waits, never dials.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # use wharf::{Pool, connector_fn};
+    /// # let connector = connector_fn(|host: String| async { Ok::<_, std::io::Error>(host) });
+    /// # let pool = Pool::new(connector);
+    /// assert!(pool.try_acquire("db-1").is_none());
+    ///
+    /// drop(pool.acquire("db-1").await?);
+    /// assert!(pool.try_acquire("db-1").is_some());
+    /// # Ok(()) }
+    /// ```
     #[track_caller]
     pub fn try_acquire<Q>(&self, key: &Q) -> Option<PooledConnection<C>>
     where
@@ -170,6 +211,19 @@ impl<C: Connector> Pool<C> {
     ///
     /// The connection comes back inside the error when a cap leaves no room for it, or when the pool
     /// is closed.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # use wharf::{Pool, connector_fn};
+    /// # let connector = connector_fn(|host: String| async { Ok::<_, std::io::Error>(host) });
+    /// # let pool = Pool::new(connector);
+    /// pool.add("db-1", "made by hand".to_owned())?;
+    /// assert_eq!(*pool.acquire("db-1").await?, "made by hand");
+    /// # Ok(()) }
+    /// ```
     pub fn add<Q>(&self, key: &Q, conn: C::Connection) -> Result<(), AddError<C::Connection>>
     where
         C::Key: Borrow<Q>,
@@ -192,6 +246,20 @@ impl<C: Connector> Pool<C> {
     /// Dials until `n` connections to the host are open, lent ones included. The dials begin at the
     /// call, as the limits allow; awaiting the result tells how they went. Until then the result is a
     /// handle on the host, and so on the pool.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # use wharf::{Pool, connector_fn};
+    /// # let connector = connector_fn(|host: String| async { Ok::<_, std::io::Error>(host) });
+    /// # let pool = Pool::new(connector);
+    /// // Before the first request comes:
+    /// pool.warm("db-1", 3).await?;
+    /// assert_eq!(pool.status().idle, 3);
+    /// # Ok(()) }
+    /// ```
     pub fn warm<Q>(&self, key: &Q, n: usize) -> Warm<C>
     where
         C::Key: Borrow<Q>,
@@ -206,6 +274,26 @@ impl<C: Connector> Pool<C> {
     /// # Panics
     ///
     /// When `keep` panics; the connection that it was looking at is closed.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # use wharf::{Pool, connector_fn};
+    /// # let connector = connector_fn(|host: String| async { Ok::<_, std::io::Error>(host) });
+    /// # let pool = Pool::new(connector);
+    /// use std::time::Duration;
+    ///
+    /// pool.warm("db-1", 3).await?;
+    /// pool.retain(|host, _connection, info| host != "db-1" || info.age < Duration::from_secs(60));
+    /// assert_eq!(pool.status().idle, 3);
+    ///
+    /// tokio::time::sleep(Duration::from_secs(61)).await;
+    /// pool.retain(|host, _connection, info| host != "db-1" || info.age < Duration::from_secs(60));
+    /// assert_eq!(pool.status().idle, 0);
+    /// # Ok(()) }
+    /// ```
     #[track_caller]
     pub fn retain<F>(&self, mut keep: F)
     where
@@ -249,6 +337,24 @@ impl<C: Connector> Pool<C> {
 
     /// Closes what is idle of the host and, as it comes back, what is lent or being dialed now;
     /// whoever asks later gets a new connection.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # use wharf::{Pool, connector_fn};
+    /// # let connector = connector_fn(|host: String| async { Ok::<_, std::io::Error>(host) });
+    /// # let pool = Pool::new(connector);
+    /// let old = pool.acquire("db-1").await?;
+    /// pool.retire("db-1"); // its certificate has changed, say
+    ///
+    /// let new = pool.acquire("db-1").await?;
+    /// drop(old); // is closed
+    /// drop(new); // is kept
+    /// assert_eq!(pool.status().idle, 1);
+    /// # Ok(()) }
+    /// ```
     pub fn retire<Q>(&self, key: &Q)
     where
         C::Key: Borrow<Q>,
@@ -305,6 +411,22 @@ impl<C: Connector> Pool<C> {
     /// # Cancel safety
     ///
     /// Dropping the future changes nothing: the pool stays closed.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # use wharf::{Pool, connector_fn};
+    /// # let connector = connector_fn(|host: String| async { Ok::<_, std::io::Error>(host) });
+    /// # let pool = Pool::new(connector);
+    /// use wharf::AcquireError;
+    ///
+    /// drop(pool.acquire("db-1").await?);
+    /// pool.close().await;
+    /// assert!(matches!(pool.acquire("db-1").await, Err(AcquireError::Closed)));
+    /// # Ok(()) }
+    /// ```
     pub fn close(&self) -> Close {
         Close::begin(self.core().clone())
     }
@@ -314,6 +436,24 @@ impl<C: Connector> Pool<C> {
     /// # Panics
     ///
     /// When it is awaited outside a tokio runtime with timers.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # use wharf::{Pool, connector_fn};
+    /// # let connector = connector_fn(|host: String| async { Ok::<_, std::io::Error>(host) });
+    /// # let pool = Pool::new(connector);
+    /// use std::time::Duration;
+    ///
+    /// let kept = pool.acquire("db-1").await?;
+    /// let report = pool.close_timeout(Duration::from_secs(10)).await;
+    /// assert!(!report.complete);
+    /// println!("not back: acquired at {}", report.loans[0].place);
+    /// # drop(kept);
+    /// # Ok(()) }
+    /// ```
     pub fn close_timeout(
         &self,
         limit: Duration,

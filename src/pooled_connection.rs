@@ -86,6 +86,23 @@ impl<C: Connector> PooledConnection<C> {
     /// Ends the loan and closes the connection, whose place is free at once: for one that has died.
     /// Older idle connections of its host are suspect from now on: each must answer a ping before it
     /// is lent.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # use wharf::{Pool, connector_fn};
+    /// # let connector = connector_fn(|host: String| async { Ok::<_, std::io::Error>(host) });
+    /// # let pool = Pool::new(connector);
+    /// use wharf::PooledConnection;
+    ///
+    /// let connection = pool.acquire("db-1").await?;
+    /// // The answer made no sense: nobody should use it again.
+    /// PooledConnection::discard(connection);
+    /// assert_eq!(pool.status().idle, 0);
+    /// # Ok(()) }
+    /// ```
     pub fn discard(mut this: Self) {
         if let Some((tracked, target)) = this.take() {
             tell_returned(&target, &tracked, target.core.clock.now());
@@ -94,6 +111,22 @@ impl<C: Connector> PooledConnection<C> {
     }
 
     /// Takes the connection out of the pool, which may dial another in its place.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # use wharf::{Pool, connector_fn};
+    /// # let connector = connector_fn(|host: String| async { Ok::<_, std::io::Error>(host) });
+    /// # let pool = Pool::new(connector);
+    /// use wharf::PooledConnection;
+    ///
+    /// let connection = PooledConnection::detach(pool.acquire("db-1").await?);
+    /// assert_eq!(connection, "db-1"); // ours, for as long as we like
+    /// assert_eq!(pool.status().in_use, 0);
+    /// # Ok(()) }
+    /// ```
     #[allow(clippy::missing_panics_doc)] // It cannot: a loan has its connection until it ends.
     pub fn detach(mut this: Self) -> C::Connection {
         let (tracked, target) = this.take().expect(PRESENT);
@@ -105,6 +138,24 @@ impl<C: Connector> PooledConnection<C> {
     }
 
     /// What the pool knows of this connection.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # use wharf::{Pool, connector_fn};
+    /// # let connector = connector_fn(|host: String| async { Ok::<_, std::io::Error>(host) });
+    /// # let pool = Pool::new(connector);
+    /// use wharf::PooledConnection;
+    ///
+    /// drop(pool.acquire("db-1").await?);
+    /// let connection = pool.acquire("db-1").await?;
+    /// let info = PooledConnection::info(&connection);
+    /// assert!(info.reused);
+    /// assert_eq!(info.uses, 2);
+    /// # Ok(()) }
+    /// ```
     pub fn info(this: &Self) -> ConnectionInfo {
         let tracked = this.tracked();
         let now = this.home().core.clock.precise();

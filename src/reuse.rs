@@ -1,7 +1,17 @@
 //! The order in which idle connections are lent.
 
 /// Which idle connection is lent first.
+///
+/// # Examples
+///
+/// ```
+/// use wharf::{Pool, Reuse};
+///
+/// let builder = Pool::builder().reuse(Reuse::LeastRecent);
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]
 #[non_exhaustive]
 pub enum Reuse {
     /// The most recently used one: it is the likeliest to be alive, and spare ones idle out.

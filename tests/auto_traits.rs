@@ -5,7 +5,7 @@ use std::fmt::Debug;
 use std::io;
 
 use wharf::{
-    Acquire, AcquireError, AcquireLease, AddError, BuildError, Builder, Close, CloseReport,
+    Acquire, AcquireError, AcquireLease, AddError, BuildError, Builder, Close, CloseReport, Config,
     Connector, Host, Lease, Pool, PooledConnection, Shared, SharedConnector, SharedHost,
     SharedPool, Warm, WarmError, async_trait,
 };
@@ -56,6 +56,7 @@ fn futures_and_guards_are_send_and_the_pool_is_send_sync_and_clone() {
     shared::<Host<Any>>();
     shared::<Builder>();
     shared::<CloseReport>();
+    shared::<Config>();
     future::<Acquire<Any>>();
     future::<Warm<Any>>();
     future::<Close>();

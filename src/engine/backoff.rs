@@ -27,6 +27,9 @@ pub struct Backoff {
     jitter: f64,
 }
 
+#[cfg(feature = "serde")]
+crate::config::by_name!(Backoff: initial, max, factor, jitter);
+
 impl Default for Backoff {
     fn default() -> Self {
         Backoff {

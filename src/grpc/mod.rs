@@ -11,6 +11,8 @@
 //!
 //! # Examples
 //!
+//! `EchoClient` stands for a client that tonic 0.14 has generated from your service's description.
+//!
 //! ```
 //! # use tonic_health::pb::{HealthCheckRequest, health_client::HealthClient as EchoClient};
 //! # async fn run() -> Result<(), Box<dyn std::error::Error>> {

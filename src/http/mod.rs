@@ -6,6 +6,8 @@
 //!
 //! # Examples
 //!
+//! Beside this crate it needs `http = "1"`, `http-body-util = "0.1"` and `bytes = "1"`.
+//!
 //! ```
 //! # async fn run() -> Result<(), Box<dyn std::error::Error>> {
 //! use bytes::Bytes;

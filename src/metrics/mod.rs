@@ -15,7 +15,7 @@
 //! use wharf::metrics::Metrics;
 //! use wharf::{Pool, connector_fn};
 //!
-//! # let connector = connector_fn(|()| async { Ok::<_, std::io::Error>("a connection") });
+//! let connector = connector_fn(|()| async { Ok::<_, std::io::Error>("a connection") });
 //! let metrics = Metrics::new("orders-db");
 //! let pool = Pool::builder().max_per_host(30).observer(metrics.clone()).build(connector)?;
 //! tokio::spawn(metrics.report_every(Duration::from_secs(10), &pool));

@@ -14,6 +14,45 @@ use crate::connector::Connector;
 /// - [`ping`](Connector::ping) may run while others use the connection, and never in a caller's own
 ///   future: who needs it waits in the queue.
 /// - [`close`](Connector::close) gets one clone, after the last lease has ended.
+///
+/// # Examples
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use std::sync::Arc;
+/// use wharf::{Connector, SharedConnector, SharedPool, async_trait};
+///
+/// /// What a peer said it takes at once.
+/// struct Session {
+///     streams: usize,
+/// }
+///
+/// struct Sessions;
+///
+/// #[async_trait]
+/// impl Connector for Sessions {
+///     type Key = String;
+///     type Connection = Arc<Session>;
+///     type Error = std::io::Error;
+///
+///     async fn connect(&self, _host: &String) -> std::io::Result<Arc<Session>> {
+///         Ok(Arc::new(Session { streams: 2 }))
+///     }
+/// }
+///
+/// impl SharedConnector for Sessions {
+///     fn max_leases(&self, session: &Arc<Session>) -> usize {
+///         session.streams
+///     }
+/// }
+///
+/// let pool = SharedPool::new(Sessions);
+/// let leases = [pool.acquire("a").await?, pool.acquire("a").await?, pool.acquire("a").await?];
+/// assert!(Arc::ptr_eq(&leases[0], &leases[1]));
+/// assert!(!Arc::ptr_eq(&leases[0], &leases[2]), "the first one is full");
+/// # Ok(()) }
+/// ```
 pub trait SharedConnector: Connector<Connection: Clone + Sync> {
     /// How many borrowers the connection carries at once.
     ///

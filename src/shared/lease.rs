@@ -27,6 +27,34 @@ impl<C: SharedConnector> Lease<C> {
     /// Ends the lease of a connection that has died. Its place is free at once; it takes no new leases
     /// and is closed after its last one. Older idle connections of its host are suspect from now on:
     /// each must answer a ping before it is lent.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # use std::sync::Arc;
+    /// # use wharf::{Connector, SharedConnector, SharedPool, async_trait};
+    /// # struct Numbers;
+    /// # #[async_trait]
+    /// # impl Connector for Numbers {
+    /// #     type Key = ();
+    /// #     type Connection = Arc<u32>;
+    /// #     type Error = std::io::Error;
+    /// #     async fn connect(&self, (): &()) -> std::io::Result<Arc<u32>> { Ok(Arc::new(7)) }
+    /// # }
+    /// # impl SharedConnector for Numbers {
+    /// #     fn max_leases(&self, _: &Arc<u32>) -> usize { 100 }
+    /// # }
+    /// # let pool = SharedPool::new(Numbers);
+    /// use wharf::Lease;
+    ///
+    /// let (one, two) = (pool.acquire(&()).await?, pool.acquire(&()).await?);
+    /// Lease::discard(one); // the connection has died
+    /// let three = pool.acquire(&()).await?;
+    /// assert!(!Arc::ptr_eq(&two, &three), "nobody else is put on it");
+    /// # Ok(()) }
+    /// ```
     pub fn discard(this: Self) {
         PooledConnection::discard(this.0);
     }

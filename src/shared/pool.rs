@@ -15,14 +15,13 @@ use crate::pool::{NoConnector, Pool};
 use crate::pooled_connection::ConnectionInfo;
 use crate::shared::strand::{Strand, Strands, sharing};
 use crate::shared::{AcquireLease, Lease, SharedConnector, SharedHost};
-use crate::spread::Spread;
 use crate::status::{HostStatus, LoanInfo, PoolStatus};
 
 /// A pool of connections that many borrowers use at once, each up to the number of leases that its
 /// [`SharedConnector::max_leases`] names.
 ///
 /// It has the verbs, the settings and the promises of a [`Pool`]; caps count connections. A lease is
-/// given on a connection that has room, the oldest first (see [`Spread`]), or else on an idle one.
+/// given on a connection that has room, the oldest first (see [`Spread`](crate::Spread)), or else on an idle one.
 /// Only when those there cannot carry who waits is another dialed: many callers of a host that has
 /// no connection yet make one dial. A connection that is not open, too old, used up or retired takes
 /// no new leases and is closed after its last one. Heartbeats ask a connection also while it is
@@ -82,11 +81,12 @@ impl SharedPool<NoConnector> {
 impl<C: SharedConnector> SharedPool<C> {
     /// Makes a pool with every setting at its default. Does no I/O, and needs no runtime.
     pub fn new(connector: C) -> Self {
-        SharedPool::with_settings(connector, Settings::default(), Spread::default())
+        SharedPool::with_settings(connector, Settings::default())
     }
 
-    pub(crate) fn with_settings(connector: C, settings: Settings, spread: Spread) -> Self {
-        SharedPool(Pool::of(Core::new(Strands(connector), settings, Some(sharing(spread)))))
+    pub(crate) fn with_settings(connector: C, settings: Settings) -> Self {
+        let sharing = sharing(settings.spread);
+        SharedPool(Pool::of(Core::new(Strands(connector), settings, Some(sharing))))
     }
 
     /// The pool that this one is a face of.

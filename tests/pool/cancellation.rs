@@ -51,7 +51,7 @@ async fn a_cancel_during_the_dial_leaves_the_dial_to_the_host() {
     let waiter = waiting(&pool, 1);
     quiet().await;
     drop(waiter);
-    gate.add_permits(1);
+    gate.let_through(1);
     quiet().await;
     assert_eq!(pool.status().idle, 1);
     assert_balanced(&pool, &connector);

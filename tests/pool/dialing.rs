@@ -20,7 +20,7 @@ async fn a_waiter_takes_a_returned_connection_while_a_dial_for_it_is_still_runni
     assert_eq!(loan.number, 0);
     assert_eq!(connector.counts().dialing, 1);
     // That dial, finished later, is not thrown away.
-    gate.add_permits(1);
+    gate.let_through(1);
     quiet().await;
     assert_eq!((pool.status().idle, connector.counts().made), (1, 2));
     drop(loan);
@@ -38,7 +38,7 @@ async fn a_dial_whose_waiter_was_served_otherwise_serves_the_next_waiter() {
     let mut second = waiting(&pool, 1);
     quiet().await;
     assert_eq!(connector.counts().dials, 2, "the second waiter has the first one's dial");
-    gate.add_permits(1);
+    gate.let_through(1);
     quiet().await;
     assert_eq!(ready(&mut second).number, 1);
     drop(loan);
@@ -52,7 +52,7 @@ async fn a_second_waiter_does_not_start_a_second_dial_while_an_unclaimed_one_is_
     let mut second = waiting(&pool, 1);
     quiet().await;
     assert_eq!(connector.counts().dials, 1);
-    gate.add_permits(1);
+    gate.let_through(1);
     quiet().await;
     drop(ready(&mut second));
     assert_balanced(&pool, &connector);
@@ -67,11 +67,11 @@ async fn with_a_cap_of_one_the_next_dial_starts_only_after_the_first_connection_
     drop(loan);
     quiet().await;
     assert_eq!((connector.counts().dials, pool.status().closing), (1, 1));
-    close.add_permits(1);
+    close.let_through(1);
     quiet().await;
     assert_eq!(connector.counts().peak_open, 1);
     drop(ready(&mut waiter));
-    close.add_permits(1);
+    close.let_through(1);
     quiet().await;
     assert_balanced(&pool, &connector);
 }
@@ -334,7 +334,7 @@ async fn a_callers_cancellation_starts_no_backoff() {
     let gate = connector.gate(Stage::Connect);
     drop(waiting(&pool, 1));
     quiet().await;
-    gate.add_permits(2);
+    gate.let_through(2);
     quiet().await;
     let began = Instant::now();
     let loans = [pool.acquire(&1).await.unwrap(), pool.acquire(&1).await.unwrap()];

@@ -5,7 +5,8 @@ use std::task::Poll;
 use std::time::Duration;
 
 use tokio::time::sleep;
-use wharf::{AcquireError, AddError, Backoff, HealthCheck, Heartbeat, PooledConnection, WarmError};
+use wharf::{AcquireError, AddError, Backoff, HealthCheck, Heartbeat, Pool, PooledConnection};
+use wharf::{WarmError, connector_fn};
 
 use crate::support::*;
 
@@ -21,12 +22,17 @@ async fn time_out(pool: &TestPool, host: u32, patience: Duration) -> (String, bo
     assert!(matches!(error, AcquireError::Timeout(_)), "{error}");
     let sources = sources(&error);
     assert!(sources.is_empty() || sources == ["told to fail"], "{sources:?}");
+    let hint = error.to_string().rsplit("; ").next().unwrap_or_default().to_owned();
+    assert!(GUIDE.contains(&format!("\n| `{hint}` |")), "the guide does not explain: {hint}");
     (error.to_string(), !sources.is_empty())
 }
 
 async fn assert_time_out(pool: &TestPool, patience: Duration, expected: &str) {
     assert_eq!(time_out(pool, 1, patience).await, (expected.to_owned(), false));
 }
+
+/// What the guide says of time-outs.
+const GUIDE: &str = include_str!("../../src/guide/timed_out.md");
 
 /// Pings that are not answered, dials that take so long.
 const PINGS: &str = "pings are not answered: look at the host, or lower ping_timeout";
@@ -61,6 +67,18 @@ async fn all_in_use() {
          5 waiting (2 when this one came); longest held 6.0 s, {longest}; {LOANS}"
     );
     assert_eq!((error.to_string(), sources(&error)), (expected, vec![]));
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_guide_begins_with_what_a_time_out_prints() {
+    let connector = connector_fn(|host: String| async { Ok::<_, TestError>(host) });
+    let pool = Pool::builder().max_per_host(2).build(connector).unwrap();
+    let place = format!("{}:{}", file!(), line!() + 1);
+    let _held = [pool.acquire("db-1").await.unwrap(), pool.acquire("db-1").await.unwrap()];
+    sleep(secs(5)).await;
+    let error = pool.acquire_timeout("db-1", secs(2)).await.unwrap_err();
+    let text = error.to_string().replace(&place, "src/orders.rs:81");
+    assert!(GUIDE.replace('\n', " ").contains(&text), "{text}");
 }
 
 #[tokio::test(start_paused = true)]

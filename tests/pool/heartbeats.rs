@@ -200,7 +200,7 @@ async fn so_many_are_asked_at_once_and_the_rest_when_those_have_answered() {
     sleep(secs(35)).await;
     assert_eq!(connector.counts().pings, 8);
     assert_eq!(pool.status().idle, 20);
-    gate.add_permits(5);
+    gate.let_through(5);
     quiet().await;
     assert_eq!(connector.counts().pings, 13);
     assert_eq!(pool.status().heartbeats, 5);
@@ -245,7 +245,7 @@ async fn an_error_does_not_put_a_connection_before_a_waiter() {
     sleep(secs(31)).await;
     let mut waiter = waiting(&pool, 1);
     connector.kill_all();
-    ping.close();
+    ping.fail();
     quiet().await;
     assert_eq!(ready(&mut waiter).number, 1);
 }

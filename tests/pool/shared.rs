@@ -248,7 +248,7 @@ async fn an_idle_one_is_pinged_for_the_first_lease_and_the_others_wait_for_that(
     drop(stage.lease().await);
     let gate = stage.script.gate(Stage::Ping);
     let mut waiting: Vec<_> = (0..5).map(|_| stage.waiting()).collect();
-    gate.add_permits(1);
+    gate.let_through(1);
     quiet().await;
     let leases: Vec<_> = waiting.iter_mut().map(now).collect();
     assert_eq!(numbers(&leases), [0; 5]);
@@ -284,7 +284,7 @@ async fn a_cancel_during_a_ping_leaves_the_connection_to_others() {
     drop(asking);
     quiet().await;
     assert!(poll(&mut other).is_pending(), "it has not answered");
-    gate.add_permits(1);
+    gate.let_through(1);
     quiet().await;
     assert_eq!(now(&mut other).number, 0);
     assert_eq!((stage.script.counts().pings, stage.script.counts().closes), (1, 0));
@@ -308,7 +308,7 @@ async fn heartbeats_ask_it_while_it_is_leased_and_while_it_is_idle_and_leases_go
     assert_eq!(stage.gauges(), [1, 0, 0, 0]);
     drop(stage.lease().await);
     assert_eq!(stage.script.counts().dials, 1);
-    gate.add_permits(100);
+    gate.let_through(100);
     sleep(secs(195)).await;
     assert_eq!(stage.gauges(), [1, 0, 0, 0]);
     sleep(secs(10)).await;

@@ -82,7 +82,7 @@ async fn a_connection_or_dial_that_arrives_after_close_is_closed_not_kept_and_no
     let mut waiter = waiting(&pool, 1);
     quiet().await;
     let mut close = pool.close();
-    gate.add_permits(1);
+    gate.let_through(1);
     quiet().await;
     assert!(matches!(poll(&mut waiter), std::task::Poll::Ready(Err(AcquireError::Closed))));
     assert!(poll(&mut close).is_pending());
@@ -102,7 +102,7 @@ async fn closing_twice_cancelling_a_close_and_closing_during_a_dial_are_harmless
     assert!(poll(&mut first).is_pending());
     drop(first);
     let (second, third) = (pool.close(), pool.close());
-    gate.add_permits(1);
+    gate.let_through(1);
     second.await;
     third.await;
     assert_eq!(connector.counts().closes, 1);

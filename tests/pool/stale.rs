@@ -43,7 +43,7 @@ async fn a_dead_connection_gives_its_slot_back_at_once_and_is_closed_beside() {
     drop(loan);
     drop(pool.acquire(&1).await.unwrap());
     assert_eq!((pool.status().closing, pool.status().idle), (0, 1));
-    close.add_permits(1);
+    close.let_through(1);
     quiet().await;
     assert_balanced(&pool, &connector);
 }
@@ -276,10 +276,10 @@ async fn a_dial_begun_before_a_retire_is_not_lent_after_it() {
     let mut waiter = waiting(&pool, 1);
     quiet().await;
     pool.host(&1).retire();
-    gate.add_permits(1);
+    gate.let_through(1);
     quiet().await;
     assert!(poll(&mut waiter).is_pending());
-    gate.add_permits(1);
+    gate.let_through(1);
     quiet().await;
     assert_eq!(ready(&mut waiter).number, 1);
     assert_balanced(&pool, &connector);

@@ -1,0 +1,118 @@
+//! What a connector is told, and what it has counted: shared by its clones and its connections.
+
+use std::collections::{HashMap, VecDeque};
+use std::hash::Hash;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use parking_lot::{Mutex, MutexGuard};
+
+use super::counts::Counts;
+use super::step::{Stage, Step};
+
+/// What a connection tells of its end, whatever the key of its host is.
+pub(super) trait Account: Send + Sync {
+    fn shut(&self, number: usize);
+
+    fn dropped(&self);
+}
+
+pub(super) struct Ledger<K> {
+    state: Mutex<State<K>>,
+    /// Decides where no script does. Not under the lock of the rest: it is the test's code.
+    chance: Mutex<Option<Chance>>,
+}
+
+pub(super) type Chance = Box<dyn FnMut(Stage) -> Step + Send>;
+
+pub(super) struct State<K> {
+    pub(super) counts: Counts<K>,
+    scripts: HashMap<Stage, Script>,
+    /// Of each connection made.
+    made: Vec<(K, Arc<AtomicBool>)>,
+    pub(super) is_open_panics: bool,
+    pub(super) nothing_is_retryable: bool,
+    pub(super) closed: Vec<K>,
+}
+
+#[derive(Default)]
+struct Script {
+    next: VecDeque<Step>,
+    then: Option<Step>,
+}
+
+impl<K> Ledger<K> {
+    pub(super) fn new() -> Self {
+        let state = State {
+            counts: Counts::default(),
+            scripts: HashMap::new(),
+            made: Vec::new(),
+            is_open_panics: false,
+            nothing_is_retryable: false,
+            closed: Vec::new(),
+        };
+        Ledger { state: Mutex::new(state), chance: Mutex::new(None) }
+    }
+
+    pub(super) fn state(&self) -> MutexGuard<'_, State<K>> {
+        self.state.lock()
+    }
+
+    pub(super) fn leave_to(&self, chance: Chance) {
+        *self.chance.lock() = Some(chance);
+    }
+
+    /// What the stage does this time.
+    pub(super) fn step(&self, stage: Stage) -> Step {
+        let told = self.state().told(stage);
+        told.unwrap_or_else(|| match &mut *self.chance.lock() {
+            Some(chance) => chance(stage),
+            None => Step::Ok,
+        })
+    }
+}
+
+impl<K> State<K> {
+    pub(super) fn once(&mut self, stage: Stage, step: Step) {
+        self.scripts.entry(stage).or_default().next.push_back(step);
+    }
+
+    pub(super) fn always(&mut self, stage: Stage, step: Step) {
+        self.scripts.entry(stage).or_default().then = Some(step);
+    }
+
+    fn told(&mut self, stage: Stage) -> Option<Step> {
+        let script = self.scripts.get_mut(&stage)?;
+        script.next.pop_front().or_else(|| script.then.clone())
+    }
+
+    /// The number and the pulse of a new connection.
+    pub(super) fn made(&mut self, host: K) -> (usize, Arc<AtomicBool>) {
+        let (number, pulse) = (self.counts.made, Arc::new(AtomicBool::new(true)));
+        self.counts.made += 1;
+        self.made.push((host, pulse.clone()));
+        (number, pulse)
+    }
+
+    pub(super) fn kill_all(&self) {
+        self.made.iter().for_each(|(_, pulse)| pulse.store(false, Ordering::SeqCst));
+    }
+}
+
+impl<K: Clone> State<K> {
+    pub(super) fn begin_close(&mut self, number: usize) {
+        self.counts.closes += 1;
+        self.closed.push(self.made[number].0.clone());
+    }
+}
+
+impl<K: Clone + Eq + Hash + Send + Sync> Account for Ledger<K> {
+    fn shut(&self, number: usize) {
+        let State { counts, made, .. } = &mut *self.state();
+        counts.shut(&made[number].0);
+    }
+
+    fn dropped(&self) {
+        self.state().counts.dropped += 1;
+    }
+}
