@@ -62,6 +62,9 @@ pub(crate) struct Counts {
     pub(crate) peak_open: usize,
     pub(crate) open_of: HashMap<u32, usize>,
     pub(crate) peak_of: HashMap<u32, usize>,
+    pub(crate) dialing_of: HashMap<u32, usize>,
+    /// Pings under way by host, where a connection is pinged by one borrower at a time.
+    pub(crate) pinging_of: HashMap<u32, usize>,
 }
 
 impl Counts {
@@ -96,10 +99,21 @@ struct State {
     scripts: HashMap<Stage, Script>,
     /// Decides where no script does.
     chance: Option<Box<dyn FnMut(Stage) -> Step + Send>>,
+    /// Told at once of every host of which more or less is open or dialed than before.
+    watch: Option<Box<dyn FnMut(u32, &Counts) + Send>>,
     pulses: Vec<Arc<AtomicBool>>,
     is_open_panics: bool,
+    failed_pings_kill: bool,
     nothing_is_retryable: bool,
     closed: Vec<u32>,
+}
+
+impl State {
+    fn changed(&mut self, host: u32) {
+        if let Some(watch) = &mut self.watch {
+            watch(host, &self.counts);
+        }
+    }
 }
 
 /// Hosts are numbers. Clones share everything.
@@ -129,7 +143,9 @@ impl TestConnection {
     /// It is known to be dead from now on: the pool may dial another in its place.
     pub(crate) fn bury(&mut self) {
         if !std::mem::replace(&mut self.is_buried, true) {
-            self.connector.state().counts.shut(self.host);
+            let mut state = self.connector.state();
+            state.counts.shut(self.host);
+            state.changed(self.host);
         }
     }
 }
@@ -184,8 +200,30 @@ impl TestConnector {
         self.state().pulses.iter().for_each(|pulse| pulse.store(false, Ordering::SeqCst));
     }
 
+    /// The connection with this number is no longer open.
+    pub(crate) fn kill(&self, number: usize) {
+        self.state().pulses[number].store(false, Ordering::SeqCst);
+    }
+
+    /// From now on everything goes well: what was told to the stages is forgotten.
+    pub(crate) fn behave(&self) {
+        let mut state = self.state();
+        state.scripts.clear();
+        state.chance = None;
+    }
+
+    /// Calls `watch`, with the connector locked, whenever more or less is open or dialed.
+    pub(crate) fn watch(&self, watch: impl FnMut(u32, &Counts) + Send + 'static) {
+        self.state().watch = Some(Box::new(watch));
+    }
+
     pub(crate) fn let_is_open_panic(&self) {
         self.state().is_open_panics = true;
+    }
+
+    /// A connection whose ping does not end well is dead, and not only unknown to be alive.
+    pub(crate) fn let_failed_pings_kill(&self) {
+        self.state().failed_pings_kill = true;
     }
 
     pub(crate) fn let_no_error_be_retryable(&self) {
@@ -211,7 +249,8 @@ impl TestConnector {
             Step::Error => return Err(TestError),
             Step::Slow(time) => tokio::time::sleep(time).await,
             Step::Never => std::future::pending().await,
-            Step::Panic => panic!("told to panic"),
+            // Without the hook, which would print it: a program may panic a thousand times.
+            Step::Panic => std::panic::resume_unwind(Box::new("told to panic")),
             Step::Gate(gate) => gate.acquire().await.unwrap().forget(),
         }
         Ok(())
@@ -247,19 +286,32 @@ impl Drop for Dial<'_> {
     fn drop(&mut self) {
         let mut state = self.0.state();
         state.counts.dialing -= 1;
+        *state.counts.dialing_of.get_mut(&self.1).unwrap() -= 1;
         if !self.2 {
             state.counts.shut(self.1);
         }
+        state.changed(self.1);
     }
 }
 
 /// A connection whose ping is under way: it is dead if that does not end well.
 struct Pinged<'a>(&'a mut TestConnection, bool);
 
+impl<'a> Pinged<'a> {
+    fn new(conn: &'a mut TestConnection) -> Self {
+        *conn.connector.state().counts.pinging_of.entry(conn.host).or_default() += 1;
+        Pinged(conn, false)
+    }
+}
+
 impl Drop for Pinged<'_> {
     fn drop(&mut self) {
+        *self.0.connector.state().counts.pinging_of.get_mut(&self.0.host).unwrap() -= 1;
         if !self.1 {
             self.0.bury();
+            if self.0.connector.state().failed_pings_kill {
+                self.0.kill();
+            }
         }
     }
 }
@@ -272,11 +324,14 @@ impl Connector for TestConnector {
 
     async fn connect(&self, &host: &u32) -> Result<TestConnection, TestError> {
         {
-            let counts = &mut self.state().counts;
+            let mut state = self.state();
+            let counts = &mut state.counts;
             counts.dials += 1;
             counts.dialing += 1;
+            *counts.dialing_of.entry(host).or_default() += 1;
             counts.peak_dialing = counts.peak_dialing.max(counts.dialing);
             counts.open(host);
+            state.changed(host);
         }
         let mut dial = Dial(self, host, false);
         self.run(Stage::Connect).await?;
@@ -299,10 +354,10 @@ impl Connector for TestConnector {
     }
 
     async fn ping(&self, conn: &mut TestConnection) -> Result<(), TestError> {
-        let mut pinged = Pinged(conn, false);
+        let mut pinged = Pinged::new(conn);
         self.answer().await?;
-        pinged.1 = true;
-        Ok(())
+        pinged.1 = pinged.0.is_alive();
+        if pinged.1 { Ok(()) } else { Err(TestError) }
     }
 
     async fn close(&self, conn: TestConnection) {
