@@ -201,11 +201,13 @@ impl TestConnector {
     }
 
     /// The connection with this number is no longer open.
+    #[allow(dead_code)] // For programs.
     pub(crate) fn kill(&self, number: usize) {
         self.state().pulses[number].store(false, Ordering::SeqCst);
     }
 
     /// From now on everything goes well: what was told to the stages is forgotten.
+    #[allow(dead_code)] // For programs.
     pub(crate) fn behave(&self) {
         let mut state = self.state();
         state.scripts.clear();
@@ -213,6 +215,7 @@ impl TestConnector {
     }
 
     /// Calls `watch`, with the connector locked, whenever more or less is open or dialed.
+    #[allow(dead_code)] // For programs.
     pub(crate) fn watch(&self, watch: impl FnMut(u32, &Counts) + Send + 'static) {
         self.state().watch = Some(Box::new(watch));
     }
@@ -222,6 +225,7 @@ impl TestConnector {
     }
 
     /// A connection whose ping does not end well is dead, and not only unknown to be alive.
+    #[allow(dead_code)] // For programs.
     pub(crate) fn let_failed_pings_kill(&self) {
         self.state().failed_pings_kill = true;
     }
