@@ -91,12 +91,17 @@ pub(crate) struct Report {
     /// Connections that could be had at once: the least of any host, and of all.
     pub(crate) capacity: usize,
     pub(crate) total_capacity: usize,
+}
+
+/// What is left after the close.
+#[derive(Debug)]
+pub(crate) struct End {
     pub(crate) closed: PoolStatus,
-    pub(crate) sockets_after_close: usize,
+    pub(crate) sockets: usize,
 }
 
 impl Report {
-    /// Panics unless every fault has happened, every cap was kept and everything is accounted for.
+    /// Panics unless so many faults have happened, every cap was kept and everything is accounted for.
     pub(crate) fn check(&self, storm: Storm) {
         let Storm { seed, faults } = storm;
         assert!(self.seen.happened.all() >= faults, "seed {seed}: {:?}", self.seen.happened);
@@ -112,15 +117,30 @@ impl Report {
         assert!(self.accepted_at_rest <= idle, "seed {seed}: {} accepted", self.accepted_at_rest);
         let capacity = (self.capacity, self.total_capacity);
         assert_eq!(capacity, (CAP, TOTAL_CAP), "seed {seed}: the full capacity is there");
-        let closed = (self.closed.idle, under_way(&self.closed), self.sockets_after_close);
-        assert_eq!(closed, (0, 0, 0), "seed {seed}: {:?}", self.closed);
     }
+}
+
+impl End {
+    /// Panics unless there is nothing.
+    pub(crate) fn check(&self, seed: u64) {
+        let left = (self.closed.idle, under_way(&self.closed), self.sockets);
+        assert_eq!(left, (0, 0, 0), "seed {seed}: {:?}", self.closed);
+    }
+}
+
+impl fmt::Display for End {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        line(f, "after the close idle, sockets", &format!("{}, {}", self.closed.idle, self.sockets))
+    }
+}
+
+fn line(f: &mut fmt::Formatter<'_>, name: &str, figures: &dyn fmt::Display) -> fmt::Result {
+    writeln!(f, "  {name:<46}{figures}")
 }
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut line =
-            |name: &str, figures: fmt::Arguments<'_>| writeln!(f, "  {name:<46}{figures}");
+        let mut line = |name: &str, figures: fmt::Arguments<'_>| line(f, name, &figures);
         let Seen { happened, answered, unanswered, .. } = self.seen;
         let Happened { switches, cuts, freezes, cancels, discards } = happened;
         line("faults", format_args!("{} in {:.1?}", happened.all(), self.took))?;
@@ -134,7 +154,7 @@ impl fmt::Display for Report {
             format_args!("{timed_out_acquires}, {failed_acquires}"),
         )?;
         line("an acquire after its deadline, at most", format_args!("{overshoot:.2?}"))?;
-        let Report { peak, total_peak, accepted_peak, at_rest, closed, .. } = self;
+        let Report { peak, total_peak, accepted_peak, at_rest, .. } = self;
         line("slots taken at most, by one host, by all", format_args!("{peak}, {total_peak}"))?;
         line("accepted and not given up, at most, of one", format_args!("{accepted_peak}"))?;
         let out = [at_rest.in_use, at_rest.dialing, at_rest.closing, at_rest.waiting];
@@ -147,10 +167,6 @@ impl fmt::Display for Report {
         line(
             "then to be had at once, of one host, of all",
             format_args!("{}, {}", self.capacity, self.total_capacity),
-        )?;
-        line(
-            "after the close idle, sockets",
-            format_args!("{}, {}", closed.idle, self.sockets_after_close),
         )
     }
 }
@@ -159,8 +175,17 @@ fn under_way(status: &PoolStatus) -> usize {
     status.in_use + status.dialing + status.closing + status.waiting
 }
 
-struct Scene {
-    pool: Pool<Census>,
+/// When faults end.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Until {
+    /// So many more have happened.
+    Faults(usize),
+    Time(Instant),
+}
+
+/// A pool, the proxies that it meets, and who works with it. It may see several storms.
+pub(crate) struct Scene {
+    pub(crate) pool: Pool<Census>,
     census: Census,
     proxies: Vec<Proxy>,
     seen: Mutex<Seen>,
@@ -169,10 +194,20 @@ struct Scene {
     discards: AtomicUsize,
     /// The request of each task.
     requests: Mutex<HashMap<usize, AbortHandle>>,
+    _server: Arc<JoinSet<()>>,
 }
 
 impl Storm {
-    pub(crate) async fn run(self) -> Report {
+    pub(crate) async fn run(self) -> (Report, End) {
+        let scene = Scene::new().await;
+        let mut rng = fastrand::Rng::with_seed(self.seed);
+        let report = scene.clone().storm(Until::Faults(self.faults), &mut rng).await;
+        (report, scene.end().await)
+    }
+}
+
+impl Scene {
+    pub(crate) async fn new() -> Arc<Scene> {
         let (server, _server) = echo_server().await;
         let mut proxies = Vec::new();
         for _ in 0..HOSTS {
@@ -180,7 +215,7 @@ impl Storm {
         }
         let options = TcpOptions::new().ping("ping", "ping");
         let census = Census::new(TcpConnector::with_options(options).unwrap());
-        let scene = Arc::new(Scene {
+        Arc::new(Scene {
             pool: pool(&census),
             census,
             proxies,
@@ -188,17 +223,28 @@ impl Storm {
             is_over: AtomicBool::new(false),
             discards: AtomicUsize::new(0),
             requests: Mutex::default(),
-        });
-        let mut rng = fastrand::Rng::with_seed(self.seed);
+            _server,
+        })
+    }
+
+    /// Faults while tasks work, then calm, and the account. What was seen, and the peaks, are of all
+    /// storms so far.
+    pub(crate) async fn storm(self: Arc<Self>, until: Until, rng: &mut fastrand::Rng) -> Report {
+        self.is_over.store(false, SeqCst);
         let mut tasks = JoinSet::new();
         for task in 0..TASKS {
-            tasks.spawn(scene.clone().work(task, rng.fork()));
+            tasks.spawn(self.clone().work(task, rng.fork()));
         }
         let began = Instant::now();
-        let accepted_peak = scene.rage(self.faults, rng).await;
+        let accepted_peak = self.rage(until, rng.fork()).await;
         let took = began.elapsed();
         within_ages("the tasks end", tasks.join_all()).await;
-        scene.account(took, accepted_peak).await
+        self.account(took, accepted_peak).await
+    }
+
+    pub(crate) async fn end(&self) -> End {
+        within_ages("the pool closes", self.pool.close()).await;
+        End { closed: self.pool.status(), sockets: self.census.counts().sockets }
     }
 }
 
@@ -218,9 +264,14 @@ fn pool(census: &Census) -> Pool<Census> {
 /// # The faults
 impl Scene {
     /// Says how many connections one proxy had accepted at most that the pool had not given up.
-    async fn rage(&self, faults: usize, mut rng: fastrand::Rng) -> usize {
+    async fn rage(&self, until: Until, mut rng: fastrand::Rng) -> usize {
         let mut accepted_peak = 0;
-        while self.seen.lock().happened.all() < faults {
+        let before = self.seen.lock().happened.all();
+        let is_over = || match until {
+            Until::Faults(faults) => self.seen.lock().happened.all() >= before + faults,
+            Until::Time(end) => Instant::now() >= end,
+        };
+        while !is_over() {
             self.strike(&mut rng).await;
             accepted_peak = accepted_peak.max(self.accepted());
             tokio::time::sleep(ms(1)).await;
@@ -374,7 +425,6 @@ impl Scene {
         let accepted_at_rest = accepted();
         let (capacity, total_capacity) = self.fill().await;
         let peaks = self.census.counts();
-        within_ages("the pool closes", self.pool.close()).await;
         Report {
             took,
             seen: *self.seen.lock(),
@@ -387,8 +437,6 @@ impl Scene {
             accepted_at_rest,
             capacity,
             total_capacity,
-            closed: self.pool.status(),
-            sockets_after_close: self.census.counts().sockets,
         }
     }
 

@@ -130,8 +130,13 @@ impl World {
         holds!(*TestLoan::key(loan) == host, "connection {number} is of another host");
         let doomed = self.doomed.get(&number);
         let chosen_before = |doomed: usize| chosen.is_some_and(|(_, act)| act < doomed);
+        // It was good when it was put into the hand of one who went: that is not asked again.
+        let passed_on = |doomed: usize| {
+            let mut hands = self.passed_on.iter().filter(|(of, ..)| *of == host);
+            chosen.is_some() && hands.any(|(_, from, to)| (*from..=*to).contains(&doomed))
+        };
         holds!(
-            doomed.is_none_or(|&doomed| chosen_before(doomed)),
+            doomed.is_none_or(|&doomed| chosen_before(doomed) || passed_on(doomed)),
             "connection {number} was dead or retired in act {doomed:?} and is lent"
         );
         let info = TestLoan::info(loan);

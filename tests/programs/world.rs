@@ -29,6 +29,9 @@ pub(crate) struct World {
     pub(crate) loans: Vec<Lent>,
     /// In which act a connection died, or was to be lent no more, by its number.
     pub(crate) doomed: HashMap<usize, usize>,
+    /// Asks that may have had a connection in hand when they went: host, in which act that was put
+    /// there, and in which they went.
+    pub(crate) passed_on: Vec<(u32, usize, usize)>,
     /// Connections of each host, by number: all that were ever lent.
     known: BTreeMap<usize, u32>,
     pub(crate) is_closed: bool,
@@ -63,6 +66,7 @@ impl World {
             asks: Asks::default(),
             loans: Vec::new(),
             doomed: HashMap::new(),
+            passed_on: Vec::new(),
             known: BTreeMap::new(),
             is_closed: false,
             cancelled: 0,
@@ -117,8 +121,23 @@ impl World {
             tokio::select! {
                 biased;
                 () = any.notify.notified(), if self.settings.eager => self.look_where_it_rang()?,
-                () = sleep_until(end) => return self.check_at_rest(),
+                () = sleep_until(end) => break,
             }
+        }
+        self.let_tasks_end().await?;
+        self.check_at_rest()
+    }
+
+    /// What the last looks have begun is done, without time passing.
+    async fn let_tasks_end(&mut self) -> Verdict {
+        loop {
+            for _ in 0..8 {
+                tokio::task::yield_now().await;
+            }
+            if !self.settings.eager || !self.asks.any.rang.load(SeqCst) {
+                return Ok(());
+            }
+            self.look_where_it_rang()?;
         }
     }
 
@@ -233,7 +252,8 @@ impl World {
                 self.check_order(at, before)?;
                 let ask = self.asks.remove(at);
                 self.check_time(&ask, &answer, now)?;
-                if ask.patience == Some(Duration::ZERO) && answer.is_err() {
+                let timed_out = matches!(answer, Err(AcquireError::Timeout(_)));
+                if ask.patience == Some(Duration::ZERO) && timed_out {
                     self.tally.count("would not wait");
                 }
                 // One that was pinged for it was chosen at the first look.
@@ -307,6 +327,9 @@ impl World {
     fn cancel(&mut self, which: usize) {
         if let Some(at) = self.which_ask(which) {
             let ask = self.asks.remove(at);
+            if let Some((_, act)) = ask.rang() {
+                self.passed_on.push((ask.host, act, self.asks.act.load(SeqCst)));
+            }
             self.cancelled += 1;
             self.note(format_args!("it is ask {}", ask.id));
         }
