@@ -18,9 +18,11 @@ use tokio::task::{AbortHandle, JoinSet};
 use wharf::tcp::{TcpConnector, TcpOptions};
 use wharf::{AcquireError, Backoff, HealthCheck, Pool, PoolStatus, PooledConnection};
 
-use crate::census::{Census, Count};
+use crate::census::Count;
 use crate::proxy::{Fate, Fault, Proxy, echo_server};
 use crate::request::echo;
+
+type Counted = crate::census::Census<TcpConnector>;
 
 const HOSTS: usize = 4;
 const TASKS: usize = 64;
@@ -185,8 +187,8 @@ pub(crate) enum Until {
 
 /// A pool, the proxies that it meets, and who works with it. It may see several storms.
 pub(crate) struct Scene {
-    pub(crate) pool: Pool<Census>,
-    census: Census,
+    pub(crate) pool: Pool<Counted>,
+    census: Counted,
     proxies: Vec<Proxy>,
     seen: Mutex<Seen>,
     is_over: AtomicBool,
@@ -214,7 +216,7 @@ impl Scene {
             proxies.push(Proxy::start(server).await);
         }
         let options = TcpOptions::new().ping("ping", "ping");
-        let census = Census::new(TcpConnector::with_options(options).unwrap());
+        let census = Counted::new(TcpConnector::with_options(options).unwrap());
         Arc::new(Scene {
             pool: pool(&census),
             census,
@@ -248,7 +250,7 @@ impl Scene {
     }
 }
 
-fn pool(census: &Census) -> Pool<Census> {
+fn pool(census: &Counted) -> Pool<Counted> {
     Pool::builder()
         .max_per_host(CAP)
         .max_total(TOTAL_CAP)
@@ -345,7 +347,7 @@ fn any_fault(rng: &mut fastrand::Rng) -> Fault {
 }
 
 /// A loan in the middle of a conversation: dropped there, it is of no use to anybody.
-struct InTalk(Option<PooledConnection<Census>>);
+struct InTalk(Option<PooledConnection<Counted>>);
 
 impl Drop for InTalk {
     fn drop(&mut self) {
@@ -454,7 +456,7 @@ impl Scene {
         (least, all.len())
     }
 
-    async fn take(&self, from: &Proxy, n: usize) -> Vec<PooledConnection<Census>> {
+    async fn take(&self, from: &Proxy, n: usize) -> Vec<PooledConnection<Counted>> {
         let mut taken = Vec::new();
         while taken.len() < n {
             let Ok(mut loan) = self.pool.acquire_timeout(&from.address(), AGES).await else {
