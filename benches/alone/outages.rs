@@ -47,9 +47,9 @@ pub(crate) async fn outages(end: Instant) {
         let kills = outages % 2 == 0;
         server = blocking(move || {
             if kills {
-                server.kill()
+                server.kill();
             } else {
-                server.stop()
+                server.stop();
             }
             server.start_again();
             server

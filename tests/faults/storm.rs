@@ -182,12 +182,13 @@ fn under_way(status: &PoolStatus) -> usize {
 pub(crate) enum Until {
     /// So many more have happened.
     Faults(usize),
+    #[allow(dead_code)] // The soak's.
     Time(Instant),
 }
 
 /// A pool, the proxies that it meets, and who works with it. It may see several storms.
 pub(crate) struct Scene {
-    pub(crate) pool: Pool<Counted>,
+    pool: Pool<Counted>,
     census: Counted,
     proxies: Vec<Proxy>,
     seen: Mutex<Seen>,
@@ -210,7 +211,7 @@ impl Storm {
 
 impl Scene {
     pub(crate) async fn new() -> Arc<Scene> {
-        let (server, _server) = echo_server().await;
+        let (server, tasks) = echo_server().await;
         let mut proxies = Vec::new();
         for _ in 0..HOSTS {
             proxies.push(Proxy::start(server).await);
@@ -225,7 +226,7 @@ impl Scene {
             is_over: AtomicBool::new(false),
             discards: AtomicUsize::new(0),
             requests: Mutex::default(),
-            _server,
+            _server: tasks,
         })
     }
 

@@ -93,6 +93,8 @@ struct Script {
     then: Option<Step>,
 }
 
+type Watch = Box<dyn FnMut(u32, &Counts) + Send>;
+
 #[derive(Default)]
 struct State {
     counts: Counts,
@@ -100,7 +102,7 @@ struct State {
     /// Decides where no script does.
     chance: Option<Box<dyn FnMut(Stage) -> Step + Send>>,
     /// Told at once of every host of which more or less is open or dialed than before.
-    watch: Option<Box<dyn FnMut(u32, &Counts) + Send>>,
+    watch: Option<Watch>,
     pulses: Vec<Arc<AtomicBool>>,
     is_open_panics: bool,
     failed_pings_kill: bool,

@@ -12,6 +12,7 @@ pub(crate) const MAX_LIFETIME: u64 = 60_000;
 
 /// Nothing is left to the pool's own chance: there is no jitter.
 #[derive(Clone, Debug)]
+#[allow(clippy::struct_excessive_bools)] // Each is a setting.
 pub(crate) struct Settings {
     pub(crate) max_per_host: usize,
     pub(crate) max_total: Option<usize>,

@@ -1,6 +1,7 @@
 //! A program's pool, and everything that is outside of it.
 
 use std::collections::{BTreeMap, HashMap};
+use std::fmt::Write;
 use std::sync::atomic::Ordering::SeqCst;
 use std::task::Poll;
 use std::time::Duration;
@@ -86,13 +87,17 @@ impl World {
 
     /// What happened, a line for each act.
     pub(crate) fn story(&self) -> String {
-        (1..).zip(&self.log).map(|(n, line)| format!("{n:>4}  {line}\n")).collect()
+        let mut story = String::new();
+        for (n, line) in (1..).zip(&self.log) {
+            let _ = writeln!(story, "{n:>4}  {line}");
+        }
+        story
     }
 
     /// Adds to what the last line says.
     pub(crate) fn note(&mut self, words: impl std::fmt::Display) {
         if let Some(line) = self.log.last_mut() {
-            line.push_str(&format!(": {words}"));
+            let _ = write!(line, ": {words}");
         }
     }
 
@@ -166,7 +171,7 @@ impl World {
             }
             Act::Cancel(which) => self.cancel(which),
             Act::Return(which) => drop(self.which_loan(which)),
-            Act::Discard(which) => self.give_up(which, |loan| TestLoan::discard(loan)),
+            Act::Discard(which) => self.give_up(which, TestLoan::discard),
             Act::Detach(which) => self.give_up(which, |loan| drop(TestLoan::detach(loan))),
             Act::Panic(which) => self.give_up(which, drop_in_panic),
             Act::Die(which) => {
@@ -178,7 +183,9 @@ impl World {
             Act::Lose(host) => {
                 let of_host = self.known.iter().filter(|(_, of)| **of == host);
                 let numbers: Vec<_> = of_host.map(|(number, _)| *number).collect();
-                numbers.into_iter().for_each(|number| self.die(number));
+                for number in numbers {
+                    self.die(number);
+                }
             }
             Act::Next(stage, outcome) => self.connector.once(stage, outcome.step()),
             Act::Yield => tokio::task::yield_now().await,
@@ -268,7 +275,7 @@ impl World {
                 let joined = self.waiting(host) > before;
                 match place {
                     Place::Nowhere if joined || self.pool.is_none() => {
-                        self.asks.enqueue(at, before)
+                        self.asks.enqueue(at, before);
                     }
                     Place::Nowhere => self.asks.all[at].place = Place::Pinging,
                     Place::Pinging if joined => self.asks.enqueue(at, before),

@@ -73,7 +73,9 @@ impl Network {
     }
 
     pub(crate) fn heal(&mut self) {
-        HOSTS.into_iter().for_each(|host| self.calm(host));
+        for host in HOSTS {
+            self.calm(host);
+        }
         if !self.sim.is_host_running(HOSTS[1]) {
             self.sim.bounce(HOSTS[1]);
         }
