@@ -28,9 +28,13 @@ fn callers_that_go_at_any_point_take_nothing_along_and_nobody_is_answered_late()
         let settings = settings(rng.bool()).new_tree(&mut runner).unwrap().current();
         // Whoever is woken looks before time passes, so that nobody is late by its own fault.
         let settings = Settings { eager: true, ..settings };
-        let mut world = World::new(settings);
-        let verdict = on_paused_time(run(&mut world, &mut rng));
-        verdict.unwrap_or_else(|broken| panic!("{broken}\n{}", world.story()));
+        let (world, verdict) = on_paused_time(async {
+            let mut world = World::new(settings);
+            let verdict = run(&mut world, &mut rng).await;
+            (world, verdict)
+        });
+        verdict
+            .unwrap_or_else(|broken| panic!("{broken}\n{:?}\n{}", world.settings, world.story()));
         cancelled += world.cancelled;
         timed += world.timed;
         late = late.max(world.latest);

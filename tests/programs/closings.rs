@@ -28,10 +28,15 @@ fn close_timeout_returns_in_time_whatever_is_under_way() {
             .map(|_| act().new_tree(&mut runner).unwrap().current())
             .filter(|act| !matches!(act, Act::Close | Act::Leave))
             .collect();
-        let mut world = World::new(settings);
-        let verdict = on_paused_time(run(&mut world, &acts, &mut rng));
+        let (world, verdict) = on_paused_time(async {
+            let mut world = World::new(settings);
+            let verdict = run(&mut world, &acts, &mut rng).await;
+            (world, verdict)
+        });
         complete +=
-            usize::from(verdict.unwrap_or_else(|broken| panic!("{broken}\n{}", world.story())));
+            usize::from(verdict.unwrap_or_else(|broken| {
+                panic!("{broken}\n{:?}\n{}", world.settings, world.story())
+            }));
         runs += 1;
     }
     println!("{runs} of {runs} in time; in {complete} of them nothing was left");
