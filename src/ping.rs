@@ -169,9 +169,12 @@ impl<C: Connector> Check<C> {
         let Some(mut connection) = self.connection.take() else { return };
         let (at, asked) = (self.target.id.index, self.asked);
         let is_open = self.target.core.is_open(&mut connection);
-        // A late one has missed this beat already. It is told before its close may be.
         let Health { missed, late, .. } = connection.health;
-        report_missed_beat(&self.target, connection.id, missed + u32::from(!late));
+        // A late one has missed this beat already, which was told then.
+        if !late {
+            // Before its close may be told.
+            report_missed_beat(&self.target, connection.id, missed + 1);
+        }
         self.target.change(|engine, now, fx| {
             engine.beat_failed(at, connection, asked, is_open, now, fx);
         });

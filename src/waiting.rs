@@ -9,7 +9,7 @@ use crate::acquire::Answer;
 use crate::connector::Connector;
 use crate::core::{Shell, Sleeper};
 use crate::engine::time::Time;
-use crate::engine::{AfterPing, Outcome, Place, WaiterId};
+use crate::engine::{AfterPing, CloseReason, Outcome, Place, WaiterId};
 use crate::error::AcquireError;
 use crate::out_of_time::{self, Spent};
 use crate::panics;
@@ -150,18 +150,26 @@ impl<C: Connector> Waiting<C> {
             return Some(Ok(self.acquired(tracked, target.core.clock.exact())));
         }
         ping::report_failed_ping(&target, tracked.id);
-        let sleeper = Sleeper { waker: cx.waker().clone(), runtime: runtime.clone() };
+        let sleeper = || Sleeper { waker: cx.waker().clone(), runtime: runtime.clone() };
         let place = self.place;
-        let after = target
-            .change(|engine, now, fx| engine.ping_failed(at, tracked, now, place, sleeper, fx));
-        match after {
-            AfterPing::Connection(tracked) => {
-                Some(Ok(self.acquired(tracked, target.core.clock.exact())))
-            }
-            AfterPing::Closed => Some(Err(AcquireError::Closed)),
-            AfterPing::Queued(id) => {
-                self.stage = Stage::Queued(id);
-                None
+        let mut after = target
+            .change(|engine, now, fx| engine.ping_failed(at, tracked, now, place, sleeper(), fx));
+        loop {
+            match after {
+                AfterPing::Connection(mut tracked) => {
+                    if target.core.is_open(&mut tracked) {
+                        return Some(Ok(self.acquired(tracked, target.core.clock.exact())));
+                    }
+                    let dead = (tracked, CloseReason::NotOpen);
+                    after = target.change(|engine, now, fx| {
+                        engine.replace_pinged(at, dead, now, place, sleeper(), fx)
+                    });
+                }
+                AfterPing::Closed => return Some(Err(AcquireError::Closed)),
+                AfterPing::Queued(id) => {
+                    self.stage = Stage::Queued(id);
+                    return None;
+                }
             }
         }
     }

@@ -397,7 +397,8 @@ async fn random_faults(storm: Storm) {
         "patience of 1 to 250 ms; lateness counts from the call, with the timer's and the machine's",
     );
     line("--seed", storm.seed);
-    let report = storm.run().await;
-    print!("{report}");
+    let (report, end) = storm.run().await;
+    print!("{report}{end}");
     report.check(storm);
+    end.check(storm.seed);
 }

@@ -135,6 +135,20 @@ impl<P: Parts> Engine<P> {
         fx: &mut Effects<P>,
     ) -> AfterPing<P> {
         self.count_failed_ping(at, &dead);
+        self.replace_pinged(at, (dead, CloseReason::PingFailed), now, place, waker, fx)
+    }
+
+    /// Buries what was lent to a caller who has waited for a ping already, and lends it another that
+    /// can be lent as it is, or puts it first in the queue.
+    pub(crate) fn replace_pinged(
+        &mut self,
+        at: usize,
+        (dead, reason): (Box<Tracked<P::Connection>>, CloseReason),
+        now: Time,
+        place: Place,
+        waker: P::Waker,
+        fx: &mut Effects<P>,
+    ) -> AfterPing<P> {
         let host = &mut self.hosts[at];
         host.reused -= 1;
         let id = HostId { index: at, generation: host.generation };
@@ -142,7 +156,7 @@ impl<P: Parts> Engine<P> {
         // can be lent as it is.
         self.sweep(at, now, fx);
         self.check_suspects(at, now, fx);
-        self.bury_quietly(at, dead, CloseReason::PingFailed, now, fx);
+        self.bury_quietly(at, dead, reason, now, fx);
         if self.phase == Phase::Closed {
             fx.unused.push(waker);
             self.after(at, now, fx);

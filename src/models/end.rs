@@ -39,7 +39,7 @@ fn closing_answers_a_waiter_during_a_return() {
         let close = Task::new(stage.pool.close());
         join(returning);
         stage.watch.check();
-        close_answers(stage, waiter, close)
+        close_answers(stage, || waiter.output(), close)
     });
 }
 
@@ -54,16 +54,16 @@ fn closing_waits_for_a_dial() {
         let close = Task::new(stage.pool.close());
         join(dialing);
         stage.watch.check();
-        close_answers(stage, waiter, close)
+        close_answers(stage, || waiter.output(), close)
     });
 }
 
-fn close_answers(
+pub(super) fn close_answers(
     stage: Stage,
-    waiter: Task<Acquire<Scripted>>,
+    answer: impl FnOnce() -> Answer,
     mut close: Task<crate::Close>,
 ) -> &'static str {
-    let end = match waiter.output() {
+    let end = match answer() {
         Ok(got) => {
             assert!(close.poll().is_none(), "a loan is out");
             drop(got);

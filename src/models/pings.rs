@@ -6,7 +6,7 @@ use crate::health_check::HealthCheck;
 use crate::heartbeat::Heartbeat;
 
 /// One place, and one idle connection in it whose heartbeat will be due.
-fn beaten() -> Stage {
+pub(super) fn beaten() -> Stage {
     let settings = Pool::builder().acquire_timeout(None).max_per_host(1);
     let stage = Stage::with(settings.heartbeat(Heartbeat::default()));
     drop(stage.loan());
@@ -22,7 +22,7 @@ fn checked() -> Stage {
 }
 
 /// Upkeep, an hour later: the heartbeat is due.
-fn beat(core: &Arc<Core<Scripted>>) {
+pub(super) fn beat(core: &Arc<Core<Scripted>>) {
     let later = Time::from_nanos(3_600_000_000_000);
     core.change_all(|engine, _, fx| {
         engine.upkeep(later, fx);

@@ -238,3 +238,26 @@ fn closing_meets_the_end_of_a_lease() {
         "closed"
     });
 }
+
+/// A lease ends while its host is retired and a newcomer asks: it joins the old connection before that
+/// is closed, or gets a new one.
+#[test]
+fn retiring_meets_the_end_of_a_lease_and_a_newcomer() {
+    explore(&["the old one", "a new one"], || {
+        let stage = SharedStage::new();
+        let lease = stage.lease();
+        let mut newcomer = stage.acquire();
+        let pool = stage.pool.clone();
+        let retiring = thread::spawn(move || pool.retire(&HOST));
+        let ending = thread::spawn(move || drop(lease));
+        let early = newcomer.poll();
+        join(retiring);
+        join(ending);
+        let got = early.unwrap_or_else(|| newcomer.output()).expect("a lease");
+        let end = if got.id == 0 { "the old one" } else { "a new one" };
+        drop(got);
+        stage.rests_with(usize::from(end == "a new one"), 1 + usize::from(end == "a new one"));
+        stage.end();
+        end
+    });
+}

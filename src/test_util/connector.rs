@@ -109,6 +109,21 @@ impl<K, T> TestConnector<K, T> {
         self.ledger.leave_to(Box::new(chance));
     }
 
+    /// Lets everything go well from now on: what the stages were told is forgotten, and
+    /// [`leave_to_chance`](Self::leave_to_chance) with it.
+    pub fn behave(&self) {
+        self.ledger.behave();
+    }
+
+    /// Ends the connection with this [`number`](TestConnection::number).
+    ///
+    /// # Panics
+    ///
+    /// When there was none.
+    pub fn kill(&self, number: usize) {
+        self.ledger.state().kill(number);
+    }
+
     /// Ends every connection made so far, as a server does that goes down: none is open when it is
     /// asked next.
     pub fn kill_all(&self) {
@@ -118,6 +133,18 @@ impl<K, T> TestConnector<K, T> {
     /// Lets [`is_open`](Connector::is_open) panic from now on.
     pub fn let_is_open_panic(&self) {
         self.ledger.state().is_open_panics = true;
+    }
+
+    /// Lets a connection whose ping does not end well be dead from then on, and not only silent.
+    pub fn let_failed_pings_kill(&self) {
+        self.ledger.state().failed_pings_kill = true;
+    }
+
+    /// Tells `watch` of each host at the very moment when more or less of it is open or dialed, with what
+    /// is counted by then. The connector is locked: `watch` may look at the counts, and at nothing else
+    /// of it.
+    pub fn watch(&self, watch: impl FnMut(&K, &Counts<K>) + Send + 'static) {
+        self.ledger.state().watch(Box::new(watch));
     }
 
     /// Lets [`is_retryable`](Connector::is_retryable) say no from now on, as after a wrong password.
@@ -146,7 +173,10 @@ where
 {
     /// A connection made elsewhere, as for [`Pool::add`](crate::Pool::add).
     pub fn make(&self, host: K) -> TestConnection<T> {
-        self.ledger.state().counts.open(&host);
+        let mut state = self.ledger.state();
+        state.counts.open(&host);
+        state.changed(&host);
+        drop(state);
         self.finish(host)
     }
 
@@ -175,7 +205,8 @@ where
                 Ok(())
             }
             Step::Never => std::future::pending().await,
-            Step::Panic => panic!("told to panic"),
+            // Past the hook that prints panics: there may be thousands.
+            Step::Panic => std::panic::resume_unwind(Box::new("told to panic")),
             Step::Gate(gate) => gate.pass().await,
         }
     }
@@ -188,26 +219,52 @@ struct Dial<'a, K: Clone + Eq + Hash> {
     is_done: bool,
 }
 
+impl<'a, K: Clone + Eq + Hash> Dial<'a, K> {
+    fn begin(ledger: &'a Ledger<K>, host: &'a K) -> Self {
+        let mut state = ledger.state();
+        state.counts.begin_dial(host);
+        state.changed(host);
+        Dial { ledger, host, is_done: false }
+    }
+}
+
 impl<K: Clone + Eq + Hash> Drop for Dial<'_, K> {
     fn drop(&mut self) {
-        let counts = &mut self.ledger.state().counts;
-        counts.dialing -= 1;
+        let mut state = self.ledger.state();
+        state.counts.end_dial(self.host);
         if !self.is_done {
-            counts.shut(self.host);
+            state.counts.shut(self.host);
         }
+        state.changed(self.host);
     }
 }
 
 /// A connection whose ping is under way: it is dead if that does not end well.
-struct Pinged<'a, T> {
+struct Pinged<'a, K: Clone + Eq + Hash, T> {
+    ledger: &'a Ledger<K>,
+    host: K,
     connection: &'a mut TestConnection<T>,
     has_answered: bool,
 }
 
-impl<T> Drop for Pinged<'_, T> {
+impl<'a, K: Clone + Eq + Hash, T> Pinged<'a, K, T> {
+    fn begin(ledger: &'a Ledger<K>, connection: &'a mut TestConnection<T>) -> Self {
+        let host = ledger.state().begin_ping(connection.number);
+        Pinged { ledger, host, connection, has_answered: false }
+    }
+}
+
+impl<K: Clone + Eq + Hash, T> Drop for Pinged<'_, K, T> {
     fn drop(&mut self) {
+        let mut state = self.ledger.state();
+        state.counts.end_ping(&self.host);
+        let kills = state.failed_pings_kill;
+        drop(state);
         if !self.has_answered {
             self.connection.bury();
+            if kills {
+                self.connection.kill();
+            }
         }
     }
 }
@@ -223,8 +280,7 @@ where
     type Error = TestError;
 
     async fn connect(&self, host: &K) -> Result<TestConnection<T>, TestError> {
-        self.ledger.state().counts.begin_dial(host);
-        let mut dial = Dial { ledger: &self.ledger, host, is_done: false };
+        let mut dial = Dial::begin(&self.ledger, host);
         self.run(Stage::Connect).await?;
         let connection = self.finish(host.clone());
         dial.is_done = true;
@@ -232,10 +288,10 @@ where
     }
 
     async fn ping(&self, connection: &mut TestConnection<T>) -> Result<(), TestError> {
-        let mut pinged = Pinged { connection, has_answered: false };
+        let mut pinged = Pinged::begin(&self.ledger, connection);
         self.answer().await?;
-        pinged.has_answered = true;
-        Ok(())
+        pinged.has_answered = pinged.connection.is_alive();
+        if pinged.has_answered { Ok(()) } else { Err(TestError) }
     }
 
     fn is_open(&self, connection: &mut TestConnection<T>) -> bool {

@@ -34,6 +34,10 @@ pub struct Counts<K> {
     pub open_of: HashMap<K, usize>,
     /// Connections open at once, at most, by host.
     pub peak_of: HashMap<K, usize>,
+    /// Dials under way now, by host.
+    pub dialing_of: HashMap<K, usize>,
+    /// Pings under way now, by host, but for those that [`answer`](super::TestConnector::answer) answers.
+    pub pinging_of: HashMap<K, usize>,
 }
 
 impl<K> Counts<K> {
@@ -57,6 +61,8 @@ impl<K> Default for Counts<K> {
             peak_open: 0,
             open_of: HashMap::new(),
             peak_of: HashMap::new(),
+            dialing_of: HashMap::new(),
+            pinging_of: HashMap::new(),
         }
     }
 }
@@ -66,7 +72,21 @@ impl<K: Clone + Eq + Hash> Counts<K> {
         self.dials += 1;
         self.dialing += 1;
         self.peak_dialing = self.peak_dialing.max(self.dialing);
+        *self.dialing_of.entry(host.clone()).or_default() += 1;
         self.open(host);
+    }
+
+    pub(super) fn end_dial(&mut self, host: &K) {
+        self.dialing -= 1;
+        less(&mut self.dialing_of, host);
+    }
+
+    pub(super) fn begin_ping(&mut self, host: &K) {
+        *self.pinging_of.entry(host.clone()).or_default() += 1;
+    }
+
+    pub(super) fn end_ping(&mut self, host: &K) {
+        less(&mut self.pinging_of, host);
     }
 
     pub(super) fn open(&mut self, host: &K) {
@@ -80,8 +100,12 @@ impl<K: Clone + Eq + Hash> Counts<K> {
 
     pub(super) fn shut(&mut self, host: &K) {
         self.open -= 1;
-        if let Some(open) = self.open_of.get_mut(host) {
-            *open -= 1;
-        }
+        less(&mut self.open_of, host);
+    }
+}
+
+fn less<K: Eq + Hash>(counts: &mut HashMap<K, usize>, host: &K) {
+    if let Some(count) = counts.get_mut(host) {
+        *count -= 1;
     }
 }

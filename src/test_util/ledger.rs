@@ -23,6 +23,9 @@ pub(super) struct Ledger<K> {
     chance: Mutex<Option<Chance>>,
 }
 
+/// Told of a host of which more or less is open or dialed than before.
+pub(super) type Watch<K> = Box<dyn FnMut(&K, &Counts<K>) + Send>;
+
 pub(super) type Chance = Box<dyn FnMut(Stage) -> Step + Send>;
 
 pub(super) struct State<K> {
@@ -30,7 +33,9 @@ pub(super) struct State<K> {
     scripts: HashMap<Stage, Script>,
     /// Of each connection made.
     made: Vec<(K, Arc<AtomicBool>)>,
+    watch: Option<Watch<K>>,
     pub(super) is_open_panics: bool,
+    pub(super) failed_pings_kill: bool,
     pub(super) nothing_is_retryable: bool,
     pub(super) closed: Vec<K>,
 }
@@ -47,7 +52,9 @@ impl<K> Ledger<K> {
             counts: Counts::default(),
             scripts: HashMap::new(),
             made: Vec::new(),
+            watch: None,
             is_open_panics: false,
+            failed_pings_kill: false,
             nothing_is_retryable: false,
             closed: Vec::new(),
         };
@@ -60,6 +67,13 @@ impl<K> Ledger<K> {
 
     pub(super) fn leave_to(&self, chance: Chance) {
         *self.chance.lock() = Some(chance);
+    }
+
+    /// Everything goes well from now on.
+    pub(super) fn behave(&self) {
+        self.state().scripts.clear();
+        let chance = self.chance.lock().take();
+        drop(chance);
     }
 
     /// What the stage does this time.
@@ -86,6 +100,17 @@ impl<K> State<K> {
         script.next.pop_front().or_else(|| script.then.clone())
     }
 
+    pub(super) fn watch(&mut self, watch: Watch<K>) {
+        self.watch = Some(watch);
+    }
+
+    /// More or less of the host is open or dialed than before.
+    pub(super) fn changed(&mut self, host: &K) {
+        if let Some(watch) = &mut self.watch {
+            watch(host, &self.counts);
+        }
+    }
+
     /// The number and the pulse of a new connection.
     pub(super) fn made(&mut self, host: K) -> (usize, Arc<AtomicBool>) {
         let (number, pulse) = (self.counts.made, Arc::new(AtomicBool::new(true)));
@@ -94,8 +119,21 @@ impl<K> State<K> {
         (number, pulse)
     }
 
+    pub(super) fn kill(&self, number: usize) {
+        self.made[number].1.store(false, Ordering::SeqCst);
+    }
+
     pub(super) fn kill_all(&self) {
         self.made.iter().for_each(|(_, pulse)| pulse.store(false, Ordering::SeqCst));
+    }
+}
+
+impl<K: Clone + Eq + Hash> State<K> {
+    /// Gives the connection's host.
+    pub(super) fn begin_ping(&mut self, number: usize) -> K {
+        let host = self.made[number].0.clone();
+        self.counts.begin_ping(&host);
+        host
     }
 }
 
@@ -108,8 +146,10 @@ impl<K: Clone> State<K> {
 
 impl<K: Clone + Eq + Hash + Send + Sync> Account for Ledger<K> {
     fn shut(&self, number: usize) {
-        let State { counts, made, .. } = &mut *self.state();
-        counts.shut(&made[number].0);
+        let mut state = self.state();
+        let host = state.made[number].0.clone();
+        state.counts.shut(&host);
+        state.changed(&host);
     }
 
     fn dropped(&self) {

@@ -1,4 +1,4 @@
-//! A TCP connector that counts the slots that its pool takes.
+//! A connector that counts the slots that its pool takes, around one that makes connections.
 //!
 //! A slot is taken from the start of a dial until it has failed, or until its connection is dropped
 //! or known to be dead: its end was seen, its ping failed or was cut off, or its borrower gave it
@@ -6,27 +6,24 @@
 //! not for a moment.
 
 use std::collections::HashMap;
-use std::io;
-use std::net::SocketAddr;
 use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 
 use parking_lot::Mutex;
-use tokio::net::TcpStream;
-use wharf::tcp::TcpConnector;
 use wharf::{Connector, async_trait};
 
-#[derive(Clone)]
-pub(crate) struct Census {
-    tcp: TcpConnector,
-    counts: Arc<Mutex<Counts>>,
+pub(crate) struct Census<C: Connector> {
+    connector: Arc<C>,
+    counts: SharedCounts<C::Key>,
 }
 
-#[derive(Clone, Default)]
-pub(crate) struct Counts {
+type SharedCounts<K> = Arc<Mutex<Counts<K>>>;
+
+#[derive(Clone)]
+pub(crate) struct Counts<K> {
     /// Slots taken, in all and by host.
     pub(crate) total: Count,
-    pub(crate) hosts: HashMap<SocketAddr, Count>,
+    pub(crate) hosts: HashMap<K, Count>,
     /// Sockets that are not closed, dead ones included.
     pub(crate) sockets: usize,
 }
@@ -52,67 +49,67 @@ impl Count {
 }
 
 /// The slot of a dial or of a connection. Gives itself up when dropped.
-struct Slot {
-    host: SocketAddr,
-    counts: Arc<Mutex<Counts>>,
+struct Slot<C: Connector> {
+    host: C::Key,
+    counts: SharedCounts<C::Key>,
 }
 
-impl Slot {
-    fn take(host: SocketAddr, counts: Arc<Mutex<Counts>>) -> Slot {
+impl<C: Connector> Slot<C> {
+    fn take(host: C::Key, counts: SharedCounts<C::Key>) -> Self {
         let mut now = counts.lock();
         now.total.take();
-        now.hosts.entry(host).or_default().take();
+        now.hosts.entry(host.clone()).or_default().take();
         drop(now);
         Slot { host, counts }
     }
 }
 
-impl Drop for Slot {
+impl<C: Connector> Drop for Slot<C> {
     fn drop(&mut self) {
         let mut now = self.counts.lock();
         now.total.give_up();
-        now.hosts.entry(self.host).or_default().give_up();
+        now.hosts.entry(self.host.clone()).or_default().give_up();
     }
 }
 
-pub(crate) struct Socket {
-    stream: TcpStream,
+pub(crate) struct Socket<C: Connector> {
+    stream: C::Connection,
     /// Until it is known to be dead.
-    slot: Option<Slot>,
-    counts: Arc<Mutex<Counts>>,
+    slot: Option<Slot<C>>,
+    counts: SharedCounts<C::Key>,
 }
 
-impl Socket {
+impl<C: Connector> Socket<C> {
     /// It is known to be dead from now on.
     pub(crate) fn bury(&mut self) {
         self.slot = None;
     }
 }
 
-impl Deref for Socket {
-    type Target = TcpStream;
+impl<C: Connector> Deref for Socket<C> {
+    type Target = C::Connection;
 
-    fn deref(&self) -> &TcpStream {
+    fn deref(&self) -> &C::Connection {
         &self.stream
     }
 }
 
-impl DerefMut for Socket {
-    fn deref_mut(&mut self) -> &mut TcpStream {
+impl<C: Connector> DerefMut for Socket<C> {
+    fn deref_mut(&mut self) -> &mut C::Connection {
         &mut self.stream
     }
 }
 
-impl Drop for Socket {
+impl<C: Connector> Drop for Socket<C> {
     fn drop(&mut self) {
         self.counts.lock().sockets -= 1;
     }
 }
 
 /// A socket whose ping is under way: it is dead if that does not end well.
-struct Pinged<'a>(&'a mut Socket, bool);
+struct Pinged<'a, C: Connector>(&'a mut Socket<C>, bool);
 
-impl Drop for Pinged<'_> {
+impl<C: Connector> Drop for Pinged<'_, C> {
     fn drop(&mut self) {
         if !self.1 {
             self.0.bury();
@@ -120,45 +117,52 @@ impl Drop for Pinged<'_> {
     }
 }
 
-impl Census {
-    pub(crate) fn new(tcp: TcpConnector) -> Census {
-        Census { tcp, counts: Arc::default() }
+impl<C: Connector> Census<C> {
+    pub(crate) fn new(connector: C) -> Self {
+        let counts = Counts { total: Count::default(), hosts: HashMap::new(), sockets: 0 };
+        Census { connector: Arc::new(connector), counts: Arc::new(Mutex::new(counts)) }
     }
 
-    pub(crate) fn counts(&self) -> Counts {
+    pub(crate) fn counts(&self) -> Counts<C::Key> {
         self.counts.lock().clone()
     }
 }
 
-#[async_trait]
-impl Connector for Census {
-    type Key = SocketAddr;
-    type Connection = Socket;
-    type Error = io::Error;
+impl<C: Connector> Clone for Census<C> {
+    fn clone(&self) -> Self {
+        Census { connector: self.connector.clone(), counts: self.counts.clone() }
+    }
+}
 
-    async fn connect(&self, peer: &SocketAddr) -> io::Result<Socket> {
-        let slot = Slot::take(*peer, self.counts.clone());
-        let stream = self.tcp.connect(peer).await?;
+#[async_trait]
+impl<C: Connector> Connector for Census<C> {
+    type Key = C::Key;
+    type Connection = Socket<C>;
+    type Error = C::Error;
+
+    async fn connect(&self, host: &C::Key) -> Result<Socket<C>, C::Error> {
+        let slot = Slot::take(host.clone(), self.counts.clone());
+        let stream = self.connector.connect(host).await?;
         self.counts.lock().sockets += 1;
         Ok(Socket { stream, slot: Some(slot), counts: self.counts.clone() })
     }
 
-    async fn ping(&self, socket: &mut Socket) -> io::Result<()> {
+    async fn ping(&self, socket: &mut Socket<C>) -> Result<(), C::Error> {
         let mut pinged = Pinged(socket, false);
-        self.tcp.ping(&mut pinged.0.stream).await?;
+        self.connector.ping(&mut pinged.0.stream).await?;
         pinged.1 = true;
         Ok(())
     }
 
-    fn is_open(&self, socket: &mut Socket) -> bool {
-        let is_open = self.tcp.is_open(&mut socket.stream);
+    fn is_open(&self, socket: &mut Socket<C>) -> bool {
+        let is_open = self.connector.is_open(&mut socket.stream);
         if !is_open {
             socket.bury();
         }
         is_open
     }
 
-    fn is_retryable(&self, error: &io::Error) -> bool {
-        self.tcp.is_retryable(error)
+    fn is_retryable(&self, error: &C::Error) -> bool {
+        self.connector.is_retryable(error)
     }
 }

@@ -18,9 +18,11 @@ use tokio::task::{AbortHandle, JoinSet};
 use wharf::tcp::{TcpConnector, TcpOptions};
 use wharf::{AcquireError, Backoff, HealthCheck, Pool, PoolStatus, PooledConnection};
 
-use crate::census::{Census, Count};
+use crate::census::Count;
 use crate::proxy::{Fate, Fault, Proxy, echo_server};
 use crate::request::echo;
+
+type Counted = crate::census::Census<TcpConnector>;
 
 const HOSTS: usize = 4;
 const TASKS: usize = 64;
@@ -91,12 +93,17 @@ pub(crate) struct Report {
     /// Connections that could be had at once: the least of any host, and of all.
     pub(crate) capacity: usize,
     pub(crate) total_capacity: usize,
+}
+
+/// What is left after the close.
+#[derive(Debug)]
+pub(crate) struct End {
     pub(crate) closed: PoolStatus,
-    pub(crate) sockets_after_close: usize,
+    pub(crate) sockets: usize,
 }
 
 impl Report {
-    /// Panics unless every fault has happened, every cap was kept and everything is accounted for.
+    /// Panics unless so many faults have happened, every cap was kept and everything is accounted for.
     pub(crate) fn check(&self, storm: Storm) {
         let Storm { seed, faults } = storm;
         assert!(self.seen.happened.all() >= faults, "seed {seed}: {:?}", self.seen.happened);
@@ -112,15 +119,30 @@ impl Report {
         assert!(self.accepted_at_rest <= idle, "seed {seed}: {} accepted", self.accepted_at_rest);
         let capacity = (self.capacity, self.total_capacity);
         assert_eq!(capacity, (CAP, TOTAL_CAP), "seed {seed}: the full capacity is there");
-        let closed = (self.closed.idle, under_way(&self.closed), self.sockets_after_close);
-        assert_eq!(closed, (0, 0, 0), "seed {seed}: {:?}", self.closed);
     }
+}
+
+impl End {
+    /// Panics unless there is nothing.
+    pub(crate) fn check(&self, seed: u64) {
+        let left = (self.closed.idle, under_way(&self.closed), self.sockets);
+        assert_eq!(left, (0, 0, 0), "seed {seed}: {:?}", self.closed);
+    }
+}
+
+impl fmt::Display for End {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        line(f, "after the close idle, sockets", &format!("{}, {}", self.closed.idle, self.sockets))
+    }
+}
+
+fn line(f: &mut fmt::Formatter<'_>, name: &str, figures: &dyn fmt::Display) -> fmt::Result {
+    writeln!(f, "  {name:<46}{figures}")
 }
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut line =
-            |name: &str, figures: fmt::Arguments<'_>| writeln!(f, "  {name:<46}{figures}");
+        let mut line = |name: &str, figures: fmt::Arguments<'_>| line(f, name, &figures);
         let Seen { happened, answered, unanswered, .. } = self.seen;
         let Happened { switches, cuts, freezes, cancels, discards } = happened;
         line("faults", format_args!("{} in {:.1?}", happened.all(), self.took))?;
@@ -134,7 +156,7 @@ impl fmt::Display for Report {
             format_args!("{timed_out_acquires}, {failed_acquires}"),
         )?;
         line("an acquire after its deadline, at most", format_args!("{overshoot:.2?}"))?;
-        let Report { peak, total_peak, accepted_peak, at_rest, closed, .. } = self;
+        let Report { peak, total_peak, accepted_peak, at_rest, .. } = self;
         line("slots taken at most, by one host, by all", format_args!("{peak}, {total_peak}"))?;
         line("accepted and not given up, at most, of one", format_args!("{accepted_peak}"))?;
         let out = [at_rest.in_use, at_rest.dialing, at_rest.closing, at_rest.waiting];
@@ -147,10 +169,6 @@ impl fmt::Display for Report {
         line(
             "then to be had at once, of one host, of all",
             format_args!("{}, {}", self.capacity, self.total_capacity),
-        )?;
-        line(
-            "after the close idle, sockets",
-            format_args!("{}, {}", closed.idle, self.sockets_after_close),
         )
     }
 }
@@ -159,9 +177,19 @@ fn under_way(status: &PoolStatus) -> usize {
     status.in_use + status.dialing + status.closing + status.waiting
 }
 
-struct Scene {
-    pool: Pool<Census>,
-    census: Census,
+/// When faults end.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Until {
+    /// So many more have happened.
+    Faults(usize),
+    #[allow(dead_code)] // The soak's.
+    Time(Instant),
+}
+
+/// A pool, the proxies that it meets, and who works with it. It may see several storms.
+pub(crate) struct Scene {
+    pool: Pool<Counted>,
+    census: Counted,
     proxies: Vec<Proxy>,
     seen: Mutex<Seen>,
     is_over: AtomicBool,
@@ -169,18 +197,28 @@ struct Scene {
     discards: AtomicUsize,
     /// The request of each task.
     requests: Mutex<HashMap<usize, AbortHandle>>,
+    _server: Arc<JoinSet<()>>,
 }
 
 impl Storm {
-    pub(crate) async fn run(self) -> Report {
-        let (server, _server) = echo_server().await;
+    pub(crate) async fn run(self) -> (Report, End) {
+        let scene = Scene::new().await;
+        let mut rng = fastrand::Rng::with_seed(self.seed);
+        let report = scene.clone().storm(Until::Faults(self.faults), &mut rng).await;
+        (report, scene.end().await)
+    }
+}
+
+impl Scene {
+    pub(crate) async fn new() -> Arc<Scene> {
+        let (server, tasks) = echo_server().await;
         let mut proxies = Vec::new();
         for _ in 0..HOSTS {
             proxies.push(Proxy::start(server).await);
         }
         let options = TcpOptions::new().ping("ping", "ping");
-        let census = Census::new(TcpConnector::with_options(options).unwrap());
-        let scene = Arc::new(Scene {
+        let census = Counted::new(TcpConnector::with_options(options).unwrap());
+        Arc::new(Scene {
             pool: pool(&census),
             census,
             proxies,
@@ -188,21 +226,32 @@ impl Storm {
             is_over: AtomicBool::new(false),
             discards: AtomicUsize::new(0),
             requests: Mutex::default(),
-        });
-        let mut rng = fastrand::Rng::with_seed(self.seed);
+            _server: tasks,
+        })
+    }
+
+    /// Faults while tasks work, then calm, and the account. What was seen, and the peaks, are of all
+    /// storms so far.
+    pub(crate) async fn storm(self: Arc<Self>, until: Until, rng: &mut fastrand::Rng) -> Report {
+        self.is_over.store(false, SeqCst);
         let mut tasks = JoinSet::new();
         for task in 0..TASKS {
-            tasks.spawn(scene.clone().work(task, rng.fork()));
+            tasks.spawn(self.clone().work(task, rng.fork()));
         }
         let began = Instant::now();
-        let accepted_peak = scene.rage(self.faults, rng).await;
+        let accepted_peak = self.rage(until, rng.fork()).await;
         let took = began.elapsed();
         within_ages("the tasks end", tasks.join_all()).await;
-        scene.account(took, accepted_peak).await
+        self.account(took, accepted_peak).await
+    }
+
+    pub(crate) async fn end(&self) -> End {
+        within_ages("the pool closes", self.pool.close()).await;
+        End { closed: self.pool.status(), sockets: self.census.counts().sockets }
     }
 }
 
-fn pool(census: &Census) -> Pool<Census> {
+fn pool(census: &Counted) -> Pool<Counted> {
     Pool::builder()
         .max_per_host(CAP)
         .max_total(TOTAL_CAP)
@@ -218,9 +267,14 @@ fn pool(census: &Census) -> Pool<Census> {
 /// # The faults
 impl Scene {
     /// Says how many connections one proxy had accepted at most that the pool had not given up.
-    async fn rage(&self, faults: usize, mut rng: fastrand::Rng) -> usize {
+    async fn rage(&self, until: Until, mut rng: fastrand::Rng) -> usize {
         let mut accepted_peak = 0;
-        while self.seen.lock().happened.all() < faults {
+        let before = self.seen.lock().happened.all();
+        let is_over = || match until {
+            Until::Faults(faults) => self.seen.lock().happened.all() >= before + faults,
+            Until::Time(end) => Instant::now() >= end,
+        };
+        while !is_over() {
             self.strike(&mut rng).await;
             accepted_peak = accepted_peak.max(self.accepted());
             tokio::time::sleep(ms(1)).await;
@@ -294,7 +348,7 @@ fn any_fault(rng: &mut fastrand::Rng) -> Fault {
 }
 
 /// A loan in the middle of a conversation: dropped there, it is of no use to anybody.
-struct InTalk(Option<PooledConnection<Census>>);
+struct InTalk(Option<PooledConnection<Counted>>);
 
 impl Drop for InTalk {
     fn drop(&mut self) {
@@ -374,7 +428,6 @@ impl Scene {
         let accepted_at_rest = accepted();
         let (capacity, total_capacity) = self.fill().await;
         let peaks = self.census.counts();
-        within_ages("the pool closes", self.pool.close()).await;
         Report {
             took,
             seen: *self.seen.lock(),
@@ -387,8 +440,6 @@ impl Scene {
             accepted_at_rest,
             capacity,
             total_capacity,
-            closed: self.pool.status(),
-            sockets_after_close: self.census.counts().sockets,
         }
     }
 
@@ -406,7 +457,7 @@ impl Scene {
         (least, all.len())
     }
 
-    async fn take(&self, from: &Proxy, n: usize) -> Vec<PooledConnection<Census>> {
+    async fn take(&self, from: &Proxy, n: usize) -> Vec<PooledConnection<Counted>> {
         let mut taken = Vec::new();
         while taken.len() < n {
             let Ok(mut loan) = self.pool.acquire_timeout(&from.address(), AGES).await else {

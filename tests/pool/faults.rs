@@ -4,8 +4,8 @@ use std::task::Poll;
 
 use wharf::HealthCheck;
 
-use crate::accounts::Tally;
 use crate::support::*;
+use crate::tally::Tally;
 
 /// Dials, pings and closes in every combination, with callers who stay or go: the counts are exact,
 /// the cap holds, and the pool still serves.

@@ -274,3 +274,23 @@ async fn acquires_shorter_than_a_ping_are_not_spent_on_one_dead_connection_after
     }
     assert!(failed <= 5, "{failed} acquires failed, dials were healthy");
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_is_lent_in_place_of_one_that_did_not_answer_is_asked_whether_it_is_open() {
+    let (pool, connector) = pool(|b| b.reuse(wharf::Reuse::LeastRecent));
+    let [old, dead] = [pool.acquire(&1).await.unwrap(), pool.acquire(&1).await.unwrap()];
+    drop(old);
+    // The first one is suspect from now on, and what comes later is not.
+    PooledConnection::discard(dead);
+    let [closed, open] = [connector.make(1), connector.make(1)];
+    closed.kill();
+    let number = open.number;
+    pool.add(&1, closed).unwrap();
+    pool.add(&1, open).unwrap();
+    connector.once(Stage::Ping, Step::Error);
+    let loan = pool.acquire(&1).await.unwrap();
+    assert_eq!((connector.counts().pings, loan.number), (1, number));
+    drop(loan);
+    quiet().await;
+    assert_balanced(&pool, &connector);
+}

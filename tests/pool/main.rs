@@ -2,6 +2,7 @@
 
 mod sharing;
 mod support;
+mod tally;
 
 mod accounts;
 mod borrowers;

@@ -1,0 +1,74 @@
+//! Three at once, where two of them are not the whole story.
+
+use super::end::close_answers;
+use super::pings::{beat, beaten};
+use super::*;
+
+/// The connection is returned while the first of two waiters gives up and the time of the second is
+/// over: the second gets it, or it stays idle.
+#[test]
+fn a_return_meets_a_waiter_that_gives_up_and_one_whose_time_is_over() {
+    explore(&["delivered", "timed out"], || {
+        let limit = Duration::from_secs(1);
+        let stage = Stage::with(Pool::builder().acquire_timeout(limit).max_per_host(1));
+        let loan = stage.loan();
+        let (first, mut second) = (stage.waiter(), stage.waiter());
+        Timer::let_time_pass();
+        let returning = thread::spawn(move || drop(loan));
+        let giving_up = thread::spawn(move || drop(first));
+        let answer = second.poll().expect("its time is over");
+        join(returning);
+        join(giving_up);
+        stage.watch.check();
+        let end = if answer.is_ok() { "delivered" } else { "timed out" };
+        drop(answer);
+        stage.rests_with(1);
+        assert_eq!(stage.hit().id, 0);
+        stage.end();
+        end
+    });
+}
+
+/// A dial is done while its waiter gives up and the pool is closed: the connection is closed, and
+/// closing waits for that.
+#[test]
+fn closing_meets_a_dial_whose_waiter_gives_up() {
+    explore(&["before", "after"], || {
+        let stage = Stage::new(1);
+        let waiter = stage.waiter();
+        let dialing = thread::spawn(Runtime::run);
+        let giving_up = thread::spawn(move || drop(waiter));
+        let mut close = Task::new(stage.pool.close());
+        let at_once = close.poll().is_some();
+        join(dialing);
+        join(giving_up);
+        stage.watch.check();
+        if !at_once {
+            close.output();
+        }
+        stage.rests_with(0);
+        stage.end();
+        if at_once { "before" } else { "after" }
+    });
+}
+
+/// A heartbeat is answered while a newcomer asks and the pool is closed: the newcomer gets the
+/// connection or `Closed`, and the pool becomes empty. (Bounded: all orders take too long.)
+#[test]
+fn closing_meets_the_answer_of_a_heartbeat_and_a_newcomer() {
+    explore_bounded(3, &["served", "closed"], || {
+        let stage = beaten();
+        beat(&stage.core());
+        let mut newcomer = stage.acquire(HOST);
+        let answering = thread::spawn(Runtime::run);
+        let asking = thread::spawn(move || {
+            let early = newcomer.poll();
+            (newcomer, early)
+        });
+        let close = Task::new(stage.pool.close());
+        join(answering);
+        let (newcomer, early) = join(asking);
+        stage.watch.check();
+        close_answers(stage, || early.unwrap_or_else(|| newcomer.output()), close)
+    });
+}
