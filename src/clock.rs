@@ -17,8 +17,9 @@
 //! Time that is paused after connections were made is noticed at the next dial or deadline. A hit or
 //! a wait before that still reads the real clock.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
-use std::time::Instant;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::time::{Duration, Instant};
 
 use crate::engine::time::Time;
 
@@ -26,9 +27,10 @@ use crate::engine::time::Time;
 pub(crate) struct Clock {
     /// The system clock's reading when the pool was made.
     origin: u64,
-    /// Tokio's at the same moment: the same, unless time was paused.
-    start: tokio::time::Instant,
-    follows_tokio: AtomicBool,
+    /// What tokio's clock showed, or would have, at the zero of this one: known once time is found to be
+    /// paused. A paused clock may be ahead of the real one, or behind it when the pool is made outside its
+    /// runtime; this one goes on from where it is.
+    paused: OnceLock<tokio::time::Instant>,
     /// The latest time read from tokio's clock. A thread outside the paused runtime reads the real
     /// one, which must not go back behind it.
     latest: AtomicU64,
@@ -36,12 +38,8 @@ pub(crate) struct Clock {
 
 impl Clock {
     pub(crate) fn new() -> Self {
-        let clock = Clock {
-            origin: system::precise(),
-            start: tokio::time::Instant::now(),
-            follows_tokio: AtomicBool::new(false),
-            latest: AtomicU64::new(0),
-        };
+        let clock =
+            Clock { origin: system::precise(), paused: OnceLock::new(), latest: AtomicU64::new(0) };
         clock.notices_paused_time();
         clock
     }
@@ -49,40 +47,41 @@ impl Clock {
     /// The time, up to a few milliseconds late.
     #[inline]
     pub(crate) fn now(&self) -> Time {
-        if self.follows_tokio.load(Relaxed) {
-            return self.tokio_time();
+        match self.paused.get() {
+            Some(zero) => self.tokio_time(*zero),
+            None => Time::from_nanos(system::coarse().saturating_sub(self.origin)),
         }
-        Time::from_nanos(system::coarse().saturating_sub(self.origin))
     }
 
     /// The time, exactly, as far as is known of time that is paused.
     pub(crate) fn exact(&self) -> Time {
-        if self.follows_tokio.load(Relaxed) {
-            return self.tokio_time();
+        match self.paused.get() {
+            Some(zero) => self.tokio_time(*zero),
+            None => Time::from_nanos(system::precise().saturating_sub(self.origin)),
         }
-        Time::from_nanos(system::precise().saturating_sub(self.origin))
     }
 
     /// The time, exactly.
     pub(crate) fn precise(&self) -> Time {
-        if !self.follows_tokio.load(Relaxed) {
+        if self.paused.get().is_none() {
             self.notices_paused_time();
         }
         self.exact()
     }
 
     fn notices_paused_time(&self) {
-        let before = tokio::time::Instant::now().into_std();
+        let before = tokio::time::Instant::now();
         let real = Instant::now();
-        let after = tokio::time::Instant::now().into_std();
-        if real < before || after < real {
-            self.follows_tokio.store(true, Relaxed);
+        let after = tokio::time::Instant::now();
+        if real < before.into_std() || after.into_std() < real {
+            let passed = Duration::from_nanos(system::precise().saturating_sub(self.origin));
+            let _ = self.paused.set(before.checked_sub(passed).unwrap_or(before));
         }
     }
 
     #[cold]
-    fn tokio_time(&self) -> Time {
-        let now = tokio::time::Instant::now().saturating_duration_since(self.start);
+    fn tokio_time(&self, zero: tokio::time::Instant) -> Time {
+        let now = tokio::time::Instant::now().saturating_duration_since(zero);
         let now = u64::try_from(now.as_nanos()).unwrap_or(u64::MAX);
         Time::from_nanos(self.latest.fetch_max(now, Relaxed).max(now))
     }
@@ -136,8 +135,6 @@ mod system {
 
 #[cfg(all(test, not(wharf_loom)))]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
 
     #[test]
@@ -155,7 +152,7 @@ mod tests {
         for _ in 0..10_000 {
             clock.precise();
         }
-        assert!(!clock.follows_tokio.load(Relaxed));
+        assert!(clock.paused.get().is_none());
     }
 
     #[tokio::test(start_paused = true)]
@@ -164,6 +161,20 @@ mod tests {
         let before = clock.precise();
         tokio::time::advance(Duration::from_secs(3600)).await;
         assert_eq!(clock.now().since(before), Duration::from_secs(3600));
+    }
+
+    #[test]
+    fn a_paused_clock_that_is_behind_does_not_stop_this_one() {
+        let mut builder = tokio::runtime::Builder::new_current_thread();
+        let runtime = builder.enable_time().start_paused(true).build().unwrap();
+        // Outside of it time goes on.
+        std::thread::sleep(Duration::from_millis(5));
+        let clock = Clock::new();
+        runtime.block_on(async {
+            let before = clock.precise();
+            tokio::time::advance(Duration::from_millis(1)).await;
+            assert_eq!(clock.now().since(before), Duration::from_millis(1));
+        });
     }
 
     #[tokio::test]
