@@ -151,18 +151,19 @@ impl<C: Connector> Waiting<C> {
         }
         ping::report_failed_ping(&target, tracked.id);
         let sleeper = || Sleeper { waker: cx.waker().clone(), runtime: runtime.clone() };
-        let place = self.place;
-        let mut after = target
-            .change(|engine, now, fx| engine.ping_failed(at, tracked, now, place, sleeper(), fx));
+        // Cloning a waker is the user's code: not under the lock.
+        let (place, waker) = (self.place, sleeper());
+        let mut after =
+            target.change(|engine, now, fx| engine.ping_failed(at, tracked, now, place, waker, fx));
         loop {
             match after {
                 AfterPing::Connection(mut tracked) => {
                     if target.core.is_open(&mut tracked) {
                         return Some(Ok(self.acquired(tracked, target.core.clock.exact())));
                     }
-                    let dead = (tracked, CloseReason::NotOpen);
+                    let (dead, waker) = ((tracked, CloseReason::NotOpen), sleeper());
                     after = target.change(|engine, now, fx| {
-                        engine.replace_pinged(at, dead, now, place, sleeper(), fx)
+                        engine.replace_pinged(at, dead, now, place, waker, fx)
                     });
                 }
                 AfterPing::Closed => return Some(Err(AcquireError::Closed)),
