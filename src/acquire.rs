@@ -48,7 +48,7 @@ pub(crate) enum Patience {
 /// What came of joining the queue.
 enum Joined<C: Connector> {
     Waiting(Box<Waiting<C>>),
-    /// Nobody has to wait any more.
+    /// Nobody has to wait any more, or may: lend what is idle.
     SomethingIdle(Arc<Target<C>>),
     /// The host has left the map since it was looked up.
     Forgotten(Aim<C>),
@@ -82,7 +82,7 @@ impl<C: Connector> Acquire<C> {
             if missing == Missing::Closed {
                 return Poll::Ready(Err(AcquireError::Closed));
             }
-            let target = match self.join_queue(aim, cx) {
+            let target = match self.join_queue(aim, missing, cx) {
                 Ok(Joined::Forgotten(forgotten)) => {
                     aim = forgotten.again();
                     continue;
@@ -156,6 +156,7 @@ impl<C: Connector> Acquire<C> {
     fn join_queue(
         &self,
         aim: Aim<C>,
+        missing: Missing,
         cx: &Context<'_>,
     ) -> Result<Joined<C>, AcquireError<C::Error>> {
         let core = aim.core();
@@ -163,15 +164,17 @@ impl<C: Connector> Acquire<C> {
             return Err(AcquireError::Closed);
         }
         let timeout = self.timeout(core);
-        let runtime = core.find_runtime().filter(|_| timeout != Some(Duration::ZERO));
+        let may_wait = timeout != Some(Duration::ZERO);
+        let runtime = if may_wait { core.find_runtime() } else { None };
         let Some((runtime, has_upkeep)) = runtime else {
             // Whoever cannot wait has the right to a look.
             return match aim {
-                Aim::Known(target) if target.note_crowded(false) => {
+                Aim::Known(target) if missing == Missing::NotLooked => {
+                    target.note_crowded(false);
                     Ok(Joined::SomethingIdle(target))
                 }
-                aim if timeout == Some(Duration::ZERO) => Err(out_of_time::too_late(&aim)),
-                _ => Err(AcquireError::NoRuntime),
+                _ if may_wait => Err(AcquireError::NoRuntime),
+                aim => Err(out_of_time::too_late(&aim)),
             };
         };
         let since = core.clock.exact();
@@ -229,7 +232,7 @@ impl<C: Connector> Future for Acquire<C> {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Answer<C>> {
         let missing = match &self.aim {
             None => return self.wait(cx),
-            Some(Aim::Known(target)) if target.is_crowded() => Missing::NoneIdle,
+            Some(Aim::Known(target)) if target.is_crowded() => Missing::NotLooked,
             Some(Aim::Known(target)) => match target.lend(self.place) {
                 Ok(hit) => return self.hit(hit, cx),
                 Err(missing) => missing,

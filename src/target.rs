@@ -45,6 +45,8 @@ pub(crate) struct Hit<C: Connector> {
 /// Why no idle connection was lent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Missing {
+    /// Nobody has looked: others wait.
+    NotLooked,
     NoneIdle,
     Closed,
 }
@@ -194,13 +196,11 @@ impl<C: Connector> Target<C> {
         self.crowded.load(Ordering::Relaxed)
     }
 
-    /// Notes whether somebody had to wait. Gives what was noted before.
-    pub(crate) fn note_crowded(&self, crowded: bool) -> bool {
-        let before = self.is_crowded();
-        if before != crowded {
+    /// Notes whether somebody had to wait.
+    pub(crate) fn note_crowded(&self, crowded: bool) {
+        if self.is_crowded() != crowded {
             self.crowded.store(crowded, Ordering::Relaxed);
         }
-        before
     }
 
     pub(crate) fn engine(&self) -> MutexGuard<'_, Engine<Shell<C>>> {

@@ -126,7 +126,10 @@ impl<C: Connector> Waiting<C> {
         }
         match self.stage {
             Stage::Queued(id) => match self.collect(id, runtime, cx) {
-                Some(outcome) => Poll::Ready(self.answer(outcome)),
+                Some(outcome) => {
+                    self.stage = Stage::Over;
+                    Poll::Ready(self.answer(outcome))
+                }
                 None => Poll::Pending,
             },
             _ => Poll::Pending,
@@ -143,16 +146,17 @@ impl<C: Connector> Waiting<C> {
         runtime: &Runtime,
         cx: &Context<'_>,
     ) -> Option<Answer<C>> {
-        let (mut tracked, target) = PooledConnection::into_parts(loan);
-        let at = target.id.index;
         if answered {
-            target.engine().ping_answered(at, &mut tracked, doubts);
+            let (mut tracked, target) = PooledConnection::into_parts(loan);
+            target.engine().ping_answered(target.id.index, &mut tracked, doubts);
             return Some(Ok(self.acquired(tracked, target.core.clock.exact())));
         }
-        ping::report_failed_ping(&target, tracked.id);
         let sleeper = || Sleeper { waker: cx.waker().clone(), runtime: runtime.clone() };
-        // Cloning a waker is the user's code: not under the lock.
+        // Cloning a waker is the user's code: not under the lock, and while the loan comes back by itself.
         let (place, waker) = (self.place, sleeper());
+        let (tracked, target) = PooledConnection::into_parts(loan);
+        let at = target.id.index;
+        ping::report_failed_ping(&target, tracked.id);
         let mut after =
             target.change(|engine, now, fx| engine.ping_failed(at, tracked, now, place, waker, fx));
         loop {
@@ -161,7 +165,9 @@ impl<C: Connector> Waiting<C> {
                     if target.core.is_open(&mut tracked) {
                         return Some(Ok(self.acquired(tracked, target.core.clock.exact())));
                     }
-                    let (dead, waker) = ((tracked, CloseReason::NotOpen), sleeper());
+                    let loan = PooledConnection::new(tracked, target.clone());
+                    let waker = sleeper();
+                    let dead = (PooledConnection::into_parts(loan).0, CloseReason::NotOpen);
                     after = target.change(|engine, now, fx| {
                         engine.replace_pinged(at, dead, now, place, waker, fx)
                     });

@@ -46,7 +46,7 @@
 //!
 //! # Lock order
 //!
-//! There is one lock, the shard's. Nothing of the user's runs under it but `Hash` and `Eq` of the
+//! There is one lock, the shard's. Nothing of the user's runs under it but `Eq` and `Borrow` of the
 //! key; the hash is computed outside.
 
 mod backoff;

@@ -144,7 +144,8 @@ impl<K, T> TestConnector<K, T> {
     /// is counted by then. The connector is locked: `watch` may look at the counts, and at nothing else
     /// of it.
     pub fn watch(&self, watch: impl FnMut(&K, &Counts<K>) + Send + 'static) {
-        self.ledger.state().watch(Box::new(watch));
+        let old = self.ledger.state().watch(Box::new(watch));
+        drop(old);
     }
 
     /// Lets [`is_retryable`](Connector::is_retryable) say no from now on, as after a wrong password.

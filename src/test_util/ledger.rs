@@ -66,7 +66,9 @@ impl<K> Ledger<K> {
     }
 
     pub(super) fn leave_to(&self, chance: Chance) {
-        *self.chance.lock() = Some(chance);
+        // What was there is dropped when the lock is released: it is the test's.
+        let old = self.chance.lock().replace(chance);
+        drop(old);
     }
 
     /// Everything goes well from now on.
@@ -100,8 +102,9 @@ impl<K> State<K> {
         script.next.pop_front().or_else(|| script.then.clone())
     }
 
-    pub(super) fn watch(&mut self, watch: Watch<K>) {
-        self.watch = Some(watch);
+    /// Gives the one before, to be dropped when the lock is released.
+    pub(super) fn watch(&mut self, watch: Watch<K>) -> Option<Watch<K>> {
+        self.watch.replace(watch)
     }
 
     /// More or less of the host is open or dialed than before.

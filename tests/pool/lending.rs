@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::Poll;
 use std::time::Duration;
 
 use wharf::{AcquireError, PooledConnection, Reuse};
@@ -136,6 +137,21 @@ async fn a_time_out_of_zero_looks_at_what_is_idle_and_does_not_wait() {
     assert_eq!(connector.counts().dials, 0);
     drop(pool.acquire(&1).await.unwrap());
     assert!(pool.acquire_timeout(&1, Duration::ZERO).await.is_ok());
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_may_not_wait_is_lent_what_is_idle_also_after_a_crowd() {
+    let (pool, connector) = pool_of(1);
+    let first = pool.acquire(&1).await.unwrap();
+    let mut crowd = waiting(&pool, 1);
+    let mut hasty = pool.acquire_timeout(&1, Duration::ZERO);
+    assert!(matches!(poll(&mut hasty), Poll::Ready(Err(AcquireError::Timeout(_)))));
+    drop(first);
+    drop(ready(&mut crowd));
+    for _ in 0..2 {
+        assert!(pool.acquire_timeout(&1, Duration::ZERO).await.is_ok());
+    }
+    assert_balanced(&pool, &connector);
 }
 
 #[tokio::test(start_paused = true)]
