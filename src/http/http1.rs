@@ -6,6 +6,7 @@ use std::mem;
 use hyper::client::conn::http1;
 use hyper::rt::{Read, Write};
 use parking_lot::Mutex;
+use tokio::sync::watch;
 
 use super::request_body::RequestBody;
 use super::wire::Written;
@@ -16,6 +17,8 @@ pub(super) type Sender = http1::SendRequest<RequestBody>;
 pub(super) struct Http1 {
     seat: Mutex<Seat>,
     written: Written,
+    /// Closed when the driver has ended.
+    driver: watch::Receiver<()>,
 }
 
 /// Where the only sender is.
@@ -32,6 +35,12 @@ impl Http1 {
     /// How many bytes were written to the connection.
     pub(super) fn written(&self) -> u64 {
         self.written.get()
+    }
+
+    /// Waits until the driver has ended.
+    pub(super) fn ended(&self) -> impl Future<Output = ()> + Send + use<> {
+        let mut driver = self.driver.clone();
+        async move { while driver.changed().await.is_ok() {} }
     }
 
     pub(super) fn is_open(&self) -> bool {
@@ -75,7 +84,12 @@ where
     T: Read + Write + Unpin + Send + 'static,
 {
     let (sender, connection) = http1::handshake(io).await?;
-    // What the driver fails of, the exchange under way is told.
-    let driver = async { drop(connection.with_upgrades().await) };
-    Ok((Http1 { seat: Mutex::new(Seat::Free(sender)), written }, driver))
+    let (ends, ended) = watch::channel(());
+    let driver = async move {
+        // Dropped after the connection, also when this is.
+        let _ends = ends;
+        // What the driver fails of, the exchange under way is told.
+        drop(connection.with_upgrades().await);
+    };
+    Ok((Http1 { seat: Mutex::new(Seat::Free(sender)), written, driver: ended }, driver))
 }

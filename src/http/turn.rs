@@ -1,7 +1,8 @@
 //! One exchange's hold on its connection.
 
-use std::future::Future;
-use std::pin::Pin;
+use std::future::{Future, poll_fn};
+use std::pin::{Pin, pin};
+use std::task::Poll;
 use std::time::Duration;
 
 use http::header::HOST;
@@ -91,8 +92,22 @@ impl Turn {
                 *request.version_mut() = Version::HTTP_11;
                 *request.uri_mut() = origin_form(&address.uri);
                 request.headers_mut().insert(HOST, address.host.clone());
-                let sender = sender.as_mut().expect("the sender is here until the turn ends");
-                sender.try_send_request(request).await
+                let here = sender.as_mut().expect("the sender is here until the turn ends");
+                let mut answer = pin!(here.try_send_request(request));
+                let Speaks::Http1(http1) = self.lease.speaks() else { return answer.await };
+                let mut ended = pin!(http1.ended());
+                let first = poll_fn(|cx| match answer.as_mut().poll(cx) {
+                    Poll::Ready(answer) => Poll::Ready(Some(answer)),
+                    Poll::Pending => ended.as_mut().poll(cx).map(|()| None),
+                });
+                if let Some(answer) = first.await {
+                    return answer;
+                }
+                // What was handed over at the very moment of the driver's end may lie in the channel
+                // between, which is cleared when its only sender goes.
+                *sender = None;
+                http1.lose();
+                answer.await
             }
             Sender::Http2(sender) => {
                 *request.version_mut() = Version::HTTP_2;
