@@ -116,17 +116,17 @@ impl<C: Connector> Acquire<C> {
         let target = PooledConnection::target(&loan).clone();
         let core = &target.core;
         let timeout = self.timeout(core);
-        if timeout == Some(Duration::ZERO) {
-            // Not to wait: this connection goes back as if nobody had looked at it.
+        let may_wait = timeout != Some(Duration::ZERO);
+        let runtime = if may_wait { core.see_runtime() } else { None };
+        let Some(runtime) = runtime else {
+            // Who cannot wait gives it back as if nobody had looked at it, and gets another one.
             PooledConnection::unlend(loan);
-            return match target.clone().try_lend(self.place) {
-                Some(loan) => Poll::Ready(Ok(loan)),
-                None => Poll::Ready(Err(out_of_time::too_late(&Aim::Known(target)))),
-            };
-        }
-        let Some(runtime) = core.see_runtime() else {
-            PooledConnection::unlend(loan);
-            return Poll::Ready(Err(AcquireError::NoRuntime));
+            let answer = target.clone().try_lend(self.place);
+            return Poll::Ready(match answer {
+                Some(loan) => Ok(loan),
+                None if may_wait => Err(AcquireError::NoRuntime),
+                None => Err(out_of_time::too_late(&Aim::Known(target))),
+            });
         };
         let alarm = Alarm::own(timeout, &runtime);
         let (since, place) = (core.clock.precise(), self.place);

@@ -186,7 +186,9 @@ impl<E> TimeoutDetails<E> {
 
     /// What to look at: the first of these that holds.
     fn hint(&self) -> &'static str {
-        if self.waited.is_zero() {
+        if self.waited.is_zero() && self.idle > 0 {
+            "what is idle has to answer a ping first, and it was not to wait"
+        } else if self.waited.is_zero() {
             "nothing was idle, and it was not to wait"
         } else if self.pinged > self.waited / 2 || self.idle > 0 {
             // What is idle while somebody waits is being pinged.

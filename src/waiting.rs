@@ -136,8 +136,8 @@ impl<C: Connector> Waiting<C> {
         }
     }
 
-    /// A ping has ended. When it failed, the caller waits at the head of the queue, for at most one
-    /// ping is waited for.
+    /// A ping has ended. When it failed, or what has answered may not be lent any more, the caller
+    /// waits at the head of the queue, for at most one ping is waited for.
     fn pinged(
         &mut self,
         loan: PooledConnection<C>,
@@ -146,31 +146,35 @@ impl<C: Connector> Waiting<C> {
         runtime: &Runtime,
         cx: &Context<'_>,
     ) -> Option<Answer<C>> {
-        if answered {
-            let (mut tracked, target) = PooledConnection::into_parts(loan);
-            target.engine().ping_answered(target.id.index, &mut tracked, doubts);
-            return Some(Ok(self.acquired(tracked, target.core.clock.exact())));
-        }
         let sleeper = || Sleeper { waker: cx.waker().clone(), runtime: runtime.clone() };
         // Cloning a waker is the user's code: not under the lock, and while the loan comes back by itself.
         let (place, waker) = (self.place, sleeper());
-        let (tracked, target) = PooledConnection::into_parts(loan);
-        let at = target.id.index;
-        ping::report_failed_ping(&target, tracked.id);
-        let mut after =
-            target.change(|engine, now, fx| engine.ping_failed(at, tracked, now, place, waker, fx));
+        let (mut tracked, target) = PooledConnection::into_parts(loan);
+        let (core, at) = (&target.core, target.id.index);
+        let replace = |old, waker| {
+            target.change(|engine, now, fx| engine.replace_pinged(at, old, now, place, waker, fx))
+        };
+        let mut after = if answered {
+            let now = core.clock.exact();
+            let outdated = target.engine().ping_answered(at, &mut tracked, doubts, now);
+            match outdated {
+                None => return Some(Ok(self.acquired(tracked, now))),
+                Some(reason) => replace((tracked, reason), waker),
+            }
+        } else {
+            ping::report_failed_ping(&target, tracked.id);
+            target.change(|engine, now, fx| engine.ping_failed(at, tracked, now, place, waker, fx))
+        };
         loop {
             match after {
                 AfterPing::Connection(mut tracked) => {
-                    if target.core.is_open(&mut tracked) {
-                        return Some(Ok(self.acquired(tracked, target.core.clock.exact())));
+                    if core.is_open(&mut tracked) {
+                        return Some(Ok(self.acquired(tracked, core.clock.exact())));
                     }
                     let loan = PooledConnection::new(tracked, target.clone());
                     let waker = sleeper();
                     let dead = (PooledConnection::into_parts(loan).0, CloseReason::NotOpen);
-                    after = target.change(|engine, now, fx| {
-                        engine.replace_pinged(at, dead, now, place, waker, fx)
-                    });
+                    after = replace(dead, waker);
                 }
                 AfterPing::Closed => return Some(Err(AcquireError::Closed)),
                 AfterPing::Queued(id) => {
@@ -254,6 +258,16 @@ impl<C: Connector> Waiting<C> {
         });
     }
 
+    /// Gives back what has arrived too late: it lay there for a while, so it is looked at again.
+    #[cold]
+    fn hand_back(&self, mut handed: Parcel<C>) {
+        let target = self.target();
+        let is_open = target.core.is_open(&mut handed);
+        target.change(|engine, now, fx| {
+            engine.hand_back(target.id.index, handed, is_open, now, fx);
+        });
+    }
+
     fn answer(&mut self, outcome: Outcome<Shell<C>>) -> Answer<C> {
         match outcome {
             Outcome::Connection(tracked) => {
@@ -270,7 +284,11 @@ impl<C: Connector> Drop for Waiting<C> {
         if let Stage::Queued(id) = self.stage {
             let at = self.target().id.index;
             let now = self.target().core.clock.exact();
-            self.target().change_at(now, |engine, now, fx| engine.cancel(at, id, now, fx));
+            let in_hand =
+                self.target().change_at(now, |engine, now, fx| engine.cancel(at, id, now, fx));
+            if let Some(handed) = in_hand {
+                self.hand_back(handed);
+            }
         }
     }
 }

@@ -51,7 +51,7 @@ impl Hungry {
         self.all.first().map(|&(_, at)| at)
     }
 
-    #[cfg(any(test, wharf_loom))]
+    #[cfg(any(test, wharf_loom, fuzzing))]
     pub(crate) fn len(&self) -> usize {
         self.all.len()
     }

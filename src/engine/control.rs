@@ -281,9 +281,7 @@ impl<P: Parts> Engine<P> {
         now: Time,
         fx: &mut Effects<P>,
     ) {
-        self.note_end_of_loan(at, connection.loan, fx);
-        self.hosts[at].in_use -= 1;
-        self.close_live(at, connection, CloseReason::NotRetained, fx);
+        self.close_loan(at, connection, CloseReason::NotRetained, fx);
         self.after(at, now, fx);
     }
 }

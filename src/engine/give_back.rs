@@ -123,16 +123,31 @@ impl<P: Parts> Engine<P> {
         now: Time,
     ) -> Option<CloseReason> {
         let host = &self.hosts[at];
-        if self.phase == Phase::Closed {
-            Some(CloseReason::PoolClosed)
-        } else if connection.epoch != host.epoch {
-            Some(CloseReason::Retired)
-        } else if connection.expires <= now {
-            Some(CloseReason::Age)
+        if let Some(reason) = self.outdated(at, connection, now) {
+            Some(reason)
         } else if connection.uses >= self.limits.max_uses {
             Some(CloseReason::Uses)
         } else if self.lowered && host.live() - host.leaving > host.max {
             Some(CloseReason::OverCap)
+        } else {
+            None
+        }
+    }
+
+    /// Why the connection's time is over, if it is.
+    #[inline]
+    pub(super) fn outdated(
+        &self,
+        at: usize,
+        connection: &Tracked<P::Connection>,
+        now: Time,
+    ) -> Option<CloseReason> {
+        if self.phase == Phase::Closed {
+            Some(CloseReason::PoolClosed)
+        } else if connection.epoch != self.hosts[at].epoch {
+            Some(CloseReason::Retired)
+        } else if connection.expires <= now {
+            Some(CloseReason::Age)
         } else {
             None
         }
@@ -218,6 +233,19 @@ impl<P: Parts> Engine<P> {
         if self.spans_hosts {
             self.recency.left();
         }
+    }
+
+    /// Ends a loan whose connection is alive but not wanted any more.
+    pub(super) fn close_loan(
+        &mut self,
+        at: usize,
+        connection: Box<Tracked<P::Connection>>,
+        reason: CloseReason,
+        fx: &mut Effects<P>,
+    ) {
+        self.note_end_of_loan(at, connection.loan, fx);
+        self.hosts[at].in_use -= 1;
+        self.close_live(at, connection, reason, fx);
     }
 
     /// Orders the close of a connection that has left its place; it keeps its slot.

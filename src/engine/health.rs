@@ -50,15 +50,19 @@ impl Purpose {
 }
 
 impl<P: Parts> Engine<P> {
-    /// The connection has answered, with the doubts that the host had when it was asked.
+    /// A connection that is to be lent has answered, with the doubts that the host had when it was
+    /// asked. Says why it may not be lent all the same, if it was outdated meanwhile: then
+    /// [`Engine::replace_pinged`] is to be called.
     pub(crate) fn ping_answered(
         &mut self,
         at: usize,
         connection: &mut Tracked<P::Connection>,
         doubts: u32,
-    ) {
+        now: Time,
+    ) -> Option<CloseReason> {
         connection.health.answered(doubts);
         self.hosts[at].counters.pings += 1;
+        self.outdated(at, connection, now)
     }
 
     /// A ping is not waited for any more, because the caller is gone or its time is over. Nobody
@@ -138,12 +142,12 @@ impl<P: Parts> Engine<P> {
         self.replace_pinged(at, (dead, CloseReason::PingFailed), now, place, waker, fx)
     }
 
-    /// Buries what was lent to a caller who has waited for a ping already, and lends it another that
+    /// Closes what was lent to a caller who has waited for a ping already, and lends it another that
     /// can be lent as it is, or puts it first in the queue.
     pub(crate) fn replace_pinged(
         &mut self,
         at: usize,
-        (dead, reason): (Box<Tracked<P::Connection>>, CloseReason),
+        (old, reason): (Box<Tracked<P::Connection>>, CloseReason),
         now: Time,
         place: Place,
         waker: P::Waker,
@@ -152,11 +156,15 @@ impl<P: Parts> Engine<P> {
         let host = &mut self.hosts[at];
         host.reused -= 1;
         let id = HostId { index: at, generation: host.generation };
-        // While the dead one is still counted the host cannot be forgotten. What is idle after this
+        // While the old one is still counted the host cannot be forgotten. What is idle after this
         // can be lent as it is.
         self.sweep(at, now, fx);
         self.check_suspects(at, now, fx);
-        self.bury_quietly(at, dead, reason, now, fx);
+        if matches!(reason, CloseReason::PingFailed | CloseReason::NotOpen) {
+            self.bury_quietly(at, old, reason, now, fx);
+        } else {
+            self.close_loan(at, old, reason, fx);
+        }
         if self.phase == Phase::Closed {
             fx.unused.push(waker);
             self.after(at, now, fx);

@@ -1,7 +1,7 @@
 //! The asker's side: take an idle connection, or wait, and collect or give up.
 
 use super::connection::Tracked;
-use super::effects::Effects;
+use super::effects::{CloseReason, Effects};
 use super::time::Time;
 use super::waiters::{Outcome, Ticket, WaiterId};
 use super::{Engine, HostId, Parts, Phase, Place};
@@ -282,24 +282,47 @@ impl<P: Parts> Engine<P> {
         outcome
     }
 
-    /// Gives up a wait because its owner is gone. A connection in its hand goes to the next one.
-    pub(crate) fn cancel(&mut self, at: usize, waiter: WaiterId, now: Time, fx: &mut Effects<P>) {
+    /// Gives up a wait because its owner is gone. What was in its hand is not lost: see whether it
+    /// is still open, and give it to [`Engine::hand_back`].
+    pub(crate) fn cancel(
+        &mut self,
+        at: usize,
+        waiter: WaiterId,
+        now: Time,
+        fx: &mut Effects<P>,
+    ) -> Option<Box<Tracked<P::Connection>>> {
         let host = &mut self.hosts[at];
         host.counters.cancelled += 1;
         host.counters.wait_time += now.since(host.waiters.since(waiter));
         let (outcome, unused) = host.waiters.cancel(waiter);
         fx.unused.extend(unused);
         match outcome {
-            Some(Outcome::Connection(mut connection)) => {
-                self.undo_use(at, &mut connection);
-                self.settle(at, connection, now, fx);
-            }
+            Some(Outcome::Connection(connection)) => return Some(connection),
             Some(Outcome::Failed(failure)) => {
                 fx.rest().failures.push(failure);
                 self.after(at, now, fx);
             }
             Some(Outcome::Closed) => self.after(at, now, fx),
             None => self.after_leaving(at, now, fx),
+        }
+        None
+    }
+
+    /// Takes back what lay in the hand of one who has gone: it goes to the next one, unless it has
+    /// died there.
+    pub(crate) fn hand_back(
+        &mut self,
+        at: usize,
+        mut connection: Box<Tracked<P::Connection>>,
+        is_open: bool,
+        now: Time,
+        fx: &mut Effects<P>,
+    ) {
+        self.undo_use(at, &mut connection);
+        if is_open {
+            self.settle(at, connection, now, fx);
+        } else {
+            self.bury(at, connection, CloseReason::NotOpen, now, fx);
         }
     }
 

@@ -98,7 +98,7 @@ impl Loans {
     }
 
     /// How many places are taken.
-    #[cfg(any(test, wharf_loom))]
+    #[cfg(any(test, wharf_loom, fuzzing))]
     pub(crate) fn places(&self) -> usize {
         self.last.len() - self.free.len()
     }

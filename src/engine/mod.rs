@@ -51,7 +51,7 @@
 
 mod backoff;
 mod caps;
-#[cfg(any(test, wharf_loom))]
+#[cfg(any(test, wharf_loom, fuzzing))]
 mod check;
 mod connection;
 mod control;
@@ -64,6 +64,8 @@ mod host;
 mod leak;
 mod lend;
 mod loans;
+#[cfg(any(all(test, not(wharf_loom)), fuzzing))]
+pub(crate) mod programs;
 mod recency;
 mod schedule;
 mod share;

@@ -29,12 +29,12 @@ impl Schedule {
         self.0.first().filter(|&&(time, _)| time <= now).map(|&(_, host)| host)
     }
 
-    #[cfg(any(test, wharf_loom))]
+    #[cfg(any(test, wharf_loom, fuzzing))]
     pub(crate) fn contains(&self, host: usize, time: Time) -> bool {
         self.0.contains(&(time, host))
     }
 
-    #[cfg(any(test, wharf_loom))]
+    #[cfg(any(test, wharf_loom, fuzzing))]
     pub(crate) fn len(&self) -> usize {
         self.0.len()
     }

@@ -284,7 +284,7 @@ impl<P: Parts> Waiters<P> {
         taken
     }
 
-    #[cfg(all(test, not(wharf_loom)))]
+    #[cfg(any(all(test, not(wharf_loom)), fuzzing))]
     pub(crate) fn is_waiting(&self, id: WaiterId) -> bool {
         is_waiting(&self.slots, id)
     }
@@ -324,21 +324,21 @@ impl<P: Parts> Waiters<P> {
     }
 
     /// Whether no deadline of one who is asleep is missed.
-    #[cfg(any(test, wharf_loom))]
+    #[cfg(any(test, wharf_loom, fuzzing))]
     pub(crate) fn deadlines_are_watched(&self) -> bool {
         let is_asleep = |w: &Waiter<P>| matches!(w.state, State::Waiting(Some(_)));
         self.slots.iter().all(|(_, w)| !is_asleep(w) || w.deadline >= self.next_deadline)
     }
 
     /// Connections that lie in a waiter's hand.
-    #[cfg(any(test, wharf_loom))]
+    #[cfg(any(test, wharf_loom, fuzzing))]
     pub(crate) fn in_hand(&self) -> usize {
         let handed = |w: &Waiter<P>| matches!(w.state, State::Resolved(Outcome::Connection(_)));
         self.slots.iter().filter(|(_, w)| handed(w)).count()
     }
 
     /// How many were woken to look for themselves, and have not looked yet.
-    #[cfg(any(test, wharf_loom))]
+    #[cfg(any(test, wharf_loom, fuzzing))]
     pub(crate) fn nudged(&self) -> usize {
         self.slots.iter().filter(|(_, w)| matches!(w.state, State::Waiting(None))).count()
     }
@@ -350,7 +350,7 @@ impl<P: Parts> Waiters<P> {
     }
 
     /// How many are queued by the queue's own account.
-    #[cfg(any(test, wharf_loom))]
+    #[cfg(any(test, wharf_loom, fuzzing))]
     pub(crate) fn queued(&self) -> usize {
         self.queue.iter(|id| is_waiting(&self.slots, id)).count()
     }

@@ -1,5 +1,7 @@
 //! A caller may go at any point. (Behaviours 30 to 32, 35, 36.)
 
+use wharf::CloseReason;
+
 use crate::support::*;
 
 #[tokio::test(start_paused = true)]
@@ -30,6 +32,24 @@ async fn a_connection_handed_to_a_waiter_that_is_dropped_before_it_polls_goes_to
     let loan = ready(&mut second);
     assert_eq!(wharf::PooledConnection::info(&loan).uses, 2, "who never had it did not use it");
     drop(loan);
+    assert_balanced(&pool, &connector);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_connection_that_died_in_the_hand_of_a_cancelled_waiter_is_not_handed_on() {
+    let (pool, connector) = pool_of(1);
+    let loan = pool.acquire(&1).await.unwrap();
+    let first = waiting(&pool, 1);
+    let second = waiting(&pool, 1);
+    let number = loan.number;
+    drop(loan);
+    connector.kill(number);
+    drop(first);
+    let loan = second.await.unwrap();
+    assert!(loan.is_alive() && loan.number != number);
+    assert_eq!((pool.status().cancelled, pool.status().closes.of(CloseReason::NotOpen)), (1, 1));
+    drop(loan);
+    quiet().await;
     assert_balanced(&pool, &connector);
 }
 

@@ -210,6 +210,15 @@ async fn no_time_to_wait() {
     assert_eq!(pool.status().hosts, 0);
 }
 
+#[tokio::test(start_paused = true)]
+async fn no_time_to_ping() {
+    let (pool, _) = pool(|b| b.health_check(wharf::HealthCheck::Always).max_per_host(3));
+    drop(pool.acquire(&1).await.unwrap());
+    let expected = "timed out after 0.0 s waiting for a connection to 1: 0 of 3 in use, 1 idle, \
+                    0 dialing, 0 waiting; what is idle has to answer a ping first, and it was not to wait";
+    assert_time_out(&pool, Duration::ZERO, expected).await;
+}
+
 /// Asks once, with what the connector does then.
 async fn acquire(step: Step) -> (String, Vec<String>) {
     let (pool, connector) = pool_of(1);

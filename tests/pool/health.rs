@@ -1,7 +1,7 @@
 //! Pings before lending, and suspicion. (Behaviours 33, 39 to 42.)
 
 use tokio::time::Instant;
-use wharf::{AcquireError, HealthCheck, Phase, PooledConnection};
+use wharf::{AcquireError, CloseReason, HealthCheck, Phase, PooledConnection};
 
 use crate::support::*;
 
@@ -290,6 +290,35 @@ async fn what_is_lent_in_place_of_one_that_did_not_answer_is_asked_whether_it_is
     connector.once(Stage::Ping, Step::Error);
     let loan = pool.acquire(&1).await.unwrap();
     assert_eq!((connector.counts().pings, loan.number), (1, number));
+    drop(loan);
+    quiet().await;
+    assert_balanced(&pool, &connector);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_connection_that_is_retired_during_its_ping_is_not_lent() {
+    let (pool, connector) = checked(HealthCheck::Always);
+    drop(pool.acquire(&1).await.unwrap());
+    let gate = connector.gate(Stage::Ping);
+    let acquire = waiting(&pool, 1);
+    pool.retire(&1);
+    gate.let_through(1);
+    let loan = acquire.await.unwrap();
+    assert_eq!(loan.number, 1, "a new one");
+    assert_eq!((pool.status().closes.of(CloseReason::Retired), pool.status().pings), (1, 1));
+    drop(loan);
+    quiet().await;
+    assert_balanced(&pool, &connector);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_connection_whose_life_ends_during_its_ping_is_not_lent() {
+    let (pool, connector) =
+        pool(|b| b.health_check(HealthCheck::Always).max_lifetime(secs(2)).lifetime_jitter(0.0));
+    drop(pool.acquire(&1).await.unwrap());
+    connector.once(Stage::Ping, Step::Slow(secs(3)));
+    let loan = pool.acquire(&1).await.unwrap();
+    assert_eq!((loan.number, pool.status().closes.of(CloseReason::Age)), (1, 1));
     drop(loan);
     quiet().await;
     assert_balanced(&pool, &connector);

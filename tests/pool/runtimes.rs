@@ -29,6 +29,22 @@ fn an_acquire_outside_any_runtime_says_so_when_it_must_dial() {
 }
 
 #[test]
+fn who_cannot_ping_outside_any_runtime_is_lent_what_needs_no_ping() {
+    let check = wharf::HealthCheck::IdleFor(secs(5));
+    let (pool, connector) = pool(|b| b.health_check(check).reuse(wharf::Reuse::LeastRecent));
+    let rt = runtime();
+    let young = rt.block_on(async {
+        let [old, young] = [pool.acquire(&1).await.unwrap(), pool.acquire(&1).await.unwrap()];
+        drop(old);
+        tokio::time::sleep(secs(6)).await;
+        young.number
+    });
+    drop(rt);
+    assert_eq!(ready(&mut pool.acquire(&1)).number, young);
+    assert_balanced(&pool, &connector);
+}
+
+#[test]
 fn a_pool_outlives_a_runtime_it_dials_anew_and_its_timers_work() {
     let (pool, connector) = pool(|b| b.idle_timeout(secs(15)));
     let first = runtime();

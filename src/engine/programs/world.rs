@@ -1,0 +1,621 @@
+//! The shell, by hand, for one thread: it does what the engine decides, and counts along.
+
+use std::collections::{HashMap, VecDeque};
+use std::panic::Location;
+use std::time::Duration;
+
+use super::super::control::Room;
+use super::super::effects::{CloseOrder, DialOrder, Effects, PingOrder};
+use super::super::time::{Span, Time};
+use super::super::{
+    AfterPing, Dialed, Engine, HostId, Lent, Limits, Outcome, Parts, Purpose, Returned, Sharing,
+    Tracked, Wait, WaiterId, status,
+};
+use super::{Op, Pick};
+use crate::spread::Spread;
+
+/// Hosts are keyed by numbers, connections are numbers, waiters are tags.
+pub(in crate::engine) struct Plain;
+
+impl Parts for Plain {
+    type Host = (u32, HostId);
+    type Connection = usize;
+    type Failure = &'static str;
+    type Waker = usize;
+    type Runtime = ();
+
+    fn runtime(_: &usize) {}
+}
+
+/// Every third waiter waits for so long, as upkeep counts it.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+fn deadline(tag: usize, now: Time) -> Time {
+    if tag.is_multiple_of(3) { now.after(Span::from(PATIENCE)) } else { Time::NEVER }
+}
+
+pub(in crate::engine) type Loan = (HostId, Box<Tracked<usize>>);
+
+/// What is out, and who waits.
+pub(in crate::engine) struct World {
+    pub(in crate::engine) engine: Engine<Plain>,
+    /// Leases that each connection takes now; one where connections are not shared.
+    pub(in crate::engine) room: usize,
+    pub(in crate::engine) shared: bool,
+    pub(in crate::engine) now: Time,
+    pub(in crate::engine) fx: Effects<Plain>,
+    pub(in crate::engine) made: usize,
+    pub(in crate::engine) gone: usize,
+    pub(in crate::engine) next_tag: usize,
+    /// Waiters that have not collected or given up: tag, host, id.
+    pub(in crate::engine) waits: Vec<(usize, HostId, WaiterId)>,
+    /// Tags in order of arrival, by host, of those who have nothing yet.
+    pub(in crate::engine) queues: HashMap<HostId, VecDeque<usize>>,
+    /// Tags that were woken and have not polled since.
+    pub(in crate::engine) woken: Vec<usize>,
+    pub(in crate::engine) loans: Vec<Loan>,
+    pub(in crate::engine) dials: Vec<DialOrder<Plain>>,
+    pub(in crate::engine) closes: Vec<CloseOrder<Plain>>,
+    /// Loans whose borrower waits for a ping, and the doubts when that began.
+    pub(in crate::engine) asked: Vec<(Loan, u32)>,
+    pub(in crate::engine) looked_at: Vec<Loan>,
+    /// What lay in the hand of waiters who have gone.
+    pub(in crate::engine) in_hand: Vec<Loan>,
+    pub(in crate::engine) held: Vec<HostId>,
+    pub(in crate::engine) pings: Vec<PingOrder<Plain>>,
+    /// What a host may have open: its cap, or what it had when that was lowered, until it is gone.
+    pub(in crate::engine) ceilings: HashMap<HostId, usize>,
+    pub(in crate::engine) ended: bool,
+}
+
+impl World {
+    pub(in crate::engine) fn new(limits: Limits, sharing: Option<(Spread, usize)>) -> Self {
+        let copy = |connection: &usize| *connection;
+        let shared = sharing.map(|(spread, _)| Sharing { copy, spread });
+        World {
+            engine: Engine::new(limits, shared, 0, 1, 7),
+            room: sharing.map_or(1, |(_, room)| room),
+            shared: sharing.is_some(),
+            now: Time::START,
+            fx: Effects::new(),
+            made: 0,
+            gone: 0,
+            next_tag: 0,
+            waits: Vec::new(),
+            queues: HashMap::new(),
+            woken: Vec::new(),
+            loans: Vec::new(),
+            dials: Vec::new(),
+            closes: Vec::new(),
+            asked: Vec::new(),
+            looked_at: Vec::new(),
+            in_hand: Vec::new(),
+            held: Vec::new(),
+            pings: Vec::new(),
+            ceilings: HashMap::new(),
+            ended: false,
+        }
+    }
+
+    fn host(&self, key: u32) -> Option<HostId> {
+        self.engine.find(u64::from(key), |host| host.0 == key).map(|host| host.1)
+    }
+
+    fn enter(&mut self, key: u32) -> HostId {
+        if let Some(host) = self.host(key) {
+            return host;
+        }
+        let carries = if self.shared { usize::MAX } else { 1 };
+        self.engine.enter((u64::from(key), carries), |id| (key, id), &mut self.fx).1
+    }
+
+    #[allow(clippy::too_many_lines)] // One arm an operation.
+    pub(in crate::engine) fn run(&mut self, op: &Op) {
+        match *op {
+            Op::Acquire(key) => self.acquire(key),
+            Op::Poll(at) => self.with_waiter(at, World::poll),
+            Op::Cancel(at) => self.with_waiter(at, |world, (tag, host, id)| {
+                let in_hand = world.engine.cancel(host.index, id, world.now, &mut world.fx);
+                world.in_hand.extend(in_hand.map(|connection| (host, connection)));
+                world.leave_queue(host, tag);
+            }),
+            Op::HandBack(at, is_open) => {
+                if !self.in_hand.is_empty() {
+                    let handed = self.in_hand.swap_remove(at.index(self.in_hand.len()));
+                    self.hand_back(handed, is_open);
+                }
+            }
+            Op::Expire(at) => self.with_waiter(at, World::expire),
+            Op::Return(at) => self.with_loan(at, World::give_back),
+            Op::Discard(at) => self.with_loan(at, |world, (host, loan)| {
+                let (now, fx) = (world.now, &mut world.fx);
+                world.engine.discard(host.index, loan, now, fx);
+            }),
+            Op::Detach(_) if self.shared => {}
+            Op::Detach(at) => self.with_loan(at, |world, (host, loan)| {
+                world.engine.detach(host.index, loan.loan, world.now, &mut world.fx);
+                world.gone += 1;
+            }),
+            Op::DialDone(at) => self.with_dial(at, World::dial_done),
+            Op::DialFailed(at) => self.with_dial(at, |world, dial| {
+                let (at, now) = (dial.host.1.index, world.now);
+                let retryable = world.made.is_multiple_of(2);
+                world.engine.dial_failed(at, "refused", retryable, now, &mut world.fx);
+            }),
+            Op::DialLost(at) => self.with_dial(at, |world, dial| {
+                world.engine.dial_lost(dial.host.1.index, world.now, &mut world.fx);
+                assert!(world.fx.dial.is_empty(), "nothing is spawned from a lost dial");
+            }),
+            Op::CloseEnded(at) => {
+                if !self.closes.is_empty() {
+                    let close = self.closes.swap_remove(at.index(self.closes.len()));
+                    self.end_close(&close);
+                }
+            }
+            Op::Add(key) => self.add(key),
+            Op::Warm(key, n) => {
+                let host = self.enter(key);
+                self.engine.warm(host.index, n, self.now, &mut self.fx);
+            }
+            Op::SetMax(key, n) => {
+                if let Some(host) = self.host(key) {
+                    let open = self.engine.hosts[host.index].open();
+                    self.ceilings.insert(host, open.max(n));
+                    self.engine.set_max(host.index, n, self.now, &mut self.fx);
+                }
+            }
+            Op::Retire(key) => {
+                if let Some(host) = self.host(key) {
+                    self.engine.retire(host.index, self.now, &mut self.fx);
+                }
+            }
+            Op::CloseIdle => self.engine.close_idle(self.now, &mut self.fx),
+            Op::Look(key) => self.look(key),
+            Op::EndLook(at, keep) => {
+                if !self.looked_at.is_empty() {
+                    let looked_at = self.looked_at.swap_remove(at.index(self.looked_at.len()));
+                    self.end_look(looked_at, keep);
+                }
+            }
+            Op::Hold(key) => {
+                let host = self.enter(key);
+                self.engine.hold(host.index);
+                self.held.push(host);
+            }
+            Op::LetGo(at) => {
+                if !self.held.is_empty() {
+                    let host = self.held.swap_remove(at.index(self.held.len()));
+                    self.engine.let_go(host.index, self.now, &mut self.fx);
+                }
+            }
+            Op::Asked(at, answered) => {
+                if !self.asked.is_empty() {
+                    let asked = self.asked.swap_remove(at.index(self.asked.len()));
+                    self.asked(asked, answered);
+                }
+            }
+            Op::Checked(at, answered) => {
+                if !self.pings.is_empty() {
+                    let ping = self.pings.swap_remove(at.index(self.pings.len()));
+                    self.checked(ping, answered);
+                }
+            }
+            Op::CutOff(at, late) => {
+                if !self.asked.is_empty() {
+                    let ((host, loan), _) = self.asked.swap_remove(at.index(self.asked.len()));
+                    self.engine.ping_cut_off(host.index, loan, late, self.now, &mut self.fx);
+                }
+            }
+            Op::Carry(n) => {
+                if self.shared {
+                    self.room = n;
+                }
+            }
+            Op::BeatMissed(at) => self.with_beat(at, World::beat_missed),
+            Op::BeatFailed(at, is_open) => self.with_beat(at, |world, beat| {
+                let (at, now) = (beat.host.1.index, world.now);
+                world.engine.beat_failed(
+                    at,
+                    beat.connection,
+                    beat.asked,
+                    is_open,
+                    now,
+                    &mut world.fx,
+                );
+            }),
+            Op::Pass(millis) => {
+                self.now = self.now.after(Span::from(Duration::from_millis(millis)));
+                while self
+                    .engine
+                    .upkeep(self.now, &mut self.fx)
+                    .is_some_and(|next| next <= self.now)
+                {}
+            }
+            Op::Orphan => {
+                self.engine.orphan(self.now, &mut self.fx);
+                self.ended = true;
+            }
+            Op::Close => {
+                self.engine.close(self.now, &mut self.fx);
+                self.queues.clear();
+                self.ended = true;
+            }
+        }
+        self.carry_out();
+        self.check();
+    }
+
+    pub(in crate::engine) fn acquire(&mut self, key: u32) {
+        let id = self.host(key).unwrap_or(HostId { index: 99, generation: 99 });
+        for tries in 0.. {
+            assert!(tries < 50, "lending never ends");
+            match self.engine.lend(id, self.now, Location::caller()) {
+                Lent::Connection { connection, must_ping, .. } => {
+                    let Some(loan) = self.fitting(id, connection) else { continue };
+                    if must_ping {
+                        let doubts = self.engine.doubts(id.index);
+                        return self.asked.push((loan, doubts));
+                    }
+                    return self.loans.push(loan);
+                }
+                Lent::Stale => self.engine.sweep(id.index, self.now, &mut self.fx),
+                Lent::Nothing | Lent::Closed => break,
+            }
+        }
+        let host = self.enter(key);
+        let (tag, now) = (self.next_tag, self.now);
+        self.next_tag += 1;
+        match self.engine.wait(
+            host.index,
+            (now, deadline(tag, now)),
+            Location::caller(),
+            tag,
+            &mut self.fx,
+        ) {
+            Wait::Queued(id) => {
+                self.waits.push((tag, host, id));
+                self.queues.entry(host).or_default().push_back(tag);
+            }
+            Wait::SomethingIdle => panic!("nothing was idle"),
+            Wait::Refused(_) => assert_eq!(self.fx.unused.pop(), Some(tag)),
+        }
+    }
+
+    /// A lease, unless its connection takes fewer by now.
+    fn fitting(&mut self, host: HostId, mut lease: Box<Tracked<usize>>) -> Option<Loan> {
+        let told = std::mem::replace(&mut lease.max_leases, self.room);
+        let (at, now, fx) = (host.index, self.now, &mut self.fx);
+        if told == self.room || self.engine.max_leases_told(at, &lease, now, fx) {
+            return Some((host, lease));
+        }
+        self.engine.unlend(at, lease, now, fx);
+        None
+    }
+
+    fn asked(&mut self, ((host, mut connection), doubts): (Loan, u32), answered: bool) {
+        let (at, now, tag, place) = (host.index, self.now, self.next_tag, Location::caller());
+        let (engine, fx) = (&mut self.engine, &mut self.fx);
+        let after = if answered {
+            match engine.ping_answered(at, &mut connection, doubts, now) {
+                None => return self.loans.push((host, connection)),
+                Some(why) => engine.replace_pinged(at, (connection, why), now, place, tag, fx),
+            }
+        } else {
+            engine.ping_failed(at, connection, now, place, tag, fx)
+        };
+        self.next_tag += 1;
+        match after {
+            AfterPing::Connection(connection) => self.loans.push((host, connection)),
+            AfterPing::Queued(id) => {
+                self.waits.push((tag, host, id));
+                self.queues.entry(host).or_default().push_front(tag);
+            }
+            AfterPing::Closed => {}
+        }
+        self.fx.unused.clear();
+    }
+
+    fn checked(&mut self, ping: PingOrder<Plain>, answered: bool) {
+        let PingOrder { host, connection, asked } = ping;
+        let (at, now, fx) = (host.1.index, self.now, &mut self.fx);
+        if answered {
+            let is_open = now != Time::START;
+            self.engine.check_answered(at, connection, asked, is_open, now, fx);
+        } else {
+            self.engine.check_failed(at, connection, asked.purpose, now, fx);
+        }
+    }
+
+    fn with_beat(&mut self, at: Pick, f: impl FnOnce(&mut Self, PingOrder<Plain>)) {
+        let is_beat = |ping: &PingOrder<Plain>| ping.asked.purpose == Purpose::Heartbeat;
+        let beats = self.pings.iter().filter(|ping| is_beat(ping)).count();
+        if beats > 0 {
+            let nth = at.index(beats);
+            let mut places = self.pings.iter().enumerate().filter(|(_, ping)| is_beat(ping));
+            let at = places.nth(nth).expect("there are so many").0;
+            let beat = self.pings.swap_remove(at);
+            f(self, beat);
+        }
+    }
+
+    fn beat_missed(&mut self, mut beat: PingOrder<Plain>) {
+        let Tracked { carrier, health, .. } = &mut *beat.connection;
+        let at = beat.host.1.index;
+        if self.engine.beat_missed(at, *carrier, health, self.now, &mut self.fx) {
+            self.pings.push(beat);
+        } else {
+            self.checked(beat, false);
+        }
+    }
+
+    fn with_waiter(&mut self, at: Pick, f: impl FnOnce(&mut Self, (usize, HostId, WaiterId))) {
+        if !self.waits.is_empty() {
+            let wait = self.waits.remove(at.index(self.waits.len()));
+            f(self, wait);
+        }
+    }
+
+    fn with_loan(&mut self, at: Pick, f: impl FnOnce(&mut Self, Loan)) {
+        if !self.loans.is_empty() {
+            let loan = self.loans.swap_remove(at.index(self.loans.len()));
+            f(self, loan);
+        }
+    }
+
+    fn with_dial(&mut self, at: Pick, f: impl FnOnce(&mut Self, &DialOrder<Plain>)) {
+        if !self.dials.is_empty() {
+            let dial = self.dials.swap_remove(at.index(self.dials.len()));
+            f(self, &dial);
+        }
+    }
+
+    pub(in crate::engine) fn poll(&mut self, (tag, host, id): (usize, HostId, WaiterId)) {
+        let since = self.engine.hosts[host.index].waiters.since(id);
+        if deadline(tag, since) <= self.now {
+            return self.expire((tag, host, id));
+        }
+        self.woken.retain(|&other| other != tag);
+        let outcome = self.engine.collect(host.index, id, self.now, tag, &mut self.fx);
+        if outcome.is_none() {
+            assert!(self.queues[&host].contains(&tag));
+            return self.waits.push((tag, host, id));
+        }
+        assert!(!self.queues.get(&host).is_some_and(|queue| queue.contains(&tag)));
+        self.take(host, outcome);
+    }
+
+    fn expire(&mut self, (tag, host, id): (usize, HostId, WaiterId)) {
+        let outcome = self.engine.expire(host.index, id, self.now, &mut self.fx);
+        self.leave_queue(host, tag);
+        self.take(host, outcome);
+    }
+
+    fn take(&mut self, host: HostId, outcome: Option<Outcome<Plain>>) {
+        if let Some(Outcome::Connection(connection)) = outcome {
+            self.loans.push((host, connection));
+        }
+    }
+
+    fn leave_queue(&mut self, host: HostId, tag: usize) {
+        self.woken.retain(|&other| other != tag);
+        if let Some(queue) = self.queues.get_mut(&host) {
+            queue.retain(|&other| other != tag);
+        }
+    }
+
+    pub(in crate::engine) fn give_back(&mut self, (host, mut connection): Loan) {
+        connection.max_leases = self.room;
+        match self.engine.give_back(host.index, connection, self.now) {
+            Returned::Idle { .. } => {}
+            Returned::HandedOver(waker) => self.fx.wake.extend(waker),
+            Returned::Unsettled(connection) => {
+                self.engine.settle(host.index, connection, self.now, &mut self.fx);
+            }
+        }
+    }
+
+    pub(in crate::engine) fn dial_done(&mut self, dial: &DialOrder<Plain>) {
+        let (at, connection) = (dial.host.1.index, self.made);
+        self.made += 1;
+        let (max_leases, took) = (self.room, Duration::from_millis(1));
+        let dialed = Dialed { connection, epoch: dial.epoch, max_leases, took };
+        self.engine.dial_done(at, dialed, self.now, &mut self.fx);
+    }
+
+    pub(in crate::engine) fn end_close(&mut self, close: &CloseOrder<Plain>) {
+        self.gone += 1;
+        if close.holds_slot {
+            self.engine.close_ended(close.host.1.index, self.now, &mut self.fx);
+        } else {
+            self.engine.close_beside_ended(&mut self.fx);
+        }
+    }
+
+    fn add(&mut self, key: u32) {
+        let host = self.enter(key);
+        let room = self.engine.add(host.index, self.made, self.room, self.now, &mut self.fx);
+        if room == Room::Taken {
+            self.made += 1;
+        }
+    }
+
+    fn look(&mut self, key: u32) {
+        let Some(host) = self.host(key) else { return };
+        let Some(turn) = self.engine.idle_turns(host.index).pop() else { return };
+        let place = Location::caller();
+        let taken = self
+            .engine
+            .inspect(host.index, turn, self.now, place, &mut self.fx)
+            .expect("it is idle");
+        self.looked_at.push((host, taken));
+    }
+
+    fn end_look(&mut self, (host, connection): Loan, keep: bool) {
+        let (at, now, fx) = (host.index, self.now, &mut self.fx);
+        if keep {
+            self.engine.put_back(at, connection, now, fx);
+        } else {
+            self.engine.reject(at, connection, now, fx);
+        }
+    }
+
+    fn hand_back(&mut self, (host, connection): Loan, is_open: bool) {
+        self.engine.hand_back(host.index, connection, is_open, self.now, &mut self.fx);
+    }
+
+    pub(in crate::engine) fn carry_out(&mut self) {
+        let mut fx = std::mem::replace(&mut self.fx, Effects::new());
+        self.woken.append(&mut fx.wake);
+        self.dials.append(&mut fx.dial);
+        let rest = fx.rest();
+        self.closes.append(&mut rest.close);
+        self.pings.append(&mut rest.ping);
+        self.drop_served();
+        self.hurry(std::mem::take(&mut rest.hurry));
+        self.drop_served();
+    }
+
+    /// Gives up the pings that are in the way.
+    fn hurry(&mut self, hosts: Vec<(u32, HostId)>) {
+        for host in hosts {
+            let in_the_way = |ping: &PingOrder<Plain>, engine: &Engine<Plain>| {
+                ping.host == host
+                    && engine.gives_up(
+                        host.1.index,
+                        ping.connection.carrier,
+                        ping.connection.health.late,
+                    )
+            };
+            while let Some(at) = self.pings.iter().position(|p| in_the_way(p, &self.engine)) {
+                let ping = self.pings.swap_remove(at);
+                self.checked(ping, false);
+                self.carry_out();
+            }
+        }
+    }
+
+    /// Whoever has an outcome by now must have been the oldest of its host, and have been woken.
+    fn drop_served(&mut self) {
+        let mut back: Vec<_> = self.waits.clone();
+        back.sort_unstable_by_key(|(tag, ..)| std::cmp::Reverse(*tag));
+        for (tag, host, id) in back {
+            let queue = self.queues.entry(host).or_default();
+            let waits = self.engine.hosts[host.index].waiters.is_waiting(id);
+            if waits && !queue.contains(&tag) {
+                // What lay in its hand was taken back.
+                queue.push_front(tag);
+                queue.make_contiguous().sort_unstable();
+            }
+        }
+        for (&host, queue) in &mut self.queues {
+            let waiting = if self.engine.knows(host) {
+                self.engine.view(host.index).gauges.waiting
+            } else {
+                0
+            };
+            while queue.len() > waiting {
+                let oldest = queue.pop_front().expect("it is longer");
+                assert!(self.woken.contains(&oldest), "the oldest waiter was served and woken");
+            }
+        }
+    }
+
+    /// No late heartbeat is between a waiter and a dial.
+    fn check_beats(&self) {
+        for (at, host) in &self.engine.hosts {
+            let of_host = || self.pings.iter().filter(|ping| ping.host.1.index == at);
+            let beats = of_host().filter(|ping| ping.asked.purpose == Purpose::Heartbeat).count();
+            let late = of_host().filter(|ping| ping.connection.health.late).count();
+            let checking = of_host().filter(|ping| ping.connection.carrier.is_none()).count();
+            assert_eq!((host.checking, host.beating, host.late), (checking, beats, late));
+            assert!(
+                late == 0 || !self.engine.gives_up(at, None, true),
+                "a late beat is in the way"
+            );
+        }
+    }
+
+    fn check_caps(&mut self) {
+        for (at, host) in &self.engine.hosts {
+            let id = HostId { index: at, generation: host.generation };
+            let ceiling = self.ceilings.entry(id).or_insert(host.max);
+            assert!(host.open() <= *ceiling, "3: the cap of a host");
+            *ceiling = host.open().max(host.max);
+        }
+    }
+
+    /// Whoever waits is who the model says.
+    fn check_queues(&self) {
+        for (tag, host, id) in &self.waits {
+            let waits = self.engine.hosts[host.index].waiters.is_waiting(*id);
+            let queued = self.queues.get(host).is_some_and(|queue| queue.contains(tag));
+            assert_eq!(waits, queued, "{tag} of {:?}, {:?}", self.queues.get(host), self.waits);
+        }
+    }
+
+    /// The engine agrees with what can be counted outside.
+    fn check(&mut self) {
+        self.check_queues();
+        self.engine.check_invariants(self.now);
+        self.check_caps();
+        self.check_beats();
+        let mut gauges = status::Gauges::default();
+        self.engine.views().for_each(|(_, view)| gauges.add(view.gauges));
+        let in_hand: usize = self.engine.hosts.iter().map(|(_, h)| h.waiters.in_hand()).sum();
+        let closing = self.closes.iter().filter(|close| close.holds_slot).count();
+        assert_eq!(gauges.dialing, self.dials.len());
+        assert_eq!(gauges.closing, closing);
+        let lent = self.loans.len() + self.asked.len() + self.looked_at.len() + self.in_hand.len();
+        assert_eq!(gauges.leases, lent + in_hand);
+        assert_eq!(gauges.waiting, self.queues.values().map(VecDeque::len).sum::<usize>());
+        let live = self.made - self.gone;
+        let carriers = self.engine.hosts.iter().flat_map(|(_, host)| host.carriers.iter());
+        let dead = carriers.filter(|(_, carrier)| carrier.is_dead()).count();
+        assert_eq!(gauges.idle + gauges.in_use + dead + self.closes.len(), live, "none is lost");
+    }
+
+    /// Everything goes well from here on: then everybody is served, in the end, and what is left is
+    /// idle.
+    pub(in crate::engine) fn finish(&mut self) {
+        for _ in 0..10_000 {
+            self.run(&Op::Pass(1));
+            // Only who was woken looks.
+            if let Some(tag) = self.woken.pop() {
+                if let Some(at) = self.waits.iter().position(|wait| wait.0 == tag) {
+                    let wait = self.waits.remove(at);
+                    self.poll(wait);
+                }
+            } else if let Some(dial) = self.dials.pop() {
+                self.dial_done(&dial);
+            } else if let Some(ping) = self.pings.pop() {
+                self.checked(ping, true);
+            } else if let Some(asked) = self.asked.pop() {
+                self.asked(asked, true);
+            } else if let Some(handed) = self.in_hand.pop() {
+                self.hand_back(handed, true);
+            } else if let Some(looked_at) = self.looked_at.pop() {
+                self.end_look(looked_at, true);
+            } else if let Some(host) = self.held.pop() {
+                self.engine.let_go(host.index, self.now, &mut self.fx);
+            } else if let Some(close) = self.closes.pop() {
+                self.end_close(&close);
+            } else if let Some(loan) = self.loans.pop() {
+                self.give_back(loan);
+            } else if self.waits.is_empty() {
+                return self.check_end();
+            } else {
+                self.run(&Op::Pass(1000));
+            }
+            self.carry_out();
+            self.check();
+        }
+        panic!("{} wait for ever", self.waits.len());
+    }
+
+    fn check_end(&self) {
+        if self.ended {
+            assert_eq!(self.made, self.gone, "nothing outlives the end");
+            assert_eq!(self.engine.hosts.len(), 0);
+        }
+    }
+}
