@@ -170,7 +170,8 @@ impl<P: Parts> Engine<P> {
             self.after(at, now, fx);
             return AfterPing::Closed;
         }
-        if let Lent::Connection { connection, .. } = self.lend_unpinged(id, now, place) {
+        if let Lent::Connection { connection, look, .. } = self.lend_unpinged(id, now, place) {
+            fx.upkeep |= look;
             fx.unused.push(waker);
             self.after(at, now, fx);
             return AfterPing::Connection(connection);

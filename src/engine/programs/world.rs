@@ -66,6 +66,8 @@ pub(in crate::engine) struct World {
     /// What a host may have open: its cap, or what it had when that was lowered, until it is gone.
     pub(in crate::engine) ceilings: HashMap<HostId, usize>,
     pub(in crate::engine) ended: bool,
+    /// Upkeep sleeps until then, or until it is told.
+    pub(in crate::engine) nap: Option<Time>,
 }
 
 impl World {
@@ -94,6 +96,7 @@ impl World {
             pings: Vec::new(),
             ceilings: HashMap::new(),
             ended: false,
+            nap: None,
         }
     }
 
@@ -225,11 +228,7 @@ impl World {
             }),
             Op::Pass(millis) => {
                 self.now = self.now.after(Span::from(Duration::from_millis(millis)));
-                while self
-                    .engine
-                    .upkeep(self.now, &mut self.fx)
-                    .is_some_and(|next| next <= self.now)
-                {}
+                self.look_after();
             }
             Op::Orphan => {
                 self.engine.orphan(self.now, &mut self.fx);
@@ -250,7 +249,8 @@ impl World {
         for tries in 0.. {
             assert!(tries < 50, "lending never ends");
             match self.engine.lend(id, self.now, Location::caller()) {
-                Lent::Connection { connection, must_ping, .. } => {
+                Lent::Connection { connection, must_ping, look } => {
+                    self.fx.upkeep |= look;
                     let Some(loan) = self.fitting(id, connection) else { continue };
                     if must_ping {
                         let doubts = self.engine.doubts(id.index);
@@ -406,7 +406,7 @@ impl World {
     pub(in crate::engine) fn give_back(&mut self, (host, mut connection): Loan) {
         connection.max_leases = self.room;
         match self.engine.give_back(host.index, connection, self.now) {
-            Returned::Idle { .. } => {}
+            Returned::Idle { first } => self.fx.upkeep |= first,
             Returned::HandedOver(waker) => self.fx.wake.extend(waker),
             Returned::Unsettled(connection) => {
                 self.engine.settle(host.index, connection, self.now, &mut self.fx);
@@ -459,12 +459,27 @@ impl World {
         }
     }
 
+    /// Upkeep looks, and sleeps again.
+    fn look_after(&mut self) {
+        loop {
+            self.nap = self.engine.upkeep(self.now, &mut self.fx);
+            if self.nap.is_none_or(|next| next > self.now) {
+                break;
+            }
+        }
+        // It does not have to be told of what it has just seen.
+        self.fx.upkeep = false;
+    }
+
     fn hand_back(&mut self, (host, connection): Loan, is_open: bool) {
         self.engine.hand_back(host.index, connection, is_open, self.now, &mut self.fx);
     }
 
     pub(in crate::engine) fn carry_out(&mut self) {
         let mut fx = std::mem::replace(&mut self.fx, Effects::new());
+        if fx.upkeep {
+            self.nap = self.engine.schedule.next();
+        }
         self.woken.append(&mut fx.wake);
         self.dials.append(&mut fx.dial);
         let rest = fx.rest();
@@ -535,6 +550,13 @@ impl World {
         }
     }
 
+    /// Upkeep was told of every look that is due earlier than it knew.
+    fn check_nap(&self) {
+        if let Some(next) = self.engine.schedule.next() {
+            assert!(self.nap.is_some_and(|nap| nap <= next), "upkeep sleeps past {next:?}");
+        }
+    }
+
     fn check_caps(&mut self) {
         for (at, host) in &self.engine.hosts {
             let id = HostId { index: at, generation: host.generation };
@@ -557,6 +579,7 @@ impl World {
     fn check(&mut self) {
         self.check_queues();
         self.engine.check_invariants(self.now);
+        self.check_nap();
         self.check_caps();
         self.check_beats();
         let mut gauges = status::Gauges::default();
