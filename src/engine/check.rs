@@ -62,7 +62,7 @@ impl<P: Parts> Engine<P> {
         let carriers = || host.carriers.iter().map(|(_, carrier)| carrier);
         let is_leaving = |c: &&Carrier<_>| matches!(c.standing, Standing::Leaving(_));
         assert_eq!(host.leaving, carriers().filter(is_leaving).count());
-        let is_met = waiting <= host.coming() || host.idle.iter().any(|c| c.deadline <= now);
+        let is_met = waiting <= host.coming();
         let asks = host.idle.is_empty() || is_met || host.waiters.nudged() > 0;
         assert!(asks, "an idle one is not asked, and somebody waits");
         let is_asked = |c: &Carrier<_>| c.standing != Standing::Suspect || c.beat != Beat::Still;

@@ -27,8 +27,7 @@ impl<P: Parts> Engine<P> {
             return;
         }
         if self.sharing.is_some() {
-            self.serve(at, now, fx);
-            self.ask_for_waiters(at, now, fx);
+            self.look_for_waiters(at, now, fx);
         }
         if self.spans_hosts {
             self.note_hunger(at, now);

@@ -106,7 +106,7 @@ impl<P: Parts> Engine<P> {
     /// connection.
     pub(super) fn lend_lease(&mut self, at: usize, now: Time, place: Place) -> Lent<P::Connection> {
         let Some(key) = self.key_to_lend(at, now) else {
-            return if self.newest_is_stale(at, now) { Lent::Stale } else { Lent::Nothing };
+            return if self.has_stale(at, now) { Lent::Stale } else { Lent::Nothing };
         };
         self.hosts[at].reused += 1;
         let connection = Box::new(self.grant(at, key, now, place));
@@ -122,20 +122,28 @@ impl<P: Parts> Engine<P> {
         }
     }
 
-    fn newest_is_stale(&self, at: usize, now: Time) -> bool {
-        self.hosts[at].idle.back().is_some_and(|connection| connection.deadline <= now)
+    fn has_stale(&self, at: usize, now: Time) -> bool {
+        self.hosts[at].idle.iter().any(|connection| connection.deadline <= now)
+    }
+
+    /// Gives waiters what is there, and asks what must answer first.
+    pub(super) fn look_for_waiters(&mut self, at: usize, now: Time, fx: &mut Effects<P>) {
+        if self.hosts[at].waiters.waiting() > 0 {
+            if self.has_stale(at, now) {
+                self.close_expired(at, now, fx);
+            }
+            self.serve(at, now, fx);
+            self.ask_for_waiters(at, now, fx);
+        }
     }
 
     /// Asks connections that must answer before their next lease, while more wait than what is on its
     /// way will serve. A caller waits for that in the queue, so a ping depends on nobody's patience.
-    pub(super) fn ask_for_waiters(&mut self, at: usize, now: Time, fx: &mut Effects<P>) {
+    fn ask_for_waiters(&mut self, at: usize, now: Time, fx: &mut Effects<P>) {
         while self.hosts[at].waiters.waiting() > self.hosts[at].coming() {
             let key = match self.choose(at, true, now) {
                 Some(Choice::Carrier(key)) => key,
                 Some(Choice::Idle(position)) => {
-                    if self.hosts[at].idle[position].deadline <= now {
-                        return;
-                    }
                     let Some(key) = self.carry_idle(at, position) else { return };
                     key
                 }

@@ -32,14 +32,14 @@ impl<P: Parts> Engine<P> {
         }
     }
 
-    /// Closes what has expired.
+    /// Closes what has expired. What is kept past its time has a later one then.
     pub(crate) fn sweep(&mut self, at: usize, now: Time, fx: &mut Effects<P>) {
         self.close_expired(at, now, fx);
         self.after(at, now, fx);
     }
 
     /// Past its lifetime, or idle for too long while more than `min_idle_per_host` are idle.
-    fn close_expired(&mut self, at: usize, now: Time, fx: &mut Effects<P>) {
+    pub(super) fn close_expired(&mut self, at: usize, now: Time, fx: &mut Effects<P>) {
         let mut position = 0;
         while let Some(connection) = self.hosts[at].idle.get(position) {
             if connection.expires > now {

@@ -367,3 +367,22 @@ async fn a_waiter_whose_lease_was_taken_back_still_has_its_deadline() {
     assert!(matches!(error, AcquireError::Timeout(_)), "{error}");
     assert_eq!(began.elapsed(), secs(10));
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_is_kept_past_its_idle_time_for_the_floor_is_lent_to_who_asks() {
+    let stage = sharing_with(1, |b| {
+        b.max_per_host(2)
+            .min_idle_per_host(2)
+            .idle_timeout(secs(15))
+            .reuse(wharf::Reuse::LeastRecent)
+            .health_check(HealthCheck::IdleFor(secs(5)))
+    });
+    let mut leases = stage.leases(2).await;
+    leases.pop();
+    sleep(secs(10)).await;
+    leases.pop();
+    sleep(secs(8)).await; // the first is idle for 18 s, and the second for 8 s
+    let asked = Instant::now();
+    drop(stage.lease().await);
+    assert_eq!((asked.elapsed().as_secs(), stage.script.counts().pings), (0, 1));
+}
