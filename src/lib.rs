@@ -92,3 +92,10 @@ pub use shared::{AcquireLease, Lease, SharedConnector, SharedHost, SharedPool};
 pub use spread::Spread;
 pub use status::{HostStatus, LoanInfo, PoolStatus};
 pub use warm::Warm;
+
+/// What a fuzzer runs.
+#[cfg(fuzzing)]
+#[doc(hidden)]
+pub fn fuzz_engine(bytes: &[u8]) {
+    engine::programs::Program::read(bytes).run();
+}
