@@ -67,7 +67,7 @@ fn a_hundred_thousand_cancelled_waiters_behind_a_live_one_take_no_room() {
 fn a_hundred_thousand_hosts_visited_and_forgotten_take_no_room() {
     let mut world = World::new(Limits { max_uses: 1, ..unlimited() }, None);
     for key in 0..100_000 {
-        world.acquire(key);
+        world.acquire(key, false);
         world.carry_out();
         let dial = world.dials.pop().expect("it dials");
         world.dial_done(&dial);
@@ -116,7 +116,7 @@ fn unlimited() -> Limits {
 fn one_who_waits_for_a_ping_gets_what_answers_after_the_last_handle_is_gone() {
     let limits = Limits { max_per_host: 1, ..unlimited() };
     let mut world = World::new(limits, None);
-    world.run(&Op::Acquire(0));
+    world.run(&Op::Acquire(0, false));
     world.carry_out();
     let dial = world.dials.pop().expect("a dial");
     world.dial_done(&dial);
@@ -130,7 +130,7 @@ fn one_who_waits_for_a_ping_gets_what_answers_after_the_last_handle_is_gone() {
     // It is being asked in the background, and somebody waits for it.
     world.engine.check(host.index, 0, Purpose::Heartbeat, &mut world.fx);
     world.carry_out();
-    world.run(&Op::Acquire(0));
+    world.run(&Op::Acquire(0, false));
     world.carry_out();
     assert_eq!((world.pings.len(), world.waits.len()), (1, 1));
     world.engine.orphan(world.now, &mut world.fx);

@@ -28,7 +28,9 @@ impl Pick {
 
 #[derive(Clone, Debug)]
 pub(in crate::engine) enum Op {
-    Acquire(u32),
+    /// With true, what is lent first turns out to be dead.
+    Acquire(u32, bool),
+    Try(u32),
     Poll(Pick),
     Cancel(Pick),
     HandBack(Pick, bool),
@@ -42,6 +44,8 @@ pub(in crate::engine) enum Op {
     CloseEnded(Pick),
     Add(u32),
     Warm(u32, usize),
+    LookWarm(Pick),
+    LeaveWarm(Pick),
     SetMax(u32, usize),
     Retire(u32),
     CloseIdle,
@@ -56,6 +60,7 @@ pub(in crate::engine) enum Op {
     CutOff(Pick, bool),
     Carry(usize),
     Pass(u64),
+    UpkeepLost,
     Orphan,
     Close,
 }
@@ -64,7 +69,8 @@ pub(in crate::engine) enum Op {
 type Kind = (usize, fn(u8, u8) -> Op);
 
 const OPS: &[Kind] = &[
-    (30, |a, _| Op::Acquire(host(a))),
+    (30, |a, b| Op::Acquire(host(a), b % 8 == 7)),
+    (2, |a, _| Op::Try(host(a))),
     (20, |a, _| Op::Poll(Pick(a))),
     (8, |a, _| Op::Cancel(Pick(a))),
     (8, |a, b| Op::HandBack(Pick(a), is(b))),
@@ -78,6 +84,8 @@ const OPS: &[Kind] = &[
     (12, |a, _| Op::CloseEnded(Pick(a))),
     (2, |a, _| Op::Add(host(a))),
     (2, |a, b| Op::Warm(host(a), count(b, 0, 4))),
+    (1, |a, _| Op::LookWarm(Pick(a))),
+    (1, |a, _| Op::LeaveWarm(Pick(a))),
     (2, |a, b| Op::SetMax(host(a), count(b, 1, 5))),
     (2, |a, _| Op::Retire(host(a))),
     (2, |_, _| Op::CloseIdle),
@@ -92,6 +100,7 @@ const OPS: &[Kind] = &[
     (3, |a, b| Op::CutOff(Pick(a), is(b))),
     (3, |a, _| Op::Carry(count(a, 1, 5))),
     (10, |a, b| Op::Pass(1 + u64::from(u16::from_le_bytes([b, a])) % 40_000)),
+    (1, |_, _| Op::UpkeepLost),
     (1, |a, _| end(a)),
 ];
 

@@ -4,12 +4,12 @@ use std::collections::{HashMap, VecDeque};
 use std::panic::Location;
 use std::time::Duration;
 
-use super::super::control::Room;
+use super::super::control::{Room, Warmth};
 use super::super::effects::{CloseOrder, DialOrder, Effects, PingOrder};
 use super::super::time::{Span, Time};
 use super::super::{
     AfterPing, Dialed, Engine, HostId, Lent, Limits, Outcome, Parts, Purpose, Returned, Sharing,
-    Tracked, Wait, WaiterId, status,
+    Ticket, Tracked, Wait, WaiterId, status,
 };
 use super::{Op, Pick};
 use crate::spread::Spread;
@@ -35,6 +35,15 @@ fn deadline(tag: usize, now: Time) -> Time {
 }
 
 pub(in crate::engine) type Loan = (HostId, Box<Tracked<usize>>);
+
+/// Who waits until so many are open, and how many dials had failed when it began.
+pub(in crate::engine) struct Warmer {
+    tag: usize,
+    host: HostId,
+    n: usize,
+    seen: u64,
+    ticket: Ticket,
+}
 
 /// What is out, and who waits.
 pub(in crate::engine) struct World {
@@ -66,6 +75,8 @@ pub(in crate::engine) struct World {
     /// What a host may have open: its cap, or what it had when that was lowered, until it is gone.
     pub(in crate::engine) ceilings: HashMap<HostId, usize>,
     pub(in crate::engine) ended: bool,
+    /// Those who wait for `warm`.
+    pub(in crate::engine) warmers: Vec<Warmer>,
     /// Upkeep sleeps until then, or until it is told.
     pub(in crate::engine) nap: Option<Time>,
 }
@@ -96,6 +107,7 @@ impl World {
             pings: Vec::new(),
             ceilings: HashMap::new(),
             ended: false,
+            warmers: Vec::new(),
             nap: None,
         }
     }
@@ -115,7 +127,8 @@ impl World {
     #[allow(clippy::too_many_lines)] // One arm an operation.
     pub(in crate::engine) fn run(&mut self, op: &Op) {
         match *op {
-            Op::Acquire(key) => self.acquire(key),
+            Op::Acquire(key, dead) => self.acquire(key, dead),
+            Op::Try(key) => self.try_acquire(key),
             Op::Poll(at) => self.with_waiter(at, World::poll),
             Op::Cancel(at) => self.with_waiter(at, |world, (tag, host, id)| {
                 let in_hand = world.engine.cancel(host.index, id, world.now, &mut world.fx);
@@ -156,10 +169,9 @@ impl World {
                 }
             }
             Op::Add(key) => self.add(key),
-            Op::Warm(key, n) => {
-                let host = self.enter(key);
-                self.engine.warm(host.index, n, self.now, &mut self.fx);
-            }
+            Op::Warm(key, n) => self.warm(key, n),
+            Op::LookWarm(at) => self.with_warmer(at, World::look_warm),
+            Op::LeaveWarm(at) => self.with_warmer(at, World::leave_warm),
             Op::SetMax(key, n) => {
                 if let Some(host) = self.host(key) {
                     let open = self.engine.hosts[host.index].open();
@@ -230,6 +242,7 @@ impl World {
                 self.now = self.now.after(Span::from(Duration::from_millis(millis)));
                 self.look_after();
             }
+            Op::UpkeepLost => self.engine.upkeep_lost(&mut self.fx),
             Op::Orphan => {
                 self.engine.orphan(self.now, &mut self.fx);
                 self.ended = true;
@@ -244,13 +257,17 @@ impl World {
         self.check();
     }
 
-    pub(in crate::engine) fn acquire(&mut self, key: u32) {
+    pub(in crate::engine) fn acquire(&mut self, key: u32, mut dead: bool) {
         let id = self.host(key).unwrap_or(HostId { index: 99, generation: 99 });
         for tries in 0.. {
             assert!(tries < 50, "lending never ends");
             match self.engine.lend(id, self.now, Location::caller()) {
                 Lent::Connection { connection, must_ping, look } => {
                     self.fx.upkeep |= look;
+                    if std::mem::take(&mut dead) {
+                        self.engine.bury_unlent(id.index, connection, self.now, &mut self.fx);
+                        continue;
+                    }
                     let Some(loan) = self.fitting(id, connection) else { continue };
                     if must_ping {
                         let doubts = self.engine.doubts(id.index);
@@ -278,6 +295,48 @@ impl World {
             }
             Wait::SomethingIdle => panic!("nothing was idle"),
             Wait::Refused(_) => assert_eq!(self.fx.unused.pop(), Some(tag)),
+        }
+    }
+
+    fn try_acquire(&mut self, key: u32) {
+        let id = self.host(key).unwrap_or(HostId { index: 99, generation: 99 });
+        let lent = self.engine.lend_unpinged(id, self.now, Location::caller());
+        if let Lent::Connection { connection, must_ping, look } = lent {
+            assert!(!must_ping, "it needs no ping");
+            self.fx.upkeep |= look;
+            let loan = self.fitting(id, connection);
+            self.loans.extend(loan);
+        }
+    }
+
+    fn warm(&mut self, key: u32, n: usize) {
+        let host = self.enter(key);
+        self.engine.hold(host.index);
+        let seen = self.engine.failed_dials(host.index);
+        self.engine.warm(host.index, n, self.now, &mut self.fx);
+        let ticket = self.engine.ticket();
+        self.look_warm(Warmer { tag: 0, host, n, seen, ticket });
+    }
+
+    fn look_warm(&mut self, mut warmer: Warmer) {
+        (warmer.tag, self.next_tag) = (self.next_tag, self.next_tag + 1);
+        let Warmer { tag, host, n, seen, ticket } = warmer;
+        match self.engine.warmth(host.index, n, seen, (ticket, tag), &mut self.fx) {
+            Warmth::Dialing => self.warmers.push(warmer),
+            _ => self.engine.let_go(host.index, self.now, &mut self.fx),
+        }
+    }
+
+    fn leave_warm(&mut self, warmer: Warmer) {
+        self.engine.leave_warmth(warmer.host.index, warmer.ticket, &mut self.fx);
+        self.engine.let_go(warmer.host.index, self.now, &mut self.fx);
+    }
+
+    fn with_warmer(&mut self, at: Pick, f: impl FnOnce(&mut Self, Warmer)) {
+        if !self.warmers.is_empty() {
+            let warmer = self.warmers.swap_remove(at.index(self.warmers.len()));
+            self.woken.retain(|&other| other != warmer.tag);
+            f(self, warmer);
         }
     }
 
@@ -371,10 +430,15 @@ impl World {
 
     pub(in crate::engine) fn poll(&mut self, (tag, host, id): (usize, HostId, WaiterId)) {
         let since = self.engine.hosts[host.index].waiters.since(id);
+        let causes = self.engine.causes(host, Some(id)).expect("it waits there");
+        assert!(causes.loans.is_sorted_by_key(|loan| loan.since), "the longest held first");
         if deadline(tag, since) <= self.now {
             return self.expire((tag, host, id));
         }
         self.woken.retain(|&other| other != tag);
+        if let Some(connection) = self.engine.collect_connection(host.index, id, self.now) {
+            return self.loans.push((host, connection));
+        }
         let outcome = self.engine.collect(host.index, id, self.now, tag, &mut self.fx);
         if outcome.is_none() {
             assert!(self.queues[&host].contains(&tag));
@@ -580,6 +644,10 @@ impl World {
         self.check_queues();
         self.engine.check_invariants(self.now);
         self.check_nap();
+        let sleeps = |warmer: &&Warmer| !self.woken.contains(&warmer.tag);
+        for warmer in self.warmers.iter().filter(sleeps) {
+            assert!(self.engine.hosts[warmer.host.index].dialing > 0, "it waits for a dial");
+        }
         self.check_caps();
         self.check_beats();
         let mut gauges = status::Gauges::default();
@@ -607,6 +675,9 @@ impl World {
                 if let Some(at) = self.waits.iter().position(|wait| wait.0 == tag) {
                     let wait = self.waits.remove(at);
                     self.poll(wait);
+                } else if let Some(at) = self.warmers.iter().position(|w| w.tag == tag) {
+                    let warmer = self.warmers.swap_remove(at);
+                    self.look_warm(warmer);
                 }
             } else if let Some(dial) = self.dials.pop() {
                 self.dial_done(&dial);
@@ -636,6 +707,7 @@ impl World {
     }
 
     fn check_end(&self) {
+        assert!(self.warmers.is_empty(), "{} wait for warmth for ever", self.warmers.len());
         if self.ended {
             assert_eq!(self.made, self.gone, "nothing outlives the end");
             assert_eq!(self.engine.hosts.len(), 0);
