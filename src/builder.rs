@@ -132,9 +132,10 @@ impl<Kind> Builder<Kind> {
 
 /// # How many connections
 impl<Kind> Builder<Kind> {
-    /// The hard cap on connections of one host: dialing, idle, in use and being closed.
+    /// The hard cap on connections of one host: dialing, idle, in use and being closed. What was found
+    /// dead, or was discarded, does not count any more: its close runs beside.
     ///
-    /// Defaults to 10, which is more than most servers answer faster for.
+    /// Defaults to 10: few servers answer faster with more.
     pub fn max_per_host(mut self, n: impl Into<Option<usize>>) -> Self {
         self.settings.config.max_per_host = n.into();
         self
@@ -221,7 +222,8 @@ impl<Kind> Builder<Kind> {
 
 /// # How long
 impl<Kind> Builder<Kind> {
-    /// The longest that an acquire may take from its first poll on: queueing and dialing together.
+    /// The longest that an acquire may take from its first poll on: queueing, dialing and a
+    /// ping together.
     ///
     /// Defaults to 30 seconds. Zero means: an idle connection or nothing, without waiting. `None`
     /// waits for ever, which hides a pool that is too small.

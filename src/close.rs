@@ -17,6 +17,7 @@ use crate::status::{LoanInfo, PoolStatus};
 /// # Cancel safety
 ///
 /// Dropping it changes nothing: the pool stays closed.
+#[must_use = "closing has begun; await this to know when it has ended"]
 pub struct Close(Pin<Box<dyn Future<Output = ()> + Send>>);
 
 impl Close {

@@ -24,11 +24,17 @@ use async_trait::async_trait;
 /// #[async_trait]
 /// impl Connector for Tcp {
 ///     type Key = std::net::SocketAddr;
-///     type Connection = std::net::TcpStream;
+///     type Connection = tokio::net::TcpStream;
 ///     type Error = std::io::Error;
 ///
 ///     async fn connect(&self, key: &Self::Key) -> Result<Self::Connection, Self::Error> {
-///         std::net::TcpStream::connect(key)
+///         tokio::net::TcpStream::connect(key).await
+///     }
+///
+///     fn is_open(&self, conn: &mut Self::Connection) -> bool {
+///         // Nothing should come while nobody asks: neither data nor an end.
+///         let read = conn.try_read(&mut [0]);
+///         read.is_err_and(|error| error.kind() == std::io::ErrorKind::WouldBlock)
 ///     }
 /// }
 /// ```
@@ -54,6 +60,19 @@ pub trait Connector: Send + Sync + 'static {
     async fn connect(&self, key: &Self::Key) -> Result<Self::Connection, Self::Error>;
 
     /// Checks a connection with one round trip. Does nothing by default.
+    ///
+    /// Called before a loan as [`health_check`](crate::Builder::health_check) says, for suspects, and for
+    /// [heartbeats](crate::Builder::heartbeat).
+    ///
+    /// # Errors
+    ///
+    /// Any error means that the connection is dead: it is closed, and not lent.
+    ///
+    /// # Cancel safety
+    ///
+    /// It is dropped after [`ping_timeout`](crate::Builder::ping_timeout) or the heartbeat's own time, and
+    /// when the caller goes that it was done for. The connection is closed then: nobody knows how much of
+    /// the conversation has taken place.
     async fn ping(&self, conn: &mut Self::Connection) -> Result<(), Self::Error> {
         let _ = conn;
         Ok(())

@@ -306,7 +306,7 @@ impl<E: Error + Send + Sync + 'static> Error for WarmError<E> {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct BuildError {
-    /// The setter's name.
+    /// The setting's name, as in a file: `retry.initial` is [`Backoff`](crate::Backoff)'s `initial`.
     pub field: &'static str,
     /// What it was given.
     pub value: String,

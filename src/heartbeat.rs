@@ -21,7 +21,7 @@ use crate::error::BuildError;
 /// A connection of a [`SharedPool`](crate::SharedPool) is asked while it is leased, too, and goes on
 /// taking leases until it has missed a beat.
 ///
-/// A heartbeat is no use: a connection still ends its idle time. At most 8 connections of one host
+/// A heartbeat does not count as a use: a connection still ends its idle time. At most 8 connections of one host
 /// are asked at once. Each has an interval of its own, up to a tenth shorter than the one set, so
 /// that those made together are not asked together.
 ///
@@ -46,7 +46,7 @@ pub struct Heartbeat {
 crate::config::by_name!(Heartbeat: every, timeout, max_missed);
 
 impl Default for Heartbeat {
-    /// Every 30 seconds, 10 for the answer, 3 missed.
+    /// Every 30 seconds, with 10 seconds for an answer, and closed when 3 were missed.
     fn default() -> Self {
         Heartbeat::every(Duration::from_secs(30))
     }

@@ -72,7 +72,11 @@ impl<C: Connector> Host<C> {
         &self.0.target.key
     }
 
-    /// Asks for a connection, as [`Pool::acquire`](crate::Pool::acquire) does.
+    /// Asks for a connection, as [`Pool::acquire`](crate::Pool::acquire) does, and panics where that does.
+    ///
+    /// # Cancel safety
+    ///
+    /// The future may be dropped at any point; nothing is lost.
     ///
     /// # Errors
     ///
@@ -85,6 +89,10 @@ impl<C: Connector> Host<C> {
 
     /// Asks for a connection within its own time instead of
     /// [`acquire_timeout`](crate::Builder::acquire_timeout). Zero means: do not wait.
+    ///
+    /// # Cancel safety
+    ///
+    /// The future may be dropped at any point; nothing is lost.
     ///
     /// # Errors
     ///
@@ -100,7 +108,8 @@ impl<C: Connector> Host<C> {
         self.0.target.clone().try_lend(Location::caller())
     }
 
-    /// Dials until `n` connections are open, as [`Pool::warm`](crate::Pool::warm) does.
+    /// Dials until `n` connections are open, as [`Pool::warm`](crate::Pool::warm) does, which tells of its
+    /// errors.
     pub fn warm(&self, n: usize) -> Warm<C> {
         Warm::begin(self.clone(), n)
     }
@@ -125,12 +134,12 @@ impl<C: Connector> Host<C> {
     /// let db = pool.host("db-1");
     /// db.set_max(2)?;
     /// assert_eq!(db.status().max, 2);
-    /// assert_eq!(db.set_max(0).unwrap_err().to_string(), "max is 0: it must be at least 1");
+    /// assert_eq!(db.set_max(0).unwrap_err().to_string(), "max_per_host is 0: it must be at least 1");
     /// # Ok(()) }
     /// ```
     pub fn set_max(&self, n: usize) -> Result<(), BuildError> {
         if n == 0 {
-            return Err(BuildError::new("max", n, "must be at least 1"));
+            return Err(BuildError::new("max_per_host", n, "must be at least 1"));
         }
         let at = self.0.target.id.index;
         self.0.target.change(|engine, now, fx| engine.set_max(at, n, now, fx));

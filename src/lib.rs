@@ -1,4 +1,54 @@
-#![doc = include_str!("../README.md")]
+//! A generic async connection pool for tokio: many hosts, fair, fast, and plain about what it is doing.
+//!
+//! A [`Connector`] makes any kind of connection, says whether it is still open, pings it and closes it. A
+//! [`Pool`] lends each to one borrower at a time; a [`SharedPool`] puts many borrowers on one connection,
+//! as HTTP/2 and gRPC do.
+//!
+//! ```
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let server = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
+//! # let address = server.local_addr()?.to_string();
+//! use std::io::ErrorKind::WouldBlock;
+//!
+//! use tokio::net::TcpStream;
+//! use wharf::{Pool, connector_fn};
+//!
+//! let connector = connector_fn(|host: String| TcpStream::connect(host))
+//!     .with_is_open(|stream| stream.try_read(&mut [0]).is_err_and(|e| e.kind() == WouldBlock));
+//! let pool = Pool::builder().max_per_host(5).build(connector)?;
+//!
+//! let first = pool.acquire(&address).await?; // dials
+//! drop(first); // goes back to the pool
+//! let again = pool.acquire(&address).await?; // the same connection
+//! assert_eq!((again.peer_addr()?.to_string(), pool.status().dials), (address, 1));
+//! # Ok(()) }
+//! ```
+//!
+//! # Where to look
+//!
+//! | for | there is |
+//! | --- | --- |
+//! | every setting and its default | [`Builder`], or [`Config`] from a file (feature `serde`) |
+//! | what to implement | [`Connector`], [`SharedConnector`], or a closure: [`connector_fn`] |
+//! | what can go wrong | [`AcquireError`], and [`guide::timed_out`] |
+//! | what is going on | [`Pool::status`], [`Pool::loans`], [`Observer`] |
+//! | how to choose, to test, to move here | [`guide`], a page for each |
+//! | what is promised, and how that is tested | [`guide::trust`] |
+//!
+//! # Features
+//!
+//! None is on by default.
+//!
+//! - `tcp`, `http`, `grpc`, `postgres`, `websocket`: pools of these, as modules of those names.
+//! - `bb8`, `deadpool`: managers written for those pools, in `compat`.
+//! - `metrics`: a pool's figures under OpenTelemetry's names, in `metrics`.
+//! - `serde`: [`Config`] is read and written.
+//! - `test-util`: a connector for tests that does as it is told, in `test_util`.
+//!
+//! It needs Rust 1.88 and a tokio runtime with its timers enabled.
+
+#![cfg_attr(docsrs, feature(doc_cfg))]
 #![forbid(unsafe_code)]
 // Here, and not for the tests: an `unwrap` in the pool needs a reason, which `expect` gives.
 #![warn(clippy::unwrap_used)]
@@ -99,3 +149,8 @@ pub use warm::Warm;
 pub fn fuzz_engine(bytes: &[u8]) {
     engine::programs::Program::read(bytes).run();
 }
+
+/// Its examples are tests as well.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

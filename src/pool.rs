@@ -155,6 +155,10 @@ impl<C: Connector> Pool<C> {
     /// [`acquire_timeout`](Builder::acquire_timeout). Zero means: an idle connection, or
     /// [`Timeout`](crate::AcquireError::Timeout) at once.
     ///
+    /// # Cancel safety
+    ///
+    /// The future may be dropped at any point; nothing is lost.
+    ///
     /// # Errors
     ///
     /// [`AcquireError`](crate::AcquireError), which says why.
@@ -246,6 +250,15 @@ impl<C: Connector> Pool<C> {
     /// Dials until `n` connections to the host are open, lent ones included. The dials begin at the
     /// call, as the limits allow; awaiting the result tells how they went. Until then the result is a
     /// handle on the host, and so on the pool.
+    ///
+    /// # Errors
+    ///
+    /// [`WarmError`](crate::WarmError): the first dial that failed, or what leaves no room. What could be
+    /// made is there all the same.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the result stops no dial: what they make goes idle.
     ///
     /// # Examples
     ///
@@ -378,16 +391,23 @@ impl<C: Connector> Pool<C> {
 /// # Looking
 impl<C: Connector> Pool<C> {
     /// All hosts together, at one moment.
+    ///
+    /// It visits every host under its lock, so with many of them it is not for a hot path.
+    /// [`Host::status`] looks at one.
     pub fn status(&self) -> PoolStatus {
         close::pool_status(self.core())
     }
 
     /// What is lent of all hosts, the longest held first: to whom, by the place in the code that asked.
+    ///
+    /// It visits every host, as [`status`](Pool::status) does.
     pub fn loans(&self) -> Vec<LoanInfo> {
         close::loans(self.core())
     }
 
     /// Each host that the pool knows.
+    ///
+    /// It visits every host, as [`status`](Pool::status) does.
     pub fn hosts(&self) -> Vec<(C::Key, HostStatus)> {
         let views: Vec<_> = self
             .core()

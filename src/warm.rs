@@ -19,6 +19,7 @@ use crate::host::Host;
 /// # Cancel safety
 ///
 /// Dropping it changes nothing: the dials go on.
+#[must_use = "dialing has begun; await this to know how it went"]
 pub struct Warm<C: Connector> {
     host: Host<C>,
     n: usize,

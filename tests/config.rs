@@ -165,6 +165,19 @@ fn a_value_that_cannot_be_read_is_refused_by_name_and_value() {
             "idle_timeout: invalid type: integer `90`, expected a time such as \"90s\" or \
              \"250ms\", or \"none\"",
         ),
+        // Months, to the parser; whoever writes it means minutes.
+        (
+            "idle_timeout",
+            "\"30M\"",
+            "idle_timeout: invalid value: string \"30M\", expected a time such as \"90s\" or \
+             \"250ms\", or \"none\"",
+        ),
+        (
+            "ping_timeout",
+            "\"0\"",
+            "ping_timeout: invalid value: string \"0\", expected a time such as \"90s\" or \
+             \"250ms\", or \"none\"",
+        ),
         (
             "max_per_host",
             "-1",
@@ -245,6 +258,23 @@ fn it_can_be_a_part_of_a_programs_own_settings() {
     assert_eq!(program.database.heartbeat, Some(Heartbeat::every(secs(9))));
     let again: Program = toml::from_str(&toml::to_string(&program).unwrap()).unwrap();
     assert_eq!(again, program);
+}
+
+/// As documented: a table of its own is better.
+#[test]
+fn flattened_it_is_read_and_unknown_names_are_passed_over() {
+    #[derive(Debug, Deserialize)]
+    struct Program {
+        listen: String,
+        #[serde(flatten)]
+        pool: Config,
+    }
+    let text = "listen = ':80'\nmax_per_host = 5\nidle_timeout = '9s'\nmax_per_hots = 6";
+    let program: Program = toml::from_str(text).unwrap();
+    assert_eq!((&*program.listen, program.pool.max_per_host), (":80", Some(5)));
+    assert_eq!(program.pool.idle_timeout, Some(secs(9)));
+    let wrong = toml::from_str::<Program>("listen = ':80'\nidle_timeout = 'soon'").unwrap_err();
+    assert!(wrong.message().starts_with("idle_timeout: invalid value"), "{wrong}");
 }
 
 #[test]

@@ -19,8 +19,8 @@ impl Config {
         longer_than_zero("close_timeout", self.close_timeout)?;
         longer_than_zero("idle_timeout", self.idle_timeout)?;
         longer_than_zero("max_lifetime", self.max_lifetime)?;
-        longer_than_zero("slow_acquire", self.slow_acquire)?;
-        longer_than_zero("leak_after", self.leak_after)?;
+        above_zero_to_warn("slow_acquire", self.slow_acquire)?;
+        above_zero_to_warn("leak_after", self.leak_after)?;
         for (cap, most) in [
             ("max_per_host", self.max_per_host),
             ("max_idle_per_host", self.max_idle_per_host),
@@ -67,10 +67,20 @@ fn at_least_one<T: PartialEq + From<u8> + fmt::Display>(
 }
 
 fn longer_than_zero(field: &'static str, value: Option<Duration>) -> Result<(), BuildError> {
+    not_zero(field, value, "must be longer than zero; `None` means no limit")
+}
+
+fn above_zero_to_warn(field: &'static str, value: Option<Duration>) -> Result<(), BuildError> {
+    not_zero(field, value, "must be longer than zero; `None` means not to warn")
+}
+
+fn not_zero(
+    field: &'static str,
+    value: Option<Duration>,
+    reason: &'static str,
+) -> Result<(), BuildError> {
     match value {
-        Some(Duration::ZERO) => {
-            Err(BuildError::new(field, "0s", "must be longer than zero; `None` means no limit"))
-        }
+        Some(Duration::ZERO) => Err(BuildError::new(field, "0s", reason)),
         _ => Ok(()),
     }
 }

@@ -25,16 +25,19 @@ pub(crate) use written::by_name;
 ///
 /// # In a file
 ///
-/// With the feature `serde` it is read from any format that tells what it holds (TOML, JSON, YAML),
+/// With the feature `serde` it is read from any format that tells what it holds and has maps for choices (TOML, JSON),
 /// and written to it:
 ///
 /// - What is left out has its default. A name that is no setting's is refused, and a value that
 ///   cannot be read is refused with the setting's name.
-/// - A time is written as people do: `"90s"`, `"30m"`, `"1h 30m"`, `"250ms"`. A bare number is
-///   refused, since nobody can tell what it counts.
+/// - A time is written as people do: `"90s"`, `"30m"`, `"1h 30m"`, `"250ms"`, in `ns`, `us`, `ms`,
+///   `s`, `m`, `h` and `days`. A bare number is refused, since nobody can tell what it counts.
 /// - `None` is the word `"none"`; where the format has a null, that is read as well.
 /// - Names of choices are in lower case: `reuse = "least_recent"`, `spread = "least_loaded"`,
 ///   `health_check = "always"`, `health_check = { idle_for = "30s" }`.
+/// - Counts are numbers, not strings of digits: it is not made for environment variables.
+/// - Give it a table of its own. Under serde's `flatten` it is read too, but a name that is no setting's
+///   is then nobody's, and is passed over.
 /// - `heartbeat` (`every`, `timeout`, `max_missed`) and `retry` (`initial`, `max`, `factor`,
 ///   `jitter`) are tables with defaults of their own; an empty one means those.
 ///

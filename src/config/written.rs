@@ -170,8 +170,17 @@ impl Written for Duration {
     }
 
     fn read<'de, D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        from.deserialize_str(Words(Self::EXPECTED, |time| humantime::parse_duration(time).ok()))
+        from.deserialize_str(Words(Self::EXPECTED, time_of))
     }
+}
+
+/// What `humantime` reads, but not a bare number, nor months as `M`: whoever writes that means minutes.
+fn time_of(words: &str) -> Option<Duration> {
+    let is_bare = words.bytes().all(|byte| byte.is_ascii_digit());
+    if is_bare || words.contains('M') {
+        return None;
+    }
+    humantime::parse_duration(words).ok()
 }
 
 /// Reads a whole number that is not negative.

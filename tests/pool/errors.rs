@@ -308,11 +308,12 @@ fn a_setting() {
         let error = set(wharf::Pool::builder()).build(TestConnector::new()).unwrap_err();
         (error.to_string(), sources(&error))
     };
-    let long = "must be longer than zero; `None` means no limit";
-    let zero = |field: &str| no_source(&format!("{field} is 0s: it {long}"));
-    assert_eq!(build(|b| b.ping_timeout(secs(0))), zero("ping_timeout"));
-    assert_eq!(build(|b| b.slow_acquire(secs(0))), zero("slow_acquire"));
-    assert_eq!(build(|b| b.leak_after(secs(0))), zero("leak_after"));
+    let zero = |field: &str, none: &str| {
+        no_source(&format!("{field} is 0s: it must be longer than zero; `None` means {none}"))
+    };
+    assert_eq!(build(|b| b.ping_timeout(secs(0))), zero("ping_timeout", "no limit"));
+    assert_eq!(build(|b| b.slow_acquire(secs(0))), zero("slow_acquire", "not to warn"));
+    assert_eq!(build(|b| b.leak_after(secs(0))), zero("leak_after", "not to warn"));
     let above = |cap: &str| {
         no_source(&format!("min_idle_per_host is 3: it must not be above {cap}, which is 2"))
     };
@@ -321,5 +322,5 @@ fn a_setting() {
     assert_eq!(build(|b| b.min_idle_per_host(3).max_total(2)), above("max_total"));
     let (pool, _) = pool_of(1);
     let refused = pool.host(&1).set_max(0).unwrap_err();
-    assert_eq!(refused.to_string(), "max is 0: it must be at least 1");
+    assert_eq!(refused.to_string(), "max_per_host is 0: it must be at least 1");
 }

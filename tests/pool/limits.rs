@@ -177,10 +177,23 @@ async fn lowering_and_raising_a_cap_is_exact_in_both_directions() {
         loans.push(host.acquire().await.unwrap());
     }
     host.set_max(5).unwrap();
+    let mut waiter = waiting(&pool, 1);
+    for held in (5..10).rev() {
+        loans.pop();
+        quiet().await;
+        assert!(poll(&mut waiter).is_pending(), "{held} are out of 5");
+    }
+    assert_eq!(pool.status().in_use, 5);
+    loans.pop();
+    loans.push(ready(&mut waiter));
     host.set_max(10).unwrap();
+    for _ in 0..5 {
+        loans.push(host.acquire().await.unwrap());
+    }
+    assert_eq!((pool.status().in_use, connector.counts().peak_open), (10, 10));
     let mut waiters: Vec<_> = (0..10).map(|_| waiting(&pool, 1)).collect();
     quiet().await;
-    assert_eq!(connector.counts().dials, 10, "there is no room: all are out");
+    assert_eq!(connector.counts().dials, 15, "there is no room: all are out");
     drop(loans);
     let loans: Vec<_> = waiters.iter_mut().map(ready).collect();
     drop(loans);
@@ -202,7 +215,7 @@ async fn raising_a_cap_starts_the_dials_that_waiters_are_owed() {
     drop((loan, loans));
     drop([ready(&mut waiters[2]), ready(&mut waiters[3])]);
     let error = host.set_max(0).unwrap_err();
-    assert_eq!(error.to_string(), "max is 0: it must be at least 1");
+    assert_eq!(error.to_string(), "max_per_host is 0: it must be at least 1");
 }
 
 #[tokio::test(start_paused = true)]

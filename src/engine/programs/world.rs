@@ -37,6 +37,7 @@ fn deadline(tag: usize, now: Time) -> Time {
 pub(in crate::engine) type Loan = (HostId, Box<Tracked<usize>>);
 
 /// Who waits until so many are open, and how many dials had failed when it began.
+#[derive(Clone, Copy)]
 pub(in crate::engine) struct Warmer {
     tag: usize,
     host: HostId,
