@@ -68,7 +68,8 @@ pub(crate) async fn outages(end: Instant) {
         );
     }
     work.is_over.store(true, Relaxed);
-    tasks.join_all().await;
+    // Nobody waits for longer than that, unless it sleeps on.
+    within_ages("every caller has its answer", tasks.join_all()).await;
     account(&pool, &server).await;
 }
 
@@ -115,5 +116,10 @@ async fn until<F: Future<Output = bool>>(what: &str, is_so: impl Fn() -> F) {
             sleep(Duration::from_millis(5)).await;
         }
     };
-    tokio::time::timeout(AGES, wait).await.unwrap_or_else(|_| panic!("{what}: not after {AGES:?}"));
+    within_ages(what, wait).await;
+}
+
+async fn within_ages<T>(what: &str, work: impl Future<Output = T>) -> T {
+    let ages = AGES + Duration::from_secs(5);
+    tokio::time::timeout(ages, work).await.unwrap_or_else(|_| panic!("{what}: not after {ages:?}"))
 }

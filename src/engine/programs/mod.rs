@@ -3,6 +3,7 @@
 //! Any bytes are a program, and a change of few bytes is a change of few operations. The first
 //! [`HEADER`] set the pool up, and each [`WORD`] after them is an operation.
 
+mod audit;
 pub(super) mod world;
 
 use std::time::Duration;
