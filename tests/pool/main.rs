@@ -15,6 +15,7 @@ mod health;
 mod heartbeats;
 mod hostile;
 mod keys;
+mod kit;
 mod lending;
 mod limits;
 mod places;

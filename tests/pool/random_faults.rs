@@ -117,13 +117,13 @@ async fn run(
         scene.connector.let_no_error_be_retryable();
     }
     let mut chance = rng.fork();
-    scene.connector.leave_to_chance(move |_| any_step(&left, &mut chance));
+    scene.connector.leave_to_chance(move |_, _| any_step(&left, &mut chance));
     let mut tasks = JoinSet::new();
     for task in 0..TASKS {
         tasks.spawn(scene.clone().work(task, rng.fork()));
     }
     tasks.join_all().await;
-    scene.connector.leave_to_chance(|_| Step::Ok);
+    scene.connector.leave_to_chance(|_, _| Step::Ok);
     scene.account().await
 }
 
@@ -172,7 +172,7 @@ impl Scene {
         assert!(took <= patience + ms(1), "back after {took:?} instead of {patience:?}");
         let hold = ms(rng.u64(1..100));
         tokio::time::sleep(hold).await;
-        let Ok(mut loan) = answer else { return };
+        let Ok(loan) = answer else { return };
         let fate = rng.u32(..200);
         match fate {
             0 => self.connector.kill_all(),

@@ -1,63 +1,33 @@
 //! A pool of shared connections, made by the scripted connector.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::Ordering;
 
-use wharf::{
-    AcquireLease, Builder, Connector, Lease, Shared, SharedConnector, SharedPool, async_trait,
-};
+use wharf::test_util::SharedTestConnector;
+use wharf::{AcquireLease, Builder, Lease, Shared, SharedPool};
 
 use crate::support::*;
 
 /// The scripted connector, whose connections carry so many.
+pub(crate) type Many = SharedTestConnector<u32, Held>;
+
+/// How many each connection carries. It is set as an atomic number is.
 #[derive(Clone)]
-pub(crate) struct Many {
-    script: TestConnector,
-    room: Arc<AtomicUsize>,
-}
+pub(crate) struct Room(Many);
 
-#[async_trait]
-impl Connector for Many {
-    type Key = u32;
-    type Connection = Arc<TestConnection>;
-    type Error = TestError;
-
-    async fn connect(&self, host: &u32) -> Result<Arc<TestConnection>, TestError> {
-        self.script.connect(host).await.map(Arc::new)
-    }
-
-    async fn ping(&self, _: &mut Arc<TestConnection>) -> Result<(), TestError> {
-        self.script.answer().await
-    }
-
-    fn is_open(&self, conn: &mut Arc<TestConnection>) -> bool {
-        conn.is_alive()
-    }
-
-    async fn close(&self, conn: Arc<TestConnection>) {
-        let conn = Arc::into_inner(conn).expect("nobody uses it when it is closed");
-        self.script.close(conn).await;
+impl Room {
+    pub(crate) fn store(&self, leases: usize, _: Ordering) {
+        self.0.let_carry(leases);
     }
 }
 
-impl SharedConnector for Many {
-    fn expected_leases(&self, &host: &u32) -> usize {
-        // Of this one it is known before.
-        if host == KNOWN { 10 } else { usize::MAX }
-    }
-
-    fn max_leases(&self, _: &Arc<TestConnection>) -> usize {
-        self.room.load(Ordering::SeqCst)
-    }
-}
-
+/// Of this one it is known before that it carries ten.
 pub(crate) const KNOWN: u32 = 99;
 
 /// A pool of shared connections, and what it works with.
 pub(crate) struct Sharing {
     pub(crate) pool: SharedPool<Many>,
     pub(crate) script: TestConnector,
-    pub(crate) room: Arc<AtomicUsize>,
+    pub(crate) room: Room,
 }
 
 /// Up to `cap` connections, each for so many.
@@ -69,10 +39,11 @@ pub(crate) fn sharing_with(
     room: usize,
     set: impl FnOnce(Builder<Shared>) -> Builder<Shared>,
 ) -> Sharing {
-    let many = Many { script: TestConnector::new(), room: Arc::new(AtomicUsize::new(room)) };
-    let (script, room) = (many.script.clone(), many.room.clone());
-    let pool = set(SharedPool::builder()).build(many).unwrap();
-    Sharing { pool, script, room }
+    let script = TestConnector::new();
+    let many = Many::new(script.clone(), room);
+    many.let_expect(&KNOWN, 10);
+    let pool = set(SharedPool::builder()).build(many.clone()).unwrap();
+    Sharing { pool, script, room: Room(many) }
 }
 
 impl Sharing {
@@ -108,6 +79,7 @@ impl Sharing {
         let out = [status.in_use, status.leases, status.dialing, status.closing, status.waiting];
         assert_eq!(out, [0; 5], "in use, leases, dialing, closing, waiting");
         assert_eq!((counts.live(), counts.open), (status.idle, status.idle));
+        assert_eq!(counts.closed_in_use, 0, "nobody uses it when it is closed");
     }
 }
 

@@ -351,7 +351,7 @@ impl World {
 
     /// A loan does not come back.
     fn give_up(&mut self, which: usize, end: impl FnOnce(TestLoan)) {
-        if let Some(mut loan) = self.which_loan(which) {
+        if let Some(loan) = self.which_loan(which) {
             loan.bury();
             end(loan);
         }
