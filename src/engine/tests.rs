@@ -140,3 +140,31 @@ fn one_who_waits_for_a_ping_gets_what_answers_after_the_last_handle_is_gone() {
     world.carry_out();
     assert!(world.closes.is_empty() && world.woken.len() == 1);
 }
+
+#[test]
+fn three_hundred_hosts_at_once_take_room_for_so_many_and_give_it_back() {
+    let mut world = World::new(Limits { max_uses: 1, ..unlimited() }, None);
+    for key in 0..300 {
+        world.acquire(key, false);
+        world.carry_out();
+    }
+    let room = world.engine.hosts.capacity();
+    assert!((300..=480).contains(&room), "grown by half, not to twice: {room}");
+    for _ in 0..300 {
+        let dial = world.dials.pop().expect("each has begun one");
+        world.dial_done(&dial);
+        world.carry_out();
+    }
+    while let Some(wait) = world.waits.pop() {
+        world.poll(wait);
+        let loan = world.loans.pop().expect("it was served");
+        world.give_back(loan);
+        world.carry_out();
+        let close = world.closes.pop().expect("it was used up");
+        world.end_close(&close);
+        world.carry_out();
+        let (hosts, room) = (world.engine.hosts.len(), world.engine.hosts.capacity());
+        assert!(room <= 64 || room <= hosts * 8, "{hosts} hosts have room for {room}");
+    }
+    assert!(world.engine.index.capacity() <= 64);
+}

@@ -4,7 +4,7 @@ use std::hash::{Hash, Hasher};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use wharf::{Pool, connector_fn};
+use wharf::{Pool, PooledConnection, connector_fn};
 
 use crate::support::*;
 
@@ -84,6 +84,24 @@ impl wharf::Connector for OfCounted {
     async fn connect(&self, _: &Counted) -> Result<(), TestError> {
         Ok(())
     }
+}
+
+/// The new host may lie where the old one was kept.
+#[tokio::test(start_paused = true)]
+async fn an_acquire_made_before_its_host_was_forgotten_is_not_lent_what_belongs_to_the_next_host() {
+    // With a cap across hosts all hosts are kept together.
+    let (pool, connector) = pool(|b| b.max_total(5));
+    drop(pool.acquire(&1).await.unwrap());
+    let acquire = pool.acquire(&1);
+    pool.close_idle();
+    quiet().await;
+    assert_eq!(pool.status().hosts, 0);
+    let of_the_next = pool.acquire(&2).await.unwrap().number;
+    let loan = acquire.await.unwrap();
+    assert_ne!(loan.number, of_the_next);
+    assert_eq!(PooledConnection::key(&loan), &1);
+    drop(loan);
+    assert_balanced(&pool, &connector);
 }
 
 #[tokio::test(start_paused = true)]
