@@ -340,10 +340,7 @@ impl<P: Parts> Engine<P> {
     pub(super) fn undo_use(&mut self, at: usize, connection: &mut Tracked<P::Connection>) {
         connection.uses -= 1;
         if let Some(key) = connection.carrier_key() {
-            let carrier = &mut self.hosts[at].carriers[key].connection;
-            carrier.uses -= 1;
-            // What it was told itself may be older.
-            connection.max_leases = carrier.max_leases;
+            self.hosts[at].carriers[key].connection.uses -= 1;
         }
     }
 }

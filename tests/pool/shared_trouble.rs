@@ -386,3 +386,18 @@ async fn what_is_kept_past_its_idle_time_for_the_floor_is_lent_to_who_asks() {
     drop(stage.lease().await);
     assert_eq!((asked.elapsed().as_secs(), stage.script.counts().pings), (0, 1));
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_is_told_as_a_cancelled_waiter_gives_back_its_lease_is_believed() {
+    let stage = sharing(1, 2);
+    let mut leases = stage.leases(2).await;
+    let (first, mut second, mut third) = (stage.waiting(), stage.waiting(), stage.waiting());
+    leases.pop(); // the first has it in its hand
+    stage.room.store(1, Ordering::SeqCst);
+    drop(first); // told: one
+    assert!(poll(&mut second).is_pending(), "two leases where one fits");
+    stage.room.store(3, Ordering::SeqCst);
+    leases.pop(); // told: three
+    drop((now(&mut second), now(&mut third)));
+    stage.assert_balanced();
+}

@@ -536,7 +536,8 @@ impl World {
         self.fx.upkeep = false;
     }
 
-    pub(super) fn hand_back(&mut self, (host, connection): Loan, is_open: bool) {
+    pub(super) fn hand_back(&mut self, (host, mut connection): Loan, is_open: bool) {
+        connection.max_leases = self.room;
         self.engine.hand_back(host.index, connection, is_open, self.now, &mut self.fx);
     }
 
