@@ -245,6 +245,7 @@ impl<P: Parts> Engine<P> {
             Purpose::Heartbeat => counters.heartbeats += 1,
         }
         if connection.carrier.is_some() {
+            self.note_told(at, &connection, is_open);
             let dead = ProbeEnd::Dead(CloseReason::NotOpen);
             let end = if is_open { ProbeEnd::Answered(asked.doubts) } else { dead };
             return self.probed(at, connection, asked.purpose, end, now, fx);

@@ -91,6 +91,7 @@ impl<P: Parts> Engine<P> {
         let is_wanted = self.hosts[at].waiters.waiting() > 0;
         let is_dead = !is_open || is_wanted || self.has_missed_enough(&connection.health);
         if connection.carrier.is_some() {
+            self.note_told(at, &connection, is_open);
             let dead = ProbeEnd::Dead(CloseReason::HeartbeatMissed);
             let end = if is_dead { dead } else { ProbeEnd::Open };
             return self.probed(at, connection, Purpose::Heartbeat, end, now, fx);

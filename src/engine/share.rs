@@ -286,6 +286,13 @@ impl<P: Parts> Engine<P> {
         self.hosts[at].carriers[key].leases <= lease.max_leases
     }
 
+    /// A ping has ended, and its connection was asked what it carries, if it is open.
+    pub(super) fn note_told(&mut self, at: usize, probe: &Tracked<P::Connection>, is_open: bool) {
+        if let Some(key) = probe.carrier_key().filter(|_| is_open) {
+            self.note_max_leases(at, key, probe.max_leases);
+        }
+    }
+
     fn note_max_leases(&mut self, at: usize, key: usize, max: usize) {
         let host = &mut self.hosts[at];
         host.carriers[key].connection.max_leases = max;

@@ -401,3 +401,15 @@ async fn what_is_told_as_a_cancelled_waiter_gives_back_its_lease_is_believed() {
     drop((now(&mut second), now(&mut third)));
     stage.assert_balanced();
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_is_told_when_a_ping_is_answered_is_believed() {
+    let stage = sharing_with(1, |b| b.max_per_host(1).health_check(HealthCheck::Always));
+    drop(stage.lease().await);
+    stage.room.store(2, Ordering::SeqCst);
+    let (mut first, mut second) = (stage.waiting(), stage.waiting());
+    quiet().await;
+    assert_eq!(stage.gauges(), [0, 1, 2, 0], "it has told that two fit");
+    drop((now(&mut first), now(&mut second)));
+    stage.assert_balanced();
+}

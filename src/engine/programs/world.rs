@@ -376,9 +376,10 @@ impl World {
     }
 
     pub(super) fn checked(&mut self, ping: PingOrder<Plain>, answered: bool) {
-        let PingOrder { host, connection, asked } = ping;
+        let PingOrder { host, mut connection, asked } = ping;
         let (at, now, fx) = (host.1.index, self.now, &mut self.fx);
         if answered {
+            connection.max_leases = self.room;
             let is_open = now != Time::START;
             self.engine.check_answered(at, connection, asked, is_open, now, fx);
         } else {
