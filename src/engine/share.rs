@@ -224,11 +224,11 @@ impl<P: Parts> Engine<P> {
         let loan = self.hosts[at].loans.enter();
         let carrier = &mut self.hosts[at].carriers[key];
         carrier.leases += 1;
-        (carrier.used, carrier.trusted) = (true, true);
+        let was_in_use = std::mem::replace(&mut carrier.used, true);
+        carrier.trusted = true;
         carrier.connection.uses += 1;
-        let joins = carrier.leases > 1;
         let mut lease = self.copy(at, key, loan);
-        if joins {
+        if was_in_use {
             lease.idle_since = now;
         }
         self.hosts[at].begin_loan(&mut lease, now, place);

@@ -413,3 +413,13 @@ async fn what_is_told_when_a_ping_is_answered_is_believed() {
     drop((now(&mut first), now(&mut second)));
     stage.assert_balanced();
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_connection_that_goes_on_to_a_waiter_was_idle_for_no_time() {
+    let stage = sharing(1, 1);
+    let lease = stage.lease().await;
+    let mut waiter = stage.waiting();
+    sleep(secs(5)).await;
+    drop(lease);
+    assert_eq!(Lease::info(&now(&mut waiter)).idle_for, secs(0), "it was in use");
+}
