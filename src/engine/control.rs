@@ -256,7 +256,12 @@ impl<P: Parts> Engine<P> {
         self.note_end_of_loan(at, connection.loan, fx);
         let host = &mut self.hosts[at];
         let is_wanted = host.waiters.waiting() > 0;
-        if is_wanted || self.unwanted(at, &connection, now).is_some() {
+        let may_stay = self.unwanted(at, &connection, now).is_none();
+        if is_wanted && may_stay && self.sharing.is_some() {
+            self.carry_for_waiters(at, connection, false, now, fx);
+            return self.after(at, now, fx);
+        }
+        if is_wanted || !may_stay {
             return self.settle(at, connection, now, fx);
         }
         let host = &mut self.hosts[at];

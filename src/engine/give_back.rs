@@ -83,7 +83,7 @@ impl<P: Parts> Engine<P> {
         } else if self.hosts[at].waiters.waiting() == 0 {
             self.park(at, connection, now, fx);
         } else if self.sharing.is_some() {
-            self.carry_for_waiters(at, connection, now, fx);
+            self.carry_for_waiters(at, connection, true, now, fx);
         } else {
             let waker = self.hand_over(at, connection, now);
             fx.wake.extend(waker);

@@ -254,15 +254,17 @@ impl<P: Parts> Engine<P> {
         }
     }
 
-    /// Puts a connection that has come free under the leases of whoever waits.
+    /// Puts a connection that has come free under the leases of whoever waits. One that was not used
+    /// must answer a ping before, if it had to.
     pub(super) fn carry_for_waiters(
         &mut self,
         at: usize,
         connection: Box<Tracked<P::Connection>>,
+        used: bool,
         now: Time,
         fx: &mut Effects<P>,
     ) {
-        let key = self.carry(at, connection, true);
+        let key = self.carry(at, connection, used);
         self.serve(at, now, fx);
         if self.hosts[at].carriers[key].is_empty() {
             // It is suspect: whoever waits gets it when it has answered.

@@ -423,3 +423,13 @@ async fn a_connection_that_goes_on_to_a_waiter_was_idle_for_no_time() {
     drop(lease);
     assert_eq!(Lease::info(&now(&mut waiter)).idle_for, secs(0), "it was in use");
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_retain_has_looked_at_must_answer_all_the_same() {
+    let stage = sharing_with(1, |b| b.max_per_host(2).health_check(HealthCheck::Always));
+    drop(stage.leases(2).await);
+    let _gate = stage.script.gate(Stage::Ping);
+    let mut waiter = stage.waiting(); // one of them is asked for it
+    stage.pool.retain(|_, _, _| true);
+    assert!(poll(&mut waiter).is_pending(), "the other one has not answered");
+}
