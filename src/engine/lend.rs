@@ -156,6 +156,10 @@ impl<P: Parts> Engine<P> {
         waker: P::Waker,
         fx: &mut Effects<P>,
     ) -> Wait {
+        if self.sharing.is_some() && self.has_stale(at, now) {
+            // What is kept past its time is for the caller to lend, who looks whether it is open.
+            self.close_expired(at, now, fx);
+        }
         if let Some(refusal) = self.refusal(at, now) {
             let is_full = refusal == Wait::Refused(Refusal::QueueFull);
             self.hosts[at].counters.refused += u64::from(is_full);

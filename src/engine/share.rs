@@ -122,7 +122,7 @@ impl<P: Parts> Engine<P> {
         }
     }
 
-    fn has_stale(&self, at: usize, now: Time) -> bool {
+    pub(super) fn has_stale(&self, at: usize, now: Time) -> bool {
         self.hosts[at].idle.iter().any(|connection| connection.deadline <= now)
     }
 

@@ -433,3 +433,12 @@ async fn what_retain_has_looked_at_must_answer_all_the_same() {
     stage.pool.retain(|_, _, _| true);
     assert!(poll(&mut waiter).is_pending(), "the other one has not answered");
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_is_kept_past_its_idle_time_is_looked_at_before_it_is_lent() {
+    let stage = sharing_with(1, |b| b.max_per_host(1).min_idle_per_host(1).idle_timeout(secs(15)));
+    drop(stage.lease().await); // it had to wait: the next one queues without a look
+    sleep(secs(16)).await;
+    stage.script.kill_all();
+    assert!(stage.lease().await.is_alive(), "it was not asked whether it is open");
+}
