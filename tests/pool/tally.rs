@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 
 use wharf::{
     Acquired, CloseReason, Closed, DialDone, DialFailed, HeartbeatMissed, Observer, PingFailed,
-    Returned, TimedOut,
+    PoolStatus, Returned, TimedOut,
 };
 
 use crate::support::*;
@@ -38,8 +38,14 @@ impl Tally {
     /// The same where a ping may have been given up before it began.
     #[track_caller]
     pub(crate) fn assert_all_but_pings_agree(&self, pool: &TestPool, connector: &TestConnector) {
-        let (status, counts) = (pool.status(), connector.counts());
         assert_balanced(pool, connector);
+        self.assert_counters_agree(&pool.status(), connector);
+    }
+
+    /// The counters alone.
+    #[track_caller]
+    pub(crate) fn assert_counters_agree(&self, status: &PoolStatus, connector: &TestConnector) {
+        let counts = connector.counts();
         assert_eq!(status.leases, 0);
         assert_eq!(status.hosts as u64, self.of("host") - self.of("host forgotten"), "hosts");
 

@@ -31,6 +31,11 @@ pub(crate) enum Act {
     Yield,
     /// So many milliseconds pass.
     Pass(u64),
+    /// Where connections are shared: each that the host has, and each that it gets, carries so many
+    /// from now on. None means that it is going away.
+    Room(u32, usize),
+    /// The same of the one that a lease is on.
+    RoomOf(usize, usize),
     SetMax(u32, usize),
     LetGo(u32),
     Warm(u32, usize),
@@ -82,6 +87,19 @@ fn stage() -> impl Strategy<Value = Stage> {
 
 fn time() -> impl Strategy<Value = u64> {
     prop_oneof![6 => 1..100_u64, 3 => 100..3000_u64, 1 => 3000..70_000_u64]
+}
+
+/// Acts on shared connections: what one carries changes, and nobody takes one away.
+pub(crate) fn act_on_shared() -> impl Strategy<Value = Act> {
+    let room = || prop_oneof![1 => Just(0_usize), 7 => 1..6_usize];
+    prop_oneof![
+        16 => act().prop_map(|act| match act {
+            Act::Detach(which) => Act::Discard(which),
+            act => act,
+        }),
+        1 => (0..HOSTS, room()).prop_map(|(host, n)| Act::Room(host, n)),
+        1 => (0..64_usize, room()).prop_map(|(which, n)| Act::RoomOf(which, n)),
+    ]
 }
 
 pub(crate) fn act() -> impl Strategy<Value = Act> {

@@ -7,6 +7,7 @@ use proptest::strategy::{Strategy, ValueTree};
 use proptest::test_runner::{Config, RngSeed, TestRunner};
 
 use crate::act::{Act, Outcome};
+use crate::play::Play;
 use crate::settings::{HOSTS, Settings, settings};
 use crate::support::Stage;
 use crate::world::World;
@@ -33,8 +34,7 @@ fn callers_that_go_at_any_point_take_nothing_along_and_nobody_is_answered_late()
             let verdict = run(&mut world, &mut rng).await;
             (world, verdict)
         });
-        verdict
-            .unwrap_or_else(|broken| panic!("{broken}\n{:?}\n{}", world.settings, world.story()));
+        verdict.unwrap_or_else(|broken| panic!("{broken}\n{:?}\n{}", world.settings, world.story));
         cancelled += world.cancelled;
         timed += world.timed;
         late = late.max(world.latest);

@@ -3,20 +3,16 @@
 use std::time::Duration;
 
 use tokio::time::Instant;
-use wharf::AcquireError;
 
-use crate::asks::{Answer, Ask, Place};
+use crate::asks::{Place, TICK};
 use crate::settings::{HOSTS, IDLE_TIMEOUT, MAX_LIFETIME};
 use crate::support::*;
 use crate::world::World;
 use crate::{Verdict, holds};
 
-/// What the clocks of a runtime leave open: its timers count milliseconds.
-const TICK: Duration = ms(1);
-
 /// # At every moment
 impl World {
-    pub(crate) fn check(&self) -> Verdict {
+    pub(crate) fn check_now(&self) -> Verdict {
         self.ceilings.verdict()?;
         for host in 0..HOSTS {
             self.check_queue(host)?;
@@ -99,23 +95,6 @@ impl World {
         Ok(())
     }
 
-    /// No answer comes after its time, where whoever is woken looks; and no time-out before it.
-    pub(crate) fn check_time(&mut self, ask: &Ask, answer: &Answer, now: Instant) -> Verdict {
-        let Some(deadline) = ask.deadline() else { return Ok(()) };
-        let late = now.saturating_duration_since(deadline);
-        self.timed += 1;
-        self.latest = self.latest.max(late);
-        holds!(
-            !self.settings.eager || late <= TICK || ask.place == Place::Nowhere,
-            "ask {} is over {late:?} after its time",
-            ask.id
-        );
-        let timed_out = matches!(answer, Err(AcquireError::Timeout(_)));
-        let early = deadline.saturating_duration_since(now);
-        holds!(!timed_out || early.is_zero(), "ask {} timed out {early:?} early", ask.id);
-        Ok(())
-    }
-
     /// What is lent is lent once, and was good when it was chosen for its borrower: then, in this act,
     /// or now.
     pub(crate) fn check_loan(
@@ -154,8 +133,8 @@ impl World {
 /// # At rest
 impl World {
     /// Every task has done what it could: the gauges are what the connector counts.
-    pub(crate) fn check_at_rest(&self) -> Verdict {
-        self.check()?;
+    pub(crate) fn check_gauges(&self) -> Verdict {
+        self.check_now()?;
         let counts = self.connector.counts();
         if let Some(pool) = &self.pool {
             let status = pool.status();
@@ -189,17 +168,7 @@ impl World {
                 status.waiting
             );
         }
-        self.check_deadlines()
-    }
-
-    /// Whoever's time is over was woken.
-    fn check_deadlines(&self) -> Verdict {
-        for ask in &self.asks.all {
-            let late = ask.deadline().map(|deadline| deadline.elapsed());
-            let is_late = ask.place != Place::Nowhere && late.is_some_and(|late| late > TICK);
-            holds!(!is_late || ask.has_rung(), "ask {}'s time is over: it sleeps on", ask.id);
-        }
-        Ok(())
+        self.asks.check_deadlines()
     }
 
     /// Whether nothing is lent, asked for, dialed or being closed.

@@ -6,6 +6,7 @@ use proptest::test_runner::{Config, RngSeed, TestRunner};
 use tokio::time::Instant;
 
 use crate::act::{Act, act};
+use crate::play::Play;
 use crate::settings::settings;
 use crate::support::{TestPool, ms};
 use crate::world::World;
@@ -35,7 +36,7 @@ fn close_timeout_returns_in_time_whatever_is_under_way() {
         });
         complete +=
             usize::from(verdict.unwrap_or_else(|broken| {
-                panic!("{broken}\n{:?}\n{}", world.settings, world.story())
+                panic!("{broken}\n{:?}\n{}", world.settings, world.story)
             }));
         runs += 1;
     }

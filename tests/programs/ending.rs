@@ -1,17 +1,15 @@
 //! The end of a program: everybody is served, every slot is there, and after the close nothing is.
 
 use crate::act::Act;
+use crate::play::Play;
 use crate::settings::HOSTS;
 use crate::support::*;
 use crate::world::World;
 use crate::{Verdict, holds};
 
-/// Longer than any wait that ends by itself: time-outs, backoffs, pings.
-const SECONDS: usize = 300;
-
 impl World {
     /// From here on everything goes well.
-    pub(crate) async fn finish(&mut self) -> Verdict {
+    pub(crate) async fn end(&mut self) -> Verdict {
         self.connector.behave();
         self.settle_everybody().await?;
         // What hangs is cut off.
@@ -23,37 +21,13 @@ impl World {
         self.close().await
     }
 
-    /// Everybody looks when woken, and never otherwise; whatever is lent comes back.
-    async fn settle_everybody(&mut self) -> Verdict {
-        self.look_where_it_rang()?;
-        self.settings.eager = true;
-        // Who has not looked yet looks now.
-        while let Some(at) = self.asks.all.iter().position(|ask| ask.since.is_none()) {
-            self.look(at)?;
-        }
-        for _ in 0..SECONDS {
-            self.look_where_it_rang()?;
-            if !self.loans.is_empty() {
-                self.run(&Act::Return(0)).await?;
-            } else if self.asks.all.is_empty() {
-                return Ok(());
-            } else {
-                self.run(&Act::Pass(1000)).await?;
-            }
-        }
-        let left: Vec<_> = self.asks.all.iter().map(|ask| ask.id).collect();
-        Err(format!("{left:?} wait for ever"))
-    }
-
     fn check_accounts(&self) -> Verdict {
         let Some(pool) = &self.pool else { return Ok(()) };
         holds!(self.is_quiet(), "it is not quiet");
         let status = pool.status();
         let out = [status.in_use, status.dialing, status.closing, status.waiting];
         holds!(out == [0; 4], "at rest, {status:?}");
-        let agree = || self.tally.assert_all_but_pings_agree(pool, &self.connector);
-        let agree = std::panic::catch_unwind(std::panic::AssertUnwindSafe(agree));
-        agree.map_err(|_| "the accounts differ, as printed before".to_owned())
+        agrees(|| self.tally.assert_all_but_pings_agree(pool, &self.connector))
     }
 
     /// As many as a host's cap can be had at once.
@@ -64,7 +38,7 @@ impl World {
             let cap = status.map_or(self.settings.max_per_host, |status| status.max);
             let cap = cap.min(self.settings.max_total.unwrap_or(usize::MAX));
             holds!(cap <= self.ceilings.cap(host), "host {host} has a cap of {cap}");
-            self.log.push(format!("all {cap} of host {host}"));
+            self.story.begin(format!("all {cap} of host {host}"));
             let mut loans = Vec::new();
             for _ in 0..cap {
                 // Under a cap for all, what is idle elsewhere makes room.
@@ -78,17 +52,29 @@ impl World {
     }
 
     async fn close(&mut self) -> Verdict {
-        self.log.push("the end".to_owned());
+        self.story.begin("the end".to_owned());
         self.handles.clear();
         if let Some(pool) = self.pool.take() {
             tokio::time::timeout(secs(60), pool.close()).await.map_err(|_| "no end")?;
             let status = pool.status();
             holds!(status.hosts == 0 && status.idle == 0, "after the close, {status:?}");
         }
-        tokio::time::sleep(secs(60)).await;
-        let counts = self.connector.counts();
-        holds!(counts.live() == 0, "{} outlive the pool", counts.live());
-        holds!(counts.open == 0, "{} are open after the end", counts.open);
+        check_end(&self.connector).await?;
         self.ceilings.verdict()
     }
+}
+
+/// When the pool has gone nothing is left.
+pub(crate) async fn check_end(connector: &TestConnector) -> Verdict {
+    tokio::time::sleep(secs(60)).await;
+    let counts = connector.counts();
+    holds!(counts.live() == 0, "{} outlive the pool", counts.live());
+    holds!(counts.open == 0, "{} are open after the end", counts.open);
+    Ok(())
+}
+
+/// What a tally says of the accounts.
+pub(crate) fn agrees(assert: impl FnOnce()) -> Verdict {
+    let agree = std::panic::catch_unwind(std::panic::AssertUnwindSafe(assert));
+    agree.map_err(|_| "the accounts differ, as printed before".to_owned())
 }

@@ -1,9 +1,11 @@
 //! Random programs on a whole pool, through its public surface, against a model that only counts and
-//! keeps order; and the numbered aims that such programs measure.
+//! keeps order; the same on a pool of shared connections; and the numbered aims that such programs
+//! measure.
 //!
 //! A program is a list of acts ([`act`]): callers ask, look, give up and give back, dials and pings
 //! and closes come to this or that, time passes, caps change, the pool ends. After each act what must
-//! hold is checked ([`checks`]); in the end everybody must have been served and every slot be usable.
+//! hold is checked ([`checks`], [`shared_checks`]); in the end everybody must have been served and every
+//! slot be usable.
 //! Time is paused, and there is one thread.
 //!
 //! What fails prints the program, shrunk, and what happened, a line for each act. It prints its seed
@@ -26,6 +28,7 @@ mod asks;
 mod ceilings;
 mod checks;
 mod ending;
+mod play;
 mod settings;
 mod world;
 
@@ -33,6 +36,13 @@ mod cancellations;
 mod closings;
 mod order;
 mod random;
+
+mod shared;
+mod shared_checks;
+mod shared_ending;
+mod shared_settings;
+mod shared_world;
+mod wires;
 
 /// What does not hold, in words.
 pub(crate) type Verdict<T = ()> = Result<T, String>;

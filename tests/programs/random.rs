@@ -6,17 +6,18 @@ use proptest::prelude::*;
 use proptest::test_runner::{RngSeed, TestRunner};
 
 use crate::act::{Act, act};
-use crate::settings::{Settings, settings};
+use crate::play::Play;
+use crate::settings::settings;
 use crate::world::World;
 use crate::{on_paused_time, seed};
 
 #[derive(Clone)]
-struct Program {
-    settings: Settings,
+struct Program<S> {
+    settings: S,
     acts: Vec<Act>,
 }
 
-impl fmt::Debug for Program {
+impl<S: fmt::Debug> fmt::Debug for Program<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "{:?}", self.settings)?;
         for (number, act) in self.acts.iter().enumerate() {
@@ -26,15 +27,10 @@ impl fmt::Debug for Program {
     }
 }
 
-fn program(together: bool) -> impl Strategy<Value = Program> {
-    let acts = prop::collection::vec(act(), 1..120);
-    (settings(together), acts).prop_map(|(settings, acts)| Program { settings, acts })
-}
-
 /// What happened, a line for each act, where something did not hold.
-fn run(program: &Program) -> Result<(), TestCaseError> {
+fn run<W: Play>(program: &Program<W::Settings>) -> Result<(), TestCaseError> {
     on_paused_time(async {
-        let mut world = World::new(program.settings.clone());
+        let mut world = W::new(program.settings.clone());
         let mut verdict = Ok(());
         for act in &program.acts {
             verdict = world.run(act).await;
@@ -49,13 +45,19 @@ fn run(program: &Program) -> Result<(), TestCaseError> {
     })
 }
 
-fn run_any(together: bool) {
+/// Runs any programs of such acts on pools with such settings.
+pub(crate) fn run_any<W: Play>(
+    settings: impl Strategy<Value = W::Settings>,
+    act: impl Strategy<Value = Act>,
+) {
     let config = ProptestConfig {
         rng_seed: RngSeed::Fixed(seed()),
         failure_persistence: None,
         ..Default::default()
     };
-    let outcome = TestRunner::new(config).run(&program(together), |program| run(&program));
+    let acts = prop::collection::vec(act, 1..120);
+    let programs = (settings, acts).prop_map(|(settings, acts)| Program { settings, acts });
+    let outcome = TestRunner::new(config).run(&programs, |program| run::<W>(&program));
     if let Err(broken) = outcome {
         panic!("{broken}");
     }
@@ -63,10 +65,10 @@ fn run_any(together: bool) {
 
 #[test]
 fn any_program_on_hosts_with_common_caps_keeps_every_promise() {
-    run_any(true);
+    run_any::<World>(settings(true), act());
 }
 
 #[test]
 fn any_program_on_hosts_apart_keeps_every_promise() {
-    run_any(false);
+    run_any::<World>(settings(false), act());
 }

@@ -36,7 +36,7 @@ pub(crate) struct Settings {
 }
 
 impl Settings {
-    pub(crate) fn apply(&self, builder: Builder) -> Builder {
+    pub(crate) fn apply<Kind>(&self, builder: Builder<Kind>) -> Builder<Kind> {
         let backoff = Backoff::default().initial(ms(100)).max(secs(5)).jitter(0.0);
         let heartbeat = Heartbeat::every(secs(4)).timeout(secs(1)).max_missed(2);
         let health = match self.ping_after {

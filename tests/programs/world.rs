@@ -1,17 +1,16 @@
 //! A program's pool, and everything that is outside of it.
 
 use std::collections::{BTreeMap, HashMap};
-use std::fmt::Write;
-use std::sync::atomic::Ordering::SeqCst;
 use std::task::Poll;
 use std::time::Duration;
 
-use tokio::time::{Instant, sleep_until};
-use wharf::{AcquireError, Host, HostStatus, Pool, PooledConnection};
+use tokio::time::Instant;
+use wharf::{Acquire, AcquireError, Host, HostStatus, Pool};
 
 use crate::act::Act;
 use crate::asks::{Answer, Asks, Place};
 use crate::ceilings::Ceilings;
+use crate::play::{Play, Story};
 use crate::settings::Settings;
 use crate::support::*;
 use crate::tally::Tally;
@@ -26,7 +25,7 @@ pub(crate) struct World {
     pub(crate) ceilings: Ceilings,
     /// Handles on the hosts whose cap was changed.
     pub(crate) handles: HashMap<u32, Host<TestConnector>>,
-    pub(crate) asks: Asks,
+    pub(crate) asks: Asks<Acquire<TestConnector>>,
     pub(crate) loans: Vec<Lent>,
     /// In which act a connection died, or was to be lent no more, by its number.
     pub(crate) doomed: HashMap<usize, usize>,
@@ -40,8 +39,7 @@ pub(crate) struct World {
     /// Answers to those who had a time, and by how much the latest came after it.
     pub(crate) timed: usize,
     pub(crate) latest: Duration,
-    /// What happened, a line for each act.
-    pub(crate) log: Vec<String>,
+    pub(crate) story: Story,
 }
 
 pub(crate) struct Lent {
@@ -49,8 +47,11 @@ pub(crate) struct Lent {
     pub(crate) loan: TestLoan,
 }
 
-impl World {
-    pub(crate) fn new(settings: Settings) -> Self {
+impl Play for World {
+    type Settings = Settings;
+    type Acquire = Acquire<TestConnector>;
+
+    fn new(settings: Settings) -> Self {
         let connector = TestConnector::new();
         let ceilings = Ceilings::over(&connector, &settings);
         connector.let_failed_pings_kill();
@@ -73,91 +74,30 @@ impl World {
             cancelled: 0,
             timed: 0,
             latest: Duration::ZERO,
-            log: Vec::new(),
+            story: Story::default(),
         }
     }
 
-    /// Does one act, and checks what must hold after it.
-    pub(crate) async fn run(&mut self, act: &Act) -> Verdict {
-        self.log.push(format!("{act:?}"));
-        self.asks.act.fetch_add(1, SeqCst);
-        self.act(act).await?;
-        self.check()
+    fn asks(&mut self) -> &mut Asks<Self::Acquire> {
+        &mut self.asks
     }
 
-    /// What happened, a line for each act.
-    pub(crate) fn story(&self) -> String {
-        let mut story = String::new();
-        for (n, line) in (1..).zip(&self.log) {
-            let _ = writeln!(story, "{n:>4}  {line}");
-        }
-        story
+    fn story(&mut self) -> &mut Story {
+        &mut self.story
     }
 
-    /// Adds to what the last line says.
-    pub(crate) fn note(&mut self, words: impl std::fmt::Display) {
-        if let Some(line) = self.log.last_mut() {
-            let _ = write!(line, ": {words}");
-        }
+    fn is_eager(&self) -> bool {
+        self.settings.eager
     }
 
-    pub(crate) fn status_of(&self, host: u32) -> Option<HostStatus> {
-        let hosts = self.pool.as_ref()?.hosts();
-        hosts.into_iter().find(|(key, _)| *key == host).map(|(_, status)| status)
+    fn be_eager(&mut self) {
+        self.settings.eager = true;
     }
 
-    fn waiting(&self, host: u32) -> usize {
-        self.status_of(host).map_or(0, |status| status.waiting)
+    fn out(&self) -> usize {
+        self.loans.len()
     }
 
-    /// Lets every task do what it can.
-    pub(crate) async fn settle(&mut self) -> Verdict {
-        self.pass(1).await
-    }
-
-    /// Time passes, and in eager programs whoever is woken looks.
-    async fn pass(&mut self, millis: u64) -> Verdict {
-        let end = Instant::now() + ms(millis);
-        let any = self.asks.any.clone();
-        if self.settings.eager {
-            self.look_where_it_rang()?;
-        }
-        loop {
-            tokio::select! {
-                biased;
-                () = any.notify.notified(), if self.settings.eager => self.look_where_it_rang()?,
-                () = sleep_until(end) => break,
-            }
-        }
-        self.let_tasks_end().await?;
-        self.check_at_rest()
-    }
-
-    /// What the last looks have begun is done, without time passing.
-    async fn let_tasks_end(&mut self) -> Verdict {
-        loop {
-            for _ in 0..8 {
-                tokio::task::yield_now().await;
-            }
-            if !self.settings.eager || !self.asks.any.rang.load(SeqCst) {
-                return Ok(());
-            }
-            self.look_where_it_rang()?;
-        }
-    }
-
-    pub(crate) fn look_where_it_rang(&mut self) -> Verdict {
-        while self.asks.any.rang.swap(false, SeqCst) {
-            while let Some(at) = self.asks.rung() {
-                self.look(at)?;
-            }
-        }
-        Ok(())
-    }
-}
-
-/// # Acts
-impl World {
     async fn act(&mut self, act: &Act) -> Verdict {
         match *act {
             Act::Ask(host, patience) => {
@@ -167,7 +107,7 @@ impl World {
             Act::AskLater(host) => drop(self.ask(host, None)),
             Act::Try(host) => return self.try_acquire(host),
             Act::Look(which) => {
-                return self.which_ask(which).map_or(Ok(()), |at| self.look(at));
+                return self.asks.which(which).map_or(Ok(()), |at| self.look(at));
             }
             Act::Cancel(which) => self.cancel(which),
             Act::Return(which) => drop(self.which_loan(which)),
@@ -201,6 +141,74 @@ impl World {
         Ok(())
     }
 
+    fn look(&mut self, at: usize) -> Verdict {
+        let (host, before) = (self.asks.all[at].host, self.waiting(self.asks.all[at].host));
+        let ask = &mut self.asks.all[at];
+        let (id, place, rang) = (ask.id, ask.place, ask.rang());
+        let (answer, now) = (ask.look(), Instant::now());
+        match answer {
+            Poll::Ready(answer) => {
+                self.check_order(at, before)?;
+                let ask = self.asks.remove(at);
+                if let Some(late) = ask.check_time(&answer, now, self.settings.eager)? {
+                    self.timed += 1;
+                    self.latest = self.latest.max(late);
+                }
+                let timed_out = matches!(answer, Err(AcquireError::Timeout(_)));
+                if ask.patience == Some(Duration::ZERO) && timed_out {
+                    self.tally.count("would not wait");
+                }
+                // One that was pinged for it was chosen at the first look.
+                let chosen = match place {
+                    Place::Nowhere => None,
+                    Place::Pinging => ask.since,
+                    Place::Queued => rang,
+                };
+                self.take(id, host, answer, chosen)
+            }
+            Poll::Pending => {
+                let joined = self.waiting(host) > before;
+                match place {
+                    Place::Nowhere if joined || self.pool.is_none() => {
+                        self.asks.enqueue(at, before);
+                    }
+                    Place::Nowhere => self.asks.all[at].place = Place::Pinging,
+                    Place::Pinging if joined => self.asks.enqueue(at, before),
+                    _ => {}
+                }
+                let place = self.asks.all[at].place;
+                self.story.note(format_args!("{id} waits ({place:?})"));
+                Ok(())
+            }
+        }
+    }
+
+    fn check(&self) -> Verdict {
+        self.check_now()
+    }
+
+    fn check_at_rest(&self) -> Verdict {
+        self.check_gauges()
+    }
+
+    async fn finish(&mut self) -> Verdict {
+        self.end().await
+    }
+}
+
+impl World {
+    pub(crate) fn status_of(&self, host: u32) -> Option<HostStatus> {
+        let hosts = self.pool.as_ref()?.hosts();
+        hosts.into_iter().find(|(key, _)| *key == host).map(|(_, status)| status)
+    }
+
+    fn waiting(&self, host: u32) -> usize {
+        self.status_of(host).map_or(0, |status| status.waiting)
+    }
+}
+
+/// # Acts
+impl World {
     /// What is not about one ask or loan.
     fn act_on_all(&mut self, act: &Act) -> Verdict {
         let Some(pool) = self.pool.clone() else { return Ok(()) };
@@ -244,60 +252,20 @@ impl World {
         };
         let patience = patience.or(self.settings.acquire_timeout.map(ms));
         let id = self.asks.add(host, patience, acquire);
-        self.note(format_args!("it is ask {id}"));
+        self.story.note(format_args!("it is ask {id}"));
         self.asks.position(id)
-    }
-
-    /// An ask looks what has come of it.
-    pub(crate) fn look(&mut self, at: usize) -> Verdict {
-        let (host, before) = (self.asks.all[at].host, self.waiting(self.asks.all[at].host));
-        let ask = &mut self.asks.all[at];
-        let (id, place, rang) = (ask.id, ask.place, ask.rang());
-        let (answer, now) = (ask.look(), Instant::now());
-        match answer {
-            Poll::Ready(answer) => {
-                self.check_order(at, before)?;
-                let ask = self.asks.remove(at);
-                self.check_time(&ask, &answer, now)?;
-                let timed_out = matches!(answer, Err(AcquireError::Timeout(_)));
-                if ask.patience == Some(Duration::ZERO) && timed_out {
-                    self.tally.count("would not wait");
-                }
-                // One that was pinged for it was chosen at the first look.
-                let chosen = match place {
-                    Place::Nowhere => None,
-                    Place::Pinging => ask.since,
-                    Place::Queued => rang,
-                };
-                self.take(id, host, answer, chosen)
-            }
-            Poll::Pending => {
-                let joined = self.waiting(host) > before;
-                match place {
-                    Place::Nowhere if joined || self.pool.is_none() => {
-                        self.asks.enqueue(at, before);
-                    }
-                    Place::Nowhere => self.asks.all[at].place = Place::Pinging,
-                    Place::Pinging if joined => self.asks.enqueue(at, before),
-                    _ => {}
-                }
-                let place = self.asks.all[at].place;
-                self.note(format_args!("{id} waits ({place:?})"));
-                Ok(())
-            }
-        }
     }
 
     fn take(
         &mut self,
         id: usize,
         host: u32,
-        answer: Answer,
+        answer: Answer<TestLoan>,
         chosen: Option<(Instant, usize)>,
     ) -> Verdict {
         match answer {
             Ok(loan) => {
-                self.note(format_args!("{id} gets connection {}", loan.number));
+                self.story.note(format_args!("{id} gets connection {}", loan.number));
                 self.lent(host, loan, chosen)
             }
             Err(error) => {
@@ -305,7 +273,7 @@ impl World {
                     AcquireError::Timeout(_) => "no time".to_owned(),
                     error => error.to_string(),
                 };
-                self.note(format_args!("{id} gets nothing ({why})"));
+                self.story.note(format_args!("{id} gets nothing ({why})"));
                 Ok(())
             }
         }
@@ -323,29 +291,25 @@ impl World {
         let before = self.waiting(host);
         let Some(loan) = pool.try_acquire(&host) else { return Ok(()) };
         holds!(before == 0, "a connection was idle while {before} waited for host {host}");
-        self.note(format_args!("gets connection {}", loan.number));
+        self.story.note(format_args!("gets connection {}", loan.number));
         self.lent(host, loan, None)
     }
 
-    fn which_ask(&self, which: usize) -> Option<usize> {
-        which.checked_rem(self.asks.all.len())
-    }
-
     fn cancel(&mut self, which: usize) {
-        if let Some(at) = self.which_ask(which) {
+        if let Some(at) = self.asks.which(which) {
             let ask = self.asks.remove(at);
             if let Some((_, act)) = ask.rang() {
-                self.passed_on.push((ask.host, act, self.asks.act.load(SeqCst)));
+                self.passed_on.push((ask.host, act, self.asks.now()));
             }
             self.cancelled += 1;
-            self.note(format_args!("it is ask {}", ask.id));
+            self.story.note(format_args!("it is ask {}", ask.id));
         }
     }
 
     fn which_loan(&mut self, which: usize) -> Option<TestLoan> {
         let at = which.checked_rem(self.loans.len())?;
         let loan = self.loans.swap_remove(at).loan;
-        self.note(format_args!("it is connection {}", loan.number));
+        self.story.note(format_args!("it is connection {}", loan.number));
         Some(loan)
     }
 
@@ -359,12 +323,12 @@ impl World {
 
     fn die(&mut self, number: usize) {
         self.connector.kill(number);
-        self.doomed.entry(number).or_insert(self.asks.act.load(SeqCst));
+        self.doomed.entry(number).or_insert(self.asks.now());
     }
 
     /// What is known of these hosts is not to be lent again.
     fn doom(&mut self, is_of: impl Fn(u32) -> bool) {
-        let act = self.asks.act.load(SeqCst);
+        let act = self.asks.now();
         for (number, _) in self.known.iter().filter(|(_, host)| is_of(**host)) {
             self.doomed.entry(*number).or_insert(act);
         }
@@ -389,7 +353,7 @@ impl World {
         self.ceilings.pause(false);
         if added {
             self.known.insert(number, host);
-            self.note(format_args!("connection {number}"));
+            self.story.note(format_args!("connection {number}"));
         }
         self.tally.count(if added { "added" } else { "not added" });
         self.check_sums()
@@ -397,7 +361,7 @@ impl World {
 }
 
 /// Drops a loan as its thread would that panics.
-fn drop_in_panic(loan: PooledConnection<TestConnector>) {
+pub(crate) fn drop_in_panic(loan: impl Sized) {
     let _ = std::panic::catch_unwind(std::panic::AssertUnwindSafe(move || {
         let _loan = loan;
         std::panic::resume_unwind(Box::new("told to panic"));
