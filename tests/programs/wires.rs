@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use tokio::time::Instant;
+use wharf::test_util::SharedTestConnector;
 use wharf::{Connector, SharedConnector, async_trait};
 
 use crate::support::*;
@@ -12,7 +13,7 @@ use crate::support::*;
 /// A connection. Borrowers have clones of its `Arc`.
 pub(crate) struct Wire {
     pub(crate) number: usize,
-    connection: Mutex<TestConnection>,
+    connection: Arc<TestConnection>,
 }
 
 /// What is known outside of one connection.
@@ -72,6 +73,8 @@ impl Book {
 #[derive(Clone)]
 pub(crate) struct Wires {
     pub(crate) script: TestConnector,
+    /// What the script does to connections that are shared.
+    shared: SharedTestConnector<u32, Held>,
     book: Arc<Mutex<Book>>,
     moment: Arc<AtomicUsize>,
     usual: usize,
@@ -80,7 +83,9 @@ pub(crate) struct Wires {
 impl Wires {
     /// Connections that carry so many, as a rule.
     pub(crate) fn new(usual: usize, moment: Arc<AtomicUsize>) -> Self {
-        Wires { script: TestConnector::new(), book: Arc::default(), moment, usual }
+        let script = TestConnector::new();
+        let shared = SharedTestConnector::new(script.clone(), usual);
+        Wires { script, shared, book: Arc::default(), moment, usual }
     }
 
     pub(crate) fn book(&self) -> MutexGuard<'_, Book> {
@@ -99,7 +104,7 @@ impl Wires {
         let (made, told) = (Instant::now(), Vec::new());
         let (doomed, is_buried) = (None, false);
         book.wires.insert(number, Record { host, made, room, told, doomed, is_buried });
-        Arc::new(Wire { number, connection: Mutex::new(connection) })
+        Arc::new(Wire { number, connection: Arc::new(connection) })
     }
 
     /// What a connection says comes at a moment of its own.
@@ -113,7 +118,7 @@ impl Wires {
 
     /// It is dead, and the pool knows: its place is free from now on.
     pub(crate) fn bury(&self, wire: &Wire) {
-        wire.connection.lock().unwrap().bury();
+        wire.connection.bury();
         self.doom(wire);
         self.book().wires.get_mut(&wire.number).expect("it was made").is_buried = true;
     }
@@ -190,13 +195,13 @@ impl Connector for Wires {
 
     async fn ping(&self, wire: &mut Arc<Wire>) -> Result<(), TestError> {
         let mut pinged = Pinged::begin(self, wire);
-        self.script.answer().await?;
-        pinged.has_answered = wire.connection.lock().unwrap().is_alive();
-        if pinged.has_answered { Ok(()) } else { Err(TestError) }
+        self.shared.ping(&mut wire.connection.clone()).await?;
+        pinged.has_answered = true;
+        Ok(())
     }
 
     fn is_open(&self, wire: &mut Arc<Wire>) -> bool {
-        let is_open = self.script.is_open(&mut wire.connection.lock().unwrap());
+        let is_open = self.shared.is_open(&mut wire.connection.clone());
         if !is_open {
             self.bury(wire);
         }
@@ -207,7 +212,7 @@ impl Connector for Wires {
         self.doom(&wire);
         let number = wire.number;
         if let Some(wire) = Arc::into_inner(wire) {
-            return self.script.close(wire.connection.into_inner().unwrap()).await;
+            return self.shared.close(wire.connection).await;
         }
         let broken = format!("connection {number} is closed while it is used");
         self.book().broken.get_or_insert(broken);
