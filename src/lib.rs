@@ -30,7 +30,7 @@
 //! | for | there is |
 //! | --- | --- |
 //! | every setting and its default | [`Builder`], or [`Config`] from a file (feature `serde`) |
-//! | what to implement | [`Connector`], [`SharedConnector`], or a closure: [`connector_fn`] |
+//! | what to implement | [`Connector`], [`SharedConnector`], or closures: [`connector_fn()`] |
 //! | what can go wrong | [`AcquireError`], and [`guide::timed_out`] |
 //! | what is going on | [`Pool::status`], [`Pool::loans`], [`Observer`] |
 //! | how to choose, to test, to move here | [`guide`], a page for each |

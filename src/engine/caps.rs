@@ -131,11 +131,10 @@ impl<P: Parts> Engine<P> {
     /// Whether a returned connection should be closed although somebody waits for it here, because
     /// a host with nothing at all has waited for longer.
     pub(super) fn an_older_host_starves(&mut self, at: usize) -> bool {
-        let Some(&(first, _)) = self.hungry.starving.first() else { return false };
-        let Some(oldest_here) = self.hosts[at].waiters.oldest() else { return false };
-        if first > oldest_here || self.permits_to_dial() == 0 {
+        if self.hungry.starving.is_empty() || self.permits_to_dial() == 0 {
             return false;
         }
+        let Some(oldest_here) = self.hosts[at].waiters.oldest() else { return false };
         let room = self.room_to_come();
         let older = self.hungry.starving.range(..(oldest_here, 0));
         older.take(room.saturating_add(1)).count() > room

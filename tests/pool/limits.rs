@@ -1,5 +1,6 @@
 //! Caps, per host and across hosts, and changes of them. (Behaviours 8 to 11, 65.)
 
+use tokio::time::sleep;
 use wharf::AcquireError;
 
 use crate::support::*;
@@ -252,4 +253,33 @@ async fn no_limit_means_no_limit() {
     drop(loans);
     assert_eq!(pool.status().idle, 500);
     assert_balanced(&pool, &connector);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_returns_is_not_closed_for_a_host_that_may_not_dial_anyway() {
+    let (pool, connector) = pool(|b| b.max_total(2).max_dialing(1));
+    let loan = pool.acquire(&1).await.unwrap();
+    connector.gate(Stage::Connect);
+    let _dialing = waiting(&pool, 3);
+    quiet().await;
+    let mut starving = waiting(&pool, 2);
+    let mut younger = waiting(&pool, 1);
+    drop(loan);
+    assert!(poll(&mut starving).is_pending());
+    let loan = ready(&mut younger);
+    assert_eq!((loan.number, pool.status().closes.total()), (0, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn hosts_that_fill_up_do_not_push_each_others_connections_out() {
+    let (pool, connector) = pool(|b| b.min_idle_per_host(2).max_idle(3));
+    for host in 1..4 {
+        drop(pool.acquire(&host).await.unwrap());
+        sleep(secs(1)).await;
+    }
+    let dials = connector.counts().dials;
+    sleep(secs(20)).await;
+    assert_eq!((connector.counts().dials, connector.counts().open), (dials, 3));
+    // Each host's own, what filled the first one up, and no more.
+    assert!(dials <= 5, "{dials} dials for three hosts");
 }

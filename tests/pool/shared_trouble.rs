@@ -442,3 +442,16 @@ async fn what_is_kept_past_its_idle_time_is_looked_at_before_it_is_lent() {
     stage.script.kill_all();
     assert!(stage.lease().await.is_alive(), "it was not asked whether it is open");
 }
+
+#[tokio::test(start_paused = true)]
+async fn no_more_connections_leave_than_are_wanted_to_make_room() {
+    let stage = sharing_with(1, |b| b.max_total(3));
+    let leases = stage.leases(3).await;
+    let other = stage.pool.clone();
+    let waits = tokio::spawn(async move { other.acquire(&2).await });
+    quiet().await;
+    drop(leases);
+    quiet().await;
+    let _lease = waits.await.unwrap().unwrap();
+    assert_eq!((stage.script.counts().dials, stage.script.counts().closes), (4, 1));
+}
