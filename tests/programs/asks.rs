@@ -86,6 +86,11 @@ impl<F> Ask<F> {
         is_rung || self.was_rung.is_some_and(|(from, to)| (from..=to).contains(&moment))
     }
 
+    /// Whether it was woken at or after this moment, or had not looked by then.
+    pub(crate) fn was_rung_since(&self, moment: usize) -> bool {
+        self.has_rung() || self.was_rung.is_some_and(|(_, to)| to >= moment)
+    }
+
     /// No answer comes after its time, where whoever is woken looks; and no time-out before it. Says by
     /// how much it came after, where there was a time.
     pub(crate) fn check_time<L>(

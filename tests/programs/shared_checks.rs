@@ -78,10 +78,14 @@ impl SharedWorld {
             return Ok(());
         }
         let is_queued = ask.place == Place::Queued;
+        // It was woken by its own time then, and what it gets came later.
+        let is_over = ask.deadline().is_some_and(|deadline| deadline <= Instant::now());
         let queue = self.asks.queue(ask.host);
         for before in queue.take_while(|other| !is_queued || other.id != ask.id) {
             // It may have had a lease in its hand on what has died since, and waits again.
-            let had = rang.is_some_and(|(_, moment)| before.was_rung_at(moment));
+            let had = rang.is_some_and(|(_, moment)| {
+                before.was_rung_at(moment) || (is_over && before.was_rung_since(moment))
+            });
             let times_out = before.deadline().is_some_and(|deadline| deadline <= Instant::now());
             holds!(
                 had || before.has_rung() || times_out,
