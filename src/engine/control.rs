@@ -8,7 +8,7 @@ use super::effects::{CloseReason, Effects};
 use super::recency::Entry;
 use super::time::Time;
 use super::waiters::{Outcome, Ticket};
-use super::{Engine, Parts, Phase, Place};
+use super::{Engine, Parts, Phase, Place, Purpose};
 
 /// Whether there was room for a connection made elsewhere.
 #[derive(Debug, PartialEq, Eq)]
@@ -254,16 +254,29 @@ impl<P: Parts> Engine<P> {
             return self.end_lease(at, carrier, connection, now, fx);
         }
         self.note_end_of_loan(at, connection.loan, fx);
-        let host = &mut self.hosts[at];
+        let host = &self.hosts[at];
         let is_wanted = host.waiters.waiting() > 0;
+        let must_ping = host.must_ping(&connection, &self.limits, now);
         let may_stay = self.unwanted(at, &connection, now).is_none();
         if is_wanted && may_stay && self.sharing.is_some() {
             self.carry_for_waiters(at, connection, false, now, fx);
             return self.after(at, now, fx);
         }
-        if is_wanted || !may_stay {
+        if !may_stay || (is_wanted && !must_ping) {
             return self.settle(at, connection, now, fx);
         }
+        let position = self.restore(at, connection);
+        if is_wanted {
+            // Whoever waits gets it when it has answered.
+            self.check(at, position, Purpose::Suspicion, fx);
+        } else if self.spans_hosts && self.recency.idle() > self.limits.max_idle {
+            self.close_least_recent(CloseReason::OverIdleLimit, now, fx);
+        }
+        self.after(at, now, fx);
+    }
+
+    /// Puts a connection into the idle list, in its old place.
+    fn restore(&mut self, at: usize, connection: Box<Tracked<P::Connection>>) -> usize {
         let host = &mut self.hosts[at];
         let turn = connection.turn;
         let position = host.idle.partition_point(|other| other.turn < turn);
@@ -271,11 +284,8 @@ impl<P: Parts> Engine<P> {
         host.idle.insert(position, connection);
         if self.spans_hosts {
             self.recency.restored(Entry { turn, host: at });
-            if self.recency.idle() > self.limits.max_idle {
-                self.close_least_recent(CloseReason::OverIdleLimit, now, fx);
-            }
         }
-        self.after(at, now, fx);
+        position
     }
 
     /// Closes a loan's connection that is alive but not wanted.

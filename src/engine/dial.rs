@@ -131,6 +131,11 @@ impl<P: Parts> Engine<P> {
         let retried = retryable && self.limits.retry;
         let failing = Failing { failure: failure.clone(), at: now, failures, until, retried };
         fx.rest().failures.extend(host.failing.replace(Box::new(failing)).map(|old| old.failure));
+        if self.sharing.is_some() {
+            // An idle one was not asked while this dial was to serve them.
+            self.look_for_waiters(at, now, fx);
+        }
+        let host = &mut self.hosts[at];
         if !host.may_serve() && host.dialing == 0 && !retried {
             while host.waiters.waiting() > 0 {
                 let outcome = Outcome::Failed(failure.clone());

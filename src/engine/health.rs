@@ -13,7 +13,7 @@ use super::time::Time;
 use super::waiters::{Ticket, WaiterId};
 use super::{Engine, HostId, Lent, Parts, Phase, Place};
 
-/// What the caller of a failed ping gets instead.
+/// What the caller gets in place of a connection that did not answer, or is outdated.
 pub(crate) enum AfterPing<P: Parts> {
     /// One that needs no ping.
     Connection(Box<Tracked<P::Connection>>),
@@ -271,7 +271,10 @@ impl<P: Parts> Engine<P> {
         fx: &mut Effects<P>,
     ) {
         let host = &self.hosts[at];
-        if asked.clearings == host.clearings || host.waiters.waiting() > 0 {
+        if host.waiters.waiting() > 0 {
+            return self.settle(at, connection, now, fx);
+        }
+        if asked.clearings == host.clearings {
             return self.put_back(at, connection, now, fx);
         }
         self.hosts[at].in_use -= 1;

@@ -19,7 +19,7 @@ pub(crate) enum Lent<T> {
     },
     /// None is idle.
     Nothing,
-    /// The one to lend has passed its deadline: call [`Engine::sweep`], then ask again.
+    /// One that might be lent has passed its deadline: call [`Engine::sweep`], then ask again.
     Stale,
     Closed,
 }
@@ -88,6 +88,7 @@ impl<P: Parts> Engine<P> {
         let position = self.idle_to_lend(id.index, false, now);
         match position.and_then(|position| self.hosts[id.index].idle.remove(position)) {
             Some(connection) => self.lend_taken(id.index, connection, now, place),
+            None if self.has_stale(id.index, now) => Lent::Stale,
             None => Lent::Nothing,
         }
     }

@@ -323,3 +323,17 @@ async fn a_connection_whose_life_ends_during_its_ping_is_not_lent() {
     quiet().await;
     assert_balanced(&pool, &connector);
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_retain_has_looked_at_is_pinged_before_a_waiter_gets_it() {
+    let (pool, connector) = checked(HealthCheck::Always);
+    drop(pool.acquire(&1).await.unwrap());
+    let mut waiter = None;
+    connector.gate(Stage::Connect);
+    pool.retain(|_, _, _| {
+        waiter = Some(waiting(&pool, 1));
+        true
+    });
+    let loan = waiter.expect("it looked at one").await.unwrap();
+    assert_eq!((loan.number, connector.counts().pings), (0, 1));
+}

@@ -455,3 +455,17 @@ async fn no_more_connections_leave_than_are_wanted_to_make_room() {
     let _lease = waits.await.unwrap().unwrap();
     assert_eq!((stage.script.counts().dials, stage.script.counts().closes), (4, 1));
 }
+
+#[tokio::test(start_paused = true)]
+async fn an_idle_one_is_asked_before_a_failed_dial_is_told() {
+    let stage = sharing_with(1, |b| b.max_per_host(2).health_check(HealthCheck::Always));
+    let lease = stage.lease().await;
+    let gate = stage.script.gate(Stage::Connect);
+    let caller = stage.waiting();
+    quiet().await;
+    drop(lease);
+    drop(caller); // number 0 is idle, and the dial is under way
+    let waiter = stage.waiting();
+    gate.fail();
+    assert_eq!(waiter.await.unwrap().number, 0);
+}

@@ -301,7 +301,12 @@ impl World {
 
     fn try_acquire(&mut self, key: u32) {
         let id = self.host(key).unwrap_or(HostId { index: 99, generation: 99 });
-        let lent = self.engine.lend_unpinged(id, self.now, Location::caller());
+        let mut lent = self.engine.lend_unpinged(id, self.now, Location::caller());
+        if matches!(lent, Lent::Stale) {
+            self.engine.sweep(id.index, self.now, &mut self.fx);
+            lent = self.engine.lend_unpinged(id, self.now, Location::caller());
+            assert!(!matches!(lent, Lent::Stale), "it was swept");
+        }
         if let Lent::Connection { connection, must_ping, look } = lent {
             assert!(!must_ping, "it needs no ping");
             self.fx.upkeep |= look;
