@@ -72,20 +72,27 @@ fn a_hundred_thousand_hosts_visited_and_forgotten_take_no_room() {
         let dial = world.dials.pop().expect("it dials");
         world.dial_done(&dial);
         world.carry_out();
-        let wait = world.waits.pop().expect("it waits");
-        world.poll(wait);
-        let loan = world.loans.pop().expect("it was served");
-        world.give_back(loan);
-        world.carry_out();
-        let close = world.closes.pop().expect("it was used up");
-        world.end_close(&close);
-        world.carry_out();
+        assert!(use_up_and_close(&mut world), "it waits");
         world.queues.clear();
         world.woken.clear();
     }
     assert_eq!(world.engine.hosts.len(), 0);
     assert!(world.engine.hosts.capacity() <= 64 && world.engine.index.capacity() <= 64);
     assert!(world.engine.schedule.next().is_none());
+}
+
+/// The last of those who wait uses a connection for the only time that it may be used. Says whether
+/// anybody waited.
+fn use_up_and_close(world: &mut World) -> bool {
+    let Some(wait) = world.waits.pop() else { return false };
+    world.poll(wait);
+    let loan = world.loans.pop().expect("it was served");
+    world.give_back(loan);
+    world.carry_out();
+    let close = world.closes.pop().expect("it was used up");
+    world.end_close(&close);
+    world.carry_out();
+    true
 }
 
 fn unlimited() -> Limits {
@@ -155,14 +162,7 @@ fn three_hundred_hosts_at_once_take_room_for_so_many_and_give_it_back() {
         world.dial_done(&dial);
         world.carry_out();
     }
-    while let Some(wait) = world.waits.pop() {
-        world.poll(wait);
-        let loan = world.loans.pop().expect("it was served");
-        world.give_back(loan);
-        world.carry_out();
-        let close = world.closes.pop().expect("it was used up");
-        world.end_close(&close);
-        world.carry_out();
+    while use_up_and_close(&mut world) {
         let (hosts, room) = (world.engine.hosts.len(), world.engine.hosts.capacity());
         assert!(room <= 64 || room <= hosts * 8, "{hosts} hosts have room for {room}");
     }
