@@ -168,3 +168,21 @@ fn three_hundred_hosts_at_once_take_room_for_so_many_and_give_it_back() {
     }
     assert!(world.engine.index.capacity() <= 64);
 }
+
+#[test]
+fn one_who_only_tries_is_told_of_what_is_past_its_time_to_have_it_swept() {
+    let idle_timeout = Span::from(std::time::Duration::from_secs(15));
+    let mut world = World::new(Limits { idle_timeout, ..unlimited() }, None);
+    world.acquire(0, false);
+    world.carry_out();
+    let dial = world.dials.pop().expect("a dial");
+    world.dial_done(&dial);
+    let wait = world.waits.pop().expect("a waiter");
+    world.poll(wait);
+    let loan = world.loans.pop().expect("a loan");
+    let host = loan.0;
+    world.give_back(loan);
+    let later = world.now.after(idle_timeout).after(idle_timeout);
+    let lent = world.engine.lend_unpinged(host, later, Location::caller());
+    assert!(matches!(lent, Lent::Stale));
+}

@@ -297,13 +297,3 @@ async fn close_idle_closes_what_is_idle_and_nothing_else() {
     assert_eq!(pool.status().idle, 1);
     assert_balanced(&pool, &connector);
 }
-
-#[tokio::test(start_paused = true)]
-async fn what_the_floor_keeps_past_its_idle_time_can_be_tried_for() {
-    let (pool, connector) = pool(|b| b.min_idle_per_host(1).idle_timeout(secs(15)));
-    drop(pool.acquire(&1).await.unwrap());
-    quiet().await;
-    tokio::time::sleep(secs(60)).await;
-    assert!(pool.status().idle > 0 && pool.try_acquire(&1).is_some());
-    assert_balanced(&pool, &connector);
-}
