@@ -33,8 +33,10 @@ pub(crate) fn log(write: impl FnOnce()) {
     let _ = catch("the Debug of a key or an error", write);
 }
 
+/// A log that panics too can be told nothing.
 #[cold]
 fn report(what: &'static str) -> Panicked {
-    tracing::error!(target: "wharf", what, "the connector panicked");
+    let tell = || tracing::error!(target: "wharf", what, "the connector panicked");
+    let _ = catch_unwind(tell);
     Panicked
 }

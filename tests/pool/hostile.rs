@@ -8,7 +8,7 @@ use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
 use crate::support::*;
-use wharf::{AcquireError, Pool, connector_fn};
+use wharf::{AcquireError, HealthCheck, Pool, connector_fn};
 
 /// Runs `f` on a thread of its own, so that a hang fails a test instead of stopping all.
 fn within(limit: Duration, f: impl FnOnce() + Send + 'static) -> Result<(), &'static str> {
@@ -435,6 +435,44 @@ async fn a_panic_in_an_errors_debug_in_a_log_loses_no_slot() {
     let _ = pool.acquire_timeout(&1, secs(20)).await.map(drop).is_ok();
     quiet().await;
     assert_eq!((pool.status().dialing, pool.status().failed_dials > 0), (0, true));
+}
+
+/// A log that fails when it is needed.
+struct BadLog;
+impl tracing::Subscriber for BadLog {
+    fn enabled(&self, _: &tracing::Metadata<'_>) -> bool {
+        true
+    }
+    fn new_span(&self, _: &tracing::span::Attributes<'_>) -> tracing::span::Id {
+        tracing::span::Id::from_u64(1)
+    }
+    fn record(&self, _: &tracing::span::Id, _: &tracing::span::Record<'_>) {}
+    fn record_follows_from(&self, _: &tracing::span::Id, _: &tracing::span::Id) {}
+    fn event(&self, _: &tracing::Event<'_>) {
+        panic!("told to panic")
+    }
+    fn enter(&self, _: &tracing::span::Id) {}
+    fn exit(&self, _: &tracing::span::Id) {}
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_log_that_panics_loses_no_slot() {
+    let _log = tracing::subscriber::set_default(BadLog);
+    let (pool, connector) = pool(|b| b.max_per_host(1).health_check(HealthCheck::Always));
+    for stage in [Stage::Connect, Stage::Ping, Stage::Close] {
+        connector.once(stage, Step::Panic);
+    }
+    for _ in 0..4 {
+        let lent = pool.acquire_timeout(&1, secs(5)).await;
+        quiet().await;
+        drop(lent);
+        quiet().await;
+    }
+    pool.close_idle();
+    quiet().await;
+    let status = pool.status();
+    assert_eq!((status.idle, status.dialing, status.closing), (0, 0, 0));
+    drop(pool.acquire_timeout(&1, secs(5)).await.unwrap());
 }
 
 /// Display panics when the report of a time-out is made.
