@@ -32,7 +32,7 @@ impl<P: Parts> Engine<P> {
         }
         let watched = self.watches_loans();
         let host = &mut self.hosts[at];
-        if watched && (host.waiters.waiting() > 0 || host.loans.is_reported(connection.loan)) {
+        if watched && host.loans.is_reported(connection.loan) {
             return Returned::Unsettled(connection);
         }
         if host.waiters.waiting() > 0 {

@@ -126,7 +126,7 @@ impl<P: Parts> Engine<P> {
         if self.spans_hosts {
             self.recency.left();
         }
-        let look = self.is_low(at) | self.watch_loan(at, now);
+        let look = self.is_low(at) || self.watch_loan(at, now);
         Lent::Connection { connection, must_ping, look }
     }
 
@@ -157,10 +157,8 @@ impl<P: Parts> Engine<P> {
         waker: P::Waker,
         fx: &mut Effects<P>,
     ) -> Wait {
-        if self.sharing.is_some() && self.has_stale(at, now) {
-            // What is kept past its time is for the caller to lend, who looks whether it is open.
-            self.close_expired(at, now, fx);
-        }
+        // What is kept past its time is for the caller to lend, who looks whether it is open.
+        self.close_expired(at, now, fx);
         if let Some(refusal) = self.refusal(at, now) {
             let is_full = refusal == Wait::Refused(Refusal::QueueFull);
             self.hosts[at].counters.refused += u64::from(is_full);
@@ -254,9 +252,7 @@ impl<P: Parts> Engine<P> {
         if let Some(outcome) = &outcome {
             host.note_end_of_wait(outcome, waited);
         }
-        if !is_lent(outcome.as_ref()) {
-            self.after(at, now, fx);
-        }
+        self.after(at, now, fx);
         outcome
     }
 
@@ -280,7 +276,6 @@ impl<P: Parts> Engine<P> {
             host.counters.wait_time += waited;
         }
         match &outcome {
-            Some(Outcome::Connection(_)) => {}
             Some(_) => self.after(at, now, fx),
             None => self.after_leaving(at, now, fx),
         }
@@ -348,9 +343,4 @@ impl<P: Parts> Engine<P> {
             self.hosts[at].carriers[key].connection.uses -= 1;
         }
     }
-}
-
-/// A connection keeps its host; after anything else the host may have become unused.
-fn is_lent<P: Parts>(outcome: Option<&Outcome<P>>) -> bool {
-    matches!(outcome, Some(Outcome::Connection(_)))
 }

@@ -110,7 +110,7 @@ impl<P: Parts> Engine<P> {
         };
         self.hosts[at].reused += 1;
         let connection = Box::new(self.grant(at, key, now, place));
-        let look = self.is_low(at) | self.watch_loan(at, now);
+        let look = self.is_low(at) || self.watch_loan(at, now);
         Lent::Connection { connection, must_ping: false, look }
     }
 
@@ -129,9 +129,7 @@ impl<P: Parts> Engine<P> {
     /// Gives waiters what is there, and asks what must answer first.
     pub(super) fn look_for_waiters(&mut self, at: usize, now: Time, fx: &mut Effects<P>) {
         if self.hosts[at].waiters.waiting() > 0 {
-            if self.has_stale(at, now) {
-                self.close_expired(at, now, fx);
-            }
+            self.close_expired(at, now, fx);
             self.serve(at, now, fx);
             self.ask_for_waiters(at, now, fx);
         }

@@ -64,15 +64,12 @@ impl<P: Parts> Engine<P> {
         host.beating -= usize::from(purpose == Purpose::Heartbeat);
         host.late -= usize::from(probe.health.late);
         self.totals.late -= usize::from(probe.health.late);
-        let doubts_now = host.doubts;
         let carrier = &mut host.carriers[key];
         carrier.beat = Beat::Still;
         let health = &mut carrier.connection.health;
         health.missed = probe.health.missed;
         health.rest(now);
         match end {
-            // One that others have proved since is not made a suspect again by an older answer.
-            ProbeEnd::Answered(_) if health.doubts == doubts_now => health.missed = 0,
             ProbeEnd::Answered(doubts) => health.answered(doubts),
             ProbeEnd::Dead(reason) => self.kill(at, key, reason, fx),
             ProbeEnd::Open => {}
