@@ -2,25 +2,35 @@
 
 use std::collections::HashSet;
 
+use super::effects::CloseReason;
 use super::share::{Beat, Carrier, Standing};
 use super::time::Time;
 use super::{Engine, Parts, Phase};
 
 impl<P: Parts> Engine<P> {
-    /// Panics when an invariant does not hold at `now`. Between calls of the engine all do.
+    /// Panics when an invariant does not hold at `now`. Between calls of the engine all do; what
+    /// time alone brings about is due once upkeep has looked, which it did last at `looked`.
     ///
     /// The cap of a host is for the caller to check: one state does not show whether it was lowered.
-    pub(crate) fn check_invariants(&mut self, now: Time) {
-        self.check_hosts(now);
+    pub(crate) fn check_invariants(&mut self, now: Time, looked: Time) {
+        self.check_hosts(looked);
+        for (at, host) in &self.hosts {
+            self.check_carriers(at, host, now);
+        }
         self.check_totals();
-        self.check_demand(now);
+        self.check_demand(looked);
     }
 
     fn check_hosts(&mut self, now: Time) {
         let mut places = HashSet::new();
         for (at, host) in &mut self.hosts {
             let waiting = host.waiters.waiting();
-            assert_eq!(host.waiters.queued(), waiting, "1: the queue holds who waits");
+            let queued = host.waiters.queued();
+            assert_eq!(queued.len(), waiting, "1: the queue holds who waits");
+            assert!(
+                queued.is_sorted_by(|one, next| one < next),
+                "1: in the order of their tickets"
+            );
             assert!(host.waiters.deadlines_are_watched(), "a waiter's deadline nobody watches");
             let asks = self.sharing.is_some();
             assert!(asks || host.idle.is_empty() || waiting == 0, "2: idle while somebody waits");
@@ -46,9 +56,6 @@ impl<P: Parts> Engine<P> {
             if let Some(scheduled) = host.scheduled {
                 assert!(self.schedule.contains(at, scheduled), "the schedule knows it");
             }
-        }
-        for (at, host) in &self.hosts {
-            self.check_carriers(at, host, now);
         }
         let scheduled = self.hosts.iter().filter(|(_, h)| h.scheduled.is_some()).count();
         assert_eq!(self.schedule.len(), scheduled, "nothing else is scheduled");
@@ -77,6 +84,11 @@ impl<P: Parts> Engine<P> {
         assert_eq!(self.totals.open, sum(super::Host::open), "3: open in total");
         assert_eq!(self.totals.dialing, sum(|h| h.dialing), "3: dialing in total");
         assert_eq!(self.totals.closing, sum(|h| h.closing), "3: closing in total");
+        assert_eq!(self.totals.late, sum(|h| h.late), "late in total");
+        let makes_room = |c: &&Carrier<_>| c.standing == Standing::Leaving(CloseReason::MadeRoom);
+        let carriers = self.hosts.iter().flat_map(|(_, host)| host.carriers.iter());
+        let leaving = carriers.map(|(_, carrier)| carrier).filter(makes_room).count();
+        assert_eq!(self.totals.making_room, leaving, "leaving to make room, in total");
         assert!(self.totals.closes >= self.totals.closing);
         assert!(self.totals.open <= self.limits.max_total, "3: the total cap");
         assert!(self.totals.dialing <= self.limits.max_dialing, "3: the cap on dials");

@@ -1,11 +1,17 @@
 //! Random programs on the engine, against a model that only counts and keeps order; and what is
 //! about one thing alone.
 
+mod demand;
+mod health;
+mod lending;
+mod sharing;
+mod support;
+
 use std::panic::Location;
 
 use proptest::prelude::*;
 
-use super::programs::world::World;
+use super::programs::world::{Plain, World};
 use super::programs::{HEADER, Op, Program, WORD};
 use super::time::{Span, Time};
 use super::*;
@@ -50,7 +56,7 @@ fn what_a_fuzzer_has_found_keeps_the_invariants_too() {
 
 #[test]
 fn a_hundred_thousand_cancelled_waiters_behind_a_live_one_take_no_room() {
-    let mut waiters = waiters::Waiters::<programs::world::Plain>::new();
+    let mut waiters = waiters::Waiters::<Plain>::new();
     let mut wait = |n: u64| {
         let (start, never) = (Time::START, Time::NEVER);
         waiters.enqueue(waiters::Ticket(n), start, never, Location::caller(), 0)
@@ -167,22 +173,4 @@ fn three_hundred_hosts_at_once_take_room_for_so_many_and_give_it_back() {
         assert!(room <= 64 || room <= hosts * 8, "{hosts} hosts have room for {room}");
     }
     assert!(world.engine.index.capacity() <= 64);
-}
-
-#[test]
-fn one_who_only_tries_is_told_of_what_is_past_its_time_to_have_it_swept() {
-    let idle_timeout = Span::from(std::time::Duration::from_secs(15));
-    let mut world = World::new(Limits { idle_timeout, ..unlimited() }, None);
-    world.acquire(0, false);
-    world.carry_out();
-    let dial = world.dials.pop().expect("a dial");
-    world.dial_done(&dial);
-    let wait = world.waits.pop().expect("a waiter");
-    world.poll(wait);
-    let loan = world.loans.pop().expect("a loan");
-    let host = loan.0;
-    world.give_back(loan);
-    let later = world.now.after(idle_timeout).after(idle_timeout);
-    let lent = world.engine.lend_unpinged(host, later, Location::caller());
-    assert!(matches!(lent, Lent::Stale));
 }

@@ -349,9 +349,9 @@ impl<P: Parts> Waiters<P> {
         self.slots.capacity() + self.queue.capacity()
     }
 
-    /// How many are queued by the queue's own account.
+    /// Those who are queued by the queue's own account, in its order.
     #[cfg(any(test, wharf_loom, fuzzing))]
-    pub(crate) fn queued(&self) -> usize {
-        self.queue.iter(|id| is_waiting(&self.slots, id)).count()
+    pub(crate) fn queued(&self) -> Vec<Ticket> {
+        self.queue.iter(|id| is_waiting(&self.slots, id)).map(|id| id.ticket).collect()
     }
 }

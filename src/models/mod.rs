@@ -343,7 +343,7 @@ impl Watch {
         let mut engines = core.all_engines();
         let checked = catch_unwind(AssertUnwindSafe(|| {
             for engine in &mut engines {
-                engine.check_invariants(now);
+                engine.check_invariants(now, now);
             }
         }));
         // Unlocked before it panics: what the model drops meanwhile needs the lock.

@@ -74,9 +74,9 @@ impl World {
     }
 
     /// The engine agrees with what can be counted outside.
-    pub(super) fn check(&mut self) {
+    pub(in crate::engine) fn check(&mut self) {
         self.check_queues();
-        self.engine.check_invariants(self.now);
+        self.engine.check_invariants(self.now, self.looked);
         self.check_nap();
         let sleeps = |warmer: &&Warmer| !self.woken.contains(&warmer.tag);
         for warmer in self.warmers.iter().filter(sleeps) {

@@ -22,6 +22,9 @@ pub(in crate::engine) const WORD: usize = 3;
 pub(in crate::engine) struct Pick(u8);
 
 impl Pick {
+    #[cfg(test)]
+    pub(in crate::engine) const FIRST: Pick = Pick(0);
+
     pub(in crate::engine) fn index(self, len: usize) -> usize {
         usize::from(self.0) % len
     }
@@ -61,6 +64,8 @@ pub(in crate::engine) enum Op {
     CutOff(Pick, bool),
     Carry(usize),
     Pass(u64),
+    /// Time passes, and upkeep is late.
+    Late(u64),
     UpkeepLost,
     Orphan,
     Close,
@@ -100,7 +105,8 @@ const OPS: &[Kind] = &[
     (3, |a, b| Op::BeatFailed(Pick(a), is(b))),
     (3, |a, b| Op::CutOff(Pick(a), is(b))),
     (3, |a, _| Op::Carry(count(a, 1, 5))),
-    (10, |a, b| Op::Pass(1 + u64::from(u16::from_le_bytes([b, a])) % 40_000)),
+    (8, |a, b| Op::Pass(time(a, b))),
+    (2, |a, b| Op::Late(time(a, b))),
     (1, |_, _| Op::UpkeepLost),
     (1, |a, _| end(a)),
 ];
@@ -111,6 +117,11 @@ fn host(byte: u8) -> u32 {
 
 fn is(byte: u8) -> bool {
     byte % 2 == 1
+}
+
+/// In milliseconds.
+fn time(a: u8, b: u8) -> u64 {
+    1 + u64::from(u16::from_le_bytes([b, a])) % 40_000
 }
 
 /// From `from` up to and without `to`.

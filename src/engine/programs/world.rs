@@ -80,6 +80,8 @@ pub(in crate::engine) struct World {
     pub(in crate::engine) warmers: Vec<Warmer>,
     /// Upkeep sleeps until then, or until it is told.
     pub(in crate::engine) nap: Option<Time>,
+    /// When it looked last.
+    pub(in crate::engine) looked: Time,
 }
 
 impl World {
@@ -110,14 +112,15 @@ impl World {
             ended: false,
             warmers: Vec::new(),
             nap: None,
+            looked: Time::START,
         }
     }
 
-    fn host(&self, key: u32) -> Option<HostId> {
+    pub(in crate::engine) fn host(&self, key: u32) -> Option<HostId> {
         self.engine.find(u64::from(key), |host| host.0 == key).map(|host| host.1)
     }
 
-    fn enter(&mut self, key: u32) -> HostId {
+    pub(in crate::engine) fn enter(&mut self, key: u32) -> HostId {
         if let Some(host) = self.host(key) {
             return host;
         }
@@ -240,9 +243,10 @@ impl World {
                 );
             }),
             Op::Pass(millis) => {
-                self.now = self.now.after(Span::from(Duration::from_millis(millis)));
+                self.pass(millis);
                 self.look_after();
             }
+            Op::Late(millis) => self.pass(millis),
             Op::UpkeepLost => self.engine.upkeep_lost(&mut self.fx),
             Op::Orphan => {
                 self.engine.orphan(self.now, &mut self.fx);
@@ -348,6 +352,8 @@ impl World {
 
     /// A lease, unless its connection takes fewer by now.
     fn fitting(&mut self, host: HostId, mut lease: Box<Tracked<usize>>) -> Option<Loan> {
+        assert!(lease.expires > self.now, "it is too old to be lent");
+        assert!(self.shared || lease.deadline > self.now, "it was idle for too long");
         let told = std::mem::replace(&mut lease.max_leases, self.room);
         let (at, now, fx) = (host.index, self.now, &mut self.fx);
         if told == self.room || self.engine.max_leases_told(at, &lease, now, fx) {
@@ -380,7 +386,7 @@ impl World {
         self.fx.unused.clear();
     }
 
-    pub(super) fn checked(&mut self, ping: PingOrder<Plain>, answered: bool) {
+    pub(in crate::engine) fn checked(&mut self, ping: PingOrder<Plain>, answered: bool) {
         let PingOrder { host, mut connection, asked } = ping;
         let (at, now, fx) = (host.1.index, self.now, &mut self.fx);
         if answered {
@@ -404,7 +410,7 @@ impl World {
         }
     }
 
-    fn beat_missed(&mut self, mut beat: PingOrder<Plain>) {
+    pub(in crate::engine) fn beat_missed(&mut self, mut beat: PingOrder<Plain>) {
         let Tracked { carrier, health, .. } = &mut *beat.connection;
         let at = beat.host.1.index;
         if self.engine.beat_missed(at, *carrier, health, self.now, &mut self.fx) {
@@ -530,6 +536,10 @@ impl World {
         }
     }
 
+    fn pass(&mut self, millis: u64) {
+        self.now = self.now.after(Span::from(Duration::from_millis(millis)));
+    }
+
     /// Upkeep looks, and sleeps again.
     fn look_after(&mut self) {
         loop {
@@ -538,11 +548,12 @@ impl World {
                 break;
             }
         }
+        self.looked = self.now;
         // It does not have to be told of what it has just seen.
         self.fx.upkeep = false;
     }
 
-    pub(super) fn hand_back(&mut self, (host, mut connection): Loan, is_open: bool) {
+    pub(in crate::engine) fn hand_back(&mut self, (host, mut connection): Loan, is_open: bool) {
         connection.max_leases = self.room;
         self.engine.hand_back(host.index, connection, is_open, self.now, &mut self.fx);
     }
