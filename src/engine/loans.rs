@@ -103,6 +103,12 @@ impl Loans {
         self.last.len() - self.free.len()
     }
 
+    /// Room for how many is allocated, used or not.
+    #[cfg(all(test, not(wharf_loom)))]
+    pub(crate) fn room(&self) -> usize {
+        self.last.capacity()
+    }
+
     /// All loans, the longest held first. The places of idle connections are given.
     pub(crate) fn longest_first(&self, idle: impl Iterator<Item = u32>) -> Vec<Loan> {
         let mut last = self.last.clone();

@@ -174,3 +174,17 @@ fn three_hundred_hosts_at_once_take_room_for_so_many_and_give_it_back() {
     }
     assert!(world.engine.index.capacity() <= 64);
 }
+
+#[test]
+fn the_notes_of_a_hundred_and_thirty_loans_grow_by_half_and_seldom() {
+    let mut loans = loans::Loans::new();
+    let mut rooms: Vec<_> = std::iter::repeat_with(|| {
+        loans.enter();
+        loans.room()
+    })
+    .take(130)
+    .collect();
+    assert!(rooms[129] <= 130 + 130 / 2, "not to twice: {}", rooms[129]);
+    rooms.dedup();
+    assert!(rooms.len() < 15, "{rooms:?}");
+}

@@ -132,6 +132,19 @@ mod tests {
     }
 
     #[test]
+    fn a_queue_of_a_steady_length_keeps_its_arrays_whoever_leaves() {
+        let mut queue = WaitQueue::new();
+        (0..100).for_each(|n| queue.push_back(n));
+        let mut round = |n: u32| {
+            queue.push_back(n);
+            queue.cancel(|other| other + 100 > n);
+            queue.capacity()
+        };
+        let room = (100..1000).map(&mut round).last();
+        assert!((1000..10_000).map(round).all(|now| Some(now) == room));
+    }
+
+    #[test]
     fn a_hundred_thousand_cancelled_entries_behind_a_live_one_take_no_room() {
         let live = RefCell::new((0..=100_000u32).collect::<HashSet<_>>());
         let mut queue = WaitQueue::new();

@@ -48,6 +48,18 @@ fn a_heartbeat_that_got_lost_says_nothing_of_a_connection_that_others_use() {
 }
 
 #[test]
+fn what_answers_with_an_error_while_somebody_waits_is_not_lent() {
+    let beats = Beats { every: secs(4), max_missed: 2 };
+    let mut world = world(|l| (l.heartbeat, l.max_per_host) = (Some(beats), 1));
+    world.borrow(0);
+    world.return_one();
+    world.run(&Op::Pass(4000));
+    world.run(&Op::Acquire(0, false));
+    world.run(&Op::BeatFailed(Pick::FIRST, true));
+    assert_eq!((world.closes.len(), world.dials.len()), (1, 1), "a dial takes its place");
+}
+
+#[test]
 fn the_time_of_a_wait_counts_that_ended_with_an_error() {
     let mut world = world(|_| {});
     world.run(&Op::Acquire(0, false));
