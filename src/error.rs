@@ -254,11 +254,13 @@ pub(crate) fn in_full(error: &dyn Error) -> String {
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum WarmError<E> {
-    /// A dial failed.
+    /// A dial failed: one of these, or the last one before, while the host backs off from that and
+    /// nothing is dialed.
     Connect(Arc<E>),
-    /// A dial took longer than [`connect_timeout`](crate::Builder::connect_timeout).
+    /// A dial took longer than [`connect_timeout`](crate::Builder::connect_timeout); see
+    /// [`Connect`](Self::Connect).
     ConnectTimeout,
-    /// The connector's `connect` panicked.
+    /// The connector's `connect` panicked; see [`Connect`](Self::Connect).
     ConnectorPanicked,
     /// The caps leave no room for so many connections, or the runtime of a dial has ended. Those that
     /// could be made are there.

@@ -253,8 +253,9 @@ impl<C: Connector> Pool<C> {
     ///
     /// # Errors
     ///
-    /// [`WarmError`](crate::WarmError): the first dial that failed, or what leaves no room. What could be
-    /// made is there all the same.
+    /// [`WarmError`](crate::WarmError): a dial that failed, or what leaves no room. What could be made is
+    /// there all the same. While the host backs off from a failed dial nothing is dialed, and the error
+    /// is that failure.
     ///
     /// # Cancel safety
     ///

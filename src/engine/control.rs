@@ -174,13 +174,12 @@ impl<P: Parts> Engine<P> {
         self.after(at, now, fx);
     }
 
-    /// How far `warm` has come; `seen` is the number of dials that had failed when it began.
+    /// How far `warm` has come. A host that backs off tells the failure that it does it for.
     /// While dials are under way the waker is kept.
     pub(crate) fn warmth(
         &mut self,
         at: usize,
         n: usize,
-        seen: u64,
         (ticket, waker): (Ticket, P::Waker),
         fx: &mut Effects<P>,
     ) -> Warmth<P::Failure> {
@@ -191,18 +190,13 @@ impl<P: Parts> Engine<P> {
             return Warmth::Dialing;
         }
         fx.unused.push(waker);
+        let is_full = host.open() >= host.max || self.totals.open >= self.limits.max_total;
         match &host.failing {
             _ if self.phase != Phase::Open => Warmth::Closed,
             _ if host.live() >= n => Warmth::Reached,
-            Some(failing) if host.counters.failed_dials > seen => {
-                Warmth::Failed(failing.failure.clone())
-            }
+            Some(failing) if !is_full => Warmth::Failed(failing.failure.clone()),
             _ => Warmth::NoRoom,
         }
-    }
-
-    pub(crate) fn failed_dials(&self, at: usize) -> u64 {
-        self.hosts[at].counters.failed_dials
     }
 
     /// The idle connections of a host, by turn.

@@ -288,6 +288,10 @@ async fn warming_counts_what_is_open_and_tells_how_it_went() {
     assert_eq!(connector.counts().made, 4);
     connector.always(Stage::Connect, Step::Error);
     assert!(matches!(pool.warm(&2, 1).await, Err(wharf::WarmError::Connect(_))));
+    let failed = connector.counts().dials;
+    let again = pool.warm(&2, 1).await;
+    assert!(matches!(again, Err(wharf::WarmError::Connect(_))), "it backs off: {again:?}");
+    assert_eq!(connector.counts().dials, failed);
     drop(loan);
     assert_balanced(&pool, &connector);
 }
