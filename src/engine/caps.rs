@@ -16,7 +16,7 @@ use super::{Engine, Parts};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Hunger {
     /// Its oldest waiter's.
-    oldest: Ticket,
+    pub(super) oldest: Ticket,
     /// The dials it would begin.
     dials: usize,
     /// It has nothing open.

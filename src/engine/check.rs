@@ -110,12 +110,21 @@ impl<P: Parts> Engine<P> {
             return;
         }
         let room = self.room_to_dial();
-        let owed = |h: &super::Host<P>| h.dials_for_waiters(&self.limits, now);
+        let limits = self.limits.clone();
+        let owed = |h: &super::Host<P>| h.dials_for_waiters(&limits, now);
         let unmet: usize = self.hosts.iter().map(|(_, host)| owed(host)).sum();
         let nudged: usize = self.hosts.iter().map(|(_, host)| host.waiters.nudged()).sum();
         assert!(room == 0 || unmet == 0 || nudged > 0, "5: {unmet} dials owed, room for {room}");
         if unmet > 0 && self.room_is_wanted() {
             assert_eq!(self.recency.idle(), 0, "5: idle connections could make room");
+        }
+        for (_, host) in &mut self.hosts {
+            let Some(hunger) = &host.hunger else { continue };
+            assert_eq!(
+                Some(hunger.oldest),
+                host.waiters.oldest(),
+                "5: it is told whose turn it is"
+            );
         }
         let hungry = self.hosts.iter().filter(|(_, host)| owed(host) > 0).count();
         assert!(!self.spans_hosts || self.hungry.len() >= hungry, "5: a hungry host is known");

@@ -64,6 +64,7 @@ impl Recency {
 
 #[cfg(test)]
 mod tests {
+    use std::cell::Cell;
     use std::collections::HashSet;
 
     use super::*;
@@ -76,6 +77,26 @@ mod tests {
             recency.left();
         }
         assert!(recency.log.len() <= SMALL + 4, "{}", recency.log.len());
+    }
+
+    #[test]
+    fn the_log_is_short_and_seldom_swept() {
+        let looks = Cell::new(0);
+        let mut recency = Recency::default();
+        for turn in 0..100_000 {
+            if turn >= 1000 {
+                recency.left();
+            }
+            recency.parked(Entry { turn, host: 0 }, |other| {
+                looks.set(looks.get() + 1);
+                other.turn + 1000 > turn
+            });
+            assert!(recency.log.len() <= 2 * 1000 + SMALL + 1);
+        }
+        assert!(looks.get() < 300_000, "{} looks", looks.get());
+        (0..999).for_each(|_| recency.left());
+        recency.parked(Entry { turn: 100_000, host: 0 }, |other| other.turn == 99_999);
+        assert_eq!(recency.log.len(), 2, "most have left at once");
     }
 
     #[test]

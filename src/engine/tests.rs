@@ -1,6 +1,7 @@
 //! Random programs on the engine, against a model that only counts and keeps order; and what is
 //! about one thing alone.
 
+mod control;
 mod demand;
 mod health;
 mod lending;
@@ -67,6 +68,40 @@ fn a_hundred_thousand_cancelled_waiters_behind_a_live_one_take_no_room() {
     }
     assert_eq!(waiters.waiting(), 1);
     assert!(waiters.room() < 200, "{}", waiters.room());
+}
+
+/// The room that there was after each one more.
+fn grew_by_half(mut rooms: Vec<usize>) {
+    for (taken, &room) in (1..).zip(&rooms) {
+        assert!((taken..=taken + taken / 2 + 1).contains(&room), "not to twice: {taken}, {room}");
+    }
+    rooms.dedup();
+    assert!(rooms.len() < 20, "not one by one: {rooms:?}");
+}
+
+#[test]
+fn a_crowd_of_waiters_that_comes_and_goes_keeps_its_room() {
+    let mut waiters = waiters::Waiters::<Plain>::new();
+    let mut tickets = 0..;
+    let mut crowd = |waiters: &mut waiters::Waiters<Plain>, n| -> Vec<_> {
+        let wait = |n| {
+            let (start, never) = (Time::START, Time::NEVER);
+            waiters.enqueue(waiters::Ticket(n), start, never, Location::caller(), 0)
+        };
+        tickets.by_ref().take(n).map(wait).collect()
+    };
+    let _stay = crowd(&mut waiters, 60);
+    let mut rooms = Vec::new();
+    for _ in 0..10 {
+        let gone = crowd(&mut waiters, 200);
+        rooms.push(waiters.slots());
+        for id in gone {
+            waiters.cancel(id);
+        }
+        rooms.push(waiters.slots());
+    }
+    rooms.dedup();
+    assert_eq!(rooms.len(), 1, "{rooms:?}");
 }
 
 #[test]
@@ -157,34 +192,37 @@ fn one_who_waits_for_a_ping_gets_what_answers_after_the_last_handle_is_gone() {
 #[test]
 fn three_hundred_hosts_at_once_take_room_for_so_many_and_give_it_back() {
     let mut world = World::new(Limits { max_uses: 1, ..unlimited() }, None);
+    let mut rooms = Vec::new();
     for key in 0..300 {
         world.acquire(key, false);
         world.carry_out();
+        rooms.push(world.engine.hosts.capacity());
     }
-    let room = world.engine.hosts.capacity();
-    assert!((300..=480).contains(&room), "grown by half, not to twice: {room}");
+    grew_by_half(rooms);
     for _ in 0..300 {
         let dial = world.dials.pop().expect("each has begun one");
         world.dial_done(&dial);
         world.carry_out();
     }
+    let mut rooms = Vec::new();
     while use_up_and_close(&mut world) {
         let (hosts, room) = (world.engine.hosts.len(), world.engine.hosts.capacity());
         assert!(room <= 64 || room <= hosts * 8, "{hosts} hosts have room for {room}");
+        rooms.push(room);
     }
+    rooms.dedup();
+    assert!(rooms.len() < 5, "it is not given back piece by piece: {rooms:?}");
     assert!(world.engine.index.capacity() <= 64);
 }
 
 #[test]
 fn the_notes_of_a_hundred_and_thirty_loans_grow_by_half_and_seldom() {
     let mut loans = loans::Loans::new();
-    let mut rooms: Vec<_> = std::iter::repeat_with(|| {
+    let rooms = std::iter::repeat_with(|| {
         loans.enter();
         loans.room()
     })
     .take(130)
     .collect();
-    assert!(rooms[129] <= 130 + 130 / 2, "not to twice: {}", rooms[129]);
-    rooms.dedup();
-    assert!(rooms.len() < 15, "{rooms:?}");
+    grew_by_half(rooms);
 }

@@ -343,7 +343,12 @@ impl<P: Parts> Waiters<P> {
         self.slots.iter().filter(|(_, w)| matches!(w.state, State::Waiting(None))).count()
     }
 
-    /// Room for how many is allocated, used or not.
+    /// Room for how many is allocated, used or not: in the slots, and with the queue.
+    #[cfg(all(test, not(wharf_loom)))]
+    pub(crate) fn slots(&self) -> usize {
+        self.slots.capacity()
+    }
+
     #[cfg(all(test, not(wharf_loom)))]
     pub(crate) fn room(&self) -> usize {
         self.slots.capacity() + self.queue.capacity()

@@ -36,13 +36,12 @@ fn deadline(tag: usize, now: Time) -> Time {
 
 pub(in crate::engine) type Loan = (HostId, Box<Tracked<usize>>);
 
-/// Who waits until so many are open, and how many dials had failed when it began.
+/// Who waits until so many are open.
 #[derive(Clone, Copy)]
 pub(in crate::engine) struct Warmer {
     pub(super) tag: usize,
     pub(super) host: HostId,
     pub(super) n: usize,
-    pub(super) seen: u64,
     pub(super) ticket: Ticket,
 }
 
@@ -322,16 +321,15 @@ impl World {
     fn warm(&mut self, key: u32, n: usize) {
         let host = self.enter(key);
         self.engine.hold(host.index);
-        let seen = self.engine.failed_dials(host.index);
         self.engine.warm(host.index, n, self.now, &mut self.fx);
         let ticket = self.engine.ticket();
-        self.look_warm(Warmer { tag: 0, host, n, seen, ticket });
+        self.look_warm(Warmer { tag: 0, host, n, ticket });
     }
 
-    pub(super) fn look_warm(&mut self, mut warmer: Warmer) {
+    pub(in crate::engine) fn look_warm(&mut self, mut warmer: Warmer) {
         (warmer.tag, self.next_tag) = (self.next_tag, self.next_tag + 1);
-        let Warmer { tag, host, n, seen, ticket } = warmer;
-        match self.engine.warmth(host.index, n, seen, (ticket, tag), &mut self.fx) {
+        let Warmer { tag, host, n, ticket } = warmer;
+        match self.engine.warmth(host.index, n, (ticket, tag), &mut self.fx) {
             Warmth::Dialing => self.warmers.push(warmer),
             _ => self.engine.let_go(host.index, self.now, &mut self.fx),
         }
@@ -541,7 +539,7 @@ impl World {
     }
 
     /// Upkeep looks, and sleeps again.
-    fn look_after(&mut self) {
+    pub(in crate::engine) fn look_after(&mut self) {
         loop {
             self.nap = self.engine.upkeep(self.now, &mut self.fx);
             if self.nap.is_none_or(|next| next > self.now) {

@@ -73,3 +73,21 @@ fn the_time_of_a_wait_counts_that_ended_with_an_error() {
     let counters = world.host_of(0).counted();
     assert_eq!((counters.failed, counters.wait_time.as_secs()), (1, 5));
 }
+
+#[test]
+fn of_two_whose_pings_have_failed_each_waits_before_all_others() {
+    let mut world = world(|l| (l.max_per_host, l.ping_after) = (2, Span::ZERO));
+    world.borrow(0);
+    world.borrow(0);
+    world.return_one();
+    world.return_one();
+    for _ in 0..3 {
+        world.run(&Op::Acquire(0, false));
+    }
+    assert_eq!((world.asked.len(), world.waits.len()), (2, 1));
+    world.run(&Op::Asked(Pick::FIRST, false));
+    world.run(&Op::Asked(Pick::FIRST, false));
+    let queue: Vec<_> = world.queues.values().flatten().copied().collect();
+    assert_eq!(queue.len(), 3);
+    assert!(queue.is_sorted_by(|one, next| one > next), "the last to come is the first: {queue:?}");
+}
