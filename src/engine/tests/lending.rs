@@ -1,7 +1,7 @@
 //! What is lent, and to whom.
 
-use super::super::programs::Op;
 use super::super::programs::world::World;
+use super::super::programs::{Op, Pick};
 use super::super::*;
 use super::support::{secs, shared, world};
 
@@ -46,11 +46,12 @@ fn a_hit_on_a_host_that_lacks_nothing_does_not_tell_upkeep() {
 #[test]
 fn a_waiter_whose_time_ends_before_the_next_look_has_it_moved() {
     let mut world = world(|l| (l.max_per_host, l.idle_timeout) = (1, secs(60)));
+    // Every third one waits for twenty seconds: not the one who dials.
+    world.next_tag = 2;
     world.borrow(0);
     world.return_one();
+    assert_eq!(world.engine.schedule.next(), Some(world.now.after(secs(60))));
     world.borrow(0);
-    // Every third one waits for twenty seconds.
-    world.next_tag = 3;
     world.run(&Op::Acquire(0, false));
     assert_eq!(world.engine.schedule.next(), Some(world.now.after(secs(20))));
 }
@@ -67,6 +68,26 @@ fn what_returns_before_who_was_told_to_dial_has_looked_leaves_the_dial_to_the_ot
     assert_eq!((world.woken.len(), world.dials.len()), (1, 0), "the oldest is to begin it");
     world.return_one();
     assert_eq!(world.dials.len(), 1, "the oldest is served, and the other waits");
+}
+
+#[test]
+fn who_leaves_on_the_way_to_a_dial_leaves_it_to_the_others() {
+    let mut world = world(|l| l.max_per_host = 2);
+    world.borrow(0);
+    world.run(&Op::Acquire(0, false));
+    world.run(&Op::Acquire(0, false));
+    let dial = world.dials.pop().expect("there is room for one");
+    world.engine.dial_lost(dial.host.1.index, world.now, &mut world.fx);
+    world.carry_out();
+    world.run(&Op::Cancel(Pick::FIRST));
+    assert_eq!((world.waits.len(), world.dials.len()), (1, 1));
+}
+
+#[test]
+fn a_dial_runs_where_the_oldest_waiter_does() {
+    let mut world = world(|_| {});
+    world.run(&Op::Acquire(0, false));
+    assert!(world.dials[0].runtime.is_some());
 }
 
 #[test]

@@ -48,3 +48,16 @@ fn when_one_that_was_asked_for_a_waiter_is_dead_the_leased_ones_are_asked_too() 
     world.carry_out();
     assert_eq!(world.pings.len(), 2, "the two that are leased");
 }
+
+#[test]
+fn a_lowered_cap_lets_no_more_leave_than_are_too_many_beside_those_being_dialed() {
+    let mut world = shared(1, |_| {});
+    world.borrow(0);
+    world.borrow(0);
+    world.run(&Op::Acquire(0, false));
+    assert_eq!(world.dials.len(), 1);
+    world.run(&Op::SetMax(0, 2));
+    assert_eq!(world.host_of(0).leaving, 0);
+    world.run(&Op::SetMax(0, 1));
+    assert_eq!(world.host_of(0).leaving, 1);
+}
