@@ -46,7 +46,8 @@ impl<P: Parts> Engine<P> {
                 assert!(places.insert(connection.id), "4: a connection is in one place");
                 assert_eq!(connection.epoch, host.epoch, "a retired connection is idle");
             }
-            assert!(host.idle.iter().is_sorted_by_key(|c| c.turn), "idle, oldest first");
+            let in_turn = host.idle.iter().is_sorted_by(|one, next| one.turn < next.turn);
+            assert!(in_turn, "idle, oldest first, each at a turn of its own");
             let remembered = host.failing.as_ref().is_some_and(|f| now < f.until);
             assert!(!host.is_unused() || remembered, "8: an unused host stays");
             if let Some(look) = host.next_look(&self.limits, now) {

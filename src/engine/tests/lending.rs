@@ -71,6 +71,17 @@ fn what_returns_before_who_was_told_to_dial_has_looked_leaves_the_dial_to_the_ot
 }
 
 #[test]
+fn what_came_before_the_time_was_over_counts_as_served() {
+    let mut world = world(|l| l.max_per_host = 1);
+    world.borrow(0);
+    world.run(&Op::Acquire(0, false));
+    world.return_one();
+    world.run(&Op::Expire(Pick::FIRST));
+    let counters = world.host_of(0).counted();
+    assert_eq!((world.loans.len(), counters.served, counters.timed_out), (1, 2, 0));
+}
+
+#[test]
 fn who_leaves_on_the_way_to_a_dial_leaves_it_to_the_others() {
     let mut world = world(|l| l.max_per_host = 2);
     world.borrow(0);
