@@ -472,6 +472,7 @@ async fn a_log_that_panics_loses_no_slot() {
     quiet().await;
     let status = pool.status();
     assert_eq!((status.idle, status.dialing, status.closing), (0, 0, 0));
+    assert_eq!((status.failed_dials, status.failed_pings, connector.counts().closes), (1, 1, 2));
     drop(pool.acquire_timeout(&1, secs(5)).await.unwrap());
 }
 
@@ -503,4 +504,34 @@ async fn a_panic_in_an_errors_display_at_a_time_out_loses_no_waiter() {
     assert_eq!(pool.status().waiting, 0);
     drop(loan);
     assert_eq!(pool.status().in_use, 0);
+}
+
+/// What a panic carries, and cannot be got rid of.
+struct Payload;
+impl Drop for Payload {
+    fn drop(&mut self) {
+        assert!(std::thread::panicking(), "told to panic");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_panic_carries_may_panic_when_it_is_dropped() {
+    let n = Arc::new(AtomicUsize::new(0));
+    let dials = n.clone();
+    let pool = Pool::builder()
+        .max_per_host(1)
+        .build(connector_fn(move |_: u32| {
+            let first = dials.fetch_add(1, SeqCst) == 0;
+            async move {
+                if first {
+                    std::panic::panic_any(Payload);
+                }
+                Ok::<_, TestError>(7)
+            }
+        }))
+        .unwrap();
+    let e = pool.acquire_timeout(&1, secs(5)).await.unwrap_err();
+    assert!(matches!(e, AcquireError::ConnectorPanicked), "{e}");
+    drop(pool.acquire_timeout(&1, secs(5)).await.unwrap());
+    assert_eq!(n.load(SeqCst), 2);
 }
