@@ -255,7 +255,7 @@ pub(crate) fn in_full(error: &dyn Error) -> String {
 #[non_exhaustive]
 pub enum WarmError<E> {
     /// A dial failed: one of these, or the last one before, while the host backs off from that and
-    /// nothing is dialed.
+    /// nothing is dialed. With room for no more than there are, [`NoRoom`](Self::NoRoom) is the cause.
     Connect(Arc<E>),
     /// A dial took longer than [`connect_timeout`](crate::Builder::connect_timeout); see
     /// [`Connect`](Self::Connect).

@@ -23,6 +23,8 @@ use crate::host::Host;
 pub struct Warm<C: Connector> {
     host: Host<C>,
     n: usize,
+    /// Dials of the host that had failed before.
+    failed_before: u64,
     /// Its place among those who wait.
     ticket: Ticket,
     /// Whether its dials have begun.
@@ -34,13 +36,14 @@ impl<C: Connector> Warm<C> {
         let target = host.target();
         let at = target.id.index;
         let begun = target.core.see_runtime().is_some();
-        let ticket = target.change(|engine, now, fx| {
+        let (failed_before, ticket) = target.change(|engine, now, fx| {
+            let failed_before = engine.failed_dials(at);
             if begun {
                 engine.warm(at, n, now, fx);
             }
-            engine.ticket()
+            (failed_before, engine.ticket())
         });
-        Warm { host, n, ticket, begun }
+        Warm { host, n, failed_before, ticket, begun }
     }
 }
 
@@ -49,7 +52,7 @@ impl<C: Connector> Future for Warm<C> {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let target = self.host.target().clone();
-        let (at, n, ticket) = (target.id.index, self.n, self.ticket);
+        let (at, n, before, ticket) = (target.id.index, self.n, self.failed_before, self.ticket);
         let Some(runtime) = target.core.see_runtime() else {
             return Poll::Ready(Err(WarmError::NoRuntime));
         };
@@ -57,7 +60,9 @@ impl<C: Connector> Future for Warm<C> {
         if !std::mem::replace(&mut self.begun, true) {
             target.change(|engine, now, fx| engine.warm(at, n, now, fx));
         }
-        match target.change(|engine, _, fx| engine.warmth(at, n, (ticket, sleeper), fx)) {
+        let warmth = target
+            .change(|engine, now, fx| engine.warmth(at, n, (now, before), (ticket, sleeper), fx));
+        match warmth {
             Warmth::Dialing => Poll::Pending,
             Warmth::Reached => Poll::Ready(Ok(())),
             Warmth::NoRoom => Poll::Ready(Err(WarmError::NoRoom)),

@@ -21,16 +21,14 @@ impl<P: Parts> Engine<P> {
         self.check_demand(looked);
     }
 
-    fn check_hosts(&mut self, now: Time) {
+    fn check_hosts(&mut self, looked: Time) {
         let mut places = HashSet::new();
         for (at, host) in &mut self.hosts {
             let waiting = host.waiters.waiting();
             let queued = host.waiters.queued();
             assert_eq!(queued.len(), waiting, "1: the queue holds who waits");
-            assert!(
-                queued.is_sorted_by(|one, next| one < next),
-                "1: in the order of their tickets"
-            );
+            let in_order = queued.is_sorted_by(|one, next| one.ticket < next.ticket);
+            assert!(in_order, "1: in the order of their tickets");
             assert!(host.waiters.deadlines_are_watched(), "a waiter's deadline nobody watches");
             let asks = self.sharing.is_some();
             assert!(asks || host.idle.is_empty() || waiting == 0, "2: idle while somebody waits");
@@ -48,9 +46,9 @@ impl<P: Parts> Engine<P> {
             }
             let in_turn = host.idle.iter().is_sorted_by(|one, next| one.turn < next.turn);
             assert!(in_turn, "idle, oldest first, each at a turn of its own");
-            let remembered = host.failing.as_ref().is_some_and(|f| now < f.until);
+            let remembered = host.failing.as_ref().is_some_and(|f| looked < f.until);
             assert!(!host.is_unused() || remembered, "8: an unused host stays");
-            if let Some(look) = host.next_look(&self.limits, now) {
+            if let Some(look) = host.next_look(&self.limits, looked) {
                 let noted = host.scheduled.is_some_and(|scheduled| scheduled <= look);
                 assert!(noted || self.phase != Phase::Open, "a deadline nobody watches");
             }
@@ -104,7 +102,7 @@ impl<P: Parts> Engine<P> {
 
     /// Invariant 5: no dial that a waiter needs and the caps allow is still to be begun, unless
     /// somebody is on the way to begin it.
-    fn check_demand(&mut self, now: Time) {
+    fn check_demand(&mut self, looked: Time) {
         if self.phase == Phase::Closed {
             let waiting: usize = self.hosts.iter().map(|(_, h)| h.waiters.waiting()).sum();
             assert_eq!(waiting, 0, "1: waiters of a closed pool");
@@ -112,7 +110,7 @@ impl<P: Parts> Engine<P> {
         }
         let room = self.room_to_dial();
         let limits = self.limits.clone();
-        let owed = |h: &super::Host<P>| h.dials_for_waiters(&limits, now);
+        let owed = |h: &super::Host<P>| h.dials_for_waiters(&limits, looked);
         let unmet: usize = self.hosts.iter().map(|(_, host)| owed(host)).sum();
         let nudged: usize = self.hosts.iter().map(|(_, host)| host.waiters.nudged()).sum();
         assert!(room == 0 || unmet == 0 || nudged > 0, "5: {unmet} dials owed, room for {room}");
@@ -124,7 +122,7 @@ impl<P: Parts> Engine<P> {
             assert_eq!(
                 Some(hunger.oldest),
                 host.waiters.oldest(),
-                "5: it is told whose turn it is"
+                "5: hunger names the oldest waiter"
             );
         }
         let hungry = self.hosts.iter().filter(|(_, host)| owed(host) > 0).count();

@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::connection::Tracked;
 use super::dial::Dialed;
 use super::effects::{CloseReason, Effects};
+use super::host::Failing;
 use super::recency::Entry;
 use super::time::Time;
 use super::waiters::{Outcome, Ticket};
@@ -26,6 +27,7 @@ pub(crate) enum Warmth<F> {
     Reached,
     /// Dials are under way.
     Dialing,
+    /// A dial has failed, and nothing is being dialed.
     Failed(F),
     /// There is no room for so many, and nothing is being dialed.
     NoRoom,
@@ -152,10 +154,11 @@ impl<P: Parts> Engine<P> {
         Room::Taken
     }
 
-    /// A ticket for one who waits for `warm`.
+    /// The ticket of whoever comes next.
     pub(crate) fn ticket(&mut self) -> Ticket {
+        let ticket = Ticket(self.next_ticket);
         self.next_ticket += 1;
-        Ticket(self.next_ticket)
+        ticket
     }
 
     /// Forgets the waker of one who waits for `warm`.
@@ -174,12 +177,14 @@ impl<P: Parts> Engine<P> {
         self.after(at, now, fx);
     }
 
-    /// How far `warm` has come. A host that backs off tells the failure that it does it for.
+    /// How far `warm` has come; `seen` is the number of dials that had failed when it began. While the
+    /// host backs off, an older failure is the cause too.
     /// While dials are under way the waker is kept.
     pub(crate) fn warmth(
         &mut self,
         at: usize,
         n: usize,
+        (now, seen): (Time, u64),
         (ticket, waker): (Ticket, P::Waker),
         fx: &mut Effects<P>,
     ) -> Warmth<P::Failure> {
@@ -191,12 +196,19 @@ impl<P: Parts> Engine<P> {
         }
         fx.unused.push(waker);
         let is_full = host.open() >= host.max || self.totals.open >= self.limits.max_total;
+        let is_cause = |f: &Failing<_>| now < f.until || host.counters.failed_dials > seen;
         match &host.failing {
             _ if self.phase != Phase::Open => Warmth::Closed,
             _ if host.live() >= n => Warmth::Reached,
-            Some(failing) if !is_full => Warmth::Failed(failing.failure.clone()),
+            Some(failing) if !is_full && is_cause(failing) => {
+                Warmth::Failed(failing.failure.clone())
+            }
             _ => Warmth::NoRoom,
         }
+    }
+
+    pub(crate) fn failed_dials(&self, at: usize) -> u64 {
+        self.hosts[at].counters.failed_dials
     }
 
     /// The idle connections of a host, by turn.

@@ -124,7 +124,9 @@ impl<P: Parts> Engine<P> {
         let random = self.rng.f64();
         let host = &mut self.hosts[at];
         host.counters.failed_dials += 1;
-        host.floor = 0;
+        if host.dialing == 0 {
+            host.floor = 0;
+        }
         fx.wake.extend(host.warmers.drain(..).map(|(_, waker)| waker));
         let failures = host.failing.as_ref().map_or(1, |f| f.failures.saturating_add(1));
         let until = now.after(self.limits.backoff.wait(failures, random));

@@ -27,25 +27,21 @@ impl<P: Parts> Engine<P> {
         mut connection: Box<Tracked<P::Connection>>,
         now: Time,
     ) -> Returned<P> {
-        if !self.plain || self.unfit(at, &connection, now).is_some() {
+        let fits = self.plain && self.unfit(at, &connection, now).is_none();
+        if !fits || self.was_reported(at, connection.loan) {
             return Returned::Unsettled(connection);
         }
-        let watched = self.watches_loans();
-        let host = &mut self.hosts[at];
-        if watched && host.loans.is_reported(connection.loan) {
-            return Returned::Unsettled(connection);
-        }
-        if host.waiters.waiting() > 0 {
-            // A dial is owed only when the one who was woken to begin it has not looked yet.
-            if host.dials_for_waiters(&self.limits, now) > 0 {
+        if self.hosts[at].waiters.waiting() > 0 {
+            if !self.may_hand_over(at, now) {
                 return Returned::Unsettled(connection);
             }
             return Returned::HandedOver(self.hand_over(at, connection, now));
         }
-        let ordinary = self.limits.min_idle_per_host == 0 && self.phase == Phase::Open;
-        if !ordinary || host.idle.len() >= self.limits.max_idle_per_host {
+        if !self.may_park(at) {
             return Returned::Unsettled(connection);
         }
+        let watched = self.watches_loans();
+        let host = &mut self.hosts[at];
         if watched {
             host.loans.end(connection.loan);
         }
@@ -57,6 +53,27 @@ impl<P: Parts> Engine<P> {
         let later = host.scheduled.is_some_and(|look| look <= next) || next == Time::NEVER;
         let first = !later && self.look_at(at, next);
         Returned::Idle { first }
+    }
+
+    /// Whether the return of this loan is to be reported, as it was itself.
+    #[inline]
+    fn was_reported(&self, at: usize, loan: u32) -> bool {
+        self.watches_loans() && self.hosts[at].loans.is_reported(loan)
+    }
+
+    /// Whether a hand-over concerns only the one who gets the connection. A dial is owed when the one
+    /// who was woken to begin it has not looked yet; once the last handle is gone, pings are given up
+    /// with the last one who waits.
+    #[inline]
+    fn may_hand_over(&self, at: usize, now: Time) -> bool {
+        self.phase == Phase::Open && self.hosts[at].dials_for_waiters(&self.limits, now) == 0
+    }
+
+    /// Whether a connection that goes idle concerns nobody else.
+    #[inline]
+    fn may_park(&self, at: usize) -> bool {
+        let has_room = self.hosts[at].idle.len() < self.limits.max_idle_per_host;
+        self.phase == Phase::Open && self.limits.min_idle_per_host == 0 && has_room
     }
 
     #[cold]

@@ -2,8 +2,9 @@
 
 use super::connection::Tracked;
 use super::effects::{CloseReason, Effects};
+use super::share::Standing;
 use super::time::Time;
-use super::waiters::{Outcome, Ticket, WaiterId};
+use super::waiters::{Outcome, WaiterId};
 use super::{Engine, HostId, Parts, Phase, Place};
 use crate::reuse::Reuse;
 
@@ -197,8 +198,7 @@ impl<P: Parts> Engine<P> {
         waker: P::Waker,
         fx: &mut Effects<P>,
     ) -> WaiterId {
-        let ticket = Ticket(self.next_ticket);
-        self.next_ticket += 1;
+        let ticket = self.ticket();
         let host = &mut self.hosts[at];
         host.counters.waited += 1;
         host.used = true;
@@ -339,8 +339,11 @@ impl<P: Parts> Engine<P> {
     /// Its last lending does not count.
     pub(super) fn undo_use(&mut self, at: usize, connection: &mut Tracked<P::Connection>) {
         connection.uses -= 1;
-        if let Some(key) = connection.carrier_key() {
-            self.hosts[at].carriers[key].connection.uses -= 1;
+        let Some(key) = connection.carrier_key() else { return };
+        let carrier = &mut self.hosts[at].carriers[key];
+        carrier.connection.uses -= 1;
+        if carrier.standing == Standing::Leaving(CloseReason::Uses) {
+            self.stand(at, key, Standing::Open);
         }
     }
 }

@@ -18,7 +18,7 @@ pub(crate) struct Ticket(pub(crate) u64);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct WaiterId {
     slot: u32,
-    ticket: Ticket,
+    pub(super) ticket: Ticket,
 }
 
 /// What came of a wait.
@@ -356,7 +356,7 @@ impl<P: Parts> Waiters<P> {
 
     /// Those who are queued by the queue's own account, in its order.
     #[cfg(any(test, wharf_loom, fuzzing))]
-    pub(crate) fn queued(&self) -> Vec<Ticket> {
-        self.queue.iter(|id| is_waiting(&self.slots, id)).map(|id| id.ticket).collect()
+    pub(crate) fn queued(&self) -> Vec<WaiterId> {
+        self.queue.iter(|id| is_waiting(&self.slots, id)).collect()
     }
 }

@@ -36,12 +36,13 @@ fn deadline(tag: usize, now: Time) -> Time {
 
 pub(in crate::engine) type Loan = (HostId, Box<Tracked<usize>>);
 
-/// Who waits until so many are open.
+/// Who waits until so many are open, and how many dials had failed when it began.
 #[derive(Clone, Copy)]
 pub(in crate::engine) struct Warmer {
     pub(super) tag: usize,
     pub(super) host: HostId,
     pub(super) n: usize,
+    pub(super) seen: u64,
     pub(super) ticket: Ticket,
 }
 
@@ -77,6 +78,8 @@ pub(in crate::engine) struct World {
     pub(in crate::engine) ended: bool,
     /// Those who wait for `warm`.
     pub(in crate::engine) warmers: Vec<Warmer>,
+    /// What those were told who waited for it.
+    pub(in crate::engine) told: Vec<Warmth<&'static str>>,
     /// Upkeep sleeps until then, or until it is told.
     pub(in crate::engine) nap: Option<Time>,
     /// When it looked last.
@@ -110,6 +113,7 @@ impl World {
             ceilings: HashMap::new(),
             ended: false,
             warmers: Vec::new(),
+            told: Vec::new(),
             nap: None,
             looked: Time::START,
         }
@@ -321,17 +325,22 @@ impl World {
     fn warm(&mut self, key: u32, n: usize) {
         let host = self.enter(key);
         self.engine.hold(host.index);
+        let seen = self.engine.failed_dials(host.index);
         self.engine.warm(host.index, n, self.now, &mut self.fx);
         let ticket = self.engine.ticket();
-        self.look_warm(Warmer { tag: 0, host, n, ticket });
+        self.look_warm(Warmer { tag: 0, host, n, seen, ticket });
     }
 
     pub(in crate::engine) fn look_warm(&mut self, mut warmer: Warmer) {
         (warmer.tag, self.next_tag) = (self.next_tag, self.next_tag + 1);
-        let Warmer { tag, host, n, ticket } = warmer;
-        match self.engine.warmth(host.index, n, (ticket, tag), &mut self.fx) {
+        let Warmer { tag, host, n, seen, ticket } = warmer;
+        let seen = (self.now, seen);
+        match self.engine.warmth(host.index, n, seen, (ticket, tag), &mut self.fx) {
             Warmth::Dialing => self.warmers.push(warmer),
-            _ => self.engine.let_go(host.index, self.now, &mut self.fx),
+            told => {
+                self.told.push(told);
+                self.engine.let_go(host.index, self.now, &mut self.fx);
+            }
         }
     }
 

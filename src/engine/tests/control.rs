@@ -106,3 +106,58 @@ fn a_host_is_forgotten_at_the_end_of_its_backoff() {
     world.look_after();
     assert_eq!(world.engine.hosts.len(), 0);
 }
+
+/// What one is told who wants so many of host 0, at once or when the dials have ended that are given:
+/// whether each succeeds.
+fn told(world: &mut World, n: usize, dials: &[bool]) -> Warmth<&'static str> {
+    world.run(&Op::Warm(0, n));
+    for &succeeds in dials {
+        let end = if succeeds { Op::DialDone } else { Op::DialFailed };
+        world.run(&end(Pick::FIRST));
+    }
+    if let Some(warmer) = world.warmers.pop() {
+        world.look_warm(warmer);
+    }
+    assert!(world.warmers.is_empty(), "nothing is being dialed");
+    world.told.pop().expect("it has been told")
+}
+
+/// A host with one in use, whose last dial has failed.
+fn failing(set: impl FnOnce(&mut Limits)) -> World {
+    let mut world = world(set);
+    world.borrow(0);
+    world.run(&Op::Acquire(0, false));
+    world.run(&Op::DialFailed(Pick::FIRST));
+    world.run(&Op::Cancel(Pick::FIRST));
+    assert!(world.dials.is_empty());
+    world
+}
+
+#[test]
+fn a_wish_whose_dial_has_failed_is_told_so_whichever_ended_first() {
+    assert_eq!(told(&mut world(|_| {}), 2, &[true, false]), Warmth::Failed("refused"));
+    // After a success the missing one is tried once more.
+    assert_eq!(told(&mut world(|_| {}), 2, &[false, true, false]), Warmth::Failed("refused"));
+    assert_eq!(told(&mut world(|_| {}), 2, &[false, true, true]), Warmth::Reached);
+}
+
+#[test]
+fn a_wish_is_told_of_an_older_failure_while_the_host_backs_off() {
+    assert_eq!(told(&mut failing(|_| {}), 2, &[]), Warmth::Failed("refused"));
+}
+
+#[test]
+fn a_wish_is_told_of_the_caps_where_these_are_in_the_way() {
+    // Of the host.
+    let mut world = failing(|l| l.max_per_host = 2);
+    assert_eq!(add(&mut world, 0), Room::Taken);
+    assert_eq!(told(&mut world, 3, &[]), Warmth::NoRoom);
+    // Of all.
+    let mut world = failing(|l| l.max_total = 2);
+    assert_eq!(add(&mut world, 1), Room::Taken);
+    assert_eq!(told(&mut world, 2, &[]), Warmth::NoRoom);
+    // On what is idle beside what is in use; the failure is an old one.
+    let mut world = failing(|l| l.max_idle_per_host = 0);
+    world.run(&Op::Pass(39_999));
+    assert_eq!(told(&mut world, 2, &[]), Warmth::NoRoom);
+}

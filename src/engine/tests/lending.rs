@@ -95,7 +95,7 @@ fn who_leaves_on_the_way_to_a_dial_leaves_it_to_the_others() {
 }
 
 #[test]
-fn a_dial_runs_where_the_oldest_waiter_does() {
+fn a_dial_for_a_waiter_names_its_runtime() {
     let mut world = world(|_| {});
     world.run(&Op::Acquire(0, false));
     assert!(world.dials[0].runtime.is_some());
@@ -118,4 +118,32 @@ fn whoever_upkeep_watched_is_woken_when_it_is_lost() {
     world.run(&Op::Acquire(0, false));
     world.run(&Op::UpkeepLost);
     assert_eq!(world.woken, [3], "the other waits for as long as it says itself");
+}
+
+#[test]
+fn what_has_no_end_is_not_looked_at() {
+    let mut world = world(|_| {});
+    world.next_tag = 1;
+    world.borrow(0);
+    world.return_one();
+    world.borrow(0);
+    assert_eq!(world.engine.schedule.next(), None);
+}
+
+#[test]
+fn a_late_heartbeat_is_given_up_with_the_last_waiter_of_a_pool_that_nobody_holds() {
+    let beats = Beats { every: secs(4), max_missed: 2 };
+    for leak_after in [Span::FOREVER, secs(7)] {
+        let mut world = world(|l| (l.heartbeat, l.leak_after) = (Some(beats), leak_after));
+        world.borrow(0);
+        world.borrow(0);
+        world.return_one();
+        world.run(&Op::Pass(4000));
+        world.run(&Op::BeatMissed(Pick::FIRST));
+        world.run(&Op::Acquire(0, false));
+        world.run(&Op::Orphan);
+        assert_eq!((world.pings.len(), world.dials.len(), world.waits.len()), (1, 1, 1));
+        world.run(&Op::Return(Pick::FIRST));
+        assert_eq!(world.pings.len(), 0);
+    }
 }

@@ -1,6 +1,6 @@
 //! Leases, and the pings of what carries them.
 
-use super::super::programs::Op;
+use super::super::programs::{Op, Pick};
 use super::super::*;
 use super::support::shared;
 
@@ -60,4 +60,24 @@ fn a_lowered_cap_lets_no_more_leave_than_are_too_many_beside_those_being_dialed(
     assert_eq!(world.host_of(0).leaving, 0);
     world.run(&Op::SetMax(0, 1));
     assert_eq!(world.host_of(0).leaving, 1);
+}
+
+#[test]
+fn a_connection_that_is_not_used_up_after_all_goes_on() {
+    let mut world = shared(2, |l| (l.max_per_host, l.max_uses) = (1, 2));
+    world.run(&Op::Acquire(0, false));
+    world.run(&Op::Acquire(0, false));
+    world.run(&Op::DialDone(Pick::FIRST));
+    let [first, second] = [world.waits.remove(0), world.waits.remove(0)];
+    world.poll(first);
+    world.carry_out();
+    world.return_one();
+    assert_eq!(world.host_of(0).leaving, 1, "both of its uses are taken");
+    let (_, host, id) = second;
+    let lease = world.engine.cancel(host.index, id, world.now, &mut world.fx).expect("a lease");
+    world.hand_back((host, lease), true);
+    world.carry_out();
+    world.check();
+    assert!(world.closes.is_empty());
+    assert_eq!(world.borrow(0).1.uses, 2);
 }
