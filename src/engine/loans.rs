@@ -1,9 +1,9 @@
 //! Who holds the connections of one host: since when, and where in the code it was asked for.
 //!
 //! A connection has its place here from its making to its end, and a lease while it is out, so that
-//! a loan only writes to it. The end of a loan writes nothing: the last loan of an idle connection stays noted, and is left
-//! out when somebody looks. What leaves the idle list for anything but a loan is taken off the notes;
-//! where loans are watched (`leak_after`), what returns is too.
+//! a loan only writes to it. The end of a loan writes nothing: the last loan of an idle connection
+//! stays noted, and is left out when somebody looks. What leaves the idle list for anything but a loan
+//! is taken off the notes; where loans are watched (`leak_after`), what returns is too.
 
 use smallvec::SmallVec;
 
