@@ -156,8 +156,19 @@ fn a_wish_is_told_of_the_caps_where_these_are_in_the_way() {
     let mut world = failing(|l| l.max_total = 2);
     assert_eq!(add(&mut world, 1), Room::Taken);
     assert_eq!(told(&mut world, 2, &[]), Warmth::NoRoom);
-    // On what is idle beside what is in use; the failure is an old one.
+    // On what is idle beside what is in use: the backoff is over.
     let mut world = failing(|l| l.max_idle_per_host = 0);
-    world.run(&Op::Pass(39_999));
+    world.now = world.host_of(0).failing.as_ref().expect("it has failed").until;
     assert_eq!(told(&mut world, 2, &[]), Warmth::NoRoom);
+}
+
+#[test]
+fn a_wish_is_told_of_its_failed_dial_also_when_the_backoff_is_over() {
+    let mut world = world(|_| {});
+    world.run(&Op::Warm(0, 1));
+    world.run(&Op::DialFailed(Pick::FIRST));
+    world.run(&Op::Late(39_999));
+    let warmer = world.warmers.pop().expect("it has not looked");
+    world.look_warm(warmer);
+    assert_eq!(world.told, [Warmth::Failed("refused")]);
 }
