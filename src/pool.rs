@@ -253,9 +253,8 @@ impl<C: Connector> Pool<C> {
     ///
     /// # Errors
     ///
-    /// [`WarmError`](crate::WarmError): a dial that failed, or what leaves no room. What could be made is
-    /// there all the same. While the host backs off from a failed dial nothing is dialed, and the error
-    /// is that failure.
+    /// [`WarmError`](crate::WarmError): a dial that failed, or the one before that the host backs off
+    /// from, or what leaves no room. What could be made is there all the same.
     ///
     /// # Cancel safety
     ///
