@@ -3,8 +3,10 @@
 use std::collections::HashSet;
 use std::error::Error;
 use std::future::Future;
+use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::Barrier;
 use tokio::task::JoinSet;
 use wharf::{AcquireError, Backoff, Builder, Connector, HealthCheck, Pool, PooledConnection};
 
@@ -87,10 +89,16 @@ pub(crate) async fn a_connection_is_lent_again_and_as_many_as_are_needed_are_mad
 pub(crate) async fn many_callers_share_a_few_connections<S: Subject>() {
     let subject = S::start().await;
     let pool = pool(&subject, |b| b.max_per_host(3));
+    // Each keeps its connection until three are lent: else two may serve all before the third is made.
+    let three = Arc::new(Barrier::new(3));
     let mut callers = JoinSet::new();
     for _ in 0..60 {
-        let acquire = pool.acquire(&());
-        callers.spawn(async move { session::<S>(&mut acquire.await.unwrap()).await });
+        let (acquire, three) = (pool.acquire(&()), three.clone());
+        callers.spawn(async move {
+            let mut loan = acquire.await.unwrap();
+            three.wait().await;
+            session::<S>(&mut loan).await
+        });
     }
     let sessions: HashSet<_> = callers.join_all().await.into_iter().collect();
     assert_eq!(sessions.len(), 3);

@@ -9,7 +9,7 @@ use wharf::postgres::tokio_postgres::{Client, CopyInSink};
 use wharf::{Builder, Connector, HealthCheck, Pool};
 
 use crate::support::{
-    Database, Loan, PostgresPool, acquire, assert_nothing_leaked, poll, process, until,
+    Database, Loan, PostgresPool, SLEEPING, acquire, assert_nothing_leaked, poll, process, until,
     within_a_minute,
 };
 
@@ -28,9 +28,6 @@ const NOTES: &str = "SELECT count(*) FROM notes";
 const IN_TRANSACTION: &str = "SELECT count(*) FROM pg_stat_activity \
      WHERE application_name = 'a pool' AND datname = current_database() \
      AND state LIKE 'idle in transaction%'";
-const SLEEPING: &str = "SELECT count(*) FROM pg_stat_activity \
-     WHERE datname = current_database() AND state = 'active' AND query LIKE '%pg_sleep(600)%' \
-     AND pid <> pg_backend_pid()";
 
 /// A borrower finds no note but its own, and what it writes stays.
 async fn works_as_new(mut next: Loan, session: &Client) {

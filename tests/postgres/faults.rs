@@ -11,8 +11,8 @@ use wharf::postgres::tokio_postgres::error::SqlState;
 
 use crate::server::Server;
 use crate::support::{
-    Database, PostgresPool, acquire, assert_nothing_leaked, in_full, pool_on, process, session,
-    within_a_minute,
+    Database, PostgresPool, SLEEPING, acquire, assert_nothing_leaked, in_full, pool_on, process,
+    session, until, within_a_minute,
 };
 
 const CAP: usize = 8;
@@ -158,6 +158,7 @@ async fn busy_connections_whose_sessions_are_ended_fail_their_borrower_alone() {
     });
     let (slept, ended) = within_a_minute(async {
         tokio::join!(doomed.query("SELECT pg_sleep(600)", &[]), async {
+            until(&session, SLEEPING, 1).await;
             session.execute("SELECT pg_terminate_backend($1)", &[&id]).await
         },)
     })

@@ -20,6 +20,10 @@ pub(crate) type Loan = PooledConnection<PostgresConnector>;
 /// What the pools' sessions are known by.
 const NAME: &str = "a pool";
 
+/// How many sessions of this database are in `pg_sleep`.
+pub(crate) const SLEEPING: &str = "SELECT count(*) FROM pg_stat_activity \
+     WHERE datname = current_database() AND wait_event = 'PgSleep'";
+
 pub(crate) async fn within_a_minute<T>(future: impl Future<Output = T>) -> T {
     time::timeout(Duration::from_secs(60), future).await.expect("this should not hang")
 }

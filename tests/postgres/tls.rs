@@ -20,7 +20,7 @@ use wharf::postgres::tokio_postgres::{Config, Socket};
 use wharf::{AcquireError, Backoff, Connector, Pool};
 
 use crate::server::Server;
-use crate::support::{assert_nothing_leaked, in_full, session, until, within_a_minute};
+use crate::support::{SLEEPING, assert_nothing_leaked, in_full, session, until, within_a_minute};
 
 fn certify() -> CertifiedKey<KeyPair> {
     generate_simple_self_signed(["127.0.0.1".to_owned()]).unwrap()
@@ -121,9 +121,6 @@ fn config(server: &Server) -> Config {
 fn pool(connector: PostgresConnector<Tls>) -> Pool<PostgresConnector<Tls>> {
     Pool::builder().max_per_host(1).retry(Backoff::default()).build(connector).unwrap()
 }
-
-const SLEEPING: &str = "SELECT count(*) FROM pg_stat_activity \
-     WHERE state = 'active' AND query LIKE '%pg_sleep(600)%' AND pid <> pg_backend_pid()";
 
 #[tokio::test]
 async fn sessions_are_encrypted_and_cancelled_by_the_same_means() {
