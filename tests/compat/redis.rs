@@ -14,6 +14,10 @@ async fn session(connection: &mut MultiplexedConnection) -> Option<i64> {
 /// The server's part of a subject, which is the same for both managers.
 macro_rules! server {
     () => {
+        fn is_installed_or_skip() -> bool {
+            RedisServer::is_installed_or_skip()
+        }
+
         async fn count_sessions(&self) -> usize {
             let mut admin = self.0.admin().await;
             let list = redis::cmd("CLIENT").arg(&["LIST", "TYPE", "normal"]).to_owned();

@@ -4,11 +4,16 @@ use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Once, mpsc};
+use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
 use bb8_redis::redis;
+
+use crate::postgres_server::package::Package;
+
+const PACKAGE: Package =
+    Package { name: "redis-server", brings: "Redis", is_there: || is_there("redis-server") };
 
 pub(crate) struct RedisServer {
     port: u16,
@@ -17,9 +22,14 @@ pub(crate) struct RedisServer {
 }
 
 impl RedisServer {
+    /// Whether a test can start one. If not, the test is named as skipped.
+    pub(crate) fn is_installed_or_skip() -> bool {
+        PACKAGE.is_installed_or_skip()
+    }
+
     pub(crate) async fn start() -> Self {
         static STARTED: AtomicU32 = AtomicU32::new(0);
-        install();
+        assert!(PACKAGE.is_installed(), "{}", PACKAGE.is_missing());
         let nth = STARTED.fetch_add(1, Ordering::Relaxed);
         let folder = std::env::temp_dir().join(format!("wharf-redis-{}-{nth}", std::process::id()));
         std::fs::create_dir_all(&folder).unwrap();
@@ -89,23 +99,6 @@ fn spawn(port: u16, folder: &Path) -> Child {
         }
     });
     receiver.recv().unwrap().unwrap()
-}
-
-fn install() {
-    static INSTALL: Once = Once::new();
-    INSTALL.call_once(|| {
-        if is_there("redis-server") {
-            return;
-        }
-        eprintln!("redis-server is nowhere: installing it with apt-get");
-        for arguments in [&["update"][..], &["install", "--yes", "redis-server"]] {
-            let mut command = Command::new("apt-get");
-            command.args(arguments).env("DEBIAN_FRONTEND", "noninteractive");
-            let output = command.output().expect("these tests need redis-server: install it");
-            let said = String::from_utf8_lossy(&output.stderr);
-            assert!(output.status.success(), "install redis-server: apt-get failed: {said}");
-        }
-    });
 }
 
 fn is_there(program: &str) -> bool {

@@ -14,6 +14,8 @@ use wharf::{AcquireError, Backoff, Builder, Connector, HealthCheck, Pool, Pooled
 pub(crate) trait Subject: Sized {
     type Connector: Connector<Key = ()>;
 
+    /// Whether the server can be started. If not, the test is named as skipped.
+    fn is_installed_or_skip() -> bool;
     async fn start() -> Self;
     fn connector(&self) -> Self::Connector;
 
@@ -45,6 +47,10 @@ macro_rules! suite {
         $(
             #[tokio::test]
             async fn $test() {
+                // Installing it may take longer than a test.
+                if !<$subject as crate::suite::Subject>::is_installed_or_skip() {
+                    return;
+                }
                 crate::suite::soon(crate::suite::$test::<$subject>()).await;
             }
         )*

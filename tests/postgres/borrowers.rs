@@ -9,8 +9,8 @@ use wharf::postgres::tokio_postgres::{Client, CopyInSink};
 use wharf::{Builder, Connector, HealthCheck, Pool};
 
 use crate::support::{
-    Database, Loan, PostgresPool, SLEEPING, acquire, assert_nothing_leaked, poll, process, until,
-    within_a_minute,
+    Database, Loan, PostgresPool, SLEEPING, acquire, assert_nothing_leaked, needs_server, poll,
+    process, until, within_a_minute,
 };
 
 /// A database with an empty table, a pool of one connection, and a session to look from.
@@ -48,6 +48,7 @@ async fn works_as_new(mut next: Loan, session: &Client) {
 
 #[tokio::test]
 async fn a_transaction_that_was_dropped_is_rolled_back_and_the_connection_goes_on() {
+    needs_server!();
     let (_database, pool, session) = one_connection(Reset::Rollback).await;
     let mut first = acquire(&pool).await;
     let id = process(&first).await;
@@ -64,6 +65,7 @@ async fn a_transaction_that_was_dropped_is_rolled_back_and_the_connection_goes_o
 
 #[tokio::test]
 async fn a_task_that_is_aborted_in_a_transaction_leaves_nothing() {
+    needs_server!();
     let (_database, pool, session) = one_connection(Reset::Rollback).await;
     let mut loan = acquire(&pool).await;
     let task = tokio::spawn(async move {
@@ -82,6 +84,7 @@ async fn a_task_that_is_aborted_in_a_transaction_leaves_nothing() {
 
 #[tokio::test]
 async fn a_begin_that_was_left_open_goes_to_nobody_idle_or_waiting() {
+    needs_server!();
     let (_database, pool, session) = one_connection(Reset::Rollback).await;
     for opening in [
         "BEGIN",
@@ -108,6 +111,7 @@ async fn a_begin_that_was_left_open_goes_to_nobody_idle_or_waiting() {
 
 #[tokio::test]
 async fn a_begin_that_was_polled_once_and_dropped_goes_to_nobody() {
+    needs_server!();
     let (_database, pool, session) = one_connection(Reset::Rollback).await;
     let first = acquire(&pool).await;
     // By `Client`'s own method, which nobody watches.
@@ -121,6 +125,7 @@ async fn a_begin_that_was_polled_once_and_dropped_goes_to_nobody() {
 
 #[tokio::test]
 async fn a_connection_returned_outside_of_any_runtime_is_reset_all_the_same() {
+    needs_server!();
     let (_database, pool, session) = one_connection(Reset::Rollback).await;
     let first = acquire(&pool).await;
     first.batch_execute("BEGIN").await.unwrap();
@@ -134,6 +139,7 @@ async fn a_connection_returned_outside_of_any_runtime_is_reset_all_the_same() {
 
 #[test]
 fn a_connection_whose_runtime_rests_between_two_loans_is_lent_again() {
+    needs_server!();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let (_database, pool, session) = runtime.block_on(one_connection(Reset::Rollback));
     for moves_on in [true, false] {
@@ -156,6 +162,7 @@ fn a_connection_whose_runtime_rests_between_two_loans_is_lent_again() {
 
 #[tokio::test]
 async fn a_copy_into_a_table_that_was_not_finished_leaves_nothing() {
+    needs_server!();
     let (_database, pool, session) = one_connection(Reset::Rollback).await;
     let first = acquire(&pool).await;
     let mut sink: std::pin::Pin<Box<CopyInSink<&[u8]>>> =
@@ -171,6 +178,7 @@ async fn a_copy_into_a_table_that_was_not_finished_leaves_nothing() {
 
 #[tokio::test]
 async fn a_copy_out_of_a_table_that_was_not_read_leaves_nothing() {
+    needs_server!();
     let (_database, pool, session) = one_connection(Reset::Rollback).await;
     let first = acquire(&pool).await;
     let rows = "COPY (SELECT repeat('x', 1000) FROM generate_series(1, 50000)) TO STDOUT";
@@ -183,6 +191,7 @@ async fn a_copy_out_of_a_table_that_was_not_read_leaves_nothing() {
 
 #[tokio::test]
 async fn a_copy_that_nobody_can_finish_costs_the_connection() {
+    needs_server!();
     let (_database, pool, session) = one_connection(Reset::Rollback).await;
     let first = acquire(&pool).await;
     works_as_new(first, &session).await;
@@ -206,6 +215,7 @@ async fn a_copy_that_nobody_can_finish_costs_the_connection() {
 
 #[tokio::test]
 async fn an_error_of_the_caller_does_not_cost_the_connection() {
+    needs_server!();
     let (_database, pool, session) = one_connection(Reset::Rollback).await;
     let first = acquire(&pool).await;
     // Too few rows, too few parameters, a value that is no number, and what the server refuses.
@@ -235,6 +245,7 @@ async fn leave_a_query(mut loan: Loan, session: &Client) {
 
 #[tokio::test]
 async fn a_connection_held_up_is_given_up_however_often_it_was_lent_meanwhile() {
+    needs_server!();
     let (_database, pool, session) = one_connection(Reset::Rollback).await;
     leave_a_query(acquire(&pool).await, &session).await;
     // Each is less patient than a reset may take, and by methods of `Client` nobody sees that.
@@ -256,6 +267,7 @@ async fn a_connection_held_up_is_given_up_however_often_it_was_lent_meanwhile() 
 
 #[tokio::test]
 async fn a_transaction_whose_beginning_was_cut_off_costs_the_connection() {
+    needs_server!();
     let (_database, pool, session) = one_connection(Reset::Rollback).await;
     leave_a_query(acquire(&pool).await, &session).await;
     let mut next = acquire(&pool).await;
@@ -270,6 +282,7 @@ async fn a_transaction_whose_beginning_was_cut_off_costs_the_connection() {
 
 #[tokio::test]
 async fn what_holds_up_a_ping_or_the_end_is_cancelled() {
+    needs_server!();
     for reset in [Reset::Rollback, Reset::None] {
         let (database, pool, session) = one_connection(reset).await;
         drop(pool);
@@ -290,6 +303,7 @@ async fn what_holds_up_a_ping_or_the_end_is_cancelled() {
 
 #[tokio::test]
 async fn a_query_that_was_cut_off_is_cancelled_and_its_connection_replaced() {
+    needs_server!();
     let (_database, pool, session) = one_connection(Reset::Rollback).await;
     let first = acquire(&pool).await;
     let id = process(&first).await;
@@ -313,6 +327,7 @@ async fn a_query_that_was_cut_off_is_cancelled_and_its_connection_replaced() {
 
 #[tokio::test]
 async fn a_connection_held_up_by_what_nobody_watched_is_given_up() {
+    needs_server!();
     let (_database, pool, session) = one_connection(Reset::Rollback).await;
     let mut first = acquire(&pool).await;
     let id = process(&first).await;
@@ -340,6 +355,7 @@ async fn a_connection_held_up_by_what_nobody_watched_is_given_up() {
 
 #[tokio::test]
 async fn a_ping_waits_for_what_was_left_and_finds_a_clean_connection() {
+    needs_server!();
     let (database, pool, session) = one_connection(Reset::Rollback).await;
     let connector = database.connector();
     let mut connection = connector.connect(&()).await.unwrap();
@@ -353,6 +369,7 @@ async fn a_ping_waits_for_what_was_left_and_finds_a_clean_connection() {
 
 #[tokio::test]
 async fn only_what_may_have_left_a_transaction_is_reset() {
+    needs_server!();
     let (_database, pool, session) = one_connection(Reset::Rollback).await;
     let last_request = "SELECT query FROM pg_stat_activity \
          WHERE application_name = 'a pool' AND datname = current_database()";
@@ -384,6 +401,7 @@ async fn only_what_may_have_left_a_transaction_is_reset() {
 
 #[tokio::test]
 async fn without_a_reset_the_next_borrower_goes_on_where_the_last_one_was() {
+    needs_server!();
     let (_database, pool, session) = one_connection(Reset::None).await;
     let first = acquire(&pool).await;
     first.batch_execute("BEGIN").await.unwrap();
@@ -397,6 +415,7 @@ async fn without_a_reset_the_next_borrower_goes_on_where_the_last_one_was() {
 
 #[tokio::test]
 async fn discard_undoes_settings_locks_and_temporary_tables_and_keeps_statements() {
+    needs_server!();
     let (_database, pool, session) = one_connection(Reset::Discard).await;
     session.batch_execute("CREATE TYPE mood AS ENUM ('good'); CREATE ROLE guest").await.unwrap();
     let first = acquire(&pool).await;

@@ -8,8 +8,8 @@ use wharf::{AcquireError, Backoff, Builder, Pool};
 
 use crate::server::Server;
 use crate::support::{
-    Database, PostgresPool, acquire, assert_nothing_leaked, connector, in_full, pool_on, process,
-    session, within_a_minute,
+    Database, PostgresPool, acquire, assert_nothing_leaked, connector, in_full, needs_server,
+    pool_on, process, session, within_a_minute,
 };
 
 /// A pool that would dial until its time is over, which is longer than a test may take.
@@ -36,6 +36,7 @@ fn code(error: &AcquireError<wharf::postgres::tokio_postgres::Error>) -> Option<
 
 #[tokio::test]
 async fn a_wrong_password_is_told_at_once() {
+    needs_server!();
     let database = Database::new().await;
     let session = database.session().await;
     session.batch_execute("CREATE ROLE guarded LOGIN PASSWORD 'right'").await.unwrap();
@@ -58,6 +59,7 @@ async fn a_wrong_password_is_told_at_once() {
 
 #[tokio::test]
 async fn what_no_retry_mends_is_told_at_once() {
+    needs_server!();
     let database = Database::new().await;
     let mut config = database.config();
     config.dbname("nowhere");
@@ -87,6 +89,7 @@ fn a_string_that_is_no_configuration_says_what_is_wrong_with_it() {
 
 #[tokio::test]
 async fn a_server_is_reached_over_its_unix_socket() {
+    needs_server!();
     let database = Database::new().await;
     let mut config: Config = database.server().socket().parse().unwrap();
     config.dbname(database.config().get_dbname().unwrap());
@@ -100,6 +103,7 @@ async fn a_server_is_reached_over_its_unix_socket() {
 
 #[tokio::test]
 async fn of_two_hosts_the_one_that_takes_writes_is_used() {
+    needs_server!();
     let standby = Server::start(&["default_transaction_read_only=on"]);
     let database = Database::new().await;
     let hosts = format!(
@@ -135,6 +139,7 @@ async fn of_two_hosts_the_one_that_takes_writes_is_used() {
 
 #[tokio::test]
 async fn a_server_with_less_room_than_the_pool_serves_all_with_what_there_is() {
+    needs_server!();
     let server = Server::start(&["max_connections=5", "superuser_reserved_connections=0"]);
     let pool = pool_on(&server, |builder| builder.max_per_host(20));
     let callers: Vec<_> = (0..60)
@@ -169,6 +174,7 @@ async fn a_server_with_less_room_than_the_pool_serves_all_with_what_there_is() {
 
 #[tokio::test]
 async fn where_nothing_can_serve_the_servers_word_is_told() {
+    needs_server!();
     let server = Server::start(&["max_connections=3", "superuser_reserved_connections=0"]);
     let mut others = Vec::new();
     for _ in 0..3 {

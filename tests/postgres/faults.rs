@@ -11,8 +11,8 @@ use wharf::postgres::tokio_postgres::error::SqlState;
 
 use crate::server::Server;
 use crate::support::{
-    Database, PostgresPool, SLEEPING, acquire, assert_nothing_leaked, in_full, pool_on, process,
-    session, until, within_a_minute,
+    Database, PostgresPool, SLEEPING, acquire, assert_nothing_leaked, in_full, needs_server,
+    pool_on, process, session, until, within_a_minute,
 };
 
 const CAP: usize = 8;
@@ -99,16 +99,19 @@ async fn outage(go: fn(&mut Server)) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn work_goes_on_after_the_server_was_killed_and_started_again() {
+    needs_server!();
     outage(Server::kill).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn work_goes_on_after_the_server_was_shut_down_and_started_again() {
+    needs_server!();
     outage(Server::stop).await;
 }
 
 #[tokio::test]
 async fn idle_connections_whose_sessions_were_ended_are_not_lent() {
+    needs_server!();
     let database = Database::new().await;
     let session = database.session().await;
     let pool = database.pool(4);
@@ -147,6 +150,7 @@ async fn idle_connections_whose_sessions_were_ended_are_not_lent() {
 
 #[tokio::test]
 async fn busy_connections_whose_sessions_are_ended_fail_their_borrower_alone() {
+    needs_server!();
     let database = Database::new().await;
     let session = database.session().await;
     let pool = database.pool(2);

@@ -2,7 +2,7 @@
 
 use tokio::task::JoinSet;
 
-use crate::support::{Database, assert_nothing_leaked};
+use crate::support::{Database, assert_nothing_leaked, needs_server};
 
 const TASKS: i64 = 64;
 const CAP: usize = 8;
@@ -19,6 +19,7 @@ fn queries() -> i64 {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn sixty_four_tasks_get_their_own_answers_over_eight_connections() {
+    needs_server!();
     let database = Database::new().await;
     let pool = database.pool(CAP);
     let mut tasks = JoinSet::new();

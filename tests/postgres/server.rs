@@ -2,18 +2,26 @@
 //! and on a Unix socket, stopped and removed when it is dropped.
 //!
 //! Its programs are looked for in `PATH`, where `pg_config` says, and where Debian has them; if they are
-//! nowhere, root installs them with `apt-get`. PostgreSQL refuses to be run by root: then it runs as
-//! `postgres` or `nobody`. Where there is `setpriv`, the server also ends when this process is killed.
+//! nowhere, they are installed where that is possible. PostgreSQL refuses to be run by root: then it
+//! runs as `postgres` or `nobody`. Where there is `setpriv`, the server also ends when this process is
+//! killed.
 
-use std::ffi::OsString;
 use std::net::{Ipv4Addr, TcpListener};
-use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 use std::{env, fs, process, thread};
+
+#[path = "../servers/package.rs"]
+pub(crate) mod package;
+
+use package::Package;
+
+const PACKAGE: Package =
+    Package { name: "postgresql", brings: "PostgreSQL", is_there: || installed().is_some() };
 
 /// Generous: a machine may be busy, and a server that crashed has to recover.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -27,6 +35,12 @@ pub(crate) struct Server {
 }
 
 impl Server {
+    /// Whether a test can start one. If not, the test is named as skipped.
+    #[allow(dead_code)] // Not everybody who uses this module does that.
+    pub(crate) fn is_installed_or_skip() -> bool {
+        PACKAGE.is_installed_or_skip()
+    }
+
     /// Makes a server and starts it, with settings such as `max_connections=5`.
     pub(crate) fn start(settings: &[&str]) -> Self {
         Server::start_with(settings, &[])
@@ -59,7 +73,7 @@ impl Server {
     }
 
     /// Starts a server that was stopped or killed, and waits until it takes connections.
-    #[allow(dead_code)] // Not everybody who uses this module does that.
+    #[allow(dead_code)] // As above.
     pub(crate) fn start_again(&mut self) {
         let begin = Instant::now();
         // What is left of one that was killed may hold its memory for a moment.
@@ -189,11 +203,9 @@ struct User {
 
 impl Programs {
     fn find() -> Self {
-        let directory = installed().unwrap_or_else(|| {
-            install();
-            installed().expect("apt-get has installed PostgreSQL's programs")
-        });
-        let is_root = fs::metadata("/proc/self").is_ok_and(|process| process.uid() == 0);
+        assert!(PACKAGE.is_installed(), "{}", PACKAGE.is_missing());
+        let directory = installed().expect("they were there");
+        let is_root = package::is_root();
         let setpriv = Command::new("setpriv").arg("--version").output().is_ok();
         assert!(setpriv || !is_root, "as root, setpriv (of util-linux) is needed");
         let user = is_root.then(|| user("postgres").or_else(|| user("nobody")).expect("a user"));
@@ -269,22 +281,6 @@ fn installed() -> Option<PathBuf> {
 /// The version in `/usr/lib/postgresql/15/bin`.
 fn version(bin: &Path) -> Option<u32> {
     bin.parent()?.file_name()?.to_str()?.parse().ok()
-}
-
-fn install() {
-    eprintln!("PostgreSQL's programs are nowhere: installing them with apt-get");
-    for args in [&["update"][..], &["install", "--yes", "--no-install-recommends", "postgresql"]] {
-        let env = ("DEBIAN_FRONTEND", OsString::from("noninteractive"));
-        let output = Command::new("apt-get").args(args).envs([env]).output();
-        let failure = match output {
-            Ok(output) if output.status.success() => continue,
-            Ok(output) => String::from_utf8_lossy(&output.stderr).into_owned(),
-            Err(error) => error.to_string(),
-        };
-        panic!(
-            "install PostgreSQL's programs (initdb, pg_ctl, postgres): apt-get failed: {failure}"
-        );
-    }
 }
 
 fn user(name: &str) -> Option<User> {

@@ -4,7 +4,9 @@ use wharf::postgres::PostgresClient;
 use wharf::postgres::tokio_postgres::error::SqlState;
 use wharf::postgres::tokio_postgres::types::Type;
 
-use crate::support::{Database, acquire, assert_nothing_leaked, process, within_a_minute};
+use crate::support::{
+    Database, acquire, assert_nothing_leaked, needs_server, process, within_a_minute,
+};
 
 const BY_ID: &str = "SELECT * FROM items WHERE id = $1";
 
@@ -30,6 +32,7 @@ async fn prepared(connection: &PostgresClient) -> i64 {
 
 #[tokio::test]
 async fn a_statement_is_prepared_once_for_each_connection_and_type() {
+    needs_server!();
     let database = database().await;
     let pool = database.pool(1);
     for _ in 0..3 {
@@ -54,6 +57,7 @@ async fn a_statement_is_prepared_once_for_each_connection_and_type() {
 
 #[tokio::test]
 async fn a_statement_that_is_prepared_twice_at_once_is_kept_once() {
+    needs_server!();
     let database = database().await;
     let pool = database.pool(1);
     let loan = acquire(&pool).await;
@@ -66,6 +70,7 @@ async fn a_statement_that_is_prepared_twice_at_once_is_kept_once() {
 
 #[tokio::test]
 async fn statements_are_prepared_anew_on_the_connection_that_replaces_another() {
+    needs_server!();
     let database = database().await;
     let session = database.session().await;
     let pool = database.pool(1);
@@ -85,6 +90,7 @@ async fn statements_are_prepared_anew_on_the_connection_that_replaces_another() 
 
 #[tokio::test]
 async fn a_statement_whose_table_has_changed_is_prepared_again() {
+    needs_server!();
     let database = database().await;
     let session = database.session().await;
     let pool = database.pool(1);
@@ -107,6 +113,7 @@ async fn a_statement_whose_table_has_changed_is_prepared_again() {
 
 #[tokio::test]
 async fn a_statement_that_the_server_was_told_to_drop_is_prepared_again() {
+    needs_server!();
     let database = database().await;
     let pool = database.pool(1);
     let loan = acquire(&pool).await;

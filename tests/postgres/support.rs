@@ -17,6 +17,16 @@ use crate::server::Server;
 pub(crate) type PostgresPool = Pool<PostgresConnector>;
 pub(crate) type Loan = PooledConnection<PostgresConnector>;
 
+/// Ends a test that no server can be started for, and names it as skipped.
+macro_rules! needs_server {
+    () => {
+        if !$crate::server::Server::is_installed_or_skip() {
+            return;
+        }
+    };
+}
+pub(crate) use needs_server;
+
 /// What the pools' sessions are known by.
 const NAME: &str = "a pool";
 

@@ -20,7 +20,9 @@ use wharf::postgres::tokio_postgres::{Config, Socket};
 use wharf::{AcquireError, Backoff, Connector, Pool};
 
 use crate::server::Server;
-use crate::support::{SLEEPING, assert_nothing_leaked, in_full, session, until, within_a_minute};
+use crate::support::{
+    SLEEPING, assert_nothing_leaked, in_full, needs_server, session, until, within_a_minute,
+};
 
 fn certify() -> CertifiedKey<KeyPair> {
     generate_simple_self_signed(["127.0.0.1".to_owned()]).unwrap()
@@ -124,6 +126,7 @@ fn pool(connector: PostgresConnector<Tls>) -> Pool<PostgresConnector<Tls>> {
 
 #[tokio::test]
 async fn sessions_are_encrypted_and_cancelled_by_the_same_means() {
+    needs_server!();
     let (server, certificate) = server();
     let looker = session(server.url().parse().unwrap()).await;
     let pool = pool(PostgresConnector::new(config(&server)).tls(trust([certificate])));
@@ -153,6 +156,7 @@ async fn sessions_are_encrypted_and_cancelled_by_the_same_means() {
 
 #[tokio::test]
 async fn a_certificate_that_nobody_vouches_for_is_told_at_once() {
+    needs_server!();
     let (server, _) = server();
     let other = certify().cert.der().clone();
     let pool = pool(PostgresConnector::new(config(&server)).tls(trust([other])));
@@ -203,6 +207,7 @@ impl TlsConnect<Socket> for Failing {
 
 #[tokio::test]
 async fn a_handshake_that_the_network_broke_is_tried_again() {
+    needs_server!();
     let (server, _) = server();
     for (kind, is_retryable) in
         [(io::ErrorKind::ConnectionReset, true), (io::ErrorKind::InvalidData, false)]
