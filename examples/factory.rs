@@ -114,7 +114,7 @@ async fn main() -> Result<(), Box<dyn Error + Send + Sync>> {
                 if answer != question {
                     return Err(format!("{question:?} was answered by {answer:?}").into());
                 }
-                // Dropped here, the connection goes to whoever has waited longest.
+                // Dropped here, the connection is pinged and goes to the task that has waited longest.
             }
             Ok::<_, Box<dyn Error + Send + Sync>>(())
         });
@@ -134,7 +134,7 @@ async fn main() -> Result<(), Box<dyn Error + Send + Sync>> {
     println!("made:   {opened} connections, for {TASKS} tasks; {} is the most", status.max);
     println!("lent:   {} times; {} callers had to wait", TASKS * ROUNDS + 10, status.waited);
     println!("idle:   {} connections", status.idle);
-    println!("pinged: {} times, whenever one that was idle was lent", status.pings);
+    println!("pinged: {} times, before each loan of a connection that was not new", status.pings);
 
     let report = pool.close_timeout(Duration::from_secs(5)).await;
     println!("closed: {} connections said goodbye", parted.load(Ordering::Relaxed));

@@ -53,97 +53,68 @@
 // Here, and not for the tests: an `unwrap` in the pool needs a reason, which `expect` gives.
 #![warn(clippy::unwrap_used)]
 
-// The public surface, one noun a file.
-mod acquire;
-mod builder;
-mod close;
-mod close_reason;
-mod config;
-mod connector;
-mod connector_fn;
-mod error;
-mod health_check;
-mod heartbeat;
-mod host;
-mod observer;
+// The layers: each imports only from those before it. (`tests/layers.rs` says so.)
+//
+// Settings and reasons as data, and the traits that users implement.
+mod policy;
+// What the pool decides: no await, no clock, no tokio.
+mod engine;
+// What carries the engine's decisions out: hosts behind locks, tasks, clocks.
+mod runtime;
+// The public handles and futures, one noun a file.
 mod pool;
-mod pooled_connection;
-mod reuse;
-mod shared;
-mod spread;
-mod status;
-mod warm;
+// Connectors of particular protocols.
+mod connectors;
 
 #[cfg(any(feature = "bb8", feature = "deadpool"))]
 pub mod compat;
-#[cfg(feature = "grpc")]
-pub mod grpc;
 pub mod guide;
-#[cfg(feature = "http")]
-pub mod http;
 #[cfg(feature = "metrics")]
 pub mod metrics;
-#[cfg(feature = "postgres")]
-pub mod postgres;
-#[cfg(feature = "tcp")]
-pub mod tcp;
 #[cfg(feature = "test-util")]
 pub mod test_util;
-#[cfg(feature = "websocket")]
-pub mod websocket;
-
-// The engine: what the pool decides. No await, no clock, no tokio.
-mod engine;
-
-// The shell: what carries the engine's decisions out.
-mod closing;
-mod core;
-mod dial;
-mod out_of_time;
-mod ping;
-mod target;
-mod upkeep;
-mod waiting;
-
-// Support.
-mod clock;
-#[cfg(any(feature = "grpc", feature = "http"))]
-mod late_write;
-mod panics;
-mod runtime;
-mod sync;
-mod timer;
 
 #[cfg(all(test, wharf_loom))]
 mod models;
 
-pub use acquire::Acquire;
+#[cfg(feature = "grpc")]
+pub use connectors::grpc;
+#[cfg(feature = "http")]
+pub use connectors::http;
+#[cfg(feature = "postgres")]
+pub use connectors::postgres;
+#[cfg(feature = "tcp")]
+pub use connectors::tcp;
+#[cfg(feature = "websocket")]
+pub use connectors::websocket;
+
 pub use async_trait::async_trait;
-pub use builder::{Builder, Exclusive, Shared};
-pub use close::{Close, CloseReport};
-pub use close_reason::{CloseCounts, CloseReason};
-pub use config::Config;
-pub use connector::Connector;
-pub use connector_fn::{ConnectorFn, connector_fn};
-pub use engine::Backoff;
-pub use error::{AcquireError, AddError, BuildError, TimeoutReport, WarmError};
-pub use error::{LastDialError, Phase, TimeoutDetails};
-pub use health_check::HealthCheck;
-pub use heartbeat::Heartbeat;
-pub use host::Host;
-pub use observer::{
+pub use policy::backoff::Backoff;
+pub use policy::build_error::BuildError;
+pub use policy::close_reason::{CloseCounts, CloseReason};
+pub use policy::config::Config;
+pub use policy::connector::Connector;
+pub use policy::health_check::HealthCheck;
+pub use policy::heartbeat::Heartbeat;
+pub use policy::observer::{
     Acquired, Closed, DialDone, DialFailed, HeartbeatMissed, Observer, PingFailed, Returned,
     TimedOut,
 };
-pub use pool::{NoConnector, Pool};
-pub use pooled_connection::{ConnectionInfo, PooledConnection};
-pub use reuse::Reuse;
-pub use shared::{AcquireLease, Lease, SharedConnector, SharedHost, SharedPool};
-pub use spread::Spread;
-pub use status::{HostStatus, LoanInfo, PoolStatus};
-pub use warm::Warm;
+pub use policy::reuse::Reuse;
+pub use policy::spread::Spread;
+pub use pool::acquire::Acquire;
+pub use pool::builder::{Builder, Exclusive, Shared};
+pub use pool::close::{Close, CloseReport};
+pub use pool::connector_fn::{ConnectorFn, connector_fn};
+pub use pool::error::{AcquireError, AddError, TimeoutReport, WarmError};
+pub use pool::error::{LastDialError, Phase, TimeoutDetails};
+pub use pool::host::Host;
+pub use pool::pool::{NoConnector, Pool};
+pub use pool::pooled_connection::{ConnectionInfo, PooledConnection};
+pub use pool::shared::{AcquireLease, Lease, SharedConnector, SharedHost, SharedPool};
+pub use pool::status::{HostStatus, LoanInfo, PoolStatus};
+pub use pool::warm::Warm;
 
-/// What a fuzzer runs.
 #[cfg(fuzzing)]
 #[doc(hidden)]
 pub fn fuzz_engine(bytes: &[u8]) {

@@ -171,6 +171,8 @@ async fn every_metric_after_a_program_of_acquires_time_outs_and_failures() {
         ("wharf_closes_total{wharf_close_reason=\"discarded\"}", "1"),
         ("wharf_closes_total{wharf_close_reason=\"ping_failed\"}", "1"),
         ("wharf_dialing", "0"),
+        ("wharf_pinging", "0"),
+        ("wharf_draining", "0"),
         ("wharf_closing", "0"),
         ("wharf_leases", "2"),
         ("wharf_hosts", "2"),

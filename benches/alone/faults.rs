@@ -144,7 +144,7 @@ where
 async fn silent_death() {
     title(
         "10 idle connections silently dead, a healthy host, every loan begins with a ping",
-        "one acquire: the ping of the first, its time-out, a dial; the other nine are pinged beside",
+        "one acquire at the cap: the ping of the first, its time-out, a dial; the others are pinged meanwhile",
     );
     let ping_timeout = ms(200);
     let stage = Stage::new().await;
@@ -316,8 +316,8 @@ fn neighbour() {
         "two hosts, one a black hole: what 1,000 waiters there cost the other's requests",
         "p99 of a request (acquire, echo, return) of 4 tasks; 10 loans of the black hole are stuck",
     );
-    neighbours("hosts apart", pool(|b| b));
-    neighbours("hosts behind one lock (max_total)", pool(|b| b.max_total(20)));
+    neighbours("no cap across hosts", pool(|b| b));
+    neighbours("hosts under one cap (max_total)", pool(|b| b.max_total(20)));
 }
 
 /// The pool has a thread of its own, so that what is waited for is not the other tasks of the proxy.

@@ -72,12 +72,12 @@ fn of_queues(entries: u32, form: Form) -> Part {
 fn cancel_two_slices(order: &[u32]) {
     let mut live = vec![true; order.len()];
     let mut queue = WaitQueue::new();
-    order.iter().zip(0u32..).for_each(|(_, entry)| queue.push_back(entry));
+    order.iter().zip(0u32..).for_each(|(_, entry)| queue.push(entry));
     for &entry in order {
         live[entry as usize] = false;
-        queue.cancel(|entry| live[entry as usize]);
+        queue.cancel(|entry| live[*entry as usize]);
     }
-    assert_eq!(queue.pop(|entry| live[entry as usize]), None);
+    assert_eq!(queue.pop(|entry| live[*entry as usize]), None);
 }
 
 fn cancel_deque(order: &[u32]) {

@@ -7,7 +7,7 @@ use std::fmt;
 use ::bb8::ManageConnection;
 use async_trait::async_trait;
 
-use crate::connector::Connector;
+use crate::policy::connector::Connector;
 
 /// Makes connections with a [`bb8::ManageConnection`].
 ///

@@ -11,12 +11,10 @@ use async_trait::async_trait;
 
 use super::deadpool_error::DeadpoolError;
 use super::deadpool_object::DeadpoolObject;
-use crate::acquire::{Acquire, Patience};
-use crate::connector::Connector;
-use crate::error::AcquireError;
-use crate::pool::Pool;
-use crate::pooled_connection::PooledConnection;
-use crate::target::Aim;
+use crate::policy::connector::Connector;
+use crate::pool::error::AcquireError;
+use crate::pool::pool::Pool;
+use crate::pool::pooled_connection::PooledConnection;
 
 /// Makes connections with a [`deadpool::managed::Manager`].
 ///
@@ -31,9 +29,8 @@ use crate::target::Aim;
 ///
 /// - [`Deadpool::get`] recycles as deadpool does: before each loan, except of a connection that was
 ///   made for it. Take it where a borrower relies on the reset.
-/// - [`HealthCheck::Always`](crate::HealthCheck::Always) recycles a connection before it is lent from
-///   the idle list, but not one that is handed over from a borrower to a waiter. Take it where recycling
-///   is a check.
+/// - [`HealthCheck::Always`](crate::HealthCheck::Always) recycles before each loan as well, in a task of the pool: the
+///   caller waits in the queue, within its time-out, and may be served by a dial first.
 ///
 /// Together they recycle once. With neither, a connection is lent as it came back.
 ///
@@ -124,11 +121,16 @@ where
     + Send
     + 'static
     + use<M, E> {
-        let (pool, place) = (pool.clone(), Location::caller());
-        let acquire = move || Acquire::new(Aim::at(pool.core(), &()), Patience::AsSet, place);
+        let (pool, call_site) = (pool.clone(), Location::caller());
+        let acquire = move || pool.acquire_from(&(), call_site);
         async move {
             let mut loan = acquire().await?;
-            while !loan.is_fresh() && loan.recycle().await.is_err() {
+            while !loan.is_fresh() {
+                if loan.recycle().await.is_ok() {
+                    // That was the look before it is lent.
+                    loan.pass();
+                    break;
+                }
                 PooledConnection::discard(loan);
                 loan = acquire().await?;
             }

@@ -22,6 +22,8 @@ pub struct DeadpoolObject<M: Manager> {
 enum State {
     /// As the manager makes it, and not used since.
     Fresh,
+    /// Just recycled: the pool looks at it once more before it is lent, or goes idle.
+    Recycled,
     /// Used since.
     Used,
     /// In the middle of being recycled: nobody knows its state.
@@ -50,17 +52,18 @@ impl<M: Manager> DeadpoolObject<M> {
     }
 
     pub(super) fn is_fresh(&self) -> bool {
-        self.state == State::Fresh
+        matches!(self.state, State::Fresh | State::Recycled)
     }
 
-    /// Looks at it as it is lent or comes back: from now on it counts as used. Says whether it may
-    /// be lent.
+    /// Looks at it after it was recycled, as it is lent, or as it comes back: from the second look on it counts as
+    /// used. Says whether it may be lent.
     pub(super) fn pass(&mut self) -> bool {
-        let is_whole = self.state != State::BeingRecycled;
-        if is_whole {
-            self.state = State::Used;
-        }
-        is_whole
+        self.state = match self.state {
+            State::BeingRecycled => return false,
+            State::Recycled => State::Fresh,
+            State::Fresh | State::Used => State::Used,
+        };
+        true
     }
 
     /// Dropped before its end it leaves an object that is not lent any more.
@@ -68,7 +71,7 @@ impl<M: Manager> DeadpoolObject<M> {
         self.state = State::BeingRecycled;
         let object = self.object.as_mut().expect(PRESENT);
         self.manager.recycle(object, &self.metrics).await?;
-        self.state = State::Fresh;
+        self.state = State::Recycled;
         self.metrics.recycle_count += 1;
         self.metrics.recycled = Some(Instant::now());
         Ok(())

@@ -20,8 +20,7 @@
 //!
 //! Both of those pools check each connection before they lend it, unless they are told not to. Here
 //! that is [`HealthCheck::Always`](crate::HealthCheck::Always): set it where the manager does not
-//! know by itself that a connection has died, as those for Redis do not. A connection that one
-//! borrower returns while another waits is handed over without a check: it was in use a moment ago.
+//! know by itself that a connection has died, as those for Redis do not.
 
 #[cfg(feature = "bb8")]
 mod bb8;

@@ -1,131 +1,209 @@
 //! The invariants of `engine/mod.rs`, as far as one state shows them.
 
-use std::collections::HashSet;
+use super::entry::{Entry, Holds, State};
+use super::gauges::Gauges;
+use super::{Common, HostState, Listing, Parts, Phase, Purpose, Section};
+use crate::policy::time::{Span, Time};
 
-use super::effects::CloseReason;
-use super::share::{Beat, Carrier, Standing};
-use super::time::Time;
-use super::{Engine, Parts, Phase};
+/// A short path reads a clock that may be so late. What it notes is looked at as much later.
+const COARSE: Span = Span::from_nanos(16_000_000);
 
-impl<P: Parts> Engine<P> {
-    /// Panics when an invariant does not hold at `now`. Between calls of the engine all do; what
-    /// time alone brings about is due once upkeep has looked, which it did last at `looked`.
+impl<P: Parts> HostState<P> {
+    /// Panics when an invariant does not hold. These hold whenever the host's lock is free, also while maintenance is
+    /// late.
     ///
-    /// The cap of a host is for the caller to check: one state does not show whether it was lowered.
-    pub(crate) fn check_invariants(&mut self, now: Time, looked: Time) {
-        self.check_hosts(looked);
-        for (at, host) in &self.hosts {
-            self.check_carriers(at, host, now);
+    /// The cap is for the caller to check: one state does not show whether it was lowered.
+    pub(crate) fn check_state(&self, now: Time, common: &Common<P>) {
+        let shared = common.is_shared();
+        self.check_gauges();
+        self.entries.iter().for_each(|(slot, entry)| self.check_entry(slot, entry, shared));
+        self.check_ready();
+        self.check_pings(shared);
+        self.check_waiters(now, common);
+        self.check_listed();
+        let warmers = self.rare.as_ref().map_or(0, |rare| rare.warmers.len());
+        assert!(warmers == 0 || self.gauges.dialing > 0, "`warm` waits for a dial");
+    }
+
+    /// Checks in addition what holds for as long as no time passes after a section.
+    pub(crate) fn check_invariants(&self, now: Time, common: &Common<P>) {
+        self.check_state(now, common);
+        self.check_demand(now, common);
+        self.check_note(now, common);
+    }
+
+    /// Checks in addition what a section has done as it finished.
+    pub(crate) fn check_finished(&self, section: &Section<'_, P>) {
+        let (now, common) = (section.now, section.common);
+        self.check_invariants(now, common);
+        self.check_watched(section);
+        assert!(self.waiting() > 0 || self.waiters.is_none(), "a queue is kept for nobody");
+        assert!(!self.is_unused(now) || section.actions.forget, "8: an unused host stays");
+        match &self.note {
+            Some(note) => assert_eq!(**note, self.noted(section), "9: the budget was told"),
+            None => assert_eq!(
+                self.dials_to_spare(now, &common.limits),
+                0,
+                "5: a dial to spare is owed"
+            ),
         }
-        self.check_totals();
-        self.check_demand(looked);
     }
 
-    fn check_hosts(&mut self, looked: Time) {
-        let mut places = HashSet::new();
-        for (at, host) in &mut self.hosts {
-            let waiting = host.waiters.waiting();
-            let queued = host.waiters.queued();
-            assert_eq!(queued.len(), waiting, "1: the queue holds who waits");
-            let in_order = queued.is_sorted_by(|one, next| one.ticket < next.ticket);
-            assert!(in_order, "1: in the order of their tickets");
-            assert!(host.waiters.deadlines_are_watched(), "a waiter's deadline nobody watches");
-            let asks = self.sharing.is_some();
-            assert!(asks || host.idle.is_empty() || waiting == 0, "2: idle while somebody waits");
-            let leases = host.leases();
-            let dead = host.carriers.iter().filter(|(_, c)| c.is_dead()).count();
-            let carried: usize = host.carriers.iter().map(|(_, c)| c.leases).sum();
-            let taken = host.in_use + host.checking + host.idle.len() + dead + carried;
-            let loans = (leases, taken);
-            let noted = (host.loans().len(), host.loans.places());
-            assert_eq!(noted, loans, "4: every loan is noted, once");
-            assert!(host.waiters.in_hand() <= leases, "4: what is in a hand is in use");
-            for connection in &host.idle {
-                assert!(places.insert(connection.id), "4: a connection is in one place");
-                assert_eq!(connection.epoch, host.epoch, "a retired connection is idle");
-            }
-            let in_turn = host.idle.iter().is_sorted_by(|one, next| one.turn < next.turn);
-            assert!(in_turn, "idle, oldest first, each at a turn of its own");
-            let remembered = host.failing.as_ref().is_some_and(|f| looked < f.until);
-            assert!(!host.is_unused() || remembered, "8: an unused host stays");
-            if let Some(look) = host.next_look(&self.limits, looked) {
-                let noted = host.scheduled.is_some_and(|scheduled| scheduled <= look);
-                assert!(noted || self.phase != Phase::Open, "a deadline nobody watches");
-            }
-            if let Some(scheduled) = host.scheduled {
-                assert!(self.schedule.contains(at, scheduled), "the schedule knows it");
-            }
-        }
-        let scheduled = self.hosts.iter().filter(|(_, h)| h.scheduled.is_some()).count();
-        assert_eq!(self.schedule.len(), scheduled, "nothing else is scheduled");
-        assert_eq!(self.index.len(), self.hosts.len(), "every host can be found");
+    /// What time alone brings about is watched.
+    pub(crate) fn check_watched(&self, section: &Section<'_, P>) {
+        let (next, looks_at) = (self.next_look(section), self.look_at);
+        assert!(
+            looks_at <= next.after(COARSE),
+            "a deadline that nobody watches: {next:?}, looks at {looks_at:?}"
+        );
     }
 
-    /// The two rules of shared connections, and the host's counts of them.
-    fn check_carriers(&self, at: usize, host: &super::Host<P>, now: Time) {
-        let waiting = host.waiters.waiting();
-        assert!(waiting == 0 || !self.has_room(at, now), "room while somebody waits");
-        let carriers = || host.carriers.iter().map(|(_, carrier)| carrier);
-        let is_leaving = |c: &&Carrier<_>| matches!(c.standing, Standing::Leaving(_));
-        assert_eq!(host.leaving, carriers().filter(is_leaving).count());
-        let is_met = waiting <= host.coming();
-        let asks = host.idle.is_empty() || is_met || host.waiters.nudged() > 0;
-        assert!(asks, "an idle one is not asked, and somebody waits");
-        let is_asked = |c: &Carrier<_>| c.standing != Standing::Suspect || c.beat != Beat::Still;
-        assert!(carriers().all(is_asked), "a suspect is asked");
-        assert!(carriers().all(|c| c.leases > 0 || c.beat != Beat::Still), "it is not empty");
+    /// What the budget was told of it, by the host's id.
+    #[cfg(wharf_loom)]
+    pub(crate) fn told(&self) -> Option<(u64, super::budget::Note)> {
+        Some((self.id, *self.note.as_deref()?))
     }
 
-    fn check_totals(&self) {
-        let sum = |count: fn(&super::Host<P>) -> usize| -> usize {
-            self.hosts.iter().map(|(_, host)| count(host)).sum()
+    /// Panics unless nothing is left: no entry, nobody waiting, no permit.
+    pub(crate) fn check_empty(&self) {
+        assert_eq!(self.gauges, Gauges::default(), "7: a gauge is not zero");
+        assert_eq!(
+            (self.entries.len(), self.ready.len(), self.waiting(), self.pings().len()),
+            (0, 0, 0, 0)
+        );
+        assert!(
+            self.note.as_ref().is_none_or(|note| note.permits + note.wants + note.spare == 0),
+            "9: its permits"
+        );
+    }
+
+    /// 3: the gauges are what a count by state gives.
+    fn check_gauges(&self) {
+        let count = |is_it: &dyn Fn(&Entry<P>) -> bool| {
+            let entries = self.entries.iter().filter(|(_, entry)| is_it(entry));
+            u32::try_from(entries.count()).expect("few entries")
         };
-        assert_eq!(self.totals.open, sum(super::Host::open), "3: open in total");
-        assert_eq!(self.totals.dialing, sum(|h| h.dialing), "3: dialing in total");
-        assert_eq!(self.totals.closing, sum(|h| h.closing), "3: closing in total");
-        assert_eq!(self.totals.late, sum(|h| h.late), "late in total");
-        let makes_room = |c: &&Carrier<_>| c.standing == Standing::Leaving(CloseReason::MadeRoom);
-        let carriers = self.hosts.iter().flat_map(|(_, host)| host.carriers.iter());
-        let leaving = carriers.map(|(_, carrier)| carrier).filter(makes_room).count();
-        assert_eq!(self.totals.making_room, leaving, "leaving to make room, in total");
-        assert!(self.totals.closes >= self.totals.closing);
-        assert!(self.totals.open <= self.limits.max_total, "3: the total cap");
-        assert!(self.totals.dialing <= self.limits.max_dialing, "3: the cap on dials");
-        if self.spans_hosts {
-            assert_eq!(self.recency.idle(), sum(|h| h.idle.len()), "3: idle in total");
-            assert!(self.recency.idle() <= self.limits.max_idle, "3: the cap on idle");
-        }
-        for (_, host) in &self.hosts {
-            assert!(host.dialing <= self.limits.max_dialing_per_host, "3: dials of a host");
+        let has_place = |entry: &Entry<P>| entry.holds == Holds::Place;
+        let has_permit = |entry: &Entry<P>| entry.holds != Holds::Nothing;
+        let drains = |entry: &Entry<P>| matches!(entry.state, State::Draining(_));
+        let pinging =
+            |entry: &Entry<P>| entry.state == State::Pinging || (drains(entry) && has_place(entry));
+        let unused = |entry: &Entry<P>| entry.leases.is_empty();
+        let counted = Gauges {
+            dialing: count(&|entry| entry.state == State::Dialing),
+            idle: count(&|entry| entry.state == State::Idle || (pinging(entry) && unused(entry))),
+            in_use: count(&|entry| {
+                entry.state == State::InUse || (pinging(entry) && !unused(entry))
+            }),
+            closing: count(&|entry| entry.state == State::Closing && has_permit(entry)),
+            draining: count(&|entry| drains(entry) && has_permit(entry)),
+            leaving: count(&|entry| drains(entry) && has_place(entry)),
+            places: count(&has_place),
+            permits: count(&has_permit),
+        };
+        assert_eq!(self.gauges, counted, "3: the gauges");
+    }
+
+    /// 3 and 4: what fits the entry's state.
+    fn check_entry(&self, slot: u32, entry: &Entry<P>, shared: bool) {
+        let (leases, is_here) = (entry.leases.len(), entry.value.is_some());
+        let is_pinged = self.is_pinged(slot);
+        let fits = match entry.state {
+            State::Dialing | State::Closing => leases == 0 && !is_here && !is_pinged,
+            State::Idle => leases == 0 && is_here && (shared || !is_pinged),
+            State::InUse if shared => leases > 0 && is_here,
+            State::InUse => leases == 1 && !is_here && !is_pinged,
+            State::Pinging => is_pinged && is_here == shared && (shared || leases == 0),
+            State::Draining(_) if shared => is_here && (leases > 0 || is_pinged),
+            State::Draining(_) => !is_here && (leases == 1) != is_pinged,
+        };
+        assert!(
+            fits,
+            "4: {leases} leases, pinged: {is_pinged}, the value is here: {is_here}, in {:?}",
+            entry.state
+        );
+        assert_eq!(entry.leases.iter().count(), leases, "4: every lease is noted once");
+        assert!(
+            entry.value.as_ref().is_none_or(|loan| loan.slot == slot && loan.home.is_none()),
+            "4: its slot"
+        );
+        let may_give = matches!(entry.state, State::Draining(_) | State::Closing);
+        assert!(
+            entry.holds == Holds::Place || may_give,
+            "3: what is open to be lent holds a place"
+        );
+    }
+
+    /// Those that have room are ready, the least recently used first.
+    fn check_ready(&self) {
+        let mut expected = self.slots(|entry| entry.has_room());
+        expected.sort_by_key(|slot| self.entries[*slot].turn);
+        assert_eq!(self.ready[..], expected[..], "those that have room, in their order");
+    }
+
+    fn check_pings(&self, shared: bool) {
+        for (n, ping) in self.pings().iter().enumerate() {
+            let others = &self.pings()[..n];
+            assert!(others.iter().all(|other| other.slot != ping.slot), "4: one ping each");
+            let stays = shared && ping.purpose == Purpose::Heartbeat && !ping.late;
+            let fits = match self.entries[ping.slot].state {
+                State::Pinging | State::Draining(_) => true,
+                State::Idle | State::InUse => stays,
+                State::Dialing | State::Closing => false,
+            };
+            assert!(fits, "4: {ping:?} of {:?}", self.entries[ping.slot].state);
         }
     }
 
-    /// Invariant 5: no dial that a waiter needs and the caps allow is still to be begun, unless
-    /// somebody is on the way to begin it.
-    fn check_demand(&mut self, looked: Time) {
-        if self.phase == Phase::Closed {
-            let waiting: usize = self.hosts.iter().map(|(_, h)| h.waiters.waiting()).sum();
-            assert_eq!(waiting, 0, "1: waiters of a closed pool");
+    /// 1 and 2.
+    fn check_waiters(&self, now: Time, common: &Common<P>) {
+        let waiting = self.waiting();
+        assert!(self.phase != Phase::Closed || waiting == 0, "1: somebody waits for a closed pool");
+        let Some(waiters) = &self.waiters else { return };
+        assert_eq!(waiters.queued().count(), waiting, "1: the queue holds those who wait");
+        assert!(waiters.deadlines_are_watched(now), "a waiter's deadline that nobody watches");
+        let fit = self.choose(common, |slot| {
+            self.entries[*slot].is_fit(self.generation, now, &common.limits)
+        });
+        assert!(waiting == 0 || fit.is_none(), "2: {fit:?} may be lent while somebody waits");
+        let is_left = waiting > 0 && self.is_stranded() && waiters.woken() == 0;
+        assert!(!is_left, "5: nobody is on the way to begin the dial");
+    }
+
+    /// 5: what those who wait are owed has begun, as far as the host's own limits go.
+    fn check_demand(&self, now: Time, common: &Common<P>) {
+        if self.waiting() == 0 {
             return;
         }
-        let room = self.room_to_dial();
-        let limits = self.limits.clone();
-        let owed = |h: &super::Host<P>| h.dials_for_waiters(&limits, looked);
-        let unmet: usize = self.hosts.iter().map(|(_, host)| owed(host)).sum();
-        let nudged: usize = self.hosts.iter().map(|(_, host)| host.waiters.nudged()).sum();
-        assert!(room == 0 || unmet == 0 || nudged > 0, "5: {unmet} dials owed, room for {room}");
-        if unmet > 0 && self.room_is_wanted() {
-            assert_eq!(self.recency.idle(), 0, "5: idle connections could make room");
-        }
-        for (_, host) in &mut self.hosts {
-            let Some(hunger) = &host.hunger else { continue };
-            assert_eq!(
-                Some(hunger.oldest),
-                host.waiters.oldest(),
-                "5: hunger names the oldest waiter"
-            );
-        }
-        let hungry = self.hosts.iter().filter(|(_, host)| owed(host) > 0).count();
-        assert!(!self.spans_hosts || self.hungry.len() >= hungry, "5: a hungry host is known");
+        let limits = &common.limits;
+        let is_met = self.waiting() <= self.on_its_way(now, limits);
+        let idle = self.choose(common, |slot| !self.is_pinged(*slot));
+        assert!(is_met || idle.is_none(), "5: {idle:?} is not pinged while somebody waits");
+        assert!(
+            common.ledger.is_some() || self.dials_for_waiters(now, limits) == 0,
+            "5: a dial is owed"
+        );
+    }
+
+    /// 9, this host's part: the budget knows what it has, and what it wants.
+    fn check_note(&self, now: Time, common: &Common<P>) {
+        let Some(note) = &self.note else { return };
+        let Gauges { permits, dialing, closing, .. } = self.gauges;
+        assert_eq!(
+            (note.permits, note.dialing, note.closing),
+            (permits, dialing, closing),
+            "9: its permits"
+        );
+        assert_eq!(note.live, self.gauges.live(), "9: what it has");
+        let may_dial = self.phase != Phase::Closed && self.listing == Listing::Listed;
+        let wants = if may_dial { self.dials_for_waiters(now, &common.limits) } else { 0 };
+        assert_eq!(note.wants as usize, wants, "9: what it wants");
+    }
+
+    /// 9: the least recently used idle connection is found by a scan, or by the one under way: see the budget's check.
+    fn check_listed(&self) {
+        let (Some(note), Some((oldest, _))) = (&self.note, self.oldest_idle()) else { return };
+        let is_found = note.listed.is_some_and(|bound| bound <= oldest.after(COARSE));
+        assert!(is_found, "9: what is idle since {oldest:?} is listed at {:?}", note.listed);
     }
 }

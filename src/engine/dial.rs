@@ -2,177 +2,149 @@
 
 use std::time::Duration;
 
-use super::connection::Tracked;
-use super::effects::{DialOrder, Effects};
+use super::actions::DialOrder;
+use super::entry::{Entry, State};
 use super::host::Failing;
-use super::time::{Span, Time};
-use super::waiters::Outcome;
-use super::{Engine, Parts};
+use super::{HostState, Loan, Parts, Phase, Seat, Section};
+use crate::policy::close_reason::CloseReason;
+use crate::policy::time::Span;
 
 /// A connection that was made.
 #[derive(Debug)]
 pub(crate) struct Dialed<T> {
     pub(crate) connection: T,
-    /// The host's epoch when the dial began.
-    pub(crate) epoch: u32,
     /// Leases that it takes.
     pub(crate) max_leases: usize,
     pub(crate) took: Duration,
 }
 
-impl<P: Parts> Engine<P> {
-    /// Begins the dials that the host wants and every cap leaves room for.
-    pub(super) fn pump(&mut self, at: usize, now: Time, fx: &mut Effects<P>) {
-        if self.phase == super::Phase::Closed {
-            return;
-        }
-        if self.sharing.is_some() {
-            self.look_for_waiters(at, now, fx);
-        }
-        if self.spans_hosts {
-            self.note_hunger(at, now);
-            self.feed_hungry(now, fx);
-        } else {
-            let host = &self.hosts[at];
-            (0..host.dials_for_waiters(&self.limits, now)).for_each(|_| self.begin_dial(at, fx));
-        }
-        if self.phase == super::Phase::Open {
-            let spare = self.hosts[at].dials_to_spare(&self.limits, now);
-            let spare = spare.min(self.room_to_dial()).min(self.room_to_spare());
-            (0..spare).for_each(|_| self.begin_dial(at, fx));
-            self.hosts[at].settle_floor();
-        }
+/// A dial that failed.
+pub(crate) struct Failed<F> {
+    pub(crate) failure: F,
+    /// Whether it makes sense to dial again.
+    pub(crate) retryable: bool,
+    pub(crate) took: Duration,
+}
+
+impl<P: Parts> HostState<P> {
+    pub(super) fn begin_dial(&mut self, section: &mut Section<'_, P>) {
+        let slot = self.insert(Entry::dialing(section.now, self.generation));
+        self.counters.dials += 1;
+        let runtime = self.waiters.as_mut().and_then(|waiters| waiters.oldest_runtime());
+        section.actions.dial.push(DialOrder { slot, runtime });
     }
 
-    pub(super) fn begin_dial(&mut self, at: usize, fx: &mut Effects<P>) {
-        let host = &mut self.hosts[at];
-        host.dialing += 1;
-        host.counters.dials += 1;
-        self.totals.dialing += 1;
-        self.totals.open += 1;
-        let runtime = host.waiters.oldest_runtime();
-        fx.dial.push(DialOrder { host: host.shell.clone(), epoch: host.epoch, runtime });
-    }
-
-    fn end_dial(&mut self, at: usize) {
-        self.hosts[at].dialing -= 1;
-        self.totals.dialing -= 1;
-    }
-
-    /// A dial has succeeded: its connection serves the oldest waiter or goes idle.
-    pub(crate) fn dial_done(
+    /// A dial has succeeded: its connection serves who waits, or goes idle.
+    pub(crate) fn dialed(
         &mut self,
-        at: usize,
+        slot: u32,
         dialed: Dialed<P::Connection>,
-        now: Time,
-        fx: &mut Effects<P>,
+        section: &mut Section<'_, P>,
     ) {
-        self.end_dial(at);
-        let host = &mut self.hosts[at];
-        host.in_use += 1;
-        host.counters.dial_time += dialed.took;
-        fx.rest().failures.extend(host.failing.take().map(|failing| failing.failure));
-        fx.wake.extend(host.warmers.drain(..).map(|(_, waker)| waker));
-        let connection = Box::new(self.track(at, dialed, now));
-        self.settle(at, connection, now, fx);
-    }
-
-    /// Makes the record of a new connection.
-    pub(super) fn track(
-        &mut self,
-        at: usize,
-        Dialed { connection, epoch, max_leases, took }: Dialed<P::Connection>,
-        now: Time,
-    ) -> Tracked<P::Connection> {
-        self.hosts[at].carries = max_leases;
-        let id = self.next_id;
-        self.next_id += self.id_step;
-        let jitter = self.limits.lifetime_jitter * self.rng.f64();
-        let expires = now.after(self.limits.max_lifetime.shortened(jitter));
-        let health = self.new_health(at, now);
-        Tracked {
-            connection,
-            id,
-            created: now,
-            took: Span::from(took),
-            expires,
-            idle_since: now,
-            lent: now,
-            deadline: expires,
-            uses: 0,
-            epoch,
-            health,
-            loan: self.hosts[at].loans.enter(),
-            turn: 0,
-            max_leases,
-            carrier: None,
+        let Dialed { connection, max_leases, took } = dialed;
+        self.counters.dial_time += took;
+        self.note_dial_time(took, section);
+        if let Some(rare) = &mut self.rare {
+            let failing = rare.failing.take();
+            section.actions.unused.failures.extend(failing.map(|failing| failing.failure));
+        }
+        self.wake_warmers(section);
+        let is_retired = self.entries[slot].retired;
+        self.make(slot, Dialed { connection, max_leases, took }, section);
+        if is_retired {
+            self.drain(slot, CloseReason::Retired, section);
+        } else {
+            self.settle_proven(slot, section);
         }
     }
 
-    /// A dial has failed. Where nothing else can serve the waiters, all of them get the error,
-    /// unless it makes sense to dial again and they are to wait for that.
+    /// A new connection takes the place of its dial.
+    pub(super) fn make(
+        &mut self,
+        slot: u32,
+        dialed: Dialed<P::Connection>,
+        section: &Section<'_, P>,
+    ) {
+        let Dialed { connection, max_leases, took } = dialed;
+        let (now, limits) = (section.now, &section.common.limits);
+        let idle_since = section.common.idle_stamp(section.now);
+        let expires =
+            now.after(limits.max_lifetime.shortened(limits.lifetime_jitter * section.random));
+        let id = section.common.next_id();
+        let turn = self.next_turn;
+        self.next_turn += 1;
+        // A dial that has succeeded is proof of life: what was found dead before says nothing of it.
+        let generation = self.generation;
+        self.carries = u32::try_from(max_leases).unwrap_or(u32::MAX).max(1);
+        let max_leases = self.carries;
+        let value = Box::new(Loan { home: None, slot, lease: 0, connection });
+        self.change(slot, |entry| {
+            entry.value = Some(value);
+            entry.state = State::Idle;
+            (entry.created, entry.idle_since, entry.checked_at) = (now, idle_since, now);
+            (entry.expires, entry.id, entry.turn) = (expires, id, turn);
+            entry.generation = generation;
+            entry.max_leases = max_leases;
+            entry.proof_micros = u32::try_from(took.as_micros()).unwrap_or(u32::MAX);
+        });
+    }
+
+    /// A dial has failed. Where nothing else can serve those who wait, all of them get the error, unless it makes sense
+    /// to dial again and they are to wait for that.
     pub(crate) fn dial_failed(
         &mut self,
-        at: usize,
-        failure: P::Failure,
-        retryable: bool,
-        now: Time,
-        fx: &mut Effects<P>,
+        slot: u32,
+        failed: Failed<P::Failure>,
+        section: &mut Section<'_, P>,
     ) {
-        self.end_dial(at);
-        self.totals.open -= 1;
-        let random = self.rng.f64();
-        let host = &mut self.hosts[at];
-        host.counters.failed_dials += 1;
-        if host.dialing == 0 {
-            host.floor = 0;
+        let Failed { failure, retryable, took } = failed;
+        self.remove(slot);
+        if self.gauges.dialing == 0 {
+            self.floor = 0;
         }
-        fx.wake.extend(host.warmers.drain(..).map(|(_, waker)| waker));
-        let failures = host.failing.as_ref().map_or(1, |f| f.failures.saturating_add(1));
-        let until = now.after(self.limits.backoff.wait(failures, random));
-        let retried = retryable && self.limits.retry;
-        let failing = Failing { failure: failure.clone(), at: now, failures, until, retried };
-        fx.rest().failures.extend(host.failing.replace(Box::new(failing)).map(|old| old.failure));
-        if self.sharing.is_some() {
-            // An idle one was not asked while this dial was to serve them.
-            self.look_for_waiters(at, now, fx);
+        self.wake_warmers(section);
+        let (now, limits) = (section.now, &section.common.limits);
+        let retried = retryable && limits.retry;
+        let failures = self.failing().map_or(1, |failing| failing.failures.saturating_add(1));
+        let until = now.after(limits.backoff.wait(failures, section.random));
+        let took = Span::from(took);
+        let failing = Failing { failure: failure.clone(), at: now, failures, until, retried, took };
+        let rare = self.rare();
+        rare.counters.failed_dials += 1;
+        let old = rare.failing.replace(failing);
+        section.actions.unused.failures.extend(old.map(|failing| failing.failure));
+        // What is idle and was not asked while this dial was to serve them is asked first.
+        self.use_what_is_there(section);
+        if !self.may_be_served() && self.gauges.dialing == 0 && !retried {
+            let told = self.answer_all(|| Seat::Failed(failure.clone()), section);
+            self.rare().counters.failed += told;
         }
-        let host = &mut self.hosts[at];
-        if !host.may_serve() && host.dialing == 0 && !retried {
-            while host.waiters.waiting() > 0 {
-                let outcome = Outcome::Failed(failure.clone());
-                fx.wake.extend(host.waiters.resolve_oldest(outcome));
-            }
-        }
-        let host = &mut self.hosts[at];
         // Nobody asks for it and nothing is left: it is not dialed again until somebody does.
-        host.used &= host.open() > 0 || host.waiters.waiting() > 0;
-        fx.rest().failures.push(failure);
-        self.after(at, now, fx);
+        self.used &= self.gauges.places > 0 || self.waiting() > 0;
+        section.actions.unused.failures.push(failure);
     }
 
-    /// A dial was dropped before its end: its runtime has gone, or never ran it. Nothing may be
-    /// spawned from here, so the waiters are woken to dial from where they are polled.
-    pub(crate) fn dial_lost(&mut self, at: usize, now: Time, fx: &mut Effects<P>) {
-        self.end_dial(at);
-        self.totals.open -= 1;
-        if self.sharing.is_some() {
-            self.serve(at, now, fx);
+    /// A dial was dropped before its end: its runtime has gone, or never ran it, or it was cut off. Nothing may be
+    /// spawned from here, so those who wait are woken to dial from where they are polled.
+    pub(crate) fn dial_lost(&mut self, slot: u32, section: &mut Section<'_, P>) {
+        self.remove(slot);
+        self.floor = 0;
+        self.rare().counters.failed_dials += 1;
+        self.wake_warmers(section);
+        if self.waiting() == 0 {
+            // No dial to spare begins from here, either: it would be lost in the same way.
+            self.rare().stranded = true;
+            return;
         }
-        let host = &mut self.hosts[at];
-        host.floor = 0;
-        fx.wake.extend(host.warmers.drain(..).map(|(_, waker)| waker));
-        // One at least where connections are shared: an idle one may have to be asked for it.
-        let wanted = host.dials_for_waiters(&self.limits, now);
-        let asks = usize::from(self.sharing.is_some());
-        host.waiters.nudge(wanted.max(asks), &mut fx.wake);
-        if self.spans_hosts {
-            self.note_hunger(at, now);
-            self.nudge_hungry(fx);
+        self.rare().stranded = true;
+        // All of them: the oldest may be one that nobody polls any more, because its runtime has ended, too.
+        if let Some(waiters) = &mut self.waiters {
+            waiters.wake_all(&mut section.actions.wake);
         }
-        self.hurry(at, fx);
-        self.reschedule(at, now, fx);
-        self.forget_if_unused(at, now, fx);
-        fx.drained |= self.is_drained();
+    }
+
+    /// Whether the task of a dial is to stop: nobody can use the pool any more.
+    pub(crate) fn stops_dial(&self) -> bool {
+        self.phase == Phase::Closed
     }
 }

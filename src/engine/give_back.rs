@@ -1,360 +1,271 @@
-//! What becomes of a connection that has come free, and of a slot that has.
+//! What becomes of a connection that comes back: the short path, and the long way.
 
-use super::connection::Tracked;
-use super::effects::{CloseOrder, CloseReason, Effects};
-use super::recency::Entry;
-use super::time::Time;
-use super::waiters::Outcome;
-use super::{Engine, Parts, Phase};
+use std::mem;
 
-/// What [`Engine::give_back`] did.
+use super::entry::{Entry, Holds, State};
+use super::gauges::change;
+use super::{Common, HostState, Loan, Parts, Phase, Section};
+use crate::policy::close_reason::CloseReason;
+use crate::policy::time::{Span, Time};
+
+/// What [`HostState::give_back`] did.
 pub(crate) enum Returned<P: Parts> {
-    /// Idle again. `first`: nothing is due earlier than it, upkeep must look.
-    Idle { first: bool },
-    /// In the hand of the oldest waiter, who is to be woken.
+    Idle,
+    /// In the seat of the oldest waiter, who is to be woken.
     HandedOver(Option<P::Waker>),
-    /// Neither: call [`Engine::settle`].
-    Unsettled(Box<Tracked<P::Connection>>),
+    /// Nothing: take the long way, [`HostState::returned`].
+    Unsettled(Box<Loan<P>>),
 }
 
-impl<P: Parts> Engine<P> {
-    /// Takes back a healthy connection. This is the whole of an ordinary return, and of an ordinary
-    /// hand-over.
+/// How a use of a connection ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Use {
+    /// It was used, and is open. A shared one said how many leases it takes now.
+    Ended { max_leases: usize },
+    /// It was lent and nobody has used it: the lending does not count.
+    Unused { max_leases: usize },
+    /// It was only looked at, and goes back to where it was.
+    LookedAt,
+    /// It was found dead by its borrower, which makes its peers suspect.
+    FoundDead,
+    /// It is to be closed for another reason.
+    Over(CloseReason),
+}
+
+/// Whether the return of this loan is to be reported, as it was itself.
+fn is_watched<P: Parts>(entry: &Entry<P>, loan: &Loan<P>) -> bool {
+    entry.leases.get(loan.lease).is_some_and(|lease| lease.reported)
+}
+
+impl<P: Parts> HostState<P> {
+    /// Takes back an exclusive connection that was used and is open, if it goes idle or to a waiter and that is all
+    /// there is to do. This is the whole of an ordinary return, and of an ordinary hand-over.
     #[inline]
     pub(crate) fn give_back(
         &mut self,
-        at: usize,
-        mut connection: Box<Tracked<P::Connection>>,
+        loan: Box<Loan<P>>,
         now: Time,
+        common: &Common<P>,
     ) -> Returned<P> {
-        let fits = self.plain && self.unfit(at, &connection, now).is_none();
-        if !fits || self.was_reported(at, connection.loan) {
-            return Returned::Unsettled(connection);
+        let limits = &common.limits;
+        let waiting = self.waiting() > 0;
+        let concerns_others = self.phase != Phase::Open
+            || self.gauges.places > self.max
+            || (!waiting && now.after(limits.idle_timeout) < self.look_at)
+            || (!common.is_plain && self.return_concerns(waiting, now, common));
+        if concerns_others {
+            return Returned::Unsettled(loan);
         }
-        if self.hosts[at].waiters.waiting() > 0 {
-            if !self.may_hand_over(at, now) {
-                return Returned::Unsettled(connection);
+        let HostState { entries, gauges, ready, generation, look_at, next_turn, .. } = self;
+        let entry = &mut entries[loan.slot];
+        let is_usual = entry.state == State::InUse
+            && entry.holds == Holds::Place
+            && entry.is_over(now, limits).is_none()
+            && (common.is_plain || !is_watched(entry, &loan));
+        if !is_usual {
+            return Returned::Unsettled(loan);
+        }
+        if waiting {
+            let must_ping = entry.generation != *generation || limits.ping_after == Span::ZERO;
+            return if must_ping {
+                Returned::Unsettled(loan)
+            } else {
+                self.give_to_waiter(loan, now, common)
+            };
+        }
+        if entry.expires < *look_at {
+            return Returned::Unsettled(loan);
+        }
+        change(entry, gauges, |entry| entry.state = State::Idle);
+        entry.leases.end(loan.lease);
+        (entry.idle_since, entry.turn, entry.kept) = (now, *next_turn, false);
+        let slot = loan.slot;
+        // It was away.
+        mem::forget(entry.value.replace(loan));
+        *next_turn += 1;
+        ready.push(slot);
+        Returned::Idle
+    }
+
+    /// Hands the connection over, if that concerns only the one who gets it.
+    #[inline]
+    fn give_to_waiter(&mut self, loan: Box<Loan<P>>, now: Time, common: &Common<P>) -> Returned<P> {
+        // Those who were woken to dial have not looked yet, or the budget is to hear that one less waits.
+        if self.is_stranded() || self.changes_note_by_serving(now, common) {
+            return Returned::Unsettled(loan);
+        }
+        Returned::HandedOver(self.hand_over(loan, now))
+    }
+
+    /// Whether a return is more than the end of the loan: others share the connection, another host may take it, too
+    /// many are idle, or a deadline is to be noted.
+    fn return_concerns(&self, waiting: bool, now: Time, common: &Common<P>) -> bool {
+        let limits = &common.limits;
+        if common.is_shared() || self.is_asked_for(now, common) {
+            return true;
+        }
+        let beat = limits.heartbeat.map_or(Time::NEVER, |beats| now.after(beats.earliest));
+        // Of one more than stay in any case, the oldest may idle out.
+        let is_beyond =
+            limits.min_idle_per_host > 0 && self.gauges.idle as usize == limits.min_idle_per_host;
+        let parks = beat >= self.look_at
+            && !is_beyond
+            && self.ready.len() < limits.max_idle_per_host
+            && limits.max_idle == usize::MAX
+            && self.is_listed_before(now);
+        !waiting && !parks
+    }
+
+    /// Takes back a connection, by the long way.
+    pub(crate) fn returned(&mut self, loan: Box<Loan<P>>, how: Use, section: &mut Section<'_, P>) {
+        let slot = loan.slot;
+        self.end_lease(loan, how, section);
+        match how {
+            Use::FoundDead => {
+                self.suspect_peers(slot);
+                self.kill(slot, CloseReason::Discarded, section);
             }
-            return Returned::HandedOver(self.hand_over(at, connection, now));
+            Use::Over(reason) => self.end(slot, reason, section),
+            Use::Ended { max_leases } => {
+                self.note_max_leases(slot, max_leases);
+                self.settle_or_give_up(slot, section);
+            }
+            Use::Unused { max_leases } => {
+                self.note_max_leases(slot, max_leases);
+                // It was not its last use after all.
+                let is_used_up = self.entries[slot].uses >= section.common.limits.max_uses;
+                if self.entries[slot].state == State::Draining(CloseReason::Uses) && !is_used_up {
+                    self.revive(slot);
+                }
+                self.settle_or_give_up(slot, section);
+            }
+            Use::LookedAt => self.settle(slot, section),
         }
-        if !self.may_park(at) {
-            return Returned::Unsettled(connection);
-        }
-        let watched = self.watches_loans();
-        let host = &mut self.hosts[at];
-        if watched {
-            host.loans.end(connection.loan);
-        }
-        connection.rest(now, self.limits.idle_timeout, self.next_turn);
-        self.next_turn += 1;
-        let next = connection.deadline.min(connection.health.next_beat);
-        host.in_use -= 1;
-        host.idle.push_back(connection);
-        let later = host.scheduled.is_some_and(|look| look <= next) || next == Time::NEVER;
-        let first = !later && self.look_at(at, next);
-        Returned::Idle { first }
     }
 
-    /// Whether the return of this loan is to be reported, as it was itself.
-    #[inline]
-    fn was_reported(&self, at: usize, loan: u32) -> bool {
-        self.watches_loans() && self.hosts[at].loans.is_reported(loan)
+    fn settle_or_give_up(&mut self, slot: u32, section: &mut Section<'_, P>) {
+        let may_stay = self.reason_to_close(slot, section).is_none();
+        if !(may_stay && self.gives_up(slot, section)) {
+            self.settle(slot, section);
+        }
     }
 
-    /// Whether a hand-over concerns only the one who gets the connection. A dial is owed when the one
-    /// who was woken to begin it has not looked yet; once the last handle is gone, pings are given up
-    /// with the last one who waits.
-    #[inline]
-    fn may_hand_over(&self, at: usize, now: Time) -> bool {
-        self.phase == Phase::Open && self.hosts[at].dials_for_waiters(&self.limits, now) == 0
-    }
-
-    /// Whether a connection that goes idle concerns nobody else.
-    #[inline]
-    fn may_park(&self, at: usize) -> bool {
-        let has_room = self.hosts[at].idle.len() < self.limits.max_idle_per_host;
-        self.phase == Phase::Open && self.limits.min_idle_per_host == 0 && has_room
-    }
-
-    #[cold]
-    pub(super) fn look_at(&mut self, at: usize, time: Time) -> bool {
-        let old = self.hosts[at].scheduled.replace(time);
-        self.schedule.change(at, old, Some(time))
-    }
-
-    /// Decides what becomes of a connection that is counted as in use, but is in no loan any more.
-    pub(crate) fn settle(
-        &mut self,
-        at: usize,
-        connection: Box<Tracked<P::Connection>>,
-        now: Time,
-        fx: &mut Effects<P>,
-    ) {
-        self.note_end_of_loan(at, connection.loan, fx);
-        if let Some(carrier) = connection.carrier_key() {
-            return self.end_lease(at, carrier, connection, now, fx);
-        }
-        if let Some(reason) = self.unwanted(at, &connection, now) {
-            self.hosts[at].in_use -= 1;
-            self.close_live(at, connection, reason, fx);
-        } else if self.hosts[at].waiters.waiting() == 0 {
-            self.park(at, connection, now, fx);
-        } else if self.sharing.is_some() {
-            self.carry_for_waiters(at, connection, true, now, fx);
-        } else {
-            let waker = self.hand_over(at, connection, now);
-            fx.wake.extend(waker);
-        }
-        self.after(at, now, fx);
-    }
-
-    /// Why the connection cannot stay, if it cannot.
-    pub(super) fn unwanted(
-        &mut self,
-        at: usize,
-        connection: &Tracked<P::Connection>,
-        now: Time,
-    ) -> Option<CloseReason> {
-        if let Some(reason) = self.unfit(at, connection, now) {
-            return Some(reason);
-        }
-        let host = &self.hosts[at];
-        if host.waiters.waiting() > 0 {
-            return self.an_older_host_starves(at).then_some(CloseReason::MadeRoom);
-        }
-        if self.phase == Phase::Orphaned {
-            return Some(CloseReason::PoolClosed);
-        }
-        if self.room_is_wanted() {
-            return Some(CloseReason::MadeRoom);
-        }
-        let full = host.idle.len() >= self.limits.max_idle_per_host;
-        full.then_some(CloseReason::OverIdleLimit)
-    }
-
-    /// Why the connection may not be lent any more, if it may not.
-    pub(super) fn unfit(
-        &self,
-        at: usize,
-        connection: &Tracked<P::Connection>,
-        now: Time,
-    ) -> Option<CloseReason> {
-        let host = &self.hosts[at];
-        if let Some(reason) = self.outdated(at, connection, now) {
-            Some(reason)
-        } else if connection.uses >= self.limits.max_uses {
-            Some(CloseReason::Uses)
-        } else if self.lowered && host.live() - host.leaving > host.max {
-            Some(CloseReason::OverCap)
-        } else {
+    /// Ends a lease, and puts the value of an exclusive connection in. A share of another is dropped later.
+    fn end_lease(&mut self, loan: Box<Loan<P>>, how: Use, section: &mut Section<'_, P>) {
+        let (now, turn) = (section.common.idle_stamp(section.now), self.next_turn);
+        let shared = section.common.is_shared();
+        let (slot, number) = (loan.slot, loan.lease);
+        self.leave_ready(slot);
+        let unused = self.change(slot, |entry| {
+            if let Some(lease) = entry.leases.end(number).filter(|lease| lease.reported) {
+                section.actions.leaks.push(super::Leak::Back { id: entry.id, lease });
+            }
+            if matches!(how, Use::Unused { .. }) {
+                entry.uses -= 1;
+            }
+            if matches!(how, Use::Ended { .. } | Use::FoundDead | Use::Over(_)) {
+                entry.idle_since = now;
+                entry.turn = turn;
+                entry.kept = false;
+            }
+            if shared {
+                return Some(loan);
+            }
+            entry.value = Some(loan);
             None
-        }
-    }
-
-    /// Why the connection's time is over, if it is.
-    #[inline]
-    pub(super) fn outdated(
-        &self,
-        at: usize,
-        connection: &Tracked<P::Connection>,
-        now: Time,
-    ) -> Option<CloseReason> {
-        if self.phase == Phase::Closed {
-            Some(CloseReason::PoolClosed)
-        } else if connection.epoch != self.hosts[at].epoch {
-            Some(CloseReason::Retired)
-        } else if connection.expires <= now {
-            Some(CloseReason::Age)
-        } else {
-            None
-        }
-    }
-
-    /// Puts a connection into the hand of the oldest waiter. Somebody must wait.
-    fn hand_over(
-        &mut self,
-        at: usize,
-        mut connection: Box<Tracked<P::Connection>>,
-        now: Time,
-    ) -> Option<P::Waker> {
-        let host = &mut self.hosts[at];
-        if let Some((_, place)) = host.waiters.oldest_origin() {
-            host.begin_loan(&mut connection, now, place);
-        }
-        connection.idle_since = now;
-        connection.uses += 1;
-        host.waiters.resolve_oldest(Outcome::Connection(connection))
-    }
-
-    /// Puts a connection into the idle list, and closes the least recently used one of all when
-    /// that is one too many.
-    fn park(
-        &mut self,
-        at: usize,
-        mut connection: Box<Tracked<P::Connection>>,
-        now: Time,
-        fx: &mut Effects<P>,
-    ) {
-        connection.rest(now, self.limits.idle_timeout, self.next_turn);
+        });
         self.next_turn += 1;
-        let entry = Entry { turn: connection.turn, host: at };
-        let host = &mut self.hosts[at];
-        host.in_use -= 1;
-        host.idle.push_back(connection);
-        if !self.spans_hosts {
+        section.actions.unused.shares.extend(unused);
+    }
+
+    /// Notes how many leases a shared connection takes now: at least one, or it would not be open.
+    pub(super) fn note_max_leases(&mut self, slot: u32, max_leases: usize) {
+        let max = u32::try_from(max_leases).unwrap_or(u32::MAX).max(1);
+        self.change(slot, |entry| entry.max_leases = max);
+        self.carries = max;
+        if !self.entries[slot].has_room() {
+            self.leave_ready(slot);
+        }
+    }
+
+    /// Whether a shared connection that says that it takes this many leases now takes all that are out.
+    pub(crate) fn takes_its_leases(&mut self, slot: u32, max_leases: usize) -> bool {
+        self.note_max_leases(slot, max_leases);
+        if self.entries[slot].has_room() {
+            self.enter_ready(slot);
+        }
+        self.entries[slot].leases.len() <= max_leases
+    }
+
+    /// Decides what becomes of a connection whose use has ended, with the value in its entry: it serves those who wait,
+    /// goes idle, or is closed.
+    pub(super) fn settle(&mut self, slot: u32, section: &mut Section<'_, P>) {
+        if self.entries[slot].state == State::InUse && self.entries[slot].leases.is_empty() {
+            self.change(slot, |entry| entry.state = State::Idle);
+        }
+        if let Some(reason) = self.reason_to_close(slot, section) {
+            self.drain(slot, reason, section);
+        } else if self.entries[slot].has_room() {
+            self.enter_ready(slot);
+            self.serve_waiters(section);
+            self.close_if_unwanted(slot, section);
+        }
+    }
+
+    /// Why it may not stay, if it may not: the reasons, in the order in which they are asked.
+    pub(super) fn reason_to_close(
+        &self,
+        slot: u32,
+        section: &Section<'_, P>,
+    ) -> Option<CloseReason> {
+        let entry = &self.entries[slot];
+        // What is there comes before what is dialed.
+        let over_cap = self.gauges.staying() > self.max;
+        match entry.state {
+            State::Draining(reason) => Some(reason),
+            State::Dialing | State::Closing | State::Pinging => None,
+            _ if self.phase == Phase::Closed => Some(CloseReason::PoolClosed),
+            _ if entry.is_over(section.now, &section.common.limits).is_some() => {
+                entry.is_over(section.now, &section.common.limits)
+            }
+            _ => over_cap.then_some(CloseReason::OverCap),
+        }
+    }
+
+    /// Idle connections that are not being pinged.
+    pub(super) fn idle_here(&self, common: &Common<P>) -> usize {
+        if !common.is_shared() {
+            return self.ready.len();
+        }
+        self.ready.iter().filter(|slot| self.entries[**slot].state == State::Idle).count()
+    }
+
+    /// Closes what had gone idle for those who waited, and is wanted by nobody now.
+    pub(super) fn close_unwanted(&mut self, section: &mut Section<'_, P>) {
+        let most = match self.phase {
+            Phase::Open => section.common.limits.max_idle_per_host,
+            Phase::Orphaned | Phase::Closed => 0,
+        };
+        if self.waiting() > 0 || self.ready.len() <= most {
             return;
         }
-        let hosts = &self.hosts;
-        self.recency.parked(entry, |e| {
-            hosts
-                .get(e.host)
-                .is_some_and(|h| h.idle.binary_search_by_key(&e.turn, |c| c.turn).is_ok())
-        });
-        if self.recency.idle() > self.limits.max_idle {
-            self.close_least_recent(CloseReason::OverIdleLimit, now, fx);
+        let is_idle =
+            |slot: &u32| self.entries[*slot].state == State::Idle && !self.is_pinged(*slot);
+        let idle: Vec<u32> = self.ready.iter().copied().filter(is_idle).collect();
+        for slot in idle.iter().take(idle.len().saturating_sub(most)) {
+            self.close_if_unwanted(*slot, section);
         }
     }
 
-    /// Closes the least recently used idle connection of all hosts. Says whether there was one.
-    pub(super) fn close_least_recent(
-        &mut self,
-        reason: CloseReason,
-        now: Time,
-        fx: &mut Effects<P>,
-    ) -> bool {
-        let hosts = &self.hosts;
-        let is_live = |e: Entry| {
-            hosts.get(e.host).and_then(|h| h.idle.front()).is_some_and(|c| c.turn == e.turn)
-        };
-        let Some(at) = self.recency.oldest(is_live) else { return false };
-        self.close_oldest_idle(at, reason, fx);
-        self.reschedule(at, now, fx);
-        true
-    }
-
-    /// Closes the host's least recently used idle connection.
-    pub(super) fn close_oldest_idle(
-        &mut self,
-        at: usize,
-        reason: CloseReason,
-        fx: &mut Effects<P>,
-    ) {
-        if let Some(connection) = self.hosts[at].idle.pop_front() {
-            self.left_idle();
-            self.close_live(at, connection, reason, fx);
+    /// Closes what has gone idle and is wanted by nobody.
+    fn close_if_unwanted(&mut self, slot: u32, section: &mut Section<'_, P>) {
+        if self.entries[slot].state != State::Idle || self.waiting() > 0 {
+            return;
         }
-    }
-
-    /// A connection has left an idle list.
-    pub(super) fn left_idle(&mut self) {
-        if self.spans_hosts {
-            self.recency.left();
+        if self.phase == Phase::Orphaned {
+            self.drain(slot, CloseReason::PoolClosed, section);
+        } else if self.idle_here(section.common) > section.common.limits.max_idle_per_host {
+            self.drain(slot, CloseReason::OverIdleLimit, section);
         }
-    }
-
-    /// Ends a loan whose connection is alive but not wanted any more.
-    pub(super) fn close_loan(
-        &mut self,
-        at: usize,
-        connection: Box<Tracked<P::Connection>>,
-        reason: CloseReason,
-        fx: &mut Effects<P>,
-    ) {
-        self.note_end_of_loan(at, connection.loan, fx);
-        self.hosts[at].in_use -= 1;
-        self.close_live(at, connection, reason, fx);
-    }
-
-    /// Orders the close of a connection that has left its place; it keeps its slot.
-    pub(super) fn close_live(
-        &mut self,
-        at: usize,
-        connection: Box<Tracked<P::Connection>>,
-        reason: CloseReason,
-        fx: &mut Effects<P>,
-    ) {
-        let host = &mut self.hosts[at];
-        host.loans.leave(connection.loan);
-        host.closing += 1;
-        host.counters.closes.count(reason);
-        self.totals.closing += 1;
-        self.totals.closes += 1;
-        let host = host.shell.clone();
-        fx.rest().close.push(CloseOrder { host, connection, reason, holds_slot: true });
-    }
-
-    /// Takes a loan back whose connection is dead: its slot is free at once, its close runs beside.
-    pub(crate) fn bury(
-        &mut self,
-        at: usize,
-        connection: Box<Tracked<P::Connection>>,
-        reason: CloseReason,
-        now: Time,
-        fx: &mut Effects<P>,
-    ) {
-        self.bury_quietly(at, connection, reason, now, fx);
-        self.after(at, now, fx);
-    }
-
-    /// Buries a connection without looking at what follows.
-    pub(super) fn bury_quietly(
-        &mut self,
-        at: usize,
-        connection: Box<Tracked<P::Connection>>,
-        reason: CloseReason,
-        now: Time,
-        fx: &mut Effects<P>,
-    ) {
-        self.note_end_of_loan(at, connection.loan, fx);
-        if let Some(carrier) = connection.carrier_key() {
-            return self.bury_lease(at, carrier, connection, reason, now, fx);
-        }
-        let host = &mut self.hosts[at];
-        host.loans.leave(connection.loan);
-        host.counters.closes.count(reason);
-        host.in_use -= 1;
-        self.totals.closes += 1;
-        self.totals.open -= 1;
-        let host = host.shell.clone();
-        fx.rest().close.push(CloseOrder { host, connection, reason, holds_slot: false });
-    }
-
-    /// Takes a connection back at once that was found dead when it was to be lent: the lending
-    /// does not count.
-    pub(crate) fn bury_unlent(
-        &mut self,
-        at: usize,
-        connection: Box<Tracked<P::Connection>>,
-        now: Time,
-        fx: &mut Effects<P>,
-    ) {
-        self.hosts[at].reused -= 1;
-        self.bury(at, connection, CloseReason::NotOpen, now, fx);
-    }
-
-    /// Ends a loan whose connection the borrower keeps.
-    pub(crate) fn detach(&mut self, at: usize, loan: u32, now: Time, fx: &mut Effects<P>) {
-        self.note_end_of_loan(at, loan, fx);
-        let host = &mut self.hosts[at];
-        host.loans.leave(loan);
-        host.counters.closes.count(CloseReason::Detached);
-        host.in_use -= 1;
-        self.totals.open -= 1;
-        self.after(at, now, fx);
-    }
-
-    /// A close has ended, or was given up.
-    pub(crate) fn close_ended(&mut self, at: usize, now: Time, fx: &mut Effects<P>) {
-        self.totals.closes -= 1;
-        self.hosts[at].closing -= 1;
-        self.totals.closing -= 1;
-        self.totals.open -= 1;
-        self.after(at, now, fx);
-    }
-
-    /// The close of a dead connection has ended, which had no slot.
-    pub(crate) fn close_beside_ended(&mut self, fx: &mut Effects<P>) {
-        self.totals.closes -= 1;
-        fx.drained |= self.is_drained();
     }
 }

@@ -1,153 +1,112 @@
-//! Heartbeats: pings of idle connections, on a timer.
+//! Heartbeats: pings on a timer.
 //!
-//! A connection that is asked is *checking*, as a suspect is. One that has not answered in time has
-//! missed a beat and is *late*, but its ping goes on: nobody knows the state of a conversation that
-//! was cut off, and a late answer is an answer. It is given up when it has missed too many, or as
-//! soon as it keeps a waiter from a connection; then it is closed.
+//! A connection that has not answered in time has missed a beat and is *late*, but its ping goes on: nobody knows the
+//! state of a conversation that was cut off, and a late answer is an answer. It is given up when it has missed too
+//! many, or as soon as it keeps a waiter from a connection.
 //!
-//! A missed beat is a finding like any other: the older peers are suspect, and are asked at once
-//! rather than in their turn.
+//! A missed beat is a finding like any other: the older peers are suspect, and are pinged at once.
 
-use super::connection::{Health, Tracked};
-use super::effects::{CloseReason, Effects};
-use super::health::{Asked, Purpose};
-use super::share::Beat;
-use super::share_pings::ProbeEnd;
-use super::time::{Span, Time};
-use super::{Engine, Parts, Phase};
+use super::Purpose;
+use super::entry::{Entry, State};
+use super::ping::{PINGS_AT_ONCE, Ping};
+use super::{HostState, Parts, Phase, Section};
+use crate::policy::close_reason::CloseReason;
+use crate::policy::limits::Limits;
+use crate::policy::time::Time;
 
-/// Heartbeats of one host that may be on their way at once.
-pub(super) const BEATS_AT_ONCE: usize = 8;
-
-/// The share of the interval by which each connection's own is shortened, at most.
-const JITTER: f64 = 0.1;
-
-/// How idle connections are asked.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Beats {
-    pub(crate) every: Span,
-    /// In a row, for a connection to be closed.
-    pub(crate) max_missed: u32,
-}
-
-impl<P: Parts> Engine<P> {
-    /// The health of a connection that begins now.
-    pub(super) fn new_health(&mut self, at: usize, now: Time) -> Health {
-        let jitter = JITTER * self.rng.f64();
-        let every = self.limits.heartbeat.map_or(Span::FOREVER, |b| b.every.shortened(jitter));
-        let doubts = self.hosts[at].doubts;
-        Health { doubts, missed: 0, late: false, every, next_beat: now.after(every) }
+impl<P: Parts> HostState<P> {
+    /// Pings the connections whose time has come, those first that have been without proof of life for longest.
+    pub(super) fn beat(&mut self, section: &mut Section<'_, P>) {
+        if section.common.limits.heartbeat.is_none() {
+            return;
+        }
+        while self.unneeded_pings() < PINGS_AT_ONCE {
+            let due = self.beats(section.common.is_shared(), &section.common.limits);
+            let next = due.filter(|(at, _)| *at <= section.now).min();
+            let Some((_, slot)) = next else { return };
+            self.begin_ping(slot, Purpose::Heartbeat, false, section);
+        }
     }
 
-    /// Asks the idle connections whose time has come, those first that have been idle for longest.
-    pub(super) fn beat(&mut self, at: usize, now: Time, fx: &mut Effects<P>) {
-        while self.hosts[at].beating < BEATS_AT_ONCE {
-            if self.sharing.is_some() {
-                if self.probe_next(at, now, fx) {
-                    continue;
-                }
-                return;
+    /// When each connection that may be pinged is due.
+    pub(super) fn beats<'a>(
+        &'a self,
+        shared: bool,
+        limits: &'a Limits,
+    ) -> impl Iterator<Item = (Time, u32)> + 'a {
+        // Once nobody can use the pool any more, nobody wants to know.
+        let is_open = self.phase == Phase::Open;
+        let may = move |entry: &Entry<P>| match entry.state {
+            _ if !is_open => false,
+            State::Idle => true,
+            State::InUse | State::Draining(_) => {
+                shared && !entry.is_dead() && entry.value.is_some()
             }
-            let mut idle = self.hosts[at].idle.iter();
-            let Some(position) = idle.position(|c| c.health.next_beat <= now) else { return };
-            self.check(at, position, Purpose::Heartbeat, fx);
+            _ => false,
+        };
+        let free =
+            self.entries.iter().filter(move |(slot, entry)| may(entry) && !self.is_pinged(*slot));
+        free.map(move |(slot, entry)| (entry.next_beat(limits, shared), slot))
+    }
+
+    /// The time for an answer is over, and there is none: the connection has missed a beat, and this is how many in a row.
+    pub(crate) fn beat_missed(&mut self, slot: u32, section: &mut Section<'_, P>) -> u32 {
+        let missed = self.count_missed_beat(slot);
+        if let Some(ping) = self.rare().pings.iter_mut().find(|ping| ping.slot == slot) {
+            ping.late = true;
         }
+        self.leave_ready(slot);
+        self.change(slot, |entry| {
+            if matches!(entry.state, State::Idle | State::InUse) {
+                entry.state = State::Pinging;
+            }
+        });
+        // A late one that is in somebody's way stops itself.
+        section.actions.recheck |= self.waiting() > 0;
+        missed
     }
 
-    /// The time for an answer is over, and there is none. Says whether to go on waiting for it.
-    pub(crate) fn beat_missed(
-        &mut self,
-        at: usize,
-        carrier: Option<u32>,
-        health: &mut Health,
-        now: Time,
-        fx: &mut Effects<P>,
-    ) -> bool {
-        self.count_missed_beat(at, health, now);
-        if let Some(key) = carrier {
-            self.hosts[at].carriers[key as usize].beat = Beat::Late;
+    /// Whether a late one has missed too many.
+    pub(crate) fn has_missed_enough(&self, slot: u32, limits: &Limits) -> bool {
+        limits.heartbeat.is_none_or(|beats| self.entries[slot].missed >= beats.max_missed)
+    }
+
+    fn count_missed_beat(&mut self, slot: u32) -> u32 {
+        self.rare().counters.missed_heartbeats += 1;
+        let missed = self.change(slot, |entry| {
+            entry.missed += 1;
+            entry.missed
+        });
+        if self.suspect_peers(slot) {
+            self.rare().pings_suspects.get_or_insert(Purpose::Heartbeat);
         }
-        self.hosts[at].late += usize::from(!health.late);
-        self.totals.late += usize::from(!health.late);
-        health.late = true;
-        self.after(at, now, fx);
-        !self.has_missed_enough(health) && !self.gives_up(at, carrier, true)
+        missed
     }
 
-    /// The ping has ended with an error. A connection that is open and not waited for gets another
-    /// chance; it is suspect until it answers.
-    pub(crate) fn beat_failed(
-        &mut self,
-        at: usize,
-        mut connection: Box<Tracked<P::Connection>>,
-        asked: Asked,
-        is_open: bool,
-        now: Time,
-        fx: &mut Effects<P>,
-    ) {
-        if !connection.health.late {
-            self.count_missed_beat(at, &mut connection.health, now);
+    /// The ping has ended with an error. A connection that is open and not waited for gets another chance; it is
+    /// suspect until it answers.
+    pub(super) fn beat_failed(&mut self, ping: Ping, is_open: bool, section: &mut Section<'_, P>) {
+        let slot = ping.slot;
+        if !ping.late {
+            self.count_missed_beat(slot);
         }
-        let is_wanted = self.hosts[at].waiters.waiting() > 0;
-        let is_dead = !is_open || is_wanted || self.has_missed_enough(&connection.health);
-        if connection.carrier.is_some() {
-            self.note_told(at, &connection, is_open);
-            let dead = ProbeEnd::Dead(CloseReason::HeartbeatMissed);
-            let end = if is_dead { dead } else { ProbeEnd::Open };
-            return self.probed(at, connection, Purpose::Heartbeat, end, now, fx);
-        }
-        self.end_check(at, &mut connection.health, Purpose::Heartbeat);
-        if is_dead {
-            self.bury(at, connection, CloseReason::HeartbeatMissed, now, fx);
-        } else {
-            connection.health.rest(now);
-            self.rejoin(at, connection, asked, now, fx);
-        }
-    }
-
-    fn count_missed_beat(&mut self, at: usize, health: &mut Health, now: Time) {
-        health.missed += 1;
-        self.hosts[at].counters.missed_heartbeats += 1;
-        if self.doubt_peers_of(at, health.doubts) {
-            self.ask_suspects_next(at, now);
-        }
-    }
-
-    fn ask_suspects_next(&mut self, at: usize, now: Time) {
-        let host = &mut self.hosts[at];
-        let doubts = host.doubts;
-        let idle = host.idle.iter_mut().map(|c| &mut c.health);
-        let carried = host.carriers.iter_mut().map(|(_, c)| &mut c.connection.health);
-        let suspects = idle.chain(carried).filter(|health| health.doubts != doubts);
-        for suspect in suspects.filter(|health| health.missed == 0) {
-            suspect.next_beat = now;
-        }
-    }
-
-    fn has_missed_enough(&self, health: &Health) -> bool {
-        self.limits.heartbeat.is_none_or(|beats| health.missed >= beats.max_missed)
-    }
-
-    /// Whether a ping in the background is given up: its connection is known to be dead, or it is late
-    /// and keeps somebody waiting, here or for the room, or nobody wants to know any more.
-    pub(crate) fn gives_up(&self, at: usize, carrier: Option<u32>, late: bool) -> bool {
-        let is_dead = |key: u32| self.hosts[at].carriers[key as usize].is_dead();
-        carrier.is_some_and(is_dead) || self.gives_up_some(at, late)
-    }
-
-    fn gives_up_some(&self, at: usize, late: bool) -> bool {
-        let host = &self.hosts[at];
-        let waiting = host.waiters.waiting();
-        let is_in_the_way = || waiting > host.coming() || self.room_is_wanted();
-        (late && is_in_the_way()) || (waiting == 0 && self.phase != Phase::Open)
-    }
-
-    /// Tells the pings of a host when one of them is to be given up.
-    pub(super) fn hurry(&self, at: usize, fx: &mut Effects<P>) {
-        let host = &self.hosts[at];
-        if (host.checking > 0 || !host.carriers.is_empty()) && self.gives_up_some(at, host.late > 0)
+        let is_wanted = self.waiting() > 0;
+        let limits = &section.common.limits;
+        if !is_open
+            || is_wanted
+            || self.has_missed_enough(slot, limits)
+            || self.entries[slot].is_dead()
         {
-            fx.rest().hurry.push(host.shell.clone());
+            return self.kill(slot, CloseReason::HeartbeatMissed, section);
+        }
+        let now = section.now;
+        // The next beat is an interval from now.
+        self.change(slot, |entry| entry.checked_at = now);
+        self.end_pinging(slot);
+        if ping.cleared && self.entries[slot].leases.is_empty() {
+            self.drain(slot, CloseReason::Asked, section);
+        } else {
+            self.settle(slot, section);
         }
     }
 }

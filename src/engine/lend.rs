@@ -1,349 +1,237 @@
-//! The asker's side: take an idle connection, or wait, and collect or give up.
+//! Lending what is there: the short path, and the long way.
 
-use super::connection::Tracked;
-use super::effects::{CloseReason, Effects};
-use super::share::Standing;
-use super::time::Time;
-use super::waiters::{Outcome, WaiterId};
-use super::{Engine, HostId, Parts, Phase, Place};
-use crate::reuse::Reuse;
+use super::entry::{Entry, Holds, State};
+use super::gauges::{Gauges, change};
+use super::leases::Lease;
+use super::{CallSite, Common, HostState, Loan, Parts, Section};
+use crate::policy::close_reason::CloseReason;
+use crate::policy::reuse::Reuse;
+use crate::policy::spread::Spread;
+use crate::policy::time::{Span, Time};
 
-/// What [`Engine::lend`] found.
-pub(crate) enum Lent<T> {
-    /// It is in use from now on.
-    Connection {
-        connection: Box<Tracked<T>>,
-        /// It must answer a ping first.
-        must_ping: bool,
-        /// Upkeep should look: fewer are idle than there ought to be, or the loan is watched.
-        look: bool,
-    },
-    /// None is idle.
-    Nothing,
-    /// One that might be lent has passed its deadline: call [`Engine::sweep`], then ask again.
-    Stale,
-    Closed,
+fn clipped(uses: u64) -> u32 {
+    u32::try_from(uses).unwrap_or(u32::MAX)
 }
 
-/// What [`Engine::wait`] did.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Wait {
-    Queued(WaiterId),
-    /// A connection has become idle since the last look: lend it.
-    SomethingIdle,
-    Refused(Refusal),
+/// Notes a lease that begins now, on an entry that has room. Returns its number.
+#[inline]
+fn begin_lease<P: Parts>(
+    entry: &mut Entry<P>,
+    gauges: &mut Gauges,
+    (since, call_site): (Time, CallSite),
+) -> u32 {
+    change(entry, gauges, |entry| entry.state = State::InUse);
+    entry.uses += 1;
+    let joined = !entry.leases.is_empty();
+    entry.leases.begin(Lease {
+        since,
+        call_site,
+        nth: clipped(entry.uses),
+        joined,
+        reported: false,
+    })
 }
 
-/// Why nobody may wait.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Refusal {
-    QueueFull,
-    Closed,
-}
-
-impl<P: Parts> Engine<P> {
-    /// Lends an idle connection. This is the whole of a hit.
+#[allow(clippy::unnecessary_box_returns)] // It stays in its box from its dial to its close.
+impl<P: Parts> HostState<P> {
+    /// Lends the connection that is next to be lent, if that is all there is to do. This is the whole of a hit.
     ///
-    /// A host that was forgotten has none. Nobody is overtaken: while anybody waits, nothing is idle.
+    /// Nobody is overtaken: while anybody waits, nothing is fit.
     #[inline]
-    pub(crate) fn lend(&mut self, id: HostId, now: Time, place: Place) -> Lent<P::Connection> {
-        let Some(host) = self.hosts.get_mut(id.index).filter(|h| h.generation == id.generation)
-        else {
-            return if self.phase == Phase::Closed { Lent::Closed } else { Lent::Nothing };
-        };
-        if self.sharing.is_some() {
-            return self.lend_lease(id.index, now, place);
-        }
-        let newest = self.limits.reuse == Reuse::MostRecent;
-        let taken = if newest { host.idle.pop_back() } else { host.idle.pop_front() };
-        match taken {
-            Some(connection) if connection.deadline > now => {
-                self.lend_taken(id.index, connection, now, place)
-            }
-            Some(stale) => {
-                if newest {
-                    host.idle.push_back(stale);
-                } else {
-                    host.idle.push_front(stale);
-                }
-                Lent::Stale
-            }
-            None if self.phase == Phase::Closed => Lent::Closed,
-            None => Lent::Nothing,
-        }
-    }
-
-    /// Lends an idle connection that needs no ping, passing over those that do.
-    pub(crate) fn lend_unpinged(
+    pub(crate) fn lend(
         &mut self,
-        id: HostId,
         now: Time,
-        place: Place,
-    ) -> Lent<P::Connection> {
-        if !self.knows(id) {
-            return Lent::Nothing;
+        call_site: CallSite,
+        common: &Common<P>,
+    ) -> Option<Box<Loan<P>>> {
+        let limits = &common.limits;
+        let newest = limits.reuse == Reuse::MostRecent;
+        let slot = *if newest { self.ready.last() } else { self.ready.first() }?;
+        if !common.is_plain && self.lending_concerns(now, common) {
+            return None;
         }
-        if self.sharing.is_some() {
-            return self.lend_lease(id.index, now, place);
+        let entry = &mut self.entries[slot];
+        let is_usual = entry.state == State::Idle && entry.holds == Holds::Place;
+        if !is_usual || !entry.is_fit_idle(self.generation, now, limits) {
+            return None;
         }
-        let position = self.idle_to_lend(id.index, false, now);
-        match position.and_then(|position| self.hosts[id.index].idle.remove(position)) {
-            Some(connection) => self.lend_taken(id.index, connection, now, place),
-            None if self.has_stale(id.index, now) => Lent::Stale,
-            None => Lent::Nothing,
+        let mut loan = entry.value.take()?;
+        change(entry, &mut self.gauges, |entry| entry.state = State::InUse);
+        entry.uses += 1;
+        let nth = clipped(entry.uses);
+        entry.leases.begin_only(Lease {
+            since: now,
+            call_site,
+            nth,
+            joined: false,
+            reported: false,
+        });
+        loan.lease = 0;
+        if newest {
+            self.ready.pop();
+        } else {
+            self.ready.remove(0);
         }
+        self.counters.reused += 1;
+        self.note_peak();
+        Some(loan)
     }
 
-    /// Where the idle connection is that is next to be lent. With `pinged` false, the next one that
-    /// needs no ping.
-    pub(super) fn idle_to_lend(&self, at: usize, pinged: bool, now: Time) -> Option<usize> {
-        let host = &self.hosts[at];
-        let ready = |c: &Tracked<P::Connection>| {
-            pinged || (c.deadline > now && !host.must_ping(c, &self.limits, now))
-        };
-        let mut idle = host.idle.iter().enumerate();
-        let found = match self.limits.reuse {
-            Reuse::MostRecent => idle.rfind(|(_, c)| ready(c)),
-            Reuse::LeastRecent => idle.find(|(_, c)| ready(c)),
-        };
-        found.map(|(position, _)| position)
+    /// Whether a lending is more than the loan: the connection stays, the minimum idle is to be restored, an idle
+    /// connection of a cap across hosts leaves, or maintenance is to look at the loan.
+    fn lending_concerns(&self, now: Time, common: &Common<P>) -> bool {
+        let limits = &common.limits;
+        let is_low = || self.ready.len() <= limits.min_idle_per_host || self.is_stranded();
+        let restores = limits.min_idle_per_host > 0 && is_low();
+        let watched =
+            limits.leak_after != Span::FOREVER && now.after(limits.leak_after) < self.look_at;
+        // Beside one more in use, one more may be idle: one that `warm` asked for.
+        let warms = limits.max_idle_per_host != usize::MAX && self.floor > 0;
+        common.is_shared() || restores || warms || watched || limits.max_idle != usize::MAX
     }
 
-    /// Lends a connection that was taken out of the idle list.
     #[inline]
-    fn lend_taken(
+    fn note_peak(&mut self) {
+        if self.gauges.in_use > self.counters.peak_in_use {
+            self.counters.peak_in_use = self.gauges.in_use;
+        }
+    }
+
+    /// Lends what needs no ping, by the long way.
+    pub(crate) fn lend_any(
         &mut self,
-        at: usize,
-        mut connection: Box<Tracked<P::Connection>>,
-        now: Time,
-        place: Place,
-    ) -> Lent<P::Connection> {
-        let host = &mut self.hosts[at];
-        let must_ping = host.must_ping(&connection, &self.limits, now);
-        host.in_use += 1;
-        host.reused += 1;
-        connection.uses += 1;
-        host.begin_loan(&mut connection, now, place);
-        if self.spans_hosts {
-            self.recency.left();
+        call_site: CallSite,
+        section: &mut Section<'_, P>,
+    ) -> Option<Box<Loan<P>>> {
+        if self.phase == super::Phase::Closed {
+            return None;
         }
-        let look = self.is_low(at) || self.watch_loan(at, now);
-        Lent::Connection { connection, must_ping, look }
+        self.unstrand();
+        if !self.ready.is_empty() {
+            self.close_expired(section);
+        }
+        let slot = self.slot_to_lend(section)?;
+        self.counters.reused += 1;
+        Some(self.grant(slot, call_site, section))
     }
 
-    /// Whether upkeep should be told that fewer are idle than there ought to be.
-    #[inline]
-    pub(super) fn is_low(&mut self, at: usize) -> bool {
-        let host = &self.hosts[at];
-        host.idle.len() < self.limits.min_idle_per_host
-            && host.open() < host.max
-            && self.look_at_once(at)
+    /// The entry that the next lease goes to, if one may be lent as it is.
+    pub(super) fn slot_to_lend(&self, section: &Section<'_, P>) -> Option<u32> {
+        let limits = &section.common.limits;
+        let fit = |slot: &u32| self.entries[*slot].is_fit(self.generation, section.now, limits);
+        self.choose(section.common, fit)
     }
 
-    /// Asks upkeep to look at the host as soon as it can.
-    #[cold]
-    fn look_at_once(&mut self, at: usize) -> bool {
-        let host = &mut self.hosts[at];
-        let old = host.scheduled.replace(Time::START);
-        old != Some(Time::START) && self.schedule.change(at, old, Some(Time::START))
+    /// The next of those that have room and for which this holds.
+    pub(super) fn choose(&self, common: &Common<P>, is_it: impl Fn(&u32) -> bool) -> Option<u32> {
+        let limits = &common.limits;
+        let newest = limits.reuse == Reuse::MostRecent;
+        let mut ready = self.ready.iter().copied().filter(|slot| is_it(slot));
+        if !common.is_shared() {
+            return if newest { ready.next_back() } else { ready.next() };
+        }
+        let (id, leases) =
+            (|slot: &u32| self.entries[*slot].id, |slot: &u32| self.entries[*slot].leases.len());
+        match limits.spread {
+            Spread::OldestFirst => ready.min_by_key(id),
+            // Of several that carry as few, the one that a pool of exclusive connections would lend.
+            Spread::LeastLoaded if newest => ready.rev().min_by_key(leases),
+            Spread::LeastLoaded => ready.min_by_key(leases),
+        }
     }
 
-    /// Joins the queue of a host that has nothing idle, and begins what dials that calls for. At its
-    /// deadline upkeep wakes the waiter; deadlines must come in the order of the waits.
-    pub(crate) fn wait(
+    /// Gives a lease on an entry that has room.
+    pub(super) fn grant(
         &mut self,
-        at: usize,
-        (now, deadline): (Time, Time),
-        place: Place,
-        waker: P::Waker,
-        fx: &mut Effects<P>,
-    ) -> Wait {
-        // What is kept past its time is for the caller to lend, who looks whether it is open.
-        self.close_expired(at, now, fx);
-        if let Some(refusal) = self.refusal(at, now) {
-            let is_full = refusal == Wait::Refused(Refusal::QueueFull);
-            self.hosts[at].counters.refused += u64::from(is_full);
-            fx.unused.push(waker);
-            self.after(at, now, fx);
-            return refusal;
+        slot: u32,
+        call_site: CallSite,
+        section: &mut Section<'_, P>,
+    ) -> Box<Loan<P>> {
+        let loan = self.begin(slot, call_site, section);
+        let entry = &self.entries[slot];
+        let is_used_up = entry.uses >= section.common.limits.max_uses && section.common.is_shared();
+        if !entry.has_room() {
+            self.leave_ready(slot);
         }
-        Wait::Queued(self.enqueue(at, (now, deadline), place, waker, fx))
+        if is_used_up {
+            self.drain(slot, CloseReason::Uses, section);
+        }
+        loan
     }
 
-    fn refusal(&self, at: usize, now: Time) -> Option<Wait> {
-        let host = &self.hosts[at];
-        if self.phase == Phase::Closed {
-            Some(Wait::Refused(Refusal::Closed))
-        } else if self.has_something(at, now) {
-            Some(Wait::SomethingIdle)
-        } else if host.waiters.waiting() >= self.limits.max_waiters_per_host {
-            Some(Wait::Refused(Refusal::QueueFull))
-        } else {
-            None
-        }
-    }
-
-    fn has_something(&self, at: usize, now: Time) -> bool {
-        match self.sharing {
-            None => !self.hosts[at].idle.is_empty(),
-            Some(_) => self.has_room(at, now),
-        }
-    }
-
-    fn enqueue(
+    /// Begins a lease, and says nothing of what follows for the entry. An exclusive connection goes along; of a shared
+    /// one a share does.
+    pub(super) fn begin(
         &mut self,
-        at: usize,
-        (now, deadline): (Time, Time),
-        place: Place,
-        waker: P::Waker,
-        fx: &mut Effects<P>,
-    ) -> WaiterId {
-        let ticket = self.ticket();
-        let host = &mut self.hosts[at];
-        host.counters.waited += 1;
-        host.used = true;
-        let waiter = host.waiters.enqueue(ticket, now, deadline, place, waker);
-        host.note_waiting();
-        self.after_joining(at, (now, deadline), fx);
-        waiter
-    }
-
-    /// What `after` does, where all that has changed is that one more waits.
-    fn after_joining(&mut self, at: usize, (now, deadline): (Time, Time), fx: &mut Effects<P>) {
-        let host = &self.hosts[at];
-        let concerns_others = !self.plain || host.checking > 0 || self.limits.min_idle_per_host > 0;
-        if concerns_others || host.dials_for_waiters(&self.limits, now) > 0 {
-            self.after(at, now, fx);
-        } else if host.scheduled.is_none_or(|look| deadline < look) {
-            self.reschedule(at, now, fx);
-        }
-    }
-
-    /// Collects the connection in a waiter's hand, if that is what came of its wait: the whole of an
-    /// ordinary one.
-    pub(crate) fn collect_connection(
-        &mut self,
-        at: usize,
-        waiter: WaiterId,
-        now: Time,
-    ) -> Option<Box<Tracked<P::Connection>>> {
-        let host = &mut self.hosts[at];
-        let waited = now.since(host.waiters.since(waiter));
-        let connection = host.waiters.take_connection(waiter)?;
-        host.counters.wait_time += waited;
-        host.counters.served += 1;
-        Some(connection)
-    }
-
-    /// Collects what came of a wait. A waiter that goes on waiting begins the dials that nobody
-    /// could begin for it: those whose slot came free where nothing may be spawned.
-    pub(crate) fn collect(
-        &mut self,
-        at: usize,
-        waiter: WaiterId,
-        now: Time,
-        waker: P::Waker,
-        fx: &mut Effects<P>,
-    ) -> Option<Outcome<P>> {
-        let host = &mut self.hosts[at];
-        let waited = now.since(host.waiters.since(waiter));
-        let (outcome, unused) = host.waiters.collect(waiter, waker);
-        fx.unused.extend(unused);
-        if let Some(outcome) = &outcome {
-            host.note_end_of_wait(outcome, waited);
-        }
-        self.after(at, now, fx);
-        outcome
-    }
-
-    /// Gives up a wait because its time is over. What has arrived by now is not lost: it is the
-    /// outcome.
-    pub(crate) fn expire(
-        &mut self,
-        at: usize,
-        waiter: WaiterId,
-        now: Time,
-        fx: &mut Effects<P>,
-    ) -> Option<Outcome<P>> {
-        let host = &mut self.hosts[at];
-        let waited = now.since(host.waiters.since(waiter));
-        let (outcome, unused) = host.waiters.cancel(waiter);
-        fx.unused.extend(unused);
-        if let Some(outcome) = &outcome {
-            host.note_end_of_wait(outcome, waited);
-        } else {
-            host.counters.timed_out += 1;
-            host.counters.wait_time += waited;
-        }
-        match &outcome {
-            Some(_) => self.after(at, now, fx),
-            None => self.after_leaving(at, now, fx),
-        }
-        outcome
-    }
-
-    /// Gives up a wait because its owner is gone. What was in its hand is not lost: see whether it
-    /// is still open, and give it to [`Engine::hand_back`].
-    pub(crate) fn cancel(
-        &mut self,
-        at: usize,
-        waiter: WaiterId,
-        now: Time,
-        fx: &mut Effects<P>,
-    ) -> Option<Box<Tracked<P::Connection>>> {
-        let host = &mut self.hosts[at];
-        host.counters.cancelled += 1;
-        host.counters.wait_time += now.since(host.waiters.since(waiter));
-        let (outcome, unused) = host.waiters.cancel(waiter);
-        fx.unused.extend(unused);
-        match outcome {
-            Some(Outcome::Connection(connection)) => return Some(connection),
-            Some(Outcome::Failed(failure)) => {
-                fx.rest().failures.push(failure);
-                self.after(at, now, fx);
+        slot: u32,
+        call_site: CallSite,
+        section: &Section<'_, P>,
+    ) -> Box<Loan<P>> {
+        let entry = &mut self.entries[slot];
+        let lease = begin_lease(entry, &mut self.gauges, (section.now, call_site));
+        let loan = match section.common.share {
+            None => {
+                let mut loan = entry.value.take().expect("an idle connection is in its entry");
+                loan.lease = lease;
+                loan
             }
-            Some(Outcome::Closed) => self.after(at, now, fx),
-            None => self.after_leaving(at, now, fx),
-        }
-        None
+            Some(share) => {
+                let value = entry.value.as_ref().expect("a shared connection stays in its entry");
+                Box::new(Loan { home: None, slot, lease, connection: share(&value.connection) })
+            }
+        };
+        self.note_peak();
+        loan
     }
 
-    /// Takes back what lay in the hand of one who has gone: it goes to the next one, unless it has
-    /// died there.
-    pub(crate) fn hand_back(
-        &mut self,
-        at: usize,
-        mut connection: Box<Tracked<P::Connection>>,
-        is_open: bool,
-        now: Time,
-        fx: &mut Effects<P>,
-    ) {
-        self.undo_use(at, &mut connection);
-        if is_open {
-            self.settle(at, connection, now, fx);
-        } else {
-            self.bury(at, connection, CloseReason::NotOpen, now, fx);
+    /// What was lent without a wait is not used: it was found not open.
+    pub(crate) fn unlend(&mut self) {
+        self.counters.reused -= 1;
+    }
+
+    /// Puts a connection that came back straight into the oldest waiter's seat. Somebody waits.
+    #[inline]
+    pub(super) fn hand_over(&mut self, loan: Box<Loan<P>>, now: Time) -> Option<P::Waker> {
+        let HostState { entries, waiters, counters, next_turn, .. } = self;
+        let waiters = waiters.as_mut()?;
+        let entry = &mut entries[loan.slot];
+        waiters.resolve_oldest(|waiter| {
+            counters.served += 1;
+            counters.wait_time += now.since(waiter.since);
+            entry.uses += 1;
+            entry.idle_since = now;
+            entry.turn = *next_turn;
+            *next_turn += 1;
+            entry.leases.end(loan.lease);
+            let (call_site, nth) = (waiter.call_site, clipped(entry.uses));
+            let lease = Lease { since: now, call_site, nth, joined: false, reported: false };
+            let lease = entry.leases.begin(lease);
+            debug_assert_eq!(lease, loan.lease, "an exclusive connection has one lease");
+            super::Seat::Served(loan)
+        })
+    }
+
+    /// Gives the oldest waiter a lease on this entry. Somebody waits.
+    pub(super) fn serve(&mut self, slot: u32, section: &mut Section<'_, P>) {
+        let oldest = self.waiters.as_mut().and_then(|waiters| waiters.front());
+        let Some((since, call_site)) = oldest.map(|waiter| (waiter.since, waiter.call_site)) else {
+            return;
+        };
+        let loan = self.grant(slot, call_site, section);
+        // It may be the one that was on the way to dial for the others.
+        self.unstrand();
+        self.counters.served += 1;
+        self.counters.wait_time += section.now.since(since);
+        if let Some(waiters) = &mut self.waiters {
+            section.actions.wake.extend(waiters.resolve_oldest(|_| super::Seat::Served(loan)));
         }
     }
 
-    /// What `after` does, where all that has changed is that one less waits: nothing, while others do
-    /// and no cap spans hosts. But the one who has left may have been on the way to begin a dial.
-    fn after_leaving(&mut self, at: usize, now: Time, fx: &mut Effects<P>) {
-        let host = &self.hosts[at];
-        let is_owed = host.dials_for_waiters(&self.limits, now) > 0;
-        if !self.plain || host.waiters.waiting() == 0 || is_owed {
-            self.after(at, now, fx);
-        }
-    }
-
-    /// Its last lending does not count.
-    pub(super) fn undo_use(&mut self, at: usize, connection: &mut Tracked<P::Connection>) {
-        connection.uses -= 1;
-        let Some(key) = connection.carrier_key() else { return };
-        let carrier = &mut self.hosts[at].carriers[key];
-        carrier.connection.uses -= 1;
-        if carrier.standing == Standing::Leaving(CloseReason::Uses) {
-            self.stand(at, key, Standing::Open);
+    /// Gives waiters what may be lent as it is.
+    pub(super) fn serve_waiters(&mut self, section: &mut Section<'_, P>) {
+        while self.waiting() > 0 {
+            let Some(slot) = self.slot_to_lend(section) else { return };
+            self.serve(slot, section);
         }
     }
 }

@@ -1,80 +1,108 @@
-//! What can be seen of an engine: gauges, counters, loans, and the causes of a time-out.
+//! What can be seen of a host: gauges, counters, loans, and the causes of a time-out.
 
 use std::time::Duration;
 
-use super::loans::Loan;
-use super::time::Time;
-use super::{Engine, HostId, Parts, WaiterId};
-use crate::close_reason::CloseCounts;
+use super::leases::Lease;
+use super::{HostState, Parts, Purpose};
+use crate::policy::close_reason::CloseCounts;
+use crate::policy::time::Time;
 
-/// What has happened since the host was first used.
+/// What has happened since the host was first used: what happens to every host.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Counters {
-    /// The host has this one itself, and the peak: see [`Host::counted`](super::host::Host::counted).
+    /// Connections lent without a wait.
     pub(crate) reused: u64,
     pub(crate) waited: u64,
-    /// What came of waits: a connection, the end of the time, nobody left to care, a dial's error,
-    /// the end of the pool.
     pub(crate) served: u64,
+    pub(crate) dials: u64,
+    pub(crate) wait_time: Duration,
+    pub(crate) dial_time: Duration,
+    pub(crate) peak_in_use: u32,
+    pub(crate) peak_waiting: u32,
+}
+
+/// The same: what does not happen to a healthy one.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct RareCounters {
+    /// How waits ended that did not end with a connection: the time was over, the caller gave up, a dial's error, the
+    /// end of the pool.
     pub(crate) timed_out: u64,
     pub(crate) cancelled: u64,
     pub(crate) failed: u64,
     pub(crate) shut_out: u64,
+    /// Callers that might not wait.
     pub(crate) refused: u64,
-    pub(crate) wait_time: Duration,
-    pub(crate) dials: u64,
     pub(crate) failed_dials: u64,
-    pub(crate) dial_time: Duration,
     pub(crate) closes: CloseCounts,
-    pub(crate) peak_in_use: usize,
-    pub(crate) peak_waiting: usize,
     pub(crate) pings: u64,
     pub(crate) failed_pings: u64,
     pub(crate) heartbeats: u64,
     pub(crate) missed_heartbeats: u64,
 }
 
-impl Counters {
-    pub(crate) fn add(&mut self, other: &Counters) {
-        self.reused += other.reused;
-        self.waited += other.waited;
-        self.served += other.served;
-        self.timed_out += other.timed_out;
-        self.cancelled += other.cancelled;
-        self.failed += other.failed;
-        self.shut_out += other.shut_out;
-        self.refused += other.refused;
-        self.wait_time += other.wait_time;
-        self.dials += other.dials;
-        self.failed_dials += other.failed_dials;
-        self.dial_time += other.dial_time;
-        self.closes.add(&other.closes);
-        self.peak_in_use += other.peak_in_use;
-        self.peak_waiting += other.peak_waiting;
-        self.pings += other.pings;
-        self.failed_pings += other.failed_pings;
-        self.heartbeats += other.heartbeats;
-        self.missed_heartbeats += other.missed_heartbeats;
+/// All counters of a host, or of many.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Counted {
+    pub(crate) usual: Counters,
+    pub(crate) rare: RareCounters,
+}
+
+impl Counted {
+    /// Adds what was counted for hosts that are forgotten. The same host may be among them many times: their peaks are
+    /// no sum.
+    pub(crate) fn add_past(&mut self, past: &Counted) {
+        let (mine, theirs) = (self.usual, &past.usual);
+        self.add(past);
+        self.usual.peak_in_use = mine.peak_in_use.max(theirs.peak_in_use);
+        self.usual.peak_waiting = mine.peak_waiting.max(theirs.peak_waiting);
+    }
+
+    pub(crate) fn add(&mut self, other: &Counted) {
+        let (mine, theirs) = (&mut self.usual, &other.usual);
+        mine.reused += theirs.reused;
+        mine.waited += theirs.waited;
+        mine.served += theirs.served;
+        mine.dials += theirs.dials;
+        mine.wait_time += theirs.wait_time;
+        mine.dial_time += theirs.dial_time;
+        mine.peak_in_use = mine.peak_in_use.saturating_add(theirs.peak_in_use);
+        mine.peak_waiting = mine.peak_waiting.saturating_add(theirs.peak_waiting);
+        let (mine, theirs) = (&mut self.rare, &other.rare);
+        mine.timed_out += theirs.timed_out;
+        mine.cancelled += theirs.cancelled;
+        mine.failed += theirs.failed;
+        mine.shut_out += theirs.shut_out;
+        mine.refused += theirs.refused;
+        mine.failed_dials += theirs.failed_dials;
+        mine.closes.add(&theirs.closes);
+        mine.pings += theirs.pings;
+        mine.failed_pings += theirs.failed_pings;
+        mine.heartbeats += theirs.heartbeats;
+        mine.missed_heartbeats += theirs.missed_heartbeats;
     }
 }
 
-/// Where a host's connections are.
+/// Where connections are.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Gauges {
+pub(crate) struct Seen {
     pub(crate) idle: usize,
     pub(crate) in_use: usize,
     pub(crate) leases: usize,
     pub(crate) dialing: usize,
+    pub(crate) pinging: usize,
+    pub(crate) draining: usize,
     pub(crate) closing: usize,
     pub(crate) waiting: usize,
 }
 
-impl Gauges {
-    pub(crate) fn add(&mut self, other: Gauges) {
+impl Seen {
+    pub(crate) fn add(&mut self, other: Seen) {
         self.idle += other.idle;
         self.in_use += other.in_use;
         self.leases += other.leases;
         self.dialing += other.dialing;
+        self.pinging += other.pinging;
+        self.draining += other.draining;
         self.closing += other.closing;
         self.waiting += other.waiting;
     }
@@ -83,8 +111,8 @@ impl Gauges {
 /// One host at one moment.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct HostView {
-    pub(crate) gauges: Gauges,
-    pub(crate) counters: Counters,
+    pub(crate) seen: Seen,
+    pub(crate) counted: Counted,
     pub(crate) max: usize,
 }
 
@@ -92,63 +120,96 @@ pub(crate) struct HostView {
 #[derive(Debug)]
 pub(crate) struct Causes<F> {
     pub(crate) view: HostView,
-    /// How many waited before the caller when it came.
-    pub(crate) ahead: usize,
+    /// When the longest ping under way began that is no heartbeat.
+    pub(crate) pinging_since: Option<Time>,
     /// The last failure since a dial last succeeded, and when it was.
     pub(crate) failure: Option<(F, Time)>,
-    /// The longest held first.
-    pub(crate) loans: Vec<Loan>,
+    /// By the id of the connection; the longest held first.
+    pub(crate) loans: Vec<(u64, Lease)>,
 }
 
-impl<P: Parts> Engine<P> {
-    /// Each host, as the shell knows it, with what can be seen of it.
-    pub(crate) fn views(&self) -> impl Iterator<Item = (&P::Host, HostView)> {
-        self.hosts.iter().map(|(at, host)| (&host.shell, self.view(at)))
-    }
+/// One connection.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct EntryView {
+    pub(crate) id: u64,
+    pub(crate) created: Time,
+    pub(crate) lent: Time,
+    /// How long it had been idle by then.
+    pub(crate) idle_for: Duration,
+    pub(crate) uses: u64,
+    /// When its dial or a ping last proved it alive, how long that took, and which it was.
+    pub(crate) proved_at: Time,
+    pub(crate) proof_took: Duration,
+    pub(crate) was_dialed: bool,
+}
 
-    pub(crate) fn view(&self, at: usize) -> HostView {
-        let host = &self.hosts[at];
-        let unleased = host.only_asked();
-        let gauges = Gauges {
-            idle: host.idle.len() + host.checking + unleased,
-            in_use: host.in_use - unleased,
-            leases: host.leases(),
-            dialing: host.dialing,
-            closing: host.closing,
-            waiting: host.waiters.waiting(),
+impl<P: Parts> HostState<P> {
+    pub(crate) fn view(&self) -> HostView {
+        let gauges = &self.gauges;
+        let seen = Seen {
+            idle: gauges.idle as usize,
+            in_use: gauges.in_use as usize,
+            leases: self.entries.iter().map(|(_, entry)| entry.leases.len()).sum(),
+            dialing: gauges.dialing as usize,
+            pinging: self.pings().len(),
+            draining: gauges.draining as usize,
+            closing: gauges.closing as usize,
+            waiting: self.waiting(),
         };
-        HostView { gauges, counters: host.counted(), max: host.max }
+        let max = if self.max == u32::MAX { usize::MAX } else { self.max as usize };
+        HostView { seen, counted: self.counted(), max }
     }
 
-    /// What was counted for hosts that are forgotten.
-    pub(crate) fn past(&self) -> Counters {
-        self.past
+    pub(crate) fn counted(&self) -> Counted {
+        let rare = self.rare.as_ref().map(|rare| rare.counters).unwrap_or_default();
+        Counted { usual: self.counters, rare }
     }
 
-    /// What a caller is told whose time is over; `waiter`: while it is still queued.
-    pub(crate) fn causes(
-        &self,
-        id: HostId,
-        waiter: Option<WaiterId>,
-    ) -> Option<Causes<P::Failure>> {
-        let host = self.hosts.get(id.index).filter(|_| self.knows(id))?;
-        Some(Causes {
-            view: self.view(id.index),
-            ahead: waiter.map_or(0, |waiter| host.waiters.ahead(waiter)),
-            failure: host.failing.as_ref().map(|f| (f.failure.clone(), f.at)),
-            loans: host.loans(),
-        })
+    pub(crate) fn causes(&self) -> Causes<P::Failure> {
+        Causes {
+            view: self.view(),
+            pinging_since: self.pinging_since(),
+            failure: self.failing().map(|failing| (failing.failure.clone(), failing.at)),
+            loans: self.loans(),
+        }
     }
 
-    /// The loans of one host, the longest held first.
-    pub(crate) fn loans_of(&self, at: usize) -> Vec<Loan> {
-        self.hosts[at].loans()
+    fn pinging_since(&self) -> Option<Time> {
+        let pings = self.pings().iter().filter(|ping| ping.purpose == Purpose::Health);
+        pings.map(|ping| ping.since).min()
     }
 
-    /// All loans of all hosts.
-    pub(crate) fn loans(&self) -> impl Iterator<Item = (&P::Host, Loan)> {
-        self.hosts
+    /// All loans by the id of their connection, the longest held first.
+    pub(crate) fn loans(&self) -> Vec<(u64, Lease)> {
+        let leases = self
+            .entries
             .iter()
-            .flat_map(|(_, host)| host.loans().into_iter().map(|loan| (&host.shell, loan)))
+            .flat_map(|(_, entry)| entry.leases.iter().map(|lease| (entry.id, *lease)));
+        let mut loans: Vec<_> = leases.collect();
+        loans.sort_by_key(|(id, lease)| (lease.since, *id));
+        loans
+    }
+
+    /// What is known of a connection that is lent by this lease.
+    pub(crate) fn entry_view(&self, slot: u32, lease: u32) -> EntryView {
+        let entry = &self.entries[slot];
+        let lease = entry.leases.get(lease);
+        let lent = lease.map_or(entry.idle_since, |lease| lease.since);
+        let joined = lease.is_some_and(|lease| lease.joined);
+        EntryView {
+            id: entry.id,
+            created: entry.created,
+            lent,
+            idle_for: if joined { Duration::ZERO } else { lent.since(entry.idle_since) },
+            uses: lease.map_or(entry.uses, |lease| u64::from(lease.nth)),
+            proved_at: entry.checked_at,
+            proof_took: Duration::from_micros(u64::from(entry.proof_micros)),
+            was_dialed: entry.checked_at == entry.created,
+        }
+    }
+
+    /// How many dials have failed.
+    pub(crate) fn failed_dials(&self) -> u64 {
+        self.rare.as_ref().map_or(0, |rare| rare.counters.failed_dials)
     }
 }

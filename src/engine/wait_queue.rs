@@ -1,15 +1,14 @@
 //! The two-slice first-in-first-out queue of Go's `wantConnQueue`, with cheap removal.
 //!
-//! Entries are pushed on the tail slice and popped from the head slice; when the head runs out the
-//! two change places, so both backing arrays are used again and a queue in steady use allocates
-//! nothing. The head is kept reversed: its next entry is its last element, which makes a push to
-//! the front as cheap as one to the back.
+//! Entries are pushed on the tail slice and popped from the head slice. When the head runs out, the tail is
+//! reversed and the two change places, so both backing arrays are used again and a queue in steady use allocates
+//! nothing.
 //!
-//! What Go lacks: a cancelled entry is only *counted* when it is cancelled, and the queue sweeps
-//! itself once such entries outnumber the live ones. Cancelling is amortised O(1), and dead entries
-//! take no more memory than live ones do. Whether an entry is live is the caller's knowledge.
+//! What Go lacks: a cancelled entry is only *counted* when it is cancelled, and the queue sweeps itself once such
+//! entries outnumber the live ones. Cancelling is amortised O(1), and dead entries take no more memory than live ones
+//! do. Whether an entry is live is the caller's knowledge.
 
-/// A first-in-first-out queue of small copyable entries.
+/// A first-in-first-out queue.
 #[derive(Debug)]
 pub(crate) struct WaitQueue<T> {
     /// Reversed: the next entry is the last element.
@@ -22,27 +21,17 @@ pub(crate) struct WaitQueue<T> {
 /// Slices shorter than this are not worth sweeping or shrinking.
 const SMALL: usize = 32;
 
-impl<T: Copy> WaitQueue<T> {
+impl<T> WaitQueue<T> {
     pub(crate) const fn new() -> Self {
         WaitQueue { head: Vec::new(), tail: Vec::new(), cancelled: 0 }
     }
 
-    pub(crate) fn push_back(&mut self, entry: T) {
+    pub(crate) fn push(&mut self, entry: T) {
         self.tail.push(entry);
     }
 
-    pub(crate) fn push_front(&mut self, entry: T) {
-        self.head.push(entry);
-    }
-
-    /// Puts an entry back that was popped: behind those that are to come before it.
-    pub(crate) fn put_back(&mut self, entry: T, comes_before: impl Fn(T) -> bool) {
-        let behind = self.head.iter().rev().take_while(|&&other| comes_before(other)).count();
-        self.head.insert(self.head.len() - behind, entry);
-    }
-
     /// The oldest live entry, left in place. Dead ones before it are dropped.
-    pub(crate) fn front(&mut self, is_live: impl Fn(T) -> bool) -> Option<T> {
+    pub(crate) fn front(&mut self, is_live: impl Fn(&T) -> bool) -> Option<&T> {
         loop {
             if self.head.is_empty() {
                 if self.tail.is_empty() {
@@ -51,9 +40,8 @@ impl<T: Copy> WaitQueue<T> {
                 std::mem::swap(&mut self.head, &mut self.tail);
                 self.head.reverse();
             }
-            let entry = *self.head.last()?;
-            if is_live(entry) {
-                return Some(entry);
+            if is_live(self.head.last()?) {
+                return self.head.last();
             }
             self.head.pop();
             self.cancelled -= 1;
@@ -61,26 +49,25 @@ impl<T: Copy> WaitQueue<T> {
     }
 
     /// Takes the oldest live entry out.
-    pub(crate) fn pop(&mut self, is_live: impl Fn(T) -> bool) -> Option<T> {
-        let entry = self.front(is_live)?;
-        self.head.pop();
-        Some(entry)
+    pub(crate) fn pop(&mut self, is_live: impl Fn(&T) -> bool) -> Option<T> {
+        self.front(is_live)?;
+        self.head.pop()
     }
 
     /// The live entries, oldest first.
-    pub(crate) fn iter(&self, is_live: impl Fn(T) -> bool) -> impl Iterator<Item = T> {
-        self.head.iter().rev().chain(&self.tail).copied().filter(move |&entry| is_live(entry))
+    pub(crate) fn iter(&self, is_live: impl Fn(&T) -> bool) -> impl Iterator<Item = &T> {
+        self.head.iter().rev().chain(&self.tail).filter(move |entry| is_live(entry))
     }
 
     /// Notes that one queued entry is no longer live, and sweeps when such entries prevail.
-    pub(crate) fn cancel(&mut self, is_live: impl Fn(T) -> bool) {
+    pub(crate) fn cancel(&mut self, is_live: impl Fn(&T) -> bool) {
         self.cancelled += 1;
         let queued = self.head.len() + self.tail.len();
         if self.cancelled * 2 < queued + SMALL && self.cancelled < queued {
             return;
         }
         for slice in [&mut self.head, &mut self.tail] {
-            slice.retain(|&entry| is_live(entry));
+            slice.retain(|entry| is_live(entry));
             if slice.capacity() > SMALL && slice.len() < slice.capacity() / 4 {
                 slice.shrink_to(slice.len() * 2);
             }
@@ -104,14 +91,14 @@ mod tests {
 
     use super::*;
 
-    const ALL: fn(u32) -> bool = |_| true;
+    const ALL: fn(&u32) -> bool = |_| true;
 
     #[test]
     fn entries_come_out_in_the_order_they_went_in() {
         let mut queue = WaitQueue::new();
-        (0..10).for_each(|n| queue.push_back(n));
+        (0..10).for_each(|n| queue.push(n));
         let first: Vec<_> = (0..5).filter_map(|_| queue.pop(ALL)).collect();
-        (10..15).for_each(|n| queue.push_back(n));
+        (10..15).for_each(|n| queue.push(n));
         let rest: Vec<_> = std::iter::from_fn(|| queue.pop(ALL)).collect();
         assert_eq!(first, (0..5).collect::<Vec<_>>());
         assert_eq!(rest, (5..15).collect::<Vec<_>>());
@@ -121,7 +108,7 @@ mod tests {
     fn a_queue_in_steady_use_keeps_its_two_arrays() {
         let mut queue = WaitQueue::new();
         let round = |queue: &mut WaitQueue<u32>| {
-            (0..100).for_each(|n| queue.push_back(n));
+            (0..100).for_each(|n| queue.push(n));
             while queue.pop(ALL).is_some() {}
         };
         round(&mut queue);
@@ -134,10 +121,10 @@ mod tests {
     #[test]
     fn a_queue_of_a_steady_length_keeps_its_arrays_whoever_leaves() {
         let mut queue = WaitQueue::new();
-        (0..100).for_each(|n| queue.push_back(n));
+        (0..100).for_each(|n| queue.push(n));
         let mut round = |n: u32| {
-            queue.push_back(n);
-            queue.cancel(|other| other + 100 > n);
+            queue.push(n);
+            queue.cancel(|other| *other + 100 > n);
             queue.capacity()
         };
         let room = (100..1000).map(&mut round).last();
@@ -148,20 +135,19 @@ mod tests {
     fn a_hundred_thousand_cancelled_entries_behind_a_live_one_take_no_room() {
         let live = RefCell::new((0..=100_000u32).collect::<HashSet<_>>());
         let mut queue = WaitQueue::new();
-        (0..=100_000).for_each(|n| queue.push_back(n));
+        (0..=100_000).for_each(|n| queue.push(n));
         for n in 1..=100_000 {
             live.borrow_mut().remove(&n);
-            queue.cancel(|n| live.borrow().contains(&n));
+            queue.cancel(|n| live.borrow().contains(n));
         }
         assert!(queue.capacity() <= 2 * SMALL, "{}", queue.capacity());
-        assert_eq!(queue.pop(|n| live.borrow().contains(&n)), Some(0));
-        assert_eq!(queue.pop(|n| live.borrow().contains(&n)), None);
+        assert_eq!(queue.pop(|n| live.borrow().contains(n)), Some(0));
+        assert_eq!(queue.pop(|n| live.borrow().contains(n)), None);
     }
 
     #[derive(Clone, Debug)]
     enum Op {
         Push,
-        PushFront,
         Pop,
         Cancel(prop::sample::Index),
     }
@@ -170,7 +156,6 @@ mod tests {
         #[test]
         fn it_behaves_like_a_plain_deque(ops in prop::collection::vec(prop_oneof![
             3 => Just(Op::Push),
-            1 => Just(Op::PushFront),
             2 => Just(Op::Pop),
             2 => any::<prop::sample::Index>().prop_map(Op::Cancel),
         ], 0..400)) {
@@ -180,19 +165,15 @@ mod tests {
                 match op {
                     Op::Push => {
                         model.push_back(n);
-                        queue.push_back(n);
-                    }
-                    Op::PushFront => {
-                        model.push_front(n);
-                        queue.push_front(n);
+                        queue.push(n);
                     }
                     Op::Pop => {
-                        let got = queue.pop(|entry| model.contains(&entry));
+                        let got = queue.pop(|entry| model.contains(entry));
                         prop_assert_eq!(got, model.pop_front());
                     }
                     Op::Cancel(which) if !model.is_empty() => {
                         model.remove(which.index(model.len()));
-                        queue.cancel(|entry| model.contains(&entry));
+                        queue.cancel(|entry| model.contains(entry));
                     }
                     Op::Cancel(_) => {}
                 }

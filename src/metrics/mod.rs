@@ -43,6 +43,8 @@
 //! | `wharf.ping.failures` | counter | pings that failed |
 //! | `wharf.heartbeat.misses` | counter | heartbeats that were missed |
 //! | `wharf.dialing` | gauge | dials under way |
+//! | `wharf.pinging` | gauge | pings in flight, heartbeats included |
+//! | `wharf.draining` | gauge | connections that take no new loans and close after their last one |
 //! | `wharf.closing` | gauge | connections being closed that still hold a place under the caps |
 //! | `wharf.leases` | gauge | loans, of which several may be on one shared connection |
 //! | `wharf.hosts` | gauge | hosts that the pool knows |
@@ -62,7 +64,7 @@ use ::metrics::{Key, Label, SharedString};
 
 use self::names::{METADATA, Names};
 use self::report::Reported;
-use crate::observer::{
+use crate::policy::observer::{
     Acquired, Closed, DialDone, DialFailed, HeartbeatMissed, Observer, PingFailed, Returned,
     TimedOut,
 };

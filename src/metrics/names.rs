@@ -2,7 +2,7 @@
 
 use metrics::{Key, Label, Level, Metadata, SharedString, Unit, with_recorder};
 
-use crate::close_reason::CloseReason;
+use crate::policy::close_reason::CloseReason;
 
 pub(super) static METADATA: Metadata<'static> =
     Metadata::new("wharf", Level::INFO, Some(module_path!()));
@@ -27,6 +27,8 @@ pub(super) struct Names {
     pub(super) ping_failures: Key,
     pub(super) heartbeat_misses: Key,
     pub(super) dialing: Key,
+    pub(super) pinging: Key,
+    pub(super) draining: Key,
     pub(super) closing: Key,
     pub(super) leases: Key,
     pub(super) hosts: Key,
@@ -62,6 +64,8 @@ impl Names {
             ping_failures: own("wharf.ping.failures"),
             heartbeat_misses: own("wharf.heartbeat.misses"),
             dialing: own("wharf.dialing"),
+            pinging: own("wharf.pinging"),
+            draining: own("wharf.draining"),
             closing: own("wharf.closing"),
             leases: own("wharf.leases"),
             hosts: own("wharf.hosts"),
@@ -81,6 +85,8 @@ impl Names {
             (&self.idle_min, "How many connections are kept idle."),
             (&self.pending_requests, "Callers that wait for a connection."),
             (&self.dialing, "Dials under way."),
+            (&self.pinging, "Pings in flight, heartbeats included."),
+            (&self.draining, "Connections that take no new loans and close after their last one."),
             (&self.closing, "Connections being closed that hold a place under the caps."),
             (&self.leases, "Loans; several may be on one shared connection."),
             (&self.hosts, "Hosts that the pool knows."),

@@ -8,13 +8,13 @@ use ::metrics::{Key, with_recorder};
 
 use super::names::METADATA;
 use super::{Metrics, host_label, with_host};
-use crate::connector::Connector;
-use crate::core::Core;
-use crate::engine::Limits;
-use crate::engine::status::Gauges;
-use crate::pool::Pool;
-use crate::shared::{SharedConnector, SharedPool};
-use crate::sync::Mutex;
+use crate::engine::status::Seen;
+use crate::engine::sync::Mutex;
+use crate::policy::connector::Connector;
+use crate::policy::limits::Limits;
+use crate::pool::pool::Pool;
+use crate::pool::shared::{SharedConnector, SharedPool};
+use crate::runtime::pool_core::PoolCore;
 
 /// A pool that [`Metrics`] can report: a [`Pool`] or a [`SharedPool`].
 pub trait Reportable: sealed::Sealed {}
@@ -61,7 +61,7 @@ pub struct Picture {
 
 #[derive(Clone, Copy, Debug, Default)]
 struct View {
-    gauges: Gauges,
+    seen: Seen,
     caps: Caps,
 }
 
@@ -93,30 +93,26 @@ impl Caps {
     }
 }
 
-impl<C: Connector> Viewed for Core<C> {
+impl<C: Connector> Viewed for PoolCore<C> {
     fn picture(&self, per_host: bool) -> Picture {
-        let limits = self.settings.limits();
-        let engines = self.all_engines();
-        let views: Vec<_> = engines
-            .iter()
-            .flat_map(|engine| engine.views().map(|(host, view)| (host.clone(), view)))
-            .collect();
-        let is_over = self.is_closed() && engines.iter().all(|engine| engine.is_drained());
-        drop(engines);
-        // The keys' `Debug` is the user's: no lock is held here.
-        let (known, mut whole, mut hosts) = (views.len(), View::default(), Vec::new());
-        for (host, view) in views {
-            let view = View { gauges: view.gauges, caps: Caps::of_host(view.max, &limits) };
-            whole.gauges.add(view.gauges);
+        let limits = &self.common.limits;
+        let is_over = self.is_drained();
+        let cells = self.directory.all().0;
+        let (known, mut whole, mut hosts) = (cells.len(), View::default(), Vec::new());
+        for cell in cells {
+            let view = cell.look(|state| state.view());
+            let view = View { seen: view.seen, caps: Caps::of_host(view.max, limits) };
+            whole.seen.add(view.seen);
             whole.caps.add(view.caps);
             if per_host {
-                hosts.push((host_label(&host.key), view));
+                // The key's `Debug` is the user's: no lock is held here.
+                hosts.push((host_label(&cell.key), view));
             }
         }
         if known == 0 {
-            whole.caps = Caps::of_host(limits.max_per_host, &limits);
+            whole.caps = Caps::of_host(limits.max_per_host, limits);
         }
-        whole.caps = whole.caps.under(&limits);
+        whole.caps = whole.caps.under(limits);
         Picture { is_over, known, whole, hosts }
     }
 }
@@ -142,15 +138,17 @@ impl Metrics {
         }
     }
 
-    fn show_view(&self, View { gauges, caps }: &View, key: impl Fn(&Key) -> Key) {
+    fn show_view(&self, View { seen, caps }: &View, key: impl Fn(&Key) -> Key) {
         let names = &*self.names;
         let gauges = [
-            (&names.idle, gauges.idle),
-            (&names.used, gauges.in_use),
-            (&names.pending_requests, gauges.waiting),
-            (&names.dialing, gauges.dialing),
-            (&names.closing, gauges.closing),
-            (&names.leases, gauges.leases),
+            (&names.idle, seen.idle),
+            (&names.used, seen.in_use),
+            (&names.pending_requests, seen.waiting),
+            (&names.dialing, seen.dialing),
+            (&names.pinging, seen.pinging),
+            (&names.draining, seen.draining),
+            (&names.closing, seen.closing),
+            (&names.leases, seen.leases),
         ];
         let caps = [
             (&names.max, caps.max),

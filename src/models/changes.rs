@@ -86,3 +86,66 @@ fn a_connection_returned_while_its_host_is_retired_is_closed() {
         "retired"
     });
 }
+
+/// The host is retired while its connection is returned for which a waiter waits: the waiter has it
+/// already, or gets a new one. The old one is closed in either case.
+#[test]
+fn retiring_meets_a_hand_over() {
+    explore(&["the old one", "a new one"], || {
+        let stage = Stage::new(1);
+        let loan = stage.loan();
+        let waiter = stage.waiter();
+        let returning = thread::spawn(move || drop(loan));
+        stage.pool.retire(&HOST);
+        join(returning);
+        stage.watch.check();
+        let got = waiter.connection();
+        let end = if got.id == 0 { "the old one" } else { "a new one" };
+        drop(got);
+        stage.rests_with(usize::from(end == "a new one"));
+        stage.end();
+        end
+    });
+}
+
+/// The host is retired while a dial is done: its waiter has the connection already, or gets one that was
+/// dialed later. The old one is closed in either case.
+#[test]
+fn retiring_meets_a_dial() {
+    explore(&["the old one", "a new one"], || {
+        let stage = Stage::new(1);
+        let waiter = stage.waiter();
+        let mut dial = Task::new(Runtime::take());
+        let dialing = thread::spawn(move || dial.poll().is_some());
+        stage.pool.retire(&HOST);
+        assert!(join(dialing), "it is done");
+        stage.watch.check();
+        let got = waiter.connection();
+        let end = if got.id == 0 { "the old one" } else { "a new one" };
+        drop(got);
+        stage.rests_with(usize::from(end == "a new one"));
+        stage.end();
+        end
+    });
+}
+
+/// The host is retired while a newcomer asks: it is lent the old connection, or gets a new one.
+#[test]
+fn retiring_meets_a_newcomer() {
+    explore(&["the old one", "a new one"], || {
+        let stage = Stage::new(1);
+        drop(stage.loan());
+        let mut newcomer = stage.acquire(HOST);
+        let pool = stage.pool.clone();
+        let retiring = thread::spawn(move || pool.retire(&HOST));
+        let early = newcomer.poll().map(got);
+        join(retiring);
+        stage.watch.check();
+        let got = early.unwrap_or_else(|| newcomer.connection());
+        let end = if got.id == 0 { "the old one" } else { "a new one" };
+        drop(got);
+        stage.rests_with(usize::from(end == "a new one"));
+        stage.end();
+        end
+    });
+}

@@ -1,7 +1,8 @@
 //! Three at once, where two of them are not the whole story.
 
 use super::end::close_answers;
-use super::pings::{beat, beaten};
+use super::heartbeats::{beat, beaten};
+use super::pings::{checked, ping};
 use super::*;
 
 /// The connection is returned while the first of two waiters gives up and the time of the second is
@@ -53,14 +54,15 @@ fn closing_meets_a_dial_whose_waiter_gives_up() {
 }
 
 /// A heartbeat is answered while a newcomer asks and the pool is closed: the newcomer gets the
-/// connection or `Closed`, and the pool becomes empty. (Bounded: all orders take too long.)
+/// connection or `Closed`, and the pool becomes empty. (Bounded: all orders take a minute.)
 #[test]
 fn closing_meets_the_answer_of_a_heartbeat_and_a_newcomer() {
-    explore_bounded(3, &["served", "closed"], || {
+    explore_bounded(4, &["served", "closed"], || {
         let stage = beaten();
-        beat(&stage.core());
+        beat(stage.pool.core());
+        let mut ping = Task::new(Runtime::take());
         let mut newcomer = stage.acquire(HOST);
-        let answering = thread::spawn(Runtime::run);
+        let answering = thread::spawn(move || assert!(ping.poll().is_some(), "it has ended"));
         let asking = thread::spawn(move || {
             let early = newcomer.poll();
             (newcomer, early)
@@ -70,5 +72,70 @@ fn closing_meets_the_answer_of_a_heartbeat_and_a_newcomer() {
         let (newcomer, early) = join(asking);
         stage.watch.check();
         close_answers(stage, || early.unwrap_or_else(|| newcomer.output()), close)
+    });
+}
+
+/// A connection answers while the waiter gives up that it was asked for and the pool is closed: it is closed
+/// once, and closing waits for that.
+#[test]
+fn closing_meets_the_answer_of_a_ping_and_a_waiter_that_gives_up() {
+    explore(&["closed"], || {
+        let stage = checked();
+        let asking = stage.waiter();
+        let mut ping = ping();
+        let answering = thread::spawn(move || assert!(ping.poll().is_some(), "it has ended"));
+        let giving_up = thread::spawn(move || drop(asking));
+        let close = Task::new(stage.pool.close());
+        join(answering);
+        join(giving_up);
+        is_closed(stage, close)
+    });
+}
+
+/// The connection is returned while the only waiter gives up and the pool is closed: it is closed once, and
+/// closing waits for that.
+#[test]
+fn closing_meets_a_return_and_a_waiter_that_gives_up() {
+    explore(&["closed"], || {
+        let stage = Stage::new(1);
+        let loan = stage.loan();
+        let waiter = stage.waiter();
+        let returning = thread::spawn(move || drop(loan));
+        let giving_up = thread::spawn(move || drop(waiter));
+        let close = Task::new(stage.pool.close());
+        join(returning);
+        join(giving_up);
+        is_closed(stage, close)
+    });
+}
+
+fn is_closed(stage: Stage, mut close: Task<crate::Close>) -> &'static str {
+    stage.watch.check();
+    if close.poll().is_none() {
+        close.output();
+    }
+    stage.rests_with(0);
+    stage.end();
+    "closed"
+}
+
+/// The connection is returned while the host is retired and the only waiter gives up, and another one asks
+/// afterwards: it gets a new connection.
+#[test]
+fn retiring_meets_a_return_and_a_waiter_that_gives_up() {
+    explore(&["retired"], || {
+        let stage = Stage::new(1);
+        let loan = stage.loan();
+        let waiter = stage.waiter();
+        let returning = thread::spawn(move || drop(loan));
+        let giving_up = thread::spawn(move || drop(waiter));
+        stage.pool.retire(&HOST);
+        join(returning);
+        join(giving_up);
+        let idle = stage.settle().idle;
+        stage.rests_with(idle);
+        assert_eq!(stage.acquire_now(HOST).id, 1, "the old one is not lent again");
+        stage.end();
+        "retired"
     });
 }

@@ -58,6 +58,28 @@ fn closing_waits_for_a_dial() {
     });
 }
 
+/// A dial that never ends is cut off when the pool closes, whenever that is, and its waiter is told.
+#[test]
+fn closing_cuts_off_a_dial() {
+    explore(&["before it began", "while it waited"], || {
+        let stage = Stage::new(1);
+        stage.dials(Step::Hangs);
+        let mut waiter = stage.waiter();
+        let mut dial = Task::new(Runtime::take());
+        let pool = stage.pool.clone();
+        let closing = thread::spawn(move || drop(pool.close()));
+        let at_once = dial.poll().is_some();
+        join(closing);
+        if !at_once {
+            assert!(dial.poll_if_woken().is_some(), "it is told, and ends");
+        }
+        assert!(matches!(waiter.poll_if_woken(), Some(Err(AcquireError::Closed))));
+        stage.rests_with(0);
+        stage.end();
+        if at_once { "before it began" } else { "while it waited" }
+    });
+}
+
 pub(super) fn close_answers(
     stage: Stage,
     answer: impl FnOnce() -> Answer,
@@ -105,6 +127,36 @@ fn two_may_close_a_pool() {
         stage.rests_with(0);
         stage.end();
         "closed"
+    });
+}
+
+/// Two close the pool at once while a newcomer asks: one that is told that the pool is empty is told so when
+/// no connection is lent any more. (Bounded: all orders take too long.)
+#[test]
+fn two_may_close_a_pool_while_a_newcomer_asks() {
+    explore_bounded(4, &["empty", "not yet"], || {
+        let stage = Stage::new(1);
+        let mut newcomer = stage.acquire(HOST);
+        let asking = thread::spawn(move || (newcomer.poll(), newcomer));
+        let pool = stage.pool.clone();
+        let closing = thread::spawn(move || drop(pool.close()));
+        let mut close = Task::new(stage.pool.close());
+        let is_empty = close.poll().is_some();
+        let made = stage.watch.ledger.made.load(SeqCst);
+        let (early, newcomer) = join(asking);
+        Runtime::run();
+        if is_empty {
+            assert_eq!(stage.watch.ledger.made.load(SeqCst), made, "made when all was over");
+        }
+        join(closing);
+        stage.watch.check();
+        drop(early.unwrap_or_else(|| newcomer.output()));
+        if !is_empty {
+            close.output();
+        }
+        stage.rests_with(0);
+        stage.end();
+        if is_empty { "empty" } else { "not yet" }
     });
 }
 

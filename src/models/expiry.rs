@@ -1,25 +1,25 @@
 //! Connections whose time is over.
 
-use super::pings::beat as upkeep_an_hour_later;
+use super::heartbeats::beat as maintenance_an_hour_later;
 use super::*;
 
 /// One place, and one idle connection in it that expires within the hour.
 fn expiring() -> Stage {
-    let settings = Pool::builder().acquire_timeout(None).max_per_host(1);
+    let settings = patient().max_per_host(1);
     let stage = Stage::of(settings.max_lifetime(None).idle_timeout(Duration::from_secs(60)));
     drop(stage.loan());
     stage
 }
 
-/// Upkeep finds the idle connection expired while a newcomer asks: the newcomer has it already, or
+/// Maintenance finds the idle connection expired while a newcomer asks: the newcomer has it already, or
 /// gets a new one when that was closed.
 #[test]
 fn a_newcomer_meets_an_expiry() {
     explore(&["lent", "dialed"], || {
         let stage = expiring();
-        let core = stage.core();
+        let core = stage.pool.core().clone();
         let mut newcomer = stage.acquire(HOST);
-        let expiring = thread::spawn(move || upkeep_an_hour_later(&core));
+        let expiring = thread::spawn(move || maintenance_an_hour_later(&core));
         let early = newcomer.poll().map(got);
         join(expiring);
         stage.watch.check();
@@ -33,15 +33,15 @@ fn a_newcomer_meets_an_expiry() {
     });
 }
 
-/// Upkeep looks for what has expired while a connection is returned: that one was just used, and
+/// Maintenance looks for what has expired while a connection is returned: that one was just used, and
 /// stays; or it has gone before, and is closed.
 #[test]
 fn a_return_meets_an_expiry() {
     explore(&["stays", "expires"], || {
         let stage = expiring();
         let loan = stage.hit();
-        let core = stage.core();
-        let expiring = thread::spawn(move || upkeep_an_hour_later(&core));
+        let core = stage.pool.core().clone();
+        let expiring = thread::spawn(move || maintenance_an_hour_later(&core));
         drop(loan);
         join(expiring);
         let idle = stage.settle().idle;
@@ -51,14 +51,14 @@ fn a_return_meets_an_expiry() {
     });
 }
 
-/// Upkeep finds the idle connection expired while the pool is closed: it is closed once, and closing
+/// Maintenance finds the idle connection expired while the pool is closed: it is closed once, and closing
 /// waits for that.
 #[test]
 fn closing_meets_an_expiry() {
     explore(&["closed"], || {
         let stage = expiring();
-        let core = stage.core();
-        let expiring = thread::spawn(move || upkeep_an_hour_later(&core));
+        let core = stage.pool.core().clone();
+        let expiring = thread::spawn(move || maintenance_an_hour_later(&core));
         let mut close = Task::new(stage.pool.close());
         join(expiring);
         stage.watch.check();

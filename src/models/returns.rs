@@ -204,22 +204,3 @@ fn a_connection_that_is_not_retained_makes_room_for_a_newcomer() {
         end
     });
 }
-
-/// Two hosts share one place. The connection of one is returned while a waiter joins the queue of
-/// the other: it is closed for that waiter, who dials.
-#[test]
-fn a_return_makes_room_for_a_waiter_of_another_host() {
-    explore(&["room"], || {
-        let stage = Stage::with(Pool::builder().acquire_timeout(None).max_total(1));
-        let loan = stage.loan();
-        let mut other = stage.acquire(OTHER);
-        let returning = thread::spawn(move || drop(loan));
-        assert!(other.poll().is_none(), "it has to dial");
-        join(returning);
-        stage.watch.check();
-        assert_eq!(other.connection().id, 1);
-        stage.rests_with(1);
-        stage.end();
-        "room"
-    });
-}

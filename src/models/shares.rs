@@ -1,7 +1,11 @@
 //! Leases on shared connections.
 
+use super::heartbeats::beat;
 use super::*;
-use crate::shared::{AcquireLease, Lease, SharedConnector, SharedPool};
+use crate::policy::heartbeat::Heartbeat;
+use crate::pool::builder::Shared;
+use crate::pool::shared::strand::Strands;
+use crate::pool::shared::{AcquireLease, Lease, SharedConnector, SharedPool};
 
 /// The scripted connector, whose connections carry two.
 struct Double(Scripted);
@@ -17,7 +21,7 @@ impl Connector for Double {
     }
 
     async fn ping(&self, _: &mut Arc<Connection>) -> Result<(), fmt::Error> {
-        step(&self.0.0.ping).await
+        self.0.0.answer().await
     }
 
     async fn close(&self, conn: Arc<Connection>) {
@@ -35,19 +39,24 @@ impl SharedConnector for Double {
 /// A shared pool with one place, watched.
 struct SharedStage {
     pool: SharedPool<Double>,
-    ledger: Arc<Ledger>,
+    watch: Watch<Strands<Double>>,
 }
 
 type LeaseTask = Task<AcquireLease<Double>>;
 
 impl SharedStage {
     fn new() -> Self {
+        SharedStage::with(SharedPool::builder().max_per_host(1))
+    }
+
+    fn with(builder: Builder<Shared>) -> Self {
         let ledger = Ledger::new();
-        let settings = SharedPool::builder().acquire_timeout(None).max_per_host(1);
-        let settings = settings.connect_timeout(None).close_timeout(None);
-        let settings = settings.idle_timeout(None).max_lifetime(None);
-        let pool = settings.build(Double(Scripted(ledger.clone())));
-        SharedStage { pool: pool.expect("these settings are fine"), ledger }
+        let builder = builder.acquire_timeout(None).connect_timeout(None).close_timeout(None);
+        let builder = builder.idle_timeout(None).max_lifetime(None);
+        let pool =
+            builder.build(Double(Scripted(ledger.clone()))).expect("these settings are fine");
+        let watch = Watch { core: Arc::downgrade(pool.strands().core()), ledger };
+        SharedStage { pool, watch }
     }
 
     fn acquire(&self) -> LeaseTask {
@@ -71,20 +80,20 @@ impl SharedStage {
 
     /// All tasks run, nobody waits, nothing is lent; so many are idle, and so many were made.
     fn rests_with(&self, idle: usize, made: usize) {
+        self.watch.check();
         Runtime::run();
+        self.watch.check();
         let status = self.pool.status();
         let rest = (status.idle, status.in_use, status.leases, status.waiting, status.closing);
         assert_eq!(rest, (idle, 0, 0, 0, 0), "at rest");
-        assert_eq!(self.ledger.made.load(SeqCst), made);
+        assert_eq!(self.watch.ledger.made.load(SeqCst), made);
     }
 
     fn end(self) {
-        let SharedStage { pool, ledger } = self;
+        let SharedStage { pool, watch } = self;
+        let core = pool.strands().core().clone();
         drop(pool);
-        Runtime::run();
-        let made = ledger.made.load(SeqCst);
-        assert_eq!(ledger.closed.load(SeqCst), made, "every connection was closed, once");
-        assert_eq!(ledger.dropped.load(SeqCst), made, "every connection was dropped, once");
+        watch.end_of(core);
     }
 }
 
@@ -199,25 +208,24 @@ fn retiring_meets_a_newcomer() {
     });
 }
 
-/// One borrower discards while the other returns: the connection is closed once, after both, and
-/// whoever waits gets a new one.
+/// One borrower discards while the other returns: the connection is closed once, after all. The waiter
+/// may have a lease on it already, or gets a new one.
 #[test]
 fn a_discard_meets_the_end_of_another_lease_and_a_waiter() {
-    explore(&["a new one"], || {
+    explore(&["the old one", "a new one"], || {
         let stage = SharedStage::new();
         let (one, two) = (stage.lease(), stage.lease());
         let waiter = stage.waiter();
         let discarding = thread::spawn(move || Lease::discard(one));
         drop(two);
         join(discarding);
+        stage.watch.check();
         let got = waiter.output().expect("a lease");
-        assert_eq!(got.id, 1, "the old one is not lent from a hand");
+        let end = if got.id == 0 { "the old one" } else { "a new one" };
         drop(got);
-        Runtime::run();
-        let status = stage.pool.status();
-        assert_eq!((status.in_use, status.leases, status.closing), (0, 0, 0));
+        stage.rests_with(usize::from(end == "a new one"), 1 + usize::from(end == "a new one"));
         stage.end();
-        "a new one"
+        end
     });
 }
 
@@ -257,6 +265,130 @@ fn retiring_meets_the_end_of_a_lease_and_a_newcomer() {
         let end = if got.id == 0 { "the old one" } else { "a new one" };
         drop(got);
         stage.rests_with(usize::from(end == "a new one"), 1 + usize::from(end == "a new one"));
+        stage.end();
+        end
+    });
+}
+
+/// A heartbeat of a connection in use is answered while its last lease ends: the connection goes idle,
+/// once.
+#[test]
+fn the_answer_of_a_heartbeat_meets_the_end_of_the_last_lease() {
+    explore(&["idle"], || {
+        let stage = SharedStage::with(
+            SharedPool::builder().max_per_host(1).heartbeat(Heartbeat::default()),
+        );
+        let lease = stage.lease();
+        beat(stage.pool.strands().core());
+        let mut ping = Task::new(Runtime::take());
+        let ending = thread::spawn(move || drop(lease));
+        assert!(ping.poll().is_some(), "it is answered");
+        join(ending);
+        stage.rests_with(1, 1);
+        drop(ping);
+        stage.end();
+        "idle"
+    });
+}
+
+/// A heartbeat of a connection in use is answered while its host is retired and its last lease ends: the
+/// connection is closed once, after both.
+#[test]
+fn retiring_meets_the_answer_of_a_heartbeat_and_the_end_of_the_last_lease() {
+    explore(&["closed"], || {
+        let stage = SharedStage::with(
+            SharedPool::builder().max_per_host(1).heartbeat(Heartbeat::default()),
+        );
+        let lease = stage.lease();
+        beat(stage.pool.strands().core());
+        let mut ping = Task::new(Runtime::take());
+        let pool = stage.pool.clone();
+        let retiring = thread::spawn(move || pool.retire(&HOST));
+        let ending = thread::spawn(move || drop(lease));
+        assert!(ping.poll().is_some(), "it is answered, or not wanted");
+        join(retiring);
+        join(ending);
+        stage.rests_with(0, 1);
+        drop(ping);
+        stage.end();
+        "closed"
+    });
+}
+
+/// A heartbeat of a connection in use fails for good while a newcomer asks: it joins the old connection,
+/// or gets a new one.
+#[test]
+fn a_newcomer_meets_the_failure_of_a_shared_heartbeat() {
+    explore(&["the old one", "a new one"], || {
+        let beats = Heartbeat::default().max_missed(1);
+        let stage = SharedStage::with(SharedPool::builder().max_per_host(1).heartbeat(beats));
+        let lease = stage.lease();
+        beat(stage.pool.strands().core());
+        stage.watch.ledger.pings(Step::Fails);
+        let mut ping = Task::new(Runtime::take());
+        let mut newcomer = stage.acquire();
+        let failing = thread::spawn(move || ping.poll().is_some());
+        let early = newcomer.poll();
+        assert!(join(failing), "it has failed");
+        stage.watch.check();
+        let got = early.unwrap_or_else(|| newcomer.output()).expect("a lease");
+        let end = if got.id == 0 { "the old one" } else { "a new one" };
+        drop((lease, got));
+        stage.rests_with(usize::from(end == "a new one"), 1 + usize::from(end == "a new one"));
+        stage.end();
+        end
+    });
+}
+
+/// A connection in use, which has the only place, begins to drain for another host while that host's
+/// waiter gives up: it takes leases again, once it has answered a ping.
+#[test]
+fn draining_for_another_host_meets_a_waiter_that_gives_up() {
+    explore(&["lent again"], || {
+        let stage = SharedStage::with(SharedPool::builder().max_total(1));
+        let (one, two) = (stage.lease(), stage.lease());
+        let mut other = Task::new(stage.pool.acquire(&OTHER));
+        assert!(other.poll().is_none(), "there is no room");
+        Clock::set_all(1_000_000_000);
+        let ending = thread::spawn(move || drop(one));
+        drop(other);
+        join(ending);
+        stage.watch.check();
+        let mut newcomer = stage.acquire();
+        let early = newcomer.poll();
+        let three = early.unwrap_or_else(|| newcomer.output()).expect("a lease");
+        assert_eq!(three.id, 0, "it drains no more");
+        drop((two, three));
+        stage.rests_with(1, 1);
+        stage.end();
+        "lent again"
+    });
+}
+
+/// The last lease of the connection that has the only place ends, and the other host has waited for its
+/// turn, while a newcomer asks: it has a lease already, with which the connection ends; or it waits until
+/// the other host has had its turn.
+#[test]
+fn draining_for_another_host_meets_a_newcomer() {
+    explore(&["the old one", "a new one"], || {
+        let stage = SharedStage::with(SharedPool::builder().max_total(1));
+        let lease = stage.lease();
+        let mut other = Task::new(stage.pool.acquire(&OTHER));
+        assert!(other.poll().is_none(), "there is no room");
+        Clock::set_all(1_000_000_000);
+        let mut newcomer = stage.acquire();
+        let ending = thread::spawn(move || drop(lease));
+        let early = newcomer.poll();
+        join(ending);
+        stage.watch.check();
+        let end = if early.is_some() { "the old one" } else { "a new one" };
+        drop(early);
+        drop(other.output().expect("a lease"));
+        if end == "a new one" {
+            Clock::set_all(2_000_000_000);
+            drop(newcomer.output().expect("a lease"));
+        }
+        stage.rests_with(1, if end == "a new one" { 3 } else { 2 });
         stage.end();
         end
     });

@@ -9,6 +9,11 @@ fn checked(check: HealthCheck) -> (TestPool, TestConnector) {
     pool(|b| b.health_check(check).ping_timeout(secs(5)))
 }
 
+/// One connection: nothing can be dialed beside a ping.
+fn checked_one(check: HealthCheck) -> (TestPool, TestConnector) {
+    pool(|b| b.max_per_host(1).health_check(check).ping_timeout(secs(5)))
+}
+
 #[tokio::test(start_paused = true)]
 async fn by_default_nothing_is_pinged() {
     let (pool, connector) = pool_of(10);
@@ -26,7 +31,11 @@ async fn always_means_each_time_an_idle_connection_is_lent() {
         drop(pool.acquire(&1).await.unwrap());
     }
     assert_eq!((connector.counts().pings, pool.status().pings), (9, 9));
-    assert_eq!(pool.status().reused, 9);
+    assert_eq!(
+        (pool.status().acquired, pool.status().reused),
+        (10, 0),
+        "who needs a ping waits for it"
+    );
     assert_balanced(&pool, &connector);
 }
 
@@ -67,7 +76,7 @@ async fn who_does_not_wait_gets_no_connection_that_needs_a_ping() {
 
 #[tokio::test(start_paused = true)]
 async fn a_ping_that_never_returns_is_cut_at_the_ping_timeout_and_its_connection_is_closed() {
-    let (pool, connector) = checked(HealthCheck::Always);
+    let (pool, connector) = checked_one(HealthCheck::Always);
     drop(pool.acquire(&1).await.unwrap());
     connector.once(Stage::Ping, Step::Never);
     let began = Instant::now();
@@ -81,22 +90,157 @@ async fn a_ping_that_never_returns_is_cut_at_the_ping_timeout_and_its_connection
     assert_balanced(&pool, &connector);
 }
 
+/// (Behaviour 74.)
 #[tokio::test(start_paused = true)]
-async fn a_cancel_during_a_ping_closes_that_connection() {
+async fn a_caller_that_gives_up_during_a_ping_costs_no_connection_and_raises_no_suspicion() {
+    let (pool, connector) = checked(HealthCheck::IdleFor(secs(1)));
+    pool.warm(&1, 2).await.unwrap();
+    tokio::time::sleep(secs(10)).await;
+    connector.once(Stage::Ping, Step::Slow(ms(100)));
+    drop(waiting(&pool, 1));
+    assert_eq!((pool.status().idle, pool.status().pinging, pool.status().cancelled), (2, 1, 1));
+    tokio::time::sleep(ms(110)).await;
+    // Its answer counts for the next one.
+    assert!(pool.try_acquire(&1).is_some());
+    assert_eq!((connector.counts().pings, connector.counts().closes), (1, 0));
+    assert_balanced(&pool, &connector);
+}
+
+/// (Behaviour 74.)
+#[tokio::test(start_paused = true)]
+async fn callers_with_less_time_than_a_ping_takes_cost_no_connection() {
+    let check = HealthCheck::IdleFor(secs(1));
+    let (pool, connector) = pool(|b| b.health_check(check).idle_timeout(None));
+    pool.warm(&1, 10).await.unwrap();
+    connector.always(Stage::Ping, Step::Slow(ms(20)));
+    let mut served = 0;
+    for _ in 0..20 {
+        tokio::time::sleep(secs(10)).await;
+        served += usize::from(pool.acquire_timeout(&1, ms(2)).await.is_ok());
+        tokio::time::sleep(ms(100)).await;
+        served += usize::from(pool.try_acquire(&1).is_some());
+    }
+    assert_eq!((served, connector.counts().closes, pool.status().failed_pings), (20, 0, 0));
+    assert!(connector.counts().pings <= 20, "{} pings", connector.counts().pings);
+}
+
+/// (Behaviour 75.)
+#[tokio::test(start_paused = true)]
+async fn an_answered_ping_or_heartbeat_is_proof_as_a_use_is() {
+    let beat = wharf::Heartbeat::every(secs(4));
+    let (pool, connector) = pool(|b| b.health_check(HealthCheck::IdleFor(secs(5))).heartbeat(beat));
+    drop(pool.acquire(&1).await.unwrap());
+    for _ in 0..10 {
+        tokio::time::sleep(secs(6)).await;
+        let beats = pool.status().heartbeats;
+        assert!(beats > 0 && pool.try_acquire(&1).is_some(), "{beats} beats were answered");
+    }
+    assert_eq!(pool.status().pings, 0, "nobody had to ask again");
+    assert_balanced(&pool, &connector);
+}
+
+/// (Behaviour 77.)
+#[tokio::test(start_paused = true)]
+async fn a_ping_that_is_not_answered_at_once_is_joined_by_a_dial_where_there_is_room() {
     let (pool, connector) = checked(HealthCheck::Always);
     drop(pool.acquire(&1).await.unwrap());
     connector.once(Stage::Ping, Step::Never);
-    let acquire = waiting(&pool, 1);
-    assert_eq!(pool.status().in_use, 1);
-    drop(acquire);
+    let began = Instant::now();
+    assert_eq!(pool.acquire(&1).await.unwrap().number, 1);
+    assert!((ms(250)..ms(260)).contains(&began.elapsed()), "{:?}", began.elapsed());
+}
+
+/// (Behaviour 77.)
+#[tokio::test(start_paused = true)]
+async fn with_a_short_ping_timeout_a_ping_counts_for_half_of_it() {
+    let (pool, connector) = pool(|b| b.health_check(HealthCheck::Always).ping_timeout(ms(100)));
+    drop(pool.acquire(&1).await.unwrap());
+    connector.once(Stage::Ping, Step::Never);
+    let began = Instant::now();
+    assert_eq!(pool.acquire(&1).await.unwrap().number, 1);
+    assert!((ms(50)..ms(60)).contains(&began.elapsed()), "{:?}", began.elapsed());
+}
+
+/// (Behaviour 77.)
+#[tokio::test(start_paused = true)]
+async fn nobody_waits_for_two_pings_in_a_row_while_there_is_room_to_dial() {
+    let (pool, connector) = checked(HealthCheck::IdleFor(secs(1)));
+    pool.warm(&1, 10).await.unwrap();
+    tokio::time::sleep(secs(10)).await;
+    connector.once(Stage::Ping, Step::Error);
+    connector.always(Stage::Ping, Step::Never);
+    let began = Instant::now();
+    assert_eq!(pool.acquire(&1).await.unwrap().number, 10, "its place went to a dial");
+    assert!(began.elapsed() < ms(10), "{:?}", began.elapsed());
+}
+
+/// (Behaviour 78.)
+#[tokio::test(start_paused = true)]
+async fn always_means_before_a_waiter_gets_what_returns_too() {
+    let (pool, connector) = pool(|b| b.max_per_host(4).health_check(HealthCheck::Always));
+    let mut tasks = tokio::task::JoinSet::new();
+    for _ in 0..8 {
+        let pool = pool.clone();
+        tasks.spawn(async move {
+            for _ in 0..100 {
+                let loan = pool.acquire(&1).await.unwrap();
+                tokio::task::yield_now().await;
+                drop(loan);
+            }
+        });
+    }
+    tasks.join_all().await;
+    assert_eq!((pool.status().acquired, connector.counts().pings), (800, 796));
+    assert_balanced(&pool, &connector);
+}
+
+/// (Behaviour 78.)
+#[tokio::test(start_paused = true)]
+async fn one_dead_connection_that_fails_fast_meets_one_borrower() {
+    let (pool, connector) = pool(|b| b.max_per_host(1).health_check(HealthCheck::Always));
+    let dead = pool.acquire(&1).await.unwrap();
+    let mut waiters: Vec<_> = (0..9).map(|_| waiting(&pool, 1)).collect();
+    connector.once(Stage::Ping, Step::Error);
+    drop(dead);
+    for waiter in &mut waiters {
+        assert_eq!(waiter.await.unwrap().number, 1);
+    }
+}
+
+/// (Behaviour 78.)
+#[tokio::test(start_paused = true)]
+async fn a_suspect_that_returns_answers_before_a_waiter_gets_it() {
+    let (pool, connector) = pool_of(2);
+    let (dead, suspect) = (pool.acquire(&1).await.unwrap(), pool.acquire(&1).await.unwrap());
+    let gate = connector.gate(Stage::Connect);
+    let mut waiter = waiting(&pool, 1);
+    // It was lent before the other one was found dead: its return says nothing of the time after that.
+    PooledConnection::discard(dead);
+    drop(suspect);
+    assert!(poll(&mut waiter).is_pending());
     quiet().await;
-    assert_eq!((pool.status().idle, connector.counts().closes), (0, 1));
+    assert_eq!((ready(&mut waiter).number, connector.counts().pings), (1, 1));
+    drop(gate);
+}
+
+/// (Behaviour 80.)
+#[tokio::test(start_paused = true)]
+async fn a_caller_whose_ping_hangs_is_told_of_the_end_at_once() {
+    let (pool, connector) = checked_one(HealthCheck::Always);
+    drop(pool.acquire(&1).await.unwrap());
+    connector.once(Stage::Ping, Step::Never);
+    let acquire = waiting(&pool, 1);
+    quiet().await;
+    let (began, close) = (Instant::now(), pool.close());
+    assert!(matches!(acquire.await, Err(AcquireError::Closed)));
+    close.await;
+    assert_eq!(began.elapsed(), ms(0), "nobody waits for the ping");
     assert_balanced(&pool, &connector);
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_deadline_during_a_ping_is_kept_and_says_so() {
-    let (pool, connector) = checked(HealthCheck::Always);
+    let (pool, connector) = checked_one(HealthCheck::Always);
     drop(pool.acquire(&1).await.unwrap());
     connector.once(Stage::Ping, Step::Never);
     let began = Instant::now();
@@ -158,23 +302,20 @@ async fn a_suspect_that_answers_serves_whoever_waits_before_the_dial_does() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn whoevers_ping_failed_waits_before_all_others() {
+async fn who_waited_for_a_ping_that_failed_is_still_the_first() {
     let (pool, connector) = pool(|b| b.max_per_host(1).health_check(HealthCheck::Always));
     drop(pool.acquire(&1).await.unwrap());
     let ping = connector.gate(Stage::Ping);
     let mut asking = waiting(&pool, 1);
     let mut later = waiting(&pool, 1);
-    connector.always(Stage::Ping, Step::Error);
-    drop(ping);
-    // The first one's ping is the one at the gate: it ends with an error when the gate is closed.
     quiet().await;
-    assert!(poll(&mut later).is_pending());
-    tokio::time::sleep(secs(6)).await;
-    assert!(poll(&mut asking).is_pending());
+    ping.fail();
     quiet().await;
     let loan = ready(&mut asking);
     assert!(poll(&mut later).is_pending());
+    connector.behave();
     drop(loan);
+    quiet().await;
     drop(ready(&mut later));
     assert_balanced(&pool, &connector);
 }
@@ -244,7 +385,7 @@ async fn closing_during_a_ping_ends_with_nothing_open() {
 
 #[tokio::test(start_paused = true)]
 async fn a_deadline_during_a_ping_counts_as_a_time_out_and_lends_nothing() {
-    let (pool, connector) = checked(HealthCheck::Always);
+    let (pool, connector) = checked_one(HealthCheck::Always);
     drop(pool.acquire(&1).await.unwrap());
     connector.once(Stage::Ping, Step::Never);
     assert!(pool.acquire_timeout(&1, secs(1)).await.is_err());
@@ -276,7 +417,7 @@ async fn acquires_shorter_than_a_ping_are_not_spent_on_one_dead_connection_after
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_lent_in_place_of_one_that_did_not_answer_is_asked_whether_it_is_open() {
+async fn what_needs_no_ping_is_lent_before_what_does_if_it_is_open() {
     let (pool, connector) = pool(|b| b.reuse(wharf::Reuse::LeastRecent));
     let [old, dead] = [pool.acquire(&1).await.unwrap(), pool.acquire(&1).await.unwrap()];
     drop(old);
@@ -287,9 +428,8 @@ async fn what_is_lent_in_place_of_one_that_did_not_answer_is_asked_whether_it_is
     let number = open.number;
     pool.add(&1, closed).unwrap();
     pool.add(&1, open).unwrap();
-    connector.once(Stage::Ping, Step::Error);
     let loan = pool.acquire(&1).await.unwrap();
-    assert_eq!((connector.counts().pings, loan.number), (1, number));
+    assert_eq!((connector.counts().pings, loan.number), (0, number));
     drop(loan);
     quiet().await;
     assert_balanced(&pool, &connector);
@@ -313,8 +453,10 @@ async fn a_connection_that_is_retired_during_its_ping_is_not_lent() {
 
 #[tokio::test(start_paused = true)]
 async fn a_connection_whose_life_ends_during_its_ping_is_not_lent() {
-    let (pool, connector) =
-        pool(|b| b.health_check(HealthCheck::Always).max_lifetime(secs(2)).lifetime_jitter(0.0));
+    let (pool, connector) = pool(|b| {
+        let b = b.max_per_host(1).health_check(HealthCheck::Always);
+        b.max_lifetime(secs(2)).lifetime_jitter(0.0)
+    });
     drop(pool.acquire(&1).await.unwrap());
     connector.once(Stage::Ping, Step::Slow(secs(3)));
     let loan = pool.acquire(&1).await.unwrap();

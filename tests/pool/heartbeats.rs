@@ -331,3 +331,25 @@ async fn close_idle_leaves_one_that_is_being_asked_to_whoever_waits_for_it() {
     pool.close_idle();
     assert_eq!((&mut waiter).await.unwrap().number, 0);
 }
+
+/// (Behaviour 76.)
+#[tokio::test(start_paused = true)]
+async fn of_the_pings_that_nobody_needs_eight_run_at_once() {
+    let check = wharf::HealthCheck::IdleFor(secs(5));
+    let (pool, connector) = pool(|b| b.max_per_host(500).health_check(check));
+    pool.warm(&1, 500).await.unwrap();
+    sleep(secs(10)).await;
+    let gate = connector.gate(Stage::Ping);
+    let mut waiter = waiting(&pool, 1);
+    quiet().await;
+    // The one that the waiter needs fails: all others are suspect.
+    gate.fail();
+    connector.gate(Stage::Ping);
+    quiet().await;
+    let _loan = ready(&mut waiter);
+    assert_eq!(pool.status().pinging, 9, "eight, and one for the waiter beside its dial");
+    // What waiters need is not limited by that.
+    let waiters: Vec<_> = (0..20).map(|_| waiting(&pool, 1)).collect();
+    assert!(pool.status().pinging >= 20, "{}", pool.status().pinging);
+    drop(waiters);
+}

@@ -535,3 +535,271 @@ async fn what_a_panic_carries_may_panic_when_it_is_dropped() {
     drop(pool.acquire_timeout(&1, secs(5)).await.unwrap());
     assert_eq!(n.load(SeqCst), 2);
 }
+
+#[test]
+fn a_first_wait_that_panics_leaves_the_queue() {
+    let (pool, connector) = pool(|b| b.max_per_host(1).acquire_timeout(secs(3)));
+    let ended = runtime();
+    let handle = ended.handle().clone();
+    let alive = runtime();
+    let loan = alive.block_on(async { pool.acquire(&1).await.unwrap() });
+    drop(ended);
+    // Its timers are gone with it: to set one panics.
+    let p = pool.clone();
+    let wait = move || handle.block_on(p.acquire(&1)).map(drop).is_ok();
+    assert!(std::panic::catch_unwind(std::panic::AssertUnwindSafe(wait)).is_err());
+    assert_eq!(pool.status().waiting, 0);
+    drop(loan);
+    alive.block_on(async { drop(pool.acquire(&1).await.unwrap()) });
+    assert_balanced(&pool, &connector);
+}
+
+#[tokio::test(start_paused = true)]
+async fn room_is_looked_for_again_though_the_look_before_came_late() {
+    let (pool, connector) = pool(|b| b.max_total(1));
+    connector.always(Stage::Connect, Step::Slow(ms(100)));
+    let began = tokio::time::Instant::now();
+    let at = |t: u64| began + ms(t);
+    drop(pool.acquire(&1).await.unwrap());
+    // It is short: the idle one makes room when it has been idle for one dial.
+    let p = pool.clone();
+    let second = tokio::spawn(async move { p.acquire(&2).await.map(drop) });
+    tokio::time::sleep_until(at(150)).await;
+    let loan = pool.try_acquire(&1).unwrap();
+    tokio::time::sleep_until(at(190)).await;
+    drop(loan);
+    // Somebody else looks at the moment when maintenance is to look, and before it.
+    tokio::time::advance(ms(15)).await;
+    let third = waiting(&pool, 3);
+    drop(third);
+    tokio::time::sleep_until(at(2000)).await;
+    assert!(second.is_finished(), "waits beside an idle connection: {:?}", pool.status());
+    assert_balanced(&pool, &connector);
+}
+
+#[test]
+fn a_forgotten_host_dials_nothing() {
+    let (pool, connector) = pool(|b| b.min_idle_per_host(1));
+    let (first, second) = (runtime(), runtime());
+    connector.once(Stage::Connect, Step::Ok);
+    // The one for the minimum idle ends with its runtime.
+    connector.once(Stage::Connect, Step::Never);
+    let mut early = None;
+    first.block_on(async {
+        wharf::PooledConnection::discard(pool.acquire(&1).await.unwrap());
+        tokio::time::sleep(ms(5)).await;
+        early = Some(pool.acquire_timeout(&1, Duration::ZERO));
+    });
+    drop(first);
+    assert_eq!(pool.status().hosts, 0);
+    second.block_on(async {
+        assert!(early.unwrap().await.is_err());
+        tokio::time::sleep(ms(5)).await;
+        assert_eq!(connector.counts().live(), pool.status().idle);
+        let closed = tokio::time::timeout(secs(1), pool.close()).await;
+        assert!(closed.is_ok(), "close hangs");
+    });
+}
+
+#[test]
+fn a_waiter_in_a_backoff_is_served_though_the_runtime_last_seen_has_ended() {
+    let (pool, connector) = pool(|b| b.max_per_host(2));
+    let (first, second) = (threaded(), threaded());
+    first.block_on(async {
+        drop(pool.acquire(&1).await.unwrap());
+        tokio::time::sleep(ms(5)).await;
+    });
+    let _loan = second.block_on(async { pool.acquire(&1).await.unwrap() });
+    connector.once(Stage::Connect, Step::Error);
+    let p = pool.clone();
+    let task = second.spawn(async move { p.acquire_timeout(&1, secs(3)).await.map(drop) });
+    std::thread::sleep(ms(20));
+    assert_eq!(pool.status().failed_dials, 1);
+    first.block_on(async { pool.warm(&2, 1).await.unwrap() });
+    drop(first);
+    let got = second.block_on(task).unwrap();
+    assert!(got.is_ok(), "{}", got.unwrap_err());
+}
+
+#[test]
+fn a_runtime_that_ends_wakes_others_than_who_will_never_look() {
+    let (pool, connector) = pool(|b| b.max_per_host(1));
+    connector.once(Stage::Connect, Step::Never);
+    let (first, second) = (threaded(), threaded());
+    // Nobody polls it any more.
+    let mut left = None;
+    first.block_on(async {
+        left = Some(waiting(&pool, 1));
+        tokio::time::sleep(ms(5)).await;
+    });
+    let p = pool.clone();
+    let task = second.spawn(async move { p.acquire_timeout(&1, secs(3)).await.map(drop) });
+    std::thread::sleep(ms(20));
+    drop(first);
+    std::thread::sleep(ms(200));
+    // The one left behind was first: what is dialed is for it.
+    assert_eq!(pool.status().dials, 2, "{:?}", pool.status());
+    drop(left);
+    assert!(second.block_on(task).unwrap().is_ok());
+}
+
+#[test]
+fn a_runtime_may_end_while_many_hosts_starve() {
+    let (pool, connector) = pool(|b| b.max_total(1));
+    connector.always(Stage::Connect, Step::Never);
+    let runtime = threaded();
+    for host in 0..5_000 {
+        let pool = pool.clone();
+        runtime.spawn(async move { pool.acquire(&host).await.map(drop) });
+    }
+    while pool.status().waiting < 5_000 {
+        std::thread::sleep(ms(5));
+    }
+    // The permit of each dial that is lost goes to the next one, which is lost, too.
+    drop(runtime);
+    assert_balanced(&pool, &connector);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_waker_that_panics_does_not_reach_who_returns() {
+    let (pool, _) = pool_of(1);
+    let loan = pool.acquire(&1).await.unwrap();
+    let bomb = Waker::from(Arc::new(Bomb));
+    let mut first = pool.acquire(&1);
+    assert!(Pin::new(&mut first).poll(&mut Context::from_waker(&bomb)).is_pending());
+    drop(loan);
+    drop(ready(&mut first));
+}
+
+#[test]
+fn an_acquire_without_a_limit_in_a_runtime_that_has_ended_does_not_spin() {
+    let (pool, _) = pool(|b| b.acquire_timeout(None));
+    let ended = runtime();
+    let handle = ended.handle().clone();
+    drop(ended);
+    let p = pool.clone();
+    let outcome = within(secs(2), move || {
+        let outcome = handle.block_on(p.acquire(&1));
+        assert!(matches!(outcome, Err(AcquireError::NoRuntime)));
+    });
+    let dials = pool.status().dials;
+    drop(pool.close());
+    assert_eq!(outcome, Ok(()), "{dials} dials");
+}
+
+#[test]
+fn an_acquire_in_a_runtime_that_has_ended_is_dialed_for_in_another() {
+    let (pool, connector) = pool(|b| b.acquire_timeout(None));
+    let (ended, alive) = (runtime(), threaded());
+    alive.block_on(async { drop(pool.acquire(&2).await.unwrap()) });
+    let handle = ended.handle().clone();
+    drop(ended);
+    let p = pool.clone();
+    let outcome = within(secs(2), move || drop(handle.block_on(p.acquire(&1)).unwrap()));
+    let status = pool.status();
+    drop(pool.close());
+    assert_eq!((outcome, status.idle), (Ok(()), 2));
+    drop(connector);
+}
+
+#[test]
+fn maintenance_goes_on_elsewhere_when_a_panic_ends_its_runtime() {
+    let (pool, connector) = pool(|b| b.max_per_host(2));
+    let second = threaded();
+    let (ready, go) = (mpsc::channel(), mpsc::channel::<()>());
+    let p = pool.clone();
+    let (tx, rx) = (ready.0, go.1);
+    let thread = std::thread::spawn(move || {
+        let first = runtime();
+        first.block_on(async {
+            drop(p.acquire(&1).await.unwrap());
+            tokio::time::sleep(ms(5)).await;
+        });
+        tx.send(()).unwrap();
+        rx.recv().unwrap();
+        std::panic::resume_unwind(Box::new("told to panic"));
+    });
+    ready.1.recv().unwrap();
+    let _loan = second.block_on(async { pool.acquire(&1).await.unwrap() });
+    connector.once(Stage::Connect, Step::Error);
+    let p = pool.clone();
+    let task = second.spawn(async move { p.acquire_timeout(&1, secs(3)).await.map(drop) });
+    std::thread::sleep(ms(20));
+    assert_eq!(pool.status().failed_dials, 1);
+    go.0.send(()).unwrap();
+    assert!(thread.join().is_err());
+    let got = second.block_on(task).unwrap();
+    assert!(got.is_ok(), "{}", got.unwrap_err());
+}
+
+/// Its drop panics once it is armed: once.
+#[derive(Debug)]
+struct Touchy(u32);
+thread_local!(static ARMED: std::cell::Cell<bool> = const { std::cell::Cell::new(false) });
+impl Clone for Touchy {
+    fn clone(&self) -> Self {
+        Touchy(self.0)
+    }
+}
+impl PartialEq for Touchy {
+    fn eq(&self, other: &Self) -> bool {
+        self.0 == other.0
+    }
+}
+impl Eq for Touchy {}
+impl std::hash::Hash for Touchy {
+    fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
+        self.0.hash(state);
+    }
+}
+impl Drop for Touchy {
+    fn drop(&mut self) {
+        assert!(!ARMED.replace(false), "told to panic");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_panic_in_a_keys_drop_does_not_keep_close_from_the_others() {
+    let pool = Pool::builder()
+        .max_per_host(1)
+        .build(connector_fn(|key: Touchy| async move {
+            if key.0.is_multiple_of(2) { Ok(7) } else { Err(TestError) }
+        }))
+        .unwrap();
+    let mut loans = Vec::new();
+    for n in 0..40 {
+        // The odd ones back off.
+        if let Ok(loan) = pool.acquire(&Touchy(n)).await {
+            loans.push(loan);
+        }
+    }
+    let keys: Vec<_> = (0..20).map(|n| Touchy(2 * n)).collect();
+    let mut waits: Vec<_> = keys.iter().map(|key| pool.acquire(key)).collect();
+    assert!(waits.iter_mut().all(|wait| poll(wait).is_pending()));
+    ARMED.set(true);
+    let _ = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| drop(pool.close())));
+    ARMED.set(false);
+    let told = waits.iter_mut().filter_map(|wait| match poll(wait) {
+        Poll::Ready(outcome) => Some(outcome),
+        Poll::Pending => None,
+    });
+    assert_eq!(told.count(), 20);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_panic_in_a_keys_drop_does_not_end_maintenance() {
+    let pool = Pool::builder()
+        .max_per_host(1)
+        .idle_timeout(secs(60))
+        .build(connector_fn(|key: Touchy| async move {
+            if key.0.is_multiple_of(2) { Ok(7) } else { Err(TestError) }
+        }))
+        .unwrap();
+    drop(pool.acquire(&Touchy(2)).await.unwrap());
+    assert!(pool.acquire(&Touchy(1)).await.is_err());
+    quiet().await;
+    ARMED.set(true);
+    tokio::time::sleep(secs(100)).await;
+    assert!(!ARMED.replace(false), "it was dropped");
+    assert_eq!(pool.status().idle, 0);
+}

@@ -25,7 +25,7 @@ async fn a_host_with_nothing_open_and_nobody_waiting_leaves_nothing_behind() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_host_with_a_handle_is_remembered_with_its_cap() {
+async fn a_host_is_remembered_while_it_has_a_handle_and_its_own_cap_as_long_as_the_pool_lives() {
     let (pool, _) = pool_of(10);
     let host = pool.host(&1);
     host.set_max(2).unwrap();
@@ -34,7 +34,9 @@ async fn a_host_with_a_handle_is_remembered_with_its_cap() {
     quiet().await;
     assert_eq!((pool.status().hosts, host.status().max), (1, 2));
     drop(host);
-    assert_eq!(pool.status().hosts, 0);
+    assert_eq!((pool.status().hosts, pool.host(&1).status().max), (1, 2));
+    drop(pool.host(&2));
+    assert_eq!(pool.status().hosts, 1, "one without a cap of its own is forgotten");
 }
 
 #[tokio::test(start_paused = true)]

@@ -49,19 +49,98 @@ async fn one_dial_never_costs_two_connections() {
 async fn under_the_total_cap_a_host_that_has_nothing_is_not_starved_by_a_busy_one() {
     let (pool, connector) = pool(|b| b.max_total(1));
     let mut loan = Some(pool.acquire(&1).await.unwrap());
-    let mut before = waiting(&pool, 1);
     let mut starving = waiting(&pool, 2);
-    let mut after = waiting(&pool, 1);
+    let mut first = waiting(&pool, 1);
+    let mut second = waiting(&pool, 1);
     drop(loan.take());
-    loan = Some(ready(&mut before));
+    // A connection serves its host for its tenure: a tenth of a second, where dials take less than a hundredth.
+    loan = Some(ready(&mut first));
+    sleep(ms(100)).await;
     drop(loan.take());
     quiet().await;
-    assert!(poll(&mut after).is_pending());
+    assert!(poll(&mut second).is_pending());
     drop(ready(&mut starving));
     quiet().await;
-    drop(ready(&mut after));
+    drop(ready(&mut second));
     assert_eq!(connector.counts().peak_open, 1);
     assert_balanced(&pool, &connector);
+}
+
+/// Hosts of one caller each, under a cap of ten: how often they were served in 30 s, and how many dials that took.
+async fn served_by_ten(hosts: u32) -> (usize, usize) {
+    let (pool, connector) = pool(|b| b.max_total(10).acquire_timeout(secs(30)));
+    connector.always(Stage::Connect, Step::Slow(ms(50)));
+    let mut callers = tokio::task::JoinSet::new();
+    for host in 0..hosts {
+        let pool = pool.clone();
+        callers.spawn(async move {
+            let end = tokio::time::Instant::now() + secs(30);
+            let mut uses = 0;
+            while tokio::time::Instant::now() < end {
+                let loan = pool.acquire(&host).await.unwrap();
+                sleep(ms(5)).await;
+                drop(loan);
+                uses += 1;
+            }
+            uses
+        });
+    }
+    let uses = callers.join_all().await;
+    assert!(uses.iter().all(|&uses| uses > 0), "{uses:?}");
+    assert!(connector.counts().peak_open <= 10);
+    (uses.iter().sum(), connector.counts().dials)
+}
+
+/// (Behaviour 100.)
+#[tokio::test(start_paused = true)]
+async fn one_host_more_than_the_cap_allows_costs_two_in_a_hundred_uses() {
+    let (ten, dials) = served_by_ten(10).await;
+    assert_eq!(dials, 10);
+    let (eleven, dials) = served_by_ten(11).await;
+    assert!(eleven * 100 >= ten * 98, "{ten} uses by ten hosts, {eleven} by eleven");
+    assert!(dials < 100, "{dials} dials");
+}
+
+/// (Behaviour 100.)
+#[tokio::test(start_paused = true)]
+async fn an_idle_connection_makes_room_when_it_has_been_idle_for_one_dial() {
+    let (pool, connector) = pool(|b| b.max_total(1));
+    connector.always(Stage::Connect, Step::Slow(ms(50)));
+    drop(pool.acquire(&1).await.unwrap());
+    let began = tokio::time::Instant::now();
+    drop(pool.acquire(&2).await.unwrap());
+    let took = began.elapsed();
+    assert!((ms(100)..ms(103)).contains(&took), "a dial's time of rest, and a dial: {took:?}");
+    assert_eq!(connector.counts().peak_open, 1);
+}
+
+/// (Design, part 4: across hosts.)
+#[tokio::test(start_paused = true)]
+async fn hosts_that_hang_hold_at_most_a_quarter_of_the_permits_while_others_want_them() {
+    let (pool, connector) = pool(|b| b.max_total(8).acquire_timeout(secs(60)));
+    connector.leave_to_chance(|host, stage| {
+        if *host < 100 || stage != Stage::Connect { Step::Ok } else { Step::Never }
+    });
+    let mut callers = tokio::task::JoinSet::new();
+    for host in (0..8).chain(100..120) {
+        let pool = pool.clone();
+        callers.spawn(async move {
+            let began = tokio::time::Instant::now();
+            let mut uses = 0;
+            while began.elapsed() < secs(60) {
+                if let Ok(loan) = pool.acquire(&host).await {
+                    sleep(ms(5)).await;
+                    drop(loan);
+                    // Before the first dial of each has failed nobody knows that they hang.
+                    uses += usize::from(host < 100 && began.elapsed() > secs(30));
+                }
+            }
+            uses
+        });
+    }
+    let uses: usize = callers.join_all().await.iter().sum();
+    // Eight hosts alone would make 48,000.
+    assert!(uses > 24_000, "{uses} uses beside twenty hosts that hang");
 }
 
 #[tokio::test(start_paused = true)]

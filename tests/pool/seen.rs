@@ -287,7 +287,7 @@ async fn what_came_of_waits_is_counted() {
     assert_eq!(ends, [1; 5]);
     assert_eq!((status.acquired, status.waited, status.reused), (2, 6, 0));
     assert_eq!(status.wait_time, ms(10 + 20 + 100));
-    assert_eq!((status.peak_in_use, status.peak_waiting), (1, 3));
+    assert_eq!((status.peak_in_use, status.peak_waiting), (1, 2), "the other host is forgotten");
     drop(loan);
 }
 
@@ -400,4 +400,20 @@ async fn a_slow_acquire_tells_where_its_time_went() {
     }
     .with_subscriber(log.subscriber())
     .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_host_that_comes_and_goes_has_the_peak_of_once() {
+    let (pool, connector) = pool_of(2);
+    for _ in 0..100 {
+        let loans = [pool.acquire(&1).await.unwrap(), pool.acquire(&1).await.unwrap()];
+        let waits = waiting(&pool, 1);
+        drop(waits);
+        loans.into_iter().for_each(PooledConnection::discard);
+        quiet().await;
+        assert_eq!(pool.status().hosts, 0);
+    }
+    let status = pool.status();
+    assert_eq!((status.acquired, status.peak_in_use, status.peak_waiting), (200, 2, 1));
+    assert_balanced(&pool, &connector);
 }

@@ -262,7 +262,7 @@ async fn an_idle_one_is_pinged_for_the_first_lease_and_the_others_wait_for_that(
 
 #[tokio::test(start_paused = true)]
 async fn a_ping_that_fails_costs_its_caller_one_dial() {
-    let stage = sharing_with(10, |b| b.max_per_host(2).health_check(HealthCheck::Always));
+    let stage = sharing_with(10, |b| b.max_per_host(1).health_check(HealthCheck::Always));
     drop(stage.lease().await);
     stage.script.once(Stage::Ping, Step::Never);
     let (mut first, mut second) = (stage.waiting(), stage.waiting());
@@ -370,18 +370,106 @@ async fn uses_and_lifetimes_end_new_leases_and_the_connection_closes_after_its_l
     stage.assert_balanced();
 }
 
+/// (Behaviour 96.)
 #[tokio::test(start_paused = true)]
-async fn a_retired_one_takes_no_new_leases_and_keeps_its_place_until_its_last_has_ended() {
+async fn a_shared_connection_that_drains_gives_its_place_to_the_next() {
     let stage = sharing(1, 10);
     let lease = stage.lease().await;
     stage.pool.retire(&1);
-    let mut waiter = stage.waiting();
+    let next = stage.lease().await;
+    assert_eq!((lease.number, next.number, stage.script.counts().peak_open), (0, 1, 2));
+    let status = stage.pool.status();
+    assert_eq!((status.in_use, status.draining, status.leases), (1, 1, 2));
+    drop((lease, next));
     quiet().await;
-    assert!(poll(&mut waiter).is_pending(), "there is no room for another");
-    drop(lease);
-    quiet().await;
-    assert_eq!((now(&mut waiter).number, stage.script.counts().peak_open), (1, 1));
     stage.assert_balanced();
+}
+
+/// (Behaviour 96.)
+#[tokio::test(start_paused = true)]
+async fn long_streams_do_not_keep_others_out_of_a_host() {
+    let stage = sharing_with(100, |b| b.max_per_host(10).max_lifetime(secs(1800)));
+    let mut streams = Vec::new();
+    for _ in 0..10 {
+        streams.push(stage.lease().await);
+        tokio::time::sleep(secs(1900)).await;
+    }
+    let began = Instant::now();
+    drop(stage.lease().await);
+    assert_eq!((began.elapsed(), stage.pool.status().draining), (secs(0), 10));
+    // As many again as the cap: then they keep their places.
+    for _ in 0..10 {
+        streams.push(stage.lease().await);
+        tokio::time::sleep(secs(1900)).await;
+    }
+    let last = stage.pool.acquire_timeout(&1, secs(1)).await;
+    assert!(last.is_err(), "{:?}", stage.pool.status());
+    assert_eq!(stage.script.counts().peak_open, 20);
+    drop(streams);
+    quiet().await;
+    drop(stage.lease().await);
+    stage.assert_balanced();
+}
+
+/// (Behaviour 97.)
+#[tokio::test(start_paused = true)]
+async fn what_drains_to_make_room_stops_when_nobody_needs_the_room_any_more() {
+    let stage = sharing_with(100, |b| b.max_total(1).acquire_timeout(None));
+    let (stays, goes) = (stage.lease().await, stage.lease().await);
+    let mut starving = Box::pin(stage.pool.acquire(&2));
+    assert!(poll(&mut starving).is_pending());
+    tokio::time::sleep(ms(200)).await;
+    drop(goes);
+    assert_eq!((stage.pool.status().draining, stage.pool.try_acquire(&1).is_none()), (1, true));
+    let here = stage.waiting();
+    drop(starving);
+    let (lent, status) = (here.await.unwrap(), stage.pool.status());
+    assert_eq!((lent.number, status.draining), (0, 0));
+    assert_eq!(stage.lease().await.number, 0);
+    drop(lent);
+    drop(stays);
+    quiet().await;
+    stage.assert_balanced();
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_has_died_while_it_drained_to_make_room_takes_no_leases_again() {
+    let stage = sharing_with(100, |b| b.max_total(1).acquire_timeout(None));
+    let (_stays, goes) = (stage.lease().await, stage.lease().await);
+    let mut starving = Box::pin(stage.pool.acquire(&2));
+    assert!(poll(&mut starving).is_pending());
+    tokio::time::sleep(ms(200)).await;
+    drop(goes);
+    let here = stage.waiting();
+    stage.script.kill_all();
+    drop(starving);
+    assert_eq!(here.await.unwrap().number, 1);
+}
+
+/// (Behaviour 97.)
+#[tokio::test(start_paused = true)]
+async fn what_drained_for_a_lowered_cap_takes_leases_again_when_the_cap_is_raised() {
+    let stage = sharing(2, 2);
+    let leases = stage.leases(3).await;
+    let host = stage.pool.host(&1);
+    host.set_max(1).unwrap();
+    assert_eq!((host.status().draining, stage.pool.try_acquire(&1).is_none()), (1, true));
+    host.set_max(2).unwrap();
+    assert_eq!((host.status().draining, stage.lease().await.number), (0, 1));
+    drop(leases);
+    quiet().await;
+    stage.assert_balanced();
+}
+
+/// (Behaviour 98.)
+#[tokio::test(start_paused = true)]
+async fn oldest_first_is_the_oldest_whether_it_is_idle_or_carries_leases() {
+    let stage = sharing(2, 1);
+    let (old, young) = (stage.lease().await, stage.lease().await);
+    stage.room.store(10, Ordering::SeqCst);
+    drop(old);
+    quiet().await;
+    assert_eq!((young.number, stage.lease().await.number), (1, 0), "the older one is idle");
 }
 
 #[tokio::test(start_paused = true)]
@@ -404,6 +492,8 @@ async fn a_host_that_has_nothing_gets_the_place_of_one_whose_last_lease_ends() {
     let mut starving = stage.pool.acquire(&2);
     assert!(poll(&mut starving).is_pending());
     let mut here = stage.waiting();
+    // It has served its tenure.
+    tokio::time::sleep(ms(100)).await;
     drop(lease);
     quiet().await;
     assert_eq!(now(&mut starving).number, 1);
@@ -531,4 +621,24 @@ async fn a_thousand_borrowers_come_and_go_and_everything_balances() {
     assert!(peaks.values().all(|&peak| peak <= 3), "{peaks:?}");
     stage.pool.close().await;
     assert_eq!(stage.script.counts().live(), 0);
+}
+
+/// (Behaviour 97.)
+#[tokio::test(start_paused = true)]
+async fn of_those_that_drained_for_a_lowered_cap_as_many_come_back_as_the_raised_one_allows() {
+    let stage = sharing(3, 2);
+    let mut leases = stage.leases(6).await;
+    assert_eq!(numbers(&leases), [0, 0, 1, 1, 2, 2]);
+    let host = stage.pool.host(&1);
+    host.set_max(1).unwrap();
+    assert_eq!(host.status().draining, 2);
+    host.set_max(2).unwrap();
+    assert_eq!(host.status().draining, 1);
+    let waits = stage.waiting();
+    drop(leases.remove(2));
+    assert_eq!(waits.await.unwrap().number, 1);
+    drop(leases);
+    quiet().await;
+    assert_eq!(stage.gauges(), [2, 0, 0, 0]);
+    stage.assert_balanced();
 }

@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use tokio::time::{Instant, sleep};
 use wharf::{
-    AcquireError, Acquired, Connector, HealthCheck, Heartbeat, Lease, Observer, Returned,
-    SharedConnector, SharedPool, Spread, async_trait,
+    Acquired, Connector, HealthCheck, Heartbeat, Lease, Observer, Returned, SharedConnector,
+    SharedPool, Spread, async_trait,
 };
 
 use crate::sharing::*;
@@ -97,17 +97,6 @@ async fn a_heartbeat_is_no_use() {
     assert_eq!(stage.pool.status().peak_in_use, 1);
     gate.let_through(100);
     drop(lease);
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_lease_is_not_collected_from_what_was_discarded_meanwhile() {
-    let stage = sharing(1, 2);
-    let mut leases = stage.leases(2).await;
-    let mut waiter = stage.waiting();
-    drop(leases.pop());
-    Lease::discard(leases.pop().unwrap());
-    let got = (&mut waiter).await.unwrap();
-    assert_eq!(got.number, 1, "number 0 was discarded before it was collected");
 }
 
 #[tokio::test(start_paused = true)]
@@ -346,26 +335,6 @@ async fn what_does_not_answer_is_given_up_while_it_is_leaving() {
     let got = stage.pool.acquire_timeout(&1, secs(600)).await;
     assert!(got.is_ok(), "{}", got.err().unwrap());
     drop(lease);
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_waiter_whose_lease_was_taken_back_still_has_its_deadline() {
-    let stage = sharing_with(2, |b| b.max_per_host(1).acquire_timeout(secs(10)));
-    let mut leases = stage.leases(2).await;
-    quiet().await;
-    let mut first = stage.waiting();
-    sleep(secs(5)).await;
-    let began = Instant::now();
-    let mut second = stage.waiting();
-    leases.pop();
-    let collected = now(&mut first);
-    leases.pop(); // into the second one's hand
-    sleep(secs(7)).await; // upkeep has looked at the first one's deadline
-    stage.script.always(Stage::Connect, Step::Never);
-    Lease::discard(collected);
-    let error = (&mut second).await.unwrap_err();
-    assert!(matches!(error, AcquireError::Timeout(_)), "{error}");
-    assert_eq!(began.elapsed(), secs(10));
 }
 
 #[tokio::test(start_paused = true)]

@@ -14,6 +14,8 @@ pub(crate) struct Ceilings(Arc<Mutex<State>>);
 
 struct State {
     settings: Settings,
+    /// How many times its cap a host may have open.
+    times: usize,
     /// Caps that were changed.
     caps: HashMap<u32, usize>,
     /// What a host may have open: its cap, or what it had when that was lowered, until it is gone.
@@ -23,9 +25,17 @@ struct State {
 }
 
 impl Ceilings {
+    /// A shared connection that drains gives its place to another: a host has up to twice as many as its cap.
+    pub(crate) fn over_shared(connector: &TestConnector, settings: &Settings) -> Self {
+        let ceilings = Ceilings::over(connector, settings);
+        ceilings.0.lock().unwrap().times = 2;
+        ceilings
+    }
+
     pub(crate) fn over(connector: &TestConnector, settings: &Settings) -> Self {
         let ceilings = Ceilings(Arc::new(Mutex::new(State {
             settings: settings.clone(),
+            times: 1,
             caps: HashMap::new(),
             ceilings: HashMap::new(),
             is_paused: false,
@@ -41,17 +51,6 @@ impl Ceilings {
         let mut state = self.0.lock().unwrap();
         state.caps.insert(host, cap);
         state.ceilings.insert(host, open.max(cap));
-    }
-
-    /// The host may be forgotten from now on, and with it the change of its cap.
-    pub(crate) fn may_be_forgotten(&self, host: u32) {
-        let mut state = self.0.lock().unwrap();
-        let usual = state.settings.max_per_host;
-        let ceiling = state.ceiling(host).max(usual);
-        if let Some(cap) = state.caps.get_mut(&host) {
-            *cap = usual.max(*cap);
-            state.ceilings.insert(host, ceiling);
-        }
     }
 
     /// While a connection is made that may not come in, nobody looks.
@@ -88,7 +87,7 @@ impl State {
         let or_none = |cap: Option<usize>| cap.unwrap_or(usize::MAX);
         let settings = &self.settings;
         for (what, is, most) in [
-            ("open of its host", open, ceiling),
+            ("open of its host", open, ceiling * self.times),
             ("open in all", counts.open, or_none(settings.max_total)),
             ("dials of its host", dialing, or_none(settings.max_dialing_per_host)),
             ("dials in all", counts.dialing, or_none(settings.max_dialing)),

@@ -73,7 +73,7 @@ fn cap(values: std::ops::Range<usize>) -> impl Strategy<Value = Option<usize>> {
     prop_oneof![Just(None), values.prop_map(Some)]
 }
 
-/// Any settings: with caps across hosts, so that all are behind one lock, or with none.
+/// Any settings: with caps across hosts, or with none.
 pub(crate) fn settings(together: bool) -> impl Strategy<Value = Settings> {
     let hosts = (1..5_usize, 0..2_usize, 0..2_usize, cap(2..4), cap(1..6), cap(1..3));
     let across = (2..8_usize, cap(2..5), cap(1..3));

@@ -42,7 +42,7 @@ impl Play for SharedWorld {
     fn new(settings: SharedSettings) -> Self {
         let asks = Asks::default();
         let wires = Wires::new(settings.room, asks.moment.clone());
-        let ceilings = Ceilings::over(&wires.script, &settings.common);
+        let ceilings = Ceilings::over_shared(&wires.script, &settings.common);
         let tally = Tally::default();
         let builder = settings.apply(SharedPool::builder()).observer(tally.clone());
         let pool = builder.build(wires.clone()).unwrap();
@@ -100,9 +100,7 @@ impl Play for SharedWorld {
             Act::Pass(millis) => return self.pass(millis).await,
             Act::SetMax(host, n) => return self.set_max(host, n).await,
             Act::LetGo(host) => {
-                if self.handles.remove(&host).is_some() {
-                    self.ceilings.may_be_forgotten(host);
-                }
+                self.handles.remove(&host);
             }
             _ if self.act_on_lease(act) => {}
             _ => return self.act_on_all(act),
@@ -285,7 +283,7 @@ impl SharedWorld {
         let Some(pool) = &self.pool else { return Ok(()) };
         let handle = self.handles.entry(host).or_insert_with(|| pool.host(&host));
         let status = handle.status();
-        let open = status.idle + status.in_use + status.dialing + status.closing;
+        let open = status.idle + status.in_use + status.dialing + status.closing + status.draining;
         if open > n {
             self.lowered.insert(host);
         }

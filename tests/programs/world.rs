@@ -132,9 +132,7 @@ impl Play for World {
             Act::Pass(millis) => return self.pass(millis).await,
             Act::SetMax(host, n) => return self.set_max(host, n).await,
             Act::LetGo(host) => {
-                if self.handles.remove(&host).is_some() {
-                    self.ceilings.may_be_forgotten(host);
-                }
+                self.handles.remove(&host);
             }
             _ => return self.act_on_all(act),
         }

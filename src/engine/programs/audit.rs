@@ -1,150 +1,146 @@
-//! What must hold after each step of a program, and in its end.
+//! What must hold after each operation of a program, counted from outside.
 
-use std::collections::VecDeque;
-
-use super::super::{HostId, Purpose, status};
-use super::Op;
-use super::world::{Warmer, World};
+use super::super::budget::{Ledger, Note};
+use super::super::entry::{Holds, State};
+use super::super::{Listing, Phase, Seat};
+use super::world::{Follow, World};
+use crate::policy::close_reason::CloseReason;
+use crate::policy::time::Time;
 
 impl World {
-    /// Whoever has an outcome by now must have been the oldest of its host, and have been woken.
-    pub(super) fn drop_served(&mut self) {
-        let mut back: Vec<_> = self.waits.clone();
-        back.sort_unstable_by_key(|(tag, ..)| std::cmp::Reverse(*tag));
-        for (tag, host, id) in back {
-            let queue = self.queues.entry(host).or_default();
-            let waits = self.engine.hosts[host.index].waiters.is_waiting(id);
-            if waits && !queue.contains(&tag) {
-                // What lay in its hand was taken back.
-                queue.push_front(tag);
-                queue.make_contiguous().sort_unstable();
-            }
-        }
-        for (&host, queue) in &mut self.queues {
-            let waiting = if self.engine.knows(host) {
-                self.engine.view(host.index).gauges.waiting
-            } else {
-                0
-            };
-            while queue.len() > waiting {
-                let oldest = queue.pop_front().expect("it is longer");
-                assert!(self.woken.contains(&oldest), "the oldest waiter was served and woken");
-            }
-        }
-    }
-
-    /// No late heartbeat is between a waiter and a dial.
-    fn check_beats(&self) {
-        for (at, host) in &self.engine.hosts {
-            let of_host = || self.pings.iter().filter(|ping| ping.host.1.index == at);
-            let beats = of_host().filter(|ping| ping.asked.purpose == Purpose::Heartbeat).count();
-            let late = of_host().filter(|ping| ping.connection.health.late).count();
-            let checking = of_host().filter(|ping| ping.connection.carrier.is_none()).count();
-            assert_eq!((host.checking, host.beating, host.late), (checking, beats, late));
-            assert!(
-                late == 0 || !self.engine.gives_up(at, None, true),
-                "a late beat is in the way"
-            );
-        }
-    }
-
-    /// Upkeep was told of every look that is due earlier than it knew.
-    fn check_nap(&self) {
-        if let Some(next) = self.engine.schedule.next() {
-            assert!(self.nap.is_some_and(|nap| nap <= next), "upkeep sleeps past {next:?}");
-        }
-    }
-
-    fn check_caps(&mut self) {
-        for (at, host) in &self.engine.hosts {
-            let id = HostId { index: at, generation: host.generation };
-            let ceiling = self.ceilings.entry(id).or_insert(host.max);
-            assert!(host.open() <= *ceiling, "3: the cap of a host");
-            *ceiling = host.open().max(host.max);
-        }
-    }
-
-    /// Whoever waits is who the model says.
-    fn check_queues(&self) {
-        for (tag, host, id) in &self.waits {
-            let waits = self.engine.hosts[host.index].waiters.is_waiting(*id);
-            let queued = self.queues.get(host).is_some_and(|queue| queue.contains(tag));
-            assert_eq!(waits, queued, "{tag} of {:?}, {:?}", self.queues.get(host), self.waits);
-        }
-    }
-
     /// The engine agrees with what can be counted outside.
     pub(in crate::engine) fn check(&mut self) {
-        self.check_queues();
-        self.engine.check_invariants(self.now, self.looked);
-        self.check_nap();
-        let sleeps = |warmer: &&Warmer| !self.woken.contains(&warmer.tag);
-        for warmer in self.warmers.iter().filter(sleeps) {
-            assert!(self.engine.hosts[warmer.host.index].dialing > 0, "it waits for a dial");
+        (0..self.cells.len()).for_each(|at| self.check_counts(at));
+        self.check_schedule();
+        self.check_budget();
+        if self.is_ordered() {
+            self.note_gauges();
         }
-        self.check_caps();
-        self.check_beats();
-        let mut gauges = status::Gauges::default();
-        self.engine.views().for_each(|(_, view)| gauges.add(view.gauges));
-        let in_hand: usize = self.engine.hosts.iter().map(|(_, h)| h.waiters.in_hand()).sum();
-        let closing = self.closes.iter().filter(|close| close.holds_slot).count();
-        assert_eq!(gauges.dialing, self.dials.len());
-        assert_eq!(gauges.closing, closing);
-        let lent = self.loans.len() + self.asked.len() + self.looked_at.len() + self.in_hand.len();
-        assert_eq!(gauges.leases, lent + in_hand);
-        assert_eq!(gauges.waiting, self.queues.values().map(VecDeque::len).sum::<usize>());
-        let live = self.made - self.gone;
-        let carriers = self.engine.hosts.iter().flat_map(|(_, host)| host.carriers.iter());
-        let dead = carriers.filter(|(_, carrier)| carrier.is_dead()).count();
-        assert_eq!(gauges.idle + gauges.in_use + dead + self.closes.len(), live, "none is lost");
     }
 
-    /// Everything goes well from here on: then everybody is served, in the end, and what is left is
-    /// idle.
-    pub(in crate::engine) fn finish(&mut self) {
-        for _ in 0..10_000 {
-            self.run(&Op::Pass(1));
-            // Only who was woken looks.
-            if let Some(tag) = self.woken.pop() {
-                if let Some(at) = self.waits.iter().position(|wait| wait.0 == tag) {
-                    let wait = self.waits.remove(at);
-                    self.poll(wait);
-                } else if let Some(at) = self.warmers.iter().position(|w| w.tag == tag) {
-                    let warmer = self.warmers.swap_remove(at);
-                    self.look_warm(warmer);
-                }
-            } else if let Some(dial) = self.dials.pop() {
-                self.dial_done(&dial);
-            } else if let Some(ping) = self.pings.pop() {
-                self.checked(ping, true);
-            } else if let Some(asked) = self.asked.pop() {
-                self.asked(asked, true);
-            } else if let Some(handed) = self.in_hand.pop() {
-                self.hand_back(handed, true);
-            } else if let Some(looked_at) = self.looked_at.pop() {
-                self.end_look(looked_at, true);
-            } else if let Some(host) = self.held.pop() {
-                self.engine.let_go(host.index, self.now, &mut self.fx);
-            } else if let Some(close) = self.closes.pop() {
-                self.end_close(&close);
-            } else if let Some(loan) = self.loans.pop() {
-                self.give_back(loan);
-            } else if self.waits.is_empty() {
-                return self.check_end();
-            } else {
-                self.run(&Op::Pass(1000));
-            }
-            self.carry_out();
-            self.check();
-        }
-        panic!("{} wait for ever", self.waits.len());
+    /// The host's caps, after each section.
+    pub(super) fn check_caps(&mut self, at: usize) {
+        let limits = &self.common.limits;
+        let cell = &mut self.cells[at];
+        let places = cell.state.gauges.places as usize;
+        let is_within = places <= cell.state.max as usize || places <= cell.known.places;
+        assert!(is_within, "3: {places} are above the cap of a host");
+        cell.known.places = places;
+        let dialing = cell.state.gauges.dialing as usize;
+        assert!(dialing <= limits.max_dialing_per_host, "3: dials of a host");
+        let waiting = cell.state.waiting();
+        assert!(waiting <= limits.max_waiters_per_host, "too many wait");
+        let is_idle = |slot: &&u32| {
+            cell.state.entries[**slot].state == State::Idle && !cell.state.is_pinged(**slot)
+        };
+        let idle = cell.state.ready.iter().filter(is_idle).count();
+        assert!(waiting > 0 || idle <= limits.max_idle_per_host, "{idle} are idle");
+        assert!(
+            waiting > 0 || idle == 0 || cell.state.phase == Phase::Open,
+            "{idle} are idle in the end"
+        );
     }
 
-    fn check_end(&self) {
-        assert!(self.warmers.is_empty(), "{} wait for warmth for ever", self.warmers.len());
-        if self.ended {
-            assert_eq!(self.made, self.gone, "nothing outlives the end");
-            assert_eq!(self.engine.hosts.len(), 0);
+    fn check_counts(&self, at: usize) {
+        let cell = &self.cells[at];
+        let state = &cell.state;
+        let here = |place: usize| usize::from(place == at);
+        let dials: usize = self.dials.iter().map(|dial| here(dial.at)).sum();
+        assert_eq!(state.gauges.dialing as usize, dials, "dials of {at}");
+        let pings: usize = self.pings.iter().map(|ping| here(ping.at)).sum();
+        assert_eq!(state.pings().len(), pings, "pings of {at}");
+        let closes: usize = self.closes.iter().map(|(place, _)| here(*place)).sum();
+        let closing =
+            state.entries.iter().filter(|(_, entry)| entry.state == State::Closing).count();
+        assert_eq!(closing, closes, "closes of {at}");
+        let of_dead =
+            self.closes.iter().filter(|(place, order)| *place == at && is_dead(order.reason));
+        for (_, order) in of_dead {
+            let holds = state.entries[order.loan.slot].holds;
+            assert_eq!(holds, Holds::Nothing, "3: a dead one of {at}");
         }
+        let is_served = |seat: &Seat<_>| matches!(seat, Seat::Served(_));
+        let seats = self
+            .waits
+            .iter()
+            .filter(|wait| wait.at == at && is_served(&wait.waiter.seat.lock()))
+            .count();
+        let out = [&self.loans, &self.in_hand, &self.inspected];
+        let out: usize =
+            out.iter().flat_map(|loans| loans.iter()).map(|(place, _)| here(*place)).sum();
+        assert_eq!(state.view().seen.leases, out + seats, "leases of {at}");
+        let known = self.connections.iter().filter(|known| known.at == at && !known.gone).count();
+        assert_eq!(state.entries(), known + dials, "4: none of {at} is lost");
+        let listed = self.directory.get(&cell.key) == Some(&at);
+        assert_eq!(listed, state.listing() == Listing::Listed, "8: whether it is listed");
+        assert!(listed || state.entries() + state.waiting() == 0, "8: it is used, and not listed");
     }
+
+    /// Each host is in the schedule once, at the time at which it is to be looked at.
+    fn check_schedule(&self) {
+        let is_scheduled = |state: &super::super::HostState<_>| {
+            state.listing() == Listing::Listed && state.look_at() != Time::NEVER
+        };
+        let scheduled = self.cells.iter().filter(|cell| is_scheduled(&cell.state));
+        assert_eq!(self.schedule.len(), scheduled.count(), "what is scheduled");
+    }
+
+    pub(super) fn notes(&self) -> Vec<(u64, Note)> {
+        let notes = self
+            .cells
+            .iter()
+            .filter_map(|cell| Some((cell.state.id(), **cell.state.note.as_ref()?)));
+        notes.collect()
+    }
+
+    /// 9: the caps across hosts hold, and nothing that is wanted is forgotten.
+    fn check_budget(&self) {
+        let Some(Ledger { budget, hints }) = &self.common.ledger else { return };
+        let budget = budget.lock();
+        let promised = self.bag.iter().filter_map(|follow| match follow {
+            Follow::Granted(at) => Some(*at as u64),
+            _ => None,
+        });
+        let scans = self.bag.iter().filter(|follow| matches!(follow, Follow::Visit(_))).count();
+        let notes = self.notes();
+        budget.check_invariants(&notes, &promised.collect::<Vec<_>>(), scans);
+        hints.check(&notes);
+        let is_pending = scans > 0
+            || self.bag.iter().any(|follow| match follow {
+                Follow::MakeRoom => true,
+                Follow::RoomAt(at) => *at <= self.now,
+                _ => false,
+            });
+        let is_closable = self.cells.iter().any(|cell| cell.state.oldest_idle().is_some());
+        let too_many = is_closable && hints.idle() > self.common.limits.max_idle;
+        assert!(is_pending || !too_many, "9: {} are idle in all hosts", hints.idle());
+        let is_pending = is_pending || self.next_look() <= self.now;
+        assert!(
+            is_pending || !budget.needs_scan(hints.idle(), self.now),
+            "9: room is wanted, and no scan begins after {:?}",
+            self.last
+        );
+    }
+
+    fn note_gauges(&mut self) {
+        let gauges = self.cells.iter().map(|cell| {
+            let gauges = &cell.state.gauges;
+            (
+                gauges.dialing,
+                gauges.idle,
+                gauges.in_use,
+                gauges.closing,
+                gauges.draining,
+                cell.state.waiting(),
+            )
+        });
+        let gauges: Vec<_> = gauges.collect();
+        self.trace.push(format!("{gauges:?}"));
+    }
+}
+
+/// Whether what is closed for this reason was found dead.
+fn is_dead(reason: CloseReason) -> bool {
+    use CloseReason::{Discarded, HeartbeatMissed, NotOpen, PingFailed};
+    matches!(reason, Discarded | HeartbeatMissed | NotOpen | PingFailed)
 }

@@ -1,25 +1,35 @@
-//! Programs for an engine, read from bytes: random ones, and what a fuzzer makes of them.
+//! Programs for the engine, read from bytes: random ones, and what a fuzzer makes of them.
 //!
-//! Any bytes are a program, and a change of few bytes is a change of few operations. The first
-//! [`HEADER`] set the pool up, and each [`WORD`] after them is an operation.
+//! Any bytes are a program, and a change of few bytes is a change of few operations. The first [`HEADER`] set the pool
+//! up, and each [`WORD`] after them is an operation.
+//!
+//! A program runs three times. First in a *shuffle*: what the engine decides is put into a bag and carried out in any
+//! order between other operations, as tasks and threads do it. Then twice in *order*, once with the short paths and
+//! once without: what can be seen from outside must be the same.
 
 mod audit;
+mod ending;
+mod known;
+mod steps;
+mod tasks;
 pub(super) mod world;
 
 use std::time::Duration;
 
-use super::time::Span;
-use super::{Backoff, Beats, Limits};
-use crate::reuse::Reuse;
-use crate::spread::Spread;
-use world::World;
+use crate::policy::backoff::Backoff;
+use crate::policy::heartbeat::Heartbeat;
+use crate::policy::limits::{Beats, Limits};
+use crate::policy::reuse::Reuse;
+use crate::policy::spread::Spread;
+use crate::policy::time::Span;
+use world::{Mode, World};
 
-pub(in crate::engine) const HEADER: usize = 16;
+pub(in crate::engine) const HEADER: usize = 20;
 pub(in crate::engine) const WORD: usize = 3;
 
-/// One of what there is, whatever its number is then.
+/// One of those that are there, by its place at that time.
 #[derive(Clone, Copy, Debug)]
-pub(in crate::engine) struct Pick(u8);
+pub(in crate::engine) struct Pick(pub(in crate::engine) u8);
 
 impl Pick {
     #[cfg(test)]
@@ -30,43 +40,57 @@ impl Pick {
     }
 }
 
+/// How a ping ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::engine) enum Answer {
+    Yes,
+    YesAndClosed,
+    Error { is_open: bool },
+}
+
 #[derive(Clone, Debug)]
 pub(in crate::engine) enum Op {
-    /// With true, what is lent first turns out to be dead.
-    Acquire(u32, bool),
-    Try(u32),
+    /// With true, the first connection that is lent turns out to be not open.
+    Acquire(u8, bool),
+    Try(u8, bool),
     Poll(Pick),
     Cancel(Pick),
     HandBack(Pick, bool),
     Expire(Pick),
-    Return(Pick),
+    /// With false, it is not open any more.
+    Return(Pick, bool),
     Discard(Pick),
     Detach(Pick),
     DialDone(Pick),
-    DialFailed(Pick),
+    DialFailed(Pick, bool),
     DialLost(Pick),
+    PingEnded(Pick, Answer),
+    BeatMissed(Pick),
+    CutOff(Pick),
+    /// A task that was told to looks whether it is to stop.
+    LookTold(Pick),
     CloseEnded(Pick),
-    Add(u32),
-    Warm(u32, usize),
+    Add(u8),
+    Warm(u8, usize),
     LookWarm(Pick),
     LeaveWarm(Pick),
-    SetMax(u32, usize),
-    Retire(u32),
+    SetMax(u8, usize),
+    Retire(u8),
     CloseIdle,
-    Look(u32),
-    EndLook(Pick, bool),
-    Hold(u32),
+    Inspect(u8),
+    EndInspect(Pick, bool),
+    Hold(u8),
     LetGo(Pick),
-    Asked(Pick, bool),
-    Checked(Pick, bool),
-    BeatMissed(Pick),
-    BeatFailed(Pick, bool),
-    CutOff(Pick, bool),
+    /// Shared connections take this many leases from now on.
     Carry(usize),
+    /// One action is carried out.
+    CarryOut(Pick),
+    /// Time passes, and maintenance looks whenever it has to.
     Pass(u64),
-    /// Time passes, and upkeep is late.
+    /// Time passes, and maintenance is late.
     Late(u64),
-    UpkeepLost,
+    Maintain,
+    MaintenanceLost,
     Orphan,
     Close,
 }
@@ -75,53 +99,65 @@ pub(in crate::engine) enum Op {
 type Kind = (usize, fn(u8, u8) -> Op);
 
 const OPS: &[Kind] = &[
-    (30, |a, b| Op::Acquire(host(a), b % 8 == 7)),
-    (2, |a, _| Op::Try(host(a))),
-    (20, |a, _| Op::Poll(Pick(a))),
-    (8, |a, _| Op::Cancel(Pick(a))),
-    (8, |a, b| Op::HandBack(Pick(a), is(b))),
+    (44, |a, b| Op::Acquire(a, b % 8 == 7)),
+    (3, |a, b| Op::Try(a, b % 8 == 7)),
+    (24, |a, _| Op::Poll(Pick(a))),
+    (7, |a, _| Op::Cancel(Pick(a))),
+    (6, |a, b| Op::HandBack(Pick(a), b % 4 != 0)),
     (3, |a, _| Op::Expire(Pick(a))),
-    (24, |a, _| Op::Return(Pick(a))),
-    (4, |a, _| Op::Discard(Pick(a))),
-    (3, |a, _| Op::Detach(Pick(a))),
-    (18, |a, _| Op::DialDone(Pick(a))),
-    (5, |a, _| Op::DialFailed(Pick(a))),
+    (36, |a, b| Op::Return(Pick(a), b % 16 != 0)),
+    (3, |a, _| Op::Discard(Pick(a))),
+    (2, |a, _| Op::Detach(Pick(a))),
+    (26, |a, _| Op::DialDone(Pick(a))),
+    (5, |a, b| Op::DialFailed(Pick(a), is(b))),
     (3, |a, _| Op::DialLost(Pick(a))),
-    (12, |a, _| Op::CloseEnded(Pick(a))),
-    (2, |a, _| Op::Add(host(a))),
-    (2, |a, b| Op::Warm(host(a), count(b, 0, 4))),
+    (12, |a, b| Op::PingEnded(Pick(a), answer(b))),
+    (4, |a, _| Op::BeatMissed(Pick(a))),
+    (3, |a, _| Op::CutOff(Pick(a))),
+    (3, |a, _| Op::LookTold(Pick(a))),
+    (14, |a, _| Op::CloseEnded(Pick(a))),
+    (2, |a, _| Op::Add(a)),
+    (2, |a, b| Op::Warm(a, count(b, 0, 4))),
     (1, |a, _| Op::LookWarm(Pick(a))),
     (1, |a, _| Op::LeaveWarm(Pick(a))),
-    (2, |a, b| Op::SetMax(host(a), count(b, 1, 5))),
-    (2, |a, _| Op::Retire(host(a))),
-    (2, |_, _| Op::CloseIdle),
-    (3, |a, _| Op::Look(host(a))),
-    (3, |a, b| Op::EndLook(Pick(a), is(b))),
-    (2, |a, _| Op::Hold(host(a))),
+    (2, |a, b| Op::SetMax(a, count(b, 1, 5))),
+    (2, |a, _| Op::Retire(a)),
+    (1, |_, _| Op::CloseIdle),
+    (2, |a, _| Op::Inspect(a)),
+    (2, |a, b| Op::EndInspect(Pick(a), is(b))),
+    (2, |a, _| Op::Hold(a)),
     (2, |a, _| Op::LetGo(Pick(a))),
-    (8, |a, b| Op::Asked(Pick(a), is(b))),
-    (8, |a, b| Op::Checked(Pick(a), is(b))),
-    (5, |a, _| Op::BeatMissed(Pick(a))),
-    (3, |a, b| Op::BeatFailed(Pick(a), is(b))),
-    (3, |a, b| Op::CutOff(Pick(a), is(b))),
     (3, |a, _| Op::Carry(count(a, 1, 5))),
-    (8, |a, b| Op::Pass(time(a, b))),
-    (2, |a, b| Op::Late(time(a, b))),
-    (1, |_, _| Op::UpkeepLost),
+    (20, |a, _| Op::CarryOut(Pick(a))),
+    (7, |a, b| Op::Pass(time(a, b))),
+    (3, |a, b| Op::Late(time(a, b))),
+    (4, |_, _| Op::Maintain),
+    (1, |_, _| Op::MaintenanceLost),
     (1, |a, _| end(a)),
 ];
-
-fn host(byte: u8) -> u32 {
-    u32::from(byte) % 4
-}
 
 fn is(byte: u8) -> bool {
     byte % 2 == 1
 }
 
-/// In milliseconds.
+fn answer(byte: u8) -> Answer {
+    match byte % 8 {
+        0..=3 => Answer::Yes,
+        4 => Answer::YesAndClosed,
+        5 => Answer::Error { is_open: true },
+        _ => Answer::Error { is_open: false },
+    }
+}
+
+/// In milliseconds: often shorter than a ping counts, seldom longer than a connection is idle.
 fn time(a: u8, b: u8) -> u64 {
-    1 + u64::from(u16::from_le_bytes([b, a])) % 40_000
+    let b = u64::from(b);
+    match a % 4 {
+        0 => 1 + b % 20,
+        1 => 1 + b * 4,
+        2 => 1 + b * 20,
+        _ => 1 + b * 160,
+    }
 }
 
 /// From `from` up to and without `to`.
@@ -152,12 +188,23 @@ impl Op {
     }
 }
 
+/// What kind of pool it is.
+#[derive(Clone, Debug)]
+pub(in crate::engine) struct Setup {
+    pub(in crate::engine) limits: Limits,
+    /// Leases that a connection takes at first, where connections are shared.
+    pub(in crate::engine) leases: Option<usize>,
+    /// Leases that a connection to a new host is expected to carry.
+    pub(in crate::engine) carries: usize,
+    pub(in crate::engine) hosts: u8,
+    /// By how much the coarse clock may be late, in milliseconds.
+    pub(in crate::engine) lag: u64,
+}
+
 /// A pool of its kind, and what is done to it.
 #[derive(Clone, Debug)]
 pub(crate) struct Program {
-    pub(in crate::engine) limits: Limits,
-    /// How leases are spread, and how many a connection takes at first.
-    pub(in crate::engine) sharing: Option<(Spread, usize)>,
+    pub(in crate::engine) setup: Setup,
     pub(in crate::engine) ops: Vec<Op>,
 }
 
@@ -168,67 +215,127 @@ impl Program {
         let (given, words) = bytes.split_at(bytes.len().min(HEADER));
         header[..given.len()].copy_from_slice(given);
         let (words, _) = words.as_chunks();
-        Program {
-            sharing: sharing(&header),
-            limits: limits(&header),
-            ops: words.iter().copied().map(Op::read).collect(),
-        }
+        Program { setup: setup(&header), ops: words.iter().copied().map(Op::read).collect() }
     }
 
-    /// Runs it, looks at every step that the invariants hold and that the engine agrees with what can
-    /// be counted outside, and lets all go well from there on: then everybody is served.
+    /// Runs it, and panics when the engine does not keep a promise.
     pub(crate) fn run(&self) {
-        let mut world = World::new(self.limits.clone(), self.sharing);
+        self.run_in(Mode::Shuffled);
+        self.compare();
+    }
+
+    /// Looks at every step that the invariants hold and that the engine agrees with what can be counted outside, and
+    /// lets all go well from there on: then everybody is served, and nothing is left in the end.
+    fn run_in(&self, mode: Mode) -> World {
+        let mut world = World::new(&self.setup, mode);
         self.ops.iter().for_each(|op| world.run(op));
         world.finish();
+        world
+    }
+
+    /// Runs it with and without the short paths: the same connections go to the same callers, and the same number of
+    /// connections is in each state after each step.
+    ///
+    /// Not where connections are to be made in advance under `max_idle`: a host hears that fewer are idle elsewhere with
+    /// its next section by the long way, which comes later with the short paths.
+    fn compare(&self) {
+        let limits = &self.setup.limits;
+        let warms = self.ops.iter().any(|op| matches!(op, Op::Warm(..)));
+        if limits.max_idle != usize::MAX
+            && (warms || limits.min_idle_per_host + limits.initial_per_host > 0)
+        {
+            return;
+        }
+        let with = self.run_in(Mode::Ordered { short: true }).trace;
+        let without = self.run_in(Mode::Ordered { short: false }).trace;
+        let step = with.iter().zip(&without).position(|(one, other)| one != other);
+        if let Some(step) = step {
+            panic!(
+                "the short paths differ at {step}: {:?}, and without {:?}",
+                with[step], without[step]
+            );
+        }
+        assert_eq!(with.len(), without.len(), "the short paths differ in the end");
     }
 }
 
-fn sharing(header: &[u8; HEADER]) -> Option<(Spread, usize)> {
-    let spread = if is(header[1]) { Spread::LeastLoaded } else { Spread::OldestFirst };
-    is(header[0]).then_some((spread, count(header[2], 1, 5)))
+fn setup(header: &[u8; HEADER]) -> Setup {
+    let [shared, hosts, leases, carries, lag, ..] = *header;
+    let leases = is(shared).then_some(count(leases, 1, 5));
+    let carries = if carries % 8 == 0 { usize::MAX } else { count(carries, 1, 5) };
+    Setup {
+        limits: limits(header),
+        carries: leases.map_or(1, |_| carries),
+        leases,
+        hosts: 1 + hosts % 6,
+        lag: if is(lag) { u64::from(lag / 16) } else { 0 },
+    }
 }
 
 fn limits(header: &[u8; HEADER]) -> Limits {
     let [
         ..,
         max,
-        initial,
-        min_idle,
+        filled,
         idle_per_host,
         idle,
         total,
         waiters,
-        dialing_per_host,
         dialing,
-        flags,
+        dialing_in_all,
         uses,
-        health,
+        flags,
+        times,
     ] = *header;
     let cap = |byte: u8, from, to| if is(byte) { count(byte / 2, from, to) } else { usize::MAX };
-    let max = count(max, 1, 5);
-    let most_recent = flags & 1 == 0;
-    let beats = Beats { every: Span::from(Duration::from_secs(4)), max_missed: 2 };
     let seconds = |seconds| Span::from(Duration::from_secs(seconds));
-    Limits {
-        max_per_host: max,
-        initial_per_host: count(initial, 0, 2).min(max),
-        min_idle_per_host: count(min_idle, 0, 3).min(max),
-        max_idle_per_host: cap(idle_per_host, 2, 4),
-        max_idle: cap(idle, 2, 5),
-        max_total: cap(total, 2, 6),
-        max_waiters_per_host: cap(waiters, 1, 6),
-        max_dialing_per_host: cap(dialing_per_host, 1, 3),
-        max_dialing: cap(dialing, 1, 3),
-        reuse: if most_recent { Reuse::MostRecent } else { Reuse::LeastRecent },
-        idle_timeout: seconds(15),
-        max_lifetime: seconds(60),
+    let when = |flag: u8, span: Span| if flags & flag == 0 { Span::FOREVER } else { span };
+    let limits = Limits {
+        max_per_host: count(max, 1, 6),
+        initial_per_host: 0,
+        min_idle_per_host: 0,
+        max_idle_per_host: cap(idle_per_host, 0, 4),
+        max_idle: cap(idle, 0, 6),
+        max_total: cap(total, 1, 7),
+        max_waiters_per_host: cap(waiters, 1, 7),
+        max_dialing_per_host: cap(dialing, 1, 3),
+        max_dialing: cap(dialing_in_all, 1, 4),
+        reuse: if flags & 1 == 0 { Reuse::MostRecent } else { Reuse::LeastRecent },
+        spread: if flags & 2 == 0 { Spread::OldestFirst } else { Spread::LeastLoaded },
+        acquire_timeout: if flags & 4 == 0 { seconds(30) } else { Span::FOREVER },
+        idle_timeout: if times & 1 == 0 { seconds(15) } else { Span::FOREVER },
+        max_lifetime: if times & 2 == 0 { seconds(60) } else { Span::FOREVER },
         lifetime_jitter: 0.1,
         max_uses: if is(uses) { 1 + u64::from(uses / 2) % 3 } else { u64::MAX },
-        ping_after: if health & 1 == 0 { Span::FOREVER } else { seconds(5) },
-        heartbeat: (health & 2 != 0).then_some(beats),
-        leak_after: if flags & 2 == 0 { Span::FOREVER } else { seconds(7) },
         backoff: Backoff::default(),
-        retry: flags & 4 != 0,
+        ping_after: ping_after(times),
+        ping_counts: Span::from(Duration::from_millis(250)),
+        heartbeat: (flags & 8 != 0).then(beats),
+        leak_after: when(16, seconds(7)),
+        retry: flags & 32 != 0,
+    };
+    with_filled(limits, filled)
+}
+
+/// No more are to be made in advance than every cap allows.
+fn with_filled(mut limits: Limits, filled: u8) -> Limits {
+    let caps = [limits.max_per_host, limits.max_idle_per_host, limits.max_idle, limits.max_total];
+    let most = caps.into_iter().min().unwrap_or(0);
+    let min_idle = if filled % 4 == 3 { 2 } else { usize::from(filled % 2) };
+    limits.initial_per_host = count(filled / 4, 0, 3).min(most);
+    limits.min_idle_per_host = min_idle.min(most);
+    limits
+}
+
+/// Every four seconds, and two may be missed.
+pub(in crate::engine) fn beats() -> Beats {
+    Heartbeat::every(Duration::from_secs(4)).max_missed(2).beats()
+}
+
+fn ping_after(times: u8) -> Span {
+    match times / 4 % 4 {
+        0 => Span::ZERO,
+        1 => Span::from(Duration::from_secs(5)),
+        _ => Span::FOREVER,
     }
 }

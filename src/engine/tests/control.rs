@@ -1,20 +1,15 @@
 //! What the owner asks for.
 
+use super::super::Warmth;
 use super::super::programs::world::World;
 use super::super::programs::{Op, Pick};
-use super::super::*;
-use super::support::world;
+use super::support::{shared, with_idle, world};
+use crate::policy::limits::Limits;
 
-/// So many idle connections of host 0.
-fn with_idle(n: usize, set: impl FnOnce(&mut Limits)) -> World {
-    let mut world = world(set);
-    for _ in 0..n {
-        world.borrow(0);
-    }
-    for _ in 0..n {
-        world.return_one();
-    }
-    world
+/// How many connections the host has, after one more is added if there is room.
+fn add(world: &mut World, key: u8) -> usize {
+    world.run(&Op::Add(key));
+    world.host_of(key).entries()
 }
 
 #[test]
@@ -26,42 +21,31 @@ fn a_cap_that_what_is_open_fits_closes_nothing() {
     assert_eq!(world.closes.len(), 1);
 }
 
-fn add(world: &mut World, key: u32) -> Room<usize> {
-    let at = world.enter(key).index;
-    let room = world.engine.add(at, world.made, 1, world.now, &mut world.fx);
-    world.made += usize::from(room == Room::Taken);
-    world.carry_out();
-    world.check();
-    room
-}
-
 #[test]
 fn an_added_connection_must_fit_every_cap_on_idle_ones() {
     let mut world = with_idle(1, |l| l.max_idle_per_host = 1);
-    assert_eq!(add(&mut world, 0), Room::Full(1));
-    assert_eq!(add(&mut world, 1), Room::Taken);
+    assert_eq!((add(&mut world, 0), add(&mut world, 1)), (1, 1));
     let mut world = with_idle(1, |l| l.max_idle = 2);
-    assert_eq!(add(&mut world, 1), Room::Taken);
-    assert_eq!(add(&mut world, 1), Room::Full(2));
+    assert_eq!((add(&mut world, 1), add(&mut world, 1)), (1, 1));
 }
 
 #[test]
-fn an_added_connection_for_who_waits_need_not_fit_among_the_idle() {
-    let mut world = with_idle(0, |l| (l.max_idle_per_host, l.max_idle) = (0, 0));
-    world.run(&Op::Acquire(0, false));
-    assert_eq!(add(&mut world, 0), Room::Taken);
-    assert_eq!(add(&mut world, 0), Room::Full(1), "nobody waits");
+fn an_added_connection_for_one_who_waits_need_not_fit_among_the_idle() {
+    let mut world = world(|l| (l.max_idle_per_host, l.max_idle) = (0, 0));
+    world.acquire_of(0);
+    assert_eq!(add(&mut world, 0), 2, "the dial, and what was added");
+    assert_eq!(add(&mut world, 0), 2, "nobody waits");
 }
 
 #[test]
 fn what_was_only_looked_at_comes_back_where_as_many_are_idle_as_may_be() {
     let mut world = with_idle(2, |l| l.max_idle = 2);
-    world.run(&Op::Look(0));
-    world.run(&Op::EndLook(Pick::FIRST, true));
+    world.run(&Op::Inspect(0));
+    world.run(&Op::EndInspect(Pick::FIRST, true));
     assert!(world.closes.is_empty());
-    world.run(&Op::Look(0));
-    assert_eq!(add(&mut world, 1), Room::Taken);
-    world.run(&Op::EndLook(Pick::FIRST, true));
+    world.run(&Op::Inspect(0));
+    assert_eq!(add(&mut world, 1), 1);
+    world.run(&Op::EndInspect(Pick::FIRST, true));
     assert_eq!(world.closes.len(), 1, "its place was taken meanwhile");
 }
 
@@ -72,62 +56,17 @@ fn the_wish_for_one_is_met_while_another_is_still_being_dialed() {
     world.run(&Op::Warm(0, 1));
     assert_eq!((world.dials.len(), world.warmers.len()), (2, 2));
     world.run(&Op::DialDone(Pick::FIRST));
-    let warmer = world.warmers.pop().expect("the one who wants one");
-    world.look_warm(warmer);
-    assert_eq!(world.warmers.len(), 1);
-}
-
-#[test]
-fn the_end_is_told_where_nothing_is_open() {
-    let mut empty = world(|_| {});
-    empty.engine.close(empty.now, &mut empty.fx);
-    assert!(empty.fx.drained);
-}
-
-#[test]
-fn the_end_is_told_when_the_last_dial_is_lost() {
-    let mut world = world(|_| {});
-    world.run(&Op::Acquire(0, false));
-    world.run(&Op::Close);
-    let dial = world.dials.pop().expect("it dials");
-    world.engine.dial_lost(dial.host.1.index, world.now, &mut world.fx);
-    assert!(world.fx.drained);
-}
-
-#[test]
-fn a_host_is_forgotten_at_the_end_of_its_backoff() {
-    let mut world = world(|_| {});
-    world.run(&Op::Acquire(0, false));
-    world.run(&Op::DialFailed(Pick::FIRST));
-    let wait = world.waits.pop().expect("it has its answer");
-    world.poll(wait);
-    world.carry_out();
-    world.now = world.host_of(0).failing.as_ref().expect("it has failed").until;
-    world.look_after();
-    assert_eq!(world.engine.hosts.len(), 0);
-}
-
-/// What one is told who wants so many of host 0, at once or when the dials have ended that are given:
-/// whether each succeeds.
-fn told(world: &mut World, n: usize, dials: &[bool]) -> Warmth<&'static str> {
-    world.run(&Op::Warm(0, n));
-    for &succeeds in dials {
-        let end = if succeeds { Op::DialDone } else { Op::DialFailed };
-        world.run(&end(Pick::FIRST));
-    }
-    if let Some(warmer) = world.warmers.pop() {
-        world.look_warm(warmer);
-    }
-    assert!(world.warmers.is_empty(), "nothing is being dialed");
-    world.told.pop().expect("it has been told")
+    world.run(&Op::LookWarm(Pick::FIRST));
+    world.run(&Op::LookWarm(Pick::FIRST));
+    assert_eq!((world.warmers.len(), world.told.as_slice()), (1, &[Warmth::Reached][..]));
 }
 
 /// A host with one in use, whose last dial has failed.
 fn failing(set: impl FnOnce(&mut Limits)) -> World {
     let mut world = world(set);
     world.borrow(0);
-    world.run(&Op::Acquire(0, false));
-    world.run(&Op::DialFailed(Pick::FIRST));
+    world.acquire_of(0);
+    world.run(&Op::DialFailed(Pick::FIRST, true));
     world.run(&Op::Cancel(Pick::FIRST));
     assert!(world.dials.is_empty());
     world
@@ -135,40 +74,69 @@ fn failing(set: impl FnOnce(&mut Limits)) -> World {
 
 #[test]
 fn a_wish_whose_dial_has_failed_is_told_so_whichever_ended_first() {
-    assert_eq!(told(&mut world(|_| {}), 2, &[true, false]), Warmth::Failed("refused"));
+    assert_eq!(world(|_| {}).told_of(2, &[true, false]), Warmth::Failed("refused"));
     // After a success the missing one is tried once more.
-    assert_eq!(told(&mut world(|_| {}), 2, &[false, true, false]), Warmth::Failed("refused"));
-    assert_eq!(told(&mut world(|_| {}), 2, &[false, true, true]), Warmth::Reached);
+    assert_eq!(world(|_| {}).told_of(2, &[false, true, false]), Warmth::Failed("refused"));
+    assert_eq!(world(|_| {}).told_of(2, &[false, true, true]), Warmth::Reached);
 }
 
 #[test]
 fn a_wish_is_told_of_an_older_failure_while_the_host_backs_off() {
-    assert_eq!(told(&mut failing(|_| {}), 2, &[]), Warmth::Failed("refused"));
+    assert_eq!(failing(|_| {}).told_of(2, &[]), Warmth::Failed("refused"));
 }
 
 #[test]
 fn a_wish_is_told_of_the_caps_where_these_are_in_the_way() {
-    // Of the host.
-    let mut world = failing(|l| l.max_per_host = 2);
-    assert_eq!(add(&mut world, 0), Room::Taken);
-    assert_eq!(told(&mut world, 3, &[]), Warmth::NoRoom);
-    // Of all.
-    let mut world = failing(|l| l.max_total = 2);
-    assert_eq!(add(&mut world, 1), Room::Taken);
-    assert_eq!(told(&mut world, 2, &[]), Warmth::NoRoom);
-    // On what is idle beside what is in use: the backoff is over.
-    let mut world = failing(|l| l.max_idle_per_host = 0);
-    world.now = world.host_of(0).failing.as_ref().expect("it has failed").until;
-    assert_eq!(told(&mut world, 2, &[]), Warmth::NoRoom);
+    let mut of_the_host = failing(|l| l.max_per_host = 2);
+    assert_eq!(add(&mut of_the_host, 0), 2);
+    assert_eq!(of_the_host.told_of(3, &[]), Warmth::NoRoom);
+    let mut of_all = failing(|l| l.max_total = 2);
+    assert_eq!(add(&mut of_all, 1), 1);
+    assert_eq!(of_all.told_of(2, &[]), Warmth::NoRoom);
 }
 
 #[test]
 fn a_wish_is_told_of_its_failed_dial_also_when_the_backoff_is_over() {
     let mut world = world(|_| {});
     world.run(&Op::Warm(0, 1));
-    world.run(&Op::DialFailed(Pick::FIRST));
-    world.run(&Op::Late(39_999));
-    let warmer = world.warmers.pop().expect("it has not looked");
-    world.look_warm(warmer);
+    world.run(&Op::DialFailed(Pick::FIRST, true));
+    world.run(&Op::Pass(39_999));
+    world.run(&Op::LookWarm(Pick::FIRST));
     assert_eq!(world.told, [Warmth::Failed("refused")]);
+}
+
+#[test]
+fn a_host_is_forgotten_at_the_end_of_its_backoff() {
+    let mut world = world(|_| {});
+    world.acquire_of(0);
+    world.run(&Op::DialFailed(Pick::FIRST, false));
+    world.run(&Op::Poll(Pick::FIRST));
+    assert!(world.find(0).is_some());
+    world.run(&Op::Pass(200));
+    assert!(world.find(0).is_none());
+}
+
+#[test]
+fn what_drains_for_a_lowered_cap_and_is_retired_does_not_come_back_with_the_cap() {
+    let mut world = shared(1, |_| {});
+    world.borrow(0);
+    world.borrow(0);
+    world.run(&Op::SetMax(0, 1));
+    world.run(&Op::Retire(0));
+    world.run(&Op::SetMax(0, 2));
+    assert_eq!(world.host_of(0).gauges.draining, 2);
+}
+
+#[test]
+fn a_pinged_connection_that_drained_for_a_lowered_cap_is_lent_once_it_has_answered() {
+    let mut world = shared(1, |l| l.ping_after = crate::policy::time::Span::ZERO);
+    world.borrow(0);
+    world.borrow(0);
+    world.run(&Op::Return(Pick(1), true));
+    world.acquire_of(0);
+    assert_eq!(world.pings.len(), 1);
+    world.run(&Op::SetMax(0, 1));
+    world.run(&Op::SetMax(0, 5));
+    world.acquire_of(0);
+    assert_eq!(world.loans.len(), 1, "nothing is lent before it answers");
 }

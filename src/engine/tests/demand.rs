@@ -1,61 +1,46 @@
 //! How many are dialed.
 
 use super::super::programs::{Op, Pick};
-use super::support::world;
+use super::support::{shared, world};
 
 #[test]
 fn what_is_on_its_way_to_be_idle_is_not_dialed_again() {
     let mut world = world(|l| l.min_idle_per_host = 2);
-    world.run(&Op::Acquire(0, false));
-    assert_eq!(world.dials.len(), 3, "one for who waits, and two to spare");
-    world.run(&Op::Acquire(0, false));
+    world.acquire_of(0);
+    assert_eq!(world.dials.len(), 3, "one for the waiter, and two to spare");
+    world.acquire_of(0);
     assert_eq!(world.dials.len(), 4);
-    let dial = world.dials.pop().expect("there are four");
-    world.dial_done(&dial);
-    world.carry_out();
-    assert_eq!(world.dials.len(), 3, "one has come to who waited first");
+    world.run(&Op::DialDone(Pick::FIRST));
+    assert_eq!(world.dials.len(), 3, "one has come to the oldest waiter");
 }
 
 #[test]
-fn the_wish_for_more_ends_when_it_is_met_or_nothing_is_on_its_way_to_it() {
-    let wish_left = |in_use, dialing, floor| {
-        let mut world = world(|_| {});
-        world.enter(0);
-        let host = world.host_of(0);
-        (host.used, host.in_use, host.dialing, host.floor) = (true, in_use, dialing, floor);
-        host.settle_floor();
-        host.floor
-    };
-    assert_eq!(wish_left(1, 2, 3), 3, "two are on their way");
-    assert_eq!(wish_left(2, 1, 2), 0, "it is met without the one that is on its way");
-    assert_eq!(wish_left(5, 2, 4), 0, "it is met by far");
-    assert_eq!(wish_left(1, 0, 3), 0, "no dial is on its way");
+fn a_crowd_that_one_shared_connection_will_carry_is_no_reason_for_more_to_spare() {
+    let mut world = shared(100, |l| l.min_idle_per_host = 1);
+    (0..20).for_each(|_| world.acquire_of(0));
+    assert_eq!(world.dials.len(), 2, "one for all, and one to spare");
 }
 
 #[test]
 fn a_host_that_is_used_is_filled_up_again_after_a_failed_dial() {
-    // Something is open, and nobody waits.
     let mut world = world(|l| l.min_idle_per_host = 1);
-    world.run(&Op::Acquire(0, false));
+    world.acquire_of(0);
     world.run(&Op::DialDone(Pick::FIRST));
-    world.run(&Op::DialFailed(Pick::FIRST));
+    world.run(&Op::DialFailed(Pick::FIRST, false));
+    assert!(world.dials.is_empty(), "it backs off");
     world.run(&Op::Pass(39_999));
     assert_eq!(world.dials.len(), 1);
 }
 
 #[test]
-fn a_host_somebody_waits_for_is_filled_up_again_after_a_failed_dial() {
-    // Nothing is open.
-    let mut world = world(|l| (l.min_idle_per_host, l.retry) = (1, true));
-    world.run(&Op::Acquire(0, false));
-    for _ in 0..2 {
-        world.engine.dial_failed(0, "refused", true, world.now, &mut world.fx);
-        world.dials.pop();
-        world.carry_out();
-    }
+fn a_host_that_nobody_asks_for_and_that_has_nothing_is_not_filled_up() {
+    let mut world = world(|l| l.min_idle_per_host = 1);
+    world.run(&Op::Hold(0));
+    world.acquire_of(0);
+    world.run(&Op::DialFailed(Pick::FIRST, false));
+    world.run(&Op::DialFailed(Pick::FIRST, false));
     world.run(&Op::Pass(39_999));
-    world.run(&Op::DialDone(Pick::FIRST));
-    assert_eq!(world.dials.len(), 1, "one to spare");
+    assert!(world.dials.is_empty());
 }
 
 #[test]
@@ -65,4 +50,52 @@ fn no_more_is_warmed_than_may_be_idle_beside_what_is_in_use() {
     world.borrow(0);
     world.run(&Op::Warm(0, 5));
     assert_eq!(world.dials.len(), 1);
+}
+
+#[test]
+fn a_lost_dial_is_begun_again_by_the_next_that_looks_or_comes() {
+    let mut world = world(|l| l.min_idle_per_host = 1);
+    world.acquire_of(0);
+    world.run(&Op::DialLost(Pick::FIRST));
+    world.run(&Op::DialLost(Pick::FIRST));
+    assert!(world.dials.is_empty(), "nothing is spawned where a dial was lost");
+    world.run(&Op::Poll(Pick::FIRST));
+    assert_eq!(world.dials.len(), 2);
+}
+
+#[test]
+fn one_that_is_served_on_the_way_to_a_dial_leaves_it_to_the_others() {
+    let mut world = world(|l| l.max_per_host = 2);
+    world.borrow(0);
+    world.acquire_of(0);
+    world.acquire_of(0);
+    world.run(&Op::DialLost(Pick::FIRST));
+    assert_eq!((world.woken.len(), world.dials.len()), (2, 0), "one of them is to begin it");
+    world.return_last();
+    assert_eq!(world.dials.len(), 1, "the oldest is served, and the other waits");
+}
+
+#[test]
+fn one_that_gives_up_on_the_way_to_a_dial_leaves_it_to_the_others() {
+    let mut world = world(|l| l.max_per_host = 2);
+    world.borrow(0);
+    world.acquire_of(0);
+    world.acquire_of(0);
+    world.run(&Op::DialLost(Pick::FIRST));
+    world.run(&Op::Cancel(Pick::FIRST));
+    assert_eq!((world.waits.len(), world.dials.len()), (1, 1));
+}
+
+#[test]
+fn room_is_made_for_a_host_that_fails_while_nobody_else_wants_it() {
+    let mut world = world(|l| l.max_total = 2);
+    world.borrow(1);
+    world.return_last();
+    world.acquire_of(0);
+    world.run(&Op::DialFailed(Pick::FIRST, true));
+    world.borrow(2);
+    world.return_last();
+    world.acquire_of(0);
+    world.run(&Op::Pass(1000));
+    assert_eq!(world.closes.len(), 1, "the least recently used one");
 }

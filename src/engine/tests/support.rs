@@ -1,60 +1,118 @@
 //! A world for one thing alone.
 
-use super::super::programs::Op;
-use super::super::programs::world::{Loan, Plain, World};
-use super::super::*;
-use super::unlimited;
-use crate::spread::Spread;
+use std::time::Duration;
+
+use super::super::programs::world::{Mode, World};
+use super::super::programs::{Op, Pick, Setup};
+use super::super::{HostState, Warmth};
+use crate::policy::backoff::Backoff;
+use crate::policy::limits::Limits;
+use crate::policy::reuse::Reuse;
+use crate::policy::spread::Spread;
+use crate::policy::time::Span;
+
+use super::super::programs::world::Plain;
 
 pub(super) fn secs(seconds: u64) -> Span {
-    Span::from(std::time::Duration::from_secs(seconds))
+    Span::from(Duration::from_secs(seconds))
+}
+
+fn unlimited() -> Limits {
+    Limits {
+        max_per_host: usize::MAX,
+        initial_per_host: 0,
+        min_idle_per_host: 0,
+        max_idle_per_host: usize::MAX,
+        max_idle: usize::MAX,
+        max_total: usize::MAX,
+        max_waiters_per_host: usize::MAX,
+        max_dialing_per_host: usize::MAX,
+        max_dialing: usize::MAX,
+        reuse: Reuse::MostRecent,
+        spread: Spread::OldestFirst,
+        acquire_timeout: Span::FOREVER,
+        idle_timeout: Span::FOREVER,
+        max_lifetime: Span::FOREVER,
+        lifetime_jitter: 0.0,
+        max_uses: u64::MAX,
+        backoff: Backoff::default(),
+        ping_after: Span::FOREVER,
+        ping_counts: Span::from(Duration::from_millis(250)),
+        heartbeat: None,
+        leak_after: Span::FOREVER,
+        retry: false,
+    }
+}
+
+fn of_kind(leases: Option<usize>, set: impl FnOnce(&mut Limits)) -> World {
+    let mut limits = unlimited();
+    set(&mut limits);
+    let setup = Setup { limits, leases, carries: leases.unwrap_or(1), hosts: 250, lag: 0 };
+    World::new(&setup, Mode::Ordered { short: true })
 }
 
 /// Connections that are lent to one, with these limits.
 pub(super) fn world(set: impl FnOnce(&mut Limits)) -> World {
-    let mut limits = unlimited();
-    set(&mut limits);
-    World::new(limits, None)
+    of_kind(None, set)
 }
 
 /// Connections that take so many leases, with these limits.
 pub(super) fn shared(leases: usize, set: impl FnOnce(&mut Limits)) -> World {
-    let mut limits = unlimited();
-    set(&mut limits);
-    World::new(limits, Some((Spread::OldestFirst, leases)))
+    of_kind(Some(leases), set)
+}
+
+/// This many idle connections of host 0.
+pub(super) fn with_idle(n: usize, set: impl FnOnce(&mut Limits)) -> World {
+    let mut world = world(set);
+    (0..n).for_each(|_| world.borrow(0));
+    (0..n).for_each(|_| world.return_last());
+    world
 }
 
 impl World {
-    /// What the engine lends to who asks now.
-    pub(super) fn lend(&mut self, key: u32) -> Lent<usize> {
-        let id = self.host(key).expect("it is known");
-        self.engine.lend(id, self.now, Location::caller())
+    pub(super) fn acquire_of(&mut self, key: u8) {
+        self.run(&Op::Acquire(key, false));
     }
 
     /// Makes a loan of the host, the last of `loans`: by a dial if there is no other way.
-    pub(super) fn borrow(&mut self, key: u32) -> &mut Loan {
-        self.run(&Op::Acquire(key, false));
-        while let Some(dial) = self.dials.pop() {
-            self.dial_done(&dial);
-            self.carry_out();
+    pub(super) fn borrow(&mut self, key: u8) {
+        let loans = self.loans.len();
+        self.acquire_of(key);
+        while !self.dials.is_empty() {
+            self.run(&Op::DialDone(Pick::FIRST));
         }
-        if let Some(wait) = self.waits.pop() {
+        if let Some(wait) = (self.loans.len() == loans).then(|| self.waits.pop()).flatten() {
             self.poll(wait);
         }
-        self.carry_out();
-        self.loans.last_mut().expect("it was lent")
+        assert_eq!(self.loans.len(), loans + 1, "it was lent");
     }
 
     /// Gives the last loan back.
-    pub(super) fn return_one(&mut self) {
-        let loan = self.loans.pop().expect("something is lent");
-        self.give_back(loan);
-        self.carry_out();
-        self.check();
+    pub(super) fn return_last(&mut self) {
+        let last = self.loans.pop().expect("something is lent");
+        self.loans.insert(0, last);
+        self.run(&Op::Return(Pick::FIRST, true));
     }
 
-    pub(super) fn host_of(&mut self, key: u32) -> &mut host::Host<Plain> {
-        let at = self.host(key).expect("it is known").index;
-        &mut self.engine.hosts[at]
+    pub(super) fn host_of(&mut self, key: u8) -> &mut HostState<Plain> {
+        let at = self.find(key).expect("it is known");
+        &mut self.cells[at].state
+    }
+
+    /// What one is told who wants this many of host 0, at once or when the dials have ended that are given: whether each
+    /// succeeds.
+    pub(super) fn told_of(&mut self, n: usize, dials: &[bool]) -> Warmth<&'static str> {
+        self.run(&Op::Warm(0, n));
+        for &succeeds in dials {
+            let end = if succeeds {
+                Op::DialDone(Pick::FIRST)
+            } else {
+                Op::DialFailed(Pick::FIRST, true)
+            };
+            self.run(&end);
+        }
+        self.run(&Op::LookWarm(Pick::FIRST));
+        assert!(self.warmers.is_empty(), "nothing is being dialed");
+        self.told.pop().expect("it has been told")
     }
 }

@@ -1,0 +1,111 @@
+//! Dials gRPC servers.
+
+use async_trait::async_trait;
+use tonic::Code;
+use tonic::transport::{Endpoint, Uri};
+use tonic_health::pb::HealthCheckRequest;
+use tonic_health::pb::health_check_response::ServingStatus;
+use tonic_health::pb::health_client::HealthClient;
+
+use super::channel::GrpcChannel;
+use super::dial;
+use super::error::GrpcError;
+use super::options::GrpcOptions;
+use crate::policy::build_error::BuildError;
+use crate::policy::connector::Connector;
+use crate::pool::shared::SharedConnector;
+
+/// Makes gRPC channels for a [`SharedPool`](crate::SharedPool): the key is the server's URI,
+/// `http://host:port` or `https://host:port`.
+///
+/// A dial ends when the server has sent its HTTP/2 settings, so that its limit of calls is known
+/// before the first lease. The name is resolved at every dial.
+///
+/// # Errors
+///
+/// A dial fails with [`GrpcError`], which says how far it came.
+///
+/// # Examples
+///
+/// ```
+/// # fn run() -> Result<(), wharf::BuildError> {
+/// use tonic::transport::Uri;
+/// use wharf::SharedPool;
+/// use wharf::grpc::GrpcConnector;
+///
+/// let pool = SharedPool::builder().max_per_host(4).build(GrpcConnector::new())?;
+/// let orders = pool.host(&Uri::from_static("http://orders.example:50051"));
+/// # Ok(()) }
+/// # run().unwrap();
+/// ```
+#[derive(Clone, Debug, Default)]
+pub struct GrpcConnector {
+    options: GrpcOptions,
+}
+
+impl GrpcConnector {
+    /// Makes a connector with every option at its default.
+    pub fn new() -> Self {
+        GrpcConnector::default()
+    }
+
+    /// Makes a connector with these options.
+    ///
+    /// # Errors
+    ///
+    /// An option that cannot be meant: the error names it and its value.
+    pub fn with_options(options: GrpcOptions) -> Result<Self, BuildError> {
+        options.check()?;
+        Ok(GrpcConnector { options })
+    }
+}
+
+#[async_trait]
+impl Connector for GrpcConnector {
+    type Key = Uri;
+    type Connection = GrpcChannel;
+    type Error = GrpcError;
+
+    async fn connect(&self, uri: &Uri) -> Result<GrpcChannel, GrpcError> {
+        let is_tls = dial::check(uri)?;
+        let endpoint = self.options.apply(Endpoint::from(uri.clone()));
+        let stream = dial::tcp(&endpoint).await?;
+        if is_tls {
+            let stream = dial::tls(stream, uri, &self.options).await?;
+            return GrpcChannel::open(stream, endpoint).await;
+        }
+        GrpcChannel::open(stream, endpoint).await
+    }
+
+    /// Asks the standard health service, `grpc.health.v1.Health`. A server that has none answers
+    /// that, which is an answer.
+    async fn ping(&self, channel: &mut GrpcChannel) -> Result<(), GrpcError> {
+        let service = self.options.health_service.clone();
+        let request = HealthCheckRequest { service: service.clone() };
+        match HealthClient::new(channel.clone()).check(request).await {
+            Ok(answer) if answer.get_ref().status() == ServingStatus::Serving => Ok(()),
+            Ok(_) => Err(GrpcError::NotServing { service }),
+            Err(status) if status.code() == Code::Unimplemented => Ok(()),
+            Err(status) => Err(GrpcError::Check(status)),
+        }
+    }
+
+    fn is_open(&self, channel: &mut GrpcChannel) -> bool {
+        channel.is_open()
+    }
+
+    fn is_retryable(&self, error: &GrpcError) -> bool {
+        error.is_retryable()
+    }
+}
+
+impl SharedConnector for GrpcConnector {
+    fn max_leases(&self, channel: &GrpcChannel) -> usize {
+        let GrpcOptions { max_leases, reserved_streams, .. } = self.options;
+        match channel.max_concurrent_streams() {
+            None => max_leases,
+            Some(0) => 0,
+            Some(n) => (n as usize).saturating_sub(reserved_streams).clamp(1, max_leases),
+        }
+    }
+}

@@ -1,0 +1,136 @@
+//! The settings of a client.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio_rustls::rustls::ClientConfig;
+
+use super::http2::{Http2Options, KeepAlive};
+use super::{Client, HttpConnector, Protocol, tls};
+use crate::connectors::tcp::{TcpHostConnector, TcpOptions};
+use crate::policy::build_error::BuildError;
+use crate::pool::builder::{Builder, Shared};
+use crate::pool::shared::SharedPool;
+
+/// Sets up a [`Client`]. Made by [`Client::builder`].
+///
+/// # Examples
+///
+/// ```
+/// # fn run() -> Result<(), wharf::BuildError> {
+/// use std::time::Duration;
+/// use wharf::SharedPool;
+/// use wharf::http::{Client, Protocol};
+///
+/// let client = Client::builder()
+///     .pool(SharedPool::builder().max_per_host(8).max_uses(1000))
+///     .protocol(Protocol::Http1)
+///     .build()?;
+/// # Ok(()) }
+/// # run().unwrap();
+/// ```
+#[derive(Clone)]
+#[must_use = "a builder does nothing until `build` is called"]
+pub struct ClientBuilder {
+    pool: Builder<Shared>,
+    protocol: Protocol,
+    tls: Option<Arc<ClientConfig>>,
+    tcp: TcpOptions,
+    http2: Http2Options,
+}
+
+impl Default for ClientBuilder {
+    fn default() -> Self {
+        ClientBuilder {
+            pool: Builder::new(),
+            protocol: Protocol::default(),
+            tls: None,
+            tcp: TcpOptions::new(),
+            http2: Http2Options { max_streams: 100, keep_alive: None },
+        }
+    }
+}
+
+impl ClientBuilder {
+    /// The pool's settings. Caps count connections, of either version; a use is a request.
+    ///
+    /// Defaults to `SharedPool::builder()`: up to 10 connections to each host. An HTTP/2 host gets a
+    /// second one only when the first is full.
+    pub fn pool(mut self, pool: Builder<Shared>) -> Self {
+        self.pool = pool;
+        self
+    }
+
+    /// Which version of HTTP is spoken.
+    ///
+    /// Defaults to [`Protocol::Negotiated`].
+    pub fn protocol(mut self, protocol: Protocol) -> Self {
+        self.protocol = protocol;
+        self
+    }
+
+    /// What is trusted, and how the client shows who it is. The list of ALPN protocols in it is
+    /// replaced by what [`protocol`](ClientBuilder::protocol) offers.
+    ///
+    /// Defaults to Mozilla's roots, which are compiled in (from `webpki-roots`: they are as new as
+    /// that crate), TLS 1.2 and 1.3 with ring's cryptography, and no certificate of the client's.
+    pub fn tls(mut self, config: impl Into<Arc<ClientConfig>>) -> Self {
+        self.tls = Some(config.into());
+        self
+    }
+
+    /// What is set on the sockets.
+    ///
+    /// Defaults to [`TcpOptions::new`].
+    pub fn tcp(mut self, options: TcpOptions) -> Self {
+        self.tcp = options;
+        self
+    }
+
+    /// Requests that one HTTP/2 connection carries at once. Where the peer allows fewer, that holds.
+    ///
+    /// Defaults to 100, the least that the standard recommends peers to allow, which is also what is
+    /// assumed of a peer until it tells.
+    pub fn http2_max_streams(mut self, n: usize) -> Self {
+        self.http2.max_streams = n;
+        self
+    }
+
+    /// Pings HTTP/2 connections, idle ones too, that were silent for `interval`, and ends those that
+    /// do not answer within `timeout`: the requests on them fail, and new ones go elsewhere.
+    ///
+    /// Defaults to none: a peer that vanished without a word is not seen.
+    pub fn http2_keep_alive(mut self, interval: Duration, timeout: Duration) -> Self {
+        self.http2.keep_alive = Some(KeepAlive { interval, timeout });
+        self
+    }
+
+    /// Makes the client. Does no I/O, and needs no runtime.
+    ///
+    /// # Errors
+    ///
+    /// A setting that cannot be meant: the error names the field and the value.
+    pub fn build(self) -> Result<Client, BuildError> {
+        self.http2.check()?;
+        let connector = HttpConnector {
+            tcp: TcpHostConnector::with_options(self.tcp)?,
+            tls: tls::config(self.tls, self.protocol),
+            protocol: self.protocol,
+            http2: self.http2,
+        };
+        let pool: SharedPool<HttpConnector> = self.pool.build(connector)?;
+        Ok(Client::on(pool))
+    }
+}
+
+impl fmt::Debug for ClientBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ClientBuilder")
+            .field("pool", &self.pool)
+            .field("protocol", &self.protocol)
+            .field("tcp", &self.tcp)
+            .field("http2", &self.http2)
+            .finish_non_exhaustive()
+    }
+}

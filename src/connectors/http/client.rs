@@ -1,0 +1,245 @@
+//! The client.
+
+use std::fmt;
+use std::future::Future;
+use std::panic::Location;
+use std::time::Duration;
+
+use http::header::HOST;
+use http::uri::Authority;
+use http::{HeaderValue, Method, Request, Response, Uri};
+use http_body::Body;
+use tokio::time;
+
+use super::error::BoxError;
+use super::request_body::RequestBody;
+use super::retry::{self, Failure};
+use super::turn::{self, Turn};
+use super::{ClientBuilder, Error, HttpConnector, Origin, PooledBody};
+use crate::pool::shared::{AcquireLease, SharedPool};
+
+/// An HTTP client on a pool of connections. Cloning is cheap, and all clones are one client.
+///
+/// # Examples
+///
+/// ```
+/// # async fn run() -> Result<(), Box<dyn std::error::Error>> {
+/// use http_body_util::{BodyExt, Empty};
+/// use wharf::SharedPool;
+/// use wharf::http::Client;
+///
+/// let client = Client::builder().pool(SharedPool::builder().max_per_host(8)).build()?;
+///
+/// let request = http::Request::get("https://example.com/").body(Empty::<bytes::Bytes>::new())?;
+/// let response = client.request(request).await?;
+/// println!("{} {:?}", response.status(), response.version());
+/// let body = response.into_body().collect().await?.to_bytes();
+/// # Ok(()) }
+/// ```
+#[derive(Clone)]
+pub struct Client {
+    pool: SharedPool<HttpConnector>,
+}
+
+/// # Making one
+impl Client {
+    /// Makes a client with every setting at its default. Does no I/O, and needs no runtime.
+    #[allow(clippy::missing_panics_doc)] // It cannot: the defaults are good.
+    pub fn new() -> Self {
+        Client::builder().build().expect("the defaults are good")
+    }
+
+    /// Sets up a client.
+    pub fn builder() -> ClientBuilder {
+        ClientBuilder::default()
+    }
+
+    pub(super) fn on(pool: SharedPool<HttpConnector>) -> Self {
+        Client { pool }
+    }
+}
+
+/// # Using it
+impl Client {
+    /// Sends a request and waits for the head of its answer. The body holds the connection until it
+    /// has been read, see [`PooledBody`].
+    ///
+    /// The URI must be absolute. The version of the request is not looked at: the connection's is
+    /// spoken. A `Host` header names the host instead of the URI, on HTTP/2 as `:authority`.
+    /// `CONNECT` is not sent.
+    ///
+    /// A body that tells an exact length of at most 64 KiB is read into memory before anything is
+    /// sent, so that it can be sent again.
+    ///
+    /// There is no time-out but the pool's own for getting a connection: put one around the request
+    /// where it is needed.
+    ///
+    /// # Sending again
+    ///
+    /// A server may close an idle connection just as a request is sent on it. The rule is that of
+    /// Go's `net/http`. A request is sent again, on another connection or when there is room, if
+    ///
+    /// - nothing of it was written, or an HTTP/2 server says that it did nothing with it (`GOAWAY`,
+    ///   `REFUSED_STREAM`): whatever its method, or
+    /// - its connection ended before the head of an answer had come, and it is a `GET`, `HEAD`,
+    ///   `OPTIONS` or `TRACE`, or has an `Idempotency-Key` (or `X-Idempotency-Key`) header.
+    ///
+    /// A body must not have been begun, or be in memory. A connection that
+    /// [`http2_keep_alive`](ClientBuilder::http2_keep_alive) gave up is not one that ended.
+    ///
+    /// But one whose connection was a new one, made for it, is not sent again (except in HTTP/2's
+    /// first case): a server that ends such a connection means it. On HTTP/1.1 this goes on until a
+    /// new connection was tried; on HTTP/2 up to six times, with pauses of 0, 1, 2, 4, 8 and 16
+    /// seconds.
+    ///
+    /// # Upgrades
+    ///
+    /// After a `101 Switching Protocols`, `hyper::upgrade::on(response)` gives the connection, which
+    /// is then none of the pool's: it does not count against its caps.
+    ///
+    /// # Cancel safety
+    ///
+    /// The future may be dropped at any point. An HTTP/1.1 connection that a request was sent on is
+    /// then closed; on HTTP/2 the stream is reset and the others go on.
+    ///
+    /// # Errors
+    ///
+    /// [`Error`], which says which host and why.
+    #[track_caller]
+    pub fn request<B>(
+        &self,
+        request: Request<B>,
+    ) -> impl Future<Output = Result<Response<PooledBody>, Error>> + Send + use<B>
+    where
+        B: Body + Send + 'static,
+        B::Data: Send,
+        B::Error: Into<BoxError>,
+    {
+        let asked = match Origin::try_from(request.uri()) {
+            // At the call, so that the pool's reports name the caller's place in the code.
+            Ok(origin) => Ok((self.pool.acquire(&origin), origin)),
+            Err(error) => Err(error),
+        };
+        let pool = self.pool.clone();
+        let place = Location::caller();
+        async move {
+            let (acquire, origin) = asked?;
+            if request.method() == Method::CONNECT {
+                return Err(Error::Request("CONNECT is not supported".to_owned()));
+            }
+            let (mut parts, body) = request.into_parts();
+            let address = Address::of(&parts.uri, &origin, parts.headers.remove(HOST))?;
+            let body = RequestBody::of(body).await.map_err(Error::RequestBody)?;
+            let call = Call { pool, origin, address, place };
+            call.run(acquire, Request::from_parts(parts, body)).await
+        }
+    }
+
+    /// The pool that the connections are in: for its status, to warm a host, to retire one, to close
+    /// it.
+    pub fn pool(&self) -> &SharedPool<HttpConnector> {
+        &self.pool
+    }
+}
+
+/// One request's way to its answer.
+struct Call {
+    pool: SharedPool<HttpConnector>,
+    origin: Origin,
+    address: Address,
+    /// Where in the caller's code it was made.
+    place: &'static Location<'static>,
+}
+
+/// What a request asks for, and of whom.
+pub(super) struct Address {
+    /// The authority is what HTTP/2 names the host by.
+    pub(super) uri: Uri,
+    /// What HTTP/1.1 names the host by.
+    pub(super) host: HeaderValue,
+}
+
+impl Address {
+    /// That of a request, which may name another host than it is sent to.
+    fn of(uri: &Uri, origin: &Origin, host: Option<HeaderValue>) -> Result<Self, Error> {
+        let Some(host) = host else {
+            let host = HeaderValue::from_str(origin.authority())
+                .map_err(|_| Error::Request(format!("{uri} names a host that is no text")))?;
+            return Ok(Address { uri: uri.clone(), host });
+        };
+        let mut parts = uri.clone().into_parts();
+        let authority = Authority::try_from(host.as_bytes()).map_err(|error| {
+            Error::Request(format!("the Host header is {host:?}, which names no host: {error}"))
+        })?;
+        parts.authority = Some(authority);
+        let uri = Uri::from_parts(parts)
+            .map_err(|error| Error::Request(format!("the Host header is {host:?}: {error}")))?;
+        Ok(Address { uri, host })
+    }
+}
+
+impl Call {
+    async fn run(
+        self,
+        mut acquire: AcquireLease<HttpConnector>,
+        mut request: Request<RequestBody>,
+    ) -> Result<Response<PooledBody>, Error> {
+        let mut paced = 0;
+        loop {
+            let lease = acquire.await;
+            let lease = lease.map_err(|source| Error::Acquire { origin: self.origin(), source })?;
+            if let Some(turn) = Turn::begin(lease) {
+                match self.exchange(turn, request).await {
+                    Ok(response) => return Ok(response),
+                    Err(failure) => request = self.again(failure, &mut paced).await?,
+                }
+            }
+            acquire = self.pool.acquire_from(&self.origin, self.place);
+        }
+    }
+
+    async fn exchange(
+        &self,
+        mut turn: Turn,
+        request: Request<RequestBody>,
+    ) -> Result<Response<PooledBody>, Failure> {
+        let copy = retry::copy(&request);
+        match turn.send(&self.address, request).await {
+            Ok(response) => Ok(PooledBody::wrap(response, turn).await),
+            Err(error) => Err(Failure::judge(&turn, error, copy)),
+        }
+    }
+
+    /// The request, when it is time to send it again.
+    async fn again(
+        &self,
+        failure: Failure,
+        paced: &mut u32,
+    ) -> Result<Request<RequestBody>, Error> {
+        let pause = if failure.is_paced { retry::pause(*paced) } else { Some(Duration::ZERO) };
+        let (Some(again), Some(pause)) = (failure.again, pause) else {
+            return Err(Error::Exchange { origin: self.origin(), source: failure.error });
+        };
+        *paced += u32::from(failure.is_paced);
+        if !pause.is_zero() {
+            turn::within(&failure.runtime, || time::sleep(pause)).await;
+        }
+        Ok(again)
+    }
+
+    fn origin(&self) -> Origin {
+        self.origin.clone()
+    }
+}
+
+impl Default for Client {
+    fn default() -> Self {
+        Client::new()
+    }
+}
+
+impl fmt::Debug for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Client").field("pool", &self.pool).finish()
+    }
+}

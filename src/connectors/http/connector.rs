@@ -1,0 +1,104 @@
+//! Dials origins.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use hyper::rt::{Read, Write};
+use hyper_util::rt::TokioIo;
+use tokio_rustls::rustls::ClientConfig;
+
+use super::connection::Speaks;
+use super::http2::Http2Options;
+use super::protocol::{HTTP2, Protocol};
+use super::wire::{Wire, Written};
+use super::{ConnectError, HttpConnection, Origin, http1, http2, tls};
+use crate::connectors::tcp::TcpHostConnector;
+use crate::policy::connector::Connector;
+use crate::pool::shared::SharedConnector;
+
+/// Makes the connections of a [`Client`](super::Client)'s pool.
+///
+/// A dial is one for either version: what ALPN chooses decides what the connection becomes. An
+/// HTTP/1.1 connection carries one request at a time, an HTTP/2 connection many.
+pub struct HttpConnector {
+    pub(super) tcp: TcpHostConnector,
+    pub(super) tls: Arc<ClientConfig>,
+    pub(super) protocol: Protocol,
+    pub(super) http2: Http2Options,
+}
+
+impl HttpConnector {
+    async fn speak<T>(
+        &self,
+        io: T,
+        written: Written,
+        is_http2: bool,
+    ) -> Result<HttpConnection, ConnectError>
+    where
+        T: Read + Write + Unpin + Send + 'static,
+    {
+        if is_http2 {
+            let handshake = http2::handshake(io, &self.http2).await;
+            let (http2, driver) = handshake.map_err(ConnectError::Handshake)?;
+            return Ok(HttpConnection::start(Speaks::Http2(http2), driver));
+        }
+        let handshake = http1::handshake(io, written).await;
+        let (http1, driver) = handshake.map_err(ConnectError::Handshake)?;
+        Ok(HttpConnection::start(Speaks::Http1(http1), driver))
+    }
+}
+
+#[async_trait]
+impl Connector for HttpConnector {
+    type Key = Origin;
+    type Connection = HttpConnection;
+    type Error = ConnectError;
+
+    async fn connect(&self, origin: &Origin) -> Result<HttpConnection, ConnectError> {
+        let stream = self.tcp.connect(origin.address()).await.map_err(ConnectError::Tcp)?;
+        let (stream, written) = Wire::new(stream);
+        if !origin.is_tls() {
+            let is_http2 = self.protocol == Protocol::Http2;
+            return self.speak(TokioIo::new(stream), written, is_http2).await;
+        }
+        let stream = tls::handshake(&self.tls, origin, stream).await?;
+        let is_http2 = stream.get_ref().1.alpn_protocol() == Some(HTTP2);
+        if self.protocol == Protocol::Http2 && !is_http2 {
+            return Err(ConnectError::NoHttp2);
+        }
+        self.speak(TokioIo::new(stream), written, is_http2).await
+    }
+
+    /// Asks the connection's driver whether it has ended. hyper has no HTTP/2 ping to be called; see
+    /// [`http2_keep_alive`](super::ClientBuilder::http2_keep_alive) for pings that it sends itself.
+    async fn ping(&self, conn: &mut HttpConnection) -> Result<(), ConnectError> {
+        if conn.is_open() { Ok(()) } else { Err(ConnectError::Ended) }
+    }
+
+    fn is_open(&self, conn: &mut HttpConnection) -> bool {
+        conn.is_open()
+    }
+
+    fn is_retryable(&self, error: &ConnectError) -> bool {
+        error.is_retryable()
+    }
+
+    async fn close(&self, conn: HttpConnection) {
+        conn.close().await;
+    }
+}
+
+impl SharedConnector for HttpConnector {
+    fn max_leases(&self, conn: &HttpConnection) -> usize {
+        conn.max_exchanges()
+    }
+
+    /// One where it is known that HTTP/1.1 will be spoken; everybody where ALPN is to decide.
+    fn expected_leases(&self, origin: &Origin) -> usize {
+        match self.protocol {
+            Protocol::Http1 => 1,
+            Protocol::Negotiated if !origin.is_tls() => 1,
+            Protocol::Negotiated | Protocol::Http2 => usize::MAX,
+        }
+    }
+}

@@ -1,0 +1,122 @@
+//! What can go wrong.
+
+use std::error::Error as StdError;
+use std::{fmt, io};
+
+use super::Origin;
+use crate::pool::error::AcquireError;
+
+pub(super) type BoxError = Box<dyn StdError + Send + Sync>;
+
+/// Why a request was not answered, or its answer was not read to the end.
+///
+/// The text says which host it was; `source()` and its sources say why.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Error {
+    /// The request cannot be sent as it is. The text says what is wrong with it.
+    Request(String),
+    /// The request's body failed while it was read into memory.
+    RequestBody(BoxError),
+    /// There was no connection to send it on.
+    Acquire {
+        /// Where to.
+        origin: Origin,
+        /// Why not.
+        source: AcquireError<ConnectError>,
+    },
+    /// The connection failed before an answer began, or the peer refused the request.
+    Exchange {
+        /// The peer.
+        origin: Origin,
+        /// What happened.
+        source: hyper::Error,
+    },
+    /// The answer's body broke off.
+    Body {
+        /// The peer.
+        origin: Origin,
+        /// What happened.
+        source: hyper::Error,
+    },
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Error::Request(reason) => write!(f, "the request cannot be sent: {reason}"),
+            Error::RequestBody(_) => f.write_str("the body of the request failed"),
+            Error::Acquire { origin, .. } => write!(f, "no connection to {origin}"),
+            Error::Exchange { origin, .. } => write!(f, "{origin} did not answer the request"),
+            Error::Body { origin, .. } => write!(f, "the answer of {origin} broke off"),
+        }
+    }
+}
+
+impl StdError for Error {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        match self {
+            Error::Request(_) => None,
+            Error::RequestBody(source) => Some(&**source),
+            Error::Acquire { source, .. } => Some(source),
+            Error::Exchange { source, .. } | Error::Body { source, .. } => Some(source),
+        }
+    }
+}
+
+/// Why a connection could not be made, or is not open any more.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum ConnectError {
+    /// The name has no address, or none answers.
+    Tcp(io::Error),
+    /// The TLS handshake failed.
+    Tls(io::Error),
+    /// The host's name cannot be in a certificate.
+    HostName(tokio_rustls::rustls::pki_types::InvalidDnsNameError),
+    /// The server did not choose HTTP/2, and [`Protocol::Http2`](super::Protocol::Http2) is set.
+    NoHttp2,
+    /// The HTTP handshake failed.
+    Handshake(hyper::Error),
+    /// A connection that was pinged has ended.
+    Ended,
+}
+
+impl ConnectError {
+    /// A name that is not valid, a certificate that is not trusted and a server without HTTP/2 stay
+    /// so.
+    pub(super) fn is_retryable(&self) -> bool {
+        match self {
+            ConnectError::Tcp(error) => error.kind() != io::ErrorKind::InvalidInput,
+            ConnectError::Tls(error) => error.kind() != io::ErrorKind::InvalidData,
+            ConnectError::HostName(_) | ConnectError::NoHttp2 => false,
+            ConnectError::Handshake(_) | ConnectError::Ended => true,
+        }
+    }
+}
+
+impl fmt::Display for ConnectError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            ConnectError::Tcp(_) => "the host could not be reached",
+            ConnectError::Tls(_) => "the TLS handshake failed",
+            ConnectError::HostName(_) => "the host's name cannot be verified",
+            ConnectError::NoHttp2 => {
+                "the server did not choose HTTP/2, which Protocol::Http2 needs"
+            }
+            ConnectError::Handshake(_) => "the HTTP handshake failed",
+            ConnectError::Ended => "the connection has ended",
+        })
+    }
+}
+
+impl StdError for ConnectError {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        match self {
+            ConnectError::Tcp(error) | ConnectError::Tls(error) => Some(error),
+            ConnectError::HostName(error) => Some(error),
+            ConnectError::Handshake(error) => Some(error),
+            ConnectError::NoHttp2 | ConnectError::Ended => None,
+        }
+    }
+}

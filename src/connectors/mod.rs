@@ -1,0 +1,14 @@
+//! Connectors of particular protocols. Their public paths are `wharf::tcp`, `wharf::http` and so on.
+
+#[cfg(feature = "grpc")]
+pub mod grpc;
+#[cfg(feature = "http")]
+pub mod http;
+#[cfg(any(feature = "grpc", feature = "http"))]
+mod late_write;
+#[cfg(feature = "postgres")]
+pub mod postgres;
+#[cfg(feature = "tcp")]
+pub mod tcp;
+#[cfg(feature = "websocket")]
+pub mod websocket;

@@ -1,0 +1,306 @@
+//! One connection, as it is lent.
+
+use std::fmt;
+use std::future::poll_fn;
+use std::ops::{Deref, DerefMut};
+use std::sync::Arc;
+
+use tokio::time::timeout;
+use tokio_postgres::tls::MakeTlsConnect;
+use tokio_postgres::types::{ToSql, Type};
+use tokio_postgres::{
+    Client, Error, Row, SimpleQueryMessage, Socket, Statement, ToStatement, Transaction,
+};
+
+use super::driver::{Driver, LONG_WAIT};
+use super::failure::is_outdated;
+use super::requests::Requests;
+use super::reset::{Reset, Resetting};
+use super::statements::Statements;
+
+/// One connection to a PostgreSQL server. Made by a
+/// [`PostgresConnector`](super::PostgresConnector).
+///
+/// It derefs to [`tokio_postgres::Client`], and has some methods of its own: those that keep their
+/// statements, and some of `Client`'s names, which do the same and are noticed when they are cut off.
+/// Dropped, it cuts the connection off; the server then ends its session.
+pub struct PostgresClient {
+    /// Before `client`, which is closed only when nothing refers to it.
+    resetting: Resetting,
+    client: Arc<Client>,
+    /// After `client`: each that is dropped earlier would tell the server so.
+    statements: Statements,
+    requests: Requests,
+    /// Whether a ping has no answer yet.
+    pinging: bool,
+    driver: Driver,
+}
+
+type Params<'a> = &'a [&'a (dyn ToSql + Sync)];
+
+/// # Statements that are kept
+///
+/// Each text is prepared once for each connection, and kept as long as the connection lives: use few
+/// texts, and parameters for what differs. A statement is no burden to the next borrower, and none of
+/// these calls makes the return of a connection dearer if its text begins with `SELECT`, `INSERT`,
+/// `UPDATE`, `DELETE`, `MERGE`, `WITH`, `VALUES`, `TABLE` or `SHOW`.
+///
+/// A statement may become outdated: a table that it reads has got other columns, or somebody ran
+/// `DEALLOCATE` or `DISCARD ALL` on this connection. The server then refuses to execute it ("cached plan
+/// must not change result type", "prepared statement does not exist"). The methods that execute prepare
+/// it again and try once more, which is safe, since nothing was executed; but inside a transaction the
+/// refusal has failed the transaction, so there it is what the caller gets, and the statement is
+/// prepared anew by the next call. Whoever executes what [`prepare_cached`](Self::prepare_cached) gave
+/// sees the refusal, and calls [`clear_cached`](Self::clear_cached).
+///
+/// # Cancel safety
+///
+/// A connection that comes back after one of these was dropped before its answer is closed, and the
+/// server is told to cancel what it was doing.
+impl PostgresClient {
+    /// Prepares a statement, or gives the one that this connection has already.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Client::prepare`].
+    pub async fn prepare_cached(&self, sql: &str) -> Result<Statement, Error> {
+        self.prepare_typed_cached(sql, &[]).await
+    }
+
+    /// Prepares a statement with parameters of these types, or gives the one that this connection has
+    /// already. Types that are not given are the server's choice.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Client::prepare_typed`].
+    pub async fn prepare_typed_cached(
+        &self,
+        sql: &str,
+        types: &[Type],
+    ) -> Result<Statement, Error> {
+        if let Some(statement) = self.statements.find(sql, types) {
+            return Ok(statement);
+        }
+        let statement = self.requests.answered(self.client.prepare_typed(sql, types)).await?;
+        Ok(self.statements.keep(sql, types, statement))
+    }
+
+    /// Executes a kept statement, and gives its rows.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Client::query`].
+    pub async fn query_cached(&self, sql: &str, params: Params<'_>) -> Result<Vec<Row>, Error> {
+        self.cached(sql, |statement| async move { self.client.query(&statement, params).await })
+            .await
+    }
+
+    /// Executes a kept statement that gives one row.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Client::query_one`]; none or several rows are one.
+    pub async fn query_one_cached(&self, sql: &str, params: Params<'_>) -> Result<Row, Error> {
+        self.cached(sql, |statement| async move { self.client.query_one(&statement, params).await })
+            .await
+    }
+
+    /// Executes a kept statement that gives one row or none.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Client::query_opt`]; several rows are one.
+    pub async fn query_opt_cached(
+        &self,
+        sql: &str,
+        params: Params<'_>,
+    ) -> Result<Option<Row>, Error> {
+        self.cached(sql, |statement| async move { self.client.query_opt(&statement, params).await })
+            .await
+    }
+
+    /// Executes a kept statement, and says how many rows it changed.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Client::execute`].
+    pub async fn execute_cached(&self, sql: &str, params: Params<'_>) -> Result<u64, Error> {
+        self.cached(sql, |statement| async move { self.client.execute(&statement, params).await })
+            .await
+    }
+
+    /// Forgets the kept statements, and has the server forget them.
+    pub fn clear_cached(&self) {
+        self.statements.clear();
+    }
+
+    async fn cached<T, A>(&self, sql: &str, run: impl Fn(Statement) -> A) -> Result<T, Error>
+    where
+        A: Future<Output = Result<T, Error>>,
+    {
+        self.requests.prepared(sql);
+        let statement = self.prepare_cached(sql).await?;
+        let outdated = match self.requests.answered(run(statement)).await {
+            Err(error) if is_outdated(&error) => error,
+            answer => return answer,
+        };
+        self.statements.forget(sql);
+        match self.prepare_cached(sql).await {
+            Ok(statement) => self.requests.answered(run(statement)).await,
+            Err(_) => Err(outdated),
+        }
+    }
+}
+
+/// # `Client`'s methods that are noticed when they are cut off
+///
+/// A connection that comes back after one of these was dropped before its answer (its task was
+/// aborted, its time was over) is closed, and the server is told to cancel what it was doing.
+#[allow(clippy::missing_errors_doc)] // They are those of the methods named.
+impl PostgresClient {
+    /// As [`Client::query`].
+    pub async fn query<T>(&self, statement: &T, params: Params<'_>) -> Result<Vec<Row>, Error>
+    where
+        T: ?Sized + ToStatement,
+    {
+        self.requests.answered(self.deref().query(statement, params)).await
+    }
+
+    /// As [`Client::query_one`].
+    pub async fn query_one<T>(&self, statement: &T, params: Params<'_>) -> Result<Row, Error>
+    where
+        T: ?Sized + ToStatement,
+    {
+        self.requests.answered(self.deref().query_one(statement, params)).await
+    }
+
+    /// As [`Client::query_opt`].
+    pub async fn query_opt<T>(
+        &self,
+        statement: &T,
+        params: Params<'_>,
+    ) -> Result<Option<Row>, Error>
+    where
+        T: ?Sized + ToStatement,
+    {
+        self.requests.answered(self.deref().query_opt(statement, params)).await
+    }
+
+    /// As [`Client::execute`].
+    pub async fn execute<T>(&self, statement: &T, params: Params<'_>) -> Result<u64, Error>
+    where
+        T: ?Sized + ToStatement,
+    {
+        self.requests.answered(self.deref().execute(statement, params)).await
+    }
+
+    /// As [`Client::simple_query`].
+    pub async fn simple_query(&self, sql: &str) -> Result<Vec<SimpleQueryMessage>, Error> {
+        self.requests.answered(self.deref().simple_query(sql)).await
+    }
+
+    /// As [`Client::batch_execute`].
+    pub async fn batch_execute(&self, sql: &str) -> Result<(), Error> {
+        self.requests.answered(self.deref().batch_execute(sql)).await
+    }
+
+    /// As [`Client::transaction`].
+    pub async fn transaction(&mut self) -> Result<Transaction<'_>, Error> {
+        self.requests.unknown();
+        let client = alone(&mut self.client, &mut self.resetting);
+        self.requests.answered(client.transaction()).await
+    }
+}
+
+/// # For the connector
+impl PostgresClient {
+    pub(super) fn new(client: Client, driver: Driver) -> Self {
+        PostgresClient {
+            resetting: Resetting::default(),
+            client: Arc::new(client),
+            statements: Statements::default(),
+            requests: Requests::default(),
+            pinging: false,
+            driver,
+        }
+    }
+
+    /// Whether it may be lent, or lent on. What was done with it since this was last asked is undone.
+    pub(super) fn is_fit(&mut self, reset: Reset) -> bool {
+        if self.is_lost() || self.requests.are_cut_off() || self.is_held_up() {
+            return false;
+        }
+        if self.requests.call_for(reset) {
+            self.resetting.begin(&self.client, &self.driver, reset);
+        }
+        self.requests.forget();
+        true
+    }
+
+    pub(super) async fn ping(&mut self) -> Result<(), Error> {
+        self.pinging = true;
+        poll_fn(|cx| self.resetting.poll(cx)).await?;
+        self.client.check_connection().await?;
+        self.pinging = false;
+        Ok(())
+    }
+
+    /// By something that stands before a reset, or because that was not obeyed.
+    fn is_held_up(&mut self) -> bool {
+        !self.resetting.is_in_time(&self.driver)
+    }
+
+    fn is_lost(&self) -> bool {
+        self.client.is_closed() || self.driver.has_ended() || self.requests.are_lost()
+    }
+
+    /// Says goodbye, if there is anybody to say it to. The server hears that when it has done all
+    /// that was asked of it: what may take long is cancelled.
+    pub(super) async fn end<T: MakeTlsConnect<Socket>>(mut self, tls: T) {
+        if self.is_lost() {
+            return;
+        }
+        let is_held_up = self.requests.are_cut_off() || self.pinging || self.is_held_up();
+        let token = self.client.cancel_token();
+        let PostgresClient { resetting, client, mut driver, .. } = self;
+        drop(resetting);
+        drop(client);
+        if is_held_up || timeout(LONG_WAIT, driver.end()).await.is_err() {
+            let _ = token.cancel_query(tls).await;
+            driver.end().await;
+        }
+    }
+}
+
+/// The client, with nobody else who refers to it.
+fn alone<'a>(client: &'a mut Arc<Client>, resetting: &mut Resetting) -> &'a mut Client {
+    // A reset will be sent again: nobody asks how the earlier ones went.
+    *resetting = Resetting::default();
+    Arc::get_mut(client).expect("only a reset has another reference")
+}
+
+impl Deref for PostgresClient {
+    type Target = Client;
+
+    fn deref(&self) -> &Client {
+        self.requests.unknown();
+        &self.client
+    }
+}
+
+impl DerefMut for PostgresClient {
+    fn deref_mut(&mut self) -> &mut Client {
+        self.requests.unknown();
+        alone(&mut self.client, &mut self.resetting)
+    }
+}
+
+/// Shows whether it is closed, and how many statements it keeps.
+impl fmt::Debug for PostgresClient {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PostgresClient")
+            .field("closed", &self.client.is_closed())
+            .field("statements", &self.statements.count())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,80 @@
+//! Dials socket addresses.
+
+use std::io;
+use std::net::SocketAddr;
+
+use async_trait::async_trait;
+use tokio::net::TcpStream;
+
+use super::options::TcpOptions;
+use super::{failure, socket};
+use crate::policy::build_error::BuildError;
+use crate::policy::connector::Connector;
+
+/// Makes TCP connections to socket addresses: the key is the peer.
+///
+/// # Errors
+///
+/// A dial fails with the system's own error (such as `ConnectionRefused`), without change. Only one
+/// to an address of another family than
+/// [`local_address`](TcpOptions::local_address) fails with `InvalidInput`; it names both.
+///
+/// # Examples
+///
+/// ```
+/// # async fn run() -> Result<(), Box<dyn std::error::Error>> {
+/// use std::net::SocketAddr;
+/// use wharf::Pool;
+/// use wharf::tcp::TcpConnector;
+///
+/// let pool = Pool::new(TcpConnector::new());
+/// let peer: SocketAddr = "127.0.0.1:7".parse()?;
+/// let stream = pool.acquire(&peer).await?;
+/// # Ok(()) }
+/// ```
+#[derive(Clone, Debug, Default)]
+pub struct TcpConnector {
+    options: TcpOptions,
+}
+
+impl TcpConnector {
+    /// Makes a connector with every option at its default.
+    pub fn new() -> Self {
+        TcpConnector::default()
+    }
+
+    /// Makes a connector with these options.
+    ///
+    /// # Errors
+    ///
+    /// An option that cannot be meant: the error names it and its value.
+    pub fn with_options(options: TcpOptions) -> Result<Self, BuildError> {
+        options.check()?;
+        Ok(TcpConnector { options })
+    }
+}
+
+#[async_trait]
+impl Connector for TcpConnector {
+    type Key = SocketAddr;
+    type Connection = TcpStream;
+    type Error = io::Error;
+
+    async fn connect(&self, peer: &SocketAddr) -> io::Result<TcpStream> {
+        socket::dial(*peer, &self.options).await
+    }
+
+    /// Whether neither an end, nor an error, nor a byte is waiting to be read. See
+    /// [the module](crate::tcp) for what it cannot see.
+    async fn ping(&self, stream: &mut TcpStream) -> io::Result<()> {
+        self.options.ping_on(stream).await
+    }
+
+    fn is_open(&self, stream: &mut TcpStream) -> bool {
+        socket::is_open(stream)
+    }
+
+    fn is_retryable(&self, error: &io::Error) -> bool {
+        failure::is_retryable(error)
+    }
+}

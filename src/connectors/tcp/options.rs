@@ -1,0 +1,155 @@
+//! What is set on the sockets.
+
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+use socket2::SockRef;
+use tokio::net::{TcpSocket, TcpStream};
+
+use super::failure;
+use super::keepalive::Keepalive;
+use super::ping::Ping;
+use crate::policy::build_error::BuildError;
+
+/// Options of the sockets that [`TcpConnector`](super::TcpConnector) and
+/// [`TcpHostConnector`](super::TcpHostConnector) make.
+///
+/// Nothing is checked before a connector takes them, and nothing is silently corrected.
+///
+/// # Examples
+///
+/// ```
+/// # fn run() -> Result<(), wharf::BuildError> {
+/// use std::time::Duration;
+/// use wharf::tcp::{TcpConnector, TcpOptions};
+///
+/// let options = TcpOptions::new()
+///     .keepalive(Duration::from_secs(60), Duration::from_secs(10), 3)
+///     .local_address("192.0.2.7".parse::<std::net::IpAddr>().unwrap());
+/// let connector = TcpConnector::with_options(options)?;
+///
+/// let idle = Duration::from_millis(1500);
+/// let options = TcpOptions::new().keepalive(idle, Duration::from_secs(10), 3);
+/// let error = TcpConnector::with_options(options).unwrap_err();
+/// assert_eq!(
+///     error.to_string(),
+///     "keepalive idle is 1.5s: it must be a whole number of seconds, from 1 to 32767"
+/// );
+/// # Ok(()) }
+/// # run().unwrap();
+/// ```
+#[derive(Clone, Debug)]
+#[must_use = "options do nothing until a connector takes them"]
+pub struct TcpOptions {
+    nodelay: bool,
+    keepalive: Option<Keepalive>,
+    local_address: Option<IpAddr>,
+    ping: Option<Ping>,
+}
+
+impl Default for TcpOptions {
+    fn default() -> Self {
+        TcpOptions { nodelay: true, keepalive: None, local_address: None, ping: None }
+    }
+}
+
+/// # Setting
+impl TcpOptions {
+    /// Makes options that are all at their defaults.
+    pub fn new() -> Self {
+        TcpOptions::default()
+    }
+
+    /// Whether small writes are sent at once (`TCP_NODELAY`) instead of waiting until what was sent
+    /// before is acknowledged.
+    ///
+    /// Defaults to true: a request that waits for its answer gains nothing from the wait, and loses
+    /// up to 40 ms where the peer delays its acknowledgements.
+    pub fn nodelay(mut self, on: bool) -> Self {
+        self.nodelay = on;
+        self
+    }
+
+    /// Lets the system probe a peer from which it has heard nothing for `idle`: every `interval`,
+    /// until it answers or `retries` probes went unanswered. The connection has failed then, and
+    /// is not lent any more; so a vanished peer is seen after `idle + interval * retries`.
+    ///
+    /// The durations are whole seconds from 1 to 32,767, the retries from 1 to 127; that is what
+    /// Linux takes. The probes say that the peer's system is there, not that its program answers.
+    ///
+    /// Defaults to off: the pool's idle time-out of 90 seconds closes most of what this would find,
+    /// and each probe wakes a peer that may want to sleep. Turn it on where connections idle longer
+    /// than firewalls on the way remember them.
+    ///
+    /// Where the system has no such settings of a socket (OpenBSD, Solaris) every dial fails with
+    /// `Unsupported`.
+    pub fn keepalive(mut self, idle: Duration, interval: Duration, retries: u32) -> Self {
+        self.keepalive = Some(Keepalive { idle, interval, retries });
+        self
+    }
+
+    /// The address of this machine to connect from. The system picks a port for each connection.
+    ///
+    /// Peers of the other family cannot be reached: a dial to one fails with `InvalidInput`, and a
+    /// name's addresses of that family are passed over. Connections from a fixed address share the
+    /// ports of that address, whatever their peer: about 28,000 at once on Linux.
+    ///
+    /// Defaults to `None`: the system picks the address that fits the route.
+    pub fn local_address(mut self, address: impl Into<Option<IpAddr>>) -> Self {
+        self.local_address = address.into();
+        self
+    }
+
+    /// Pings a connection by sending these bytes and expecting those: `PING\r\n` and `+PONG\r\n`
+    /// for a Redis server. Any other answer, and an end, is a failure.
+    ///
+    /// When connections are pinged is the pool's setting
+    /// ([`health_check`](crate::Builder::health_check)). Defaults to none: a ping always succeeds.
+    pub fn ping(mut self, send: impl Into<Vec<u8>>, expect: impl Into<Vec<u8>>) -> Self {
+        self.ping = Some(Ping { send: send.into(), expect: expect.into() });
+        self
+    }
+}
+
+/// # Using
+impl TcpOptions {
+    pub(super) fn check(&self) -> Result<(), BuildError> {
+        self.keepalive.as_ref().map_or(Ok(()), Keepalive::check)?;
+        self.ping.as_ref().map_or(Ok(()), Ping::check)
+    }
+
+    pub(super) async fn ping_on(&self, stream: &mut TcpStream) -> io::Result<()> {
+        match &self.ping {
+            Some(ping) => ping.run(stream).await,
+            None => Ok(()),
+        }
+    }
+
+    /// Whether the peer is of a family that can be dialed from the local address.
+    pub(super) fn reaches(&self, peer: SocketAddr) -> bool {
+        self.local_address.is_none_or(|local| local.is_ipv4() == peer.is_ipv4())
+    }
+
+    /// Makes a socket for this peer, not connected yet, with everything set.
+    pub(super) fn socket(&self, peer: SocketAddr) -> io::Result<TcpSocket> {
+        let socket = if peer.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+        socket.set_nodelay(self.nodelay)?;
+        if let Some(keepalive) = &self.keepalive {
+            let failed = |error| failure::of("keepalive could not be set".to_owned(), error);
+            keepalive.set(&SockRef::from(&socket)).map_err(failed)?;
+        }
+        if let Some(local) = self.local_address {
+            if !self.reaches(peer) {
+                let message = format!(
+                    "local_address is {local}: it cannot reach {peer}, which is of the other family"
+                );
+                return Err(io::Error::new(io::ErrorKind::InvalidInput, message));
+            }
+            let failed =
+                |error| failure::of(format!("local_address {local} cannot be used"), error);
+            socket.bind(SocketAddr::new(local, 0)).map_err(failed)?;
+        }
+        Ok(socket)
+    }
+}

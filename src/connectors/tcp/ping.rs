@@ -1,0 +1,44 @@
+//! A question that an application's server answers, for pings of plain TCP connections.
+
+use std::io;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+use crate::policy::build_error::BuildError;
+
+/// What is sent, and what must come back.
+#[derive(Clone, Debug)]
+pub(super) struct Ping {
+    pub(super) send: Vec<u8>,
+    pub(super) expect: Vec<u8>,
+}
+
+impl Ping {
+    pub(super) fn check(&self) -> Result<(), BuildError> {
+        for (field, bytes) in [("ping send", &self.send), ("ping expect", &self.expect)] {
+            if bytes.is_empty() {
+                return Err(BuildError::new(field, "empty", "must have at least one byte"));
+            }
+        }
+        Ok(())
+    }
+
+    /// One round trip. An answer that begins otherwise fails at once.
+    pub(super) async fn run(&self, stream: &mut TcpStream) -> io::Result<()> {
+        stream.write_all(&self.send).await?;
+        let mut answer = vec![0; self.expect.len()];
+        let mut read = 0;
+        while read < answer.len() {
+            let n = stream.read(&mut answer[read..]).await?;
+            if n == 0 {
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            }
+            read += n;
+            if answer[..read] != self.expect[..read] {
+                return Err(io::Error::new(io::ErrorKind::InvalidData, "another answer to a ping"));
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,84 @@
+//! Dials URLs.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use async_trait::async_trait;
+
+use super::connection::WebSocketConnection;
+use super::dial::Dial;
+use super::error::WebSocketError;
+use super::options::WebSocketOptions;
+use crate::policy::build_error::BuildError;
+use crate::policy::connector::Connector;
+
+/// Makes WebSocket connections to URLs: the key is a string such as `"wss://chat.example/room"`.
+///
+/// The name is resolved at every dial, and its addresses are tried one after the other. Keys are
+/// compared as they are written. They are shown in errors and logs, so a secret belongs in a
+/// [`header`](WebSocketOptions::header).
+///
+/// # Errors
+///
+/// [`WebSocketError`] says which step failed. No retry is tried for a URL that cannot be dialed, a
+/// certificate that is not trusted, or an upgrade that was refused with a status that no repetition
+/// mends (3xx, and 4xx other than 408, 425 and 429).
+#[derive(Clone, Debug, Default)]
+pub struct WebSocketConnector {
+    options: Arc<WebSocketOptions>,
+    missed: Arc<AtomicU64>,
+}
+
+impl WebSocketConnector {
+    /// Makes a connector with every option at its default.
+    pub fn new() -> Self {
+        WebSocketConnector::default()
+    }
+
+    /// Makes a connector with these options.
+    ///
+    /// # Errors
+    ///
+    /// An option that cannot be meant: the error names it and its value.
+    pub fn with_options(options: WebSocketOptions) -> Result<Self, BuildError> {
+        options.check()?;
+        Ok(WebSocketConnector { options: Arc::new(options), missed: Arc::default() })
+    }
+
+    /// The beats that were missed by all connections that this connector, or a clone of it, has
+    /// made.
+    pub fn missed_beats(&self) -> u64 {
+        self.missed.load(Ordering::Relaxed)
+    }
+}
+
+#[async_trait]
+impl Connector for WebSocketConnector {
+    type Key = String;
+    type Connection = WebSocketConnection;
+    type Error = WebSocketError;
+
+    async fn connect(&self, url: &String) -> Result<WebSocketConnection, WebSocketError> {
+        Dial { url, options: &self.options, all_missed: &self.missed }.run().await
+    }
+
+    /// Sends a Ping with a payload of its own and waits for its Pong.
+    async fn ping(&self, connection: &mut WebSocketConnection) -> Result<(), WebSocketError> {
+        connection.ping().await.map(drop)
+    }
+
+    /// Whether the connection has neither ended nor an unread message, nor a request without its
+    /// answer. See [the module](crate::websocket) for what that cannot see.
+    fn is_open(&self, connection: &mut WebSocketConnection) -> bool {
+        connection.is_clean()
+    }
+
+    fn is_retryable(&self, error: &WebSocketError) -> bool {
+        error.is_retryable()
+    }
+
+    /// Sends a close frame and waits for the peer's.
+    async fn close(&self, mut connection: WebSocketConnection) {
+        connection.close(None).await;
+    }
+}

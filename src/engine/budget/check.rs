@@ -1,0 +1,140 @@
+//! The invariants of the budget: what it keeps is what its hosts have told it.
+
+use std::collections::BTreeSet;
+
+use super::{Budget, Hints, Note, Record};
+
+impl<H: Clone> Budget<H> {
+    /// Panics when an invariant does not hold. All hold whenever the budget's lock is free. `notes` are those of all
+    /// hosts, `promised` the hosts to which a permit is on its way, and `scans` the scans under way.
+    pub(crate) fn check_invariants(&self, notes: &[(u64, Note)], promised: &[u64], scans: usize) {
+        self.check_sums(notes, promised, scans);
+        self.check_records(notes, promised);
+        self.check_sorted();
+        self.check_givers(notes);
+        assert!(self.open <= self.max_total, "9: max_total");
+        assert!(self.dialing <= self.max_dialing, "9: max_dialing");
+        assert!(
+            !self.has_room() || self.next_short().is_none(),
+            "9: a free permit, and a host that is short"
+        );
+    }
+
+    /// Panics unless nothing is counted, promised, listed or wanted.
+    pub(crate) fn check_empty(&self) {
+        let counts = [self.open, self.dialing, self.closing, self.making_room, self.late];
+        assert_eq!(counts, [0; 5], "9: what was counted");
+        let counts = [
+            self.scanning,
+            self.promised,
+            self.failing,
+            self.demand,
+            self.failing_demand,
+            self.starving,
+        ];
+        assert_eq!(counts, [0; 6], "9: what was wanted");
+        let lists = [
+            self.records.len(),
+            self.short.len(),
+            self.short_and_failing.len(),
+            self.sparing.len(),
+        ];
+        assert_eq!(lists, [0; 4], "9: who wanted");
+        let hosts = [self.draining.len(), self.listed.len(), self.serving.len()];
+        assert_eq!(hosts, [0; 3], "9: hosts that are gone");
+    }
+
+    fn check_sums(&self, notes: &[(u64, Note)], promised: &[u64], scans: usize) {
+        let sum = |f: &dyn Fn(&Note) -> u32| {
+            notes.iter().map(|(_, note)| f(note) as usize).sum::<usize>()
+        };
+        assert_eq!(self.promised, promised.len(), "9: permits on their way");
+        assert_eq!(self.open, sum(&|note| note.permits) + self.promised, "9: permits");
+        assert_eq!(self.dialing, sum(&|note| note.dialing) + self.promised, "9: dials");
+        assert_eq!(self.closing, sum(&|note| note.closing), "9: closes");
+        assert_eq!(self.making_room, sum(&|note| note.making_room), "9: making room");
+        assert_eq!(self.late, sum(&|note| note.late), "9: late heartbeats");
+        assert_eq!(self.scanning, scans, "9: scans under way");
+        let failing = self.records.values().filter(|record| record.failures > 0);
+        let on_their_way: usize = failing.map(|record| record.promised as usize).sum();
+        let held = sum(&|note| if note.failures > 0 { note.permits } else { 0 });
+        assert_eq!(self.failing, held + on_their_way, "9: permits of failing hosts");
+    }
+
+    fn check_records(&self, notes: &[(u64, Note)], promised: &[u64]) {
+        let mut known = 0;
+        for (id, note) in notes {
+            let on_their_way = promised.iter().filter(|other| *other == id).count();
+            let is_known = note.wants + note.spare > 0 || on_their_way > 0;
+            known += usize::from(is_known);
+            let record = self.records.get(id);
+            assert_eq!(record.is_some(), is_known, "9: the record of {id}");
+            let Some(record) = record else { continue };
+            assert_eq!(record.promised as usize, on_their_way, "9: promised to {id}");
+            let kept = (record.live, record.wants, record.spare, record.failures);
+            assert_eq!(
+                kept,
+                (note.live, note.wants, note.spare, note.failures),
+                "9: known of {id}"
+            );
+        }
+        assert_eq!(self.records.len(), known, "9: no other record");
+    }
+
+    /// What is sorted and summed by the records is what they give.
+    fn check_sorted(&self) {
+        let of = |is_failing: bool| {
+            let records = self.records.iter();
+            records.filter(move |(_, record)| (record.failures > 0) == is_failing)
+        };
+        let ranks = |is_failing: bool| -> BTreeSet<_> {
+            let short = of(is_failing).filter(|(_, record)| record.short_of() > 0);
+            short.map(|(id, record)| record.rank(*id)).collect()
+        };
+        let demand = |is_failing: bool| {
+            of(is_failing).map(|(_, record)| record.short_of() as usize).sum::<usize>()
+        };
+        assert_eq!(
+            (&self.short, &self.short_and_failing),
+            (&ranks(false), &ranks(true)),
+            "9: the short"
+        );
+        assert_eq!(
+            (self.demand, self.failing_demand),
+            (demand(false), demand(true)),
+            "9: the demand"
+        );
+        let spares = |record: &Record<H>| record.short_of() == 0 && record.spare_of() > 0;
+        let sparing = self.records.iter().filter(|(_, record)| spares(record));
+        let sparing: BTreeSet<_> = sparing.map(|(id, record)| (record.turn, *id)).collect();
+        assert_eq!(self.sparing, sparing, "9: those who want some to spare");
+        let starving = self.records.values().filter(|record| record.starves()).count();
+        assert_eq!(self.starving, starving, "9: the starving");
+    }
+
+    fn check_givers(&self, notes: &[(u64, Note)]) {
+        let draining = notes.iter().filter(|(_, note)| note.making_room > 0).map(|(id, _)| id);
+        assert!(
+            self.draining.keys().eq(draining.collect::<BTreeSet<_>>()),
+            "9: those that make room"
+        );
+        let serving = notes.iter().filter_map(|(id, note)| Some((note.serves?, *id)));
+        assert_eq!(self.serving, serving.collect(), "9: those that serve");
+        // A scan under way has taken its host out before it comes to it.
+        let listed: BTreeSet<_> =
+            notes.iter().filter_map(|(id, note)| Some((note.listed?, *id))).collect();
+        assert!(self.listed.keys().all(|at| listed.contains(at)), "9: those that are listed");
+        assert!(
+            listed.len() <= self.listed.len() + self.scanning,
+            "9: one that is idle is not listed"
+        );
+    }
+}
+
+impl Hints {
+    /// Panics when the count of idle connections is not the sum of what the hosts noted.
+    pub(crate) fn check(&self, notes: &[(u64, Note)]) {
+        let idle: usize = notes.iter().map(|(_, note)| note.idle as usize).sum();
+        assert_eq!(self.idle(), idle, "9: idle connections");
+    }
+}

@@ -1,0 +1,83 @@
+//! What the budget keeps of one host.
+
+use crate::policy::time::{Span, Time};
+
+/// What the budget knows of a host.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Note {
+    /// Permits that its entries hold.
+    pub(crate) permits: u32,
+    pub(crate) dialing: u32,
+    /// Closes under way, with a permit.
+    pub(crate) closing: u32,
+    /// Shared connections that drain to make room.
+    pub(crate) making_room: u32,
+    /// Heartbeats that have missed their time.
+    pub(crate) late: u32,
+    pub(crate) live: u32,
+    /// Dials that it would begin for waiters, and for nobody in particular.
+    pub(crate) wants: u32,
+    pub(crate) spare: u32,
+    /// How many dials have failed in a row, and how long the last one took.
+    pub(crate) failures: u32,
+    pub(crate) wasted: Option<Span>,
+    /// When its last dial succeeded, while it has a connection.
+    pub(crate) serves: Option<Time>,
+    /// The same, also while it has none.
+    pub(crate) gained: Option<Time>,
+    /// None of its idle connections went idle before; absent while none is listed.
+    pub(crate) listed: Option<Time>,
+    /// As counted in the hints.
+    pub(crate) idle: u32,
+}
+
+/// A host that wants something or was promised something.
+#[derive(Clone, Debug)]
+pub(super) struct Record<H> {
+    pub(super) host: H,
+    pub(super) live: u32,
+    pub(super) wants: u32,
+    pub(super) spare: u32,
+    pub(super) promised: u32,
+    pub(super) failures: u32,
+    pub(super) wasted: Span,
+    /// From then on it may take from a host that has one more.
+    pub(super) ready: Time,
+    pub(super) turn: u64,
+}
+
+/// Where a host stands among those that are short.
+pub(super) type Rank = (u32, Time, u64, u64);
+
+impl<H> Record<H> {
+    pub(super) fn new(host: H) -> Self {
+        Record {
+            host,
+            live: 0,
+            wants: 0,
+            spare: 0,
+            promised: 0,
+            failures: 0,
+            wasted: Span::ZERO,
+            ready: Time::START,
+            turn: 0,
+        }
+    }
+
+    /// Dials that it wants for waiters beyond those that it was promised.
+    pub(super) fn short_of(&self) -> u32 {
+        self.wants.saturating_sub(self.promised)
+    }
+
+    pub(super) fn spare_of(&self) -> u32 {
+        self.spare.saturating_sub(self.promised.saturating_sub(self.wants))
+    }
+
+    pub(super) fn starves(&self) -> bool {
+        self.short_of() > 0 && self.live + self.promised == 0
+    }
+
+    pub(super) fn rank(&self, id: u64) -> Rank {
+        (self.live + self.promised, self.ready, self.turn, id)
+    }
+}

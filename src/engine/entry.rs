@@ -1,0 +1,176 @@
+//! A connection, from the start of its dial to the end of its close. It never changes its slot.
+//!
+//! A loan, a lease and a ping are all uses of an entry. Exclusive means that the use takes the connection along;
+//! shared means that it takes a share, and the connection stays.
+
+use super::leases::Leases;
+use super::{Loan, Parts};
+use crate::policy::close_reason::CloseReason;
+use crate::policy::limits::{BEAT_JITTER, Limits};
+use crate::policy::time::{Span, Time};
+
+/// Where a connection is. [`change`](super::gauges::change) is the only way from one state to another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum State {
+    /// A task of the pool dials. To `Idle`, or gone.
+    Dialing,
+    /// Nobody uses it. To `InUse`, `Pinging`, `Draining`.
+    Idle,
+    /// Lent. To `Idle` with its last lease, `Pinging` (shared only), `Draining`.
+    InUse,
+    /// A task of the pool pings it, and it is lent to nobody new until it has answered. Those who have had a shared
+    /// one before go on using it. To `Idle`, `InUse`, `Draining`.
+    Pinging,
+    /// Takes no new leases, and is closed after its last one, and after its ping. To `Closing`; a shared one that
+    /// only made room, or was above a lowered cap, goes back to `InUse` when it need not leave any more.
+    Draining(CloseReason),
+    /// A task of the pool closes it. Gone afterwards.
+    Closing,
+}
+
+impl State {
+    /// Whether the connection may take leases again after it has drained for this reason: the room is not needed, the
+    /// cap is raised, its last use was none.
+    pub(crate) fn may_come_back(self) -> bool {
+        matches!(
+            self,
+            State::Draining(CloseReason::MadeRoom | CloseReason::OverCap | CloseReason::Uses)
+        )
+    }
+}
+
+/// What an entry takes up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Holds {
+    /// A place under the host's cap, and a permit under the caps across hosts.
+    Place,
+    /// A permit only: a shared connection that drains has given its place to the next one.
+    Permit,
+    /// Neither: it is dead.
+    Nothing,
+}
+
+pub(crate) struct Entry<P: Parts> {
+    /// Away while an exclusive connection is lent, pinged, or closed.
+    pub(crate) value: Option<Box<Loan<P>>>,
+    pub(crate) leases: Leases,
+    /// When its last use ended.
+    pub(crate) idle_since: Time,
+    /// When it last answered a ping, or was made: the last proof of life that is no use.
+    pub(crate) checked_at: Time,
+    /// The end of its lifetime.
+    pub(crate) expires: Time,
+    /// When it was made; while it is dialed, when that began.
+    pub(crate) created: Time,
+    /// Unique in the pool. Given when the dial has succeeded.
+    pub(crate) id: u64,
+    /// How often it was lent.
+    pub(crate) uses: u64,
+    /// Its turn at going idle: of two connections of a host, the one with the lower has been idle for longer.
+    pub(crate) turn: u64,
+    /// How long its dial took, or its last ping since, in microseconds.
+    pub(crate) proof_micros: u32,
+    pub(crate) max_leases: u32,
+    /// The host's suspect generation that its last proof of life belongs to. It is suspect if that has moved on.
+    pub(crate) generation: u32,
+    /// Heartbeats missed since it last answered.
+    pub(crate) missed: u32,
+    pub(crate) state: State,
+    pub(crate) holds: Holds,
+    /// Its idle time-out has passed, and it stays for the minimum idle.
+    pub(crate) kept: bool,
+    /// The host was retired while it was dialed.
+    pub(crate) retired: bool,
+}
+
+impl<P: Parts> Entry<P> {
+    pub(crate) fn dialing(now: Time, generation: u32) -> Self {
+        Entry {
+            value: None,
+            leases: Leases::new(),
+            idle_since: now,
+            checked_at: now,
+            expires: Time::NEVER,
+            created: now,
+            id: 0,
+            uses: 0,
+            turn: 0,
+            proof_micros: 0,
+            max_leases: 1,
+            generation,
+            missed: 0,
+            state: State::Dialing,
+            holds: Holds::Place,
+            kept: false,
+            retired: false,
+        }
+    }
+
+    /// Whether it takes leases, and has room for one.
+    #[inline]
+    pub(crate) fn has_room(&self) -> bool {
+        matches!(self.state, State::Idle | State::InUse) && self.room() > 0
+    }
+
+    /// Leases that it could take beside those that are out.
+    pub(crate) fn room(&self) -> usize {
+        (self.max_leases as usize).saturating_sub(self.leases.len())
+    }
+
+    pub(crate) fn is_dead(&self) -> bool {
+        self.holds == Holds::Nothing
+    }
+
+    /// Whether it may be lent as it is: neither past its time nor to be pinged first.
+    #[inline]
+    pub(crate) fn is_fit(&self, generation: u32, now: Time, limits: &Limits) -> bool {
+        self.generation == generation
+            && now < self.expires
+            && (!self.leases.is_empty() || self.is_fresh(now, limits))
+    }
+
+    /// The same, for one that nobody uses.
+    #[inline]
+    pub(crate) fn is_fit_idle(&self, generation: u32, now: Time, limits: &Limits) -> bool {
+        self.generation == generation && now < self.expires && self.is_fresh(now, limits)
+    }
+
+    #[inline]
+    fn is_fresh(&self, now: Time, limits: &Limits) -> bool {
+        (self.kept || now < self.idle_since.after(limits.idle_timeout))
+            && (limits.ping_after == Span::FOREVER || !self.is_unproven(now, limits))
+    }
+
+    /// Whether it must be pinged because nothing has proved it alive for too long.
+    fn is_unproven(&self, now: Time, limits: &Limits) -> bool {
+        // Always means always: a coarse `now` may lie before the return.
+        limits.ping_after == Span::ZERO
+            || self.idle_since.max(self.checked_at).after(limits.ping_after) <= now
+    }
+
+    /// Why its time is over, if it is.
+    pub(crate) fn is_over(&self, now: Time, limits: &Limits) -> Option<CloseReason> {
+        if self.expires <= now {
+            Some(CloseReason::Age)
+        } else if self.uses >= limits.max_uses {
+            Some(CloseReason::Uses)
+        } else {
+            None
+        }
+    }
+
+    /// When its next heartbeat is due, counted from the last proof of life. A use that ended well is none for a
+    /// shared connection: it says nothing of the moment when it ended.
+    pub(crate) fn next_beat(&self, limits: &Limits, shared: bool) -> Time {
+        let Some(beats) = limits.heartbeat else { return Time::NEVER };
+        let proof = if shared { self.checked_at } else { self.idle_since.max(self.checked_at) };
+        proof.after(beats.every.shortened(BEAT_JITTER * share_of(self.id)))
+    }
+}
+
+/// A number from 0 to 1 that looks random, and is always the same for an id.
+fn share_of(id: u64) -> f64 {
+    // The golden ratio's bits spread consecutive numbers evenly.
+    let spread = id.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 40;
+    spread as f64 / f64::from(1u32 << 24)
+}

@@ -1,0 +1,51 @@
+//! What every section that takes the long way ends with.
+
+use super::{HostState, Parts, Section};
+use crate::policy::time::Time;
+
+impl<P: Parts> HostState<P> {
+    /// Begins what those who wait are owed, tells the budget what has changed, and notes the next deadline. Returns
+    /// that, if it has moved forward: the caller moves the host in the schedule.
+    pub(crate) fn finish(&mut self, section: &mut Section<'_, P>) -> Option<Time> {
+        if section.common.is_shared() && self.gauges.draining > 0 {
+            self.give_places();
+        }
+        self.meet_demand(section);
+        self.close_unwanted(section);
+        self.account(section);
+        self.stop_late_pings(section);
+        self.shrink();
+        section.actions.forget = self.is_unused(section.now);
+        self.reschedule(section)
+    }
+
+    /// A look that is no longer needed stays where it is (maintenance finds nothing and notes the next one then), so
+    /// that a host whose connections come and go does not pay for it at every turn.
+    fn reschedule(&mut self, section: &Section<'_, P>) -> Option<Time> {
+        let next = self.next_look(section);
+        if next >= self.look_at {
+            return None;
+        }
+        self.look_at = next;
+        Some(next)
+    }
+
+    /// Tells late pings when one of them keeps somebody waiting, and all when nobody wants to know any more.
+    fn stop_late_pings(&self, section: &mut Section<'_, P>) {
+        if !self.pings().is_empty()
+            && self
+                .pings()
+                .iter()
+                .any(|ping| self.stops_ping(ping.slot, section.now, section.common))
+        {
+            section.actions.recheck = true;
+        }
+    }
+
+    /// A queue that is empty is not kept for nobody.
+    fn shrink(&mut self) {
+        if self.waiting() == 0 && self.waiters.is_some() {
+            self.waiters = None;
+        }
+    }
+}

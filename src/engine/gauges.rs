@@ -1,0 +1,123 @@
+//! How many entries of a host are in which state, and the one way to change an entry.
+
+use super::Parts;
+use super::entry::{Entry, Holds, State};
+
+/// What a count of the entries by state would give (invariant 3).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Gauges {
+    pub(crate) dialing: u32,
+    /// Used by nobody. Those that are pinged are among them.
+    pub(crate) idle: u32,
+    /// Used, with a place. Those that drain are among them.
+    pub(crate) in_use: u32,
+    /// Closed by a task, with a permit.
+    pub(crate) closing: u32,
+    /// They take no new leases and have a permit. Not a state beside the others: see `leaving`.
+    pub(crate) draining: u32,
+    /// Those of them that have a place: they are idle or in use, too.
+    pub(crate) leaving: u32,
+    /// Places taken under the host's cap.
+    pub(crate) places: u32,
+    /// Permits taken under the caps across hosts.
+    pub(crate) permits: u32,
+}
+
+/// What one entry counts for.
+#[derive(Clone, Copy)]
+#[allow(clippy::struct_excessive_bools)] // Each is a gauge.
+struct Tally {
+    dialing: bool,
+    idle: bool,
+    in_use: bool,
+    closing: bool,
+    draining: bool,
+    leaving: bool,
+    place: bool,
+    permit: bool,
+}
+
+impl Tally {
+    const NOTHING: Tally = Tally {
+        dialing: false,
+        idle: false,
+        in_use: false,
+        closing: false,
+        draining: false,
+        leaving: false,
+        place: false,
+        permit: false,
+    };
+
+    #[inline(always)]
+    #[allow(clippy::inline_always)] // Folded into the short paths, where the states are known: measured.
+    fn of<P: Parts>(entry: &Entry<P>) -> Tally {
+        let (place, permit) = (entry.holds == Holds::Place, entry.holds != Holds::Nothing);
+        let counted = Tally { place, permit, ..Tally::NOTHING };
+        let unused = entry.leases.is_empty();
+        match entry.state {
+            State::Dialing => Tally { dialing: true, ..counted },
+            State::Idle => Tally { idle: true, ..counted },
+            State::InUse => Tally { in_use: true, ..counted },
+            State::Pinging => Tally { idle: unused, in_use: !unused, ..counted },
+            State::Draining(_) => {
+                let (idle, in_use) = (unused && place, !unused && place);
+                Tally { draining: permit, leaving: place, idle, in_use, ..counted }
+            }
+            State::Closing => Tally { closing: permit, ..counted },
+        }
+    }
+}
+
+impl Gauges {
+    /// An entry counts for something else than before.
+    #[inline(always)]
+    #[allow(clippy::inline_always)] // As above.
+    fn moved(&mut self, old: Tally, new: Tally) {
+        let moved = |gauge: &mut u32, old: bool, new: bool| {
+            if old != new {
+                *gauge = if new { *gauge + 1 } else { *gauge - 1 };
+            }
+        };
+        moved(&mut self.dialing, old.dialing, new.dialing);
+        moved(&mut self.idle, old.idle, new.idle);
+        moved(&mut self.in_use, old.in_use, new.in_use);
+        moved(&mut self.closing, old.closing, new.closing);
+        moved(&mut self.draining, old.draining, new.draining);
+        moved(&mut self.leaving, old.leaving, new.leaving);
+        moved(&mut self.places, old.place, new.place);
+        moved(&mut self.permits, old.permit, new.permit);
+    }
+
+    pub(crate) fn enter<P: Parts>(&mut self, entry: &Entry<P>) {
+        self.moved(Tally::NOTHING, Tally::of(entry));
+    }
+
+    pub(crate) fn leave<P: Parts>(&mut self, entry: &Entry<P>) {
+        self.moved(Tally::of(entry), Tally::NOTHING);
+    }
+
+    /// Connections that are there to stay.
+    pub(crate) fn staying(&self) -> u32 {
+        self.idle + self.in_use - self.leaving
+    }
+
+    /// Connections, and those on their way.
+    pub(crate) fn live(&self) -> u32 {
+        self.dialing + self.idle + self.in_use
+    }
+}
+
+/// Changes an entry, and moves the gauges with it. An entry of a host changes here and nowhere else.
+#[inline(always)]
+#[allow(clippy::inline_always)] // As above.
+pub(crate) fn change<P: Parts, R>(
+    entry: &mut Entry<P>,
+    gauges: &mut Gauges,
+    f: impl FnOnce(&mut Entry<P>) -> R,
+) -> R {
+    let old = Tally::of(entry);
+    let result = f(entry);
+    gauges.moved(old, Tally::of(entry));
+    result
+}

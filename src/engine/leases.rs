@@ -1,0 +1,98 @@
+//! Who uses one connection: since when, and from which call site.
+
+use slab::Slab;
+
+use super::CallSite;
+use crate::policy::time::Time;
+
+/// One use of a connection.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Lease {
+    pub(crate) since: Time,
+    pub(crate) call_site: CallSite,
+    /// Which use of the connection it is.
+    pub(crate) nth: u32,
+    /// Others used the connection already.
+    pub(crate) joined: bool,
+    /// It was reported as held for long.
+    pub(crate) reported: bool,
+}
+
+/// The leases on one entry, by number. An exclusive connection has one, which lies here; a shared one has its others
+/// elsewhere.
+pub(crate) struct Leases {
+    first: Option<Lease>,
+    more: Option<Box<Slab<Lease>>>,
+}
+
+impl Leases {
+    pub(crate) fn new() -> Self {
+        Leases { first: None, more: None }
+    }
+
+    #[inline]
+    pub(crate) fn len(&self) -> usize {
+        usize::from(self.first.is_some()) + self.more.as_ref().map_or(0, |more| more.len())
+    }
+
+    #[inline]
+    pub(crate) fn is_empty(&self) -> bool {
+        self.first.is_none() && self.more.is_none()
+    }
+
+    /// Notes a lease where there is none. Its number is zero.
+    #[inline]
+    pub(crate) fn begin_only(&mut self, lease: Lease) {
+        debug_assert!(self.is_empty());
+        self.first = Some(lease);
+    }
+
+    /// Notes a lease. Returns its number.
+    #[inline]
+    pub(crate) fn begin(&mut self, lease: Lease) -> u32 {
+        if self.first.is_none() {
+            self.first = Some(lease);
+            return 0;
+        }
+        self.begin_another(lease)
+    }
+
+    #[cold]
+    fn begin_another(&mut self, lease: Lease) -> u32 {
+        let number = self.more.get_or_insert_with(Box::default).insert(lease) + 1;
+        u32::try_from(number).expect("fewer than `u32::MAX` leases on one connection")
+    }
+
+    /// Ends the lease with this number.
+    #[inline]
+    pub(crate) fn end(&mut self, number: u32) -> Option<Lease> {
+        if number == 0 { self.first.take() } else { self.end_another(number) }
+    }
+
+    #[cold]
+    fn end_another(&mut self, number: u32) -> Option<Lease> {
+        let more = self.more.as_mut()?;
+        let lease = more.try_remove(number as usize - 1);
+        if more.is_empty() {
+            self.more = None;
+        }
+        lease
+    }
+
+    pub(crate) fn get(&self, number: u32) -> Option<&Lease> {
+        match number {
+            0 => self.first.as_ref(),
+            number => self.more.as_ref()?.get(number as usize - 1),
+        }
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Lease> {
+        let more = self.more.iter().flat_map(|more| more.iter().map(|(_, lease)| lease));
+        self.first.iter().chain(more)
+    }
+
+    pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = &mut Lease> {
+        let more = self.more.iter_mut().flat_map(|more| more.iter_mut().map(|(_, lease)| lease));
+        self.first.iter_mut().chain(more)
+    }
+}

@@ -1,0 +1,267 @@
+//! Pings: begun for who waits, for suspects and for heartbeats; each is a task of the pool.
+//!
+//! The first connection of a host that is found dead makes every older one suspect: the host's generation moves on, and
+//! what was made or has answered before that is of an older one. Suspects must answer before they are lent again.
+
+use super::actions::PingOrder;
+use super::entry::State;
+use super::{Common, HostState, Loan, Parts, Phase, Purpose, Section};
+use crate::policy::close_reason::CloseReason;
+use crate::policy::limits::Limits;
+use crate::policy::time::Time;
+
+/// A ping under way.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Ping {
+    pub(super) slot: u32,
+    pub(super) since: Time,
+    pub(super) purpose: Purpose,
+    /// A waiter has asked for it: it is not limited.
+    pub(super) needed: bool,
+    /// It has missed its time, and may still be answered.
+    pub(super) late: bool,
+    /// What is idle was to be closed since it began.
+    pub(super) cleared: bool,
+    /// The host's suspect generation when it began: an answer proves no more.
+    pub(super) generation: u32,
+}
+
+impl Ping {
+    /// Whether it counts as on its way to a waiter.
+    pub(super) fn counts(&self, now: Time, limits: &Limits) -> bool {
+        !self.late && now < self.counts_until(limits)
+    }
+
+    pub(super) fn counts_until(&self, limits: &Limits) -> Time {
+        self.since.after(limits.ping_counts)
+    }
+}
+
+/// How a ping ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    /// A shared connection said how many leases it takes now.
+    Answered { max_leases: usize },
+    /// It has answered, and is not open.
+    NotOpen,
+    /// An error, a panic, or no answer in time.
+    Failed { is_open: bool },
+    /// The task was told to stop, or has ended with its runtime.
+    CutOff,
+}
+
+/// Pings that no waiter needs, of one host at once.
+pub(super) const PINGS_AT_ONCE: usize = 8;
+
+impl<P: Parts> HostState<P> {
+    pub(super) fn begin_ping(
+        &mut self,
+        slot: u32,
+        purpose: Purpose,
+        needed: bool,
+        section: &mut Section<'_, P>,
+    ) {
+        // A heartbeat leaves a shared connection to its borrowers until it is late.
+        let stays = section.common.is_shared() && purpose == Purpose::Heartbeat;
+        if !stays {
+            self.leave_ready(slot);
+        }
+        let share = section.common.share;
+        let (id, loan) = self.change(slot, |entry| {
+            if !stays && matches!(entry.state, State::Idle | State::InUse) {
+                entry.state = State::Pinging;
+            }
+            let loan = match share {
+                None => entry.value.take().expect("what is pinged is in its entry"),
+                Some(share) => {
+                    let value =
+                        entry.value.as_ref().expect("a shared connection stays in its entry");
+                    Box::new(Loan {
+                        home: None,
+                        slot,
+                        lease: 0,
+                        connection: share(&value.connection),
+                    })
+                }
+            };
+            (entry.id, loan)
+        });
+        let (since, generation) = (section.now, self.generation);
+        let ping = Ping { slot, since, purpose, needed, late: false, cleared: false, generation };
+        self.rare().pings.push(ping);
+        section.actions.ping.push(PingOrder { loan, purpose, id });
+    }
+
+    /// Pings suspects because one was found dead by a ping, whether anybody waits or not: a few at a time. One that has
+    /// missed a beat is pinged in its turn.
+    pub(super) fn ping_suspects(&mut self, section: &mut Section<'_, P>) {
+        while let Some(purpose) = self.rare.as_ref().and_then(|rare| rare.pings_suspects) {
+            let is_suspect = |slot: &&u32| {
+                let entry = &self.entries[**slot];
+                entry.generation != self.generation && entry.missed == 0 && !self.is_pinged(**slot)
+            };
+            match self.ready.iter().rev().find(is_suspect) {
+                None => self.rare().pings_suspects = None,
+                Some(&slot) if self.unneeded_pings() < PINGS_AT_ONCE => {
+                    self.begin_ping(slot, purpose, false, section);
+                }
+                Some(_) => return,
+            }
+        }
+    }
+
+    pub(super) fn is_pinged(&self, slot: u32) -> bool {
+        self.pings().iter().any(|ping| ping.slot == slot)
+    }
+
+    pub(super) fn unneeded_pings(&self) -> usize {
+        self.pings().iter().filter(|ping| !ping.needed).count()
+    }
+
+    /// A connection was found dead: if it was not suspect itself, all older ones are now. Says whether that is news.
+    pub(super) fn suspect_peers(&mut self, dead: u32) -> bool {
+        let is_news = self.entries[dead].generation == self.generation;
+        self.generation = self.generation.wrapping_add(u32::from(is_news));
+        is_news
+    }
+
+    /// A ping has ended.
+    pub(crate) fn pinged(
+        &mut self,
+        loan: Box<Loan<P>>,
+        verdict: Verdict,
+        section: &mut Section<'_, P>,
+    ) {
+        let slot = loan.slot;
+        let rare = self.rare();
+        let Some(at) = rare.pings.iter().position(|ping| ping.slot == slot) else { return };
+        let ping = rare.pings.swap_remove(at);
+        if section.common.is_shared() {
+            section.actions.unused.shares.push(loan);
+        } else {
+            self.entries[slot].value = Some(loan);
+        }
+        match (verdict, ping.purpose) {
+            (Verdict::Answered { max_leases }, _) => self.answered(ping, max_leases, section),
+            (Verdict::NotOpen, _) => {
+                self.count_answer(ping.purpose);
+                self.kill(slot, CloseReason::NotOpen, section);
+            }
+            (Verdict::Failed { .. }, Purpose::Health) => self.ping_failed(slot, section),
+            (Verdict::Failed { is_open }, Purpose::Heartbeat) => {
+                self.beat_failed(ping, is_open, section);
+            }
+            (Verdict::CutOff, _) => self.ping_cut_off(ping, section),
+        }
+    }
+
+    fn count_answer(&mut self, purpose: Purpose) {
+        let counters = &mut self.rare().counters;
+        match purpose {
+            Purpose::Health => counters.pings += 1,
+            Purpose::Heartbeat => counters.heartbeats += 1,
+        }
+    }
+
+    /// It is proof of life, no matter who asked for it: the connection is as free as if it had returned, but was not used.
+    fn answered(&mut self, ping: Ping, max_leases: usize, section: &mut Section<'_, P>) {
+        let (slot, now) = (ping.slot, section.now);
+        self.count_answer(ping.purpose);
+        self.change(slot, |entry| {
+            entry.checked_at = now;
+            entry.proof_micros =
+                u32::try_from(now.since(ping.since).as_micros()).unwrap_or(u32::MAX);
+            entry.generation = ping.generation;
+            entry.missed = 0;
+        });
+        self.note_max_leases(slot, max_leases);
+        if self.entries[slot].is_dead() {
+            return self.close_if_free(slot, section);
+        }
+        self.end_pinging(slot);
+        if ping.generation == self.generation {
+            self.settle_proven(slot, section);
+        } else {
+            self.settle(slot, section);
+        }
+        if ping.cleared && self.entries[slot].state == State::Idle {
+            self.drain(slot, CloseReason::Asked, section);
+        }
+    }
+
+    /// Back to where it was before the ping.
+    pub(super) fn end_pinging(&mut self, slot: u32) {
+        self.change(slot, |entry| {
+            if entry.state == State::Pinging {
+                entry.state = if entry.leases.is_empty() { State::Idle } else { State::InUse };
+            }
+        });
+    }
+
+    /// What was just made, or has just answered, serves those who wait: also where each loan has a ping of its own.
+    pub(super) fn settle_proven(&mut self, slot: u32, section: &mut Section<'_, P>) {
+        if self.entries[slot].leases.is_empty() && self.reason_to_close(slot, section).is_none() {
+            while self.waiting() > 0 && self.entries[slot].has_room() {
+                self.serve(slot, section);
+            }
+        }
+        self.settle(slot, section);
+    }
+
+    /// The connection is dead, and its older peers are suspect and pinged. Where somebody waits it is replaced by a
+    /// dial, if there is room, before anything else is looked at: nobody waits for two pings in a row.
+    fn ping_failed(&mut self, slot: u32, section: &mut Section<'_, P>) {
+        let counters = &mut self.rare().counters;
+        counters.pings += 1;
+        counters.failed_pings += 1;
+        self.suspect_peers(slot);
+        self.rare().pings_suspects = Some(Purpose::Health);
+        self.kill(slot, CloseReason::PingFailed, section);
+        if self.waiting() > 0 {
+            self.replace_by_dial(section);
+        }
+    }
+
+    /// Nobody knows the state of a conversation that was cut off: an exclusive connection is closed. A shared one that
+    /// lives on says nothing.
+    fn ping_cut_off(&mut self, ping: Ping, section: &mut Section<'_, P>) {
+        let slot = ping.slot;
+        let is_shared = section.common.is_shared();
+        let reason = match (self.phase, ping.purpose) {
+            (Phase::Closed | Phase::Orphaned, _) => CloseReason::PoolClosed,
+            (Phase::Open, Purpose::Health) => CloseReason::PingFailed,
+            (Phase::Open, Purpose::Heartbeat) => CloseReason::HeartbeatMissed,
+        };
+        if self.entries[slot].is_dead() {
+            self.close_if_free(slot, section);
+        } else if is_shared
+            && (self.phase != Phase::Open || (ping.purpose == Purpose::Heartbeat && !ping.late))
+        {
+            self.end_pinging(slot);
+            self.settle(slot, section);
+        } else {
+            self.end(slot, reason, section);
+        }
+    }
+
+    /// Whether the task of a ping is to stop: its connection is known to be dead, or it is late and keeps somebody
+    /// waiting, here or for the room, or nobody wants to know any more.
+    pub(crate) fn stops_ping(&self, slot: u32, now: Time, common: &Common<P>) -> bool {
+        let Some(ping) = self.pings().iter().find(|ping| ping.slot == slot) else { return true };
+        let is_unwanted = self.waiting() == 0 && self.phase != Phase::Open;
+        let entry = &self.entries[slot];
+        // Only the ping keeps it from its end.
+        let leaves = matches!(entry.state, State::Draining(_)) && entry.leases.is_empty();
+        entry.is_dead() || is_unwanted || (ping.late && (leaves || self.is_in_the_way(now, common)))
+    }
+
+    fn is_in_the_way(&self, now: Time, common: &Common<P>) -> bool {
+        let room_is_wanted = common.ledger.as_ref().is_some_and(|ledger| ledger.hints.wants_room());
+        room_is_wanted || self.waiting() > self.on_its_way(now, &common.limits)
+    }
+
+    /// Heartbeats that a connection has missed since it last answered.
+    pub(crate) fn missed_beats(&self, slot: u32) -> u32 {
+        self.entries[slot].missed
+    }
+}

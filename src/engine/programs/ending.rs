@@ -1,0 +1,127 @@
+//! The end of every program: all goes well from there on, so everybody is served, and nothing is left.
+
+use super::super::{Listing, Phase};
+use super::steps::pick;
+use super::world::World;
+use super::{Answer, Op, Pick};
+
+const FIRST: Pick = Pick(0);
+
+impl World {
+    /// Everybody is served in the end, and when the pool is closed, nothing is left.
+    pub(in crate::engine) fn finish(&mut self) {
+        self.serve_all();
+        self.end_uses();
+        self.end(Phase::Closed);
+        self.end_uses();
+        self.check_left();
+    }
+
+    /// What is under way ends well, but a heartbeat that is late is never answered. Nobody waits then.
+    fn serve_all(&mut self) {
+        let mut rounds = 0;
+        while !self.waits.is_empty() || self.has_work() {
+            rounds += 1;
+            assert!(
+                rounds < 10_000,
+                "{} are never served, and {} never told of warmth",
+                self.waits.len(),
+                self.warmers.len()
+            );
+            if !self.go_on() {
+                self.run(&Op::Pass(1000));
+            }
+            self.run(&Op::Pass(1));
+        }
+        assert!(self.warmers.is_empty(), "{} are never told of warmth", self.warmers.len());
+    }
+
+    fn has_work(&self) -> bool {
+        self.loans.len()
+            + self.in_hand.len()
+            + self.inspected.len()
+            + self.dials.len()
+            + self.bag.len()
+            > 0
+            || !self.woken.is_empty()
+    }
+
+    /// One thing that is under way ends. Says whether there was one.
+    fn go_on(&mut self) -> bool {
+        if let Some(follow) = pick(&mut self.bag, FIRST) {
+            self.carry_out(follow);
+        } else if self.look_all_told() {
+        } else if let Some(tag) = self.woken.pop() {
+            self.look(tag);
+        } else if let Some(dial) = pick(&mut self.dials, FIRST) {
+            self.dial_done(&dial);
+        } else if let Some(at) = self.pings.iter().position(|ping| !ping.late) {
+            let ping = self.pings.remove(at);
+            self.ping_ended(ping, Answer::Yes);
+        } else {
+            return self.return_something();
+        }
+        self.check();
+        true
+    }
+
+    fn return_something(&mut self) -> bool {
+        if !self.in_hand.is_empty() {
+            self.run(&Op::HandBack(FIRST, true));
+        } else if !self.inspected.is_empty() {
+            self.run(&Op::EndInspect(FIRST, true));
+        } else if !self.closes.is_empty() {
+            self.run(&Op::CloseEnded(FIRST));
+        } else if !self.loans.is_empty() {
+            self.run(&Op::Return(FIRST, true));
+        } else {
+            return false;
+        }
+        true
+    }
+
+    /// Only those who were woken look.
+    fn look(&mut self, tag: usize) {
+        if let Some(at) = self.waits.iter().position(|wait| wait.tag == tag) {
+            // What has woken it is for the poll to see.
+            self.woken.push(tag);
+            let wait = self.waits.remove(at);
+            self.poll(wait);
+        } else if let Some(at) = self.warmers.iter().position(|warmer| warmer.tag == tag) {
+            let warmer = self.warmers.remove(at);
+            self.look_warm(warmer.at, warmer.wish);
+        }
+    }
+
+    /// Handles are dropped, and every task ends.
+    fn end_uses(&mut self) {
+        while let Some(at) = self.held.pop() {
+            self.release(at);
+        }
+        for _ in 0..10_000 {
+            if let Some(at) = self.pings.iter().position(|ping| ping.late && !ping.told) {
+                let ping = self.pings.remove(at);
+                self.ping_ended(ping, Answer::Yes);
+            } else if !self.go_on() {
+                return self.check();
+            }
+        }
+        panic!("tasks begin without end");
+    }
+
+    /// 7 and 9: all gauges are zero, and the budget knows nobody.
+    fn check_left(&self) {
+        assert!(self.connections.iter().all(|known| known.gone), "4: a connection is lost");
+        assert_eq!(self.leaks, 0, "a loan that was reported is not back");
+        for (at, cell) in self.cells.iter().enumerate() {
+            cell.state.check_empty();
+            assert_ne!(cell.state.listing(), Listing::Listed, "8: {at} is not forgotten");
+        }
+        if let Some(ledger) = &self.common.ledger {
+            ledger.hints.check(&self.notes());
+            assert_eq!(ledger.hints.idle(), 0, "9: nothing is idle");
+            let budget = ledger.budget.lock();
+            budget.check_empty();
+        }
+    }
+}

@@ -1,0 +1,181 @@
+//! What is known from outside of hosts and connections, and what that says of a connection that is lent.
+
+use std::collections::VecDeque;
+
+use super::super::{HostState, Leak, Seat};
+use super::world::{Loan, Plain, Waiter, World};
+use crate::policy::time::{Span, Time};
+
+/// See the module.
+#[derive(Default)]
+pub(in crate::engine) struct Host {
+    /// Those who wait and have no outcome, in the order of their arrival.
+    pub(super) queue: VecDeque<(usize, Waiter)>,
+
+    /// Places that were taken after the last section: more than the cap if that was lowered.
+    pub(super) places: usize,
+    /// Moves on when a connection is found dead that was not suspect.
+    pub(super) generation: u32,
+}
+
+/// See the module.
+#[derive(Clone, Debug)]
+pub(in crate::engine) struct Connection {
+    pub(super) at: usize,
+    pub(super) generation: u32,
+    pub(super) made: Time,
+    /// When its last use ended, and when its dial or a ping last proved it alive.
+    pub(super) idle_since: Time,
+    pub(super) proved: Time,
+    /// In which section it was proved alive, or returned.
+    pub(super) proved_step: usize,
+    pub(super) returned_step: usize,
+    pub(super) uses: u64,
+    pub(super) leases: usize,
+    /// Leases that it takes, as far as the pool was told.
+    pub(super) max_leases: usize,
+    /// Retired, dead or given up: not to be lent any more.
+    pub(super) over: bool,
+    pub(super) gone: bool,
+}
+
+impl World {
+    pub(super) fn made(&mut self, at: usize, over: bool) -> usize {
+        let (now, step) = (self.now, self.step + 1);
+        self.connections.push(Connection {
+            at,
+            generation: self.cells[at].known.generation,
+            made: now,
+            idle_since: now,
+            proved: now,
+            proved_step: step,
+            returned_step: 0,
+            uses: 0,
+            leases: 0,
+            max_leases: self.room,
+            over,
+            gone: false,
+        });
+        self.connections.len() - 1
+    }
+
+    /// Its older peers are suspect, unless it was suspect itself.
+    pub(super) fn found_dead(&mut self, connection: usize) {
+        let connection = &mut self.connections[connection];
+        let host = &mut self.cells[connection.at].known;
+        connection.over = true;
+        host.generation += u32::from(connection.generation == host.generation);
+    }
+
+    /// A lease has ended, in the section that comes next.
+    pub(super) fn known_back(&mut self, loan: &Loan, was_used: bool) {
+        let (now, step, room) = (self.now, self.step + 1, self.room);
+        let connection = &mut self.connections[loan.connection];
+        connection.leases -= 1;
+        if was_used {
+            connection.idle_since = now;
+            connection.returned_step = step;
+        }
+        connection.max_leases = room;
+    }
+
+    /// Looks at a connection that has just been lent.
+    pub(super) fn known_lent(&mut self, at: usize, loan: &Loan) {
+        let (now, step) = (self.now, self.step);
+        let entry = &self.cells[at].state.entries[loan.slot];
+        let (limits, known) = (&self.common.limits, &mut self.connections[loan.connection]);
+        assert_eq!(known.at, at, "it is of another host");
+        assert!(!known.over && !known.gone, "it is over, and was lent: {known:?}");
+        assert!(known.leases < known.max_leases, "it is lent to too many: {known:?}");
+        assert_eq!(known.generation, self.cells[at].known.generation, "it is suspect: {known:?}");
+        assert!(
+            self.common.is_shared() || entry.expires > now || self.setup.lag > 0,
+            "it is too old"
+        );
+        assert!(now < known.made.after(limits.max_lifetime) || self.setup.lag > 0, "it is too old");
+        assert!(known.uses < limits.max_uses, "it is used up: {known:?}");
+        let was_moving =
+            known.proved_step == step || known.returned_step == step || known.leases > 0;
+        let is_young =
+            now < known.idle_since.after(limits.idle_timeout) || entry.kept || self.setup.lag > 0;
+        assert!(was_moving || is_young, "it was idle for too long");
+        let is_proven =
+            known.idle_since.max(known.proved).after(limits.ping_after) > now || self.setup.lag > 0;
+        if limits.ping_after == Span::ZERO {
+            assert!(
+                known.proved_step == step || known.leases > 0,
+                "it was not pinged: {known:?} at {step}"
+            );
+        } else {
+            assert!(was_moving || is_proven, "it was not pinged");
+        }
+        known.uses += 1;
+        known.leases += 1;
+        let connection = loan.connection;
+        if self.is_ordered() {
+            self.trace.push(format!("{at} lends {connection}"));
+        }
+    }
+
+    /// A waiter that has an outcome by now was the oldest of its host, and resolves once.
+    pub(super) fn see_served(&mut self, at: usize) {
+        self.check_caps(at);
+        let state = &self.cells[at].state;
+        assert_eq!(state.generation, self.cells[at].known.generation, "who is suspect");
+        let waiting: Vec<_> = queued(state);
+        let known = &mut self.cells[at].known.queue;
+        let mut served = Vec::new();
+        while known.len() > waiting.len() {
+            served.extend(known.pop_front());
+        }
+        let in_order = known.iter().map(|(_, waiter)| std::sync::Arc::as_ptr(waiter)).eq(waiting);
+        assert!(in_order, "1: first in, first out");
+        for (tag, waiter) in served {
+            self.see_outcome(at, tag, &waiter);
+        }
+        let is_waiting = |waiter: &Waiter| matches!(&*waiter.seat.lock(), Seat::Waiting(_));
+        let known = &self.cells[at].known.queue;
+        assert!(known.iter().all(|(_, waiter)| is_waiting(waiter)), "1: who waits has no outcome");
+    }
+
+    fn see_outcome(&mut self, at: usize, tag: usize, waiter: &Waiter) {
+        let seat = waiter.seat.lock();
+        match &*seat {
+            Seat::Served(loan) => self.known_lent(at, loan),
+            Seat::Failed(_) | Seat::Closed => {}
+            Seat::Waiting(_) | Seat::Gone => {
+                panic!("1: {tag} has left the queue without an outcome")
+            }
+        }
+        assert!(self.woken.contains(&tag), "1: {tag} was served and woken");
+    }
+
+    /// A caller that has a place in the queue now.
+    pub(super) fn known_queued(&mut self, at: usize, tag: usize, waiter: &Waiter) {
+        self.cells[at].known.queue.push_back((tag, waiter.clone()));
+    }
+
+    pub(super) fn known_left(&mut self, at: usize, tag: usize) {
+        self.cells[at].known.queue.retain(|(other, _)| *other != tag);
+        self.woken.retain(|other| *other != tag);
+    }
+
+    /// Each loan is reported at most once as held for long, and then once as back.
+    pub(super) fn count_leaks(&mut self, leaks: &[Leak]) {
+        for leak in leaks {
+            match leak {
+                Leak::StillOut { lease, .. } => {
+                    self.leaks += 1;
+                    let held = self.now.since(lease.since);
+                    assert!(Span::from(held) >= self.common.limits.leak_after, "held for {held:?}");
+                }
+                Leak::Back { .. } => self.leaks -= 1,
+            }
+        }
+    }
+}
+
+fn queued(state: &HostState<Plain>) -> Vec<*const super::super::Waiter<Plain>> {
+    let waiters = state.waiters.as_ref();
+    waiters.map_or_else(Vec::new, |waiters| waiters.queued().map(std::sync::Arc::as_ptr).collect())
+}

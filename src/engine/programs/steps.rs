@@ -1,0 +1,441 @@
+//! What callers and the pool's owner do.
+
+use std::sync::Arc;
+
+use super::super::{Joined, Phase, Returned, Room, Seat, Use, Warmth, Wish};
+use super::world::{Follow, Loan, Wait, Waiter, Warmer, World};
+use super::{Op, Pick};
+use crate::policy::close_reason::CloseReason;
+use crate::policy::time::{Span, Time};
+
+/// Every third waiter waits for so long, as maintenance counts it.
+const LONG_WAIT: Span = Span::from_nanos(20_000_000_000);
+
+/// Takes one of them out.
+pub(super) fn pick<T>(from: &mut Vec<T>, at: Pick) -> Option<T> {
+    (!from.is_empty()).then(|| from.remove(at.index(from.len())))
+}
+
+impl World {
+    /// Does one operation, carries out what follows from it at once where that is in order, and looks.
+    pub(in crate::engine) fn run(&mut self, op: &Op) {
+        if self.is_ordered() {
+            // No two things happen at once: which of two comes first is told by their times.
+            self.now = self.now.after(Span::from_nanos(1000));
+            self.maintain();
+            self.carry_out_all();
+        }
+        self.perform(op);
+        if self.is_ordered() {
+            self.carry_out_all();
+            self.maintain();
+        }
+        self.check();
+    }
+
+    fn perform(&mut self, op: &Op) {
+        match *op {
+            Op::Acquire(key, dead) => self.acquire(key, dead),
+            Op::Try(key, dead) => self.try_acquire(key, dead),
+            Op::Poll(at) => self.poll_one(at),
+            Op::Cancel(at) => self.cancel(at),
+            Op::HandBack(at, is_open) => self.hand_back(at, is_open),
+            Op::Expire(at) => self.expire_one(at),
+            Op::Return(at, is_open) => self.return_one(at, is_open),
+            Op::Discard(at) => self.discard(at),
+            Op::Detach(at) => self.detach(at),
+            Op::Add(key) => self.add(key),
+            Op::Warm(key, n) => self.warm(key, n),
+            Op::LookWarm(at) => self.look_warm_one(at),
+            Op::LeaveWarm(at) => self.leave_warm(at),
+            Op::SetMax(key, n) => self.set_max(key, n),
+            Op::Retire(key) => self.retire(key),
+            Op::CloseIdle => self.change_listed(|state, section| state.close_idle(section)),
+            Op::Inspect(key) => self.inspect(key),
+            Op::EndInspect(at, keep) => self.end_inspect(at, keep),
+            Op::Hold(key) => {
+                let at = self.hold(key);
+                self.held.push(at);
+            }
+            Op::LetGo(at) => self.let_go(at),
+            Op::Carry(n) if self.common.is_shared() => self.room = n,
+            Op::Carry(_) => {}
+            Op::Orphan => self.end(Phase::Orphaned),
+            Op::Close => self.end(Phase::Closed),
+            ref task => self.perform_task(task),
+        }
+    }
+
+    /// A look at what is there, by the short path. What turns out to be not open is closed.
+    fn hit(&mut self, at: usize, dead: &mut bool) -> Option<Loan> {
+        while self.uses_short_paths() && self.cells[at].state.waiting() == 0 {
+            let now = self.coarse();
+            let loan = self.cells[at].state.lend(now, Self::place(), &self.common)?;
+            self.check_short(at);
+            self.known_lent(at, &loan);
+            if !std::mem::take(dead) {
+                return Some(loan);
+            }
+            self.close_unlent(at, loan);
+        }
+        None
+    }
+
+    pub(in crate::engine) fn acquire(&mut self, key: u8, mut dead: bool) {
+        let mut at = self.host(key);
+        // In any case: every third tag has a deadline, with short paths and without.
+        let tag = self.new_tag();
+        if let Some(loan) = self.hit(at, &mut dead) {
+            return self.loans.push((at, loan));
+        }
+        let deadline = if tag.is_multiple_of(3) { self.now.after(LONG_WAIT) } else { Time::NEVER };
+        let waiter = Arc::new(super::super::Waiter::new(self.now, deadline, Self::place(), tag));
+        if self.join_crowd(at, tag, &waiter) {
+            return;
+        }
+        for tries in 0.. {
+            assert!(tries < 50, "joining never ends");
+            match self.join(at, tag, &waiter) {
+                Joined::Queued { .. } => return self.waits.push(Wait { tag, at, waiter }),
+                Joined::Lent(loan) => {
+                    if let Some(loan) = self.check_lent(at, loan, &mut dead) {
+                        return self.loans.push((at, loan));
+                    }
+                }
+                Joined::Full => return,
+                Joined::Closed => return assert!(self.phase == Phase::Closed, "it is not closed"),
+                Joined::NotListed => at = self.enter(at),
+            }
+        }
+    }
+
+    fn join_crowd(&mut self, at: usize, tag: usize, waiter: &Waiter) -> bool {
+        let may = self.uses_short_paths()
+            && self.cells[at].state.waiting() > 0
+            && self.phase != Phase::Closed;
+        let state = &mut self.cells[at].state;
+        let Some(ahead) = may.then(|| state.join_crowd(waiter, &self.common)).flatten() else {
+            return false;
+        };
+        assert_eq!(ahead, self.cells[at].known.queue.len(), "how many waited");
+        self.known_queued(at, tag, waiter);
+        self.waits.push(Wait { tag, at, waiter: waiter.clone() });
+        self.check_short(at);
+        true
+    }
+
+    fn join(&mut self, at: usize, tag: usize, waiter: &Waiter) -> Joined<super::world::Plain> {
+        let noted = |world: &mut World, joined: &Joined<_>| match joined {
+            Joined::Queued { ahead } => {
+                assert_eq!(*ahead, world.cells[at].known.queue.len(), "how many waited");
+                world.known_queued(at, tag, waiter);
+            }
+            Joined::Lent(loan) => world.known_lent(at, loan),
+            Joined::Full => {
+                let most = world.common.limits.max_waiters_per_host;
+                assert!(world.cells[at].known.queue.len() >= most, "there is room to wait");
+            }
+            Joined::Closed | Joined::NotListed => {}
+        };
+        self.change_then(at, |state, section| state.join(waiter, section), noted)
+    }
+
+    /// What was lent without a wait may turn out to be not open, or to take fewer leases.
+    fn check_lent(&mut self, at: usize, loan: Loan, dead: &mut bool) -> Option<Loan> {
+        if std::mem::take(dead) {
+            self.close_unlent(at, loan);
+            return None;
+        }
+        let (slot, max_leases) = (loan.slot, self.room);
+        if !self.common.is_shared() {
+            return Some(loan);
+        }
+        self.connections[loan.connection].max_leases = max_leases;
+        let takes = self.change(at, |state, _| state.takes_its_leases(slot, max_leases));
+        assert_eq!(
+            takes,
+            self.connections[loan.connection].leases <= max_leases,
+            "whether it takes them"
+        );
+        if takes {
+            return Some(loan);
+        }
+        self.known_back(&loan, false);
+        self.connections[loan.connection].uses -= 1;
+        self.change(at, |state, section| {
+            state.unlend();
+            state.returned(loan, Use::Unused { max_leases }, section);
+        });
+        None
+    }
+
+    fn close_unlent(&mut self, at: usize, loan: Loan) {
+        self.known_back(&loan, true);
+        self.connections[loan.connection].over = true;
+        self.change(at, |state, section| {
+            state.unlend();
+            state.returned(loan, Use::Over(CloseReason::NotOpen), section);
+        });
+    }
+
+    fn try_acquire(&mut self, key: u8, mut dead: bool) {
+        let Some(at) = self.find(key) else { return };
+        if let Some(loan) = self.hit(at, &mut dead) {
+            return self.loans.push((at, loan));
+        }
+        loop {
+            let noted = |world: &mut World, lent: &Option<Loan>| {
+                if let Some(loan) = lent {
+                    world.known_lent(at, loan);
+                }
+            };
+            let lent = self.change_then(
+                at,
+                |state, section| state.lend_any(Self::place(), section),
+                noted,
+            );
+            let Some(loan) = lent else { return };
+            if let Some(loan) = self.check_lent(at, loan, &mut dead) {
+                return self.loans.push((at, loan));
+            }
+        }
+    }
+}
+
+/// # Waiting
+impl World {
+    fn poll_one(&mut self, at: Pick) {
+        if let Some(wait) = pick(&mut self.waits, at) {
+            self.poll(wait);
+        }
+    }
+
+    /// Takes the outcome, or brings another waker, or finds that its time is over.
+    pub(in crate::engine) fn poll(&mut self, wait: Wait) {
+        let outcome = std::mem::replace(&mut *wait.waiter.seat.lock(), Seat::Gone);
+        if let Seat::Waiting(waker) = outcome {
+            let was_woken = waker.is_none();
+            *wait.waiter.seat.lock() = Seat::Waiting(waker);
+            self.woken.retain(|tag| *tag != wait.tag);
+            if was_woken || wait.tag.is_multiple_of(4) {
+                let tag = wait.tag;
+                self.change(wait.at, |state, _| state.look_again(&wait.waiter, tag));
+            }
+            return self.stay(wait);
+        }
+        self.known_left(wait.at, wait.tag);
+        self.collect(wait.at, Some(outcome));
+    }
+
+    fn stay(&mut self, wait: Wait) {
+        let is_waiting = matches!(&*wait.waiter.seat.lock(), Seat::Waiting(_));
+        if is_waiting && wait.waiter.deadline <= self.now {
+            return self.expire(&wait);
+        }
+        self.waits.push(wait);
+    }
+
+    fn expire_one(&mut self, at: Pick) {
+        if let Some(wait) = pick(&mut self.waits, at) {
+            self.expire(&wait);
+        }
+    }
+
+    /// Its time is over; but what arrived at the same moment is taken.
+    fn expire(&mut self, wait: &Wait) {
+        self.known_left(wait.at, wait.tag);
+        let outcome =
+            self.change(wait.at, |state, section| state.give_up(&wait.waiter, true, section));
+        self.collect(wait.at, outcome);
+    }
+
+    fn collect(&mut self, at: usize, outcome: Option<Seat<super::world::Plain>>) {
+        if let Some(Seat::Served(loan)) = outcome {
+            self.loans.push((at, loan));
+        }
+    }
+
+    /// What had come by then is handed back later.
+    fn cancel(&mut self, at: Pick) {
+        let Some(wait) = pick(&mut self.waits, at) else { return };
+        self.known_left(wait.at, wait.tag);
+        let outcome =
+            self.change(wait.at, |state, section| state.give_up(&wait.waiter, false, section));
+        if let Some(Seat::Served(loan)) = outcome {
+            self.in_hand.push((wait.at, loan));
+        }
+    }
+
+    fn hand_back(&mut self, at: Pick, is_open: bool) {
+        let Some((at, loan)) = pick(&mut self.in_hand, at) else { return };
+        self.known_back(&loan, !is_open);
+        let known = &mut self.connections[loan.connection];
+        known.over |= !is_open;
+        known.uses -= u64::from(is_open);
+        let max_leases = self.room;
+        let how =
+            if is_open { Use::Unused { max_leases } } else { Use::Over(CloseReason::NotOpen) };
+        self.change(at, |state, section| state.returned(loan, how, section));
+    }
+}
+
+/// # Returning
+impl World {
+    fn return_one(&mut self, at: Pick, is_open: bool) {
+        let Some((at, loan)) = pick(&mut self.loans, at) else { return };
+        if is_open {
+            return self.give_back(at, loan);
+        }
+        self.known_back(&loan, true);
+        self.connections[loan.connection].over = true;
+        self.change(at, |state, section| {
+            state.returned(loan, Use::Over(CloseReason::NotOpen), section);
+        });
+    }
+
+    pub(in crate::engine) fn give_back(&mut self, at: usize, loan: Loan) {
+        self.known_back(&loan, true);
+        let (max_leases, now) = (self.room, self.coarse());
+        let mut left = Some(loan);
+        if self.uses_short_paths() {
+            let loan = left.take().expect("it is here");
+            match self.cells[at].state.give_back(loan, now, &self.common) {
+                Returned::Idle => {}
+                Returned::HandedOver(waker) => self.woken.extend(waker),
+                Returned::Unsettled(loan) => left = Some(loan),
+            }
+        }
+        match left {
+            None => self.check_short(at),
+            Some(loan) => {
+                self.change(at, |state, section| {
+                    state.returned(loan, Use::Ended { max_leases }, section);
+                });
+            }
+        }
+    }
+
+    pub(in crate::engine) fn discard(&mut self, at: Pick) {
+        let Some((at, loan)) = pick(&mut self.loans, at) else { return };
+        self.known_back(&loan, true);
+        self.found_dead(loan.connection);
+        self.change(at, |state, section| state.returned(loan, Use::FoundDead, section));
+    }
+
+    fn detach(&mut self, at: Pick) {
+        if self.common.is_shared() {
+            return;
+        }
+        let Some((at, loan)) = pick(&mut self.loans, at) else { return };
+        self.known_back(&loan, true);
+        let known = &mut self.connections[loan.connection];
+        (known.over, known.gone) = (true, true);
+        self.change(at, |state, section| state.detach(&loan, section));
+    }
+
+    /// Only exclusive connections are looked at.
+    fn inspect(&mut self, key: u8) {
+        let Some(at) = self.find(key).filter(|_| !self.common.is_shared()) else { return };
+        let Some(id) = self.cells[at].state.idle_ids().pop() else { return };
+        let loan = self.change(at, |state, section| state.inspect(id, Self::place(), section));
+        let loan = loan.expect("it is idle");
+        self.connections[loan.connection].leases += 1;
+        self.inspected.push((at, loan));
+    }
+
+    pub(super) fn end_inspect(&mut self, at: Pick, keep: bool) {
+        let Some((at, loan)) = pick(&mut self.inspected, at) else { return };
+        self.known_back(&loan, !keep);
+        self.connections[loan.connection].over |= !keep;
+        let how = if keep { Use::LookedAt } else { Use::Over(CloseReason::NotRetained) };
+        self.change(at, |state, section| state.returned(loan, how, section));
+    }
+}
+
+/// # The owner
+impl World {
+    fn add(&mut self, key: u8) {
+        let at = self.hold(key);
+        let (number, room) = (self.made(at, false), self.room);
+        let added = self.change(at, |state, section| state.add(number, room, section));
+        if added != Room::Taken {
+            // It was served to nobody, and is not there.
+            self.connections.pop();
+        }
+        self.release(at);
+    }
+
+    fn warm(&mut self, key: u8, n: usize) {
+        let at = self.hold(key);
+        let (failed_before, number) = self.change(at, |state, _| {
+            let failed_before = state.failed_dials();
+            state.warm(n);
+            (failed_before, state.next_number())
+        });
+        let wish = Wish { number, connections: n, failed_before };
+        self.look_warm(at, wish);
+    }
+
+    fn look_warm_one(&mut self, at: Pick) {
+        if let Some(warmer) = pick(&mut self.warmers, at) {
+            self.woken.retain(|tag| *tag != warmer.tag);
+            self.look_warm(warmer.at, warmer.wish);
+        }
+    }
+
+    pub(in crate::engine) fn look_warm(&mut self, at: usize, wish: Wish) {
+        let tag = self.new_tag();
+        match self.change(at, |state, section| state.warmth(&wish, tag, section)) {
+            Warmth::Dialing => self.warmers.push(Warmer { tag, at, wish }),
+            told => {
+                self.told.push(told);
+                self.release(at);
+            }
+        }
+    }
+
+    fn leave_warm(&mut self, at: Pick) {
+        let Some(Warmer { tag, at, wish }) = pick(&mut self.warmers, at) else { return };
+        self.woken.retain(|other| *other != tag);
+        self.change(at, |state, section| state.leave_warmth(wish.number, section));
+        self.release(at);
+    }
+
+    fn set_max(&mut self, key: u8, n: usize) {
+        let at = self.hold(key);
+        self.change(at, |state, section| state.set_max(n, section));
+        self.release(at);
+    }
+
+    fn retire(&mut self, key: u8) {
+        let Some(at) = self.find(key) else { return };
+        self.connections
+            .iter_mut()
+            .filter(|known| known.at == at)
+            .for_each(|known| known.over = true);
+        self.dials.iter_mut().filter(|dial| dial.at == at).for_each(|dial| dial.retired = true);
+        self.change(at, |state, section| state.retire(section));
+    }
+
+    fn let_go(&mut self, at: Pick) {
+        if let Some(at) = pick(&mut self.held, at) {
+            self.release(at);
+        }
+    }
+
+    pub(super) fn release(&mut self, at: usize) {
+        self.change(at, |state, _| state.let_go());
+    }
+
+    /// The last handle is gone, or the pool is closed: host after host is told.
+    pub(super) fn end(&mut self, phase: Phase) {
+        if self.phase == Phase::Closed || self.phase == phase {
+            return;
+        }
+        self.phase = phase;
+        let told = if phase == Phase::Closed { Follow::Close } else { Follow::Orphan };
+        let mut listed: Vec<_> = self.directory.values().copied().collect();
+        listed.sort_unstable();
+        self.bag.extend(listed.into_iter().map(told));
+    }
+}

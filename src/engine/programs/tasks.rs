@@ -1,0 +1,337 @@
+//! What tasks of the pool do: dials, pings, closes, maintenance, and what follows from one host for others.
+
+use std::time::Duration;
+
+use super::super::budget::Ledger;
+use super::super::{Dialed, Failed, HostState, Purpose, Seat, Section, Verdict};
+use super::steps::pick;
+use super::world::{Dialing, Follow, Pinging, Plain, World};
+use super::{Answer, Op, Pick};
+use crate::policy::time::{Span, Time};
+
+impl World {
+    pub(super) fn perform_task(&mut self, op: &Op) {
+        match *op {
+            Op::DialDone(at) => self.dial_done_one(at),
+            Op::DialFailed(at, retryable) => self.dial_failed(at, retryable),
+            Op::DialLost(at) => self.dial_lost_one(at),
+            Op::PingEnded(at, answer) => {
+                if let Some(ping) = pick(&mut self.pings, at) {
+                    self.ping_ended(ping, answer);
+                }
+            }
+            Op::BeatMissed(at) => self.beat_missed(at),
+            Op::CutOff(at) => {
+                if let Some(ping) = pick(&mut self.pings, at) {
+                    self.cut_off(ping);
+                }
+            }
+            Op::LookTold(at) => self.look_told_one(at),
+            Op::CloseEnded(at) => self.close_ended(at),
+            Op::CarryOut(at) => {
+                if let Some(follow) = pick(&mut self.bag, at) {
+                    self.carry_out(follow);
+                }
+            }
+            Op::Pass(millis) => self.pass(millis),
+            Op::Late(millis) if self.is_ordered() => self.pass(millis),
+            Op::Late(millis) => {
+                self.now = self.now.after(Span::from(Duration::from_millis(millis)));
+            }
+            Op::Maintain => self.maintain(),
+            Op::MaintenanceLost => {
+                self.change_listed(|state, section| state.maintenance_lost(section));
+            }
+            ref op => unreachable!("{op:?} is no task"),
+        }
+    }
+
+    pub(super) fn change_listed(
+        &mut self,
+        mut f: impl FnMut(&mut HostState<Plain>, &mut Section<'_, Plain>),
+    ) {
+        let mut listed: Vec<_> = self.directory.values().copied().collect();
+        listed.sort_unstable();
+        for at in listed {
+            self.change(at, &mut f);
+        }
+    }
+}
+
+/// # Dials and closes
+impl World {
+    fn dial_done_one(&mut self, at: Pick) {
+        if let Some(dial) = pick(&mut self.dials, at) {
+            self.dial_done(&dial);
+        }
+    }
+
+    /// As long as its number in a row of few makes it.
+    pub(in crate::engine) fn dial_done(&mut self, dial: &Dialing) {
+        let (slot, max_leases) = (dial.order.slot, self.room);
+        let connection = self.made(dial.at, dial.retired);
+        let took = Duration::from_millis(1 + connection as u64 % 40);
+        let dialed = Dialed { connection, max_leases, took };
+        self.change(dial.at, |state, section| state.dialed(slot, dialed, section));
+    }
+
+    fn dial_failed(&mut self, at: Pick, retryable: bool) {
+        let Some(dial) = pick(&mut self.dials, at) else { return };
+        let failed = Failed { failure: "refused", retryable, took: Duration::from_millis(3) };
+        self.change(dial.at, |state, section| state.dial_failed(dial.order.slot, failed, section));
+    }
+
+    fn dial_lost_one(&mut self, at: Pick) {
+        if let Some(dial) = pick(&mut self.dials, at) {
+            self.dial_lost(&dial);
+        }
+    }
+
+    pub(in crate::engine) fn dial_lost(&mut self, dial: &Dialing) {
+        let waiting = |world: &World| world.cells[dial.at].state.waiting();
+        let (dials, waited) = (self.dials.len(), waiting(self));
+        self.change(dial.at, |state, section| state.dial_lost(dial.order.slot, section));
+        // Where what drained for others serves one of those who wait, the next is dialed for.
+        let is_still = self.dials.len() == dials || waiting(self) < waited;
+        assert!(is_still, "nothing is spawned from a dial that was lost");
+    }
+
+    fn close_ended(&mut self, at: Pick) {
+        let Some((at, order)) = pick(&mut self.closes, at) else { return };
+        let known = &mut self.connections[order.loan.connection];
+        assert!(!known.gone, "it is closed once");
+        known.gone = true;
+        known.over = true;
+        self.change(at, |state, _| state.closed(order.loan.slot));
+    }
+}
+
+/// # Pings
+impl World {
+    pub(in crate::engine) fn ping_ended(&mut self, ping: Pinging, answer: Answer) {
+        let connection = ping.order.loan.connection;
+        let (step, now, max_leases) = (self.step + 1, self.now, self.room);
+        let known = &mut self.connections[connection];
+        let verdict = match answer {
+            Answer::Yes => {
+                (known.generation, known.proved, known.proved_step) = (ping.generation, now, step);
+                known.max_leases = max_leases;
+                Verdict::Answered { max_leases }
+            }
+            Answer::YesAndClosed => {
+                known.over = true;
+                Verdict::NotOpen
+            }
+            Answer::Error { is_open } => {
+                self.known_unanswered(&ping);
+                Verdict::Failed { is_open }
+            }
+        };
+        self.change(ping.at, |state, section| state.pinged(ping.order.loan, verdict, section));
+    }
+
+    /// It was found dead, or has missed a beat and may be lent again once it has answered.
+    fn known_unanswered(&mut self, ping: &Pinging) {
+        let connection = ping.order.loan.connection;
+        let was_over = self.connections[connection].over;
+        if !(ping.order.purpose == Purpose::Heartbeat && ping.late) {
+            self.found_dead(connection);
+        }
+        self.connections[connection].over = was_over || ping.order.purpose == Purpose::Health;
+        // Its next beat is counted from now.
+        self.connections[connection].proved = self.now;
+    }
+
+    fn beat_missed(&mut self, at: Pick) {
+        let is_beat = |ping: &Pinging| ping.order.purpose == Purpose::Heartbeat;
+        let beats: Vec<_> = (0..self.pings.len()).filter(|at| is_beat(&self.pings[*at])).collect();
+        if beats.is_empty() {
+            return;
+        }
+        let mut ping = self.pings.remove(beats[at.index(beats.len())]);
+        let (slot, connection) = (ping.order.loan.slot, ping.order.loan.connection);
+        let was_over = self.connections[connection].over;
+        self.found_dead(connection);
+        self.connections[connection].over = was_over;
+        ping.late = true;
+        let is_enough = self.change(ping.at, |state, section| {
+            state.beat_missed(slot, section);
+            state.has_missed_enough(slot, &section.common.limits)
+        });
+        if is_enough {
+            return self.cut_off(ping);
+        }
+        self.pings.push(ping);
+    }
+
+    pub(in crate::engine) fn cut_off(&mut self, ping: Pinging) {
+        if !self.common.is_shared() {
+            self.connections[ping.order.loan.connection].over = true;
+        }
+        self.change(ping.at, |state, section| {
+            state.pinged(ping.order.loan, Verdict::CutOff, section);
+        });
+    }
+
+    fn look_told_one(&mut self, at: Pick) {
+        let told: Vec<_> = (0..self.pings.len()).filter(|at| self.pings[*at].told).collect();
+        if !told.is_empty() {
+            let ping = self.pings.remove(told[at.index(told.len())]);
+            return self.look_told(ping);
+        }
+        let told: Vec<_> = (0..self.dials.len()).filter(|at| self.dials[*at].told).collect();
+        if !told.is_empty() {
+            let dial = self.dials.remove(told[at.index(told.len())]);
+            self.look_told_dial(dial);
+        }
+    }
+
+    fn look_told(&mut self, mut ping: Pinging) {
+        let stops =
+            self.cells[ping.at].state.stops_ping(ping.order.loan.slot, self.now, &self.common);
+        if stops {
+            return self.cut_off(ping);
+        }
+        ping.told = false;
+        self.pings.push(ping);
+    }
+
+    fn look_told_dial(&mut self, mut dial: Dialing) {
+        if self.cells[dial.at].state.stops_dial() {
+            return self.dial_lost(&dial);
+        }
+        dial.told = false;
+        self.dials.push(dial);
+    }
+
+    /// Every task that was told to looks. Says whether one did.
+    pub(super) fn look_all_told(&mut self) -> bool {
+        let pings = self.pings.iter().position(|ping| ping.told);
+        let dials = self.dials.iter().position(|dial| dial.told);
+        if let Some(at) = pings {
+            let ping = self.pings.remove(at);
+            self.look_told(ping);
+        } else if let Some(at) = dials {
+            let dial = self.dials.remove(at);
+            self.look_told_dial(dial);
+        }
+        pings.is_some() || dials.is_some()
+    }
+}
+
+/// # Maintenance
+impl World {
+    /// Time passes, and maintenance looks whenever something is due.
+    fn pass(&mut self, millis: u64) {
+        let until = self.now.after(Span::from(Duration::from_millis(millis)));
+        self.maintain();
+        for _ in 0..100_000 {
+            let next = self.schedule.next();
+            if next > until {
+                self.now = until;
+                return;
+            }
+            self.now = next.max(self.now);
+            self.maintain();
+            if self.is_ordered() {
+                self.carry_out_all();
+            }
+        }
+        panic!("maintenance is busy at {:?}", self.now);
+    }
+
+    /// Maintenance does what is due. The next look of each host lies in the future then.
+    pub(in crate::engine) fn maintain(&mut self) {
+        while let Some(at) = self.schedule.pop_due(self.now) {
+            self.change(at, |state, section| state.maintain(section));
+            let state = &self.cells[at].state;
+            assert!(
+                state.look_at() > self.now,
+                "maintenance is busy: {:?} at {:?}",
+                state.look_at(),
+                self.now
+            );
+        }
+        if self.schedule.takes_room(self.now) {
+            self.begin_scan(Time::NEVER);
+        }
+        self.check_overdue();
+    }
+
+    /// A waiter whose time is over was woken by now.
+    fn check_overdue(&self) {
+        for cell in &self.cells {
+            for (tag, waiter) in &cell.known.queue {
+                let sleeps = matches!(&*waiter.seat.lock(), Seat::Waiting(Some(_)));
+                let is_over = waiter.deadline <= self.now;
+                assert!(
+                    !(sleeps && is_over) || self.woken.contains(tag),
+                    "{tag} has waited for too long"
+                );
+            }
+        }
+    }
+}
+
+/// # What follows for others
+impl World {
+    fn begin_scan(&mut self, now: Time) -> bool {
+        let Some(Ledger { budget, hints }) = &self.common.ledger else { return false };
+        let next = budget.lock().begin_scan(hints.idle(), now);
+        self.bag.extend(next.map(Follow::Visit));
+        next.is_some()
+    }
+
+    pub(super) fn carry_out(&mut self, follow: Follow) {
+        self.last = Some(follow);
+        match follow {
+            Follow::Granted(at) => self.change(at, |state, section| state.granted(section)),
+            Follow::StopDraining(at) => {
+                self.change(at, |state, section| state.stop_draining(section));
+            }
+            Follow::Visit(at) => self.change(at, |state, section| state.visit(section)),
+            Follow::Close(at) => self.change(at, |state, section| state.close(section)),
+            Follow::Orphan(at) => self.change(at, |state, section| state.orphan(section)),
+            Follow::MakeRoom => drop(self.begin_scan(self.now)),
+            Follow::RoomAt(at) => drop(self.schedule.look_for_room(at)),
+            Follow::Forget(at) => self.forget(at),
+            Follow::Recheck => {
+                self.pings.iter_mut().for_each(|ping| ping.told = true);
+                self.dials.iter_mut().for_each(|dial| dial.told = true);
+            }
+        }
+    }
+
+    /// In the order in which it was decided, until nothing is left.
+    pub(super) fn carry_out_all(&mut self) {
+        for _ in 0..10_000 {
+            if !self.bag.is_empty() {
+                let follow = self.bag.remove(0);
+                self.carry_out(follow);
+            } else if !self.look_all_told() {
+                return;
+            }
+        }
+        panic!("actions follow from actions without end: {:?}", self.bag);
+    }
+
+    /// Nothing that is decided with it is lost: nobody carries it out.
+    fn forget(&mut self, at: usize) {
+        self.step += 1;
+        let mut section = Self::section(&self.common, &at, self.now);
+        let state = &mut self.cells[at].state;
+        if !state.forget(&mut section) {
+            return;
+        }
+        let actions = &section.actions;
+        assert!(actions.granted.is_empty() && actions.stop_draining.is_none(), "an action is lost");
+        let (id, look_at) = (state.id(), state.look_at());
+        self.schedule.change(id, look_at, None);
+        let key = self.cells[at].key;
+        assert_eq!(self.directory.remove(&key), Some(at), "it was listed");
+    }
+
+    pub(in crate::engine) fn next_look(&self) -> Time {
+        self.schedule.next()
+    }
+}

@@ -1,0 +1,108 @@
+//! Things by number, each keeping its number for as long as it is here.
+//!
+//! The first lies in the struct itself: most hosts have one connection, and a hit then touches one place in memory
+//! less. The rest grows by an eighth, because entries are large and hosts are many.
+
+use std::ops::{Index, IndexMut};
+
+use smallvec::SmallVec;
+
+pub(crate) struct Slots<T> {
+    items: SmallVec<[Option<T>; 1]>,
+    len: u32,
+    /// No slot before this one is free.
+    taken: u32,
+}
+
+const PRESENT: &str = "it is there until it is removed";
+
+impl<T> Slots<T> {
+    pub(crate) fn new() -> Self {
+        Slots { items: SmallVec::new(), len: 0, taken: 0 }
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.len as usize
+    }
+
+    pub(crate) fn insert(&mut self, item: T) -> u32 {
+        let from = self.taken as usize;
+        let free = self.items.iter().skip(from).position(Option::is_none).map(|at| at + from);
+        let slot = free.unwrap_or_else(|| {
+            if self.items.len() == self.items.capacity() {
+                self.items.reserve_exact(1 + self.items.len() / 8);
+            }
+            self.items.push(None);
+            self.items.len() - 1
+        });
+        self.items[slot] = Some(item);
+        self.len += 1;
+        let slot = u32::try_from(slot).expect("fewer than `u32::MAX` connections");
+        self.taken = slot + 1;
+        slot
+    }
+
+    pub(crate) fn remove(&mut self, slot: u32) -> T {
+        let item = self.items[slot as usize].take().expect(PRESENT);
+        self.len -= 1;
+        self.taken = self.taken.min(slot);
+        if self.len == 0 {
+            *self = Slots::new();
+        }
+        item
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (u32, &T)> {
+        (0..).zip(&self.items).filter_map(|(slot, item)| Some((slot, item.as_ref()?)))
+    }
+
+    /// Memory for how many is allocated, used or not.
+    #[cfg(all(test, not(wharf_loom)))]
+    pub(crate) fn capacity(&self) -> usize {
+        self.items.capacity()
+    }
+}
+
+impl<T> Index<u32> for Slots<T> {
+    type Output = T;
+
+    #[inline]
+    fn index(&self, slot: u32) -> &T {
+        self.items[slot as usize].as_ref().expect(PRESENT)
+    }
+}
+
+impl<T> IndexMut<u32> for Slots<T> {
+    #[inline]
+    fn index_mut(&mut self, slot: u32) -> &mut T {
+        self.items[slot as usize].as_mut().expect(PRESENT)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_keeps_its_slot_and_the_first_free_one_is_taken_next() {
+        let mut slots = Slots::new();
+        (0..5u32).for_each(|n| assert_eq!(slots.insert(n), n));
+        assert_eq!((slots.remove(3), slots.remove(1)), (3, 1));
+        assert_eq!((slots.insert(6), slots.insert(7), slots.insert(8)), (1, 3, 5));
+        let all: Vec<_> = slots.iter().map(|(slot, item)| (slot, *item)).collect();
+        assert_eq!(all, [(0, 0), (1, 6), (2, 2), (3, 7), (4, 4), (5, 8)]);
+        assert_eq!((slots[3], slots.len()), (7, 6));
+    }
+
+    #[test]
+    #[cfg(not(wharf_loom))]
+    fn the_room_grows_by_an_eighth_and_is_given_back_with_the_last() {
+        let mut slots = Slots::new();
+        for n in 1..=200 {
+            slots.insert(n);
+            assert!(slots.capacity() <= n + n / 8 + 1, "{} for {n}", slots.capacity());
+        }
+        (0..200).for_each(|slot| assert_eq!(slots.remove(slot), slot as usize + 1));
+        assert_eq!((slots.len(), slots.capacity()), (0, 1));
+    }
+}

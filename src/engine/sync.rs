@@ -1,0 +1,67 @@
+//! What threads share: the one lock of the crate, the atomics that decide anything, and tokio's
+//! `Notify`, so that the models under loom see each use of them.
+
+#[cfg(not(wharf_loom))]
+pub(crate) use parking_lot::Mutex;
+#[cfg(not(wharf_loom))]
+pub(crate) use std::sync::atomic;
+#[cfg(not(wharf_loom))]
+pub(crate) use tokio::sync::Notify;
+
+#[cfg(wharf_loom)]
+pub(crate) use self::model::{Mutex, Notify};
+#[cfg(wharf_loom)]
+pub(crate) use loom::sync::atomic;
+
+#[cfg(wharf_loom)]
+mod model {
+    use loom::sync::atomic::AtomicUsize;
+    use loom::sync::atomic::Ordering::SeqCst;
+    use tokio::sync::futures::Notified;
+
+    use loom::sync::MutexGuard;
+
+    #[derive(Debug)]
+    pub(crate) struct Mutex<T>(loom::sync::Mutex<T>);
+
+    impl<T> Mutex<T> {
+        pub(crate) fn new(value: T) -> Self {
+            Mutex(loom::sync::Mutex::new(value))
+        }
+
+        pub(crate) fn lock(&self) -> MutexGuard<'_, T> {
+            self.0.lock().expect("no user code runs under a lock, so nothing poisons it")
+        }
+    }
+
+    /// Tokio's. Loom does not see inside, so each use counts a step that it does see.
+    #[derive(Debug)]
+    pub(crate) struct Notify {
+        notify: tokio::sync::Notify,
+        steps: AtomicUsize,
+    }
+
+    impl Notify {
+        pub(crate) fn new() -> Self {
+            Notify { notify: tokio::sync::Notify::new(), steps: AtomicUsize::new(0) }
+        }
+
+        fn step(&self) -> &tokio::sync::Notify {
+            self.steps.fetch_add(1, SeqCst);
+            &self.notify
+        }
+
+        /// From here on it is told of `notify_waiters`.
+        pub(crate) fn notified(&self) -> Notified<'_> {
+            self.step().notified()
+        }
+
+        pub(crate) fn notify_one(&self) {
+            self.step().notify_one();
+        }
+
+        pub(crate) fn notify_waiters(&self) {
+            self.step().notify_waiters();
+        }
+    }
+}

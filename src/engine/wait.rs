@@ -1,0 +1,176 @@
+//! The caller's side of a wait: join, give up, look for itself.
+
+use std::sync::Arc;
+
+use super::waiters::Waiters;
+use super::{Common, HostState, Listing, Loan, Parts, Phase, Seat, Section, Waiter};
+use crate::policy::time::Time;
+
+/// What [`HostState::join`] did.
+pub(crate) enum Joined<P: Parts> {
+    /// This many waited already.
+    Queued {
+        ahead: usize,
+    },
+    /// Something has become idle since the last look.
+    Lent(Box<Loan<P>>),
+    /// `max_waiters_per_host` wait already.
+    Full,
+    Closed,
+    /// The host is in no directory.
+    NotListed,
+}
+
+impl<P: Parts> HostState<P> {
+    /// Joins the queue, if that is all there is to do: every place is taken, others wait already, and nothing begins
+    /// because of one more. Returns how many waited already.
+    #[inline]
+    pub(crate) fn join_crowd(
+        &mut self,
+        waiter: &Arc<Waiter<P>>,
+        common: &Common<P>,
+    ) -> Option<usize> {
+        let nothing_begins = self.ready.is_empty()
+            && self.gauges.places >= self.max
+            && self.phase == Phase::Open
+            && self.gauges.draining == 0
+            && self.rare.as_ref().is_none_or(|rare| rare.pings.is_empty() && !rare.stranded);
+        let waiters = self.waiters.as_mut().filter(|_| nothing_begins)?;
+        let ahead = waiters.len();
+        if ahead == 0
+            || ahead >= common.limits.max_waiters_per_host
+            || waiter.deadline < self.look_at
+        {
+            return None;
+        }
+        waiters.push(waiter.clone());
+        self.counters.waited += 1;
+        self.counters.peak_waiting =
+            self.counters.peak_waiting.max(u32::try_from(ahead + 1).unwrap_or(u32::MAX));
+        Some(ahead)
+    }
+
+    /// Looks at what is idle once more, and joins the queue. Both under one lock: nobody overtakes.
+    pub(crate) fn join(
+        &mut self,
+        waiter: &Arc<Waiter<P>>,
+        section: &mut Section<'_, P>,
+    ) -> Joined<P> {
+        if self.listing != Listing::Listed {
+            return Joined::NotListed;
+        }
+        if self.phase == Phase::Closed {
+            return Joined::Closed;
+        }
+        if let Some(loan) = self.lend_any(waiter.call_site, section) {
+            return Joined::Lent(loan);
+        }
+        let ahead = self.waiting();
+        if ahead >= section.common.limits.max_waiters_per_host {
+            self.rare().counters.refused += 1;
+            return Joined::Full;
+        }
+        self.waiters.get_or_insert_with(|| Box::new(Waiters::new())).push(waiter.clone());
+        self.used = true;
+        self.unstrand();
+        self.counters.waited += 1;
+        self.counters.peak_waiting =
+            self.counters.peak_waiting.max(u32::try_from(ahead + 1).unwrap_or(u32::MAX));
+        Joined::Queued { ahead }
+    }
+
+    /// A waiter was woken without an outcome: it brings another waker, and begins the dials that nobody could begin for
+    /// it. Returns the waker that is not needed any more: its own, when there is an outcome by now.
+    pub(crate) fn look_again(&mut self, waiter: &Waiter<P>, waker: P::Waker) -> Option<P::Waker> {
+        self.unstrand();
+        match &mut *waiter.seat.lock() {
+            Seat::Waiting(old) => old.replace(waker),
+            _ => Some(waker),
+        }
+    }
+
+    /// Gives up a wait. What had come by then is not lost: it is returned.
+    pub(crate) fn give_up(
+        &mut self,
+        waiter: &Waiter<P>,
+        expired: bool,
+        section: &mut Section<'_, P>,
+    ) -> Option<Seat<P>> {
+        let was_waiting = self.waiters.as_mut().is_some_and(|waiters| waiters.cancel(waiter));
+        let seat = std::mem::replace(&mut *waiter.seat.lock(), Seat::Gone);
+        if was_waiting {
+            self.unstrand();
+            self.counters.wait_time += section.now.since(waiter.since);
+        }
+        if was_waiting || !expired {
+            let counters = &mut self.rare().counters;
+            counters.timed_out += u64::from(expired);
+            counters.cancelled += u64::from(!expired);
+        }
+        if !expired {
+            self.uncount(&seat);
+        }
+        match seat {
+            Seat::Waiting(waker) => {
+                section.actions.unused.wakers.extend(waker);
+                None
+            }
+            Seat::Gone => None,
+            seat => Some(seat),
+        }
+    }
+
+    /// What was in the seat of one that has gone counts as given to nobody.
+    fn uncount(&mut self, seat: &Seat<P>) {
+        match seat {
+            Seat::Served(_) => self.counters.served -= 1,
+            Seat::Failed(_) => self.rare().counters.failed -= 1,
+            Seat::Closed => self.rare().counters.shut_out -= 1,
+            Seat::Waiting(_) | Seat::Gone => {}
+        }
+    }
+
+    /// Gives every waiter this outcome.
+    pub(super) fn answer_all(
+        &mut self,
+        outcome: impl Fn() -> Seat<P>,
+        section: &mut Section<'_, P>,
+    ) -> u64 {
+        let now = section.now;
+        let HostState { waiters, counters, .. } = self;
+        let Some(waiters) = waiters else { return 0 };
+        let mut answered = 0;
+        while waiters.len() > 0 {
+            let waker = waiters.resolve_oldest(|waiter| {
+                counters.wait_time += now.since(waiter.since);
+                outcome()
+            });
+            section.actions.wake.extend(waker);
+            answered += 1;
+        }
+        answered
+    }
+
+    pub(super) fn is_stranded(&self) -> bool {
+        self.rare.as_ref().is_some_and(|rare| rare.stranded)
+    }
+
+    /// Somebody is here to dial for those who wait.
+    pub(super) fn unstrand(&mut self) {
+        if let Some(rare) = &mut self.rare {
+            rare.stranded = false;
+        }
+    }
+
+    /// Maintenance has ended where it was: those whose deadlines it watched look for themselves.
+    pub(crate) fn maintenance_lost(&mut self, section: &mut Section<'_, P>) {
+        if let Some(waiters) = &mut self.waiters {
+            waiters.wake_watched(&mut section.actions.wake);
+        }
+    }
+
+    /// The earliest deadline of one that waits.
+    pub(super) fn next_deadline(&self) -> Time {
+        self.waiters.as_ref().map_or(Time::NEVER, |waiters| waiters.next_deadline())
+    }
+}

@@ -1,0 +1,84 @@
+//! `warm`: a number of open connections, and who waits for them.
+
+use super::host::Failing;
+use super::{HostState, Parts, Phase, Section};
+
+/// How far `warm` has come.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Warmth<F> {
+    /// This many are open and not dialing.
+    Reached,
+    /// Dials are under way.
+    Dialing,
+    /// A dial has failed, and nothing is being dialed.
+    Failed(F),
+    /// There is no room for this many, and nothing is being dialed.
+    NoRoom,
+    Closed,
+}
+
+/// What one call of `warm` asks for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Wish {
+    /// Names the call among those of the host.
+    pub(crate) number: u64,
+    pub(crate) connections: usize,
+    /// Dials that had failed when it began.
+    pub(crate) failed_before: u64,
+}
+
+impl<P: Parts> HostState<P> {
+    /// A number that no other call has.
+    pub(crate) fn next_number(&mut self) -> u64 {
+        self.next_turn += 1;
+        self.next_turn
+    }
+
+    /// Asks for `n` open connections: the dials begin as the limits allow.
+    pub(crate) fn warm(&mut self, n: usize) {
+        self.floor = self.floor.max(u32::try_from(n).unwrap_or(u32::MAX));
+        self.used = true;
+        self.unstrand();
+    }
+
+    /// How far `warm` has come. While the host backs off, an older failure is the cause too. While dials are under way
+    /// the waker is kept.
+    pub(crate) fn warmth(
+        &mut self,
+        wish: &Wish,
+        waker: P::Waker,
+        section: &mut Section<'_, P>,
+    ) -> Warmth<P::Failure> {
+        self.leave_warmth(wish.number, section);
+        let (live, dialing) = (self.gauges.live() as usize, self.gauges.dialing as usize);
+        if self.phase == Phase::Open && dialing > 0 && live - dialing < wish.connections {
+            self.rare().warmers.push((wish.number, waker));
+            return Warmth::Dialing;
+        }
+        section.actions.unused.wakers.push(waker);
+        let is_full = self.gauges.places >= self.max || section.common.is_total_full();
+        let is_cause = |failing: &&Failing<_>| {
+            section.now < failing.until || self.failed_dials() > wish.failed_before
+        };
+        match self.failing().filter(is_cause) {
+            _ if self.phase != Phase::Open => Warmth::Closed,
+            _ if live >= wish.connections => Warmth::Reached,
+            Some(failing) if !is_full => Warmth::Failed(failing.failure.clone()),
+            _ => Warmth::NoRoom,
+        }
+    }
+
+    /// Forgets the waker of one that waits for `warm`.
+    pub(crate) fn leave_warmth(&mut self, number: u64, section: &mut Section<'_, P>) {
+        let Some(rare) = &mut self.rare else { return };
+        if let Some(at) = rare.warmers.iter().position(|(other, _)| *other == number) {
+            section.actions.unused.wakers.push(rare.warmers.swap_remove(at).1);
+        }
+    }
+
+    pub(super) fn wake_warmers(&mut self, section: &mut Section<'_, P>) {
+        if let Some(rare) = &mut self.rare {
+            section.actions.wake.extend(rare.warmers.drain(..).map(|(_, waker)| waker));
+        }
+    }
+}

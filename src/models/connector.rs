@@ -1,0 +1,103 @@
+//! A connector that does as a model tells it, and counts what becomes of its connections.
+
+use super::*;
+
+/// What a dial or a ping comes to.
+#[derive(Clone, Copy)]
+pub(super) enum Step {
+    Works,
+    Fails,
+    /// It is dropped before its end.
+    Hangs,
+}
+
+/// What a pool did with its connections. Not part of the race: the locks of `std` are one step.
+pub(super) struct Ledger {
+    dial: Mutex<Step>,
+    ping: Mutex<Step>,
+    pub(super) made: AtomicUsize,
+    pub(super) closed: AtomicUsize,
+    dropped: AtomicUsize,
+}
+
+impl Ledger {
+    pub(super) fn new() -> Arc<Self> {
+        Arc::new(Ledger {
+            dial: Mutex::new(Step::Works),
+            ping: Mutex::new(Step::Works),
+            made: AtomicUsize::new(0),
+            closed: AtomicUsize::new(0),
+            dropped: AtomicUsize::new(0),
+        })
+    }
+
+    /// What dials come to from now on.
+    pub(super) fn dials(&self, step: Step) {
+        *self.dial.lock().expect("nobody panics here") = step;
+    }
+
+    /// What pings come to from now on.
+    pub(super) fn pings(&self, step: Step) {
+        *self.ping.lock().expect("nobody panics here") = step;
+    }
+
+    pub(super) async fn answer(&self) -> Result<(), fmt::Error> {
+        step(&self.ping).await
+    }
+
+    /// Every connection was closed and dropped.
+    pub(super) fn is_settled(&self) {
+        let made = self.made.load(SeqCst);
+        assert_eq!(self.closed.load(SeqCst), made, "every connection was closed, once");
+        assert_eq!(self.dropped.load(SeqCst), made, "every connection was dropped, once");
+    }
+}
+
+async fn step(script: &Mutex<Step>) -> Result<(), fmt::Error> {
+    let step = *script.lock().expect("nobody panics here");
+    match step {
+        Step::Works => Ok(()),
+        Step::Fails => Err(fmt::Error),
+        Step::Hangs => pending().await,
+    }
+}
+
+pub(super) struct Scripted(pub(super) Arc<Ledger>);
+
+pub(super) struct Connection {
+    pub(super) id: usize,
+    ledger: Arc<Ledger>,
+}
+
+impl Connection {
+    pub(super) fn new(ledger: &Arc<Ledger>) -> Self {
+        Connection { id: ledger.made.fetch_add(1, SeqCst), ledger: ledger.clone() }
+    }
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        self.ledger.dropped.fetch_add(1, SeqCst);
+    }
+}
+
+#[async_trait]
+impl Connector for Scripted {
+    type Key = u8;
+    type Connection = Connection;
+    type Error = fmt::Error;
+
+    async fn connect(&self, _: &u8) -> Result<Connection, fmt::Error> {
+        step(&self.0.dial).await?;
+        Ok(Connection::new(&self.0))
+    }
+
+    async fn ping(&self, _: &mut Connection) -> Result<(), fmt::Error> {
+        self.0.answer().await
+    }
+
+    async fn close(&self, conn: Connection) {
+        self.0.closed.fetch_add(1, SeqCst);
+        drop(conn);
+    }
+}

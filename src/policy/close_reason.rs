@@ -1,0 +1,151 @@
+//! Why connections leave the pool.
+
+use std::fmt;
+
+/// Why the pool closed a connection, or let it go.
+///
+/// # Examples
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # use wharf::{Pool, connector_fn};
+/// # let connector = connector_fn(|host: String| async { Ok::<_, std::io::Error>(host) });
+/// # let pool = Pool::new(connector);
+/// use wharf::{CloseReason, PooledConnection};
+///
+/// PooledConnection::discard(pool.acquire("db-1").await?);
+/// pool.add("db-1", "spare".to_owned())?;
+/// pool.close_idle();
+/// let closes = pool.status().closes;
+/// assert_eq!(closes.of(CloseReason::Discarded), 1);
+/// assert_eq!(closes.of(CloseReason::Asked), 1);
+/// assert_eq!(closes.total(), 2);
+/// # Ok(()) }
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum CloseReason {
+    /// It was idle for longer than `idle_timeout`.
+    Idle,
+    /// It was older than `max_lifetime`.
+    Age,
+    /// It was lent `max_uses` times.
+    Uses,
+    /// The connector said that it is not open.
+    NotOpen,
+    /// It did not answer a ping, or the ping was cut off.
+    PingFailed,
+    /// It missed too many heartbeats, or one while a caller waited.
+    HeartbeatMissed,
+    /// Its borrower discarded it, or panicked.
+    Discarded,
+    /// Its borrower keeps it: it was not closed.
+    Detached,
+    /// It came back above a limit on idle connections.
+    OverIdleLimit,
+    /// More were open than the host's cap, which was lowered.
+    OverCap,
+    /// It made room for another host under `max_total`.
+    MadeRoom,
+    /// Its host was retired.
+    Retired,
+    /// `retain` said no.
+    NotRetained,
+    /// `close_idle` was called.
+    Asked,
+    /// The pool was closed, or its last handle dropped.
+    PoolClosed,
+}
+
+impl CloseReason {
+    /// Every reason.
+    pub const ALL: [CloseReason; 15] = [
+        CloseReason::Idle,
+        CloseReason::Age,
+        CloseReason::Uses,
+        CloseReason::NotOpen,
+        CloseReason::PingFailed,
+        CloseReason::HeartbeatMissed,
+        CloseReason::Discarded,
+        CloseReason::Detached,
+        CloseReason::OverIdleLimit,
+        CloseReason::OverCap,
+        CloseReason::MadeRoom,
+        CloseReason::Retired,
+        CloseReason::NotRetained,
+        CloseReason::Asked,
+        CloseReason::PoolClosed,
+    ];
+
+    /// The reason in `snake_case`, as a label.
+    pub fn label(self) -> &'static str {
+        match self {
+            CloseReason::Idle => "idle",
+            CloseReason::Age => "age",
+            CloseReason::Uses => "uses",
+            CloseReason::NotOpen => "not_open",
+            CloseReason::PingFailed => "ping_failed",
+            CloseReason::HeartbeatMissed => "heartbeat_missed",
+            CloseReason::Discarded => "discarded",
+            CloseReason::Detached => "detached",
+            CloseReason::OverIdleLimit => "over_idle_limit",
+            CloseReason::OverCap => "over_cap",
+            CloseReason::MadeRoom => "made_room",
+            CloseReason::Retired => "retired",
+            CloseReason::NotRetained => "not_retained",
+            CloseReason::Asked => "asked",
+            CloseReason::PoolClosed => "pool_closed",
+        }
+    }
+}
+
+/// How many connections have left, by reason.
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+pub struct CloseCounts([u64; CloseReason::ALL.len()]);
+
+impl CloseCounts {
+    /// How many have left for this reason.
+    pub fn of(&self, reason: CloseReason) -> u64 {
+        self.0[reason as usize]
+    }
+
+    /// How many have left, for any reason.
+    pub fn total(&self) -> u64 {
+        self.0.iter().sum()
+    }
+
+    pub(crate) fn count(&mut self, reason: CloseReason) {
+        self.0[reason as usize] += 1;
+    }
+
+    pub(crate) fn add(&mut self, other: &CloseCounts) {
+        for (mine, theirs) in self.0.iter_mut().zip(other.0) {
+            *mine += theirs;
+        }
+    }
+}
+
+/// Only the reasons that there were.
+impl fmt::Debug for CloseCounts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let counted = CloseReason::ALL.iter().map(|&reason| (reason.label(), self.of(reason)));
+        f.debug_map().entries(counted.filter(|(_, count)| *count > 0)).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_reason_has_its_own_count() {
+        let mut counts = CloseCounts::default();
+        for (n, reason) in CloseReason::ALL.into_iter().enumerate() {
+            assert_eq!(n, reason as usize);
+            counts.count(reason);
+            assert_eq!(counts.of(reason), 1);
+        }
+        assert_eq!(counts.total(), 15);
+    }
+}

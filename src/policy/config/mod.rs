@@ -1,0 +1,184 @@
+//! The settings of a pool as plain data: the one list of them, and of their defaults.
+
+mod check;
+#[cfg(feature = "serde")]
+pub(crate) mod written;
+
+use std::time::Duration;
+
+use crate::policy::backoff::Backoff;
+use crate::policy::health_check::HealthCheck;
+use crate::policy::heartbeat::Heartbeat;
+use crate::policy::limits::Limits;
+use crate::policy::reuse::Reuse;
+use crate::policy::spread::Spread;
+use crate::policy::time::Span;
+
+/// Every setting of a [`Builder`](crate::Builder) that is plain data, with the builder's own defaults.
+///
+/// It goes in by [`Builder::config`](crate::Builder::config) and is checked, like all settings, by
+/// [`build`](crate::Builder::build).
+///
+/// `None` means no limit, or none of it.
+///
+/// # In a file
+///
+/// With the feature `serde` it is read from any format that tells what it holds and has maps for choices (TOML, JSON),
+/// and written to it:
+///
+/// - A setting that is left out has its default. An unknown name is rejected, and a value that cannot be read is rejected
+///   with the setting's name.
+/// - A time is written as people do: `"90s"`, `"30m"`, `"1h 30m"`, `"250ms"`, in `ns`, `us`, `ms`,
+///   `s`, `m`, `h` and `days`. A bare number is rejected, since its unit is unknown.
+/// - `None` is the word `"none"`; where the format has a null, that is read as well.
+/// - Names of choices are in lower case: `reuse = "least_recent"`, `spread = "least_loaded"`,
+///   `health_check = "always"`, `health_check = { idle_for = "30s" }`.
+/// - Counts are numbers, not strings of digits: it is not made for environment variables.
+/// - Give it a table of its own. Under serde's `flatten` it is read too, but a name that is no setting's
+///   is then nobody's, and is passed over.
+/// - `heartbeat` (`every`, `timeout`, `max_missed`) and `retry` (`initial`, `max`, `factor`,
+///   `jitter`) are tables with defaults of their own; an empty one means those.
+///
+/// # Examples
+///
+#[cfg_attr(feature = "serde", doc = "```")]
+#[cfg_attr(not(feature = "serde"), doc = "```text")]
+/// use wharf::{Config, Pool, connector_fn};
+///
+/// let config: Config = toml::from_str(
+///     r#"
+///     max_per_host = 30
+///     max_lifetime = "none"
+///     acquire_timeout = "5s"
+///     health_check = { idle_for = "30s" }
+///
+///     [heartbeat]
+///     every = "20s"
+///     "#,
+/// )?;
+/// assert_eq!(config.max_per_host, Some(30));
+/// assert_eq!(config.max_lifetime, None);
+/// assert_eq!(config.idle_timeout, Config::default().idle_timeout);
+///
+/// let connector = connector_fn(|()| async { Ok::<_, std::io::Error>("a connection") });
+/// let pool = Pool::builder().config(config).build(connector)?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct Config {
+    /// Connections of one host, at most ([more](crate::Builder::max_per_host)).
+    pub max_per_host: Option<usize>,
+    /// Connections that are dialed as soon as a host is first used ([more](crate::Builder::initial_per_host)).
+    pub initial_per_host: usize,
+    /// Idle connections that are kept ready for each host ([more](crate::Builder::min_idle_per_host)).
+    pub min_idle_per_host: usize,
+    /// Idle connections of one host, at most ([more](crate::Builder::max_idle_per_host)).
+    pub max_idle_per_host: Option<usize>,
+    /// Idle connections of all hosts together, at most ([more](crate::Builder::max_idle)).
+    pub max_idle: Option<usize>,
+    /// Connections of all hosts together, at most ([more](crate::Builder::max_total)).
+    pub max_total: Option<usize>,
+    /// Callers that may wait for one host ([more](crate::Builder::max_waiters_per_host)).
+    pub max_waiters_per_host: Option<usize>,
+    /// Dials to one host at once ([more](crate::Builder::max_dialing_per_host)).
+    pub max_dialing_per_host: Option<usize>,
+    /// Dials to all hosts at once ([more](crate::Builder::max_dialing)).
+    pub max_dialing: Option<usize>,
+    /// Which idle connection is lent first ([more](crate::Builder::reuse)).
+    pub reuse: Reuse,
+    /// Where the next lease goes. For a [`SharedPool`](crate::SharedPool) only: another pool
+    /// refuses what is not the default ([more](crate::Builder::spread)).
+    pub spread: Spread,
+    /// The longest that an acquire may take ([more](crate::Builder::acquire_timeout)).
+    pub acquire_timeout: Option<Duration>,
+    /// The longest that one dial may take ([more](crate::Builder::connect_timeout)).
+    pub connect_timeout: Option<Duration>,
+    /// The longest that one ping may take ([more](crate::Builder::ping_timeout)).
+    pub ping_timeout: Option<Duration>,
+    /// The longest that one close may take ([more](crate::Builder::close_timeout)).
+    pub close_timeout: Option<Duration>,
+    /// How long a connection may be idle ([more](crate::Builder::idle_timeout)).
+    pub idle_timeout: Option<Duration>,
+    /// How old a connection may become ([more](crate::Builder::max_lifetime)).
+    pub max_lifetime: Option<Duration>,
+    /// The share (0 to 1) by which lifetimes are shortened at random ([more](crate::Builder::lifetime_jitter)).
+    pub lifetime_jitter: f64,
+    /// How often a connection may be lent ([more](crate::Builder::max_uses)).
+    pub max_uses: Option<u64>,
+    /// When an idle connection is pinged before it is lent ([more](crate::Builder::health_check)).
+    pub health_check: HealthCheck,
+    /// Pings to idle connections on a timer ([more](crate::Builder::heartbeat)).
+    pub heartbeat: Option<Heartbeat>,
+    /// Dialing again after a failed dial ([more](crate::Builder::retry)).
+    pub retry: Option<Backoff>,
+    /// From when on an acquire writes a warning ([more](crate::Builder::slow_acquire)).
+    pub slow_acquire: Option<Duration>,
+    /// From when on a loan writes a warning ([more](crate::Builder::leak_after)).
+    pub leak_after: Option<Duration>,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Config {
+            max_per_host: Some(10),
+            initial_per_host: 0,
+            min_idle_per_host: 0,
+            max_idle_per_host: None,
+            max_idle: None,
+            max_total: None,
+            max_waiters_per_host: None,
+            max_dialing_per_host: None,
+            max_dialing: None,
+            reuse: Reuse::MostRecent,
+            spread: Spread::OldestFirst,
+            acquire_timeout: Some(Duration::from_secs(30)),
+            connect_timeout: Some(Duration::from_secs(10)),
+            ping_timeout: Some(Duration::from_secs(5)),
+            close_timeout: Some(Duration::from_secs(5)),
+            idle_timeout: Some(Duration::from_secs(90)),
+            max_lifetime: Some(Duration::from_secs(30 * 60)),
+            lifetime_jitter: 0.1,
+            max_uses: None,
+            health_check: HealthCheck::Never,
+            heartbeat: None,
+            retry: None,
+            slow_acquire: None,
+            leak_after: None,
+        }
+    }
+}
+
+impl Config {
+    pub(crate) fn limits(&self) -> Limits {
+        let or_none = |cap: Option<usize>| cap.unwrap_or(usize::MAX);
+        Limits {
+            max_per_host: or_none(self.max_per_host),
+            initial_per_host: self.initial_per_host,
+            min_idle_per_host: self.min_idle_per_host,
+            max_idle_per_host: or_none(self.max_idle_per_host),
+            max_idle: or_none(self.max_idle),
+            max_total: or_none(self.max_total),
+            max_waiters_per_host: or_none(self.max_waiters_per_host),
+            max_dialing_per_host: or_none(self.max_dialing_per_host),
+            max_dialing: or_none(self.max_dialing),
+            reuse: self.reuse,
+            spread: self.spread,
+            acquire_timeout: Span::from(self.acquire_timeout),
+            idle_timeout: Span::from(self.idle_timeout),
+            max_lifetime: Span::from(self.max_lifetime),
+            lifetime_jitter: self.lifetime_jitter,
+            max_uses: self.max_uses.unwrap_or(u64::MAX),
+            ping_after: match self.health_check {
+                HealthCheck::Never => Span::FOREVER,
+                HealthCheck::Always => Span::from(Duration::ZERO),
+                HealthCheck::IdleFor(time) => Span::from(time),
+            },
+            ping_counts: Limits::ping_counts(self.ping_timeout),
+            heartbeat: self.heartbeat.as_ref().map(Heartbeat::beats),
+            leak_after: Span::from(self.leak_after),
+            backoff: self.retry.unwrap_or_default(),
+            retry: self.retry.is_some(),
+        }
+    }
+}

@@ -1,0 +1,106 @@
+//! The trait that a pool's user implements.
+
+use std::fmt::Debug;
+use std::hash::Hash;
+
+use async_trait::async_trait;
+
+/// Makes, checks and closes the connections of a pool.
+///
+/// Only [`connect`](Connector::connect) has to be written. None of these methods is ever called
+/// while the pool holds a lock, so each may use the pool itself. A panic in one of them is caught:
+/// a dial fails with [`ConnectorPanicked`](crate::AcquireError::ConnectorPanicked), a connection
+/// whose check panics is closed. Nothing is lost either when a key's or an error's `Debug` or `Display`
+/// panics, which logs and reports call.
+///
+/// # Examples
+///
+/// ```
+/// use wharf::{Connector, async_trait};
+///
+/// struct Tcp;
+///
+/// #[async_trait]
+/// impl Connector for Tcp {
+///     type Key = std::net::SocketAddr;
+///     type Connection = tokio::net::TcpStream;
+///     type Error = std::io::Error;
+///
+///     async fn connect(&self, key: &Self::Key) -> Result<Self::Connection, Self::Error> {
+///         tokio::net::TcpStream::connect(key).await
+///     }
+///
+///     fn is_open(&self, conn: &mut Self::Connection) -> bool {
+///         // Nothing should come while nobody asks: neither data nor an end.
+///         let read = conn.try_read(&mut [0]);
+///         read.is_err_and(|error| error.kind() == std::io::ErrorKind::WouldBlock)
+///     }
+/// }
+/// ```
+#[async_trait]
+pub trait Connector: Send + Sync + 'static {
+    /// What tells hosts apart; `()` when there is one. A panic in its `Hash` or `Eq` reaches the
+    /// caller and harms nobody else.
+    type Key: Clone + Eq + Hash + Debug + Send + Sync + 'static;
+    /// What is pooled.
+    type Connection: Send + 'static;
+    /// Why a dial or a ping failed.
+    type Error: std::error::Error + Send + Sync + 'static;
+
+    /// Makes a connection: the factory.
+    ///
+    /// Runs in a task of its own, independent of the callers that wait for it, and is cut off after
+    /// [`connect_timeout`](crate::Builder::connect_timeout).
+    ///
+    /// # Cancel safety
+    ///
+    /// It is dropped when that time is over, when the pool is closed, or when the runtime ends. Destructors must release
+    /// what it has made by then.
+    async fn connect(&self, key: &Self::Key) -> Result<Self::Connection, Self::Error>;
+
+    /// Checks a connection with one round trip. Does nothing by default.
+    ///
+    /// Called before a loan as [`health_check`](crate::Builder::health_check) says, after another connection of the host
+    /// died, and for [heartbeats](crate::Builder::heartbeat). It runs in a task of the pool; callers that need the answer
+    /// wait in their host's queue.
+    ///
+    /// # Errors
+    ///
+    /// Any error means that the connection is dead: it is closed, and not lent. As the answer to a heartbeat
+    /// it is a missed one: see [`Heartbeat`](crate::Heartbeat).
+    ///
+    /// # Cancel safety
+    ///
+    /// It is dropped after [`ping_timeout`](crate::Builder::ping_timeout), when the pool is closed, and when its runtime
+    /// ends; a heartbeat also when too many were missed, or when it is late and a caller needs its place. A connection
+    /// that is not shared is closed then: nobody knows how much of the conversation has taken place. A caller that gives
+    /// up does not end a ping.
+    async fn ping(&self, conn: &mut Self::Connection) -> Result<(), Self::Error> {
+        let _ = conn;
+        Ok(())
+    }
+
+    /// Whether the connection can still be used, as far as can be told at once: cheap, and without
+    /// waiting. Asked each time a connection is lent from the idle list or comes back. Always true
+    /// by default.
+    fn is_open(&self, conn: &mut Self::Connection) -> bool {
+        let _ = conn;
+        true
+    }
+
+    /// Whether it makes sense to dial again after this error. True by default. Say no where a retry cannot help: a
+    /// wrong password, for example.
+    fn is_retryable(&self, error: &Self::Error) -> bool {
+        let _ = error;
+        true
+    }
+
+    /// Closes a connection politely. Drops it by default.
+    ///
+    /// Runs in a task of its own, and is cut off after
+    /// [`close_timeout`](crate::Builder::close_timeout). Where no runtime is left the connection is
+    /// dropped instead.
+    async fn close(&self, conn: Self::Connection) {
+        drop(conn);
+    }
+}

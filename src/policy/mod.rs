@@ -1,0 +1,15 @@
+//! What a pool is told: settings, reasons, and what its user implements. Plain data and traits; nothing here decides
+//! anything, and nothing here is imported from another layer.
+
+pub(crate) mod backoff;
+pub(crate) mod build_error;
+pub(crate) mod close_reason;
+pub(crate) mod config;
+pub(crate) mod connector;
+pub(crate) mod health_check;
+pub(crate) mod heartbeat;
+pub(crate) mod limits;
+pub(crate) mod observer;
+pub(crate) mod reuse;
+pub(crate) mod spread;
+pub(crate) mod time;

@@ -1,0 +1,182 @@
+//! Who is told of what the pool does.
+
+use std::fmt::{self, Debug};
+use std::time::Duration;
+
+use crate::policy::close_reason::CloseReason;
+
+/// Told of each event of a pool: for metrics, logs and tests. Every method does nothing by default.
+///
+/// Called where the event happens, on whatever thread that is and never under a lock, so it must be
+/// quick; it may use the pool. A panic in it goes nowhere. Events of one connection come in their
+/// order; those of different connections may overtake each other.
+///
+/// `host` is the host's key.
+///
+/// # Examples
+///
+/// ```
+/// use std::sync::atomic::{AtomicUsize, Ordering};
+/// use wharf::{DialFailed, Observer, Pool};
+///
+/// #[derive(Default)]
+/// struct Failures(AtomicUsize);
+///
+/// impl Observer for Failures {
+///     fn dial_failed(&self, event: &DialFailed<'_>) {
+///         self.0.fetch_add(1, Ordering::Relaxed);
+///         eprintln!("no connection to {:?}: {}", event.host, event.error);
+///     }
+/// }
+///
+/// let builder = Pool::builder().observer(Failures::default());
+/// ```
+pub trait Observer: Send + Sync + 'static {
+    /// The pool knows a host that it did not know.
+    fn host_appeared(&self, host: &dyn Debug) {
+        let _ = host;
+    }
+
+    /// The pool has forgotten a host: nothing is open, nobody waits, and it has no handle and no cap of its own.
+    fn host_forgotten(&self, host: &dyn Debug) {
+        let _ = host;
+    }
+
+    /// A dial begins.
+    fn dial_began(&self, host: &dyn Debug) {
+        let _ = host;
+    }
+
+    /// A dial has succeeded.
+    fn dial_done(&self, event: &DialDone<'_>) {
+        let _ = event;
+    }
+
+    /// A dial has failed.
+    fn dial_failed(&self, event: &DialFailed<'_>) {
+        let _ = event;
+    }
+
+    /// A caller has its connection.
+    fn acquired(&self, event: &Acquired<'_>) {
+        let _ = event;
+    }
+
+    /// A caller's time-out has passed; or it found nothing idle and did not wait.
+    fn timed_out(&self, event: &TimedOut<'_>) {
+        let _ = event;
+    }
+
+    /// A loan has ended, and the connection has come back: healthy or dead, to be lent again or closed.
+    /// Every connection that was acquired is returned once, unless its borrower detached it.
+    fn returned(&self, event: &Returned<'_>) {
+        let _ = event;
+    }
+
+    /// A connection did not answer a ping, and is closed.
+    fn ping_failed(&self, event: &PingFailed<'_>) {
+        let _ = event;
+    }
+
+    /// A connection has missed a heartbeat.
+    fn heartbeat_missed(&self, event: &HeartbeatMissed<'_>) {
+        let _ = event;
+    }
+
+    /// A connection has left the pool; its close begins.
+    fn closed(&self, event: &Closed<'_>) {
+        let _ = event;
+    }
+
+    /// The pool was closed.
+    fn pool_closed(&self) {}
+}
+
+macro_rules! event {
+    ($(#[$doc:meta])* $name:ident { $($(#[$field_doc:meta])* $field:ident: $type:ty,)* }) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug)]
+        #[non_exhaustive]
+        pub struct $name<'a> {
+            /// The host's key.
+            pub host: &'a dyn Debug,
+            $($(#[$field_doc])* pub $field: $type,)*
+        }
+    };
+}
+
+event! {
+    /// A dial has succeeded.
+    DialDone {
+        /// How long it took.
+        took: Duration,
+    }
+}
+
+event! {
+    /// A dial has failed.
+    DialFailed {
+        /// How long it took.
+        took: Duration,
+        /// The connector's error, or that the dial took too long, panicked, or was cut off.
+        error: fmt::Arguments<'a>,
+    }
+}
+
+event! {
+    /// A caller has its connection.
+    Acquired {
+        /// The connection's id.
+        id: u64,
+        /// From the first poll to the connection; zero when it was lent without a wait.
+        waited: Duration,
+        /// Whether the connection was lent before.
+        reused: bool,
+    }
+}
+
+event! {
+    /// A caller's time-out has passed.
+    TimedOut {
+        /// How long it has waited.
+        waited: Duration,
+    }
+}
+
+event! {
+    /// A loan has ended.
+    Returned {
+        /// The connection's id.
+        id: u64,
+        /// How long it was lent.
+        held: Duration,
+    }
+}
+
+event! {
+    /// A ping has failed.
+    PingFailed {
+        /// The connection's id.
+        id: u64,
+    }
+}
+
+event! {
+    /// A heartbeat was missed.
+    HeartbeatMissed {
+        /// The connection's id.
+        id: u64,
+        /// How many it has missed in a row.
+        missed: u32,
+    }
+}
+
+event! {
+    /// A connection has left the pool.
+    Closed {
+        /// The connection's id.
+        id: u64,
+        /// Why.
+        reason: CloseReason,
+    }
+}

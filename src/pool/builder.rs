@@ -1,0 +1,354 @@
+//! The builder: a setter for each setting.
+
+use std::marker::PhantomData;
+use std::time::Duration;
+
+use super::pool::Pool;
+use super::shared::{SharedConnector, SharedPool};
+use crate::policy::backoff::Backoff;
+use crate::policy::build_error::BuildError;
+use crate::policy::config::Config;
+use crate::policy::connector::Connector;
+use crate::policy::health_check::HealthCheck;
+use crate::policy::heartbeat::Heartbeat;
+use crate::policy::observer::Observer;
+use crate::policy::reuse::Reuse;
+use crate::policy::spread::Spread;
+use crate::runtime::observing::Observing;
+use crate::runtime::settings::Settings;
+
+/// Sets up a pool. Made by [`Pool::builder`] and [`SharedPool::builder`].
+///
+/// Setters take a plain value or an `Option`; `None` means no limit. [`build`](Builder::build) checks all settings and
+/// rejects invalid ones; none is adjusted silently.
+///
+/// # Examples
+///
+/// ```
+/// # fn run() -> Result<(), wharf::BuildError> {
+/// use std::time::Duration;
+/// use wharf::{Pool, connector_fn};
+///
+/// let connector = connector_fn(|()| async { Ok::<_, std::io::Error>("a connection") });
+/// let pool = Pool::builder()
+///     .max_per_host(30)
+///     .idle_timeout(Duration::from_secs(15))
+///     .max_lifetime(None)
+///     .build(connector)?;
+/// # Ok(()) }
+/// # run().unwrap();
+/// ```
+#[derive(Clone, Debug)]
+#[must_use = "a builder does nothing until `build` is called"]
+pub struct Builder<Kind = Exclusive> {
+    settings: Settings,
+    kind: PhantomData<Kind>,
+}
+
+/// Marks the builder of a [`Pool`].
+#[derive(Clone, Copy, Debug, Default)]
+#[non_exhaustive]
+pub struct Exclusive;
+
+/// Marks the builder of a [`SharedPool`].
+#[derive(Clone, Copy, Debug, Default)]
+#[non_exhaustive]
+pub struct Shared;
+
+impl<Kind> Builder<Kind> {
+    pub(crate) fn new() -> Self {
+        Builder { settings: Settings::default(), kind: PhantomData }
+    }
+}
+
+impl Builder {
+    /// Makes the pool. Does no I/O, and needs no runtime.
+    ///
+    /// # Errors
+    ///
+    /// A setting that is not valid: the error names the field and the value.
+    pub fn build<C: Connector>(self, connector: C) -> Result<Pool<C>, BuildError> {
+        self.settings.check()?;
+        self.settings.check_exclusive()?;
+        Ok(Pool::with_settings(connector, self.settings))
+    }
+}
+
+/// # Shared connections
+impl Builder<Shared> {
+    /// Where the next lease goes when several connections have room.
+    ///
+    /// Defaults to [`Spread::OldestFirst`].
+    pub fn spread(mut self, spread: Spread) -> Self {
+        self.settings.config.spread = spread;
+        self
+    }
+
+    /// Makes the pool. Does no I/O, and needs no runtime.
+    ///
+    /// # Errors
+    ///
+    /// A setting that is not valid: the error names the field and the value.
+    pub fn build<C: SharedConnector>(self, connector: C) -> Result<SharedPool<C>, BuildError> {
+        self.settings.check()?;
+        Ok(SharedPool::with_settings(connector, self.settings))
+    }
+}
+
+/// # All at once
+impl<Kind> Builder<Kind> {
+    /// Takes every setting from a [`Config`], in place of those set before. The observer stays.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use wharf::{Config, Pool};
+    ///
+    /// let mut config = Config::default();
+    /// config.max_per_host = Some(30);
+    ///
+    /// let builder = Pool::builder().config(config).acquire_timeout(Duration::from_secs(5));
+    /// ```
+    pub fn config(mut self, config: Config) -> Self {
+        self.settings.config = config;
+        self
+    }
+}
+
+/// # How many connections
+impl<Kind> Builder<Kind> {
+    /// The hard cap on connections of one host. Dialing, idle, lent and closing connections count. Connections found dead,
+    /// or discarded, do not: their close runs in the background.
+    ///
+    /// A shared connection that drains (too old, used up, retired, or making room for another host) gives its place to
+    /// the next one at once, so that long leases do not keep new callers waiting. At most as many as this cap do so at a
+    /// time. They still count under [`max_total`](Builder::max_total).
+    ///
+    /// Defaults to 10: few servers answer faster with more.
+    pub fn max_per_host(mut self, n: impl Into<Option<usize>>) -> Self {
+        self.settings.config.max_per_host = n.into();
+        self
+    }
+
+    /// Connections that are dialed as soon as a caller first waits for one of a host, or warms it.
+    ///
+    /// Defaults to 0: a connection is made when a caller waits for one.
+    pub fn initial_per_host(mut self, n: usize) -> Self {
+        self.settings.config.initial_per_host = n;
+        self
+    }
+
+    /// Idle connections that are kept ready for each host, from its first use on, by dialing new ones. The idle time-out
+    /// does not go below it. A host whose dials fail while nothing of it is open is not dialed again until a caller asks
+    /// for it.
+    ///
+    /// Defaults to 0.
+    pub fn min_idle_per_host(mut self, n: usize) -> Self {
+        self.settings.config.min_idle_per_host = n;
+        self
+    }
+
+    /// Idle connections that one host may have; one that returns above it is closed.
+    ///
+    /// Defaults to `None`: as many as `max_per_host`.
+    pub fn max_idle_per_host(mut self, n: impl Into<Option<usize>>) -> Self {
+        self.settings.config.max_idle_per_host = n.into();
+        self
+    }
+
+    /// Idle connections that all hosts together may have; above it the least recently used one of all is closed.
+    ///
+    /// Defaults to `None`. With this cap every loan and every return takes a lock that all hosts share, as it changes the
+    /// number of idle connections.
+    pub fn max_idle(mut self, n: impl Into<Option<usize>>) -> Self {
+        self.settings.config.max_idle = n.into();
+        self
+    }
+
+    /// The hard cap on connections of all hosts together.
+    ///
+    /// An idle connection of another host makes room once it has been idle for as long as a dial usually takes. A busy
+    /// host gives up a connection that returns: at once for a host that has at least two fewer, and after a *tenure* for
+    /// a host that has none. See [`many_hosts`](crate::guide::many_hosts#who-gets-a-connection-under-max_total).
+    ///
+    /// Defaults to `None`. The count is behind a lock that all hosts share; dials and closes take it, ordinary loans and
+    /// returns do not.
+    pub fn max_total(mut self, n: impl Into<Option<usize>>) -> Self {
+        self.settings.config.max_total = n.into();
+        self
+    }
+
+    /// Callers that may wait for one host; another gets
+    /// [`QueueFull`](crate::AcquireError::QueueFull) at once. Zero means that nobody waits, not even
+    /// for a dial.
+    ///
+    /// Defaults to `None`.
+    pub fn max_waiters_per_host(mut self, n: impl Into<Option<usize>>) -> Self {
+        self.settings.config.max_waiters_per_host = n.into();
+        self
+    }
+
+    /// Dials to one host that may be in flight at once.
+    ///
+    /// Defaults to `None`.
+    pub fn max_dialing_per_host(mut self, n: impl Into<Option<usize>>) -> Self {
+        self.settings.config.max_dialing_per_host = n.into();
+        self
+    }
+
+    /// Dials that may be in flight at once, to all hosts together.
+    ///
+    /// Defaults to `None`. The count is behind a lock that all hosts share; dials take it, ordinary loans and returns do
+    /// not.
+    pub fn max_dialing(mut self, n: impl Into<Option<usize>>) -> Self {
+        self.settings.config.max_dialing = n.into();
+        self
+    }
+
+    /// Which idle connection is lent first.
+    ///
+    /// Defaults to [`Reuse::MostRecent`].
+    pub fn reuse(mut self, reuse: Reuse) -> Self {
+        self.settings.config.reuse = reuse;
+        self
+    }
+}
+
+/// # How long
+impl<Kind> Builder<Kind> {
+    /// The longest that an acquire may take from its first poll on: queue, dials and pings together.
+    ///
+    /// Defaults to 30 seconds. Zero means: an idle connection or an error, without waiting. `None` sets no limit, which
+    /// hides a pool that is too small.
+    pub fn acquire_timeout(mut self, limit: impl Into<Option<Duration>>) -> Self {
+        self.settings.config.acquire_timeout = limit.into();
+        self
+    }
+
+    /// The longest that one dial may take.
+    ///
+    /// Defaults to 10 seconds. It does not depend on the caller's time-out: a dial goes on for the next caller when its
+    /// own has given up.
+    pub fn connect_timeout(mut self, limit: impl Into<Option<Duration>>) -> Self {
+        self.settings.config.connect_timeout = limit.into();
+        self
+    }
+
+    /// The longest that one [`Connector::close`] may take; then the connection is dropped.
+    ///
+    /// Defaults to 5 seconds. A connection that is being closed keeps its place under the caps for
+    /// so long.
+    pub fn close_timeout(mut self, limit: impl Into<Option<Duration>>) -> Self {
+        self.settings.config.close_timeout = limit.into();
+        self
+    }
+
+    /// How long a connection may be idle before it is closed.
+    ///
+    /// Defaults to 90 seconds, as in Go. Keep it below the server's own limit, so that this side is
+    /// the one that closes.
+    pub fn idle_timeout(mut self, limit: impl Into<Option<Duration>>) -> Self {
+        self.settings.config.idle_timeout = limit.into();
+        self
+    }
+
+    /// How old a connection may become. A connection that is past it is closed while it is idle, or when it returns; a loan
+    /// is never cut short. A shared one takes no new leases and is closed after its last one.
+    ///
+    /// Defaults to 30 minutes, so that new addresses and new backends are found.
+    pub fn max_lifetime(mut self, limit: impl Into<Option<Duration>>) -> Self {
+        self.settings.config.max_lifetime = limit.into();
+        self
+    }
+
+    /// The share of `max_lifetime` (0 to 1) by which each lifetime is shortened at random, so that
+    /// connections made together do not all end together.
+    ///
+    /// Defaults to 0.1.
+    pub fn lifetime_jitter(mut self, share: f64) -> Self {
+        self.settings.config.lifetime_jitter = share;
+        self
+    }
+
+    /// How often a connection may be lent before it is closed.
+    ///
+    /// Defaults to `None`.
+    pub fn max_uses(mut self, n: impl Into<Option<u64>>) -> Self {
+        self.settings.config.max_uses = n.into();
+        self
+    }
+}
+
+/// # When a host is sick
+impl<Kind> Builder<Kind> {
+    /// When a connection is pinged before it is lent.
+    ///
+    /// Defaults to [`HealthCheck::Never`]: `is_open` sees most dead connections without a round trip, and after the first
+    /// one that it did not see, older connections of the host are pinged in any case.
+    pub fn health_check(mut self, check: HealthCheck) -> Self {
+        self.settings.config.health_check = check;
+        self
+    }
+
+    /// The longest that one ping may take; then the connection is closed. If callers wait that nothing else will serve, a
+    /// dial begins in addition after 250 ms, or after half of this time if that is shorter.
+    ///
+    /// Defaults to 5 seconds.
+    pub fn ping_timeout(mut self, limit: impl Into<Option<Duration>>) -> Self {
+        self.settings.config.ping_timeout = limit.into();
+        self
+    }
+
+    /// Pings connections that have given no proof of life for an interval: idle ones, and shared ones that are in use, too.
+    /// Closes those that do not answer, and keeps those alive that a peer or a firewall would drop for their silence.
+    ///
+    /// Defaults to `None`: no heartbeats. `Heartbeat::default()` is every 30 seconds, with
+    /// 10 for the answer and 3 misses.
+    pub fn heartbeat(mut self, heartbeat: impl Into<Option<Heartbeat>>) -> Self {
+        self.settings.config.heartbeat = heartbeat.into();
+        self
+    }
+
+    /// Dials again after a failed dial, for the callers that wait, until [`acquire_timeout`](Builder::acquire_timeout): the
+    /// time-out then carries the last dial's error. An error for which [`Connector::is_retryable`] says no still ends the
+    /// wait at once.
+    ///
+    /// Defaults to `None`: when a dial fails and nothing else can serve them, all callers that wait get its error at once.
+    /// Where something else can (a connection in use that will come back), they go on waiting in any case, and the host
+    /// dials again after a [`Backoff`] by default.
+    pub fn retry(mut self, backoff: impl Into<Option<Backoff>>) -> Self {
+        self.settings.config.retry = backoff.into();
+        self
+    }
+}
+
+/// # Seeing what happens
+impl<Kind> Builder<Kind> {
+    /// The observer that is told of each event. There is one; it may pass events on to others.
+    ///
+    /// Defaults to none.
+    pub fn observer(mut self, observer: impl Observer) -> Self {
+        self.settings.observer = Observing::by(observer);
+        self
+    }
+
+    /// An acquire that takes at least so long writes a warning with the time it has spent queueing,
+    /// dialing and pinging (tracing target `wharf::acquire`).
+    ///
+    /// Defaults to `None`: no warning.
+    pub fn slow_acquire(mut self, limit: impl Into<Option<Duration>>) -> Self {
+        self.settings.config.slow_acquire = limit.into();
+        self
+    }
+
+    /// A loan that is held for so long writes a warning, once, with the place in the code where it was
+    /// acquired, and another one when it does come back (tracing target `wharf::loan`).
+    ///
+    /// Defaults to `None`: no warning. [`Host::loans`](crate::Host::loans) tells who holds what in any
+    /// case.
+    pub fn leak_after(mut self, limit: impl Into<Option<Duration>>) -> Self {
+        self.settings.config.leak_after = limit.into();
+        self
+    }
+}

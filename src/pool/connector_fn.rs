@@ -1,0 +1,140 @@
+//! A connector made from closures.
+
+use std::fmt;
+use std::future::Future;
+use std::hash::Hash;
+use std::marker::PhantomData;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+
+use crate::policy::connector::Connector;
+
+type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+type Ping<T, E> = Arc<dyn for<'a> Fn(&'a mut T) -> BoxFuture<'a, Result<(), E>> + Send + Sync>;
+type IsOpen<T> = Arc<dyn Fn(&mut T) -> bool + Send + Sync>;
+type Close<T> = Arc<dyn Fn(T) -> BoxFuture<'static, ()> + Send + Sync>;
+
+/// Makes a [`Connector`] from a closure that connects. The closure gets its own copy of the key.
+///
+/// What else a connector does can be added: [`with_is_open`](ConnectorFn::with_is_open),
+/// [`with_ping`](ConnectorFn::with_ping), [`with_close`](ConnectorFn::with_close). Without the first
+/// two nothing is checked, and a connection that its peer has closed is lent like any other.
+///
+/// # Examples
+///
+/// ```
+/// # async fn run() -> Result<(), Box<dyn std::error::Error>> {
+/// use std::io::ErrorKind::WouldBlock;
+///
+/// use tokio::net::TcpStream;
+/// use wharf::{Pool, connector_fn};
+///
+/// let connector = connector_fn(|host: String| TcpStream::connect(host))
+///     // Nothing should come while nobody asks: data is a protocol gone wrong, and its end a close.
+///     .with_is_open(|stream| stream.try_read(&mut [0]).is_err_and(|e| e.kind() == WouldBlock));
+/// let pool = Pool::new(connector);
+/// let stream = pool.acquire("localhost:6379").await?;
+/// # Ok(()) }
+/// ```
+pub fn connector_fn<K, T, E, F, Fut>(connect: F) -> ConnectorFn<K, T, E, F>
+where
+    K: Clone + Eq + Hash + fmt::Debug + Send + Sync + 'static,
+    T: Send + 'static,
+    E: std::error::Error + Send + Sync + 'static,
+    F: Fn(K) -> Fut + Send + Sync + 'static,
+    Fut: Future<Output = Result<T, E>> + Send + 'static,
+{
+    ConnectorFn { connect, is_open: None, ping: None, close: None, _key: PhantomData }
+}
+
+/// A [`Connector`] made by [`connector_fn`].
+pub struct ConnectorFn<K, T, E, F> {
+    connect: F,
+    is_open: Option<IsOpen<T>>,
+    ping: Option<Ping<T, E>>,
+    close: Option<Close<T>>,
+    _key: PhantomData<fn(K)>,
+}
+
+impl<K, T, E, F> ConnectorFn<K, T, E, F> {
+    /// Asks this closure whether a connection is still open, each time it is lent or comes back. It
+    /// must not wait.
+    pub fn with_is_open<O>(mut self, is_open: O) -> Self
+    where
+        O: Fn(&mut T) -> bool + Send + Sync + 'static,
+    {
+        self.is_open = Some(Arc::new(is_open));
+        self
+    }
+
+    /// Checks connections with this closure, which does one round trip. It returns a boxed future
+    /// because that borrows the connection: `|conn| Box::pin(async move { … })`.
+    pub fn with_ping<P>(mut self, ping: P) -> Self
+    where
+        P: for<'a> Fn(&'a mut T) -> Pin<Box<dyn Future<Output = Result<(), E>> + Send + 'a>>
+            + Send
+            + Sync
+            + 'static,
+    {
+        self.ping = Some(Arc::new(ping));
+        self
+    }
+
+    /// Closes connections with this closure instead of dropping them.
+    pub fn with_close<C, Fut>(mut self, close: C) -> Self
+    where
+        C: Fn(T) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = ()> + Send + 'static,
+    {
+        self.close = Some(Arc::new(move |conn| Box::pin(close(conn))));
+        self
+    }
+}
+
+impl<K, T, E, F> fmt::Debug for ConnectorFn<K, T, E, F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ConnectorFn")
+            .field("is_open", &self.is_open.is_some())
+            .field("ping", &self.ping.is_some())
+            .field("close", &self.close.is_some())
+            .finish_non_exhaustive()
+    }
+}
+
+#[async_trait]
+impl<K, T, E, F, Fut> Connector for ConnectorFn<K, T, E, F>
+where
+    K: Clone + Eq + Hash + fmt::Debug + Send + Sync + 'static,
+    T: Send + 'static,
+    E: std::error::Error + Send + Sync + 'static,
+    F: Fn(K) -> Fut + Send + Sync + 'static,
+    Fut: Future<Output = Result<T, E>> + Send + 'static,
+{
+    type Key = K;
+    type Connection = T;
+    type Error = E;
+
+    async fn connect(&self, key: &K) -> Result<T, E> {
+        (self.connect)(key.clone()).await
+    }
+
+    fn is_open(&self, conn: &mut T) -> bool {
+        self.is_open.as_ref().is_none_or(|is_open| is_open(conn))
+    }
+
+    async fn ping(&self, conn: &mut T) -> Result<(), E> {
+        match &self.ping {
+            Some(ping) => ping(conn).await,
+            None => Ok(()),
+        }
+    }
+
+    async fn close(&self, conn: T) {
+        match &self.close {
+            Some(close) => close(conn).await,
+            None => drop(conn),
+        }
+    }
+}

@@ -1,0 +1,179 @@
+//! A handle on one host.
+
+use std::fmt;
+use std::panic::Location;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::acquire::{Acquire, TimeLimit};
+use super::pool::Pool;
+use super::pooled_connection::PooledConnection;
+use super::status::{HostStatus, LoanInfo};
+use super::warm::Warm;
+use crate::policy::build_error::BuildError;
+use crate::policy::connector::Connector;
+use crate::runtime::cell::HostCell;
+use crate::runtime::pool_core::Handle;
+
+/// One host of a pool: skips the look-up of the key. Made by [`Pool::host`](crate::Pool::host).
+///
+/// Cloning is cheap. A host with a handle is remembered even when it is empty, with its counters. Like a
+/// [`Pool`], a `Host` keeps the pool going; [`pool`](Host::pool) leads back to it.
+///
+/// # Examples
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # use wharf::{Pool, connector_fn};
+/// # let connector = connector_fn(|host: String| async { Ok::<_, std::io::Error>(host) });
+/// let db = Pool::new(connector).host("db-1");
+///
+/// let task = tokio::spawn({
+///     let db = db.clone();
+///     async move { db.acquire().await.map(|connection| connection.len()) }
+/// });
+/// assert_eq!(task.await??, 4);
+/// assert_eq!(db.status().idle, 1);
+/// # Ok(()) }
+/// ```
+pub struct Host<C: Connector>(Arc<Held<C>>);
+
+struct Held<C: Connector> {
+    cell: Arc<HostCell<C>>,
+    handle: Handle<C>,
+}
+
+impl<C: Connector> Drop for Held<C> {
+    fn drop(&mut self) {
+        self.cell.change(|state, _| state.let_go());
+    }
+}
+
+impl<C: Connector> Host<C> {
+    pub(super) fn new(mut cell: Arc<HostCell<C>>) -> Self {
+        let handle = Handle::new(cell.pool.clone());
+        while !cell.change(|state, _| state.hold()) {
+            cell = cell.pool.directory.enter(&cell);
+        }
+        Host(Arc::new(Held { cell, handle }))
+    }
+
+    pub(super) fn cell(&self) -> &Arc<HostCell<C>> {
+        &self.0.cell
+    }
+
+    /// The pool that it belongs to.
+    pub fn pool(&self) -> Pool<C> {
+        Pool::with_handle(self.0.handle.clone())
+    }
+
+    /// The host's key.
+    pub fn key(&self) -> &C::Key {
+        &self.0.cell.key
+    }
+
+    /// Asks for a connection, as [`Pool::acquire`](crate::Pool::acquire) does, and panics where that does.
+    ///
+    /// # Cancel safety
+    ///
+    /// The future may be dropped at any point; nothing is lost.
+    ///
+    /// # Errors
+    ///
+    /// [`AcquireError`](crate::AcquireError), which says why.
+    #[track_caller]
+    #[inline]
+    pub fn acquire(&self) -> Acquire<C> {
+        Acquire::new(self.0.cell.clone(), TimeLimit::AsSet, Location::caller())
+    }
+
+    /// Asks for a connection within its own time instead of
+    /// [`acquire_timeout`](crate::Builder::acquire_timeout). Zero means: do not wait.
+    ///
+    /// # Cancel safety
+    ///
+    /// The future may be dropped at any point; nothing is lost.
+    ///
+    /// # Errors
+    ///
+    /// [`AcquireError`](crate::AcquireError), which says why.
+    #[track_caller]
+    pub fn acquire_timeout(&self, timeout: Duration) -> Acquire<C> {
+        Acquire::new(self.0.cell.clone(), TimeLimit::Own(timeout), Location::caller())
+    }
+
+    /// Takes an idle connection that needs no ping, if there is one. Never waits, never dials.
+    #[track_caller]
+    pub fn try_acquire(&self) -> Option<PooledConnection<C>> {
+        PooledConnection::lent_at_once(&self.0.cell, Location::caller())
+    }
+
+    /// Dials until `n` connections are open, as [`Pool::warm`](crate::Pool::warm) does, which tells of its
+    /// errors.
+    pub fn warm(&self, n: usize) -> Warm<C> {
+        Warm::begin(self.clone(), n)
+    }
+
+    /// Changes the host's cap, for as long as the pool lasts, also when the host has no connection and no handle for a
+    /// while.
+    ///
+    /// Lowering it closes idle connections at once and the rest as they return. Raising it starts the dials that waiters
+    /// need.
+    ///
+    /// # Errors
+    ///
+    /// Rejects zero, as the builder does.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # use wharf::{Pool, connector_fn};
+    /// # let connector = connector_fn(|host: String| async { Ok::<_, std::io::Error>(host) });
+    /// # let pool = Pool::new(connector);
+    /// let db = pool.host("db-1");
+    /// db.set_max(2)?;
+    /// assert_eq!(db.status().max, 2);
+    /// assert_eq!(db.set_max(0).unwrap_err().to_string(), "max_per_host is 0: it must be at least 1");
+    /// # Ok(()) }
+    /// ```
+    pub fn set_max(&self, n: usize) -> Result<(), BuildError> {
+        if n == 0 {
+            return Err(BuildError::new("max_per_host", n, "must be at least 1"));
+        }
+        self.0.cell.change(|state, section| state.set_max(n, section));
+        Ok(())
+    }
+
+    /// Drains all connections of the host, as [`Pool::retire`](crate::Pool::retire) does.
+    pub fn retire(&self) {
+        self.0.cell.change(|state, section| state.retire(section));
+    }
+
+    /// The loans of this host, the longest held first, each with the place in the code that acquired it.
+    pub fn loans(&self) -> Vec<LoanInfo> {
+        let cell = self.cell();
+        let (now, key) = (cell.pool.clock.precise(), format!("{:?}", cell.key));
+        let loans = cell.look(|state| state.loans());
+        loans.into_iter().map(|loan| LoanInfo::new(key.clone(), loan, now)).collect()
+    }
+
+    /// The host at this moment.
+    pub fn status(&self) -> HostStatus {
+        self.cell().look(|state| state.view()).into()
+    }
+}
+
+impl<C: Connector> Clone for Host<C> {
+    fn clone(&self) -> Self {
+        Host(self.0.clone())
+    }
+}
+
+impl<C: Connector> fmt::Debug for Host<C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Host").field("key", self.key()).field("status", &self.status()).finish()
+    }
+}

@@ -1,0 +1,16 @@
+//! The public handles and futures, one noun a file.
+
+pub(crate) mod acquire;
+pub(crate) mod builder;
+pub(crate) mod close;
+pub(crate) mod connector_fn;
+pub(crate) mod error;
+pub(crate) mod host;
+mod out_of_time;
+#[allow(clippy::module_inception)] // One noun, one file.
+pub(crate) mod pool;
+pub(crate) mod pooled_connection;
+pub(crate) mod shared;
+pub(crate) mod status;
+mod waiting;
+pub(crate) mod warm;

@@ -1,0 +1,73 @@
+//! What a caller is told whose time is over.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::error::{AcquireError, LastDialError, Phase, TimeoutDetails, TimeoutReport, in_full};
+use super::status::LoanInfo;
+use crate::engine::status::{Causes, Seen};
+use crate::policy::connector::Connector;
+use crate::policy::observer::TimedOut;
+use crate::runtime::cell::HostCell;
+use crate::runtime::failure::DialFailure;
+
+/// Nothing was idle for a caller who would not wait.
+#[cold]
+pub(super) fn too_late<C: Connector>(cell: &Arc<HostCell<C>>) -> AcquireError<C::Error> {
+    let report = report(cell, Duration::ZERO, 0);
+    tell(cell, Duration::ZERO);
+    report
+}
+
+pub(super) fn tell<C: Connector>(cell: &HostCell<C>, waited: Duration) {
+    let observer = &cell.pool.settings.observer;
+    observer.tell(|observer| observer.timed_out(&TimedOut { host: &cell.key, waited }));
+}
+
+/// What a time-out says. The caller is still in the queue, if it ever was, where this many were ahead of it.
+#[cold]
+pub(super) fn report<C: Connector>(
+    cell: &HostCell<C>,
+    waited: Duration,
+    ahead: usize,
+) -> AcquireError<C::Error> {
+    let now = cell.pool.clock.precise();
+    let Causes { view, pinging_since, failure, loans } = cell.look(|state| state.causes());
+    let Seen { idle, in_use, dialing, closing, waiting, .. } = view.seen;
+    let key = format!("{:?}", cell.key);
+    let loans = loans.into_iter().map(|loan| LoanInfo::new(key.clone(), loan, now)).collect();
+    let phase = match pinging_since {
+        _ if dialing > 0 => Phase::Dial,
+        Some(_) => Phase::Ping,
+        None => Phase::Queue,
+    };
+    AcquireError::Timeout(TimeoutReport::new(TimeoutDetails {
+        key,
+        waited,
+        phase,
+        pinged: pinging_since.map_or(Duration::ZERO, |since| now.since(since).min(waited)),
+        in_use,
+        idle,
+        dialing,
+        closing,
+        waiting,
+        ahead,
+        max: view.max,
+        loans,
+        last_dial_error: failure.map(|(failure, at)| last_dial_error(failure, now.since(at))),
+    }))
+}
+
+fn last_dial_error<E: std::error::Error>(
+    failure: DialFailure<E>,
+    age: Duration,
+) -> LastDialError<E> {
+    let (error, message) = match failure {
+        DialFailure::Error(error) => {
+            let message = in_full(&*error);
+            (Some(error), message)
+        }
+        other => (None, other.to_string()),
+    };
+    LastDialError { error, message, age }
+}

@@ -1,0 +1,487 @@
+//! The pool.
+
+use std::borrow::Borrow;
+use std::convert::Infallible;
+use std::fmt;
+use std::future::Future;
+use std::hash::Hash;
+use std::panic::Location;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+
+use super::acquire::{Acquire, TimeLimit};
+use super::builder::Builder;
+use super::close::{self, Close, CloseReport};
+use super::error::AddError;
+use super::host::Host;
+use super::pooled_connection::{ConnectionInfo, PooledConnection};
+use super::status::{HostStatus, LoanInfo, PoolStatus};
+use super::warm::Warm;
+use crate::engine::Room;
+use crate::policy::connector::Connector;
+use crate::runtime::cell::HostCell;
+use crate::runtime::pool_core::{Handle, PoolCore};
+use crate::runtime::settings::Settings;
+
+/// A pool of connections to many hosts.
+///
+/// Cloning is cheap, and all clones are one pool. When the last `Pool` and [`Host`] is dropped, idle connections are
+/// closed, connections that are lent are closed when they return, and callers that wait are served.
+///
+/// A pool may be used from several runtimes, one after the other or at once. Its maintenance, dials and pings run in the
+/// one that began them: where that is alive but is not driven (a current-thread runtime between two `block_on`s), they
+/// stand still for everybody.
+///
+/// A key may be given in a borrowed form, as with `HashMap`: a `&str` for a `String`. It is cloned
+/// only when its host is new.
+///
+/// # Examples
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use std::time::Duration;
+/// use wharf::{Pool, connector_fn};
+///
+/// let connector = connector_fn(|host: String| async move {
+///     Ok::<_, std::io::Error>(format!("a connection to {host}"))
+/// });
+/// let pool = Pool::builder()
+///     .max_per_host(5)
+///     .acquire_timeout(Duration::from_secs(3))
+///     .build(connector)?;
+///
+/// let one = pool.acquire("db-1").await?; // dials
+/// let two = pool.acquire("db-2").await?;
+/// assert_eq!(*two, "a connection to db-2");
+/// drop(one); // goes back
+///
+/// let again = pool.acquire("db-1").await?; // the same connection
+/// assert_eq!(pool.status().dials, 2);
+/// # Ok(()) }
+/// ```
+pub struct Pool<C: Connector> {
+    handle: Handle<C>,
+}
+
+/// Stands where `Pool::builder()` does not know the connector yet. There is no value of it.
+#[derive(Debug)]
+pub enum NoConnector {}
+
+#[async_trait]
+impl Connector for NoConnector {
+    type Key = ();
+    type Connection = Infallible;
+    type Error = Infallible;
+
+    async fn connect(&self, (): &()) -> Result<Infallible, Infallible> {
+        match *self {}
+    }
+}
+
+impl Pool<NoConnector> {
+    /// Sets up a pool: `Pool::builder().max_per_host(30).build(connector)?`.
+    pub fn builder() -> Builder {
+        Builder::new()
+    }
+}
+
+/// # Making one
+impl<C: Connector> Pool<C> {
+    /// Makes a pool with every setting at its default. Does no I/O, and needs no runtime.
+    pub fn new(connector: C) -> Self {
+        Pool::with_settings(connector, Settings::default())
+    }
+
+    pub(crate) fn with_settings(connector: C, settings: Settings) -> Self {
+        Pool::of(PoolCore::new(connector, settings, None))
+    }
+
+    pub(crate) fn of(core: Arc<PoolCore<C>>) -> Self {
+        Pool::with_handle(Handle::new(core))
+    }
+
+    pub(super) fn with_handle(handle: Handle<C>) -> Self {
+        Pool { handle }
+    }
+
+    pub(crate) fn core(&self) -> &Arc<PoolCore<C>> {
+        self.handle.core()
+    }
+}
+
+/// # Borrowing
+impl<C: Connector> Pool<C> {
+    /// Asks for a connection to the host with this key, and waits for up to
+    /// [`acquire_timeout`](Builder::acquire_timeout).
+    ///
+    /// Nothing is taken before the first poll. The idle connection used last is lent first. Without one the caller joins
+    /// the host's queue and takes what comes first. The pool pings an idle connection for it that has to answer before it
+    /// is lent, and starts a dial if no dial or ping in flight will serve it and every cap leaves room.
+    ///
+    /// # Fairness
+    ///
+    /// First come, first served: a newcomer never overtakes a caller of the same host that waits. Across hosts, see
+    /// [`many_hosts`](crate::guide::many_hosts#who-gets-a-connection-under-max_total).
+    ///
+    /// # Cancel safety
+    ///
+    /// The future may be dropped at any point; nothing is lost. A dial or a ping that was begun for it goes on and serves
+    /// the next caller.
+    ///
+    /// # Errors
+    ///
+    /// [`AcquireError`](crate::AcquireError), which says why.
+    ///
+    /// # Panics
+    ///
+    /// The future panics when it has to wait, with a time limit, in a tokio runtime whose timers are
+    /// not enabled, and when the key's or the error's `Debug` or `Display` panics while a time-out is
+    /// reported; neither loses anything.
+    #[track_caller]
+    pub fn acquire<Q>(&self, key: &Q) -> Acquire<C>
+    where
+        C::Key: Borrow<Q>,
+        Q: Hash + Eq + ToOwned<Owned = C::Key> + ?Sized,
+    {
+        self.acquire_from(key, Location::caller())
+    }
+
+    /// Asks for a connection in the name of another place in the code.
+    pub(crate) fn acquire_from<Q>(
+        &self,
+        key: &Q,
+        call_site: &'static Location<'static>,
+    ) -> Acquire<C>
+    where
+        C::Key: Borrow<Q>,
+        Q: Hash + Eq + ToOwned<Owned = C::Key> + ?Sized,
+    {
+        Acquire::new(self.core().host(key), TimeLimit::AsSet, call_site)
+    }
+
+    /// Asks for a connection within its own time instead of
+    /// [`acquire_timeout`](Builder::acquire_timeout). Zero means: an idle connection, or
+    /// [`Timeout`](crate::AcquireError::Timeout) at once.
+    ///
+    /// # Cancel safety
+    ///
+    /// The future may be dropped at any point; nothing is lost.
+    ///
+    /// # Errors
+    ///
+    /// [`AcquireError`](crate::AcquireError), which says why.
+    #[track_caller]
+    pub fn acquire_timeout<Q>(&self, key: &Q, timeout: Duration) -> Acquire<C>
+    where
+        C::Key: Borrow<Q>,
+        Q: Hash + Eq + ToOwned<Owned = C::Key> + ?Sized,
+    {
+        Acquire::new(self.core().host(key), TimeLimit::Own(timeout), Location::caller())
+    }
+
+    /// Takes an idle connection that needs no ping, if there is one. Never waits, never dials.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # use wharf::{Pool, connector_fn};
+    /// # let connector = connector_fn(|host: String| async { Ok::<_, std::io::Error>(host) });
+    /// # let pool = Pool::new(connector);
+    /// assert!(pool.try_acquire("db-1").is_none());
+    ///
+    /// drop(pool.acquire("db-1").await?);
+    /// assert!(pool.try_acquire("db-1").is_some());
+    /// # Ok(()) }
+    /// ```
+    #[track_caller]
+    pub fn try_acquire<Q>(&self, key: &Q) -> Option<PooledConnection<C>>
+    where
+        C::Key: Borrow<Q>,
+        Q: Hash + Eq + ?Sized,
+    {
+        PooledConnection::lent_at_once(&self.core().find(key)?, Location::caller())
+    }
+
+    /// A handle on one host, which skips the look-up of the key.
+    pub fn host<Q>(&self, key: &Q) -> Host<C>
+    where
+        C::Key: Borrow<Q>,
+        Q: Hash + Eq + ToOwned<Owned = C::Key> + ?Sized,
+    {
+        Host::new(self.core().host(key))
+    }
+}
+
+/// # Filling and thinning out
+impl<C: Connector> Pool<C> {
+    /// Hands the pool a connection that was made elsewhere.
+    ///
+    /// # Errors
+    ///
+    /// The connection comes back inside the error when a cap leaves no room for it, or when the pool
+    /// is closed.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # use wharf::{Pool, connector_fn};
+    /// # let connector = connector_fn(|host: String| async { Ok::<_, std::io::Error>(host) });
+    /// # let pool = Pool::new(connector);
+    /// pool.add("db-1", "made by hand".to_owned())?;
+    /// assert_eq!(*pool.acquire("db-1").await?, "made by hand");
+    /// # Ok(()) }
+    /// ```
+    pub fn add<Q>(&self, key: &Q, conn: C::Connection) -> Result<(), AddError<C::Connection>>
+    where
+        C::Key: Borrow<Q>,
+        Q: Hash + Eq + ToOwned<Owned = C::Key> + ?Sized,
+    {
+        let host = self.host(key);
+        self.core().see_runtime();
+        let max_leases = self.core().max_leases(&conn).max(1);
+        let room = host.cell().change(|state, section| state.add(conn, max_leases, section));
+        self.core().ensure_maintenance();
+        match room {
+            Room::Taken => Ok(()),
+            Room::Full(conn) => Err(AddError::Full(conn)),
+            Room::Closed(conn) => Err(AddError::Closed(conn)),
+        }
+    }
+
+    /// Dials until `n` connections to the host are open, lent ones included. The dials begin at the call, as the limits
+    /// allow; awaiting the result tells how they went. The result keeps the host and the pool as a handle does.
+    ///
+    /// # Errors
+    ///
+    /// [`WarmError`](crate::WarmError): a dial that failed, or the one before that the host backs off
+    /// from, or what leaves no room. What could be made is there all the same.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the result stops no dial: what they make goes idle.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # use wharf::{Pool, connector_fn};
+    /// # let connector = connector_fn(|host: String| async { Ok::<_, std::io::Error>(host) });
+    /// # let pool = Pool::new(connector);
+    /// // Before the first request comes:
+    /// pool.warm("db-1", 3).await?;
+    /// assert_eq!(pool.status().idle, 3);
+    /// # Ok(()) }
+    /// ```
+    pub fn warm<Q>(&self, key: &Q, n: usize) -> Warm<C>
+    where
+        C::Key: Borrow<Q>,
+        Q: Hash + Eq + ToOwned<Owned = C::Key> + ?Sized,
+    {
+        self.host(key).warm(n)
+    }
+
+    /// Keeps the idle connections for which `keep` says yes and closes the others. Each is taken out
+    /// while it is looked at, one at a time, and put back where it was.
+    ///
+    /// # Panics
+    ///
+    /// When `keep` panics; the connection that it was looking at is closed.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # use wharf::{Pool, connector_fn};
+    /// # let connector = connector_fn(|host: String| async { Ok::<_, std::io::Error>(host) });
+    /// # let pool = Pool::new(connector);
+    /// use std::time::Duration;
+    ///
+    /// pool.warm("db-1", 3).await?;
+    /// pool.retain(|host, _connection, info| host != "db-1" || info.age < Duration::from_secs(60));
+    /// assert_eq!(pool.status().idle, 3);
+    ///
+    /// tokio::time::sleep(Duration::from_secs(61)).await;
+    /// pool.retain(|host, _connection, info| host != "db-1" || info.age < Duration::from_secs(60));
+    /// assert_eq!(pool.status().idle, 0);
+    /// # Ok(()) }
+    /// ```
+    #[track_caller]
+    pub fn retain<F>(&self, mut keep: F)
+    where
+        F: FnMut(&C::Key, &mut C::Connection, ConnectionInfo) -> bool,
+    {
+        let call_site = Location::caller();
+        for (cell, id) in self.idle() {
+            let taken = cell.change(|state, section| state.inspect(id, call_site, section));
+            let Some(loan) = taken else { continue };
+            let mut loan = PooledConnection::new(loan, cell.clone());
+            let info = PooledConnection::info(&loan);
+            let keeps = keep(&cell.key, &mut loan, info);
+            PooledConnection::put_back(loan, keeps);
+        }
+    }
+
+    /// The idle connections of all hosts, by id.
+    fn idle(&self) -> Vec<(Arc<HostCell<C>>, u64)> {
+        let ids = |cell: Arc<HostCell<C>>| {
+            let ids = cell.look(|state| state.idle_ids());
+            ids.into_iter().map(move |id| (cell.clone(), id))
+        };
+        self.core().directory.all().0.into_iter().flat_map(ids).collect()
+    }
+
+    /// Closes every idle connection: at once, and one that is being pinged when it has answered and
+    /// nobody waits for it.
+    pub fn close_idle(&self) {
+        self.core().change_all(|state, section| state.close_idle(section));
+    }
+
+    /// Drains all connections of the host: idle ones are closed at once, those that are lent, pinged or being dialed when
+    /// they return. Later callers get new connections. A shared connection that is in use takes no new leases, gives its
+    /// place under [`max_per_host`](Builder::max_per_host) to a new one, and is closed after its last lease.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # use wharf::{Pool, connector_fn};
+    /// # let connector = connector_fn(|host: String| async { Ok::<_, std::io::Error>(host) });
+    /// # let pool = Pool::new(connector);
+    /// let old = pool.acquire("db-1").await?;
+    /// pool.retire("db-1"); // its certificate has changed, say
+    ///
+    /// let new = pool.acquire("db-1").await?;
+    /// drop(old); // is closed
+    /// drop(new); // is kept
+    /// assert_eq!(pool.status().idle, 1);
+    /// # Ok(()) }
+    /// ```
+    pub fn retire<Q>(&self, key: &Q)
+    where
+        C::Key: Borrow<Q>,
+        Q: Hash + Eq + ?Sized,
+    {
+        if let Some(cell) = self.core().find(key) {
+            cell.change(|state, section| state.retire(section));
+        }
+    }
+
+    /// Does for every host what [`retire`](Pool::retire) does for one.
+    pub fn retire_all(&self) {
+        self.core().change_all(|state, section| state.retire(section));
+    }
+}
+
+/// # Looking
+impl<C: Connector> Pool<C> {
+    /// The figures of all hosts, added up.
+    ///
+    /// It visits each host in turn: the figures of each host are of one moment, while their sum may mix moments. With many
+    /// hosts it is not for a hot path; [`Host::status`] looks at one.
+    pub fn status(&self) -> PoolStatus {
+        close::pool_status(self.core())
+    }
+
+    /// The loans of all hosts, the longest held first, each with the place in the code that acquired it.
+    ///
+    /// It visits every host, as [`status`](Pool::status) does.
+    pub fn loans(&self) -> Vec<LoanInfo> {
+        close::loans(self.core())
+    }
+
+    /// Each host that the pool knows.
+    ///
+    /// It visits every host, as [`status`](Pool::status) does.
+    pub fn hosts(&self) -> Vec<(C::Key, HostStatus)> {
+        let view =
+            |cell: Arc<HostCell<C>>| (cell.key.clone(), cell.look(|state| state.view()).into());
+        self.core().directory.all().0.into_iter().map(view).collect()
+    }
+}
+
+/// # Closing
+impl<C: Connector> Pool<C> {
+    /// Closes the pool. Closing begins at the call: callers that wait, or ask from now on, get
+    /// [`Closed`](crate::AcquireError::Closed), idle connections are closed, and dials and pings are cut off. Awaiting the
+    /// result waits for loans to come back and for closes to end.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future changes nothing: the pool stays closed.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # use wharf::{Pool, connector_fn};
+    /// # let connector = connector_fn(|host: String| async { Ok::<_, std::io::Error>(host) });
+    /// # let pool = Pool::new(connector);
+    /// use wharf::AcquireError;
+    ///
+    /// drop(pool.acquire("db-1").await?);
+    /// pool.close().await;
+    /// assert!(matches!(pool.acquire("db-1").await, Err(AcquireError::Closed)));
+    /// # Ok(()) }
+    /// ```
+    pub fn close(&self) -> Close {
+        Close::begin(self.core().clone())
+    }
+
+    /// Closes the pool as [`close`](Pool::close) does, waits for up to `limit`, and says what is still out then.
+    ///
+    /// # Panics
+    ///
+    /// When it is awaited outside a tokio runtime with timers.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # use wharf::{Pool, connector_fn};
+    /// # let connector = connector_fn(|host: String| async { Ok::<_, std::io::Error>(host) });
+    /// # let pool = Pool::new(connector);
+    /// use std::time::Duration;
+    ///
+    /// let kept = pool.acquire("db-1").await?;
+    /// let report = pool.close_timeout(Duration::from_secs(10)).await;
+    /// assert!(!report.complete);
+    /// println!("not back: acquired at {}", report.loans[0].place);
+    /// # drop(kept);
+    /// # Ok(()) }
+    /// ```
+    pub fn close_timeout(
+        &self,
+        limit: Duration,
+    ) -> impl Future<Output = CloseReport> + Send + 'static + use<C> {
+        close::close_within(self.core().clone(), self.close(), limit)
+    }
+
+    /// Whether [`close`](Pool::close) was called.
+    pub fn is_closed(&self) -> bool {
+        self.core().is_closed()
+    }
+}
+
+impl<C: Connector> Clone for Pool<C> {
+    fn clone(&self) -> Self {
+        Pool { handle: self.handle.clone() }
+    }
+}
+
+impl<C: Connector> fmt::Debug for Pool<C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Pool").field("status", &self.status()).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,244 @@
+//! A loan.
+
+use std::fmt;
+use std::ops::{Deref, DerefMut};
+use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
+
+use crate::engine::status::EntryView;
+use crate::engine::{CallSite, Use};
+use crate::policy::close_reason::CloseReason;
+use crate::policy::connector::Connector;
+use crate::policy::observer::{Acquired, Closed, Returned};
+use crate::policy::time::Time;
+use crate::runtime::cell::HostCell;
+use crate::runtime::parts::Loan;
+
+/// A connection on loan. It goes back to the pool when it is dropped: on any thread, inside a
+/// runtime or outside.
+///
+/// Dropped while its thread is panicking, the connection is closed: nobody knows in which state it
+/// was left. Returned after its time, or when the pool is closed, it is closed too.
+///
+/// What can be done with the loan itself are associated functions, so that no method of the
+/// connection is hidden: `PooledConnection::discard(conn)`.
+#[must_use = "the connection goes back to the pool at once when it is dropped"]
+pub struct PooledConnection<C: Connector> {
+    /// Present until the loan ends. All that it needs is behind this one pointer, which makes moving it cheap.
+    loan: Option<Loan<C>>,
+}
+
+/// What the pool knows of a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ConnectionInfo {
+    /// Tells it from every other connection of the pool.
+    pub id: u64,
+    /// How long ago it was made.
+    pub age: Duration,
+    /// How long it was idle before it was lent, or has been idle now. A ping or a heartbeat is not a use.
+    pub idle_for: Duration,
+    /// How often it was lent, this time included.
+    pub uses: u64,
+    /// Whether it was lent before.
+    pub reused: bool,
+}
+
+impl<C: Connector> PooledConnection<C> {
+    #[inline]
+    pub(crate) fn new(mut loan: Loan<C>, cell: Arc<HostCell<C>>) -> Self {
+        // It was not lent: there is nothing to drop.
+        std::mem::forget(loan.home.replace(cell));
+        PooledConnection { loan: Some(loan) }
+    }
+
+    /// A connection that is open and needs no ping, if one is there.
+    pub(super) fn lent_at_once(cell: &Arc<HostCell<C>>, call_site: CallSite) -> Option<Self> {
+        let loan = PooledConnection::new(cell.try_lend(call_site)?, cell.clone());
+        PooledConnection::tell_acquired(&loan, Duration::ZERO);
+        Some(loan)
+    }
+
+    /// Ends the loan: the connection, and where it belongs.
+    #[inline]
+    fn take(&mut self) -> Option<(Loan<C>, Arc<HostCell<C>>)> {
+        let mut loan = self.loan.take()?;
+        let home = loan.home.take()?;
+        Some((loan, home))
+    }
+
+    fn loan(&self) -> &Loan<C> {
+        self.loan.as_ref().expect(PRESENT)
+    }
+
+    fn home(&self) -> &Arc<HostCell<C>> {
+        self.loan().home.as_ref().expect(PRESENT)
+    }
+
+    fn view(&self) -> EntryView {
+        let loan = self.loan();
+        self.home().look(|state| state.entry_view(loan.slot, loan.lease))
+    }
+
+    /// Ends the loan and closes the connection, whose place is free at once: for a connection that has died. Older
+    /// connections of its host are suspect from now on: each must answer a ping before it is lent again, those that are
+    /// lent now included.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # use wharf::{Pool, connector_fn};
+    /// # let connector = connector_fn(|host: String| async { Ok::<_, std::io::Error>(host) });
+    /// # let pool = Pool::new(connector);
+    /// use wharf::PooledConnection;
+    ///
+    /// let connection = pool.acquire("db-1").await?;
+    /// // The answer made no sense: nobody should use it again.
+    /// PooledConnection::discard(connection);
+    /// assert_eq!(pool.status().idle, 0);
+    /// # Ok(()) }
+    /// ```
+    pub fn discard(mut this: Self) {
+        if let Some((loan, cell)) = this.take() {
+            tell_returned(&cell, &loan, cell.pool.clock.now());
+            cell.end_use(loan, Use::FoundDead);
+        }
+    }
+
+    /// Takes the connection out of the pool, which may dial another in its place.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # use wharf::{Pool, connector_fn};
+    /// # let connector = connector_fn(|host: String| async { Ok::<_, std::io::Error>(host) });
+    /// # let pool = Pool::new(connector);
+    /// use wharf::PooledConnection;
+    ///
+    /// let connection = PooledConnection::detach(pool.acquire("db-1").await?);
+    /// assert_eq!(connection, "db-1"); // ours, for as long as we like
+    /// assert_eq!(pool.status().in_use, 0);
+    /// # Ok(()) }
+    /// ```
+    #[allow(clippy::missing_panics_doc)] // It cannot: a loan has its connection until it ends.
+    pub fn detach(mut this: Self) -> C::Connection {
+        let (loan, cell) = this.take().expect(PRESENT);
+        let id = cell.change(|state, section| state.detach(&loan, section));
+        let (host, reason) = (&cell.key, CloseReason::Detached);
+        cell.pool.settings.observer.tell(|observer| observer.closed(&Closed { host, id, reason }));
+        loan.connection
+    }
+
+    /// What the pool knows of this connection.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # use wharf::{Pool, connector_fn};
+    /// # let connector = connector_fn(|host: String| async { Ok::<_, std::io::Error>(host) });
+    /// # let pool = Pool::new(connector);
+    /// use wharf::PooledConnection;
+    ///
+    /// drop(pool.acquire("db-1").await?);
+    /// let connection = pool.acquire("db-1").await?;
+    /// let info = PooledConnection::info(&connection);
+    /// assert!(info.reused);
+    /// assert_eq!(info.uses, 2);
+    /// # Ok(()) }
+    /// ```
+    pub fn info(this: &Self) -> ConnectionInfo {
+        let view = this.view();
+        ConnectionInfo {
+            id: view.id,
+            age: this.home().pool.clock.precise().since(view.created),
+            idle_for: view.idle_for,
+            uses: view.uses,
+            reused: view.uses > 1,
+        }
+    }
+
+    /// The key of the host that it is connected to.
+    pub fn key(this: &Self) -> &C::Key {
+        &this.home().key
+    }
+
+    /// Tells the observer of a loan that begins.
+    #[inline]
+    pub(super) fn tell_acquired(this: &Self, waited: Duration) {
+        let home = this.home();
+        let observing = &home.pool.settings.observer;
+        if !observing.is_there() {
+            return;
+        }
+        observing.tell(|observer| {
+            let EntryView { id, uses, .. } = this.view();
+            observer.acquired(&Acquired { host: &home.key, id, waited, reused: uses > 1 });
+        });
+    }
+
+    /// Ends the loan of a connection that was only looked at: it goes back to where it was, or is closed.
+    pub(super) fn put_back(mut this: Self, keep: bool) {
+        if let Some((loan, cell)) = this.take() {
+            let how = if keep { Use::LookedAt } else { Use::Over(CloseReason::NotRetained) };
+            cell.end_use(loan, how);
+        }
+    }
+}
+
+#[inline]
+fn tell_returned<C: Connector>(cell: &HostCell<C>, loan: &Loan<C>, now: Time) {
+    cell.pool.settings.observer.tell(|observer| {
+        let EntryView { id, lent, .. } = cell.look(|state| state.entry_view(loan.slot, loan.lease));
+        observer.returned(&Returned { host: &cell.key, id, held: now.since(lent) });
+    });
+}
+
+const PRESENT: &str = "a loan has its connection until it ends";
+
+impl<C: Connector> Drop for PooledConnection<C> {
+    fn drop(&mut self) {
+        let Some((mut loan, cell)) = self.take() else { return };
+        let pool = &cell.pool;
+        let now = pool.clock.now();
+        tell_returned(&cell, &loan, now);
+        if thread::panicking() {
+            return cell.end_use(loan, Use::Over(CloseReason::Discarded));
+        }
+        pool.ensure_maintenance();
+        match pool.max_leases_if_open(&mut loan.connection) {
+            0 => cell.end_use(loan, Use::Over(CloseReason::NotOpen)),
+            max_leases => cell.give_back(loan, max_leases, now),
+        }
+    }
+}
+
+impl<C: Connector> Deref for PooledConnection<C> {
+    type Target = C::Connection;
+
+    fn deref(&self) -> &C::Connection {
+        &self.loan().connection
+    }
+}
+
+impl<C: Connector> DerefMut for PooledConnection<C> {
+    fn deref_mut(&mut self) -> &mut C::Connection {
+        &mut self.loan.as_mut().expect(PRESENT).connection
+    }
+}
+
+/// Names the host and the connection; what is lent need not be `Debug`.
+impl<C: Connector> fmt::Debug for PooledConnection<C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PooledConnection")
+            .field("key", PooledConnection::key(self))
+            .field("id", &self.view().id)
+            .finish_non_exhaustive()
+    }
+}

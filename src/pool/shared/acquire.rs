@@ -1,0 +1,39 @@
+//! The future of one acquire.
+
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use crate::pool::acquire::Acquire;
+use crate::pool::error::AcquireError;
+use crate::pool::shared::strand::Strands;
+use crate::pool::shared::{Lease, SharedConnector};
+
+/// Waits for a lease. Made by [`SharedPool::acquire`](crate::SharedPool::acquire) and its kin.
+///
+/// # Cancel safety
+///
+/// Dropping it at any point loses nothing, and disturbs nobody else on the same connection.
+#[must_use = "an acquire does nothing until it is awaited"]
+pub struct AcquireLease<C: SharedConnector>(Acquire<Strands<C>>);
+
+impl<C: SharedConnector> AcquireLease<C> {
+    pub(super) fn new(acquire: Acquire<Strands<C>>) -> Self {
+        AcquireLease(acquire)
+    }
+}
+
+impl<C: SharedConnector> Future for AcquireLease<C> {
+    type Output = Result<Lease<C>, AcquireError<C::Error>>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        Pin::new(&mut self.0).poll(cx).map_ok(Lease::new)
+    }
+}
+
+impl<C: SharedConnector> fmt::Debug for AcquireLease<C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("AcquireLease").field(&self.0).finish()
+    }
+}

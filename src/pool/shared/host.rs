@@ -1,0 +1,104 @@
+//! A handle on one host of a shared pool.
+
+use std::fmt;
+use std::future::Future;
+use std::time::Duration;
+
+use crate::policy::build_error::BuildError;
+use crate::pool::error::WarmError;
+use crate::pool::host::Host;
+use crate::pool::shared::strand::Strands;
+use crate::pool::shared::{AcquireLease, Lease, SharedConnector, SharedPool};
+use crate::pool::status::{HostStatus, LoanInfo};
+
+/// One host of a shared pool: skips the look-up of the key. Made by
+/// [`SharedPool::host`](crate::SharedPool::host). It is to a [`SharedPool`] what a
+/// [`Host`] is to a [`Pool`](crate::Pool).
+pub struct SharedHost<C: SharedConnector>(Host<Strands<C>>);
+
+impl<C: SharedConnector> SharedHost<C> {
+    pub(super) fn new(host: Host<Strands<C>>) -> Self {
+        SharedHost(host)
+    }
+
+    /// The pool that it belongs to.
+    pub fn pool(&self) -> SharedPool<C> {
+        SharedPool::of(self.0.pool())
+    }
+
+    /// The host's key.
+    pub fn key(&self) -> &C::Key {
+        self.0.key()
+    }
+
+    /// Asks for a lease.
+    ///
+    /// # Errors
+    ///
+    /// [`AcquireError`](crate::AcquireError), which says why.
+    #[track_caller]
+    pub fn acquire(&self) -> AcquireLease<C> {
+        AcquireLease::new(self.0.acquire())
+    }
+
+    /// Asks for a lease within its own time. Zero means: do not wait.
+    ///
+    /// # Errors
+    ///
+    /// [`AcquireError`](crate::AcquireError), which says why.
+    #[track_caller]
+    pub fn acquire_timeout(&self, timeout: Duration) -> AcquireLease<C> {
+        AcquireLease::new(self.0.acquire_timeout(timeout))
+    }
+
+    /// Takes a lease on a connection that has room, if there is one: never waits, never dials.
+    #[track_caller]
+    pub fn try_acquire(&self) -> Option<Lease<C>> {
+        self.0.try_acquire().map(Lease::new)
+    }
+
+    /// Dials until `n` connections are open, as [`Pool::warm`](crate::Pool::warm) does.
+    pub fn warm(
+        &self,
+        n: usize,
+    ) -> impl Future<Output = Result<(), WarmError<C::Error>>> + Send + Unpin + use<C> {
+        self.0.warm(n)
+    }
+
+    /// Changes the host's cap on connections, for as long as the pool lasts. Lowering it closes idle ones at once, and the
+    /// newest of the others take no new leases, until the cap is raised again.
+    ///
+    /// # Errors
+    ///
+    /// Rejects zero, as the builder does.
+    pub fn set_max(&self, n: usize) -> Result<(), BuildError> {
+        self.0.set_max(n)
+    }
+
+    /// Drains all connections of the host, as [`SharedPool::retire`](crate::SharedPool::retire) does.
+    pub fn retire(&self) {
+        self.0.retire();
+    }
+
+    /// The leases that are out, the longest held first.
+    pub fn loans(&self) -> Vec<LoanInfo> {
+        self.0.loans()
+    }
+
+    /// The host at this moment.
+    pub fn status(&self) -> HostStatus {
+        self.0.status()
+    }
+}
+
+impl<C: SharedConnector> Clone for SharedHost<C> {
+    fn clone(&self) -> Self {
+        SharedHost(self.0.clone())
+    }
+}
+
+impl<C: SharedConnector> fmt::Debug for SharedHost<C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("SharedHost").field(&self.0).finish()
+    }
+}

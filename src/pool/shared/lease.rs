@@ -1,0 +1,96 @@
+//! A share in a connection.
+
+use std::fmt;
+use std::ops::{Deref, DerefMut};
+
+use crate::pool::pooled_connection::{ConnectionInfo, PooledConnection};
+use crate::pool::shared::SharedConnector;
+use crate::pool::shared::strand::Strands;
+
+/// A share in a connection, with a clone of its own to use it by. It ends when it is dropped: on any
+/// thread, inside a runtime or outside. The connection goes on for its other borrowers, and goes idle
+/// after the last one.
+///
+/// Dropped while its thread is panicking, it discards the connection.
+///
+/// What can be done with the lease itself are associated functions, so that no method of the
+/// connection is hidden: `Lease::discard(lease)`.
+#[must_use = "the lease ends at once when it is dropped"]
+pub struct Lease<C: SharedConnector>(PooledConnection<Strands<C>>);
+
+impl<C: SharedConnector> Lease<C> {
+    pub(super) fn new(mut loan: PooledConnection<Strands<C>>) -> Self {
+        loan.own();
+        Lease(loan)
+    }
+
+    /// Ends the lease of a connection that has died. Its place is free at once; it takes no new leases and is closed after
+    /// its last one. Older connections of its host are suspect from now on: each must answer a ping before it takes new
+    /// leases.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # use std::sync::Arc;
+    /// # use wharf::{Connector, SharedConnector, SharedPool, async_trait};
+    /// # struct Numbers;
+    /// # #[async_trait]
+    /// # impl Connector for Numbers {
+    /// #     type Key = ();
+    /// #     type Connection = Arc<u32>;
+    /// #     type Error = std::io::Error;
+    /// #     async fn connect(&self, (): &()) -> std::io::Result<Arc<u32>> { Ok(Arc::new(7)) }
+    /// # }
+    /// # impl SharedConnector for Numbers {
+    /// #     fn max_leases(&self, _: &Arc<u32>) -> usize { 100 }
+    /// # }
+    /// # let pool = SharedPool::new(Numbers);
+    /// use wharf::Lease;
+    ///
+    /// let (one, two) = (pool.acquire(&()).await?, pool.acquire(&()).await?);
+    /// Lease::discard(one); // the connection has died
+    /// let three = pool.acquire(&()).await?;
+    /// assert!(!Arc::ptr_eq(&two, &three), "nobody else is put on it");
+    /// # Ok(()) }
+    /// ```
+    pub fn discard(this: Self) {
+        PooledConnection::discard(this.0);
+    }
+
+    /// What the pool knows of this connection. A use is a lease; a connection that others were using
+    /// already was idle for no time.
+    pub fn info(this: &Self) -> ConnectionInfo {
+        PooledConnection::info(&this.0)
+    }
+
+    /// The key of the host that it is connected to.
+    pub fn key(this: &Self) -> &C::Key {
+        PooledConnection::key(&this.0)
+    }
+}
+
+impl<C: SharedConnector> Deref for Lease<C> {
+    type Target = C::Connection;
+
+    fn deref(&self) -> &C::Connection {
+        self.0.get()
+    }
+}
+
+impl<C: SharedConnector> DerefMut for Lease<C> {
+    fn deref_mut(&mut self) -> &mut C::Connection {
+        self.0.own()
+    }
+}
+
+/// Names the host and the connection; what is lent need not be `Debug`.
+impl<C: SharedConnector> fmt::Debug for Lease<C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Lease")
+            .field("key", Lease::key(self))
+            .field("id", &Lease::info(self).id)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,14 @@
+//! Pools of connections that many borrowers use at once.
+
+mod acquire;
+mod connector;
+mod host;
+mod lease;
+mod pool;
+pub(crate) mod strand;
+
+pub use acquire::AcquireLease;
+pub use connector::SharedConnector;
+pub use host::SharedHost;
+pub use lease::Lease;
+pub use pool::SharedPool;

@@ -1,0 +1,312 @@
+//! The pool of shared connections.
+
+use std::borrow::Borrow;
+use std::fmt;
+use std::future::Future;
+use std::hash::Hash;
+use std::panic::Location;
+use std::time::Duration;
+
+use crate::pool::builder::{Builder, Shared};
+use crate::pool::close::{Close, CloseReport};
+use crate::pool::error::{AddError, WarmError};
+use crate::pool::pool::{NoConnector, Pool};
+use crate::pool::pooled_connection::ConnectionInfo;
+use crate::pool::shared::strand::{Strand, Strands, sharing};
+use crate::pool::shared::{AcquireLease, Lease, SharedConnector, SharedHost};
+use crate::pool::status::{HostStatus, LoanInfo, PoolStatus};
+use crate::runtime::pool_core::PoolCore;
+use crate::runtime::settings::Settings;
+
+/// A pool of connections that many borrowers use at once, each up to the number of leases that its
+/// [`SharedConnector::max_leases`] names.
+///
+/// It has the verbs, the settings and the promises of a [`Pool`]; caps count connections. A lease is
+/// given on a connection that has room, the oldest first (see [`Spread`](crate::Spread)), or else on an idle one.
+/// Another one is dialed only when those there cannot carry the callers that wait: many callers of a host that has no
+/// connection yet make one dial.
+///
+/// A connection that is not open, too old, used up or retired *drains*: it takes no new leases, gives its place under
+/// [`max_per_host`](Builder::max_per_host) to the next connection (for up to `max_per_host` such), and is closed after its
+/// last lease. One that drains only to make room for another host takes leases again when that host needs the room no
+/// more, and it has answered a ping. Heartbeats ping a connection also while it is leased.
+///
+/// A lease that is handed to a caller that is slow to poll is not checked again: its connection may die before the caller
+/// resumes.
+///
+/// # Examples
+///
+/// ```
+/// use std::io;
+/// use std::sync::Arc;
+///
+/// use wharf::{Connector, SharedConnector, SharedPool, async_trait};
+///
+/// struct Numbers;
+///
+/// #[async_trait]
+/// impl Connector for Numbers {
+///     type Key = ();
+///     type Connection = Arc<u32>;
+///     type Error = io::Error;
+///
+///     async fn connect(&self, (): &()) -> io::Result<Arc<u32>> {
+///         Ok(Arc::new(7))
+///     }
+/// }
+///
+/// impl SharedConnector for Numbers {
+///     fn max_leases(&self, _: &Arc<u32>) -> usize {
+///         100
+///     }
+/// }
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let pool = SharedPool::builder().max_per_host(2).build(Numbers)?;
+/// let (one, two) = (pool.acquire(&()).await?, pool.acquire(&()).await?);
+/// assert!(Arc::ptr_eq(&one, &two));
+/// assert_eq!((pool.status().in_use, pool.status().leases), (1, 2));
+/// # Ok(()) }
+/// ```
+pub struct SharedPool<C: SharedConnector>(Pool<Strands<C>>);
+
+impl SharedConnector for NoConnector {
+    fn max_leases(&self, _: &std::convert::Infallible) -> usize {
+        match *self {}
+    }
+}
+
+impl SharedPool<NoConnector> {
+    /// Sets up a pool: `SharedPool::builder().max_per_host(4).build(connector)?`.
+    pub fn builder() -> Builder<Shared> {
+        Builder::new()
+    }
+}
+
+/// # Making one
+impl<C: SharedConnector> SharedPool<C> {
+    /// Makes a pool with every setting at its default. Does no I/O, and needs no runtime.
+    pub fn new(connector: C) -> Self {
+        SharedPool::with_settings(connector, Settings::default())
+    }
+
+    pub(crate) fn with_settings(connector: C, settings: Settings) -> Self {
+        SharedPool(Pool::of(PoolCore::new(Strands(connector), settings, Some(sharing()))))
+    }
+
+    pub(super) fn of(pool: Pool<Strands<C>>) -> Self {
+        SharedPool(pool)
+    }
+
+    /// The pool that this one is a face of.
+    #[cfg(any(feature = "metrics", wharf_loom))]
+    pub(crate) fn strands(&self) -> &Pool<Strands<C>> {
+        &self.0
+    }
+}
+
+/// # Borrowing
+impl<C: SharedConnector> SharedPool<C> {
+    /// Asks for a lease on a connection to the host with this key, and waits for up to
+    /// [`acquire_timeout`](Builder::acquire_timeout).
+    ///
+    /// # Fairness
+    ///
+    /// First come, first served: a newcomer never overtakes a caller of the same host that waits.
+    ///
+    /// # Cancel safety
+    ///
+    /// The future may be dropped at any point; nothing is lost.
+    ///
+    /// # Errors
+    ///
+    /// [`AcquireError`](crate::AcquireError), which says why.
+    ///
+    /// # Panics
+    ///
+    /// As [`Pool::acquire`].
+    #[track_caller]
+    pub fn acquire<Q>(&self, key: &Q) -> AcquireLease<C>
+    where
+        C::Key: Borrow<Q>,
+        Q: Hash + Eq + ToOwned<Owned = C::Key> + ?Sized,
+    {
+        self.acquire_from(key, Location::caller())
+    }
+
+    /// Asks for a lease in the name of another place in the code.
+    pub(crate) fn acquire_from<Q>(
+        &self,
+        key: &Q,
+        place: &'static Location<'static>,
+    ) -> AcquireLease<C>
+    where
+        C::Key: Borrow<Q>,
+        Q: Hash + Eq + ToOwned<Owned = C::Key> + ?Sized,
+    {
+        AcquireLease::new(self.0.acquire_from(key, place))
+    }
+
+    /// Asks for a lease within its own time instead of
+    /// [`acquire_timeout`](Builder::acquire_timeout). Zero means: a lease on what is there, or
+    /// [`Timeout`](crate::AcquireError::Timeout) at once.
+    ///
+    /// # Errors
+    ///
+    /// [`AcquireError`](crate::AcquireError), which says why.
+    #[track_caller]
+    pub fn acquire_timeout<Q>(&self, key: &Q, timeout: Duration) -> AcquireLease<C>
+    where
+        C::Key: Borrow<Q>,
+        Q: Hash + Eq + ToOwned<Owned = C::Key> + ?Sized,
+    {
+        AcquireLease::new(self.0.acquire_timeout(key, timeout))
+    }
+
+    /// Takes a lease on a connection that has room, if there is one: never waits, never dials.
+    #[track_caller]
+    pub fn try_acquire<Q>(&self, key: &Q) -> Option<Lease<C>>
+    where
+        C::Key: Borrow<Q>,
+        Q: Hash + Eq + ?Sized,
+    {
+        self.0.try_acquire(key).map(Lease::new)
+    }
+
+    /// A handle on one host, which skips the look-up of the key.
+    pub fn host<Q>(&self, key: &Q) -> SharedHost<C>
+    where
+        C::Key: Borrow<Q>,
+        Q: Hash + Eq + ToOwned<Owned = C::Key> + ?Sized,
+    {
+        SharedHost::new(self.0.host(key))
+    }
+}
+
+/// # Filling and thinning out
+impl<C: SharedConnector> SharedPool<C> {
+    /// Hands the pool a connection that was made elsewhere.
+    ///
+    /// # Errors
+    ///
+    /// The connection comes back inside the error when a cap leaves no room for it, or when the pool
+    /// is closed.
+    pub fn add<Q>(&self, key: &Q, conn: C::Connection) -> Result<(), AddError<C::Connection>>
+    where
+        C::Key: Borrow<Q>,
+        Q: Hash + Eq + ToOwned<Owned = C::Key> + ?Sized,
+    {
+        self.0.add(key, Strand::new(conn)).map_err(|error| match error {
+            AddError::Full(strand) => AddError::Full(strand.into_connection()),
+            AddError::Closed(strand) => AddError::Closed(strand.into_connection()),
+        })
+    }
+
+    /// Dials until `n` connections to the host are open, as [`Pool::warm`] does.
+    pub fn warm<Q>(
+        &self,
+        key: &Q,
+        n: usize,
+    ) -> impl Future<Output = Result<(), WarmError<C::Error>>> + Send + Unpin + use<C, Q>
+    where
+        C::Key: Borrow<Q>,
+        Q: Hash + Eq + ToOwned<Owned = C::Key> + ?Sized,
+    {
+        self.0.warm(key, n)
+    }
+
+    /// Keeps the idle connections for which `keep` says yes and closes the others.
+    ///
+    /// # Panics
+    ///
+    /// When `keep` panics; the connection that it was looking at is closed.
+    #[track_caller]
+    pub fn retain<F>(&self, mut keep: F)
+    where
+        F: FnMut(&C::Key, &mut C::Connection, ConnectionInfo) -> bool,
+    {
+        self.0.retain(|key, strand, info| keep(key, strand.own(), info));
+    }
+
+    /// Closes every idle connection: at once, and one that is being pinged when it has answered and
+    /// nobody waits for it.
+    pub fn close_idle(&self) {
+        self.0.close_idle();
+    }
+
+    /// Drains all connections of the host: idle ones are closed at once, those that are leased after their last lease.
+    /// Later callers get new connections.
+    pub fn retire<Q>(&self, key: &Q)
+    where
+        C::Key: Borrow<Q>,
+        Q: Hash + Eq + ?Sized,
+    {
+        self.0.retire(key);
+    }
+
+    /// Does for every host what [`retire`](SharedPool::retire) does for one.
+    pub fn retire_all(&self) {
+        self.0.retire_all();
+    }
+}
+
+/// # Looking
+impl<C: SharedConnector> SharedPool<C> {
+    /// The figures of all hosts, added up; see [`Pool::status`].
+    pub fn status(&self) -> PoolStatus {
+        self.0.status()
+    }
+
+    /// The leases of all hosts, the longest held first.
+    pub fn loans(&self) -> Vec<LoanInfo> {
+        self.0.loans()
+    }
+
+    /// Each host that the pool knows.
+    pub fn hosts(&self) -> Vec<(C::Key, HostStatus)> {
+        self.0.hosts()
+    }
+}
+
+/// # Closing
+impl<C: SharedConnector> SharedPool<C> {
+    /// Closes the pool, as [`Pool::close`] does: dials and pings are cut off, and awaiting the result waits for leases and
+    /// closes.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future changes nothing: the pool stays closed.
+    pub fn close(&self) -> Close {
+        self.0.close()
+    }
+
+    /// Closes the pool, waits for up to `limit`, and says what is still out then.
+    ///
+    /// # Panics
+    ///
+    /// When it is awaited outside a tokio runtime with timers.
+    pub fn close_timeout(
+        &self,
+        limit: Duration,
+    ) -> impl Future<Output = CloseReport> + Send + 'static + use<C> {
+        self.0.close_timeout(limit)
+    }
+
+    /// Whether [`close`](SharedPool::close) was called.
+    pub fn is_closed(&self) -> bool {
+        self.0.is_closed()
+    }
+}
+
+impl<C: SharedConnector> Clone for SharedPool<C> {
+    fn clone(&self) -> Self {
+        SharedPool(self.0.clone())
+    }
+}
+
+impl<C: SharedConnector> fmt::Debug for SharedPool<C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SharedPool").field("status", &self.status()).finish_non_exhaustive()
+    }
+}

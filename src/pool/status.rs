@@ -1,0 +1,166 @@
+//! What can be seen of a pool from outside.
+
+use std::panic::Location;
+use std::time::Duration;
+
+use crate::engine::Lease;
+use crate::engine::status::{Counted, HostView, Seen};
+use crate::policy::close_reason::{CloseCounts, CloseReason};
+use crate::policy::time::Time;
+
+macro_rules! status {
+    ($(#[$doc:meta])* $name:ident { $($(#[$extra_doc:meta])* $extra:ident,)* }) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+        #[non_exhaustive]
+        pub struct $name {
+            $($(#[$extra_doc])* pub $extra: usize,)*
+            /// Connections that nobody uses. Those being pinged count, and one that its peer has closed counts until
+            /// the pool looks at it: set a [heartbeat](crate::Builder::heartbeat) together with a minimum idle.
+            pub idle: usize,
+            /// Connections that are lent.
+            pub in_use: usize,
+            /// Loans. In a [`SharedPool`](crate::SharedPool) several may be on one connection that is in
+            /// use; in a [`Pool`](crate::Pool) this is `in_use` again.
+            pub leases: usize,
+            /// Dials in flight.
+            pub dialing: usize,
+            /// Pings in flight, heartbeats included. Their connections are idle, or in use if they are shared.
+            pub pinging: usize,
+            /// Connections that take no new leases and are closed after their last one: too old, used up, retired,
+            /// above a lowered cap, or making room for another host. One that is lent to one borrower is in use, too; a
+            /// shared one has given its place under `max_per_host` to the next, unless it is above a lowered cap.
+            pub draining: usize,
+            /// Connections being closed that still hold their place under the caps.
+            pub closing: usize,
+            /// Callers that wait.
+            pub waiting: usize,
+            /// Connections that were lent, at once or after a wait.
+            pub acquired: u64,
+            /// Connections lent without a wait. A caller whose connection was pinged first has waited.
+            pub reused: u64,
+            /// Times that a caller had to wait: for a connection to return, a dial, or a ping.
+            pub waited: u64,
+            /// Waits that ended because their time was over. Callers that did not wait at all are not among them.
+            pub timed_out: u64,
+            /// Waits that ended because the future was dropped.
+            pub cancelled: u64,
+            /// Waits that ended with a dial's error.
+            pub failed: u64,
+            /// Waits that ended because the pool was closed.
+            pub shut_out: u64,
+            /// Callers that got `QueueFull`, because too many waited.
+            pub refused: u64,
+            /// The time of all waits that have ended.
+            pub wait_time: Duration,
+            /// Dials begun.
+            pub dials: u64,
+            /// Dials that failed.
+            pub failed_dials: u64,
+            /// The time of all dials that have succeeded.
+            pub dial_time: Duration,
+            /// Connections that the pool closed.
+            pub closed: u64,
+            /// Connections that borrowers have detached.
+            pub detached: u64,
+            /// Connections that have left, by reason.
+            pub closes: CloseCounts,
+            /// The most that were in use at once. Of a pool: the sum of its hosts' own, which need not
+            /// have been at the same time, or that of a host that is forgotten, if it is greater.
+            pub peak_in_use: usize,
+            /// The most that waited at once; of a pool, as above.
+            pub peak_waiting: usize,
+            /// Pings that have ended with an answer or without, heartbeats not included.
+            pub pings: u64,
+            /// Pings that failed, or took too long.
+            pub failed_pings: u64,
+            /// Heartbeats that were answered.
+            pub heartbeats: u64,
+            /// Heartbeats that were not answered in time, or with an error.
+            pub missed_heartbeats: u64,
+        }
+
+        impl $name {
+            pub(crate) fn new($($extra: usize,)* seen: Seen, counted: Counted) -> Self {
+                let Counted { usual, rare } = counted;
+                $name {
+                    $($extra,)*
+                    idle: seen.idle,
+                    in_use: seen.in_use,
+                    leases: seen.leases,
+                    dialing: seen.dialing,
+                    pinging: seen.pinging,
+                    draining: seen.draining,
+                    closing: seen.closing,
+                    waiting: seen.waiting,
+                    acquired: usual.reused + usual.served,
+                    reused: usual.reused,
+                    waited: usual.waited,
+                    timed_out: rare.timed_out,
+                    cancelled: rare.cancelled,
+                    failed: rare.failed,
+                    shut_out: rare.shut_out,
+                    refused: rare.refused,
+                    wait_time: usual.wait_time,
+                    dials: usual.dials,
+                    failed_dials: rare.failed_dials,
+                    dial_time: usual.dial_time,
+                    closed: rare.closes.total() - rare.closes.of(CloseReason::Detached),
+                    detached: rare.closes.of(CloseReason::Detached),
+                    closes: rare.closes,
+                    peak_in_use: usual.peak_in_use as usize,
+                    peak_waiting: usual.peak_waiting as usize,
+                    pings: rare.pings,
+                    failed_pings: rare.failed_pings,
+                    heartbeats: rare.heartbeats,
+                    missed_heartbeats: rare.missed_heartbeats,
+                }
+            }
+        }
+    };
+}
+
+status! {
+    /// All hosts of a pool together. Each host's figures are of one moment; the hosts are visited one after the other.
+    /// Counts include hosts that are forgotten.
+    PoolStatus {
+        /// Hosts that the pool knows: those with anything open, a caller that waits, a handle, a cap of their own, or a
+        /// backoff that has not ended.
+        hosts,
+    }
+}
+
+status! {
+    /// One host at one moment. Counts begin when the host is first used, and again when it was
+    /// forgotten in between.
+    HostStatus {
+        /// The host's cap; `usize::MAX` when there is none.
+        max,
+    }
+}
+
+impl From<HostView> for HostStatus {
+    fn from(view: HostView) -> Self {
+        HostStatus::new(view.max, view.seen, view.counted)
+    }
+}
+
+/// One connection that is lent.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct LoanInfo {
+    /// The host's key, in its `Debug` form.
+    pub key: String,
+    /// The connection's id.
+    pub id: u64,
+    /// How long it has been lent.
+    pub held: Duration,
+    /// Where in the code it was acquired.
+    pub place: &'static Location<'static>,
+}
+
+impl LoanInfo {
+    pub(crate) fn new(key: String, (id, lease): (u64, Lease), now: Time) -> Self {
+        LoanInfo { key, id, held: now.since(lease.since), place: lease.call_site }
+    }
+}

@@ -1,0 +1,188 @@
+//! A place in the queue, as its caller has it.
+
+use std::mem;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use super::error::AcquireError;
+use super::pooled_connection::PooledConnection;
+use crate::engine::Use;
+use crate::policy::close_reason::CloseReason;
+use crate::policy::connector::Connector;
+use crate::policy::time::Time;
+use crate::runtime::cell::HostCell;
+use crate::runtime::handle::Runtime;
+use crate::runtime::panics;
+use crate::runtime::parts::{Loan, Seat, TaskWaker, Waiter};
+use crate::runtime::timer::Timer;
+
+pub(super) type Answer<C> = Result<PooledConnection<C>, AcquireError<<C as Connector>::Error>>;
+
+/// How a wait ended.
+pub(super) enum Ended<C: Connector> {
+    With(Seat<C>),
+    OutOfTime,
+    /// It was polled outside a runtime, and the one that it began in has ended.
+    NoRuntime,
+}
+
+pub(super) struct Waiting<C: Connector> {
+    waiter: Arc<Waiter<C>>,
+    /// Where maintenance does not wake it at its deadline: a timer each would cost more than the rest of a wait.
+    timer: Option<Box<Timer>>,
+    /// How many waited when it came.
+    ahead: usize,
+}
+
+impl<C: Connector> Waiting<C> {
+    pub(super) fn new(waiter: Arc<Waiter<C>>, timer: Option<Box<Timer>>, ahead: usize) -> Self {
+        Waiting { waiter, timer, ahead }
+    }
+
+    pub(super) fn ahead(&self) -> usize {
+        self.ahead
+    }
+
+    pub(super) fn waited(&self, cell: &HostCell<C>) -> Duration {
+        cell.pool.clock.precise().since(self.waiter.since)
+    }
+
+    /// Sets its own timer, if it has one.
+    pub(super) fn is_over_at_once(&mut self, cx: &mut Context<'_>) -> bool {
+        self.timer.as_mut().is_some_and(|timer| timer.poll(cx))
+    }
+
+    pub(super) fn poll(&mut self, cell: &Arc<HostCell<C>>, cx: &mut Context<'_>) -> Poll<Ended<C>> {
+        if let Some(outcome) = self.collect() {
+            return Poll::Ready(Ended::With(outcome));
+        }
+        let Some(runtime) = self.runtime(cell) else {
+            return Poll::Ready(Ended::NoRuntime);
+        };
+        self.bring_waker(cell, &runtime, cx);
+        if let Some(outcome) = self.collect() {
+            return Poll::Ready(Ended::With(outcome));
+        }
+        self.take_own_timer(cell, &runtime);
+        let is_over = match &mut self.timer {
+            Some(timer) => timer.has_run_out(&runtime, cx),
+            None => {
+                self.waiter.deadline != Time::NEVER
+                    && cell.pool.clock.exact() >= self.waiter.deadline
+            }
+        };
+        if is_over { Poll::Ready(Ended::OutOfTime) } else { Poll::Pending }
+    }
+
+    /// Takes the outcome, if there is one. Touches the seat only.
+    fn collect(&self) -> Option<Seat<C>> {
+        let mut seat = self.waiter.seat.lock();
+        if matches!(&*seat, Seat::Waiting(_)) {
+            return None;
+        }
+        Some(mem::replace(&mut *seat, Seat::Gone))
+    }
+
+    /// A caller that was woken to look for itself begins dials: where a runtime that has ended polls it, each of them would be
+    /// lost at once, and it would be woken again.
+    fn runtime(&self, cell: &HostCell<C>) -> Option<Runtime> {
+        let is_to_look = matches!(&*self.waiter.seat.lock(), Seat::Waiting(None));
+        if is_to_look { cell.pool.living_runtime() } else { cell.pool.any_runtime() }
+    }
+
+    /// Leaves the waker of the task that polls, if another is there, or none because it was woken to look for itself.
+    fn bring_waker(&self, cell: &Arc<HostCell<C>>, runtime: &Runtime, cx: &Context<'_>) {
+        if let Seat::Waiting(Some(old)) = &*self.waiter.seat.lock()
+            && old.waker.will_wake(cx.waker())
+            && old.runtime.is(runtime)
+        {
+            return;
+        }
+        // Cloned without the lock.
+        let waker = TaskWaker { waker: cx.waker().clone(), runtime: runtime.clone() };
+        let unused = cell.change(|state, _| state.look_again(&self.waiter, waker));
+        let _ = panics::catch("a waker", || drop(unused));
+    }
+
+    /// Where maintenance does not run in the runtime that polls, it gets a timer of its own.
+    fn take_own_timer(&mut self, cell: &HostCell<C>, runtime: &Runtime) {
+        let deadline = self.waiter.deadline;
+        if self.timer.is_none()
+            && deadline != Time::NEVER
+            && !cell.pool.maintenance.runs_in(runtime)
+        {
+            let rest = deadline.since(cell.pool.clock.exact());
+            self.timer = Some(Box::new(Timer::new(rest, runtime)));
+        }
+    }
+
+    /// Gives the wait up: what had come by then.
+    pub(super) fn give_up(&self, cell: &Arc<HostCell<C>>, expired: bool) -> Option<Seat<C>> {
+        cell.change(|state, section| state.give_up(&self.waiter, expired, section))
+    }
+
+    /// The caller is gone. What has arrived too late goes to the next one: it lay there for a while, so it is looked at
+    /// again.
+    #[cold]
+    pub(super) fn cancel(&self, cell: &Arc<HostCell<C>>) {
+        match self.give_up(cell, false) {
+            Some(Seat::Served(mut loan)) => {
+                let max_leases = cell.pool.max_leases_if_open(&mut loan.connection);
+                let how = if max_leases > 0 {
+                    Use::Unused { max_leases }
+                } else {
+                    Use::Over(CloseReason::NotOpen)
+                };
+                cell.end_use(loan, how);
+            }
+            other => {
+                let _ = panics::catch("a destructor", || drop(other));
+            }
+        }
+    }
+
+    /// The wait is over, with this.
+    pub(super) fn answer(self, seat: Seat<C>, cell: Arc<HostCell<C>>) -> Answer<C> {
+        match seat {
+            Seat::Served(loan) => Ok(self.acquired(loan, cell)),
+            Seat::Failed(failure) => Err(failure.into()),
+            Seat::Closed | Seat::Waiting(_) | Seat::Gone => Err(AcquireError::Closed),
+        }
+    }
+
+    fn acquired(self, loan: Loan<C>, cell: Arc<HostCell<C>>) -> PooledConnection<C> {
+        let settings = &cell.pool.settings;
+        if settings.slow_acquire.is_none() && !settings.observer.is_there() {
+            return PooledConnection::new(loan, cell);
+        }
+        let waited = cell.pool.clock.exact().since(self.waiter.since);
+        if settings.slow_acquire.is_some_and(|limit| waited >= limit) {
+            self.warn_of(waited, &loan, &cell);
+        }
+        let loan = PooledConnection::new(loan, cell);
+        PooledConnection::tell_acquired(&loan, waited);
+        loan
+    }
+
+    #[cold]
+    fn warn_of(&self, waited: Duration, loan: &Loan<C>, cell: &HostCell<C>) {
+        let got = cell.look(|state| state.entry_view(loan.slot, loan.lease));
+        let (key, place) = (&cell.key, self.waiter.call_site);
+        // What proved the connection alive during the wait: its dial, or a ping.
+        let took = if got.proved_at > self.waiter.since {
+            got.proof_took.min(waited)
+        } else {
+            Duration::ZERO
+        };
+        let (dialing, pinging) =
+            if got.was_dialed { (took, Duration::ZERO) } else { (Duration::ZERO, took) };
+        let queueing = waited.saturating_sub(took);
+        panics::log(|| {
+            tracing::warn!(
+                target: "wharf::acquire",
+                ?key, ?waited, ?queueing, ?dialing, ?pinging, %place, "a slow acquire"
+            );
+        });
+    }
+}

@@ -1,0 +1,79 @@
+//! The future of `warm`.
+
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use super::error::WarmError;
+use super::host::Host;
+use crate::engine::{Warmth, Wish};
+use crate::policy::connector::Connector;
+use crate::runtime::parts::TaskWaker;
+
+/// Resolves once the number of connections asked for is open. Made by [`Pool::warm`](crate::Pool::warm).
+///
+/// The dials begin at the call, as far as the limits allow; awaiting it only tells how they went.
+/// Called outside a runtime, they begin when it is first polled.
+///
+/// # Cancel safety
+///
+/// Dropping it changes nothing: the dials go on.
+#[must_use = "dialing has begun; await this to know how it went"]
+pub struct Warm<C: Connector> {
+    host: Host<C>,
+    wish: Wish,
+    /// Not before it is polled in a runtime.
+    begun: bool,
+}
+
+impl<C: Connector> Warm<C> {
+    pub(super) fn begin(host: Host<C>, connections: usize) -> Self {
+        let cell = host.cell();
+        let begun = cell.pool.see_runtime().is_some();
+        let (failed_before, number) = cell.change(|state, _| {
+            let failed_before = state.failed_dials();
+            if begun {
+                state.warm(connections);
+            }
+            (failed_before, state.next_number())
+        });
+        Warm { host, wish: Wish { number, connections, failed_before }, begun }
+    }
+}
+
+impl<C: Connector> Future for Warm<C> {
+    type Output = Result<(), WarmError<C::Error>>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let cell = self.host.cell().clone();
+        let wish = self.wish;
+        let Some(runtime) = cell.pool.see_runtime() else {
+            return Poll::Ready(Err(WarmError::NoRuntime));
+        };
+        let waker = TaskWaker { waker: cx.waker().clone(), runtime };
+        if !std::mem::replace(&mut self.begun, true) {
+            cell.change(|state, _| state.warm(wish.connections));
+        }
+        match cell.change(|state, section| state.warmth(&wish, waker, section)) {
+            Warmth::Dialing => Poll::Pending,
+            Warmth::Reached => Poll::Ready(Ok(())),
+            Warmth::NoRoom => Poll::Ready(Err(WarmError::NoRoom)),
+            Warmth::Closed => Poll::Ready(Err(WarmError::Closed)),
+            Warmth::Failed(failure) => Poll::Ready(Err(failure.into())),
+        }
+    }
+}
+
+impl<C: Connector> Drop for Warm<C> {
+    fn drop(&mut self) {
+        let number = self.wish.number;
+        self.host.cell().change(|state, section| state.leave_warmth(number, section));
+    }
+}
+
+impl<C: Connector> fmt::Debug for Warm<C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Warm").field("n", &self.wish.connections).finish_non_exhaustive()
+    }
+}

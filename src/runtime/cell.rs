@@ -1,0 +1,370 @@
+//! A host behind its lock, and the carrying out of what it decides.
+//!
+//! Nothing of the user's runs under the lock: no drop of a connection, no clone of a waker, no `is_open`.
+
+use crate::engine::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::mem;
+use std::sync::Arc;
+
+use super::parts::{Actions, HostState, Loan, Section, Waiter};
+use super::pool_core::PoolCore;
+use super::{close, dial, panics, ping};
+use crate::engine::status::Counted;
+use crate::engine::sync::Mutex;
+use crate::engine::{CallSite, Leak, Phase, Returned, Use};
+use crate::policy::close_reason::CloseReason;
+use crate::policy::connector::Connector;
+use crate::policy::time::Time;
+
+/// Shared by all that has to do with one host. It does not keep the host in the directory. What a hit needs comes
+/// first.
+#[repr(C)]
+pub(crate) struct HostCell<C: Connector> {
+    pub(crate) pool: Arc<PoolCore<C>>,
+    /// Somebody waited when the lock was last released: who acquires need not look first. Too true costs a slower
+    /// look, too false one more turn of the lock; the look and the joining are under one lock, so nobody overtakes.
+    crowded: AtomicBool,
+    state: Mutex<HostState<C>>,
+    pub(crate) hash: u64,
+    pub(crate) key: C::Key,
+}
+
+impl<C: Connector> std::fmt::Debug for HostCell<C> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.key.fmt(f)
+    }
+}
+
+impl<C: Connector> HostCell<C> {
+    pub(super) fn new(
+        pool: Arc<PoolCore<C>>,
+        (key, hash): (C::Key, u64),
+        state: HostState<C>,
+    ) -> Self {
+        HostCell { pool, crowded: AtomicBool::new(false), state: Mutex::new(state), hash, key }
+    }
+
+    /// Another one for the same key.
+    pub(super) fn again(&self) -> Arc<Self> {
+        self.pool.new_host(self.key.clone(), self.hash)
+    }
+
+    /// Looks at the host's state.
+    pub(crate) fn look<R>(&self, f: impl FnOnce(&HostState<C>) -> R) -> R {
+        f(&self.state.lock())
+    }
+
+    #[inline]
+    pub(crate) fn is_crowded(&self) -> bool {
+        self.crowded.load(Relaxed)
+    }
+
+    #[inline]
+    pub(super) fn note_crowded(&self, crowded: bool) {
+        if self.is_crowded() != crowded {
+            self.crowded.store(crowded, Relaxed);
+        }
+    }
+
+    /// It is in the directory from now on: called under its lock.
+    pub(super) fn enter(&self, phase: Phase) {
+        self.state.lock().enter(phase);
+    }
+
+    /// Leaves the directory, whose lock is held, if nothing and nobody needs the host: what was counted for it, and what
+    /// is to be carried out when that lock is released.
+    pub(super) fn forget(self: &Arc<Self>) -> Option<(Counted, Actions<C>)> {
+        let mut section = self.section();
+        let mut state = self.state.lock();
+        if !state.forget(&mut section) {
+            return None;
+        }
+        let gone = self.pool.schedule.lock().change(state.id(), state.look_at(), None).1;
+        let counted = state.counted();
+        drop(state);
+        drop(gone);
+        Some((counted, section.actions))
+    }
+
+    fn section(self: &Arc<Self>) -> Section<'_, C> {
+        let pool = &self.pool;
+        Section {
+            now: pool.clock.precise(),
+            random: fastrand::f64(),
+            common: &pool.common,
+            host: self,
+            actions: Actions::<C>::default(),
+        }
+    }
+
+    /// Changes the host's state by the long way, and carries out what is decided.
+    pub(crate) fn change<R>(
+        self: &Arc<Self>,
+        f: impl FnOnce(&mut HostState<C>, &mut Section<'_, C>) -> R,
+    ) -> R {
+        let (result, actions) = self.decide(f);
+        carry_out(self, actions);
+        result
+    }
+
+    /// Changes the host's state. What is decided is for the caller to carry out.
+    pub(super) fn decide<R>(
+        self: &Arc<Self>,
+        f: impl FnOnce(&mut HostState<C>, &mut Section<'_, C>) -> R,
+    ) -> (R, Actions<C>) {
+        let mut section = self.section();
+        let mut state = self.state.lock();
+        let (entries, look_at) = (state.entries(), state.look_at());
+        let result = f(&mut state, &mut section);
+        state.finish(&mut section);
+        let is_empty = self.pool.count_entries(entries, state.entries());
+        let gone = self.reschedule(&state, look_at, &mut section);
+        self.note_crowded(state.waiting() > 0);
+        drop(state);
+        drop(gone);
+        if is_empty {
+            self.pool.drained.notify_waiters();
+        }
+        (result, section.actions)
+    }
+
+    /// Moves the host in the schedule, if its next look has moved.
+    fn reschedule(
+        self: &Arc<Self>,
+        state: &HostState<C>,
+        old: Time,
+        section: &mut Section<'_, C>,
+    ) -> Option<Arc<Self>> {
+        let new = state.look_at();
+        // One that is due may have been taken out by maintenance.
+        if new == old && new > section.now {
+            return None;
+        }
+        let next = (new != Time::NEVER).then(|| (new, self.clone()));
+        let (is_first, gone) = self.pool.schedule.lock().change(state.id(), old, next);
+        section.actions.maintain |= is_first;
+        gone
+    }
+
+    /// A scan for room visits the host.
+    pub(super) fn scan(self: &Arc<Self>) {
+        self.change(HostState::<C>::visit);
+    }
+}
+
+/// # Lending and giving back
+impl<C: Connector> HostCell<C> {
+    /// Joins the queue by the short path, if others wait already. Returns how many.
+    #[inline]
+    pub(crate) fn join_crowd(&self, waiter: &Arc<Waiter<C>>) -> Option<usize> {
+        if !self.is_crowded() || self.pool.is_closed() {
+            return None;
+        }
+        self.state.lock().join_crowd(waiter, &self.pool.common)
+    }
+
+    /// Lends a connection that is open, by the short path. Those found not open are closed.
+    #[inline]
+    pub(crate) fn lend(self: &Arc<Self>, call_site: CallSite) -> Option<Loan<C>> {
+        loop {
+            let pool = &self.pool;
+            let now = pool.clock.now();
+            let lent = self.state.lock().lend(now, call_site, &pool.common);
+            let mut loan = lent?;
+            // One that is lent by the short path is not shared.
+            if pool.max_leases_if_open(&mut loan.connection) > 0 {
+                return Some(loan);
+            }
+            self.close_unlent(loan);
+        }
+    }
+
+    /// Lends a connection that is open and needs no ping, by the short path or the long way.
+    pub(crate) fn try_lend(self: &Arc<Self>, call_site: CallSite) -> Option<Loan<C>> {
+        if let Some(loan) = self.lend(call_site) {
+            return Some(loan);
+        }
+        loop {
+            let loan = self.change(|state, section| state.lend_any(call_site, section))?;
+            if let Some(loan) = self.check_lent(loan) {
+                return Some(loan);
+            }
+        }
+    }
+
+    /// Looks at a connection that was lent by the long way and without a wait: whether it is open, and takes its leases.
+    pub(crate) fn check_lent(self: &Arc<Self>, mut loan: Loan<C>) -> Option<Loan<C>> {
+        let max_leases = self.pool.max_leases_if_open(&mut loan.connection);
+        if max_leases == 0 {
+            self.close_unlent(loan);
+            return None;
+        }
+        if !self.pool.common.is_shared() {
+            return Some(loan);
+        }
+        let slot = loan.slot;
+        if self.change(|state, _| state.takes_its_leases(slot, max_leases)) {
+            return Some(loan);
+        }
+        self.change(|state, section| {
+            state.unlend();
+            state.returned(loan, Use::Unused { max_leases }, section);
+        });
+        None
+    }
+
+    #[cold]
+    fn close_unlent(self: &Arc<Self>, loan: Loan<C>) {
+        self.change(|state, section| {
+            state.unlend();
+            state.returned(loan, Use::Over(CloseReason::NotOpen), section);
+        });
+    }
+
+    /// Takes back a connection that was used and is open.
+    #[inline]
+    pub(crate) fn give_back(self: &Arc<Self>, loan: Loan<C>, max_leases: usize, now: Time) {
+        let mut state = self.state.lock();
+        match state.give_back(loan, now, &self.pool.common) {
+            Returned::Idle => {}
+            Returned::HandedOver(waker) => {
+                self.note_crowded(state.waiting() > 0);
+                drop(state);
+                if let Some(waker) = waker {
+                    let _ = panics::catch("a waker", || waker.waker.wake());
+                }
+            }
+            Returned::Unsettled(loan) => {
+                drop(state);
+                self.end_use(loan, Use::Ended { max_leases });
+            }
+        }
+    }
+
+    /// Ends the use of a connection, by the long way.
+    #[cold]
+    pub(crate) fn end_use(self: &Arc<Self>, loan: Loan<C>, how: Use) {
+        self.change(|state, section| state.returned(loan, how, section));
+    }
+}
+
+/// Does what was decided for a host, and what follows from that for others. No lock is held here.
+pub(super) fn carry_out<C: Connector>(cell: &Arc<HostCell<C>>, actions: Actions<C>) {
+    let mut follows = Follows::default();
+    follows.take(cell, actions);
+    loop {
+        if let Some(dialing) = follows.lost.pop() {
+            let (cell, actions) = dialing.lost_at_once();
+            follows.take(&cell, actions);
+            panics::let_go(cell);
+            continue;
+        }
+        let Some((cell, follow)) = follows.next(&cell.pool) else { return };
+        let ((), actions) = cell.decide(|state, section| match follow {
+            Follow::Granted => state.granted(section),
+            Follow::StopDraining => state.stop_draining(section),
+            Follow::Scan => state.visit(section),
+        });
+        follows.take(&cell, actions);
+        panics::let_go(cell);
+    }
+}
+
+/// What follows from one host's section for others. Kept in a list: one may follow from the other for many hosts.
+struct Follows<C: Connector> {
+    /// Dials that nothing runs.
+    lost: Vec<dial::Dialing<C>>,
+    granted: Vec<Arc<HostCell<C>>>,
+    stop_draining: Option<Arc<HostCell<C>>>,
+    make_room: bool,
+}
+
+enum Follow {
+    Granted,
+    StopDraining,
+    Scan,
+}
+
+impl<C: Connector> Default for Follows<C> {
+    fn default() -> Self {
+        Follows { lost: Vec::new(), granted: Vec::new(), stop_draining: None, make_room: false }
+    }
+}
+
+impl<C: Connector> Follows<C> {
+    /// Carries out what concerns the host, and keeps the rest.
+    fn take(&mut self, cell: &Arc<HostCell<C>>, mut actions: Actions<C>) {
+        self.granted.append(&mut actions.granted);
+        self.stop_draining = actions.stop_draining.take().or(self.stop_draining.take());
+        self.make_room |= actions.make_room;
+        carry_out_own(cell, actions, &mut self.lost);
+    }
+
+    fn next(&mut self, pool: &Arc<PoolCore<C>>) -> Option<(Arc<HostCell<C>>, Follow)> {
+        if let Some(cell) = self.granted.pop() {
+            return Some((cell, Follow::Granted));
+        }
+        if let Some(cell) = self.stop_draining.take() {
+            return Some((cell, Follow::StopDraining));
+        }
+        if self.make_room {
+            let next = pool.next_scan(pool.clock.precise());
+            self.make_room = next.is_some();
+            return next.map(|cell| (cell, Follow::Scan));
+        }
+        None
+    }
+}
+
+/// Slots come first and wakers last: a task that is woken finds everything as it was decided.
+fn carry_out_own<C: Connector>(
+    cell: &Arc<HostCell<C>>,
+    mut actions: Actions<C>,
+    lost: &mut Vec<dial::Dialing<C>>,
+) {
+    let pool = &cell.pool;
+    // What a lease was used by goes before the connection is closed.
+    if !actions.unused.shares.is_empty() {
+        let shares = mem::take(&mut actions.unused.shares);
+        let _ = panics::catch("the drop of a connection", || drop(shares));
+    }
+    for order in mem::take(&mut actions.close) {
+        close::begin(cell, order);
+    }
+    for order in mem::take(&mut actions.ping) {
+        ping::begin(cell, order);
+    }
+    lost.extend(actions.dial.drain(..).filter_map(|order| dial::begin(cell, order)));
+    if actions.recheck {
+        pool.recheck.notify_waiters();
+    }
+    let room_at = actions.room_at.is_some_and(|at| pool.schedule.lock().look_for_room(at));
+    if actions.maintain || room_at {
+        pool.wake_maintenance();
+    }
+    for waker in mem::take(&mut actions.wake) {
+        let _ = panics::catch("a waker", || waker.waker.wake());
+    }
+    if !actions.leaks.is_empty() {
+        report_leaks(cell, mem::take(&mut actions.leaks));
+    }
+    if actions.forget {
+        pool.directory.forget(cell);
+    }
+    // Why a dial failed is the user's: a panic in its drop stays here.
+    let _ = panics::catch("a destructor", || drop(actions));
+}
+
+#[cold]
+fn report_leaks<C: Connector>(cell: &HostCell<C>, leaks: Vec<Leak>) {
+    let now = cell.pool.clock.precise();
+    let key = &cell.key;
+    for leak in leaks {
+        let (words, id, lease) = match leak {
+            Leak::StillOut { id, lease } => ("held for long", id, lease),
+            Leak::Back { id, lease } => ("back at last", id, lease),
+        };
+        let (held, place) = (now.since(lease.since), lease.call_site);
+        panics::log(|| tracing::warn!(target: "wharf::loan", ?key, id, ?held, %place, "{words}"));
+    }
+}

@@ -1,0 +1,164 @@
+//! The task of one dial. It belongs to the host, not to those that wait for it.
+
+use std::fmt::Display;
+use std::future::{Future, poll_fn};
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::Duration;
+
+use super::cell::{HostCell, carry_out};
+use super::failure::DialFailure;
+use super::panics::{self, Panicked};
+use super::parts::{Actions, HostState, PartsOf};
+use crate::engine::sync::Mutex;
+use crate::engine::{DialOrder, Dialed, Failed};
+use crate::policy::connector::Connector;
+use crate::policy::observer::{DialDone, DialFailed};
+use crate::policy::time::Time;
+
+/// Starts a dial in a task of its own. Where there is no runtime, or it has ended, the dial comes back, and is lost. Its
+/// place may be the next host's, whose dial may be lost in the same way: the caller takes one after the other.
+pub(super) fn begin<C: Connector>(
+    cell: &Arc<HostCell<C>>,
+    order: DialOrder<PartsOf<C>>,
+) -> Option<Dialing<C>> {
+    let DialOrder { slot, runtime } = order;
+    let pool = &cell.pool;
+    let runtime = runtime.or_else(|| pool.any_runtime());
+    pool.settings.observer.tell(|observer| observer.dial_began(&cell.key));
+    let dialing = Dialing { cell: cell.clone(), slot, began: pool.clock.precise(), ended: false };
+    let Some(runtime) = runtime else { return Some(dialing) };
+    // A runtime that has ended drops its task at once, and what is left here is the last of it.
+    let parcel = Arc::new(Mutex::new(Some(dialing)));
+    let of_task = parcel.clone();
+    runtime.spawn(async move {
+        let dialing = of_task.lock().take();
+        drop(of_task);
+        if let Some(dialing) = dialing {
+            dial(dialing).await;
+        }
+    });
+    let left = Arc::into_inner(parcel)?;
+    left.lock().take()
+}
+
+async fn dial<C: Connector>(dialing: Dialing<C>) {
+    let cell = dialing.cell.clone();
+    let pool = &cell.pool;
+    panics::log(|| tracing::debug!(target: "wharf::dial", key = ?cell.key, "dialing"));
+    // The time-out is inside: making one panics in a runtime without timers.
+    let connect = panics::catch_future("connect", async {
+        let connect = pool.connector.connect(&cell.key);
+        match pool.settings.connect_timeout {
+            None => Ok(connect.await),
+            Some(limit) => tokio::time::timeout(limit, connect).await,
+        }
+    });
+    match dialing.unless_cut_off(connect).await {
+        Some(Ok(Ok(Ok(connection)))) => dialing.done(connection),
+        Some(Ok(Ok(Err(error)))) => dialing.failed(DialFailure::Error(Arc::new(error))),
+        Some(Ok(Err(_))) => dialing.failed(DialFailure::TimedOut),
+        Some(Err(Panicked)) => dialing.failed(DialFailure::Panicked),
+        None => dialing.lost(&"the pool was closed"),
+    }
+}
+
+/// The slot of a dial. Dropped before its end (its task was aborted, or its runtime has gone) it gives the slot back and
+/// wakes those that wait for it.
+pub(super) struct Dialing<C: Connector> {
+    cell: Arc<HostCell<C>>,
+    slot: u32,
+    began: Time,
+    ended: bool,
+}
+
+impl<C: Connector> Dialing<C> {
+    /// Runs the dial to its end, unless nobody can use it any more. What was told to begin has begun.
+    async fn unless_cut_off<F: Future>(&self, dial: F) -> Option<F::Output> {
+        let recheck = &self.cell.pool.recheck;
+        let (mut dial, mut told) = (pin!(dial), pin!(recheck.notified()));
+        poll_fn(|cx| {
+            if let Poll::Ready(made) = dial.as_mut().poll(cx) {
+                return Poll::Ready(Some(made));
+            }
+            // Subscribe before checking, so that no notification is missed.
+            while told.as_mut().poll(cx).is_ready() {
+                told.set(recheck.notified());
+            }
+            if self.cell.look(HostState::stops_dial) { Poll::Ready(None) } else { Poll::Pending }
+        })
+        .await
+    }
+
+    fn done(mut self, connection: C::Connection) {
+        self.ended = true;
+        let (pool, took, slot) = (&self.cell.pool, self.took(), self.slot);
+        pool.settings
+            .observer
+            .tell(|observer| observer.dial_done(&DialDone { host: &self.cell.key, took }));
+        let max_leases = pool.max_leases(&connection).max(1);
+        let dialed = Dialed { connection, max_leases, took };
+        self.cell.change(|state, section| state.dialed(slot, dialed, section));
+    }
+
+    fn took(&self) -> Duration {
+        self.cell.pool.clock.precise().since(self.began)
+    }
+
+    fn tell_failure(&self, error: &dyn Display) {
+        let (host, took) = (&self.cell.key, self.took());
+        self.cell.pool.settings.observer.tell(|observer| {
+            observer.dial_failed(&DialFailed { host, took, error: format_args!("{error}") });
+        });
+    }
+
+    fn failed(mut self, failure: DialFailure<C::Error>) {
+        let pool = &self.cell.pool;
+        panics::log(|| {
+            let key = &self.cell.key;
+            tracing::debug!(target: "wharf::dial", ?key, ?failure, "a dial failed");
+        });
+        self.tell_failure(&failure);
+        let retryable = match &failure {
+            DialFailure::Error(error) => {
+                panics::catch("is_retryable", || pool.connector.is_retryable(error))
+                    .unwrap_or(false)
+            }
+            DialFailure::TimedOut => true,
+            DialFailure::Panicked => false,
+        };
+        self.ended = true;
+        let (slot, failed) = (self.slot, Failed { failure, retryable, took: self.took() });
+        self.cell.change(|state, section| state.dial_failed(slot, failed, section));
+    }
+
+    fn lost(mut self, why: &dyn Display) {
+        let (cell, actions) = self.lose(why);
+        carry_out(&cell, actions);
+    }
+
+    /// It could not begin.
+    pub(super) fn lost_at_once(mut self) -> (Arc<HostCell<C>>, Actions<C>) {
+        self.lose(&NO_RUNTIME)
+    }
+
+    /// What is decided is for the caller to carry out.
+    fn lose(&mut self, why: &dyn Display) -> (Arc<HostCell<C>>, Actions<C>) {
+        self.ended = true;
+        self.tell_failure(why);
+        let ((), actions) = self.cell.decide(|state, section| state.dial_lost(self.slot, section));
+        (self.cell.clone(), actions)
+    }
+}
+
+const NO_RUNTIME: &str = "the runtime of the dial has ended";
+
+impl<C: Connector> Drop for Dialing<C> {
+    fn drop(&mut self) {
+        if !self.ended {
+            let (cell, actions) = self.lose(&NO_RUNTIME);
+            carry_out(&cell, actions);
+        }
+    }
+}

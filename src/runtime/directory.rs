@@ -1,0 +1,124 @@
+//! Which host has which key. Its locks are held for a look-up, an insert or a removal.
+
+use std::borrow::Borrow;
+use std::sync::Arc;
+
+use hashbrown::HashTable;
+
+use super::cell::{HostCell, carry_out};
+use crate::engine::Listing;
+use crate::engine::status::Counted;
+use crate::engine::sync::Mutex;
+use crate::policy::connector::Connector;
+
+/// More than there are threads to collide. A power of two.
+const SHARDS: usize = if cfg!(wharf_loom) { 1 } else { 16 };
+
+/// A sharded map.
+pub(crate) struct Directory<C: Connector>([Shard<C>; SHARDS]);
+
+/// Apart from its neighbours, so that two threads on two shards do not share a cache line.
+#[repr(align(128))]
+struct Shard<C: Connector>(Mutex<Hosts<C>>);
+
+struct Hosts<C: Connector> {
+    listed: HashTable<Listed<C>>,
+    /// What was counted for hosts that are forgotten.
+    past: Counted,
+}
+
+/// All that a look-up needs before it looks at the host itself.
+struct Listed<C: Connector> {
+    hash: u64,
+    cell: Arc<HostCell<C>>,
+}
+
+impl<C: Connector> Hosts<C> {
+    fn find<Q>(&self, hash: u64, key: &Q) -> Option<&Arc<HostCell<C>>>
+    where
+        C::Key: Borrow<Q>,
+        Q: Eq + ?Sized,
+    {
+        let is_it = |host: &Listed<C>| host.hash == hash && host.cell.key.borrow() == key;
+        self.listed.find(hash, is_it).map(|host| &host.cell)
+    }
+}
+
+impl<C: Connector> Directory<C> {
+    pub(crate) fn new() -> Self {
+        Directory(std::array::from_fn(|_| {
+            Shard(Mutex::new(Hosts { listed: HashTable::new(), past: Counted::default() }))
+        }))
+    }
+
+    /// By bits of the hash that the shard's own map does not look at first.
+    fn shard(&self, hash: u64) -> &Mutex<Hosts<C>> {
+        &self.0[(hash >> 40) as usize % SHARDS].0
+    }
+
+    #[inline]
+    pub(crate) fn find<Q>(&self, hash: u64, key: &Q) -> Option<Arc<HostCell<C>>>
+    where
+        C::Key: Borrow<Q>,
+        Q: Eq + ?Sized,
+    {
+        self.shard(hash).lock().find(hash, key).cloned()
+    }
+
+    /// The host with the key of this one that is in the directory: it, if there is none. One that was forgotten is not
+    /// used again.
+    pub(crate) fn enter(&self, cell: &Arc<HostCell<C>>) -> Arc<HostCell<C>> {
+        let spare = if cell.look(|state| state.listing()) == Listing::New {
+            cell.clone()
+        } else {
+            cell.again()
+        };
+        let mut hosts = self.shard(cell.hash).lock();
+        if let Some(listed) = hosts.find(cell.hash, &cell.key) {
+            let listed = listed.clone();
+            drop(hosts);
+            return listed;
+        }
+        // Read under this lock: a close that comes later finds the host here.
+        spare.enter(cell.pool.phase());
+        let listed = Listed { hash: spare.hash, cell: spare.clone() };
+        hosts.listed.insert_unique(spare.hash, listed, |host| host.hash);
+        drop(hosts);
+        cell.pool.settings.observer.tell(|observer| observer.host_appeared(&spare.key));
+        spare
+    }
+
+    /// Takes a host out that nothing and nobody needs. Somebody may have come since that was seen: it is looked at
+    /// again.
+    pub(crate) fn forget(&self, cell: &Arc<HostCell<C>>) {
+        let mut hosts = self.shard(cell.hash).lock();
+        let Some((counted, actions)) = cell.forget() else { return };
+        hosts.past.add_past(&counted);
+        let gone = hosts.listed.find_entry(cell.hash, |host| Arc::ptr_eq(&host.cell, cell));
+        let gone = gone.ok().map(|entry| entry.remove().0);
+        // A million hosts visited leave no room behind that is taken for them.
+        if hosts.listed.capacity() > 64 && hosts.listed.len() * 8 < hosts.listed.capacity() {
+            hosts.listed.shrink_to_fit(|host| host.hash);
+        }
+        drop(hosts);
+        drop(gone);
+        carry_out(cell, actions);
+        cell.pool.settings.observer.tell(|observer| observer.host_forgotten(&cell.key));
+    }
+
+    /// All hosts, and what was counted for those that are forgotten.
+    pub(crate) fn all(&self) -> (Vec<Arc<HostCell<C>>>, Counted) {
+        let (mut cells, mut past) = (Vec::new(), Counted::default());
+        for shard in &self.0 {
+            let hosts = shard.0.lock();
+            cells.extend(hosts.listed.iter().map(|host| host.cell.clone()));
+            past.add_past(&hosts.past);
+        }
+        (cells, past)
+    }
+
+    #[cfg(all(test, wharf_loom))]
+    pub(crate) fn len(&self) -> usize {
+        self.0.iter().map(|shard| shard.0.lock().listed.len()).sum()
+    }
+}

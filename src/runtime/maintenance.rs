@@ -1,0 +1,144 @@
+//! Maintenance: the pool's one background task. It sleeps until the next deadline, or until it is woken when there is
+//! none. It holds the pool weakly, and ends with the pool's last handle.
+
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use super::handle::Runtime;
+use super::pool_core::PoolCore;
+use crate::engine::sync::atomic::{AtomicBool, Ordering};
+use crate::engine::sync::{Mutex, Notify};
+use crate::policy::connector::Connector;
+use crate::policy::time::Time;
+
+/// How the pool talks to its maintenance task.
+#[derive(Debug)]
+pub(crate) struct Maintenance {
+    changed: Notify,
+    /// There is something to look at, or has been.
+    wanted: AtomicBool,
+    running: AtomicBool,
+    /// Where it runs, and has timers.
+    runtime: Mutex<Option<Runtime>>,
+}
+
+/// Hosts looked at before other tasks have a turn.
+const BATCH: usize = 64;
+
+impl Maintenance {
+    pub(super) fn new() -> Self {
+        Maintenance {
+            changed: Notify::new(),
+            wanted: AtomicBool::new(false),
+            running: AtomicBool::new(false),
+            runtime: Mutex::new(None),
+        }
+    }
+
+    /// The next deadline has moved forward, or the end has come: look again.
+    pub(super) fn wake(&self) {
+        self.wanted.store(true, Ordering::SeqCst);
+        self.changed.notify_one();
+    }
+
+    /// Whether it runs in this runtime: then it wakes those in it whose time is over. Where their runtime stands still,
+    /// they would not be polled either.
+    pub(crate) fn runs_in(&self, runtime: &Runtime) -> bool {
+        // The models let the time of timers pass, not maintenance's.
+        cfg!(not(wharf_loom)) && self.runtime.lock().as_ref().is_some_and(|own| own.is(runtime))
+    }
+
+    /// Where it runs, if it does.
+    pub(super) fn runtime(&self) -> Option<Runtime> {
+        self.runtime.lock().clone()
+    }
+
+    fn moves_to(&self, runtime: Option<Runtime>) {
+        let mut place = self.runtime.lock();
+        let is_there = place.as_ref().zip(runtime.as_ref()).is_some_and(|(old, new)| old.is(new));
+        let old = if is_there { runtime } else { std::mem::replace(&mut *place, runtime) };
+        drop(place);
+        drop(old);
+    }
+
+    /// It is wanted, and does not run.
+    #[inline]
+    pub(super) fn is_missing(&self) -> bool {
+        self.wanted.load(Ordering::Relaxed) && !self.running.load(Ordering::Relaxed)
+    }
+}
+
+/// Starts the task, unless it runs.
+pub(super) fn start<C: Connector>(pool: &Arc<PoolCore<C>>, runtime: &Runtime) {
+    let maintenance = pool.maintenance.clone();
+    if !maintenance.running.swap(true, Ordering::SeqCst) {
+        let pool = Arc::downgrade(pool);
+        let running = Running { maintenance, pool, runtime: runtime.clone(), ended: false };
+        runtime.spawn(run(running));
+    }
+}
+
+/// The next to start it may do so when this is dropped. Where its runtime has ended, it starts itself in the one last
+/// seen.
+struct Running<C: Connector> {
+    maintenance: Arc<Maintenance>,
+    pool: Weak<PoolCore<C>>,
+    runtime: Runtime,
+    /// It has come to its own end.
+    ended: bool,
+}
+
+impl<C: Connector> Drop for Running<C> {
+    fn drop(&mut self) {
+        self.maintenance.moves_to(None);
+        self.maintenance.running.store(false, Ordering::SeqCst);
+        let Some(pool) = self.pool.upgrade() else { return };
+        pool.change_all(|state, section| state.maintenance_lost(section));
+        if self.ended {
+            // Somebody may have begun to wait after the last look, when it still seemed to run.
+            if pool.maintain(BATCH) != Time::NEVER {
+                start(&pool, &self.runtime);
+            }
+            return;
+        }
+        let Some(runtime) = pool.last_runtime() else { return };
+        // A panic is for want of timers in its runtime, where it would be the same again; or it is of the thread that
+        // drops the runtime.
+        if !(std::thread::panicking() && runtime.is(&self.runtime)) {
+            start(&pool, &runtime);
+        }
+    }
+}
+
+async fn run<C: Connector>(mut running: Running<C>) {
+    while let Some(sleep) = look(&running.pool) {
+        let changed = running.maintenance.changed.notified();
+        match sleep {
+            // More is due: other tasks have a turn first.
+            Sleep::For(Duration::ZERO) => tokio::task::yield_now().await,
+            Sleep::For(time) => {
+                let sleep = tokio::time::timeout(time, changed);
+                // It has timers, or it would have panicked.
+                running.maintenance.moves_to(Some(running.runtime.clone()));
+                let _ = sleep.await;
+            }
+            Sleep::UntilWoken => changed.await,
+        }
+    }
+    running.ended = true;
+}
+
+enum Sleep {
+    For(Duration),
+    UntilWoken,
+}
+
+/// Looks at what is due. `None` when the pool has gone, or nobody can use it any more.
+fn look<C: Connector>(pool: &Weak<PoolCore<C>>) -> Option<Sleep> {
+    let pool = pool.upgrade()?;
+    match pool.maintain(BATCH) {
+        Time::NEVER if pool.has_handles() && !pool.is_closed() => Some(Sleep::UntilWoken),
+        Time::NEVER => None,
+        next => Some(Sleep::For(next.since(pool.clock.precise()))),
+    }
+}

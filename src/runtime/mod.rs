@@ -1,0 +1,19 @@
+//! What carries the engine's decisions out: hosts behind their locks, the directory that finds them, the tasks of the
+//! pool, clocks and timers.
+
+pub(crate) mod cell;
+pub(crate) mod clock;
+mod close;
+mod dial;
+pub(crate) mod directory;
+pub(crate) mod failure;
+pub(crate) mod handle;
+mod maintenance;
+pub(crate) mod observing;
+pub(crate) mod panics;
+pub(crate) mod parts;
+mod ping;
+pub(crate) mod pool_core;
+mod runtimes;
+pub(crate) mod settings;
+pub(crate) mod timer;

@@ -1,0 +1,221 @@
+//! The task of one ping: for who waits, of a suspect, or for a heartbeat.
+
+use std::future::{Future, poll_fn};
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use super::cell::HostCell;
+use super::panics;
+use super::parts::{Loan, PartsOf};
+use super::pool_core::PoolCore;
+use super::timer::Timer;
+use crate::engine::{PingOrder, Purpose, Verdict};
+use crate::policy::connector::Connector;
+use crate::policy::observer::{HeartbeatMissed, PingFailed};
+
+/// Starts a ping in a task of its own. Without a runtime it counts as cut off.
+pub(super) fn begin<C: Connector>(cell: &Arc<HostCell<C>>, order: PingOrder<PartsOf<C>>) {
+    let PingOrder { loan, purpose, id } = order;
+    let runtime = cell.pool.any_runtime();
+    let asked = Asked { cell: cell.clone(), slot: loan.slot, purpose, id };
+    let pinging = Pinging { asked, loan: Some(loan) };
+    if let Some(runtime) = runtime {
+        runtime.spawn(pinging.run());
+    }
+}
+
+/// A connection that is being pinged. Dropped before its end it counts as cut off.
+struct Pinging<C: Connector> {
+    asked: Asked<C>,
+    loan: Option<Loan<C>>,
+}
+
+impl<C: Connector> Pinging<C> {
+    async fn run(mut self) {
+        let Some(loan) = &mut self.loan else { return };
+        let answer = self.asked.ask(&mut loan.connection).await;
+        let (key, purpose) = (&self.asked.cell.key, self.asked.purpose);
+        panics::log(|| tracing::debug!(target: "wharf::ping", ?key, ?purpose, ?answer, "pinged"));
+        self.end(answer);
+    }
+
+    fn end(mut self, answer: Answer) {
+        let Some(mut loan) = self.loan.take() else { return };
+        let cell = &self.asked.cell;
+        let max_leases = match answer {
+            Answer::CutOff => 0,
+            Answer::Yes | Answer::No { .. } => cell.pool.max_leases_if_open(&mut loan.connection),
+        };
+        let is_open = max_leases > 0;
+        let verdict = match answer {
+            Answer::Yes if is_open => Verdict::Answered { max_leases },
+            Answer::Yes => Verdict::NotOpen,
+            Answer::No { was_late } => {
+                // Before its close may be told.
+                self.asked.report_failure(was_late);
+                Verdict::Failed { is_open }
+            }
+            Answer::CutOff => Verdict::CutOff,
+        };
+        cell.change(|state, section| state.pinged(loan, verdict, section));
+    }
+}
+
+impl<C: Connector> Drop for Pinging<C> {
+    fn drop(&mut self) {
+        if let Some(loan) = self.loan.take() {
+            self.asked.cell.change(|state, section| state.pinged(loan, Verdict::CutOff, section));
+        }
+    }
+}
+
+/// What a ping has come to.
+#[derive(Clone, Copy, Debug)]
+enum Answer {
+    Yes,
+    /// An error, a panic, or no answer in time.
+    No {
+        was_late: bool,
+    },
+    CutOff,
+}
+
+/// Which connection is asked, and what for.
+struct Asked<C: Connector> {
+    cell: Arc<HostCell<C>>,
+    slot: u32,
+    purpose: Purpose,
+    id: u64,
+}
+
+impl<C: Connector> Asked<C> {
+    /// Pings the connection, and waits for as long as the host wants to know.
+    async fn ask(&self, connection: &mut C::Connection) -> Answer {
+        let pool = &self.cell.pool;
+        let mut ping = pin!(ping(pool, connection));
+        let (first, next) = match (self.purpose, pool.settings.heartbeat) {
+            (Purpose::Heartbeat, Some(beat)) => (Some(beat.first_wait()), beat.next_wait()),
+            _ => (pool.settings.ping_timeout, Duration::MAX),
+        };
+        let mut limit = TimeLimit::of(first);
+        let mut was_late = false;
+        loop {
+            // Subscribe before checking, so that no notification is missed.
+            let told = pool.recheck.notified();
+            if self.stops() {
+                return Answer::CutOff;
+            }
+            match limit.wait(pool, unless(ping.as_mut(), told)).await {
+                Some(Some(true)) => return Answer::Yes,
+                Some(Some(false)) => return Answer::No { was_late },
+                Some(None) => {}
+                None if self.purpose == Purpose::Health => return Answer::No { was_late },
+                None => {
+                    was_late = true;
+                    if self.miss_beat() {
+                        return Answer::CutOff;
+                    }
+                    limit = TimeLimit::of(Some(next));
+                }
+            }
+        }
+    }
+
+    fn stops(&self) -> bool {
+        let pool = &self.cell.pool;
+        let now = pool.clock.exact();
+        self.cell.look(|state| state.stops_ping(self.slot, now, &pool.common))
+    }
+
+    /// The heartbeat has not been answered in time. Says whether it has missed too many.
+    fn miss_beat(&self) -> bool {
+        let slot = self.slot;
+        let (missed, is_enough) = self.cell.change(|state, section| {
+            let missed = state.beat_missed(slot, section);
+            (missed, state.has_missed_enough(slot, &section.common.limits))
+        });
+        self.report_missed_beat(missed);
+        is_enough
+    }
+
+    fn report_failure(&self, was_late: bool) {
+        match self.purpose {
+            Purpose::Health => self.report_failed_ping(),
+            // A late one has missed this beat already, which was told then.
+            Purpose::Heartbeat if was_late => {}
+            Purpose::Heartbeat => {
+                let missed = self.cell.look(|state| state.missed_beats(self.slot)) + 1;
+                self.report_missed_beat(missed);
+            }
+        }
+    }
+
+    fn report_failed_ping(&self) {
+        let (key, id) = (&self.cell.key, self.id);
+        panics::log(|| tracing::debug!(target: "wharf::ping", ?key, id, "a ping failed"));
+        self.cell
+            .pool
+            .settings
+            .observer
+            .tell(|observer| observer.ping_failed(&PingFailed { host: key, id }));
+    }
+
+    fn report_missed_beat(&self, missed: u32) {
+        let (key, id) = (&self.cell.key, self.id);
+        panics::log(|| {
+            tracing::warn!(target: "wharf::heartbeat", ?key, id, missed, "a heartbeat was missed");
+        });
+        let event = HeartbeatMissed { host: key, id, missed };
+        self.cell.pool.settings.observer.tell(|observer| observer.heartbeat_missed(&event));
+    }
+}
+
+async fn ping<C: Connector>(pool: &PoolCore<C>, connection: &mut C::Connection) -> bool {
+    let ping = panics::catch_future("ping", async { pool.connector.ping(connection).await });
+    matches!(ping.await, Ok(Ok(())))
+}
+
+/// How long to wait, from the first time that there is nothing yet.
+struct TimeLimit {
+    limit: Option<Duration>,
+    timer: Option<Timer>,
+}
+
+impl TimeLimit {
+    fn of(limit: Option<Duration>) -> Self {
+        TimeLimit { limit, timer: None }
+    }
+
+    /// `None` when the time is over first.
+    async fn wait<C: Connector, F: Future>(
+        &mut self,
+        pool: &PoolCore<C>,
+        future: F,
+    ) -> Option<F::Output> {
+        let mut future = pin!(future);
+        poll_fn(|cx| match future.as_mut().poll(cx) {
+            Poll::Ready(output) => Poll::Ready(Some(output)),
+            Poll::Pending if self.is_over(pool, cx) => Poll::Ready(None),
+            Poll::Pending => Poll::Pending,
+        })
+        .await
+    }
+
+    fn is_over<C: Connector>(&mut self, pool: &PoolCore<C>, cx: &mut Context<'_>) -> bool {
+        let (Some(limit), Some(runtime)) = (self.limit, pool.any_runtime()) else { return false };
+        let timer = self.timer.get_or_insert_with(|| Timer::new(limit, &runtime));
+        timer.has_run_out(&runtime, cx)
+    }
+}
+
+/// What comes of `future`, unless the other one ends first.
+async fn unless<F: Future + Unpin>(mut future: F, other: impl Future) -> Option<F::Output> {
+    let mut other = pin!(other);
+    poll_fn(|cx| match Pin::new(&mut future).poll(cx) {
+        Poll::Ready(output) => Poll::Ready(Some(output)),
+        Poll::Pending => other.as_mut().poll(cx).map(|_| None),
+    })
+    .await
+}

@@ -1,0 +1,304 @@
+//! What all handles, guards and tasks of one pool share.
+//!
+//! # Who keeps it alive
+//!
+//! Handles (`Pool`, `Host`) are counted apart from the references to it: the hosts in the directory refer back to it,
+//! and so do guards and tasks. The last handle to go closes what is idle; each host is forgotten when its last
+//! connection is gone, and with it its reference.
+
+use std::borrow::Borrow;
+use std::hash::{BuildHasher, Hash, Hasher, RandomState};
+use std::sync::Arc;
+
+use siphasher::sip::SipHasher13;
+
+use super::cell::HostCell;
+use super::clock::Clock;
+use super::directory::Directory;
+use super::handle::Runtime;
+use super::maintenance::{self, Maintenance};
+use super::panics;
+use super::parts::PartsOf;
+use super::settings::Settings;
+use crate::engine::budget::Ledger;
+use crate::engine::schedule::Schedule;
+use crate::engine::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use crate::engine::sync::{Mutex, Notify};
+use crate::engine::{Common, HostState, Phase};
+use crate::policy::connector::Connector;
+use crate::policy::observer::Observer;
+use crate::policy::time::Time;
+
+/// What a pool of shared connections knows beside its connector.
+pub(crate) struct Sharing<C: Connector> {
+    /// Makes a borrower's share. Runs under a host's lock: no code of the user's.
+    pub(crate) share: fn(&C::Connection) -> C::Connection,
+    pub(crate) max_leases: fn(&C, &C::Connection) -> usize,
+    pub(crate) expected_leases: fn(&C, &C::Key) -> usize,
+}
+
+/// See the module. What a hit needs comes first.
+#[repr(C)]
+pub(crate) struct PoolCore<C: Connector> {
+    pub(crate) clock: Clock,
+    pub(crate) common: Common<PartsOf<C>>,
+    pub(crate) connector: C,
+    sharing: Option<Sharing<C>>,
+    hasher: SipHasher13,
+    pub(crate) directory: Directory<C>,
+    pub(crate) settings: Settings,
+    pub(crate) schedule: Mutex<Schedule<Arc<HostCell<C>>>>,
+    pub(crate) maintenance: Arc<Maintenance>,
+    /// Told when a closed pool may have become empty.
+    pub(crate) drained: Notify,
+    /// Told when tasks of pings or dials are to look whether they are to go on.
+    pub(crate) recheck: Notify,
+    /// Connections, dials and closes, of all hosts. Changed under the host's lock.
+    entries: AtomicUsize,
+    next_host: AtomicU64,
+    handles: AtomicUsize,
+    closed: AtomicBool,
+    /// The runtimes seen, the last one last, for what nobody's acquire causes. When one ends, another goes on.
+    pub(super) seen: Mutex<Vec<Runtime>>,
+}
+
+impl<C: Connector> PoolCore<C> {
+    pub(crate) fn new(connector: C, settings: Settings, sharing: Option<Sharing<C>>) -> Arc<Self> {
+        // The system's randomness, as the keys of the hasher. Every run of a model is the same.
+        let system = RandomState::new();
+        let random = |n: u64| if cfg!(wharf_loom) { n } else { system.hash_one(n) };
+        let hasher = SipHasher13::new_with_keys(random(0), random(1));
+        let share = sharing.as_ref().map(|sharing| sharing.share);
+        Arc::new(PoolCore {
+            clock: Clock::new(),
+            common: Common::new(settings.limits(), share),
+            connector,
+            sharing,
+            hasher,
+            directory: Directory::new(),
+            settings,
+            schedule: Mutex::new(Schedule::new()),
+            maintenance: Arc::new(Maintenance::new()),
+            drained: Notify::new(),
+            recheck: Notify::new(),
+            entries: AtomicUsize::new(0),
+            next_host: AtomicU64::new(0),
+            handles: AtomicUsize::new(0),
+            closed: AtomicBool::new(false),
+            seen: Mutex::new(Vec::new()),
+        })
+    }
+
+    #[inline]
+    pub(crate) fn hash<Q: Hash + ?Sized>(&self, key: &Q) -> u64 {
+        let mut hasher = self.hasher;
+        key.hash(&mut hasher);
+        hasher.finish()
+    }
+
+    /// The host with this key, if the pool knows it.
+    #[inline]
+    pub(crate) fn find<Q>(&self, key: &Q) -> Option<Arc<HostCell<C>>>
+    where
+        C::Key: Borrow<Q>,
+        Q: Hash + Eq + ?Sized,
+    {
+        self.directory.find(self.hash(key), key)
+    }
+
+    /// The host with this key, or a new one that is in no directory until somebody joins it: an acquire that is never
+    /// polled leaves nothing behind.
+    #[inline]
+    pub(crate) fn host<Q>(self: &Arc<Self>, key: &Q) -> Arc<HostCell<C>>
+    where
+        C::Key: Borrow<Q>,
+        Q: Hash + Eq + ToOwned<Owned = C::Key> + ?Sized,
+    {
+        let hash = self.hash(key);
+        match self.directory.find(hash, key) {
+            Some(cell) => cell,
+            None => self.new_host(key.to_owned(), hash),
+        }
+    }
+
+    #[cold]
+    pub(crate) fn new_host(self: &Arc<Self>, key: C::Key, hash: u64) -> Arc<HostCell<C>> {
+        let carries = self.expected_leases(&key);
+        let id = self.next_host.fetch_add(1, Ordering::Relaxed);
+        Arc::new(HostCell::new(
+            self.clone(),
+            (key, hash),
+            HostState::new(id, carries, &self.common),
+        ))
+    }
+}
+
+/// # Asking the connector
+impl<C: Connector> PoolCore<C> {
+    /// Whether the connection is open, and how many leases it takes now: none if it is not.
+    #[inline]
+    pub(crate) fn max_leases_if_open(&self, connection: &mut C::Connection) -> usize {
+        let is_open =
+            panics::catch("is_open", || self.connector.is_open(connection)).unwrap_or(false);
+        if is_open { self.max_leases(connection) } else { 0 }
+    }
+
+    pub(crate) fn max_leases(&self, connection: &C::Connection) -> usize {
+        let Some(sharing) = &self.sharing else { return 1 };
+        let ask = || (sharing.max_leases)(&self.connector, connection);
+        panics::catch("max_leases", ask).unwrap_or(0)
+    }
+
+    /// Leases that a connection to a new host is expected to carry.
+    fn expected_leases(&self, key: &C::Key) -> usize {
+        let Some(sharing) = &self.sharing else { return 1 };
+        let ask = || (sharing.expected_leases)(&self.connector, key);
+        panics::catch("expected_leases", ask).map_or(usize::MAX, |leases| leases.max(1))
+    }
+}
+
+/// # Maintenance and room
+impl<C: Connector> PoolCore<C> {
+    /// The next deadline has moved forward.
+    #[cold]
+    pub(crate) fn wake_maintenance(self: &Arc<Self>) {
+        self.maintenance.wake();
+        self.ensure_maintenance();
+    }
+
+    /// Starts maintenance where it does not run, if there is a runtime. Asked at every return, so that it starts again
+    /// after its runtime has ended.
+    #[inline]
+    pub(crate) fn ensure_maintenance(self: &Arc<Self>) {
+        if self.maintenance.is_missing() {
+            self.start_maintenance();
+        }
+    }
+
+    #[cold]
+    fn start_maintenance(self: &Arc<Self>) {
+        if let Some(runtime) = self.see_runtime() {
+            maintenance::start(self, &runtime);
+        }
+    }
+
+    /// Looks at hosts that are due, up to this many. Returns when to look next: at once, if more are due.
+    pub(crate) fn maintain(self: &Arc<Self>, most: usize) -> Time {
+        let now = self.clock.precise();
+        for _ in 0..most {
+            let due = self.schedule.lock().pop_due(now);
+            let Some(cell) = due else { break };
+            cell.change(|state, section| state.maintain(section));
+            panics::let_go(cell);
+        }
+        let makes_room = self.schedule.lock().takes_room(now);
+        // Its host says when to look next, if that is later.
+        if makes_room && let Some(cell) = self.next_scan(Time::NEVER) {
+            cell.scan();
+            panics::let_go(cell);
+        }
+        self.schedule.lock().next()
+    }
+
+    /// A host whose idle connection may make room, if that is wanted.
+    pub(super) fn next_scan(&self, now: Time) -> Option<Arc<HostCell<C>>> {
+        let Ledger { budget, hints } = self.common.ledger.as_ref()?;
+        let mut budget = budget.lock();
+        budget.begin_scan(hints.idle(), now)
+    }
+
+    /// Entries of a host have changed in number: says whether none is left of all. Under the host's lock, so
+    /// that a reader does not find fewer than there are.
+    pub(super) fn count_entries(&self, old: usize, new: usize) -> bool {
+        if new > old {
+            self.entries.fetch_add(new - old, Ordering::SeqCst);
+        } else if new < old {
+            return self.entries.fetch_sub(old - new, Ordering::SeqCst) == old - new;
+        }
+        false
+    }
+}
+
+/// # The end
+impl<C: Connector> PoolCore<C> {
+    /// Everybody who closes the pool visits all hosts, not only the first: when this returns, none of them begins a dial
+    /// any more, and an empty pool stays empty.
+    pub(crate) fn close(self: &Arc<Self>) {
+        let is_news = !self.closed.swap(true, Ordering::SeqCst);
+        self.change_all(|state, section| state.close(section));
+        if is_news {
+            self.settings.observer.tell(Observer::pool_closed);
+            self.maintenance.wake();
+            self.drained.notify_waiters();
+        }
+    }
+
+    /// Changes every host, one after the other.
+    pub(crate) fn change_all(
+        self: &Arc<Self>,
+        mut f: impl FnMut(&mut super::parts::HostState<C>, &mut super::parts::Section<'_, C>),
+    ) {
+        for cell in self.directory.all().0 {
+            cell.change(&mut f);
+            panics::let_go(cell);
+        }
+    }
+
+    pub(crate) fn is_closed(&self) -> bool {
+        self.closed.load(Ordering::SeqCst)
+    }
+
+    /// The phase of a host that is entered now.
+    pub(crate) fn phase(&self) -> Phase {
+        match (self.is_closed(), self.has_handles()) {
+            (true, _) => Phase::Closed,
+            (false, true) => Phase::Open,
+            (false, false) => Phase::Orphaned,
+        }
+    }
+
+    /// Closed, and empty: every loan is back, every dial and every close has ended.
+    pub(crate) fn is_drained(&self) -> bool {
+        self.is_closed() && self.entries.load(Ordering::SeqCst) == 0
+    }
+
+    pub(crate) fn has_handles(&self) -> bool {
+        self.handles.load(Ordering::SeqCst) > 0
+    }
+}
+
+impl<C: Connector> Drop for PoolCore<C> {
+    fn drop(&mut self) {
+        self.maintenance.wake();
+    }
+}
+
+/// One that counts: the pool lives as long as there is one.
+pub(crate) struct Handle<C: Connector>(Arc<PoolCore<C>>);
+
+impl<C: Connector> Handle<C> {
+    pub(crate) fn new(core: Arc<PoolCore<C>>) -> Self {
+        core.handles.fetch_add(1, Ordering::SeqCst);
+        Handle(core)
+    }
+
+    #[inline]
+    pub(crate) fn core(&self) -> &Arc<PoolCore<C>> {
+        &self.0
+    }
+}
+
+impl<C: Connector> Clone for Handle<C> {
+    fn clone(&self) -> Self {
+        Handle::new(self.0.clone())
+    }
+}
+
+impl<C: Connector> Drop for Handle<C> {
+    fn drop(&mut self) {
+        if self.0.handles.fetch_sub(1, Ordering::SeqCst) == 1 {
+            self.0.change_all(|state, section| state.orphan(section));
+            self.0.maintenance.wake();
+        }
+    }
+}

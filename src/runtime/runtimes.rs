@@ -1,0 +1,72 @@
+//! Which runtime the tasks of a pool run in.
+
+use super::handle::Runtime;
+use super::pool_core::PoolCore;
+use crate::policy::connector::Connector;
+
+impl<C: Connector> PoolCore<C> {
+    /// The runtime last seen of those that have not ended.
+    pub(crate) fn last_runtime(&self) -> Option<Runtime> {
+        let seen = self.seen.lock().clone();
+        let last = seen.into_iter().rev().find(Runtime::is_alive);
+        last.or_else(|| self.maintenance.runtime())
+    }
+
+    /// The runtime to wait in, and whether maintenance runs there. Then it is not remembered: maintenance does that.
+    pub(crate) fn find_runtime(&self) -> Option<(Runtime, bool)> {
+        let Some(current) = Runtime::current() else {
+            return self.last_runtime().map(|last| (last, false));
+        };
+        let is_maintained = self.maintenance.runs_in(&current);
+        if !is_maintained {
+            self.remember(&current);
+        }
+        Some((current, is_maintained))
+    }
+
+    /// The runtime of this thread, or the one last seen.
+    pub(crate) fn any_runtime(&self) -> Option<Runtime> {
+        Runtime::current().or_else(|| self.last_runtime())
+    }
+
+    /// The runtime of this thread, unless it has ended, or the one last seen.
+    pub(crate) fn living_runtime(&self) -> Option<Runtime> {
+        // That of the models does not end.
+        let current = Runtime::current().filter(|current| cfg!(wharf_loom) || current.is_alive());
+        current.or_else(|| self.last_runtime())
+    }
+
+    /// The runtime of this thread, which is remembered, or the one last seen.
+    pub(crate) fn see_runtime(&self) -> Option<Runtime> {
+        let Some(current) = Runtime::current() else { return self.last_runtime() };
+        self.remember(&current);
+        Some(current)
+    }
+
+    fn remember(&self, current: &Runtime) {
+        let mut seen = self.seen.lock();
+        if seen.last().is_some_and(|last| last.is(current)) {
+            return;
+        }
+        let Some(at) = seen.iter().position(|other| other.is(current)) else {
+            drop(seen);
+            return self.remember_another(current);
+        };
+        seen[at..].rotate_left(1);
+    }
+
+    /// Those that have ended are forgotten: a pool may outlive many.
+    #[cold]
+    fn remember_another(&self, current: &Runtime) {
+        let known = self.seen.lock().clone();
+        let (_, ended): (Vec<_>, Vec<_>) = known.into_iter().partition(Runtime::is_alive);
+        let mut seen = self.seen.lock();
+        let goes = |one: &Runtime| one.is(current) || ended.iter().any(|other| other.is(one));
+        let (gone, mut kept): (Vec<_>, Vec<_>) =
+            std::mem::take(&mut *seen).into_iter().partition(goes);
+        kept.push(current.clone());
+        *seen = kept;
+        drop(seen);
+        drop(gone);
+    }
+}
