@@ -7,11 +7,19 @@
 //! - `host`: a hit through a `Host`
 //! - `key`: a hit through a key, one of 100
 //! - `wait`: of 64 tasks on 4 connections each waits for what another returns
+//!
+//! And among more hosts, each with two callers (`paths wait-10000 12800`): the number of hosts is not to matter.
+//!
+//! - `key-N`: a hit through a key, each of N in turn
+//! - `wait-N`: on one connection to each of N hosts, each of two waits for what the other returns
+//! - `share-N`: under a `max_total` of 16, a caller for each of N hosts at a time: each use has a connection of another
+//!   host closed and a new one dialed. The clock decides when: the figure repeats in its first digits only
 
 use std::convert::Infallible;
 use std::env;
 use std::hint::black_box;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use parking_lot::Mutex;
 use tokio::task::{JoinSet, yield_now};
@@ -39,6 +47,9 @@ fn main() {
     let walks: usize = walks.parse().expect("a number of walks");
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     runtime.expect("a runtime").block_on(async {
+        if let Some((path, hosts)) = path.split_once('-') {
+            return among(path, hosts.parse().expect("a number of hosts"), walks).await;
+        }
         let pool =
             Pool::builder().max_per_host(CONNECTIONS).build(Numbers).expect("it can be meant");
         for key in 0..100 {
@@ -88,4 +99,46 @@ async fn waits(host: &Host<Numbers>, walks: usize) {
         });
     }
     tasks.join_all().await;
+}
+
+async fn among(path: &str, hosts: usize, walks: usize) {
+    let builder = Pool::builder().max_per_host(1).acquire_timeout(None);
+    let builder = if path == "share" { builder.max_total(16) } else { builder };
+    let pool = builder.build(Numbers).expect("it can be meant");
+    if path == "key" {
+        // Once around, so that all are there; and then as often as is asked.
+        for key in (0..hosts as u64).cycle().take(hosts + walks) {
+            drop(black_box(pool.acquire(black_box(&key)).await));
+        }
+        return;
+    }
+    if path == "share" {
+        return share(&pool, hosts, walks).await;
+    }
+    let callers = hosts * 2;
+    let left = Arc::new(AtomicUsize::new(callers + walks));
+    let mut tasks = JoinSet::new();
+    for key in (0..hosts as u64).cycle().take(callers) {
+        let (host, left) = (pool.host(&key), left.clone());
+        tasks.spawn(async move {
+            while left.load(Relaxed) > 0 {
+                let loan = host.acquire().await;
+                left.store(left.load(Relaxed).saturating_sub(1), Relaxed);
+                yield_now().await;
+                drop(black_box(loan));
+            }
+        });
+    }
+    tasks.join_all().await;
+}
+
+async fn share(pool: &Pool<Numbers>, hosts: usize, walks: usize) {
+    for _ in 0..walks / hosts {
+        let mut tasks = JoinSet::new();
+        for key in 0..hosts as u64 {
+            let pool = pool.clone();
+            tasks.spawn(async move { drop(black_box(pool.acquire(&key).await)) });
+        }
+        tasks.join_all().await;
+    }
 }
