@@ -1,7 +1,8 @@
 //! Suspects, and what is found out about them.
 
+use super::super::programs::world::World;
 use super::super::programs::{Answer, Op, Pick, beats};
-use super::support::{shared, world};
+use super::support::{shared, shuffled, world};
 use crate::policy::time::Span;
 
 const REFUSED: Answer = Answer::Error { is_open: false };
@@ -65,4 +66,37 @@ fn when_one_that_was_pinged_for_a_waiter_is_dead_its_peers_are_pinged() {
     assert_eq!(world.pings.len(), 1, "one, before it is lent");
     world.run(&Op::PingEnded(Pick::FIRST, REFUSED));
     assert_eq!((world.pings.len(), world.dials.len()), (2, 1), "a dial takes its place");
+}
+
+/// The heartbeat keeps its connection from the scan before, which lists the host by a younger one.
+#[test]
+fn one_that_answers_a_heartbeat_on_the_way_of_a_scan_is_the_one_that_makes_room() {
+    let mut world = shuffled(|l| (l.heartbeat, l.max_total) = (Some(beats()), 3));
+    world.borrow(0);
+    world.borrow(0);
+    world.return_last();
+    world.run(&Op::Pass(3000));
+    world.borrow(1);
+    world.return_last();
+    world.run(&Op::Pass(1000));
+    world.return_last();
+    assert_eq!(world.pings.len(), 1);
+    world.acquire_of(2);
+    carry_out_all(&mut world);
+    assert_eq!(world.closes.len(), 1, "that of host 1: it is older than the other of host 0");
+    world.run(&Op::CloseEnded(Pick::FIRST));
+    carry_out_all(&mut world);
+    world.acquire_of(3);
+    // The scan begins. Its visit is still to come.
+    world.run(&Op::CarryOut(Pick::FIRST));
+    let pinged = world.pings[0].order.loan.connection;
+    world.run(&Op::PingEnded(Pick::FIRST, Answer::Yes));
+    carry_out_all(&mut world);
+    let closed: Vec<_> = world.closes.iter().map(|(_, order)| order.loan.connection).collect();
+    assert_eq!(closed, [pinged]);
+}
+
+/// As many steps as there are of it here: a shuffled world carries out one at a time.
+fn carry_out_all(world: &mut World) {
+    (0..8).for_each(|_| world.run(&Op::CarryOut(Pick::FIRST)));
 }

@@ -44,21 +44,26 @@ fn unlimited() -> Limits {
     }
 }
 
-fn of_kind(leases: Option<usize>, set: impl FnOnce(&mut Limits)) -> World {
+fn of_kind(leases: Option<usize>, mode: Mode, set: impl FnOnce(&mut Limits)) -> World {
     let mut limits = unlimited();
     set(&mut limits);
     let setup = Setup { limits, leases, carries: leases.unwrap_or(1), hosts: 250, lag: 0 };
-    World::new(&setup, Mode::Ordered { short: true })
+    World::new(&setup, mode)
 }
 
 /// Connections that are lent to one, with these limits.
 pub(super) fn world(set: impl FnOnce(&mut Limits)) -> World {
-    of_kind(None, set)
+    of_kind(None, Mode::Ordered { short: true }, set)
+}
+
+/// The same, where what follows for other hosts waits until it is carried out.
+pub(super) fn shuffled(set: impl FnOnce(&mut Limits)) -> World {
+    of_kind(None, Mode::Shuffled, set)
 }
 
 /// Connections that take so many leases, with these limits.
 pub(super) fn shared(leases: usize, set: impl FnOnce(&mut Limits)) -> World {
-    of_kind(Some(leases), set)
+    of_kind(Some(leases), Mode::Ordered { short: true }, set)
 }
 
 /// This many idle connections of host 0.
