@@ -22,7 +22,8 @@ impl<P: Parts> HostState<P> {
         self.check_waiters(now, common);
         self.check_listed();
         let warmers = self.rare.as_ref().map_or(0, |rare| rare.warmers.len());
-        assert!(warmers == 0 || self.gauges.dialing > 0, "`warm` waits for a dial");
+        let spares = self.note.as_ref().is_some_and(|note| note.spare > 0);
+        assert!(warmers == 0 || self.gauges.dialing > 0 || spares, "`warm` waits for a dial");
     }
 
     /// Checks in addition what holds for as long as no time passes after a section.

@@ -6,6 +6,7 @@ use super::dial::Dialed;
 use super::entry::{Entry, State};
 use super::{CallSite, HostState, Loan, Parts, Phase, Seat, Section};
 use crate::policy::close_reason::CloseReason;
+use crate::policy::time::Span;
 
 /// Whether there was room for a connection made elsewhere.
 #[derive(Debug, PartialEq, Eq)]
@@ -16,22 +17,33 @@ pub(crate) enum Room<T> {
     Closed(T),
 }
 
+/// How long a dial usually takes where none has succeeded.
+const UNKNOWN_DIAL: Duration = Duration::from_secs(1);
+
 impl<P: Parts> HostState<P> {
-    /// Changes the host's cap. Lowered, it closes idle connections at once and the rest as they return; raised, it
-    /// begins the dials that waiters are owed, and takes back what drained for the cap.
+    /// Changes the host's cap. Lowered, it cuts dials off, the newest first, then closes idle connections, and the rest
+    /// as they return; raised, it begins the dials that waiters are owed, and takes back what drained for the cap.
     pub(crate) fn set_max(&mut self, max: usize, section: &mut Section<'_, P>) {
         self.max = u32::try_from(max).unwrap_or(u32::MAX);
         self.has_own_max = true;
-        while self.gauges.staying() + self.gauges.dialing > self.max {
+        while self.gauges.staying() + self.dials_in_flight() > self.max {
             let idle =
                 self.ready.iter().copied().find(|slot| self.entries[*slot].state == State::Idle);
-            let Some(slot) = idle else { break };
-            self.drain(slot, CloseReason::OverCap, section);
+            match (self.newest_dial(), idle) {
+                (Some(dial), _) => self.cut_off_dial(dial, section),
+                (None, Some(idle)) => self.drain(idle, CloseReason::OverCap, section),
+                (None, None) => break,
+            }
         }
         if section.common.is_shared() {
             self.thin_out(section);
             self.take_back(section);
         }
+    }
+
+    fn newest_dial(&self) -> Option<u32> {
+        let dials = self.entries.iter().filter(|(_, entry)| entry.is_dialing());
+        dials.max_by_key(|(_, entry)| entry.created).map(|(slot, _)| slot)
     }
 
     /// Shared connections drain while more are open than the cap allows, the newest first.
@@ -61,14 +73,20 @@ impl<P: Parts> HostState<P> {
         }
     }
 
-    /// Closes what is idle now and, as it comes back, what is lent, pinged or dialed now.
+    /// Closes what is idle now and, as it comes back, what is lent or pinged now. Cuts dials off that have taken longer
+    /// than usual: what they reach may be gone. The others may serve one waiter each.
     pub(crate) fn retire(&mut self, section: &mut Section<'_, P>) {
         self.drain_all(CloseReason::Retired, section, |state| {
             matches!(state, State::Idle | State::InUse | State::Pinging) || state.may_come_back()
         });
-        let dials = self.slots(|entry| entry.state == State::Dialing);
-        for slot in dials {
-            self.entries[slot].retired = true;
+        let usual = Span::from(self.usual_dial().unwrap_or(UNKNOWN_DIAL));
+        for slot in self.slots(|entry| entry.is_dialing()) {
+            let is_slow = self.entries[slot].created.after(usual) <= section.now;
+            if is_slow {
+                self.cut_off_dial(slot, section);
+            } else {
+                self.change(slot, |entry| entry.expires = entry.expires.min(section.now));
+            }
         }
     }
 

@@ -1,32 +1,60 @@
 //! What those who wait are owed: what is on its way to them, which pings and dials begin, and when not.
 
-use super::entry::State;
+use std::time::Duration;
+
+use super::entry::{Entry, State};
 use super::{Common, HostState, Parts, Phase, Purpose, Section};
 use crate::policy::limits::Limits;
-use crate::policy::time::Time;
+use crate::policy::time::{Span, Time};
+
+/// The dial of a connection to be shared counts as on its way for at least so long: longer than it takes a lost packet
+/// to be sent again is too long for all who would share it.
+const DIAL_COUNTS: Span = Span::from_nanos(1_000_000_000);
 
 impl<P: Parts> HostState<P> {
     /// How many waiters what is on its way will probably serve. Each kind counts for a limited time:
     ///
-    /// - A dial counts until it ends, for the leases that its connection is expected to carry.
+    /// - An exclusive dial counts until it ends. One of a connection to be shared counts for the leases that it is
+    ///   expected to carry, and only for as long as dials usually take: many would wait for one that hangs.
     /// - A ping counts for `ping_counts`: a peer that has not answered by then may be dead. One whose heartbeat is
     ///   late does not count.
+    ///
+    /// Loans are no reason not to dial: see [`may_be_served`](HostState::may_be_served), which counts them.
     pub(super) fn on_its_way(&self, now: Time, limits: &Limits) -> usize {
-        let dials = (self.gauges.dialing as usize).saturating_mul(self.carries.max(1) as usize);
+        let carries = self.carries.max(1) as usize;
+        let dials = if carries == 1 || self.gauges.dialing == 0 {
+            self.dials_in_flight() as usize
+        } else {
+            self.dials_that_count(now)
+        };
+        let dials = dials.saturating_mul(carries);
         let pings = self.pings().iter().filter(|ping| ping.counts(now, limits));
         pings.fold(dials, |sum, ping| sum.saturating_add(self.room_after(ping.slot)))
     }
 
     /// Leases that a pinged entry will take when it has answered.
-    fn room_after(&self, slot: u32) -> usize {
+    pub(super) fn room_after(&self, slot: u32) -> usize {
         let entry = &self.entries[slot];
         if entry.state == State::Pinging { entry.room() } else { 0 }
     }
 
-    /// Whether anything that is open may serve a waiter, in time.
-    pub(super) fn may_be_served(&self) -> bool {
-        let lent = |state: State| matches!(state, State::InUse | State::Pinging);
-        self.entries.iter().any(|(_, entry)| lent(entry.state))
+    fn dials_that_count(&self, now: Time) -> usize {
+        let counts_for = self.dial_counts();
+        let counts = |entry: &Entry<P>| entry.is_dialing() && now < entry.created.after(counts_for);
+        self.entries.iter().filter(|(_, entry)| counts(entry)).count()
+    }
+
+    /// For how long the dial of a connection to be shared counts as on its way.
+    pub(super) fn dial_counts(&self) -> Span {
+        let usual = self.usual_dial().map_or(Span::ZERO, |usual| Span::from(usual * 4));
+        usual.max(DIAL_COUNTS)
+    }
+
+    /// How long the host's dials have taken on average, if one has succeeded.
+    pub(super) fn usual_dial(&self) -> Option<Duration> {
+        let ended = self.counters.dials.saturating_sub(u64::from(self.gauges.dialing));
+        let made = u32::try_from(ended.saturating_sub(self.failed_dials())).ok()?;
+        self.counters.dial_time.checked_div(made)
     }
 
     /// Dials to begin now for waiters, if this host's own limits were all there is.
@@ -46,7 +74,7 @@ impl<P: Parts> HostState<P> {
         let wanted = unmet.div_ceil(self.carries.max(1) as usize);
         wanted
             .min(self.room_to_dial(limits))
-            .min(self.dials_after_failure(now, self.may_be_served()))
+            .min(self.dials_after_failure(now, |failing| self.dial_at(failing, now, limits)))
     }
 
     /// Dials to begin now for `initial_per_host`, `warm` and `min_idle_per_host`.
@@ -66,17 +94,8 @@ impl<P: Parts> HostState<P> {
         let to_floor = (self.floor as usize).min(keeps).saturating_sub(self.gauges.live() as usize);
         let to_idle = limits.min_idle_per_host.saturating_sub(idle + unclaimed);
         let wanted = to_floor.max(to_idle);
-        wanted.min(self.room_to_dial(limits)).min(self.dials_after_failure(now, true))
-    }
-
-    /// Dials that the last failure allows: one at a time, and none before the backoff ends unless somebody waits who
-    /// nothing else can serve.
-    fn dials_after_failure(&self, now: Time, can_wait: bool) -> usize {
-        match self.failing() {
-            None => usize::MAX,
-            Some(_) if self.gauges.dialing > 0 => 0,
-            Some(failing) => usize::from(now >= failing.until || !(can_wait || failing.retried)),
-        }
+        let allowed = self.dials_after_failure(now, |failing| failing.until);
+        wanted.min(self.room_to_dial(limits)).min(allowed)
     }
 
     /// Begins what those who wait are owed: leases on what is fit, pings of what would do, then dials. Dials of a pool
@@ -117,7 +136,7 @@ impl<P: Parts> HostState<P> {
         while self.dials_to_spare(now, limits) > 0 {
             self.begin_dial(section);
         }
-        self.settle_floor();
+        self.settle_floor(|| false);
     }
 
     /// Pings connections that must answer first, one for each waiter that no ping under way will serve. Dials race
@@ -143,12 +162,21 @@ impl<P: Parts> HostState<P> {
         })
     }
 
-    /// The wish for more connections ends once it is met, or when no dial is on its way to it.
-    pub(super) fn settle_floor(&mut self) {
-        if self.used
-            && (self.gauges.dialing == 0 || self.gauges.live() - self.gauges.dialing >= self.floor)
-        {
+    /// The wish for more connections ends once it is met, or when no dial is on its way to it and none will be.
+    /// `is_full` says whether the caps on connections leave no room in any host.
+    pub(super) fn settle_floor(&mut self, is_full: impl FnOnce() -> bool) {
+        if !self.used || self.floor == 0 {
+            return;
+        }
+        let is_met = self.gauges.live() - self.gauges.dialing >= self.floor;
+        let is_on_its_way = self.gauges.dialing > 0 || (self.is_short_to_spare() && !is_full());
+        if is_met || !is_on_its_way {
             self.floor = 0;
         }
+    }
+
+    /// Whether permits are missing for connections that are to be made in advance.
+    pub(super) fn is_short_to_spare(&self) -> bool {
+        self.note.as_ref().is_some_and(|note| note.spare > 0)
     }
 }

@@ -4,10 +4,9 @@ use std::time::Duration;
 
 use super::actions::DialOrder;
 use super::entry::{Entry, State};
-use super::host::Failing;
 use super::{HostState, Loan, Parts, Phase, Seat, Section};
 use crate::policy::close_reason::CloseReason;
-use crate::policy::time::Span;
+use crate::policy::time::Time;
 
 /// A connection that was made.
 #[derive(Debug)]
@@ -28,13 +27,14 @@ pub(crate) struct Failed<F> {
 
 impl<P: Parts> HostState<P> {
     pub(super) fn begin_dial(&mut self, section: &mut Section<'_, P>) {
-        let slot = self.insert(Entry::dialing(section.now, self.generation));
+        let slot = self.insert(Entry::dialing(section.now, self.generation, self.next_turn));
         self.counters.dials += 1;
         let runtime = self.waiters.as_mut().and_then(|waiters| waiters.oldest_runtime());
         section.actions.dial.push(DialOrder { slot, runtime });
     }
 
-    /// A dial has succeeded: its connection serves who waits, or goes idle.
+    /// A dial has succeeded: its connection serves who waits, or goes idle. Where the host was retired meanwhile, it
+    /// serves one that has waited since before that, so that frequent retires leave nobody without a connection.
     pub(crate) fn dialed(
         &mut self,
         slot: u32,
@@ -44,18 +44,22 @@ impl<P: Parts> HostState<P> {
         let Dialed { connection, max_leases, took } = dialed;
         self.counters.dial_time += took;
         self.note_dial_time(took, section);
-        if let Some(rare) = &mut self.rare {
-            let failing = rare.failing.take();
-            section.actions.unused.failures.extend(failing.map(|failing| failing.failure));
-        }
         self.wake_warmers(section);
-        let is_retired = self.entries[slot].retired;
+        let dial = &self.entries[slot];
+        let (retired_at, is_cut_off) = (dial.expires, dial.cut_off);
+        self.note_end_of_dial(is_cut_off);
         self.make(slot, Dialed { connection, max_leases, took }, section);
-        if is_retired {
-            self.drain(slot, CloseReason::Retired, section);
-        } else {
-            self.settle_proven(slot, section);
+        if retired_at == Time::NEVER && !is_cut_off {
+            self.end_failing(section);
+            return self.settle_proven(slot, section);
         }
+        let oldest = self.waiters.as_mut().and_then(|waiters| waiters.front());
+        if !is_cut_off && oldest.is_some_and(|oldest| oldest.since < retired_at) {
+            self.serve(slot, section);
+        }
+        let reason =
+            if retired_at == Time::NEVER { CloseReason::OverCap } else { CloseReason::Retired };
+        self.drain(slot, reason, section);
     }
 
     /// A new connection takes the place of its dial.
@@ -81,6 +85,7 @@ impl<P: Parts> HostState<P> {
         self.change(slot, |entry| {
             entry.value = Some(value);
             entry.state = State::Idle;
+            entry.cut_off = false;
             (entry.created, entry.idle_since, entry.checked_at) = (now, idle_since, now);
             (entry.expires, entry.id, entry.turn) = (expires, id, turn);
             entry.generation = generation;
@@ -97,45 +102,62 @@ impl<P: Parts> HostState<P> {
         failed: Failed<P::Failure>,
         section: &mut Section<'_, P>,
     ) {
-        let Failed { failure, retryable, took } = failed;
-        self.remove(slot);
+        let dial = self.remove(slot);
+        self.rare().counters.failed_dials += 1;
+        self.wake_warmers(section);
+        self.note_end_of_dial(dial.cut_off);
+        if dial.cut_off || dial.expires != Time::NEVER {
+            // It says nothing of what is dialed from now on.
+            return section.actions.unused.failures.push(failed.failure);
+        }
+        let (now, limits) = (section.now, &section.common.limits);
+        let is_retried = failed.retryable && limits.retry;
+        let failure = failed.failure.clone();
+        self.note_failure(&dial, failed, section);
         if self.gauges.dialing == 0 {
             self.floor = 0;
         }
-        self.wake_warmers(section);
-        let (now, limits) = (section.now, &section.common.limits);
-        let retried = retryable && limits.retry;
-        let failures = self.failing().map_or(1, |failing| failing.failures.saturating_add(1));
-        let until = now.after(limits.backoff.wait(failures, section.random));
-        let took = Span::from(took);
-        let failing = Failing { failure: failure.clone(), at: now, failures, until, retried, took };
-        let rare = self.rare();
-        rare.counters.failed_dials += 1;
-        let old = rare.failing.replace(failing);
-        section.actions.unused.failures.extend(old.map(|failing| failing.failure));
         // What is idle and was not asked while this dial was to serve them is asked first.
         self.use_what_is_there(section);
-        if !self.may_be_served() && self.gauges.dialing == 0 && !retried {
+        if !is_retried && !self.may_be_served(now, limits) {
             let told = self.answer_all(|| Seat::Failed(failure.clone()), section);
             self.rare().counters.failed += told;
         }
         // Nobody asks for it and nothing is left: it is not dialed again until somebody does.
-        self.used &= self.gauges.places > 0 || self.waiting() > 0;
+        self.used &= self.gauges.places > 0 || self.waiting() > 0 || self.handles > 0;
         section.actions.unused.failures.push(failure);
+    }
+
+    /// Cuts a dial off: its task is to stop, and its place is free when it has.
+    pub(super) fn cut_off_dial(&mut self, slot: u32, section: &mut Section<'_, P>) {
+        self.change(slot, |entry| entry.cut_off = true);
+        self.rare().cut_off += 1;
+        section.actions.recheck = true;
+    }
+
+    fn note_end_of_dial(&mut self, was_cut_off: bool) {
+        if was_cut_off {
+            self.rare().cut_off -= 1;
+        }
+    }
+
+    /// Dials in flight that were not cut off.
+    pub(super) fn dials_in_flight(&self) -> u32 {
+        self.gauges.dialing - self.rare.as_ref().map_or(0, |rare| rare.cut_off)
     }
 
     /// A dial was dropped before its end: its runtime has gone, or never ran it, or it was cut off. Nothing may be
     /// spawned from here, so those who wait are woken to dial from where they are polled.
     pub(crate) fn dial_lost(&mut self, slot: u32, section: &mut Section<'_, P>) {
-        self.remove(slot);
-        self.floor = 0;
+        let dial = self.remove(slot);
         self.rare().counters.failed_dials += 1;
         self.wake_warmers(section);
-        if self.waiting() == 0 {
-            // No dial to spare begins from here, either: it would be lost in the same way.
-            self.rare().stranded = true;
+        self.note_end_of_dial(dial.cut_off);
+        if dial.cut_off && self.phase != Phase::Closed {
             return;
         }
+        self.floor = 0;
+        // No dial to spare begins from here, either: it would be lost in the same way.
         self.rare().stranded = true;
         // All of them: the oldest may be one that nobody polls any more, because its runtime has ended, too.
         if let Some(waiters) = &mut self.waiters {
@@ -143,8 +165,8 @@ impl<P: Parts> HostState<P> {
         }
     }
 
-    /// Whether the task of a dial is to stop: nobody can use the pool any more.
-    pub(crate) fn stops_dial(&self) -> bool {
-        self.phase == Phase::Closed
+    /// Whether the task of a dial is to stop: it was cut off, or nobody can use the pool any more.
+    pub(crate) fn stops_dial(&self, slot: u32) -> bool {
+        self.phase == Phase::Closed || self.entries[slot].cut_off
     }
 }

@@ -12,7 +12,7 @@ use crate::policy::time::{Span, Time};
 /// Where a connection is. [`change`](super::gauges::change) is the only way from one state to another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum State {
-    /// A task of the pool dials. To `Idle`, or gone.
+    /// A task of the pool dials. To `Idle`, or gone. One that is cut off keeps its place until its task has ended.
     Dialing,
     /// Nobody uses it. To `InUse`, `Pinging`, `Draining`.
     Idle,
@@ -58,7 +58,7 @@ pub(crate) struct Entry<P: Parts> {
     pub(crate) idle_since: Time,
     /// When it last answered a ping, or was made: the last proof of life that is no use.
     pub(crate) checked_at: Time,
-    /// The end of its lifetime.
+    /// The end of its lifetime. Of a dial, when the host was retired: that is the end of its connection's.
     pub(crate) expires: Time,
     /// When it was made; while it is dialed, when that began.
     pub(crate) created: Time,
@@ -66,7 +66,8 @@ pub(crate) struct Entry<P: Parts> {
     pub(crate) id: u64,
     /// How often it was lent.
     pub(crate) uses: u64,
-    /// Its turn at going idle: of two connections of a host, the one with the lower has been idle for longer.
+    /// Its turn at going idle: of two connections of a host, the one with the lower has been idle for longer. While it
+    /// is dialed, the host's turn when that began.
     pub(crate) turn: u64,
     /// How long its dial took, or its last ping since, in microseconds.
     pub(crate) proof_micros: u32,
@@ -77,14 +78,14 @@ pub(crate) struct Entry<P: Parts> {
     pub(crate) missed: u32,
     pub(crate) state: State,
     pub(crate) holds: Holds,
-    /// Its idle time-out has passed, and it stays for the minimum idle.
+    /// Its idle time-out has passed, and it stays for the minimum idle, because it has answered since.
     pub(crate) kept: bool,
-    /// The host was retired while it was dialed.
-    pub(crate) retired: bool,
+    /// Its dial is to stop: nobody will use what it makes.
+    pub(crate) cut_off: bool,
 }
 
 impl<P: Parts> Entry<P> {
-    pub(crate) fn dialing(now: Time, generation: u32) -> Self {
+    pub(crate) fn dialing(now: Time, generation: u32, turn: u64) -> Self {
         Entry {
             value: None,
             leases: Leases::new(),
@@ -94,7 +95,7 @@ impl<P: Parts> Entry<P> {
             created: now,
             id: 0,
             uses: 0,
-            turn: 0,
+            turn,
             proof_micros: 0,
             max_leases: 1,
             generation,
@@ -102,7 +103,7 @@ impl<P: Parts> Entry<P> {
             state: State::Dialing,
             holds: Holds::Place,
             kept: false,
-            retired: false,
+            cut_off: false,
         }
     }
 
@@ -115,6 +116,11 @@ impl<P: Parts> Entry<P> {
     /// Leases that it could take beside those that are out.
     pub(crate) fn room(&self) -> usize {
         (self.max_leases as usize).saturating_sub(self.leases.len())
+    }
+
+    /// Whether it is being dialed, and the dial was not cut off.
+    pub(crate) fn is_dialing(&self) -> bool {
+        self.state == State::Dialing && !self.cut_off
     }
 
     pub(crate) fn is_dead(&self) -> bool {
@@ -137,7 +143,7 @@ impl<P: Parts> Entry<P> {
 
     #[inline]
     fn is_fresh(&self, now: Time, limits: &Limits) -> bool {
-        (self.kept || now < self.idle_since.after(limits.idle_timeout))
+        now < self.idles_until(self.kept, limits)
             && (limits.ping_after == Span::FOREVER || !self.is_unproven(now, limits))
     }
 
@@ -146,6 +152,13 @@ impl<P: Parts> Entry<P> {
         // Always means always: a coarse `now` may lie before the return.
         limits.ping_after == Span::ZERO
             || self.idle_since.max(self.checked_at).after(limits.ping_after) <= now
+    }
+
+    /// When it has been idle for too long. One that `stays` for the minimum idle does so while it answers.
+    #[inline]
+    pub(crate) fn idles_until(&self, stays: bool, limits: &Limits) -> Time {
+        let from = if stays { self.idle_since.max(self.checked_at) } else { self.idle_since };
+        from.after(limits.idle_timeout)
     }
 
     /// Why its time is over, if it is.

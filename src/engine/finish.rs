@@ -13,6 +13,10 @@ impl<P: Parts> HostState<P> {
         self.meet_demand(section);
         self.close_unwanted(section);
         self.account(section);
+        if self.gauges.dialing == 0 && !self.is_short_to_spare() {
+            // Nothing is on its way to those who wait for `warm`.
+            self.wake_warmers(section);
+        }
         self.stop_late_pings(section);
         self.shrink();
         section.actions.forget = self.is_unused(section.now);

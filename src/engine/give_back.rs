@@ -90,8 +90,11 @@ impl<P: Parts> HostState<P> {
     /// Hands the connection over, if that concerns only the one who gets it.
     #[inline]
     fn give_to_waiter(&mut self, loan: Box<Loan<P>>, now: Time, common: &Common<P>) -> Returned<P> {
-        // Those who were woken to dial have not looked yet, or the budget is to hear that one less waits.
-        if self.is_stranded() || self.changes_note_by_serving(now, common) {
+        // Those who were woken to dial have not looked yet, the next dial is due at another time where another one waits
+        // for longest, or the budget is to hear that one less waits.
+        let is_healthy =
+            self.rare.as_ref().is_none_or(|rare| !rare.stranded && rare.failing.is_none());
+        if !is_healthy || self.changes_note_by_serving(now, common) {
             return Returned::Unsettled(loan);
         }
         Returned::HandedOver(self.hand_over(loan, now))
@@ -174,7 +177,8 @@ impl<P: Parts> HostState<P> {
             entry.value = Some(loan);
             None
         });
-        self.next_turn += 1;
+        // What was found dead is no return.
+        self.next_turn += u64::from(matches!(how, Use::Ended { .. }));
         section.actions.unused.shares.extend(unused);
     }
 

@@ -5,6 +5,7 @@ use smallvec::SmallVec;
 use super::Purpose;
 use super::budget::Note;
 use super::entry::Entry;
+use super::failing::Failing;
 use super::gauges::{self, Gauges};
 use super::ping::Ping;
 use super::slots::Slots;
@@ -78,24 +79,11 @@ pub(super) struct Rare<P: Parts> {
     /// A dial was lost with its runtime: those who wait are on the way to dial for themselves, and nothing is dialed
     /// before somebody comes.
     pub(super) stranded: bool,
+    /// Dials that are to stop and have not yet.
+    pub(super) cut_off: u32,
     /// Those who wait for `warm` to get somewhere, by number.
     pub(super) warmers: Vec<(u64, P::Waker)>,
     pub(super) counters: RareCounters,
-}
-
-/// The last dial failed.
-#[derive(Debug)]
-pub(super) struct Failing<F> {
-    pub(super) failure: F,
-    pub(super) at: Time,
-    /// Failed dials in a row.
-    pub(super) failures: u32,
-    /// The end of the backoff.
-    pub(super) until: Time,
-    /// Whoever waits is content to wait for the next dial.
-    pub(super) retried: bool,
-    /// How long the dial took.
-    pub(super) took: crate::policy::time::Span,
 }
 
 impl<P: Parts> Rare<P> {
@@ -105,6 +93,7 @@ impl<P: Parts> Rare<P> {
             pings_suspects: None,
             failing: None,
             stranded: false,
+            cut_off: 0,
             warmers: Vec::new(),
             counters: RareCounters::default(),
         }
@@ -140,10 +129,6 @@ impl<P: Parts> HostState<P> {
 
     pub(super) fn rare(&mut self) -> &mut Rare<P> {
         self.rare.get_or_insert_with(|| Box::new(Rare::new()))
-    }
-
-    pub(super) fn failing(&self) -> Option<&Failing<P::Failure>> {
-        self.rare.as_ref()?.failing.as_ref()
     }
 
     pub(super) fn pings(&self) -> &[Ping] {

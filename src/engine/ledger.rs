@@ -59,7 +59,11 @@ impl<P: Parts> HostState<P> {
     pub(super) fn account(&mut self, section: &mut Section<'_, P>) {
         let Some(old) = self.note.as_deref() else { return };
         if self.noted(section) == *old {
-            return self.settle_floor();
+            let floor = self.floor;
+            self.settle_floor(|| section.common.is_total_full());
+            if self.floor == floor {
+                return;
+            }
         }
         self.take_turn(section, |_, _, _| ());
     }
@@ -92,7 +96,7 @@ impl<P: Parts> HostState<P> {
             }
         }
         let floor = self.floor;
-        self.settle_floor();
+        self.settle_floor(|| budget.is_full());
         if self.floor != floor {
             // It wants fewer to spare.
             self.tell(budget, section);
@@ -151,7 +155,7 @@ impl<P: Parts> HostState<P> {
 
     /// A place for a connection that was made elsewhere, if the caps across hosts leave one: its entry.
     pub(super) fn reserve(&mut self, section: &mut Section<'_, P>) -> Option<u32> {
-        let entry = super::entry::Entry::dialing(section.now, self.generation);
+        let entry = super::entry::Entry::dialing(section.now, self.generation, self.next_turn);
         if section.common.ledger.is_none() {
             return Some(self.insert(entry));
         }

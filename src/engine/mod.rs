@@ -59,6 +59,7 @@ mod control;
 mod demand;
 mod dial;
 mod entry;
+mod failing;
 mod finish;
 mod gauges;
 mod give_back;
@@ -94,7 +95,7 @@ pub(crate) use host::{HostState, Listing, Phase};
 pub(crate) use leases::Lease;
 pub(crate) use ping::Verdict;
 pub(crate) use wait::Joined;
-pub(crate) use waiters::{Seat, Waiter};
+pub(crate) use waiters::{Seat, Until, Waiter};
 pub(crate) use warm::{Warmth, Wish};
 
 /// A place in the caller's code.

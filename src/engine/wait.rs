@@ -39,7 +39,7 @@ impl<P: Parts> HostState<P> {
         let ahead = waiters.len();
         if ahead == 0
             || ahead >= common.limits.max_waiters_per_host
-            || waiter.deadline < self.look_at
+            || waiter.watched() < self.look_at
         {
             return None;
         }
@@ -66,7 +66,7 @@ impl<P: Parts> HostState<P> {
             return Joined::Lent(loan);
         }
         let ahead = self.waiting();
-        if ahead >= section.common.limits.max_waiters_per_host {
+        if self.is_crowded(section) {
             self.rare().counters.refused += 1;
             return Joined::Full;
         }
@@ -77,6 +77,19 @@ impl<P: Parts> HostState<P> {
         self.counters.peak_waiting =
             self.counters.peak_waiting.max(u32::try_from(ahead + 1).unwrap_or(u32::MAX));
         Joined::Queued { ahead }
+    }
+
+    /// Whether the queue is full. Those that what is on its way will serve, or a dial for which there is room, are not
+    /// counted: with a limit of zero a dial still serves its caller.
+    fn is_crowded(&self, section: &Section<'_, P>) -> bool {
+        let limits = &section.common.limits;
+        if limits.max_waiters_per_host == usize::MAX {
+            return false;
+        }
+        let places = self.max.saturating_sub(self.gauges.places) as usize;
+        let room = places.saturating_mul(self.carries.max(1) as usize);
+        let served = self.on_its_way(section.now, limits).saturating_add(room);
+        self.waiting() >= limits.max_waiters_per_host.saturating_add(served)
     }
 
     /// A waiter was woken without an outcome: it brings another waker, and begins the dials that nobody could begin for

@@ -55,7 +55,7 @@ impl<T> WaitQueue<T> {
     }
 
     /// The live entries, oldest first.
-    pub(crate) fn iter(&self, is_live: impl Fn(&T) -> bool) -> impl Iterator<Item = &T> {
+    pub(crate) fn iter(&self, is_live: impl Fn(&T) -> bool) -> impl DoubleEndedIterator<Item = &T> {
         self.head.iter().rev().chain(&self.tail).filter(move |entry| is_live(entry))
     }
 

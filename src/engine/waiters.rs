@@ -12,12 +12,23 @@ use crate::policy::time::Time;
 /// and collected under the seat's alone.
 pub(crate) struct Waiter<P: Parts> {
     pub(crate) since: Time,
-    /// When maintenance wakes it because its time is over; `NEVER` if a timer of its own does.
+    /// When its time is over; `NEVER` if it has no end.
     pub(crate) deadline: Time,
+    /// Whether maintenance wakes it then. Otherwise a timer of its own does.
+    pub(crate) is_watched: bool,
     pub(crate) call_site: CallSite,
     /// In the queue, and without an outcome. Changed under the host's lock.
     queued: AtomicBool,
     pub(crate) seat: Mutex<Seat<P>>,
+}
+
+/// When the time of a waiter is over, and who wakes it then.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Until {
+    /// Maintenance does.
+    Watched(Time),
+    /// A timer of its own does.
+    OwnTimer(Time),
 }
 
 /// What has come of a wait so far.
@@ -32,9 +43,19 @@ pub(crate) enum Seat<P: Parts> {
 }
 
 impl<P: Parts> Waiter<P> {
-    pub(crate) fn new(since: Time, deadline: Time, call_site: CallSite, waker: P::Waker) -> Self {
+    pub(crate) fn new(since: Time, until: Until, call_site: CallSite, waker: P::Waker) -> Self {
+        let (deadline, is_watched) = match until {
+            Until::Watched(deadline) => (deadline, true),
+            Until::OwnTimer(deadline) => (deadline, false),
+        };
         let seat = Mutex::new(Seat::Waiting(Some(waker)));
-        Waiter { since, deadline, call_site, queued: AtomicBool::new(false), seat }
+        Waiter { since, deadline, is_watched, call_site, queued: AtomicBool::new(false), seat }
+    }
+
+    /// When maintenance wakes it, if it does.
+    #[inline]
+    pub(crate) fn watched(&self) -> Time {
+        if self.is_watched { self.deadline } else { Time::NEVER }
     }
 
     fn is_queued(&self) -> bool {
@@ -86,13 +107,20 @@ impl<P: Parts> Waiters<P> {
     pub(crate) fn push(&mut self, waiter: Arc<Waiter<P>>) {
         waiter.queued.store(true, Relaxed);
         self.waiting += 1;
-        self.next_deadline = self.next_deadline.min(waiter.deadline);
+        self.next_deadline = self.next_deadline.min(waiter.watched());
         self.queue.push(waiter);
     }
 
     /// The oldest.
     pub(crate) fn front(&mut self) -> Option<&Arc<Waiter<P>>> {
         self.queue.front(|waiter| waiter.is_queued())
+    }
+
+    /// The one that has waited for longest, and the one that came last.
+    pub(crate) fn oldest_and_newest(&self) -> Option<(&Waiter<P>, &Waiter<P>)> {
+        let mut waiting = self.queue.iter(|waiter| waiter.is_queued());
+        let oldest = waiting.next()?;
+        Some((oldest, waiting.next_back().unwrap_or(oldest)))
     }
 
     /// Gives the oldest its outcome, which is made for it.
@@ -133,7 +161,7 @@ impl<P: Parts> Waiters<P> {
     /// Takes the wakers of all that maintenance watches, which it does no more.
     pub(crate) fn wake_watched(&mut self, wake: &mut Vec<P::Waker>) {
         let watched =
-            self.queue.iter(|waiter| waiter.is_queued() && waiter.deadline != Time::NEVER);
+            self.queue.iter(|waiter| waiter.is_queued() && waiter.watched() != Time::NEVER);
         wake.extend(watched.filter_map(|waiter| waiter.take_waker()));
     }
 
@@ -148,7 +176,8 @@ impl<P: Parts> Waiters<P> {
             return;
         }
         self.next_deadline = Time::NEVER;
-        for waiter in self.queue.iter(|waiter| waiter.is_queued() && waiter.deadline != Time::NEVER)
+        for waiter in
+            self.queue.iter(|waiter| waiter.is_queued() && waiter.watched() != Time::NEVER)
         {
             if waiter.deadline > now {
                 self.next_deadline = waiter.deadline;
@@ -174,7 +203,7 @@ impl<P: Parts> Waiters<P> {
     #[cfg(any(test, wharf_loom, fuzzing))]
     pub(crate) fn deadlines_are_watched(&self, now: Time) -> bool {
         let is_watched =
-            |waiter: &Waiter<P>| waiter.deadline >= self.next_deadline || waiter.deadline <= now;
+            |waiter: &Waiter<P>| waiter.watched() >= self.next_deadline || waiter.deadline <= now;
         self.queued().all(|waiter| waiter.is_woken() || is_watched(waiter))
     }
 }

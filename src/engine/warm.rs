@@ -1,6 +1,6 @@
 //! `warm`: a number of open connections, and who waits for them.
 
-use super::host::Failing;
+use super::failing::Failing;
 use super::{HostState, Parts, Phase, Section};
 
 /// How far `warm` has come.
@@ -8,7 +8,7 @@ use super::{HostState, Parts, Phase, Section};
 pub(crate) enum Warmth<F> {
     /// This many are open and not dialing.
     Reached,
-    /// Dials are under way.
+    /// Dials are under way, or wait for a permit to dial.
     Dialing,
     /// A dial has failed, and nothing is being dialed.
     Failed(F),
@@ -28,12 +28,6 @@ pub(crate) struct Wish {
 }
 
 impl<P: Parts> HostState<P> {
-    /// A number that no other call has.
-    pub(crate) fn next_number(&mut self) -> u64 {
-        self.next_turn += 1;
-        self.next_turn
-    }
-
     /// Asks for `n` open connections: the dials begin as the limits allow.
     pub(crate) fn warm(&mut self, n: usize) {
         self.floor = self.floor.max(u32::try_from(n).unwrap_or(u32::MAX));
@@ -41,8 +35,8 @@ impl<P: Parts> HostState<P> {
         self.unstrand();
     }
 
-    /// How far `warm` has come. While the host backs off, an older failure is the cause too. While dials are under way
-    /// the waker is kept.
+    /// How far `warm` has come. While the host backs off, an older failure is the cause too. While dials are under way,
+    /// or are to begin, the waker is kept.
     pub(crate) fn warmth(
         &mut self,
         wish: &Wish,
@@ -51,7 +45,9 @@ impl<P: Parts> HostState<P> {
     ) -> Warmth<P::Failure> {
         self.leave_warmth(wish.number, section);
         let (live, dialing) = (self.gauges.live() as usize, self.gauges.dialing as usize);
-        if self.phase == Phase::Open && dialing > 0 && live - dialing < wish.connections {
+        let is_permitted_later = || self.is_short_to_spare() && !section.common.is_total_full();
+        let is_on_its_way = dialing > 0 || is_permitted_later();
+        if self.phase == Phase::Open && is_on_its_way && live - dialing < wish.connections {
             self.rare().warmers.push((wish.number, waker));
             return Warmth::Dialing;
         }

@@ -12,9 +12,9 @@ use super::error::AcquireError;
 use super::out_of_time;
 use super::pooled_connection::PooledConnection;
 use super::waiting::{Answer, Ended, Waiting};
-use crate::engine::{CallSite, Joined};
+use crate::engine::{CallSite, Joined, Until};
 use crate::policy::connector::Connector;
-use crate::policy::time::{Span, Time};
+use crate::policy::time::Span;
 use crate::runtime::cell::HostCell;
 use crate::runtime::parts::{Loan, TaskWaker, Waiter};
 use crate::runtime::timer::Timer;
@@ -99,12 +99,13 @@ impl<C: Connector> Acquire<C> {
         let Some((runtime, is_maintained)) = runtime else { return self.look_once(may_wait) };
         let since = pool.clock.exact();
         let is_watched = is_maintained && matches!(limit, TimeLimit::AsSet);
-        let deadline = if is_watched { since.after(Span::from(timeout)) } else { Time::NEVER };
+        let deadline = since.after(Span::from(timeout));
+        let until = if is_watched { Until::Watched(deadline) } else { Until::OwnTimer(deadline) };
         let timer =
             timeout.filter(|_| !is_watched).map(|limit| Box::new(Timer::new(limit, &runtime)));
         // A waker's clone is the user's: made before the lock is taken.
         let waker = TaskWaker { waker: cx.waker().clone(), runtime };
-        let waiter = Arc::new(Waiter::<C>::new(since, deadline, self.call_site, waker));
+        let waiter = Arc::new(Waiter::<C>::new(since, until, self.call_site, waker));
         if let Some(ahead) = self.cell().join_crowd(&waiter) {
             return self.wait(Waiting::new(waiter, timer, ahead), cx);
         }

@@ -139,9 +139,12 @@ impl<Kind> Builder<Kind> {
         self
     }
 
-    /// Idle connections that are kept ready for each host, from its first use on, by dialing new ones. The idle time-out
-    /// does not go below it. A host whose dials fail while nothing of it is open is not dialed again until a caller asks
-    /// for it.
+    /// Idle connections that are kept ready for each host, from its first use on, by dialing new ones. One that has
+    /// been idle for [`idle_timeout`](Builder::idle_timeout) is replaced by a new one, unless it has answered a
+    /// [`heartbeat`](Builder::heartbeat) within that time.
+    ///
+    /// After an outage the host is filled up again without any traffic while something of it is open or a
+    /// [`Host`](crate::Host) handle is kept. Otherwise it is not dialed again until a caller asks for it.
     ///
     /// Defaults to 0.
     pub fn min_idle_per_host(mut self, n: usize) -> Self {
@@ -179,9 +182,9 @@ impl<Kind> Builder<Kind> {
         self
     }
 
-    /// Callers that may wait for one host; another gets
-    /// [`QueueFull`](crate::AcquireError::QueueFull) at once. Zero means that nobody waits, not even
-    /// for a dial.
+    /// Callers that may wait for one host, beyond those that a dial or a ping in flight will serve or that the cap leaves
+    /// room to dial for. Another gets [`QueueFull`](crate::AcquireError::QueueFull) at once. With zero nobody queues for
+    /// a connection in use; a caller still waits for a dial of its own.
     ///
     /// Defaults to `None`.
     pub fn max_waiters_per_host(mut self, n: impl Into<Option<usize>>) -> Self {
@@ -244,7 +247,8 @@ impl<Kind> Builder<Kind> {
         self
     }
 
-    /// How long a connection may be idle before it is closed.
+    /// How long a connection may be idle before it is closed. Those of
+    /// [`min_idle_per_host`](Builder::min_idle_per_host) are dialed anew then, or stay if they answer heartbeats.
     ///
     /// Defaults to 90 seconds, as in Go. Keep it below the server's own limit, so that this side is
     /// the one that closes.
@@ -314,9 +318,15 @@ impl<Kind> Builder<Kind> {
     /// time-out then carries the last dial's error. An error for which [`Connector::is_retryable`] says no still ends the
     /// wait at once.
     ///
-    /// Defaults to `None`: when a dial fails and nothing else can serve them, all callers that wait get its error at once.
-    /// Where something else can (a connection in use that will come back), they go on waiting in any case, and the host
-    /// dials again after a [`Backoff`] by default.
+    /// Defaults to `None`: when a dial fails and nothing else will probably serve them, all callers that wait get its error
+    /// at once. Where something else will (another dial in flight, a connection in use that will come back), they go on
+    /// waiting until a second dial in a row fails with no connection returned in between. The host dials again after a
+    /// [`Backoff`] by default.
+    ///
+    /// With or without `retry`, dials that were in flight together and fail count as one failure, and no caller waits
+    /// for the whole backoff: the next dial begins when half of the time is over that the oldest waiter had left when
+    /// the backoff began, and at once for a caller that comes during a backoff and that nothing else will serve. Such
+    /// early dials of one host are at least [`Backoff::initial`] apart.
     pub fn retry(mut self, backoff: impl Into<Option<Backoff>>) -> Self {
         self.settings.config.retry = backoff.into();
         self

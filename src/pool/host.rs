@@ -118,8 +118,8 @@ impl<C: Connector> Host<C> {
     /// Changes the host's cap, for as long as the pool lasts, also when the host has no connection and no handle for a
     /// while.
     ///
-    /// Lowering it closes idle connections at once and the rest as they return. Raising it starts the dials that waiters
-    /// need.
+    /// Lowering it cuts off dials and then closes idle connections at once, and the rest as they return. Raising it starts
+    /// the dials that waiters need. It lasts for as long as the pool.
     ///
     /// # Errors
     ///

@@ -345,8 +345,14 @@ impl<C: Connector> Pool<C> {
         self.core().change_all(|state, section| state.close_idle(section));
     }
 
-    /// Drains all connections of the host: idle ones are closed at once, those that are lent, pinged or being dialed when
-    /// they return. Later callers get new connections. A shared connection that is in use takes no new leases, gives its
+    /// Drains all connections of the host: idle ones are closed at once, those that are lent or pinged when they return.
+    /// Later callers get new connections.
+    ///
+    /// A dial that has taken longer than the host's dials usually take (1 s if none has succeeded) is cut off: what it
+    /// tries to reach may be gone. Its place is free as soon as its future is dropped. A younger one goes on, serves at most one caller that has waited since before, and its
+    /// connection is closed after that, so that retiring often leaves nobody without a connection.
+    ///
+    /// A shared connection that is in use takes no new leases, gives its
     /// place under [`max_per_host`](Builder::max_per_host) to a new one, and is closed after its last lease.
     ///
     /// # Examples

@@ -65,12 +65,11 @@ impl<C: Connector> Waiting<C> {
             return Poll::Ready(Ended::With(outcome));
         }
         self.take_own_timer(cell, &runtime);
-        let is_over = match &mut self.timer {
-            Some(timer) => timer.has_run_out(&runtime, cx),
-            None => {
-                self.waiter.deadline != Time::NEVER
-                    && cell.pool.clock.exact() >= self.waiter.deadline
-            }
+        let is_over = if let Some(timer) = &mut self.timer {
+            timer.has_run_out(&runtime, cx)
+        } else {
+            let deadline = self.waiter.watched();
+            deadline != Time::NEVER && cell.pool.clock.exact() >= deadline
         };
         if is_over { Poll::Ready(Ended::OutOfTime) } else { Poll::Pending }
     }
@@ -107,7 +106,7 @@ impl<C: Connector> Waiting<C> {
 
     /// Where maintenance does not run in the runtime that polls, it gets a timer of its own.
     fn take_own_timer(&mut self, cell: &HostCell<C>, runtime: &Runtime) {
-        let deadline = self.waiter.deadline;
+        let deadline = self.waiter.watched();
         if self.timer.is_none()
             && deadline != Time::NEVER
             && !cell.pool.maintenance.runs_in(runtime)

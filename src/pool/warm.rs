@@ -31,12 +31,12 @@ impl<C: Connector> Warm<C> {
     pub(super) fn begin(host: Host<C>, connections: usize) -> Self {
         let cell = host.cell();
         let begun = cell.pool.see_runtime().is_some();
-        let (failed_before, number) = cell.change(|state, _| {
+        let (failed_before, number) = cell.change(|state, section| {
             let failed_before = state.failed_dials();
             if begun {
                 state.warm(connections);
             }
-            (failed_before, state.next_number())
+            (failed_before, section.common.next_id())
         });
         Warm { host, wish: Wish { number, connections, failed_before }, begun }
     }

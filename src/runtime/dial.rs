@@ -10,7 +10,7 @@ use std::time::Duration;
 use super::cell::{HostCell, carry_out};
 use super::failure::DialFailure;
 use super::panics::{self, Panicked};
-use super::parts::{Actions, HostState, PartsOf};
+use super::parts::{Actions, PartsOf};
 use crate::engine::sync::Mutex;
 use crate::engine::{DialOrder, Dialed, Failed};
 use crate::policy::connector::Connector;
@@ -60,7 +60,7 @@ async fn dial<C: Connector>(dialing: Dialing<C>) {
         Some(Ok(Ok(Err(error)))) => dialing.failed(DialFailure::Error(Arc::new(error))),
         Some(Ok(Err(_))) => dialing.failed(DialFailure::TimedOut),
         Some(Err(Panicked)) => dialing.failed(DialFailure::Panicked),
-        None => dialing.lost(&"the pool was closed"),
+        None => dialing.lost(&"cut off: nobody can use it any more"),
     }
 }
 
@@ -86,7 +86,8 @@ impl<C: Connector> Dialing<C> {
             while told.as_mut().poll(cx).is_ready() {
                 told.set(recheck.notified());
             }
-            if self.cell.look(HostState::stops_dial) { Poll::Ready(None) } else { Poll::Pending }
+            let stops = self.cell.look(|state| state.stops_dial(self.slot));
+            if stops { Poll::Ready(None) } else { Poll::Pending }
         })
         .await
     }

@@ -232,7 +232,8 @@ async fn an_acquire_that_does_not_time_out() {
     let panicked = acquire(Step::Panic).await;
     assert_eq!(panicked, no_source("the connector panicked while dialing"));
 
-    let (pool, _) = pool(|b| b.max_waiters_per_host(0));
+    let (pool, _) = pool(|b| b.max_per_host(1).max_waiters_per_host(0));
+    let _loan = pool.acquire(&1).await.unwrap();
     let full = pool.acquire(&1).await.unwrap_err();
     let text = "the queue is full: max_waiters_per_host callers wait already";
     assert_eq!((full.to_string(), sources(&full)), no_source(text));

@@ -492,6 +492,7 @@ async fn a_panic_in_an_errors_display_at_a_time_out_loses_no_waiter() {
     let k = n.clone();
     let pool = Pool::builder()
         .max_per_host(2)
+        .retry(wharf::Backoff::default())
         .build(connector_fn(move |_: u32| {
             let first = k.fetch_add(1, SeqCst) == 0;
             async move { if first { Ok(7) } else { Err(Mute) } }

@@ -18,6 +18,7 @@ mod keys;
 mod kit;
 mod lending;
 mod limits;
+mod outages;
 mod places;
 mod random_faults;
 mod runtimes;

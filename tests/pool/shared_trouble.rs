@@ -338,13 +338,13 @@ async fn what_does_not_answer_is_given_up_while_it_is_leaving() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_kept_past_its_idle_time_for_the_floor_is_lent_to_who_asks() {
+async fn what_is_kept_past_its_idle_time_for_the_minimum_is_lent_to_who_asks() {
     let stage = sharing_with(1, |b| {
         b.max_per_host(2)
             .min_idle_per_host(2)
             .idle_timeout(secs(15))
             .reuse(wharf::Reuse::LeastRecent)
-            .health_check(HealthCheck::IdleFor(secs(5)))
+            .heartbeat(wharf::Heartbeat::every(secs(10)))
     });
     let mut leases = stage.leases(2).await;
     leases.pop();
@@ -353,7 +353,7 @@ async fn what_is_kept_past_its_idle_time_for_the_floor_is_lent_to_who_asks() {
     sleep(secs(8)).await; // the first is idle for 18 s, and the second for 8 s
     let asked = Instant::now();
     drop(stage.lease().await);
-    assert_eq!((asked.elapsed().as_secs(), stage.script.counts().pings), (0, 1));
+    assert_eq!((asked.elapsed().as_secs(), stage.script.counts().dials), (0, 2));
 }
 
 #[tokio::test(start_paused = true)]

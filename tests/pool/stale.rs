@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use wharf::PooledConnection;
+use wharf::{Heartbeat, PooledConnection};
 
 use crate::support::*;
 
@@ -73,9 +73,11 @@ async fn an_idle_connection_is_closed_at_its_time_out_without_any_traffic() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_idle_time_out_goes_down_to_min_idle_and_not_below() {
-    let (pool, connector) =
-        pool(|b| b.min_idle_per_host(2).idle_timeout(secs(15)).max_lifetime(None));
+async fn the_idle_time_out_goes_down_to_min_idle_and_not_below_while_heartbeats_are_answered() {
+    let (pool, connector) = pool(|b| {
+        let beats = Heartbeat::every(secs(10));
+        b.min_idle_per_host(2).idle_timeout(secs(15)).max_lifetime(None).heartbeat(beats)
+    });
     pool.warm(&1, 5).await.unwrap();
     tokio::time::sleep(HOUR).await;
     assert_eq!(pool.status().idle, 2);
@@ -270,12 +272,14 @@ async fn retire_lets_loans_finish_never_lends_the_old_ones_again_and_dials_anew(
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_dial_begun_before_a_retire_is_not_lent_after_it() {
+async fn a_dial_begun_before_a_retire_is_not_lent_to_who_comes_after_it() {
     let (pool, connector) = pool_of(1);
     let gate = connector.gate(Stage::Connect);
-    let mut waiter = waiting(&pool, 1);
+    let earlier = waiting(&pool, 1);
     quiet().await;
     pool.host(&1).retire();
+    drop(earlier);
+    let mut waiter = waiting(&pool, 1);
     gate.let_through(1);
     quiet().await;
     assert!(poll(&mut waiter).is_pending());
@@ -283,6 +287,20 @@ async fn a_dial_begun_before_a_retire_is_not_lent_after_it() {
     quiet().await;
     assert_eq!(ready(&mut waiter).number, 1);
     assert_balanced(&pool, &connector);
+}
+
+#[tokio::test(start_paused = true)]
+async fn idle_connections_of_the_minimum_are_dialed_anew_at_their_time_out() {
+    let (pool, connector) =
+        pool(|b| b.min_idle_per_host(2).idle_timeout(secs(15)).max_lifetime(None));
+    pool.warm(&1, 3).await.unwrap();
+    tokio::time::sleep(secs(16)).await;
+    assert_eq!((connector.counts().closes, connector.counts().dials), (3, 5));
+    assert_eq!(pool.status().idle, 2);
+    // A caller never gets one that has been idle for longer.
+    tokio::time::sleep(HOUR).await;
+    let loan = pool.acquire(&1).await.unwrap();
+    assert!(PooledConnection::info(&loan).idle_for <= secs(15));
 }
 
 #[tokio::test(start_paused = true)]

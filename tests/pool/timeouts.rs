@@ -3,7 +3,7 @@
 use std::error::Error;
 
 use tokio::time::Instant;
-use wharf::{AcquireError, Phase};
+use wharf::{AcquireError, Backoff, Phase};
 
 use crate::support::*;
 
@@ -34,7 +34,7 @@ async fn a_time_out_in_the_queue_names_the_loans_and_where_they_were_acquired() 
 
 #[tokio::test(start_paused = true)]
 async fn a_time_out_carries_the_last_dial_error_as_its_source() {
-    let (pool, connector) = pool_of(2);
+    let (pool, connector) = pool(|b| b.max_per_host(2).retry(Backoff::default()));
     let _loan = pool.acquire(&1).await.unwrap();
     connector.always(Stage::Connect, Step::Error);
     let error = pool.acquire_timeout(&1, secs(30)).await.unwrap_err();

@@ -29,7 +29,6 @@ impl World {
         let dialing = cell.state.gauges.dialing as usize;
         assert!(dialing <= limits.max_dialing_per_host, "3: dials of a host");
         let waiting = cell.state.waiting();
-        assert!(waiting <= limits.max_waiters_per_host, "too many wait");
         let is_idle = |slot: &&u32| {
             cell.state.entries[**slot].state == State::Idle && !cell.state.is_pinged(**slot)
         };

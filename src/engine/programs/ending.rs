@@ -44,6 +44,7 @@ impl World {
             + self.bag.len()
             > 0
             || !self.woken.is_empty()
+            || !self.warmers.is_empty()
     }
 
     /// One thing that is under way ends. Says whether there was one.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::super::{Joined, Phase, Returned, Room, Seat, Use, Warmth, Wish};
+use super::super::{Joined, Phase, Returned, Room, Seat, Until, Use, Warmth, Wish};
 use super::world::{Follow, Loan, Wait, Waiter, Warmer, World};
 use super::{Op, Pick};
 use crate::policy::close_reason::CloseReason;
@@ -89,7 +89,8 @@ impl World {
             return self.loans.push((at, loan));
         }
         let deadline = if tag.is_multiple_of(3) { self.now.after(LONG_WAIT) } else { Time::NEVER };
-        let waiter = Arc::new(super::super::Waiter::new(self.now, deadline, Self::place(), tag));
+        let until = Until::Watched(deadline);
+        let waiter = Arc::new(super::super::Waiter::new(self.now, until, Self::place(), tag));
         if self.join_crowd(at, tag, &waiter) {
             return;
         }
@@ -128,6 +129,7 @@ impl World {
         let noted = |world: &mut World, joined: &Joined<_>| match joined {
             Joined::Queued { ahead } => {
                 assert_eq!(*ahead, world.cells[at].known.queue.len(), "how many waited");
+                world.check_crowd(at, *ahead);
                 world.known_queued(at, tag, waiter);
             }
             Joined::Lent(loan) => world.known_lent(at, loan),
@@ -138,6 +140,14 @@ impl World {
             Joined::Closed | Joined::NotListed => {}
         };
         self.change_then(at, |state, section| state.join(waiter, section), noted)
+    }
+
+    /// One more may wait than may beyond what is being made ready, which is no more than the cap.
+    fn check_crowd(&self, at: usize, ahead: usize) {
+        let state = &self.cells[at].state;
+        let ready = (state.max as usize).max(state.gauges.places as usize).saturating_mul(250);
+        let most = self.common.limits.max_waiters_per_host.saturating_add(ready);
+        assert!(ahead < most, "too many wait");
     }
 
     /// What was lent without a wait may turn out to be not open, or to take fewer leases.
@@ -367,10 +377,10 @@ impl World {
 
     fn warm(&mut self, key: u8, n: usize) {
         let at = self.hold(key);
-        let (failed_before, number) = self.change(at, |state, _| {
+        let (failed_before, number) = self.change(at, |state, section| {
             let failed_before = state.failed_dials();
             state.warm(n);
-            (failed_before, state.next_number())
+            (failed_before, section.common.next_id())
         });
         let wish = Wish { number, connections: n, failed_before };
         self.look_warm(at, wish);
@@ -413,7 +423,9 @@ impl World {
             .iter_mut()
             .filter(|known| known.at == at)
             .for_each(|known| known.over = true);
-        self.dials.iter_mut().filter(|dial| dial.at == at).for_each(|dial| dial.retired = true);
+        let now = self.now;
+        let dials = self.dials.iter_mut().filter(|dial| dial.at == at);
+        dials.for_each(|dial| dial.retired = dial.retired.or(Some(now)));
         self.change(at, |state, section| state.retire(section));
     }
 

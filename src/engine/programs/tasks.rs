@@ -69,10 +69,24 @@ impl World {
     /// As long as its number in a row of few makes it.
     pub(in crate::engine) fn dial_done(&mut self, dial: &Dialing) {
         let (slot, max_leases) = (dial.order.slot, self.room);
-        let connection = self.made(dial.at, dial.retired);
+        let (is_over, serves) =
+            (dial.retired.is_some() || self.is_cut_off(dial), self.serves_one(dial));
+        let connection = self.made(dial.at, is_over && !serves);
         let took = Duration::from_millis(1 + connection as u64 % 40);
         let dialed = Dialed { connection, max_leases, took };
         self.change(dial.at, |state, section| state.dialed(slot, dialed, section));
+        self.connections[connection].over |= is_over;
+    }
+
+    pub(super) fn is_cut_off(&self, dial: &Dialing) -> bool {
+        self.cells[dial.at].state.entries[dial.order.slot].cut_off
+    }
+
+    /// Whether its connection goes to one that has waited since before the host was retired.
+    fn serves_one(&self, dial: &Dialing) -> bool {
+        let oldest = self.cells[dial.at].known.queue.front();
+        let came_before = |at| oldest.is_some_and(|(_, waiter)| waiter.since < at);
+        dial.retired.is_some_and(came_before) && !self.is_cut_off(dial)
     }
 
     fn dial_failed(&mut self, at: Pick, retryable: bool) {
@@ -89,10 +103,10 @@ impl World {
 
     pub(in crate::engine) fn dial_lost(&mut self, dial: &Dialing) {
         let waiting = |world: &World| world.cells[dial.at].state.waiting();
-        let (dials, waited) = (self.dials.len(), waiting(self));
+        let (dials, waited, was_cut_off) = (self.dials.len(), waiting(self), self.is_cut_off(dial));
         self.change(dial.at, |state, section| state.dial_lost(dial.order.slot, section));
         // Where what drained for others serves one of those who wait, the next is dialed for.
-        let is_still = self.dials.len() == dials || waiting(self) < waited;
+        let is_still = was_cut_off || self.dials.len() == dials || waiting(self) < waited;
         assert!(is_still, "nothing is spawned from a dial that was lost");
     }
 
@@ -197,7 +211,7 @@ impl World {
     }
 
     fn look_told_dial(&mut self, mut dial: Dialing) {
-        if self.cells[dial.at].state.stops_dial() {
+        if self.cells[dial.at].state.stops_dial(dial.order.slot) {
             return self.dial_lost(&dial);
         }
         dial.told = false;

@@ -84,7 +84,8 @@ pub(in crate::engine) struct Dialing {
     pub(in crate::engine) at: usize,
     pub(in crate::engine) order: DialOrder<Plain>,
     pub(super) told: bool,
-    pub(super) retired: bool,
+    /// When the host was retired, first.
+    pub(super) retired: Option<Time>,
 }
 
 /// A caller that waits for `warm`.
@@ -303,7 +304,7 @@ impl World {
             at,
             order,
             told: false,
-            retired: false,
+            retired: None,
         }));
         self.woken.append(&mut actions.wake);
         self.count_leaks(&actions.leaks);

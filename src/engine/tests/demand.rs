@@ -33,9 +33,8 @@ fn a_host_that_is_used_is_filled_up_again_after_a_failed_dial() {
 }
 
 #[test]
-fn a_host_that_nobody_asks_for_and_that_has_nothing_is_not_filled_up() {
+fn a_host_that_nobody_has_and_that_has_nothing_is_not_filled_up() {
     let mut world = world(|l| l.min_idle_per_host = 1);
-    world.run(&Op::Hold(0));
     world.acquire_of(0);
     world.run(&Op::DialFailed(Pick::FIRST, false));
     world.run(&Op::DialFailed(Pick::FIRST, false));

@@ -1,0 +1,143 @@
+//! What failed dials say about the time after them: how long a host backs off, and what still counts as on its way.
+//!
+//! Turns tell what began before an event from what began after it. Dials that were in flight together when one of them
+//! failed are one failure. Two failures in a row say that what began before them will probably serve nobody.
+
+use super::dial::Failed;
+use super::entry::{Entry, State};
+use super::{HostState, Parts, Section};
+use crate::policy::limits::Limits;
+use crate::policy::time::{Span, Time};
+
+/// The last dial failed.
+#[derive(Debug)]
+pub(super) struct Failing<F> {
+    pub(super) failure: F,
+    pub(super) at: Time,
+    /// Failures in a row. Dials in flight together are one.
+    pub(super) failures: u32,
+    /// Those of them since a connection last came back.
+    without_return: u32,
+    /// The host's turn at the last one. Dials that began after it have a later one.
+    turn: u64,
+    /// The end of the backoff.
+    pub(super) until: Time,
+    /// How long the dial took.
+    pub(super) took: Span,
+}
+
+/// Failures in a row with no return between them after which nothing older counts as on its way.
+const IN_VAIN: u32 = 2;
+
+impl<P: Parts> HostState<P> {
+    pub(super) fn failing(&self) -> Option<&Failing<P::Failure>> {
+        self.rare.as_ref()?.failing.as_ref()
+    }
+
+    /// A dial has failed. It is no news where another that was in flight with it has failed before.
+    pub(super) fn note_failure(
+        &mut self,
+        dial: &Entry<P>,
+        failed: Failed<P::Failure>,
+        section: &mut Section<'_, P>,
+    ) {
+        let Failed { failure, took, .. } = failed;
+        let (now, next_turn) = (section.now, self.next_turn);
+        let rare = self.rare();
+        if let Some(failing) = rare.failing.as_mut().filter(|failing| dial.turn <= failing.turn) {
+            let old = std::mem::replace(&mut failing.failure, failure);
+            return section.actions.unused.failures.push(old);
+        }
+        let old = rare.failing.take();
+        let has_returned = old.as_ref().is_none_or(|old| old.has_returned(next_turn));
+        let counted =
+            |n: fn(&Failing<_>) -> u32| old.as_ref().map_or(1, |old| n(old).saturating_add(1));
+        let failures = counted(|old| old.failures);
+        let wait = section.common.limits.backoff.wait(failures, section.random);
+        rare.failing = Some(Failing {
+            failure,
+            at: now,
+            failures,
+            without_return: if has_returned { 1 } else { counted(|old| old.without_return) },
+            turn: next_turn,
+            until: now.after(wait),
+            took: Span::from(took),
+        });
+        self.next_turn += 1;
+        section.actions.unused.failures.extend(old.map(|old| old.failure));
+    }
+
+    /// A dial has succeeded.
+    pub(super) fn end_failing(&mut self, section: &mut Section<'_, P>) {
+        let failing = self.rare.as_mut().and_then(|rare| rare.failing.take());
+        section.actions.unused.failures.extend(failing.map(|failing| failing.failure));
+    }
+
+    /// Whether anything that is open or being made will probably serve a waiter. A ping counts for a limited time. A
+    /// dial and a loan count until the second failure in a row that began after them with no return in between, and a
+    /// loan only while its connection may be lent again.
+    pub(super) fn may_be_served(&self, now: Time, limits: &Limits) -> bool {
+        if self
+            .pings()
+            .iter()
+            .any(|ping| ping.counts(now, limits) && self.room_after(ping.slot) > 0)
+        {
+            return true;
+        }
+        if let Some(failing) = self.failing().filter(|failing| failing.is_in_vain(self.next_turn)) {
+            return self.dials_since(failing.turn) > 0;
+        }
+        let comes_back =
+            |entry: &Entry<P>| entry.state == State::InUse && entry.is_over(now, limits).is_none();
+        self.dials_in_flight() > 0 || self.entries.iter().any(|(_, entry)| comes_back(entry))
+    }
+
+    fn dials_since(&self, turn: u64) -> usize {
+        let began_since = |entry: &Entry<P>| entry.is_dialing() && entry.turn > turn;
+        self.entries.iter().filter(|(_, entry)| began_since(entry)).count()
+    }
+
+    /// Dials that the last failure allows: one at a time, and none before its time.
+    pub(super) fn dials_after_failure(
+        &self,
+        now: Time,
+        at: impl FnOnce(&Failing<P::Failure>) -> Time,
+    ) -> usize {
+        match self.failing() {
+            None => usize::MAX,
+            Some(failing) if self.dials_since(failing.turn) > 0 => 0,
+            Some(failing) => usize::from(now >= at(failing)),
+        }
+    }
+
+    /// When the next dial for those who wait may begin: at the end of the backoff, but no later than half of the time
+    /// that the oldest waiter had when the backoff began or when it joined. At once for one that has come since and that
+    /// nothing else can serve. Never sooner than the shortest backoff.
+    pub(super) fn dial_at(
+        &self,
+        failing: &Failing<P::Failure>,
+        now: Time,
+        limits: &Limits,
+    ) -> Time {
+        let ends = self.waiters.as_ref().and_then(|waiters| waiters.oldest_and_newest());
+        let Some((oldest, newest)) = ends else { return failing.until };
+        let soonest = failing.at.after(Span::from(limits.backoff.initial));
+        if newest.since >= failing.at && !self.may_be_served(now, limits) {
+            return soonest.min(failing.until);
+        }
+        let from = failing.at.max(oldest.since);
+        let half = Span::from(oldest.deadline.since(from) / 2);
+        failing.until.min(soonest.max(from.after(half)))
+    }
+}
+
+impl<F> Failing<F> {
+    /// Whether a connection has come back since, by the host's next turn.
+    fn has_returned(&self, next_turn: u64) -> bool {
+        next_turn > self.turn + 1
+    }
+
+    fn is_in_vain(&self, next_turn: u64) -> bool {
+        self.without_return >= IN_VAIN && !self.has_returned(next_turn)
+    }
+}
