@@ -1,94 +1,14 @@
-//! How hosts share `max_total`: callers that borrow without a pause, on tokio's paused time. The figures are the pool's
-//! own decisions and do not depend on the machine.
+//! How hosts share `max_total`, in a table. The figures are the pool's own decisions and do not depend on the machine.
 //!
 //! Run: `cargo bench -p wharf-benches-alone --bench tenure`. The table is in the guide, `many_hosts.md`.
 
-use std::convert::Infallible;
-use std::time::Duration;
-
-use tokio::task::JoinSet;
-use tokio::time::{Instant, sleep};
-use wharf::{Host, Pool, connector_fn};
-
-const MAX_TOTAL: usize = 10;
-const DIAL: Duration = Duration::from_millis(50);
-const USE: Duration = Duration::from_millis(5);
-const RUN: Duration = Duration::from_secs(30);
-
-/// How many hosts have how many callers each.
-type Load = &'static [(usize, usize)];
-
-const LOADS: [(&str, Load); 8] = [
-    ("10 hosts of 1 caller", &[(10, 1)]),
-    ("11 hosts of 1", &[(11, 1)]),
-    ("20 hosts of 1", &[(20, 1)]),
-    ("100 hosts of 1", &[(100, 1)]),
-    ("1000 hosts of 1", &[(1000, 1)]),
-    ("6 hosts of 3", &[(6, 3)]),
-    ("12 hosts of 3", &[(12, 3)]),
-    ("1 host of 10, 5 hosts of 1", &[(1, 10), (5, 1)]),
-];
-
-/// What the callers of one host saw.
-#[derive(Clone, Copy, Default)]
-struct Served {
-    uses: u64,
-    longest_wait: Duration,
-}
+mod sharing;
 
 fn main() {
-    println!("| load | uses | dials | longest wait | most / least served |");
-    println!("| --- | --- | --- | --- | --- |");
-    for (name, load) in LOADS {
+    println!("{}", sharing::HEAD);
+    for (name, load) in sharing::LOADS {
         let runtime = tokio::runtime::Builder::new_current_thread();
         let runtime = { runtime }.enable_time().start_paused(true).build();
-        runtime.expect("a runtime").block_on(row(name, load));
+        println!("{}", runtime.expect("a runtime").block_on(sharing::row(name, load)));
     }
-}
-
-async fn row(name: &str, load: Load) {
-    let connector = connector_fn(|host: usize| async move {
-        sleep(DIAL).await;
-        Ok::<_, Infallible>(host)
-    });
-    let pool = Pool::builder().max_total(MAX_TOTAL).build(connector).expect("valid settings");
-    let end = Instant::now() + RUN;
-    let mut callers = JoinSet::new();
-    let callers_of = load.iter().flat_map(|(hosts, callers)| vec![*callers; *hosts]);
-    for (host, n) in callers_of.enumerate() {
-        for _ in 0..n {
-            callers.spawn(borrow(pool.host(&host), end));
-        }
-    }
-    let hosts: usize = load.iter().map(|(hosts, _)| hosts).sum();
-    let mut served = vec![Served::default(); hosts];
-    while let Some(one) = callers.join_next().await {
-        let (host, one) = one.expect("no panic");
-        served[host].uses += one.uses;
-        served[host].longest_wait = served[host].longest_wait.max(one.longest_wait);
-    }
-    let uses: u64 = served.iter().map(|host| host.uses).sum();
-    let longest = served.iter().map(|host| host.longest_wait).max().unwrap_or_default();
-    let most = served.iter().map(|host| host.uses).max().unwrap_or_default();
-    let least = served.iter().map(|host| host.uses).min().unwrap_or_default();
-    println!(
-        "| {name} | {uses} | {} | {:.2} s | {:.2} |",
-        pool.status().dials,
-        longest.as_secs_f64(),
-        most as f64 / least as f64
-    );
-}
-
-/// One caller: acquires, uses and returns, until the end.
-async fn borrow(host: Host<impl wharf::Connector<Key = usize>>, end: Instant) -> (usize, Served) {
-    let mut served = Served::default();
-    while Instant::now() < end {
-        let began = Instant::now();
-        let connection = host.acquire().await.expect("a connection");
-        served.longest_wait = served.longest_wait.max(began.elapsed());
-        sleep(USE).await;
-        drop(connection);
-        served.uses += 1;
-    }
-    (*host.key(), served)
 }
