@@ -28,7 +28,11 @@ const ANSWER_TIMEOUT: Duration = secs(3);
 pub(crate) type SimPool = Pool<Census<Streams>>;
 
 /// Connections to the simulated servers, by name.
-pub(crate) struct Streams;
+#[derive(Default)]
+pub(crate) struct Streams {
+    /// The name of the first server leads to the second one.
+    moved: Arc<AtomicBool>,
+}
 
 #[async_trait]
 impl Connector for Streams {
@@ -37,7 +41,8 @@ impl Connector for Streams {
     type Error = io::Error;
 
     async fn connect(&self, host: &&'static str) -> io::Result<TcpStream> {
-        TcpStream::connect((*host, PORT)).await
+        let host = if self.moved.load(SeqCst) { HOSTS[1] } else { *host };
+        TcpStream::connect((host, PORT)).await
     }
 
     async fn ping(&self, stream: &mut TcpStream) -> io::Result<()> {
@@ -59,9 +64,13 @@ async fn echo(stream: &mut TcpStream, words: &[u8]) -> io::Result<()> {
     if answer == words { Ok(()) } else { Err(io::ErrorKind::InvalidData.into()) }
 }
 
-/// Nothing is left to the pool's own chance: no jitter, and one lock for all hosts.
 pub(crate) fn pool() -> (SimPool, Census<Streams>) {
-    let census = Census::new(Streams);
+    pool_that_moves(Arc::default())
+}
+
+/// Nothing is left to the pool's own chance: no jitter, and one lock for all hosts.
+pub(crate) fn pool_that_moves(moved: Arc<AtomicBool>) -> (SimPool, Census<Streams>) {
+    let census = Census::new(Streams { moved });
     let builder = Pool::builder()
         .max_per_host(CAP)
         .max_total(TOTAL_CAP)
@@ -98,7 +107,7 @@ impl Drop for InTalk {
 }
 
 /// One request. Says whether it was answered.
-async fn request(pool: &SimPool, host: &'static str, patience: Duration) -> bool {
+pub(crate) async fn request(pool: &SimPool, host: &'static str, patience: Duration) -> bool {
     let began = Instant::now();
     let answer = pool.acquire_timeout(&host, patience).await;
     let took = began.elapsed();

@@ -12,6 +12,7 @@
 
 mod client;
 mod network;
+mod scenes;
 
 #[path = "../faults/census.rs"]
 mod census;
