@@ -4,6 +4,8 @@
 //!
 //! Run: `cargo bench -p wharf-benches-alone --bench faults`, with `-- --seed 7` for the random faults of
 //! another run.
+//!
+//! Scenes from outages, beside other pools and in simulated time, are in `scenes`.
 
 use std::future::Future;
 use std::io;

@@ -1,6 +1,6 @@
 //! A long run: the pool under random faults for as long as you wish, on real sockets through a proxy
 //! that refuses, cuts, freezes and comes back; with the feature `postgres` beside a server that is
-//! killed and started again.
+//! killed and started again. Beside them, scenes from outages are played again and again.
 //!
 //! Every minute the faults pause and the account is made: gauges against what was counted outside,
 //! caps, sockets, the full capacity. What is wrong is said with the seed, and the program ends with an
@@ -27,6 +27,7 @@ mod request;
 #[cfg(feature = "postgres")]
 #[path = "../../tests/postgres/server.rs"]
 mod server;
+mod soak_scenes;
 #[path = "../../tests/faults/storm.rs"]
 #[allow(dead_code)]
 mod storm;
@@ -46,10 +47,12 @@ fn main() -> ExitCode {
     let runtime = runtime.worker_threads(2).enable_all().build().unwrap();
     // What is wrong panics where it is found.
     let faults = runtime.spawn(faults(seed, end));
+    let scenes = runtime.spawn(soak_scenes::scenes(end));
     #[cfg(feature = "postgres")]
     let outages = runtime.spawn(outages::outages(end));
     let is_well = runtime.block_on(async {
         let is_well = faults.await.is_ok();
+        let is_well = scenes.await.is_ok() && is_well;
         #[cfg(feature = "postgres")]
         let is_well = outages.await.is_ok() && is_well;
         is_well
