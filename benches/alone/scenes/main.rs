@@ -1,6 +1,6 @@
-//! Scenes from outages, played by this pool, by deadpool and by bb8, in simulated time: what is printed repeats exactly.
+//! Scenes from outages, played by this pool, by deadpool and by bb8, in simulated time: what is printed repeats.
 //!
-//! Run: `cargo bench -p wharf-benches-alone --bench scenes`. What it prints is Markdown, and is in the guide, `trust.md`:
+//! Run: `cargo bench -p wharf-benches-alone --bench scenes`. It prints Markdown, which is in the guide, `trust.md`;
 //! `.ci/scenes --accept` puts it there.
 
 use std::future::Future;
