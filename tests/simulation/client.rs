@@ -21,6 +21,7 @@ const CAP: usize = 5;
 const TOTAL_CAP: usize = 8;
 const TASKS: usize = 24;
 pub(crate) const CONNECT_TIMEOUT: Duration = secs(2);
+pub(crate) const SHORTEST_PAUSE: Duration = ms(50);
 pub(crate) const LONGEST_PAUSE: Duration = secs(1);
 /// How long a client waits for an answer.
 const ANSWER_TIMEOUT: Duration = secs(3);
@@ -80,7 +81,7 @@ pub(crate) fn pool_that_moves(moved: Arc<AtomicBool>) -> (SimPool, Census<Stream
         .health_check(HealthCheck::IdleFor(secs(1)))
         .idle_timeout(secs(10))
         .lifetime_jitter(0.0)
-        .retry(Backoff::default().initial(ms(50)).max(LONGEST_PAUSE).jitter(0.0))
+        .retry(Backoff::default().initial(SHORTEST_PAUSE).max(LONGEST_PAUSE).jitter(0.0))
         .acquire_timeout(secs(5));
     (builder.build(census.clone()).unwrap(), census)
 }
