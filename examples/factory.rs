@@ -136,7 +136,7 @@ async fn main() -> Result<(), Box<dyn Error + Send + Sync>> {
     println!("idle:   {} connections", status.idle);
     println!("pinged: {} times, before each loan of a connection that was not new", status.pings);
 
-    let report = pool.close_timeout(Duration::from_secs(5)).await;
+    let report = pool.close_within(Duration::from_secs(5)).await;
     println!("closed: {} connections said goodbye", parted.load(Ordering::Relaxed));
     println!(
         "report: complete: {}, loans: {}, dialing: {}, closing: {}",

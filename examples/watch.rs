@@ -73,7 +73,7 @@ async fn main() -> Result<(), Failure> {
         screen.show(&frame(&pool, &hosts, play, &watcher))?;
         sleep(screen.pause).await;
     }
-    let report = pool.close_timeout(2 * ACT).await;
+    let report = pool.close_within(2 * ACT).await;
     let status = pool.status();
     println!(
         "closed after {} loans and {} dials; still out: {} loans, {} dials, {} closes",

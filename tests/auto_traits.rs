@@ -71,7 +71,7 @@ fn futures_and_guards_are_send_and_the_pool_is_send_sync_and_clone() {
     error::<AddError<u8>>();
     error::<BuildError>();
     let pool = Pool::new(Any);
-    is_send(&pool.close_timeout(std::time::Duration::ZERO));
+    is_send(&pool.close_within(std::time::Duration::ZERO));
 }
 
 #[test]

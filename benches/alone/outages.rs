@@ -98,7 +98,7 @@ async fn account(pool: &Pool<PostgresConnector>, server: &Server) {
     let driver = tokio::spawn(driver);
     let idle = pool.status().idle;
     until("a session for each", || async { sessions(&looker).await == idle }).await;
-    let closed = pool.close_timeout(AGES).await;
+    let closed = pool.close_within(AGES).await;
     assert!(closed.complete, "{closed:?}");
     until("no session is left", || async { sessions(&looker).await == 0 }).await;
     driver.abort();

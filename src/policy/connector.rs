@@ -81,8 +81,8 @@ pub trait Connector: Send + Sync + 'static {
     }
 
     /// Whether the connection can still be used, as far as can be told at once: cheap, and without
-    /// waiting. Asked each time a connection is lent from the idle list or comes back. Always true
-    /// by default.
+    /// waiting. Asked each time a connection is lent from the idle list or comes back, and when one is
+    /// [added](crate::Pool::add). Always true by default.
     fn is_open(&self, conn: &mut Self::Connection) -> bool {
         let _ = conn;
         true

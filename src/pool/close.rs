@@ -54,7 +54,7 @@ impl fmt::Debug for Close {
     }
 }
 
-/// What was still out when [`close_timeout`](crate::Pool::close_timeout) gave up waiting.
+/// What was still out when [`close_within`](crate::Pool::close_within) gave up waiting.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct CloseReport {

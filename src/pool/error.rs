@@ -339,13 +339,26 @@ pub enum AddError<T> {
     Full(T),
     /// The pool is closed.
     Closed(T),
+    /// It is dead: [`is_open`](crate::Connector::is_open) says no, or panics.
+    NotOpen(T),
 }
 
 impl<T> AddError<T> {
     /// Gives the connection back.
     pub fn into_connection(self) -> T {
         match self {
-            AddError::Full(connection) | AddError::Closed(connection) => connection,
+            AddError::Full(connection)
+            | AddError::Closed(connection)
+            | AddError::NotOpen(connection) => connection,
+        }
+    }
+
+    /// The same error, with another form of the connection.
+    pub(super) fn map<U>(self, f: impl FnOnce(T) -> U) -> AddError<U> {
+        match self {
+            AddError::Full(connection) => AddError::Full(f(connection)),
+            AddError::Closed(connection) => AddError::Closed(f(connection)),
+            AddError::NotOpen(connection) => AddError::NotOpen(f(connection)),
         }
     }
 }
@@ -355,6 +368,7 @@ impl<T> fmt::Debug for AddError<T> {
         f.write_str(match self {
             AddError::Full(_) => "Full(..)",
             AddError::Closed(_) => "Closed(..)",
+            AddError::NotOpen(_) => "NotOpen(..)",
         })
     }
 }
@@ -364,6 +378,7 @@ impl<T> fmt::Display for AddError<T> {
         f.write_str(match self {
             AddError::Full(_) => "the caps leave no room for another connection",
             AddError::Closed(_) => "the pool is closed",
+            AddError::NotOpen(_) => "the connection is not open",
         })
     }
 }

@@ -219,12 +219,13 @@ impl<C: Connector> Pool<C> {
 
 /// # Filling and thinning out
 impl<C: Connector> Pool<C> {
-    /// Hands the pool a connection that was made elsewhere.
+    /// Hands the pool a connection that was made elsewhere. It is asked whether it
+    /// [is open](Connector::is_open) first: the next caller gets it without another look.
     ///
     /// # Errors
     ///
-    /// The connection comes back inside the error when a cap leaves no room for it, or when the pool
-    /// is closed.
+    /// The connection comes back inside the error when it is not open, when a cap leaves no room for it, or when the
+    /// pool is closed.
     ///
     /// # Examples
     ///
@@ -238,11 +239,14 @@ impl<C: Connector> Pool<C> {
     /// assert_eq!(*pool.acquire("db-1").await?, "made by hand");
     /// # Ok(()) }
     /// ```
-    pub fn add<Q>(&self, key: &Q, conn: C::Connection) -> Result<(), AddError<C::Connection>>
+    pub fn add<Q>(&self, key: &Q, mut conn: C::Connection) -> Result<(), AddError<C::Connection>>
     where
         C::Key: Borrow<Q>,
         Q: Hash + Eq + ToOwned<Owned = C::Key> + ?Sized,
     {
+        if !self.core().is_open(&mut conn) {
+            return Err(AddError::NotOpen(conn));
+        }
         let host = self.host(key);
         self.core().see_runtime();
         let max_leases = self.core().max_leases(&conn).max(1);
@@ -446,6 +450,9 @@ impl<C: Connector> Pool<C> {
 
     /// Closes the pool as [`close`](Pool::close) does, waits for up to `limit`, and says what is still out then.
     ///
+    /// The limit is for the whole pool. The time that one connection may take to close is
+    /// [`Builder::close_timeout`].
+    ///
     /// # Panics
     ///
     /// When it is awaited outside a tokio runtime with timers.
@@ -461,13 +468,13 @@ impl<C: Connector> Pool<C> {
     /// use std::time::Duration;
     ///
     /// let kept = pool.acquire("db-1").await?;
-    /// let report = pool.close_timeout(Duration::from_secs(10)).await;
+    /// let report = pool.close_within(Duration::from_secs(10)).await;
     /// assert!(!report.complete);
     /// println!("not back: acquired at {}", report.loans[0].place);
     /// # drop(kept);
     /// # Ok(()) }
     /// ```
-    pub fn close_timeout(
+    pub fn close_within(
         &self,
         limit: Duration,
     ) -> impl Future<Output = CloseReport> + Send + 'static + use<C> {

@@ -138,9 +138,12 @@ impl<C: Connector> PoolCore<C> {
     /// Whether the connection is open, and how many leases it takes now: none if it is not.
     #[inline]
     pub(crate) fn max_leases_if_open(&self, connection: &mut C::Connection) -> usize {
-        let is_open =
-            panics::catch("is_open", || self.connector.is_open(connection)).unwrap_or(false);
-        if is_open { self.max_leases(connection) } else { 0 }
+        if self.is_open(connection) { self.max_leases(connection) } else { 0 }
+    }
+
+    #[inline]
+    pub(crate) fn is_open(&self, connection: &mut C::Connection) -> bool {
+        panics::catch("is_open", || self.connector.is_open(connection)).unwrap_or(false)
     }
 
     pub(crate) fn max_leases(&self, connection: &C::Connection) -> usize {

@@ -200,7 +200,7 @@ async fn each_fault_ends_in_an_error_or_an_answer_and_leaves_exact_counts() {
         settled(&pool).await;
         assert!(pool.status().idle <= 4);
     }
-    assert!(pool.close_timeout(Duration::from_secs(5)).await.complete);
+    assert!(pool.close_within(Duration::from_secs(5)).await.complete);
 }
 
 /// Prints its seed, and takes one from `WHARF_SEED`.

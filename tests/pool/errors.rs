@@ -288,6 +288,10 @@ async fn an_add() {
     drop(pool.close());
     let closed = add();
     assert_eq!((closed.to_string(), sources(&closed)), no_source("the pool is closed"));
+    let dead = connector.make(1);
+    dead.kill();
+    let dead = pool.add(&1, dead).unwrap_err();
+    assert_eq!((dead.to_string(), sources(&dead)), no_source("the connection is not open"));
 }
 
 /// Those of the builder that `settings` does not go through.

@@ -424,10 +424,10 @@ async fn what_needs_no_ping_is_lent_before_what_does_if_it_is_open() {
     // The first one is suspect from now on, and what comes later is not.
     PooledConnection::discard(dead);
     let [closed, open] = [connector.make(1), connector.make(1)];
-    closed.kill();
-    let number = open.number;
+    let (number, closed_number) = (open.number, closed.number);
     pool.add(&1, closed).unwrap();
     pool.add(&1, open).unwrap();
+    connector.kill(closed_number);
     let loan = pool.acquire(&1).await.unwrap();
     assert_eq!((connector.counts().pings, loan.number), (0, number));
     drop(loan);

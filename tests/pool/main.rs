@@ -5,6 +5,7 @@ mod support;
 mod tally;
 
 mod accounts;
+mod adding;
 mod borrowers;
 mod cancellation;
 mod dialing;

@@ -215,7 +215,7 @@ impl Scene {
         assert!(counts.peak_of.values().all(|&peak| peak <= CAP), "{:?}", counts.peak_of);
         let total = self.hosts.max_total.unwrap_or(usize::MAX);
         assert!(counts.peak_open <= total, "{} at once", counts.peak_open);
-        let closed = self.pool.close_timeout(secs(60)).await;
+        let closed = self.pool.close_within(secs(60)).await;
         assert!(closed.complete, "{closed:?}");
         assert_balanced(&self.pool, &self.connector);
         let status = self.pool.status();

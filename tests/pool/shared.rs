@@ -508,7 +508,7 @@ async fn closing_waits_for_every_lease_and_says_who_holds_them() {
     let leases = stage.leases(2).await;
     let mut waiter_of_another_host = stage.pool.acquire(&2);
     assert!(poll(&mut waiter_of_another_host).is_pending());
-    let report = stage.pool.close_timeout(secs(1)).await;
+    let report = stage.pool.close_within(secs(1)).await;
     assert!(!report.complete);
     assert_eq!(report.loans.len(), 2);
     assert!(report.loans[0].place.file().ends_with("sharing.rs"));

@@ -52,25 +52,25 @@ async fn close_returns_when_every_loan_is_back_and_every_close_has_ended() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn close_timeout_returns_on_time_and_names_what_is_still_out() {
+async fn close_within_returns_on_time_and_names_what_is_still_out() {
     let (pool, connector) = pool_of(3);
     let line = line!() + 1;
     let loan = pool.acquire(&1).await.unwrap();
     let began = Instant::now();
-    let report = pool.close_timeout(secs(2)).await;
+    let report = pool.close_within(secs(2)).await;
     assert_eq!(began.elapsed().as_secs(), 2);
     assert!(!report.complete);
     assert_eq!((report.loans.len(), report.dialing, report.closing), (1, 0, 0));
     assert_eq!((report.loans[0].key.as_str(), report.loans[0].place.line()), ("1", line));
     drop(loan);
-    assert!(pool.close_timeout(secs(2)).await.complete);
+    assert!(pool.close_within(secs(2)).await.complete);
     assert_balanced(&pool, &connector);
 }
 
 #[tokio::test(start_paused = true)]
 async fn closing_begins_at_the_call() {
     let (pool, _) = pool_of(1);
-    drop(pool.close_timeout(secs(1)));
+    drop(pool.close_within(secs(1)));
     assert!(pool.is_closed());
 }
 

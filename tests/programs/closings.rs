@@ -1,4 +1,4 @@
-//! `close_timeout` in the middle of everything.
+//! `close_within` in the middle of everything.
 
 use fastrand::Rng;
 use proptest::strategy::{Strategy, ValueTree};
@@ -17,7 +17,7 @@ const TICK: u64 = 1;
 
 /// The aim is a thousand of a thousand, and so many are run each time.
 #[test]
-fn close_timeout_returns_in_time_whatever_is_under_way() {
+fn close_within_returns_in_time_whatever_is_under_way() {
     let seed = seed();
     let mut rng = Rng::with_seed(seed);
     let config = Config { rng_seed: RngSeed::Fixed(seed), ..Config::default() };
@@ -60,7 +60,7 @@ async fn run(world: &mut World, acts: &[Act], rng: &mut Rng) -> Verdict<bool> {
     }
     let limit = rng.u64(1..4000);
     let began = Instant::now();
-    let report = pool.close_timeout(ms(limit)).await;
+    let report = pool.close_within(ms(limit)).await;
     let took = began.elapsed();
     holds!(took <= ms(limit + TICK), "back after {took:?} instead of {limit} ms");
     holds!(report.complete || took >= ms(limit), "not complete, and back after {took:?}");

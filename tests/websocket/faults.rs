@@ -72,5 +72,5 @@ async fn each_fault_ends_in_an_error_or_the_right_answer_and_leaves_exact_counts
         .await;
         assert!(pool.status().idle <= 4);
     }
-    assert!(pool.close_timeout(Duration::from_secs(5)).await.complete);
+    assert!(pool.close_within(Duration::from_secs(5)).await.complete);
 }

@@ -190,17 +190,15 @@ impl<C: SharedConnector> SharedPool<C> {
     ///
     /// # Errors
     ///
-    /// The connection comes back inside the error when a cap leaves no room for it, or when the pool
-    /// is closed.
+    /// The connection comes back inside the error when it is not open, when a cap leaves no room for it, or when the
+    /// pool is closed.
     pub fn add<Q>(&self, key: &Q, conn: C::Connection) -> Result<(), AddError<C::Connection>>
     where
         C::Key: Borrow<Q>,
         Q: Hash + Eq + ToOwned<Owned = C::Key> + ?Sized,
     {
-        self.0.add(key, Strand::new(conn)).map_err(|error| match error {
-            AddError::Full(strand) => AddError::Full(strand.into_connection()),
-            AddError::Closed(strand) => AddError::Closed(strand.into_connection()),
-        })
+        let added = self.0.add(key, Strand::new(conn));
+        added.map_err(|error| error.map(Strand::into_connection))
     }
 
     /// Dials until `n` connections to the host are open, as [`Pool::warm`] does.
@@ -281,16 +279,16 @@ impl<C: SharedConnector> SharedPool<C> {
         self.0.close()
     }
 
-    /// Closes the pool, waits for up to `limit`, and says what is still out then.
+    /// Closes the pool, waits for up to `limit`, and says what is still out then, as [`Pool::close_within`] does.
     ///
     /// # Panics
     ///
     /// When it is awaited outside a tokio runtime with timers.
-    pub fn close_timeout(
+    pub fn close_within(
         &self,
         limit: Duration,
     ) -> impl Future<Output = CloseReport> + Send + 'static + use<C> {
-        self.0.close_timeout(limit)
+        self.0.close_within(limit)
     }
 
     /// Whether [`close`](SharedPool::close) was called.
