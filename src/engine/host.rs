@@ -50,7 +50,7 @@ pub(crate) struct HostState<P: Parts> {
     pub(super) listing: Listing,
     /// Somebody has wanted a connection: only then the host is filled up.
     pub(super) used: bool,
-    /// The cap was set for this host.
+    /// The cap was set for this host by a handle.
     pub(super) has_own_max: bool,
     /// Leases that a new connection is expected to carry; 1 where none is shared.
     pub(super) carries: u32,
@@ -125,6 +125,12 @@ impl<P: Parts> HostState<P> {
             handles: 0,
             id,
         }
+    }
+
+    /// The same, with a cap of its own, if it has one: one that is made again is given it again.
+    pub(crate) fn with_max(mut self, max: Option<usize>) -> Self {
+        self.max = max.map_or(self.max, |max| u32::try_from(max).unwrap_or(u32::MAX));
+        self
     }
 
     pub(super) fn rare(&mut self) -> &mut Rare<P> {

@@ -14,6 +14,7 @@ use crate::policy::heartbeat::Heartbeat;
 use crate::policy::observer::Observer;
 use crate::policy::reuse::Reuse;
 use crate::policy::spread::Spread;
+use crate::runtime::caps::Caps;
 use crate::runtime::observing::Observing;
 use crate::runtime::settings::Settings;
 
@@ -70,6 +71,7 @@ impl Builder {
     pub fn build<C: Connector>(self, connector: C) -> Result<Pool<C>, BuildError> {
         self.settings.check()?;
         self.settings.check_exclusive()?;
+        self.settings.caps.check::<C::Key>()?;
         Ok(Pool::with_settings(connector, self.settings))
     }
 }
@@ -91,13 +93,15 @@ impl Builder<Shared> {
     /// A setting that is not valid: the error names the field and the value.
     pub fn build<C: SharedConnector>(self, connector: C) -> Result<SharedPool<C>, BuildError> {
         self.settings.check()?;
+        self.settings.caps.check::<C::Key>()?;
         Ok(SharedPool::with_settings(connector, self.settings))
     }
 }
 
 /// # All at once
 impl<Kind> Builder<Kind> {
-    /// Takes every setting from a [`Config`], in place of those set before. The observer stays.
+    /// Takes every setting from a [`Config`], in place of those set before. The observer and
+    /// [`max_per_host_for`](Builder::max_per_host_for), which are no plain data, stay.
     ///
     /// # Examples
     ///
@@ -125,9 +129,50 @@ impl<Kind> Builder<Kind> {
     /// the next one at once, so that long leases do not keep new callers waiting. At most as many as this cap do so at a
     /// time. They still count under [`max_total`](Builder::max_total).
     ///
-    /// Defaults to 10: few servers answer faster with more.
+    /// Defaults to 10: few servers answer faster with more. [`max_per_host_for`](Builder::max_per_host_for) gives single
+    /// hosts another cap, and [`Host::set_max`](crate::Host::set_max) changes one while the pool runs.
     pub fn max_per_host(mut self, n: impl Into<Option<usize>>) -> Self {
         self.settings.config.max_per_host = n.into();
+        self
+    }
+
+    /// A cap for each key, in place of [`max_per_host`](Builder::max_per_host), which holds where the function says
+    /// `None`: for servers of different sizes in one pool.
+    ///
+    /// The function is asked when the pool first uses a host, and again when it uses one that it has forgotten (nothing
+    /// open, nobody waiting, no handle). It is never asked while a lock is held, and never for a host that the pool knows.
+    /// A cap that [`Host::set_max`](crate::Host::set_max) has given comes before it, and lasts as long as the pool.
+    ///
+    /// Zero is no cap: it is rejected with a warning (tracing target `wharf::host`), and `max_per_host` holds for that
+    /// host. So it does when the function panics. A host whose cap is below
+    /// [`initial_per_host`](Builder::initial_per_host) or [`min_idle_per_host`](Builder::min_idle_per_host) has as many
+    /// connections made in advance as its cap allows.
+    ///
+    /// Defaults to none. The function takes the connector's [`Key`](Connector::Key);
+    /// [`build`](Builder::build) rejects one of another type.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # fn run() -> Result<(), wharf::BuildError> {
+    /// use wharf::{Pool, connector_fn};
+    ///
+    /// let connector = connector_fn(|host: String| async { Ok::<_, std::io::Error>(host) });
+    /// let pool = Pool::builder()
+    ///     .max_per_host(10)
+    ///     .max_per_host_for(|host: &String| host.starts_with("small-").then_some(2))
+    ///     .build(connector)?;
+    ///
+    /// assert_eq!(pool.host("small-1").status().max, 2);
+    /// assert_eq!(pool.host("db-1").status().max, 10);
+    /// # Ok(()) }
+    /// # run().unwrap();
+    /// ```
+    pub fn max_per_host_for<K: 'static>(
+        mut self,
+        cap: impl Fn(&K) -> Option<usize> + Send + Sync + 'static,
+    ) -> Self {
+        self.settings.caps = Caps::by(cap);
         self
     }
 

@@ -116,7 +116,8 @@ impl<C: Connector> Host<C> {
     }
 
     /// Changes the host's cap, for as long as the pool lasts, also when the host has no connection and no handle for a
-    /// while.
+    /// while. It comes before [`max_per_host`](crate::Builder::max_per_host) and
+    /// [`max_per_host_for`](crate::Builder::max_per_host_for).
     ///
     /// Lowering it cuts off dials and then closes idle connections at once, and the rest as they return. Raising it starts
     /// the dials that waiters need. It lasts for as long as the pool.

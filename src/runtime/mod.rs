@@ -1,6 +1,7 @@
 //! What carries the engine's decisions out: hosts behind their locks, the directory that finds them, the tasks of the
 //! pool, clocks and timers.
 
+pub(crate) mod caps;
 pub(crate) mod cell;
 pub(crate) mod clock;
 mod close;

@@ -1,7 +1,8 @@
-//! The settings of a pool: plain data, and its observer.
+//! The settings of a pool: plain data, its observer, and what is asked for the caps of single hosts.
 
 use std::ops::Deref;
 
+use super::caps::Caps;
 use super::observing::Observing;
 use crate::policy::config::Config;
 
@@ -9,6 +10,7 @@ use crate::policy::config::Config;
 pub(crate) struct Settings {
     pub(crate) config: Config,
     pub(crate) observer: Observing,
+    pub(crate) caps: Caps,
 }
 
 impl Deref for Settings {

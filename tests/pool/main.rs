@@ -8,6 +8,7 @@ mod accounts;
 mod adding;
 mod borrowers;
 mod cancellation;
+mod caps;
 mod dialing;
 mod errors;
 mod fairness;

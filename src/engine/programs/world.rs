@@ -199,7 +199,9 @@ impl World {
 
     fn new_cell(&mut self, key: u8) -> usize {
         let id = self.cells.len() as u64;
-        let state = HostState::new(id, self.setup.carries, &self.common);
+        // One of few hosts has a cap of its own, which may be below what is to be made in advance.
+        let own_max = (key == 4).then_some(1);
+        let state = HostState::new(id, self.setup.carries, &self.common).with_max(own_max);
         self.cells.push(Cell { key, state, known: Host::default() });
         self.cells.len() - 1
     }

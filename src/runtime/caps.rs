@@ -1,0 +1,67 @@
+//! Caps of single hosts, by their keys: `max_per_host_for`.
+
+use std::any::{Any, type_name};
+use std::fmt::{self, Debug};
+use std::sync::Arc;
+
+use super::panics;
+use crate::policy::build_error::BuildError;
+
+/// The function that is asked for the cap of a host, if there is one. The builder does not know the type of the keys:
+/// it is checked when the pool is built.
+#[derive(Clone, Default)]
+pub(crate) struct Caps(Option<Asked>);
+
+#[derive(Clone)]
+struct Asked {
+    /// An [`Ask`] of the key's type.
+    ask: Arc<dyn Any + Send + Sync>,
+    takes: &'static str,
+}
+
+type Ask<K> = Box<dyn Fn(&K) -> Option<usize> + Send + Sync>;
+
+impl Caps {
+    pub(crate) fn by<K: 'static>(
+        ask: impl Fn(&K) -> Option<usize> + Send + Sync + 'static,
+    ) -> Self {
+        let ask: Ask<K> = Box::new(ask);
+        Caps(Some(Asked { ask: Arc::new(ask), takes: type_name::<K>() }))
+    }
+
+    /// Whether it can be asked about keys of this type.
+    pub(crate) fn check<K: 'static>(&self) -> Result<(), BuildError> {
+        match &self.0 {
+            Some(Asked { ask, takes }) if !ask.is::<Ask<K>>() => {
+                let reason = format!("must take the connector's key, `&{}`", type_name::<K>());
+                let value = format!("a function of `&{takes}`");
+                Err(BuildError::new("max_per_host_for", value, reason))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// The cap of the host with this key, if it has one of its own. The function is the user's: no lock is held here.
+    pub(super) fn of<K: Debug + 'static>(&self, key: &K) -> Option<usize> {
+        let ask = self.0.as_ref()?.ask.downcast_ref::<Ask<K>>()?;
+        let max = panics::catch("max_per_host_for", || ask(key)).ok().flatten();
+        if max == Some(0) {
+            panics::log(|| {
+                tracing::warn!(
+                    target: "wharf::host", ?key,
+                    "max_per_host_for gave 0: it must be at least 1; max_per_host holds instead"
+                );
+            });
+        }
+        max.filter(|max| *max > 0)
+    }
+}
+
+impl Debug for Caps {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.0 {
+            Some(asked) => write!(f, "by `&{}`", asked.takes),
+            None => f.write_str("the same for all"),
+        }
+    }
+}
