@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use wharf::{BuildError, Builder, Pool};
+use wharf::{Backoff, BuildError, Builder, Config, HealthCheck, Heartbeat, Pool};
 
 use crate::support::*;
 
@@ -87,4 +87,101 @@ fn the_largest_values_do_not_overflow() {
         drop(loans);
         assert_balanced(&pool, &connector);
     });
+}
+
+/// Every setting that is a time, by its name.
+type Time = (&'static str, fn(&mut Config, Duration));
+
+const TIMES: &[Time] = &[
+    ("acquire_timeout", |config, time| config.acquire_timeout = Some(time)),
+    ("connect_timeout", |config, time| config.connect_timeout = Some(time)),
+    ("ping_timeout", |config, time| config.ping_timeout = Some(time)),
+    ("close_timeout", |config, time| config.close_timeout = Some(time)),
+    ("idle_timeout", |config, time| config.idle_timeout = Some(time)),
+    ("max_lifetime", |config, time| config.max_lifetime = Some(time)),
+    ("health_check", |config, time| config.health_check = HealthCheck::IdleFor(time)),
+    ("heartbeat.every", |config, time| config.heartbeat = Some(Heartbeat::every(time))),
+    ("heartbeat.timeout", |config, time| {
+        config.heartbeat = Some(Heartbeat::default().timeout(time));
+    }),
+    ("retry.initial", |config, time| {
+        config.retry = Some(Backoff::default().initial(time).max(Duration::MAX));
+    }),
+    ("retry.max", |config, time| config.retry = Some(Backoff::default().max(time))),
+    ("slow_acquire", |config, time| config.slow_acquire = Some(time)),
+    ("leak_after", |config, time| config.leak_after = Some(time)),
+];
+
+/// Of all of them, and those between which arithmetic may go wrong.
+const EDGES: [Duration; 5] = [
+    Duration::ZERO,
+    Duration::from_nanos(1),
+    Duration::from_nanos(u64::MAX - 1),
+    Duration::from_nanos(u64::MAX),
+    Duration::MAX,
+];
+
+/// Waits, dials that fail, pings, hours, a retire, an end: all that a time is for.
+async fn live_through(config: Config) {
+    let (pool, connector) = pool(|b| b.config(config.clone()));
+    connector.once(Stage::Connect, Step::Error);
+    let _ = pool.acquire_timeout(&1, secs(5)).await;
+    // Longer than the longest backoff of those that are no edge.
+    tokio::time::sleep(secs(20)).await;
+    let limits = [Duration::ZERO, secs(5), Duration::MAX];
+    for limit in limits {
+        drop(tokio::time::timeout(secs(5), pool.acquire_timeout(&1, limit)).await);
+        drop(tokio::time::timeout(secs(5), pool.acquire(&2)).await);
+    }
+    let loans = [pool.try_acquire(&1), pool.try_acquire(&2)];
+    tokio::time::sleep(secs(3600)).await;
+    drop(loans);
+    pool.retire(&1);
+    drop(tokio::time::timeout(secs(5), pool.acquire(&2)).await);
+    tokio::time::sleep(secs(3600)).await;
+    assert!(pool.close_within(secs(3600)).await.complete, "{config:?}");
+    assert_balanced(&pool, &connector);
+}
+
+#[tokio::test(start_paused = true)]
+async fn any_time_of_a_setting_works_or_is_rejected_with_its_name_and_value() {
+    for (name, set) in TIMES {
+        for time in EDGES {
+            let mut config = Config::default();
+            set(&mut config, time);
+            match Pool::builder().config(config.clone()).build(TestConnector::new()) {
+                Ok(_) => live_through(config).await,
+                Err(error) => {
+                    assert_eq!(error.field, *name);
+                    assert!([format!("{time:?}"), "0s".to_owned()].contains(&error.value), "{error}");
+                    assert!(time < ms(1), "{error}");
+                }
+            }
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn any_backoff_neither_panics_nor_overflows_and_later_callers_are_served() {
+    let all = |initial: Duration, max: Duration, factor: f64, jitter: f64| {
+        Backoff::default().initial(initial).max(max).factor(factor).jitter(jitter)
+    };
+    for backoff in [
+        all(ms(100), Duration::MAX, 2.0, 0.5),
+        all(ms(100), Duration::MAX, 1000.0, 0.0),
+        all(Duration::MAX, Duration::MAX, 1000.0, 1.0),
+        all(Duration::from_nanos(1), Duration::from_nanos(1), 1.0, 1.0),
+    ] {
+        let (pool, connector) = pool(|b| b.retry(backoff));
+        connector.always_for(&1, Stage::Connect, Step::Error);
+        for _ in 0..5 {
+            assert!(pool.acquire_timeout(&1, ms(500)).await.is_err());
+        }
+        connector.behave();
+        pool.add(&1, connector.make(1)).unwrap();
+        drop(pool.acquire(&1).await.unwrap());
+        drop(pool.acquire(&2).await.unwrap());
+        assert!(pool.close_within(secs(1)).await.complete, "{backoff:?}");
+        assert_balanced(&pool, &connector);
+    }
 }
