@@ -52,6 +52,32 @@ async fn close_returns_when_every_loan_is_back_and_every_close_has_ended() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn close_cuts_off_dials_and_pings_and_waits_for_loans_and_closes_only() {
+    let (pool, connector) =
+        pool(|b| b.health_check(wharf::HealthCheck::Always).connect_timeout(None).ping_timeout(None));
+    let loan = pool.acquire(&1).await.unwrap();
+    drop(pool.acquire(&2).await.unwrap());
+    connector.always(Stage::Connect, Step::Never);
+    connector.always(Stage::Ping, Step::Never);
+    connector.always(Stage::Close, Step::Slow(secs(2)));
+    let _waiters = [waiting(&pool, 1), waiting(&pool, 2)];
+    quiet().await;
+    assert_eq!((pool.status().dialing, pool.status().pinging), (1, 1));
+    let mut close = pool.close();
+    quiet().await;
+    let status = pool.status();
+    assert_eq!((status.dialing, status.pinging, status.closing), (0, 0, 1));
+    tokio::time::sleep(secs(2)).await;
+    assert_eq!(pool.status().closing, 0);
+    assert!(poll(&mut close).is_pending(), "a loan is out");
+    let began = Instant::now();
+    drop(loan);
+    close.await;
+    assert_eq!(began.elapsed().as_secs(), 2, "its close");
+    assert_balanced(&pool, &connector);
+}
+
+#[tokio::test(start_paused = true)]
 async fn close_within_returns_on_time_and_names_what_is_still_out() {
     let (pool, connector) = pool_of(3);
     let line = line!() + 1;
