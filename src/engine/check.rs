@@ -16,6 +16,7 @@ impl<P: Parts> HostState<P> {
     pub(crate) fn check_state(&self, now: Time, common: &Common<P>) {
         let shared = common.is_shared();
         self.check_gauges();
+        assert_eq!(self.leases(common), self.count_leases(), "3: the leases");
         self.entries.iter().for_each(|(slot, entry)| self.check_entry(slot, entry, shared));
         self.check_ready();
         self.check_pings(shared);

@@ -7,6 +7,7 @@ use super::budget::Note;
 use super::entry::Entry;
 use super::failing::Failing;
 use super::gauges::{self, Gauges};
+use super::longest::Held;
 use super::ping::Ping;
 use super::slots::Slots;
 use super::status::{Counters, RareCounters};
@@ -83,6 +84,8 @@ pub(super) struct Rare<P: Parts> {
     pub(super) cut_off: u32,
     /// Those who wait for `warm` to get somewhere, by number.
     pub(super) warmers: Vec<(u64, P::Waker)>,
+    /// The oldest loans, as far as a time-out has looked for them: the oldest first.
+    pub(super) longest: Vec<Held>,
     pub(super) counters: RareCounters,
 }
 
@@ -95,6 +98,7 @@ impl<P: Parts> Rare<P> {
             stranded: false,
             cut_off: 0,
             warmers: Vec::new(),
+            longest: Vec::new(),
             counters: RareCounters::default(),
         }
     }

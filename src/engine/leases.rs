@@ -18,6 +18,11 @@ pub(crate) struct Lease {
     pub(crate) reported: bool,
 }
 
+/// The number of the lease at this place among those that are elsewhere.
+fn number_of(at: usize) -> u32 {
+    u32::try_from(at + 1).expect("fewer than `u32::MAX` leases on one connection")
+}
+
 /// The leases on one entry, by number. An exclusive connection has one, which lies here; a shared one has its others
 /// elsewhere.
 pub(crate) struct Leases {
@@ -59,8 +64,7 @@ impl Leases {
 
     #[cold]
     fn begin_another(&mut self, lease: Lease) -> u32 {
-        let number = self.more.get_or_insert_with(Box::default).insert(lease) + 1;
-        u32::try_from(number).expect("fewer than `u32::MAX` leases on one connection")
+        number_of(self.more.get_or_insert_with(Box::default).insert(lease))
     }
 
     /// Ends the lease with this number.
@@ -87,8 +91,14 @@ impl Leases {
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Lease> {
-        let more = self.more.iter().flat_map(|more| more.iter().map(|(_, lease)| lease));
-        self.first.iter().chain(more)
+        self.numbered().map(|(_, lease)| lease)
+    }
+
+    /// Each with its number.
+    pub(crate) fn numbered(&self) -> impl Iterator<Item = (u32, &Lease)> {
+        let more = self.more.iter().flat_map(|more| more.iter());
+        let more = more.map(|(at, lease)| (number_of(at), lease));
+        self.first.iter().map(|lease| (0, lease)).chain(more)
     }
 
     pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = &mut Lease> {

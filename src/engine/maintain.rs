@@ -1,6 +1,6 @@
 //! What time alone brings about: idle time-outs, lifetimes, heartbeats, leaks, waiters' deadlines.
 
-use super::entry::State;
+use super::entry::{Entry, State};
 use super::{HostState, Leak, Parts, Section};
 use crate::policy::close_reason::CloseReason;
 use crate::policy::limits::Limits;
@@ -74,7 +74,7 @@ impl<P: Parts> HostState<P> {
             return;
         }
         let is_due = |since: Time| since.after(after) <= section.now;
-        let due = |entry: &super::entry::Entry<P>| {
+        let due = |entry: &Entry<P>| {
             entry.leases.iter().any(|lease| !lease.reported && is_due(lease.since))
         };
         for slot in self.slots(due) {
@@ -98,7 +98,7 @@ impl<P: Parts> HostState<P> {
         let (now, limits) = (section.now, &section.common.limits);
         let shared = section.common.is_shared();
         let stays = self.stays_for_minimum(limits);
-        let ends = self.entries.iter().filter(|(_, entry)| {
+        let ends = self.may_end(shared).filter(|(_, entry)| {
             entry.state == State::Idle || (shared && entry.state == State::InUse)
         });
         let ends = ends.map(|(slot, entry)| match entry.state {
@@ -151,6 +151,15 @@ impl<P: Parts> HostState<P> {
         let counts_for = self.dial_counts();
         let dials = self.entries.iter().filter(|(_, entry)| entry.is_dialing());
         dials.map(|(_, entry)| entry.created.after(counts_for)).filter(|&at| at > now).min()
+    }
+
+    /// Those that time alone may end. Of exclusive connections only what is ready is: thousands that are lent are not
+    /// gone through in each section.
+    fn may_end(&self, shared: bool) -> impl Iterator<Item = (u32, &Entry<P>)> {
+        let ready = || self.ready.iter().map(|slot| (*slot, &self.entries[*slot]));
+        let all = shared.then(|| self.entries.iter());
+        let ready = (!shared).then(ready);
+        all.into_iter().flatten().chain(ready.into_iter().flatten())
     }
 
     fn next_leak(&self, after: Span) -> Option<Time> {

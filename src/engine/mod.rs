@@ -68,6 +68,7 @@ pub(crate) mod host;
 mod leases;
 mod ledger;
 mod lend;
+mod longest;
 mod maintain;
 mod ping;
 #[cfg(any(all(test, not(wharf_loom)), fuzzing))]

@@ -52,6 +52,10 @@ impl<T> Slots<T> {
         item
     }
 
+    pub(crate) fn get(&self, slot: u32) -> Option<&T> {
+        self.items.get(slot as usize)?.as_ref()
+    }
+
     pub(crate) fn iter(&self) -> impl Iterator<Item = (u32, &T)> {
         (0..).zip(&self.items).filter_map(|(slot, item)| Some((slot, item.as_ref()?)))
     }

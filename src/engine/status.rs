@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::leases::Lease;
-use super::{HostState, Parts, Purpose};
+use super::{Common, HostState, Parts, Purpose};
 use crate::policy::close_reason::CloseCounts;
 use crate::policy::time::Time;
 
@@ -124,8 +124,9 @@ pub(crate) struct Causes<F> {
     pub(crate) pinging_since: Option<Time>,
     /// The last failure since a dial last succeeded, and when it was.
     pub(crate) failure: Option<(F, Time)>,
-    /// By the id of the connection; the longest held first.
+    /// Those held longest, by the id of the connection; the longest held first.
     pub(crate) loans: Vec<(u64, Lease)>,
+    pub(crate) more_loans: usize,
 }
 
 /// One connection.
@@ -145,11 +146,15 @@ pub(crate) struct EntryView {
 
 impl<P: Parts> HostState<P> {
     pub(crate) fn view(&self) -> HostView {
+        self.view_with(self.count_leases())
+    }
+
+    fn view_with(&self, leases: usize) -> HostView {
         let gauges = &self.gauges;
         let seen = Seen {
             idle: gauges.idle as usize,
             in_use: gauges.in_use as usize,
-            leases: self.entries.iter().map(|(_, entry)| entry.leases.len()).sum(),
+            leases,
             dialing: gauges.dialing as usize,
             pinging: self.pings().len(),
             draining: gauges.draining as usize,
@@ -165,12 +170,15 @@ impl<P: Parts> HostState<P> {
         Counted { usual: self.counters, rare }
     }
 
-    pub(crate) fn causes(&self) -> Causes<P::Failure> {
+    /// Costs the same with many loans as with few: it is asked for by each caller of an exhausted host.
+    pub(crate) fn causes(&mut self, now: Time, common: &Common<P>) -> Causes<P::Failure> {
+        let (loans, more_loans) = self.longest_held(now, common);
         Causes {
-            view: self.view(),
+            view: self.view_with(loans.len() + more_loans),
             pinging_since: self.pinging_since(),
             failure: self.failing().map(|failing| (failing.failure.clone(), failing.at)),
-            loans: self.loans(),
+            loans,
+            more_loans,
         }
     }
 

@@ -175,8 +175,11 @@ pub struct TimeoutDetails<E> {
     pub ahead: usize,
     /// The host's cap; `usize::MAX` when there is none.
     pub max: usize,
-    /// The loans, the longest held first.
+    /// The loans that are held longest, up to 16, the longest held first. An error stays small however many there are;
+    /// [`Host::loans`](crate::Host::loans) lists them all.
     pub loans: Vec<LoanInfo>,
+    /// How many loans there are besides those in `loans`.
+    pub more_loans: usize,
     /// How the last dial failed, if none has succeeded since.
     pub last_dial_error: Option<LastDialError<E>>,
 }

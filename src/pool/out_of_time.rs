@@ -32,7 +32,8 @@ pub(super) fn report<C: Connector>(
     ahead: usize,
 ) -> AcquireError<C::Error> {
     let now = cell.pool.clock.precise();
-    let Causes { view, pinging_since, failure, loans } = cell.look(|state| state.causes());
+    let causes = cell.look_for(|state| state.causes(now, &cell.pool.common));
+    let Causes { view, pinging_since, failure, loans, more_loans } = causes;
     let Seen { idle, in_use, dialing, closing, waiting, .. } = view.seen;
     let key = format!("{:?}", cell.key);
     let loans = loans.into_iter().map(|loan| LoanInfo::new(key.clone(), loan, now)).collect();
@@ -54,6 +55,7 @@ pub(super) fn report<C: Connector>(
         ahead,
         max: view.max,
         loans,
+        more_loans,
         last_dial_error: failure.map(|(failure, at)| last_dial_error(failure, now.since(at))),
     }))
 }

@@ -54,6 +54,11 @@ impl<C: Connector> HostCell<C> {
         f(&self.state.lock())
     }
 
+    /// Looks at the host's state, which remembers what was looked for. Nothing is decided.
+    pub(crate) fn look_for<R>(&self, f: impl FnOnce(&mut HostState<C>) -> R) -> R {
+        f(&mut self.state.lock())
+    }
+
     #[inline]
     pub(crate) fn is_crowded(&self) -> bool {
         self.crowded.load(Relaxed)

@@ -153,7 +153,10 @@ async fn any_time_of_a_setting_works_or_is_rejected_with_its_name_and_value() {
                 Ok(_) => live_through(config).await,
                 Err(error) => {
                     assert_eq!(error.field, *name);
-                    assert!([format!("{time:?}"), "0s".to_owned()].contains(&error.value), "{error}");
+                    assert!(
+                        [format!("{time:?}"), "0s".to_owned()].contains(&error.value),
+                        "{error}"
+                    );
                     assert!(time < ms(1), "{error}");
                 }
             }

@@ -53,8 +53,9 @@ async fn close_returns_when_every_loan_is_back_and_every_close_has_ended() {
 
 #[tokio::test(start_paused = true)]
 async fn close_cuts_off_dials_and_pings_and_waits_for_loans_and_closes_only() {
-    let (pool, connector) =
-        pool(|b| b.health_check(wharf::HealthCheck::Always).connect_timeout(None).ping_timeout(None));
+    let (pool, connector) = pool(|b| {
+        b.health_check(wharf::HealthCheck::Always).connect_timeout(None).ping_timeout(None)
+    });
     let loan = pool.acquire(&1).await.unwrap();
     drop(pool.acquire(&2).await.unwrap());
     connector.always(Stage::Connect, Step::Never);

@@ -3,7 +3,7 @@
 use std::error::Error;
 
 use tokio::time::Instant;
-use wharf::{AcquireError, Backoff, Phase};
+use wharf::{AcquireError, Backoff, Phase, PooledConnection};
 
 use crate::support::*;
 
@@ -30,6 +30,36 @@ async fn a_time_out_in_the_queue_names_the_loans_and_where_they_were_acquired() 
     assert_eq!((report.key.as_str(), report.waited, report.max), ("7", secs(3), 1));
     assert_eq!((report.in_use, report.idle, report.dialing, report.waiting), (1, 0, 0, 1));
     assert_eq!((report.loans[0].place.line(), report.loans[0].held), (line, secs(5)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_time_out_carries_the_sixteen_loans_held_longest_and_how_many_more_there_are() {
+    let (pool, _) = pool_of(300);
+    let mut loans = std::collections::VecDeque::new();
+    for _ in 0..300 {
+        loans.push_back(pool.acquire(&1).await.unwrap());
+        tokio::time::advance(ms(20)).await;
+    }
+    // The oldest return one after the other, and others begin.
+    for round in 0..300 {
+        let Err(AcquireError::Timeout(report)) = pool.acquire_timeout(&1, secs(0)).await else {
+            panic!("no time-out")
+        };
+        let told: Vec<_> = report.loans.iter().map(|loan| loan.id).collect();
+        let held: Vec<_> =
+            loans.iter().take(16).map(|loan| PooledConnection::info(loan).id).collect();
+        assert_eq!((told, report.more_loans), (held, 284), "round {round}");
+        drop(loans.pop_front());
+        loans.push_back(pool.acquire(&1).await.unwrap());
+        tokio::time::advance(ms(20)).await;
+    }
+    loans.truncate(3);
+    tokio::time::advance(secs(1)).await;
+    pool.host(&1).set_max(3).unwrap();
+    let Err(AcquireError::Timeout(report)) = pool.acquire_timeout(&1, secs(0)).await else {
+        panic!("no time-out")
+    };
+    assert_eq!((report.loans.len(), report.more_loans), (3, 0));
 }
 
 #[tokio::test(start_paused = true)]

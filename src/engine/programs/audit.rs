@@ -10,7 +10,10 @@ use crate::policy::time::Time;
 impl World {
     /// The engine agrees with what can be counted outside.
     pub(in crate::engine) fn check(&mut self) {
-        (0..self.cells.len()).for_each(|at| self.check_counts(at));
+        (0..self.cells.len()).for_each(|at| {
+            self.check_counts(at);
+            self.check_longest(at);
+        });
         self.check_schedule();
         self.check_budget();
         if self.is_ordered() {
@@ -73,6 +76,22 @@ impl World {
         let listed = self.directory.get(&cell.key) == Some(&at);
         assert_eq!(listed, state.listing() == Listing::Listed, "8: whether it is listed");
         assert!(listed || state.entries() + state.waiting() == 0, "8: it is used, and not listed");
+    }
+
+    /// What a time-out would say of loans is what a look at all of them says.
+    fn check_longest(&mut self, at: usize) {
+        let state = &mut self.cells[at].state;
+        if state.rare.is_none() {
+            // Looking makes one.
+            return;
+        }
+        let (longest, more) = state.longest_held(self.now, &self.common);
+        let all = state.loans();
+        let begun = |loans: &[(u64, super::super::Lease)]| -> Vec<_> {
+            loans.iter().map(|(id, lease)| (lease.since, *id)).collect()
+        };
+        assert_eq!(begun(&longest), begun(&all[..longest.len()]), "the loans held longest");
+        assert_eq!(longest.len() + more, all.len(), "how many more");
     }
 
     /// Each host is in the schedule once, at the time at which it is to be looked at.
