@@ -27,10 +27,13 @@ impl<P: Parts> HostState<P> {
     /// that a host whose connections come and go does not pay for it at every turn.
     fn reschedule(&mut self, section: &Section<'_, P>) -> Option<Time> {
         let next = self.next_look(section);
+        let is_waited_for = self.waiting() > 0;
         if next >= self.look_at {
+            // Who waits may have a deadline soon after that look.
+            self.look_waited_for |= is_waited_for;
             return None;
         }
-        self.look_at = next;
+        (self.look_at, self.look_waited_for) = (next, is_waited_for);
         Some(next)
     }
 

@@ -9,6 +9,7 @@ use super::failing::Failing;
 use super::gauges::{self, Gauges};
 use super::longest::Held;
 use super::ping::Ping;
+use super::schedule::Look;
 use super::slots::Slots;
 use super::status::{Counters, RareCounters};
 use super::waiters::Waiters;
@@ -53,6 +54,8 @@ pub(crate) struct HostState<P: Parts> {
     pub(super) used: bool,
     /// The cap was set for this host by a handle.
     pub(super) has_own_max: bool,
+    /// Somebody has waited since that look was noted.
+    pub(super) look_waited_for: bool,
     /// Leases that a new connection is expected to carry; 1 where none is shared.
     pub(super) carries: u32,
     pub(super) next_turn: u64,
@@ -118,6 +121,7 @@ impl<P: Parts> HostState<P> {
             listing: Listing::New,
             used: false,
             has_own_max: false,
+            look_waited_for: false,
             carries: clipped(carries),
             next_turn: 0,
             look_at: Time::NEVER,
@@ -209,8 +213,9 @@ impl<P: Parts> HostState<P> {
         self.listing
     }
 
-    pub(crate) fn look_at(&self) -> Time {
-        self.look_at
+    /// When maintenance is to look at it.
+    pub(crate) fn look(&self) -> Look {
+        Look { at: self.look_at, waited_for: self.look_waited_for }
     }
 
     /// The host is in the directory from now on.

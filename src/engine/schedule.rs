@@ -1,20 +1,47 @@
 //! When maintenance has to look at which host next. Exact: no entry outlives its reason, and there is at most one a
 //! host, so the memory of a host that is gone is gone too.
+//!
+//! Hosts at which somebody waits come first among those that are due: a caller's time-out is on time also when a
+//! hundred thousand hosts idle out together.
 
 use std::collections::BTreeMap;
 
 use crate::policy::time::Time;
 
+/// When a host is to be looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Look {
+    pub(crate) at: Time,
+    /// Somebody waits there, or did when this was noted.
+    pub(crate) waited_for: bool,
+}
+
 #[derive(Debug)]
 pub(crate) struct Schedule<H> {
-    hosts: BTreeMap<(Time, u64), H>,
+    waited_for: Hosts<H>,
+    others: Hosts<H>,
     /// When idle connections may be looked at for room.
     room_at: Time,
 }
 
+type Hosts<H> = BTreeMap<(Time, u64), H>;
+
+fn first<H>(hosts: &Hosts<H>) -> Time {
+    hosts.first_key_value().map_or(Time::NEVER, |((at, _), _)| *at)
+}
+
+fn pop_due<H>(hosts: &mut Hosts<H>, now: Time) -> Option<H> {
+    let first = hosts.first_entry()?;
+    (first.key().0 <= now).then(|| first.remove())
+}
+
 impl<H> Schedule<H> {
     pub(crate) fn new() -> Self {
-        Schedule { hosts: BTreeMap::new(), room_at: Time::NEVER }
+        Schedule { waited_for: BTreeMap::new(), others: BTreeMap::new(), room_at: Time::NEVER }
+    }
+
+    fn of(&mut self, look: Look) -> &mut Hosts<H> {
+        if look.waited_for { &mut self.waited_for } else { &mut self.others }
     }
 
     /// Moves a host's next look. Says whether the first of all moved forward. The host that was there comes back, to be
@@ -22,14 +49,14 @@ impl<H> Schedule<H> {
     pub(crate) fn change(
         &mut self,
         id: u64,
-        old: Time,
-        new: Option<(Time, H)>,
+        old: Look,
+        new: Option<(Look, H)>,
     ) -> (bool, Option<H>) {
         let first = self.next();
-        let gone = self.hosts.remove(&(old, id));
-        let Some((at, host)) = new else { return (false, gone) };
-        self.hosts.insert((at, id), host);
-        (at < first, gone)
+        let gone = self.of(old).remove(&(old.at, id));
+        let Some((look, host)) = new else { return (false, gone) };
+        self.of(look).insert((look.at, id), host);
+        (look.at < first, gone)
     }
 
     /// Room may be made at this time. Says whether the first of all moved forward.
@@ -40,7 +67,7 @@ impl<H> Schedule<H> {
     }
 
     pub(crate) fn next(&self) -> Time {
-        self.hosts.first_key_value().map_or(Time::NEVER, |((at, _), _)| *at).min(self.room_at)
+        first(&self.waited_for).min(first(&self.others)).min(self.room_at)
     }
 
     /// Whether room is to be looked for now.
@@ -52,14 +79,46 @@ impl<H> Schedule<H> {
         is_due
     }
 
-    /// Takes out the next host whose look is due, and when it was.
+    /// Takes out the next host whose look is due.
     pub(crate) fn pop_due(&mut self, now: Time) -> Option<H> {
-        let first = self.hosts.first_entry()?;
-        (first.key().0 <= now).then(|| first.remove())
+        pop_due(&mut self.waited_for, now).or_else(|| pop_due(&mut self.others, now))
     }
 
     #[cfg(any(all(test, not(wharf_loom)), fuzzing))]
     pub(crate) fn len(&self) -> usize {
-        self.hosts.len()
+        self.waited_for.len() + self.others.len()
+    }
+}
+
+#[cfg(all(test, not(wharf_loom)))]
+mod tests {
+    use super::*;
+
+    fn look(at: u64, waited_for: bool) -> Look {
+        Look { at: Time::from_nanos(at), waited_for }
+    }
+
+    #[test]
+    fn a_host_that_is_waited_for_comes_before_those_that_were_due_earlier() {
+        let mut schedule = Schedule::new();
+        let never = look(u64::MAX, false);
+        for (id, at, waited_for) in [(0, 1, false), (1, 2, false), (2, 3, true), (3, 9, true)] {
+            schedule.change(id, never, Some((look(at, waited_for), id)));
+        }
+        let now = Time::from_nanos(5);
+        let due: Vec<_> = std::iter::from_fn(|| schedule.pop_due(now)).collect();
+        assert_eq!(due, [2, 0, 1]);
+        assert_eq!((schedule.next(), schedule.len()), (Time::from_nanos(9), 1));
+    }
+
+    #[test]
+    fn a_host_is_there_once_also_when_somebody_comes_to_wait() {
+        let mut schedule = Schedule::new();
+        schedule.change(7, look(u64::MAX, false), Some((look(4, false), "host")));
+        let (is_first, gone) =
+            schedule.change(7, look(4, false), Some((look(4, true), "the same")));
+        assert_eq!((is_first, gone, schedule.len()), (false, Some("host"), 1));
+        assert_eq!(schedule.change(7, look(4, true), None).1, Some("the same"));
+        assert_eq!(schedule.next(), Time::NEVER);
     }
 }

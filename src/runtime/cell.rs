@@ -9,6 +9,7 @@ use std::sync::Arc;
 use super::parts::{Actions, HostState, Loan, Section, Waiter};
 use super::pool_core::PoolCore;
 use super::{close, dial, panics, ping};
+use crate::engine::schedule::Look;
 use crate::engine::status::Counted;
 use crate::engine::sync::Mutex;
 use crate::engine::{CallSite, Leak, Phase, Returned, Use};
@@ -84,7 +85,7 @@ impl<C: Connector> HostCell<C> {
         if !state.forget(&mut section) {
             return None;
         }
-        let gone = self.pool.schedule.lock().change(state.id(), state.look_at(), None).1;
+        let gone = self.pool.schedule.lock().change(state.id(), state.look(), None).1;
         let counted = state.counted();
         drop(state);
         drop(gone);
@@ -119,11 +120,11 @@ impl<C: Connector> HostCell<C> {
     ) -> (R, Actions<C>) {
         let mut section = self.section();
         let mut state = self.state.lock();
-        let (entries, look_at) = (state.entries(), state.look_at());
+        let (entries, look) = (state.entries(), state.look());
         let result = f(&mut state, &mut section);
         state.finish(&mut section);
         let is_empty = self.pool.count_entries(entries, state.entries());
-        let gone = self.reschedule(&state, look_at, &mut section);
+        let gone = self.reschedule(&state, look, &mut section);
         self.note_crowded(state.waiting() > 0);
         drop(state);
         drop(gone);
@@ -137,15 +138,15 @@ impl<C: Connector> HostCell<C> {
     fn reschedule(
         self: &Arc<Self>,
         state: &HostState<C>,
-        old: Time,
+        old: Look,
         section: &mut Section<'_, C>,
     ) -> Option<Arc<Self>> {
-        let new = state.look_at();
+        let new = state.look();
         // One that is due may have been taken out by maintenance.
-        if new == old && new > section.now {
+        if new == old && new.at > section.now {
             return None;
         }
-        let next = (new != Time::NEVER).then(|| (new, self.clone()));
+        let next = (new.at != Time::NEVER).then(|| (new, self.clone()));
         let (is_first, gone) = self.pool.schedule.lock().change(state.id(), old, next);
         section.actions.maintain |= is_first;
         gone

@@ -72,3 +72,28 @@ async fn a_time_out_carries_the_last_dial_error_as_its_source() {
     let text = error.to_string();
     assert!(text.contains(" ago: told to fail; dials fail: look at the host"), "{text}");
 }
+
+#[tokio::test(start_paused = true)]
+async fn when_thousands_of_hosts_idle_out_together_callers_time_outs_come_first() {
+    let (pool, _) = pool(|b| b.max_per_host(1).idle_timeout(secs(90)).acquire_timeout(secs(30)));
+    let _held = pool.acquire(&0).await.unwrap();
+    for host in 1..=5000 {
+        drop(pool.acquire(&host).await.unwrap());
+    }
+    tokio::time::sleep(secs(61)).await;
+    let waiter = tokio::spawn({
+        let pool = pool.clone();
+        async move {
+            let error = pool.acquire(&0).await.unwrap_err();
+            assert!(matches!(error, AcquireError::Timeout(_)), "{error}");
+            pool.status().idle
+        }
+    });
+    quiet().await;
+    // The runtime was busy until both were due: the hosts for a second by then, and the caller just now.
+    tokio::time::advance(secs(30)).await;
+    let idle = waiter.await.unwrap();
+    assert!(idle > 4000, "{idle} hosts were still to be idled out");
+    tokio::time::sleep(secs(1)).await;
+    assert_eq!(pool.status().idle, 0);
+}

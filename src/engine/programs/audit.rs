@@ -97,7 +97,7 @@ impl World {
     /// Each host is in the schedule once, at the time at which it is to be looked at.
     fn check_schedule(&self) {
         let is_scheduled = |state: &super::super::HostState<_>| {
-            state.listing() == Listing::Listed && state.look_at() != Time::NEVER
+            state.listing() == Listing::Listed && state.look().at != Time::NEVER
         };
         let scheduled = self.cells.iter().filter(|cell| is_scheduled(&cell.state));
         assert_eq!(self.schedule.len(), scheduled.count(), "what is scheduled");

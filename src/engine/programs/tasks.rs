@@ -260,9 +260,9 @@ impl World {
             self.change(at, |state, section| state.maintain(section));
             let state = &self.cells[at].state;
             assert!(
-                state.look_at() > self.now,
+                state.look().at > self.now,
                 "maintenance is busy: {:?} at {:?}",
-                state.look_at(),
+                state.look(),
                 self.now
             );
         }
@@ -339,8 +339,8 @@ impl World {
         }
         let actions = &section.actions;
         assert!(actions.granted.is_empty() && actions.stop_draining.is_none(), "an action is lost");
-        let (id, look_at) = (state.id(), state.look_at());
-        self.schedule.change(id, look_at, None);
+        let (id, look) = (state.id(), state.look());
+        self.schedule.change(id, look, None);
         let key = self.cells[at].key;
         assert_eq!(self.directory.remove(&key), Some(at), "it was listed");
     }

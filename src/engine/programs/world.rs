@@ -5,7 +5,7 @@ use std::panic::Location;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::super::schedule::Schedule;
+use super::super::schedule::{Look, Schedule};
 use super::super::{
     Actions, CallSite, CloseOrder, Common, DialOrder, HostState, Listing, Parts, Phase, PingOrder,
     Section, Wish,
@@ -254,23 +254,23 @@ impl World {
         self.step += 1;
         let mut section = Self::section(&self.common, &at, self.now);
         let state = &mut self.cells[at].state;
-        let look_at = state.look_at();
+        let look = state.look();
         let result = f(state, &mut section);
         state.finish(&mut section);
         state.check_finished(&section);
         let actions = section.actions;
-        self.reschedule(at, look_at);
+        self.reschedule(at, look);
         self.take(at, actions);
         then(self, &result);
         self.see_served(at);
         result
     }
 
-    fn reschedule(&mut self, at: usize, old: Time) {
+    fn reschedule(&mut self, at: usize, old: Look) {
         let state = &self.cells[at].state;
-        let new = state.look_at();
+        let new = state.look();
         if new != old {
-            let next = (new != Time::NEVER).then_some((new, at));
+            let next = (new.at != Time::NEVER).then_some((new, at));
             self.schedule.change(state.id(), old, next);
         }
     }
