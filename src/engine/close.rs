@@ -3,8 +3,12 @@
 use super::actions::CloseOrder;
 use super::entry::{Entry, Holds, State};
 use super::ping::Ping;
-use super::{HostState, Parts, Purpose, Section};
+use super::{HostState, Parts, Phase, Purpose, Section};
 use crate::policy::close_reason::CloseReason;
+use crate::policy::time::{Span, Time};
+
+/// A close whose runtime runs has ended itself by then: caps are exact as long as timers are no later than this.
+const CLOSE_GRACE: Span = Span::from_nanos(10_000_000);
 
 impl<P: Parts> HostState<P> {
     /// It is lent to nobody new, and is closed as soon as nobody uses it. A shared one gives its place to the next one
@@ -52,11 +56,37 @@ impl<P: Parts> HostState<P> {
             return;
         }
         self.rare().counters.closes.count(reason);
+        let gives_up = section.now.after(section.common.limits.close_timeout).after(CLOSE_GRACE);
         let (id, value) = self.change(slot, |entry| {
             entry.state = State::Closing;
+            entry.expires = gives_up;
             (entry.id, entry.value.take())
         });
         section.actions.close.extend(value.map(|loan| CloseOrder { loan, reason, id }));
+    }
+
+    /// Takes the places of closes that have gone on for longer than they may: their runtime stands still. The entries
+    /// stay until the tasks end.
+    pub(super) fn give_up_late_closes(&mut self, now: Time) {
+        let is_late = |entry: &Entry<P>| {
+            entry.state == State::Closing && !entry.is_dead() && entry.expires <= now
+        };
+        for slot in self.slots(is_late) {
+            self.change(slot, |entry| entry.holds = Holds::Nothing);
+        }
+    }
+
+    /// When the first of the closes that hold a place gives it up, where somebody may want that.
+    pub(super) fn next_late_close(&self) -> Option<Time> {
+        if self.gauges.closing == 0 || self.phase == Phase::Closed {
+            return None;
+        }
+        let closing = self
+            .entries
+            .iter()
+            .filter(|(_, entry)| entry.state == State::Closing && !entry.is_dead())
+            .map(|(_, entry)| entry.expires);
+        closing.min()
     }
 
     /// A close has ended, or was given up.

@@ -139,6 +139,7 @@ impl<P: Parts> HostState<P> {
             permit,
             Some(self.next_deadline()),
             self.next_leak(limits.leak_after),
+            self.next_late_close(),
         ];
         ends.chain(pings).chain(rest.into_iter().flatten()).min().unwrap_or(Time::NEVER)
     }

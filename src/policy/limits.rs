@@ -32,6 +32,8 @@ pub(crate) struct Limits {
     /// A ping that a waiter needs counts as on its way for so long.
     pub(crate) ping_counts: Span,
     pub(crate) heartbeat: Option<Beats>,
+    /// The longest that one close takes where its runtime runs.
+    pub(crate) close_timeout: Span,
     /// A loan held for longer is reported.
     pub(crate) leak_after: Span,
     /// Whether waiters wait for the next dial after a failed one.

@@ -285,8 +285,11 @@ impl<Kind> Builder<Kind> {
 
     /// The longest that one [`Connector::close`] may take; then the connection is dropped.
     ///
-    /// Defaults to 5 seconds. A connection that is being closed keeps its place under the caps for
-    /// so long.
+    /// Defaults to 5 seconds. A connection that is being closed keeps its place under the caps for so long. Where the
+    /// runtime of the close stands still, it cannot drop the connection then: the place is free all the same, as soon as
+    /// anything of the host is done in another runtime, and the connection stays open until its own runtime goes on.
+    ///
+    /// How long the whole pool may take to close is the argument of [`Pool::close_within`].
     pub fn close_timeout(mut self, limit: impl Into<Option<Duration>>) -> Self {
         self.settings.config.close_timeout = limit.into();
         self

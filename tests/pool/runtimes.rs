@@ -158,6 +158,56 @@ fn what_expired_while_the_whole_runtime_slept_is_not_lent_when_it_wakes() {
     });
 }
 
+/// A connection of the host that is being closed in a runtime that stands still from then on.
+fn close_that_stands_still(pool: &TestPool, connector: &TestConnector, host: u32) -> Runtime {
+    connector.always_for(&host, Stage::Close, Step::Never);
+    let standing = runtime();
+    standing.block_on(async {
+        drop(pool.acquire(&host).await.unwrap());
+        quiet().await;
+    });
+    assert_eq!((pool.status().closing, pool.status().idle), (1, 0));
+    standing
+}
+
+#[test]
+fn a_close_whose_runtime_stands_still_gives_its_place_back_when_its_host_is_used_in_another() {
+    let (pool, connector) = pool(|b| b.max_per_host(1).max_uses(1).close_timeout(secs(5)));
+    let standing = close_that_stands_still(&pool, &connector, 1);
+    runtime().block_on(async {
+        tokio::time::sleep(secs(4)).await;
+        let error = pool.acquire_timeout(&1, ms(100)).await.unwrap_err();
+        assert!(matches!(error, AcquireError::Timeout(_)), "{error}");
+        tokio::time::sleep(secs(1)).await;
+        connector.behave();
+        drop(pool.acquire_timeout(&1, ms(100)).await.unwrap());
+        quiet().await;
+        assert_eq!((pool.status().closing, connector.counts().live()), (0, 1), "it is there still");
+        let mut close = pool.close();
+        quiet().await;
+        assert!(poll(&mut close).is_pending(), "a close has not ended");
+        standing.shutdown_background();
+        close.await;
+    });
+    assert_balanced(&pool, &connector);
+}
+
+#[test]
+fn under_a_cap_across_hosts_it_gives_that_place_back_too() {
+    let (pool, connector) =
+        pool(|b| b.max_total(1).max_uses(1).close_timeout(secs(5)).acquire_timeout(secs(1)));
+    let standing = close_that_stands_still(&pool, &connector, 1);
+    runtime().block_on(async {
+        tokio::time::sleep(secs(6)).await;
+        assert!(pool.acquire(&2).await.is_err(), "nothing of the first host was done yet");
+        let _ = pool.acquire_timeout(&1, secs(0)).await;
+        pool.host(&1).set_max(10).unwrap();
+        drop(pool.acquire(&2).await.unwrap());
+    });
+    drop(standing);
+    assert_balanced(&pool, &connector);
+}
+
 #[test]
 fn a_wait_ends_in_time_where_the_runtime_of_upkeep_stands_still() {
     let (pool, connector) = pool(|b| b.max_per_host(1).acquire_timeout(secs(30)));

@@ -311,6 +311,7 @@ fn limits(header: &[u8; HEADER]) -> Limits {
         ping_after: ping_after(times),
         ping_counts: Span::from(Duration::from_millis(250)),
         heartbeat: (flags & 8 != 0).then(beats),
+        close_timeout: seconds(5),
         leak_after: when(16, seconds(7)),
         retry: flags & 32 != 0,
     };

@@ -3,7 +3,7 @@
 use super::super::Warmth;
 use super::super::programs::world::World;
 use super::super::programs::{Op, Pick};
-use super::support::{shared, with_idle, world};
+use super::support::{secs, shared, with_idle, world};
 use crate::policy::limits::Limits;
 
 /// How many connections the host has, after one more is added if there is room.
@@ -139,4 +139,26 @@ fn a_pinged_connection_that_drained_for_a_lowered_cap_is_lent_once_it_has_answer
     world.run(&Op::SetMax(0, 5));
     world.acquire_of(0);
     assert_eq!(world.loans.len(), 1, "nothing is lent before it answers");
+}
+
+#[test]
+fn a_close_that_takes_too_long_gives_its_place_and_its_permit_up_and_its_entry_stays() {
+    for max_total in [usize::MAX, 1] {
+        let mut world = world(|l| {
+            (l.max_per_host, l.max_total, l.close_timeout) = (1, max_total, secs(5));
+        });
+        world.borrow(0);
+        world.run(&Op::Retire(0));
+        world.return_last();
+        world.acquire_of(0);
+        world.run(&Op::Pass(5000));
+        assert_eq!((world.closes.len(), world.dials.len()), (1, 0), "its task may end itself");
+        world.run(&Op::Pass(10));
+        assert_eq!((world.closes.len(), world.dials.len()), (1, 1));
+        let host = world.host_of(0);
+        assert_eq!((host.view().seen.closing, host.entries()), (0, 2));
+        world.run(&Op::CloseEnded(Pick::FIRST));
+        assert_eq!(world.host_of(0).entries(), 1);
+        world.finish();
+    }
 }

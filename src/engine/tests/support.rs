@@ -39,6 +39,7 @@ fn unlimited() -> Limits {
         ping_after: Span::FOREVER,
         ping_counts: Span::from(Duration::from_millis(250)),
         heartbeat: None,
+        close_timeout: Span::FOREVER,
         leak_after: Span::FOREVER,
         retry: false,
     }

@@ -176,6 +176,7 @@ impl Config {
             },
             ping_counts: Limits::ping_counts(self.ping_timeout),
             heartbeat: self.heartbeat.as_ref().map(Heartbeat::beats),
+            close_timeout: Span::from(self.close_timeout),
             leak_after: Span::from(self.leak_after),
             backoff: self.retry.unwrap_or_default(),
             retry: self.retry.is_some(),
