@@ -33,6 +33,8 @@ pub(crate) struct Actions<P: Parts> {
     pub(crate) wake: Vec<P::Waker>,
     /// Tasks of pings and dials are to look whether they are to go on.
     pub(crate) recheck: bool,
+    /// Peers of full connections are to be asked how many leases they take: callers wait.
+    pub(crate) ask_peers: bool,
     /// The pool's next deadline has moved forward.
     pub(crate) maintain: bool,
     /// Room can be made at this time, not before.
@@ -91,6 +93,7 @@ impl<P: Parts> Default for Actions<P> {
             dial: Vec::new(),
             wake: Vec::new(),
             recheck: false,
+            ask_peers: false,
             maintain: false,
             room_at: None,
             forget: false,

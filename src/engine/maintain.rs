@@ -20,6 +20,7 @@ impl<P: Parts> HostState<P> {
             // They see whether permits for their dials may still come.
             self.wake_warmers(section);
         }
+        section.actions.ask_peers = self.is_to_ask(section);
         if let Some(waiters) = &mut self.waiters {
             waiters.wake_overdue(section.now, &mut section.actions.wake);
         }
@@ -140,6 +141,7 @@ impl<P: Parts> HostState<P> {
             Some(self.next_deadline()),
             self.next_leak(limits.leak_after),
             self.next_late_close(),
+            self.next_ask(section.common),
         ];
         ends.chain(pings).chain(rest.into_iter().flatten()).min().unwrap_or(Time::NEVER)
     }

@@ -70,7 +70,9 @@ impl<P: Parts> HostState<P> {
             self.rare().counters.refused += 1;
             return Joined::Full;
         }
-        self.waiters.get_or_insert_with(|| Box::new(Waiters::new())).push(waiter.clone());
+        self.waiters
+            .get_or_insert_with(|| Box::new(Waiters::new(section.now)))
+            .push(waiter.clone());
         self.used = true;
         self.unstrand();
         self.counters.waited += 1;

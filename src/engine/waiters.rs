@@ -91,11 +91,13 @@ pub(crate) struct Waiters<P: Parts> {
     waiting: usize,
     /// No waiter has an earlier deadline. The waiter that had it may be gone: only maintenance looks.
     next_deadline: Time,
+    /// When the peers of full connections were last asked for those who wait: the first of them has asked.
+    pub(super) asked_at: Time,
 }
 
 impl<P: Parts> Waiters<P> {
-    pub(crate) fn new() -> Self {
-        Waiters { queue: WaitQueue::new(), waiting: 0, next_deadline: Time::NEVER }
+    pub(crate) fn new(now: Time) -> Self {
+        Waiters { queue: WaitQueue::new(), waiting: 0, next_deadline: Time::NEVER, asked_at: now }
     }
 
     #[inline]

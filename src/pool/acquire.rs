@@ -149,6 +149,7 @@ impl<C: Connector> Acquire<C> {
     fn wait(&mut self, waiting: Waiting<C>, cx: &mut Context<'_>) -> Poll<Answer<C>> {
         // It is in the queue by now: a panic of its timer, whose runtime may have ended, gives its wait up.
         self.stage = Stage::Waiting(waiting);
+        self.cell().ask_peers();
         let Stage::Waiting(waiting) = &mut self.stage else { unreachable!("{NOT_READY}") };
         if waiting.is_over_at_once(cx) { self.give_up() } else { Poll::Pending }
     }

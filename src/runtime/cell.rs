@@ -190,10 +190,14 @@ impl<C: Connector> HostCell<C> {
         if let Some(loan) = self.lend(call_site) {
             return Some(loan);
         }
+        let mut has_asked = false;
         loop {
-            let loan = self.change(|state, section| state.lend_any(call_site, section))?;
-            if let Some(loan) = self.check_lent(loan) {
-                return Some(loan);
+            if let Some(loan) = self.change(|state, section| state.lend_any(call_site, section)) {
+                if let Some(loan) = self.check_lent(loan) {
+                    return Some(loan);
+                }
+            } else if std::mem::replace(&mut has_asked, true) || !self.ask_peers() {
+                return None;
             }
         }
     }
@@ -217,6 +221,29 @@ impl<C: Connector> HostCell<C> {
             state.returned(loan, Use::Unused { max_leases }, section);
         });
         None
+    }
+
+    /// Asks the peers of full connections how many leases they take now, for callers that wait. Says whether one has
+    /// changed its mind.
+    ///
+    /// # Race window
+    ///
+    /// A connection whose last lease ends meanwhile may be closed while the share that is asked here still lives.
+    pub(crate) fn ask_peers(self: &Arc<Self>) -> bool {
+        let pool = &self.pool;
+        if !pool.common.is_shared() {
+            return false;
+        }
+        let mut is_news = false;
+        for peer in self.look(|state| state.full_peers(&pool.common)) {
+            let max_leases = pool.max_leases(&peer.connection);
+            if max_leases != peer.max_leases as usize {
+                is_news = true;
+                self.change(|state, section| state.heard(&peer, max_leases, section));
+            }
+            let _ = panics::catch("the drop of a connection", || drop(peer));
+        }
+        is_news
     }
 
     #[cold]
@@ -343,6 +370,9 @@ fn carry_out_own<C: Connector>(
     lost.extend(actions.dial.drain(..).filter_map(|order| dial::begin(cell, order)));
     if actions.recheck {
         pool.recheck.notify_waiters();
+    }
+    if actions.ask_peers {
+        cell.ask_peers();
     }
     let room_at = actions.room_at.is_some_and(|at| pool.schedule.lock().look_for_room(at));
     if actions.maintain || room_at {

@@ -22,6 +22,7 @@ mod lending;
 mod limits;
 mod outages;
 mod places;
+mod raised_limits;
 mod random_faults;
 mod runtimes;
 mod seen;

@@ -97,7 +97,10 @@ impl World {
         for tries in 0.. {
             assert!(tries < 50, "joining never ends");
             match self.join(at, tag, &waiter) {
-                Joined::Queued { .. } => return self.waits.push(Wait { tag, at, waiter }),
+                Joined::Queued { .. } => {
+                    self.waits.push(Wait { tag, at, waiter });
+                    return self.ask_peers(at);
+                }
                 Joined::Lent(loan) => {
                     if let Some(loan) = self.check_lent(at, loan, &mut dead) {
                         return self.loans.push((at, loan));
@@ -122,6 +125,7 @@ impl World {
         self.known_queued(at, tag, waiter);
         self.waits.push(Wait { tag, at, waiter: waiter.clone() });
         self.check_short(at);
+        self.ask_peers(at);
         true
     }
 

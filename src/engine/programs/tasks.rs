@@ -309,9 +309,21 @@ impl World {
             Follow::MakeRoom => drop(self.begin_scan(self.now)),
             Follow::RoomAt(at) => drop(self.schedule.look_for_room(at)),
             Follow::Forget(at) => self.forget(at),
+            Follow::AskPeers(at) => self.ask_peers(at),
             Follow::Recheck => {
                 self.pings.iter_mut().for_each(|ping| ping.told = true);
                 self.dials.iter_mut().for_each(|dial| dial.told = true);
+            }
+        }
+    }
+
+    /// The peers of full connections say how many leases they take now.
+    pub(in crate::engine) fn ask_peers(&mut self, at: usize) {
+        let max_leases = self.room;
+        for peer in self.cells[at].state.full_peers(&self.common) {
+            if max_leases != peer.max_leases as usize {
+                self.connections[peer.connection].max_leases = max_leases;
+                self.change(at, |state, section| state.heard(&peer, max_leases, section));
             }
         }
     }

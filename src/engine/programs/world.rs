@@ -49,6 +49,8 @@ pub(in crate::engine) enum Follow {
     Visit(usize),
     RoomAt(Time),
     Recheck,
+    /// Peers of full connections are asked.
+    AskPeers(usize),
     Forget(usize),
     Close(usize),
     Orphan(usize),
@@ -292,6 +294,7 @@ impl World {
         self.bag.extend(actions.room_at.map(Follow::RoomAt));
         self.put_once(actions.make_room, Follow::MakeRoom);
         self.put_once(actions.recheck, Follow::Recheck);
+        self.put_once(actions.ask_peers, Follow::AskPeers(at));
         self.put_once(actions.forget, Follow::Forget(at));
         let generation = self.cells[at].known.generation;
         self.closes.extend(actions.close.drain(..).map(|order| (at, order)));

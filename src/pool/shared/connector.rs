@@ -55,9 +55,13 @@ use crate::policy::connector::Connector;
 pub trait SharedConnector: Connector<Connection: Clone + Sync> {
     /// How many borrowers the connection carries at once.
     ///
-    /// Asked when the connection is made, when a lease on it is given without a wait, when one comes
-    /// back and when a ping has ended, since a peer may change it: cheap, and without waiting. Fewer
-    /// than are out means no new lease until they fit. Zero means what a connection that is not open means; a new one carries at least one.
+    /// Asked when the connection is made, when a lease on it is given without a wait, when one comes back and when a ping
+    /// has ended, since a peer may change it: cheap, and without waiting. A connection that is full is asked also while
+    /// callers wait for its host: when another one joins them or looks in vain, and once a second. So a peer that raises
+    /// its limit is heard, however long the leases are.
+    ///
+    /// Fewer than are out means no new lease until they fit. Zero means what a connection that is not open means; a new
+    /// one carries at least one.
     fn max_leases(&self, conn: &Self::Connection) -> usize;
 
     /// How many borrowers a first connection to the host will carry, as far as is known before it is

@@ -1,0 +1,77 @@
+//! Peers of shared connections that raise or lower their limits while callers wait.
+//!
+//! A connection is asked how many leases it takes when a lease on it ends. Where all leases are long, that may be too
+//! late for those who wait: the peers of full connections are asked also when somebody joins, and once a second. To ask
+//! is the runtime's part, as it calls the user's code.
+
+use super::entry::{Entry, State};
+use super::{Common, HostState, Parts, Section};
+use crate::policy::close_reason::CloseReason;
+use crate::policy::time::{Span, Time};
+
+/// How often the peers are asked while somebody waits.
+const ASKED_EVERY: Span = Span::from_nanos(1_000_000_000);
+
+/// A connection that is full, by what its peer said last.
+pub(crate) struct FullPeer<P: Parts> {
+    slot: u32,
+    id: u64,
+    /// A share, to ask it.
+    pub(crate) connection: P::Connection,
+    pub(crate) max_leases: u32,
+}
+
+fn is_full<P: Parts>(entry: &Entry<P>) -> bool {
+    entry.state == State::InUse && entry.room() == 0
+}
+
+impl<P: Parts> HostState<P> {
+    /// The shared connections that are full.
+    pub(crate) fn full_peers(&self, common: &Common<P>) -> Vec<FullPeer<P>> {
+        let Some(share) = common.share else { return Vec::new() };
+        let full = self.entries.iter().filter(|(_, entry)| is_full(entry));
+        let peers = full.filter_map(|(slot, entry)| {
+            let connection = share(&entry.value.as_ref()?.connection);
+            Some(FullPeer { slot, id: entry.id, connection, max_leases: entry.max_leases })
+        });
+        peers.collect()
+    }
+
+    /// A full connection was asked, and takes this many leases now; none means that it is not open. It may have gone on
+    /// since.
+    pub(crate) fn heard(
+        &mut self,
+        peer: &FullPeer<P>,
+        max_leases: usize,
+        section: &mut Section<'_, P>,
+    ) {
+        let slot = peer.slot;
+        let is_it = |entry: &&Entry<P>| entry.id == peer.id && entry.state == State::InUse;
+        if self.entries.get(slot).filter(is_it).is_none() {
+            return;
+        }
+        if max_leases == 0 {
+            return self.kill(slot, CloseReason::NotOpen, section);
+        }
+        self.note_max_leases(slot, max_leases);
+        if self.entries[slot].has_room() {
+            self.enter_ready(slot);
+        }
+    }
+
+    /// Says whether the peers are to be asked now.
+    pub(super) fn is_to_ask(&mut self, section: &Section<'_, P>) -> bool {
+        let is_due = self.next_ask(section.common).is_some_and(|at| at <= section.now);
+        if let Some(waiters) = self.waiters.as_mut().filter(|_| is_due) {
+            waiters.asked_at = section.now;
+        }
+        is_due
+    }
+
+    /// When the peers are to be asked next.
+    pub(super) fn next_ask(&self, common: &Common<P>) -> Option<Time> {
+        let waiters = self.waiters.as_ref().filter(|waiters| waiters.len() > 0)?;
+        let may = common.is_shared() && self.entries.iter().any(|(_, entry)| is_full(entry));
+        may.then(|| waiters.asked_at.after(ASKED_EVERY))
+    }
+}
