@@ -6,9 +6,6 @@ use crate::policy::close_reason::CloseReason;
 use crate::policy::limits::Limits;
 use crate::policy::time::{Span, Time};
 
-/// How often a host looks that has no permit to dial for `initial_per_host` or `warm`.
-const PERMIT_LOOK: Span = Span::from_nanos(1_000_000_000);
-
 impl<P: Parts> HostState<P> {
     /// Does what is due. The caller finishes the section, which notes the next look.
     pub(crate) fn maintain(&mut self, section: &mut Section<'_, P>) {
@@ -64,7 +61,7 @@ impl<P: Parts> HostState<P> {
     }
 
     /// Whether no more are idle than are to stay.
-    fn stays_for_minimum(&self, limits: &Limits) -> bool {
+    pub(super) fn stays_for_minimum(&self, limits: &Limits) -> bool {
         self.gauges.idle as usize <= limits.min_idle_per_host
     }
 
@@ -91,85 +88,5 @@ impl<P: Parts> HostState<P> {
             });
             section.actions.leaks.extend(leaks);
         }
-    }
-
-    /// When maintenance has to look at the host next, by all that it knows. What is due already is done by the section
-    /// that asks.
-    pub(super) fn next_look(&self, section: &Section<'_, P>) -> Time {
-        let (now, limits) = (section.now, &section.common.limits);
-        let shared = section.common.is_shared();
-        let stays = self.stays_for_minimum(limits);
-        let ends = self.may_end(shared).filter(|(_, entry)| {
-            entry.state == State::Idle || (shared && entry.state == State::InUse)
-        });
-        let ends = ends.map(|(slot, entry)| match entry.state {
-            State::Idle if !self.is_pinged(slot) => {
-                entry.idles_until(stays && entry.kept, limits).min(entry.expires)
-            }
-            _ => entry.expires,
-        });
-        let beat =
-            if limits.heartbeat.is_some() && self.unneeded_pings() < super::ping::PINGS_AT_ONCE {
-                self.beats(shared, limits).map(|(at, _)| at).min()
-            } else {
-                // When one of those under way ends, it is looked again.
-                None
-            };
-        let backoff = self
-            .failing()
-            .filter(|_| self.room_to_dial(limits) > 0)
-            .into_iter()
-            .flat_map(|failing| [failing.until, self.dial_at(failing, now, limits)]);
-        let backoff = backoff.filter(|&until| until > now).min();
-        let waits = self.waiting() > 0;
-        let pings = self
-            .pings()
-            .iter()
-            .map(|ping| ping.counts_until(limits))
-            .filter(|&at| waits && at > now);
-        let dials = self.next_dial_to_count(shared && waits, now);
-        // Other hosts may take the last permits meanwhile: `warm` is to be told then.
-        let is_warmed =
-            self.floor > 0 || self.rare.as_ref().is_some_and(|rare| !rare.warmers.is_empty());
-        let is_short = is_warmed && self.gauges.dialing == 0 && self.is_short_to_spare();
-        let permit = is_short.then(|| now.after(PERMIT_LOOK));
-        let rest = [
-            beat,
-            backoff,
-            dials,
-            permit,
-            Some(self.next_deadline()),
-            self.next_leak(limits.leak_after),
-            self.next_late_close(),
-            self.next_ask(section.common),
-        ];
-        ends.chain(pings).chain(rest.into_iter().flatten()).min().unwrap_or(Time::NEVER)
-    }
-
-    /// When a dial counts no more as on its way to those who wait for a connection to share.
-    fn next_dial_to_count(&self, is_waited_for: bool, now: Time) -> Option<Time> {
-        if !is_waited_for || self.gauges.dialing == 0 {
-            return None;
-        }
-        let counts_for = self.dial_counts();
-        let dials = self.entries.iter().filter(|(_, entry)| entry.is_dialing());
-        dials.map(|(_, entry)| entry.created.after(counts_for)).filter(|&at| at > now).min()
-    }
-
-    /// Those that time alone may end. Of exclusive connections only what is ready is: thousands that are lent are not
-    /// gone through in each section.
-    fn may_end(&self, shared: bool) -> impl Iterator<Item = (u32, &Entry<P>)> {
-        let ready = || self.ready.iter().map(|slot| (*slot, &self.entries[*slot]));
-        let all = shared.then(|| self.entries.iter());
-        let ready = (!shared).then(ready);
-        all.into_iter().flatten().chain(ready.into_iter().flatten())
-    }
-
-    fn next_leak(&self, after: Span) -> Option<Time> {
-        if after == Span::FOREVER {
-            return None;
-        }
-        let leases = self.entries.iter().flat_map(|(_, entry)| entry.leases.iter());
-        leases.filter(|lease| !lease.reported).map(|lease| lease.since.after(after)).min()
     }
 }

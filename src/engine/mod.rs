@@ -70,6 +70,7 @@ mod ledger;
 mod lend;
 mod longest;
 mod maintain;
+mod next_look;
 mod peers;
 mod ping;
 #[cfg(any(all(test, not(wharf_loom)), fuzzing))]

@@ -1,0 +1,104 @@
+//! When maintenance looks at a host next: the earliest of all that time alone brings about.
+
+use super::entry::{Entry, State};
+use super::ping::PINGS_AT_ONCE;
+use super::{HostState, Parts, Section};
+use crate::policy::limits::Limits;
+use crate::policy::time::{Span, Time};
+
+/// How often a host looks that has no permit to dial for `initial_per_host` or `warm`.
+const PERMIT_LOOK: Span = Span::from_nanos(1_000_000_000);
+
+impl<P: Parts> HostState<P> {
+    /// When maintenance has to look at the host next, by all that it knows. What is due already is done by the section
+    /// that asks.
+    pub(super) fn next_look(&self, section: &Section<'_, P>) -> Time {
+        let (now, common) = (section.now, section.common);
+        let (limits, shared) = (&common.limits, common.is_shared());
+        let looks = [
+            self.next_end(shared, limits),
+            self.next_beat(shared, limits),
+            self.next_dial(now, limits),
+            self.next_ping_to_count(now, limits),
+            self.next_dial_to_count(shared, now),
+            self.next_permit_look(now),
+            Some(self.next_deadline()),
+            self.next_leak(limits.leak_after),
+            self.next_late_close(),
+            self.next_ask(common),
+        ];
+        looks.into_iter().flatten().min().unwrap_or(Time::NEVER)
+    }
+
+    /// When the first connection idles out, or is too old.
+    fn next_end(&self, shared: bool, limits: &Limits) -> Option<Time> {
+        let stays = self.stays_for_minimum(limits);
+        let end = |(slot, entry): (u32, &Entry<P>)| match entry.state {
+            State::Idle if !self.is_pinged(slot) => {
+                Some(entry.idles_until(stays && entry.kept, limits).min(entry.expires))
+            }
+            State::Idle => Some(entry.expires),
+            State::InUse if shared => Some(entry.expires),
+            _ => None,
+        };
+        self.may_end(shared).filter_map(end).min()
+    }
+
+    /// Those that time alone may end. Of exclusive connections only what is ready is: thousands that are lent are not
+    /// gone through in each section.
+    fn may_end(&self, shared: bool) -> impl Iterator<Item = (u32, &Entry<P>)> {
+        let ready = || self.ready.iter().map(|slot| (*slot, &self.entries[*slot]));
+        let all = shared.then(|| self.entries.iter());
+        let ready = (!shared).then(ready);
+        all.into_iter().flatten().chain(ready.into_iter().flatten())
+    }
+
+    fn next_beat(&self, shared: bool, limits: &Limits) -> Option<Time> {
+        // When one of those under way ends, it is looked again.
+        let may = limits.heartbeat.is_some() && self.unneeded_pings() < PINGS_AT_ONCE;
+        if may { self.beats(shared, limits).map(|(at, _)| at).min() } else { None }
+    }
+
+    /// When the next dial may begin after a failed one, or the host need not be remembered for it.
+    fn next_dial(&self, now: Time, limits: &Limits) -> Option<Time> {
+        let failing = self.failing().filter(|_| self.room_to_dial(limits) > 0)?;
+        let times = [failing.until, self.dial_at(failing, now, limits)];
+        times.into_iter().filter(|&at| at > now).min()
+    }
+
+    /// When a ping counts no more as on its way to those who wait.
+    fn next_ping_to_count(&self, now: Time, limits: &Limits) -> Option<Time> {
+        if self.waiting() == 0 {
+            return None;
+        }
+        self.pings().iter().map(|ping| ping.counts_until(limits)).filter(|&at| at > now).min()
+    }
+
+    /// The same of a dial, for those who wait for a connection to share.
+    fn next_dial_to_count(&self, shared: bool, now: Time) -> Option<Time> {
+        if !shared || self.waiting() == 0 || self.gauges.dialing == 0 {
+            return None;
+        }
+        let counts_for = self.dial_counts();
+        let dials = self.entries.iter().filter(|(_, entry)| entry.is_dialing());
+        dials.map(|(_, entry)| entry.created.after(counts_for)).filter(|&at| at > now).min()
+    }
+
+    /// Where permits to dial are missing for what is made in advance: other hosts may take the last ones meanwhile, and
+    /// `warm` is to be told then.
+    fn next_permit_look(&self, now: Time) -> Option<Time> {
+        if self.gauges.dialing > 0 || !self.is_short_to_spare() {
+            return None;
+        }
+        let is_warmed = self.rare.as_ref().is_some_and(|rare| !rare.warmers.is_empty());
+        (self.floor > 0 || is_warmed).then(|| now.after(PERMIT_LOOK))
+    }
+
+    fn next_leak(&self, after: Span) -> Option<Time> {
+        if after == Span::FOREVER {
+            return None;
+        }
+        let leases = self.entries.iter().flat_map(|(_, entry)| entry.leases.iter());
+        leases.filter(|lease| !lease.reported).map(|lease| lease.since.after(after)).min()
+    }
+}
