@@ -109,4 +109,6 @@ pub(crate) enum Purpose {
     /// It is to be lent, or is suspect.
     Health,
     Heartbeat,
+    /// Its last borrower may have left something to undo.
+    Reset,
 }

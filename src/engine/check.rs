@@ -2,6 +2,7 @@
 
 use super::entry::{Entry, Holds, State};
 use super::gauges::Gauges;
+use super::ping::PINGS_AT_ONCE;
 use super::{Common, HostState, Listing, Parts, Phase, Purpose, Section};
 use crate::policy::time::{Span, Time};
 
@@ -20,6 +21,7 @@ impl<P: Parts> HostState<P> {
         self.entries.iter().for_each(|(slot, entry)| self.check_entry(slot, entry, shared));
         self.check_ready();
         self.check_pings(shared);
+        self.check_resets(shared);
         self.check_waiters(now, common);
         self.check_listed();
         let warmers = self.rare.as_ref().map_or(0, |rare| rare.warmers.len());
@@ -115,7 +117,8 @@ impl<P: Parts> HostState<P> {
             State::Idle => leases == 0 && is_here && (shared || !is_pinged),
             State::InUse if shared => leases > 0 && is_here,
             State::InUse => leases == 1 && !is_here && !is_pinged,
-            State::Pinging => is_pinged && is_here == shared && (shared || leases == 0),
+            State::Pinging if shared => is_pinged && is_here,
+            State::Pinging => is_pinged != is_here && leases == 0,
             State::Draining(_) if shared => is_here && (leases > 0 || is_pinged),
             State::Draining(_) => !is_here && (leases == 1) != is_pinged,
         };
@@ -157,6 +160,17 @@ impl<P: Parts> HostState<P> {
         }
     }
 
+    /// What needs a reset, and is not reset yet, is remembered once.
+    fn check_resets(&self, shared: bool) {
+        let mut noted: Vec<u32> = self.rare.iter().flat_map(|rare| &rare.resets).copied().collect();
+        noted.sort_unstable();
+        let mut awaiting = self.slots(|entry| entry.awaits_reset(shared)).to_vec();
+        awaiting.sort_unstable();
+        assert_eq!(noted, awaiting, "resets that are to begin");
+        let may_wait = awaiting.is_empty() || self.unneeded_pings() >= PINGS_AT_ONCE;
+        assert!(may_wait, "5: a reset is owed");
+    }
+
     /// 1 and 2.
     fn check_waiters(&self, now: Time, common: &Common<P>) {
         let waiting = self.waiting();
@@ -181,6 +195,7 @@ impl<P: Parts> HostState<P> {
         let is_met = self.waiting() <= self.on_its_way(now, limits);
         let idle = self.choose(common, |slot| !self.is_pinged(*slot));
         assert!(is_met || idle.is_none(), "5: {idle:?} is not pinged while somebody waits");
+        assert!(is_met || self.resets() == 0, "5: a reset is owed while somebody waits");
         assert!(
             common.ledger.is_some() || self.dials_for_waiters(now, limits) == 0,
             "5: a dial is owed"

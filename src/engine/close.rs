@@ -55,6 +55,7 @@ impl<P: Parts> HostState<P> {
         if !entry.leases.is_empty() || entry.value.is_none() || self.is_pinged(slot) {
             return;
         }
+        self.forget_reset(slot);
         self.rare().counters.closes.count(reason);
         let gives_up = section.now.after(section.common.limits.close_timeout).after(CLOSE_GRACE);
         let (id, value) = self.change(slot, |entry| {
@@ -159,6 +160,7 @@ fn is_dead(reason: CloseReason) -> bool {
         reason,
         CloseReason::NotOpen
             | CloseReason::PingFailed
+            | CloseReason::ResetFailed
             | CloseReason::HeartbeatMissed
             | CloseReason::Discarded
     )

@@ -107,6 +107,7 @@ impl<P: Parts> HostState<P> {
         if let Some(rare) = &mut self.rare {
             rare.pings.iter_mut().for_each(|ping| ping.cleared = true);
         }
+        self.close_unreset(CloseReason::Asked, section);
         for slot in self.slots(|entry| entry.state == State::Idle) {
             if !self.is_pinged(slot) {
                 self.drain(slot, CloseReason::Asked, section);

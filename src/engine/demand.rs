@@ -105,6 +105,7 @@ impl<P: Parts> HostState<P> {
             return;
         }
         self.use_what_is_there(section);
+        self.begin_spare_resets(section);
         self.ping_suspects(section);
         if section.common.ledger.is_none() {
             self.dial_as_wanted(section);
@@ -139,7 +140,7 @@ impl<P: Parts> HostState<P> {
         self.settle_floor(|| false);
     }
 
-    /// Pings connections that must answer first, one for each waiter that no ping under way will serve. Dials race
+    /// Resets or pings connections that must answer first, one for each waiter that no ping under way will serve. Dials race
     /// them: what is pinged may come first.
     fn ping_for_waiters(&mut self, section: &mut Section<'_, P>) {
         let (now, common) = (section.now, section.common);
@@ -148,6 +149,9 @@ impl<P: Parts> HostState<P> {
             pings.fold(0, |sum: usize, ping| sum.saturating_add(host.room_after(ping.slot)))
         };
         while self.waiting() > pinged(self) {
+            if self.begin_reset(true, section) {
+                continue;
+            }
             let Some(slot) = self.slot_to_ping(now, common) else { return };
             self.begin_ping(slot, Purpose::Health, true, section);
         }

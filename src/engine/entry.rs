@@ -16,10 +16,11 @@ pub(crate) enum State {
     Dialing,
     /// Nobody uses it. To `InUse`, `Pinging`, `Draining`.
     Idle,
-    /// Lent. To `Idle` with its last lease, `Pinging` (shared only), `Draining`.
+    /// Lent. To `Idle` with its last lease, `Pinging` (a shared one that is pinged, an exclusive one that needs a reset),
+    /// `Draining`.
     InUse,
-    /// A task of the pool pings it, and it is lent to nobody new until it has answered. Those who have had a shared
-    /// one before go on using it. To `Idle`, `InUse`, `Draining`.
+    /// A task of the pool pings or resets it, or is about to reset it, and it is lent to nobody new until that has gone
+    /// well. Those who have had a shared one before go on using it. To `Idle`, `InUse`, `Draining`.
     Pinging,
     /// Takes no new leases, and is closed after its last one, and after its ping. To `Closing`; a shared one that
     /// only made room, or was above a lowered cap, goes back to `InUse` when it need not leave any more.

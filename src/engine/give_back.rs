@@ -22,6 +22,8 @@ pub(crate) enum Returned<P: Parts> {
 pub(crate) enum Use {
     /// It was used, and is open. A shared one said how many leases it takes now.
     Ended { max_leases: usize },
+    /// The same of an exclusive one, and what its borrower has left is to be undone.
+    NeedsReset,
     /// It was lent and nobody has used it: the lending does not count.
     Unused { max_leases: usize },
     /// It was only looked at, and goes back to where it was.
@@ -142,6 +144,7 @@ impl<P: Parts> HostState<P> {
                 }
                 self.settle_or_give_up(slot, section);
             }
+            Use::NeedsReset => self.reset_or_close(slot, section),
             Use::LookedAt => self.settle(slot, section),
         }
     }
@@ -166,7 +169,7 @@ impl<P: Parts> HostState<P> {
             if matches!(how, Use::Unused { .. }) {
                 entry.uses -= 1;
             }
-            if matches!(how, Use::Ended { .. } | Use::FoundDead | Use::Over(_)) {
+            if !matches!(how, Use::Unused { .. } | Use::LookedAt) {
                 entry.idle_since = now;
                 entry.turn = turn;
                 entry.kept = false;

@@ -1,5 +1,7 @@
 //! One host: its connections, limits and waiters. See the module's parent for how it is used.
 
+use std::collections::VecDeque;
+
 use smallvec::SmallVec;
 
 use super::Purpose;
@@ -77,6 +79,8 @@ pub(crate) struct HostState<P: Parts> {
 /// What a healthy host does not need.
 pub(super) struct Rare<P: Parts> {
     pub(super) pings: Vec<Ping>,
+    /// Connections whose reset has not begun, the first to come back first.
+    pub(super) resets: VecDeque<u32>,
     /// Suspects are to be pinged, whether anybody waits or not, and as what.
     pub(super) pings_suspects: Option<Purpose>,
     pub(super) failing: Option<Failing<P::Failure>>,
@@ -96,6 +100,7 @@ impl<P: Parts> Rare<P> {
     fn new() -> Self {
         Rare {
             pings: Vec::new(),
+            resets: VecDeque::new(),
             pings_suspects: None,
             failing: None,
             stranded: false,

@@ -75,6 +75,7 @@ mod peers;
 mod ping;
 #[cfg(any(all(test, not(wharf_loom)), fuzzing))]
 pub(crate) mod programs;
+mod reset;
 pub(crate) mod schedule;
 mod slots;
 pub(crate) mod status;

@@ -1,4 +1,4 @@
-//! Pings: begun for who waits, for suspects and for heartbeats; each is a task of the pool.
+//! Pings: begun for who waits, for suspects, for heartbeats and as resets; each is a task of the pool.
 //!
 //! The first connection of a host that is found dead makes every older one suspect: the host's generation moves on, and
 //! what was made or has answered before that is of an older one. Suspects must answer before they are lent again.
@@ -147,7 +147,12 @@ impl<P: Parts> HostState<P> {
                 self.count_answer(ping.purpose);
                 self.kill(slot, CloseReason::NotOpen, section);
             }
-            (Verdict::Failed { .. }, Purpose::Health) => self.ping_failed(slot, section),
+            (Verdict::Failed { .. }, Purpose::Health) => {
+                self.ping_failed(slot, CloseReason::PingFailed, section);
+            }
+            (Verdict::Failed { .. }, Purpose::Reset) => {
+                self.ping_failed(slot, CloseReason::ResetFailed, section);
+            }
             (Verdict::Failed { is_open }, Purpose::Heartbeat) => {
                 self.beat_failed(ping, is_open, section);
             }
@@ -158,7 +163,7 @@ impl<P: Parts> HostState<P> {
     fn count_answer(&mut self, purpose: Purpose) {
         let counters = &mut self.rare().counters;
         match purpose {
-            Purpose::Health => counters.pings += 1,
+            Purpose::Health | Purpose::Reset => counters.pings += 1,
             Purpose::Heartbeat => counters.heartbeats += 1,
         }
     }
@@ -210,13 +215,13 @@ impl<P: Parts> HostState<P> {
 
     /// The connection is dead, and its older peers are suspect and pinged. Where somebody waits it is replaced by a
     /// dial, if there is room, before anything else is looked at: nobody waits for two pings in a row.
-    fn ping_failed(&mut self, slot: u32, section: &mut Section<'_, P>) {
+    fn ping_failed(&mut self, slot: u32, reason: CloseReason, section: &mut Section<'_, P>) {
         let counters = &mut self.rare().counters;
         counters.pings += 1;
         counters.failed_pings += 1;
         self.suspect_peers(slot);
         self.rare().pings_suspects = Some(Purpose::Health);
-        self.kill(slot, CloseReason::PingFailed, section);
+        self.kill(slot, reason, section);
         if self.waiting() > 0 {
             self.replace_by_dial(section);
         }
@@ -230,6 +235,7 @@ impl<P: Parts> HostState<P> {
         let reason = match (self.phase, ping.purpose) {
             (Phase::Closed | Phase::Orphaned, _) => CloseReason::PoolClosed,
             (Phase::Open, Purpose::Health) => CloseReason::PingFailed,
+            (Phase::Open, Purpose::Reset) => CloseReason::ResetFailed,
             (Phase::Open, Purpose::Heartbeat) => CloseReason::HeartbeatMissed,
         };
         if self.entries[slot].is_dead() {

@@ -156,7 +156,7 @@ impl<P: Parts> HostState<P> {
             in_use: gauges.in_use as usize,
             leases,
             dialing: gauges.dialing as usize,
-            pinging: self.pings().len(),
+            pinging: self.pings().len() + self.resets(),
             draining: gauges.draining as usize,
             closing: gauges.closing as usize,
             waiting: self.waiting(),
@@ -183,7 +183,7 @@ impl<P: Parts> HostState<P> {
     }
 
     fn pinging_since(&self) -> Option<Time> {
-        let pings = self.pings().iter().filter(|ping| ping.purpose == Purpose::Health);
+        let pings = self.pings().iter().filter(|ping| ping.purpose != Purpose::Heartbeat);
         pings.map(|ping| ping.since).min()
     }
 

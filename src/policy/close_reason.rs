@@ -36,6 +36,8 @@ pub enum CloseReason {
     NotOpen,
     /// It did not answer a ping, or the ping was cut off.
     PingFailed,
+    /// Its reset failed or took too long, or was cut off.
+    ResetFailed,
     /// It missed too many heartbeats, or one while a caller waited.
     HeartbeatMissed,
     /// Its borrower discarded it, or panicked.
@@ -60,12 +62,13 @@ pub enum CloseReason {
 
 impl CloseReason {
     /// Every reason.
-    pub const ALL: [CloseReason; 15] = [
+    pub const ALL: [CloseReason; 16] = [
         CloseReason::Idle,
         CloseReason::Age,
         CloseReason::Uses,
         CloseReason::NotOpen,
         CloseReason::PingFailed,
+        CloseReason::ResetFailed,
         CloseReason::HeartbeatMissed,
         CloseReason::Discarded,
         CloseReason::Detached,
@@ -86,6 +89,7 @@ impl CloseReason {
             CloseReason::Uses => "uses",
             CloseReason::NotOpen => "not_open",
             CloseReason::PingFailed => "ping_failed",
+            CloseReason::ResetFailed => "reset_failed",
             CloseReason::HeartbeatMissed => "heartbeat_missed",
             CloseReason::Discarded => "discarded",
             CloseReason::Detached => "detached",
@@ -146,6 +150,6 @@ mod tests {
             counts.count(reason);
             assert_eq!(counts.of(reason), 1);
         }
-        assert_eq!(counts.total(), 15);
+        assert_eq!(counts.total(), 16);
     }
 }

@@ -5,7 +5,7 @@ use std::hash::Hash;
 
 use async_trait::async_trait;
 
-/// Makes, checks and closes the connections of a pool.
+/// Makes, checks, resets and closes the connections of a pool.
 ///
 /// Only [`connect`](Connector::connect) has to be written. None of these methods is ever called
 /// while the pool holds a lock, so each may use the pool itself. A panic in one of them is caught:
@@ -44,7 +44,7 @@ pub trait Connector: Send + Sync + 'static {
     type Key: Clone + Eq + Hash + Debug + Send + Sync + 'static;
     /// What is pooled.
     type Connection: Send + 'static;
-    /// Why a dial or a ping failed.
+    /// Why a dial, a ping or a reset failed.
     type Error: std::error::Error + Send + Sync + 'static;
 
     /// Makes a connection: the factory.
@@ -78,6 +78,45 @@ pub trait Connector: Send + Sync + 'static {
     async fn ping(&self, conn: &mut Self::Connection) -> Result<(), Self::Error> {
         let _ = conn;
         Ok(())
+    }
+
+    /// Undoes what a borrower has left on the connection: a transaction, settings, a subscription. Does nothing by
+    /// default.
+    ///
+    /// Called after a loan whose connection [needs it](Connector::needs_reset), and before anybody else gets the
+    /// connection. It runs in a task of the pool, and is a ping in every respect: callers wait in their host's queue
+    /// and take what comes first, at most 8 that no caller waits for run for each host at once, and success is proof of
+    /// life. Status, metrics and observers count it among the pings.
+    ///
+    /// A connection that is not going to be lent again is closed without: discarded, too old, used up, retired, above a
+    /// limit, or returned to a closed pool. A detached one is its borrower's. A connection that nobody has used (a
+    /// caller gave up just as it was served, [`retain`](crate::Pool::retain) looked at it) is not reset. Connections of
+    /// a [`SharedPool`](crate::SharedPool) are never reset: the end of a lease is not the end of the others.
+    ///
+    /// # Errors
+    ///
+    /// Any error means that nobody should use the connection again: it is closed, for the reason
+    /// [`ResetFailed`](crate::CloseReason::ResetFailed), and older connections of its host must answer a ping before they
+    /// are lent.
+    ///
+    /// # Cancel safety
+    ///
+    /// It is dropped after [`ping_timeout`](crate::Builder::ping_timeout), when the pool is closed, and when its runtime
+    /// ends. The connection is closed then. A caller that gives up does not end a reset.
+    async fn reset(&self, conn: &mut Self::Connection) -> Result<(), Self::Error> {
+        let _ = conn;
+        Ok(())
+    }
+
+    /// Whether the connection, which has just come back from a borrower, needs a [`reset`](Connector::reset). Cheap, and
+    /// without waiting. Never by default, so that a connector without resets pays nothing.
+    ///
+    /// Asked each time that a connection comes back open, in the thread that drops the loan. Say yes always, or look at
+    /// a flag that the connection keeps. A panic in it closes the connection.
+    #[inline]
+    fn needs_reset(&self, conn: &Self::Connection) -> bool {
+        let _ = conn;
+        false
     }
 
     /// Whether the connection can still be used, as far as can be told at once: cheap, and without

@@ -13,14 +13,16 @@ use crate::policy::connector::Connector;
 
 type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 type Ping<T, E> = Arc<dyn for<'a> Fn(&'a mut T) -> BoxFuture<'a, Result<(), E>> + Send + Sync>;
+type NeedsReset<T> = Arc<dyn Fn(&T) -> bool + Send + Sync>;
 type IsOpen<T> = Arc<dyn Fn(&mut T) -> bool + Send + Sync>;
 type Close<T> = Arc<dyn Fn(T) -> BoxFuture<'static, ()> + Send + Sync>;
 
 /// Makes a [`Connector`] from a closure that connects. The closure gets its own copy of the key.
 ///
 /// What else a connector does can be added: [`with_is_open`](ConnectorFn::with_is_open),
-/// [`with_ping`](ConnectorFn::with_ping), [`with_close`](ConnectorFn::with_close). Without the first
-/// two nothing is checked, and a connection that its peer has closed is lent like any other.
+/// [`with_ping`](ConnectorFn::with_ping), [`with_reset`](ConnectorFn::with_reset),
+/// [`with_close`](ConnectorFn::with_close). Without the first two nothing is checked, and a connection that its peer has
+/// closed is lent like any other.
 ///
 /// # Examples
 ///
@@ -46,7 +48,15 @@ where
     F: Fn(K) -> Fut + Send + Sync + 'static,
     Fut: Future<Output = Result<T, E>> + Send + 'static,
 {
-    ConnectorFn { connect, is_open: None, ping: None, close: None, _key: PhantomData }
+    ConnectorFn {
+        connect,
+        is_open: None,
+        ping: None,
+        needs_reset: None,
+        reset: None,
+        close: None,
+        _key: PhantomData,
+    }
 }
 
 /// A [`Connector`] made by [`connector_fn`].
@@ -54,6 +64,8 @@ pub struct ConnectorFn<K, T, E, F> {
     connect: F,
     is_open: Option<IsOpen<T>>,
     ping: Option<Ping<T, E>>,
+    needs_reset: Option<NeedsReset<T>>,
+    reset: Option<Ping<T, E>>,
     close: Option<Close<T>>,
     _key: PhantomData<fn(K)>,
 }
@@ -82,6 +94,45 @@ impl<K, T, E, F> ConnectorFn<K, T, E, F> {
         self
     }
 
+    /// Resets connections with the second closure, after each loan for which the first one says that it is needed. See
+    /// [`Connector::reset`]. It returns a boxed future because that borrows the connection.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use wharf::{Pool, connector_fn};
+    ///
+    /// let connector = connector_fn(|(): ()| async { Ok::<_, std::io::Error>(Vec::<&str>::new()) })
+    ///     .with_reset(
+    ///         |settings| !settings.is_empty(),
+    ///         |settings| {
+    ///             Box::pin(async move {
+    ///                 settings.clear(); // a round trip, as a rule
+    ///                 Ok(())
+    ///             })
+    ///         },
+    ///     );
+    /// let pool = Pool::new(connector);
+    /// pool.acquire(&()).await?.push("time zone");
+    /// assert!(pool.acquire(&()).await?.is_empty());
+    /// assert_eq!(pool.status().dials, 1);
+    /// # Ok(()) }
+    /// ```
+    pub fn with_reset<N, R>(mut self, needs_reset: N, reset: R) -> Self
+    where
+        N: Fn(&T) -> bool + Send + Sync + 'static,
+        R: for<'a> Fn(&'a mut T) -> Pin<Box<dyn Future<Output = Result<(), E>> + Send + 'a>>
+            + Send
+            + Sync
+            + 'static,
+    {
+        self.needs_reset = Some(Arc::new(needs_reset));
+        self.reset = Some(Arc::new(reset));
+        self
+    }
+
     /// Closes connections with this closure instead of dropping them.
     pub fn with_close<C, Fut>(mut self, close: C) -> Self
     where
@@ -98,6 +149,7 @@ impl<K, T, E, F> fmt::Debug for ConnectorFn<K, T, E, F> {
         f.debug_struct("ConnectorFn")
             .field("is_open", &self.is_open.is_some())
             .field("ping", &self.ping.is_some())
+            .field("reset", &self.reset.is_some())
             .field("close", &self.close.is_some())
             .finish_non_exhaustive()
     }
@@ -127,6 +179,17 @@ where
     async fn ping(&self, conn: &mut T) -> Result<(), E> {
         match &self.ping {
             Some(ping) => ping(conn).await,
+            None => Ok(()),
+        }
+    }
+
+    fn needs_reset(&self, conn: &T) -> bool {
+        self.needs_reset.as_ref().is_some_and(|needs_reset| needs_reset(conn))
+    }
+
+    async fn reset(&self, conn: &mut T) -> Result<(), E> {
+        match &self.reset {
+            Some(reset) => reset(conn).await,
             None => Ok(()),
         }
     }

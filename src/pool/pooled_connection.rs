@@ -212,9 +212,9 @@ impl<C: Connector> Drop for PooledConnection<C> {
             return cell.end_use(loan, Use::Over(CloseReason::Discarded));
         }
         pool.ensure_maintenance();
-        match pool.max_leases_if_open(&mut loan.connection) {
-            0 => cell.end_use(loan, Use::Over(CloseReason::NotOpen)),
-            max_leases => cell.give_back(loan, max_leases, now),
+        match pool.end_of_use(&mut loan.connection) {
+            Use::Ended { max_leases } => cell.give_back(loan, max_leases, now),
+            how => cell.end_use(loan, how),
         }
     }
 }

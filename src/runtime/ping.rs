@@ -1,4 +1,4 @@
-//! The task of one ping: for who waits, of a suspect, or for a heartbeat.
+//! The task of one ping: for who waits, of a suspect, for a heartbeat, or as a reset.
 
 use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
@@ -94,7 +94,7 @@ impl<C: Connector> Asked<C> {
     /// Pings the connection, and waits for as long as the host wants to know.
     async fn ask(&self, connection: &mut C::Connection) -> Answer {
         let pool = &self.cell.pool;
-        let mut ping = pin!(ping(pool, connection));
+        let mut ping = pin!(ping(pool, self.purpose, connection));
         let (first, next) = match (self.purpose, pool.settings.heartbeat) {
             (Purpose::Heartbeat, Some(beat)) => (Some(beat.first_wait()), beat.next_wait()),
             _ => (pool.settings.ping_timeout, Duration::MAX),
@@ -111,7 +111,7 @@ impl<C: Connector> Asked<C> {
                 Some(Some(true)) => return Answer::Yes,
                 Some(Some(false)) => return Answer::No { was_late },
                 Some(None) => {}
-                None if self.purpose == Purpose::Health => return Answer::No { was_late },
+                None if self.purpose != Purpose::Heartbeat => return Answer::No { was_late },
                 None => {
                     was_late = true;
                     if self.miss_beat() {
@@ -142,7 +142,7 @@ impl<C: Connector> Asked<C> {
 
     fn report_failure(&self, was_late: bool) {
         match self.purpose {
-            Purpose::Health => self.report_failed_ping(),
+            Purpose::Health | Purpose::Reset => self.report_failed_ping(),
             // A late one has missed this beat already, which was told then.
             Purpose::Heartbeat if was_late => {}
             Purpose::Heartbeat => {
@@ -153,8 +153,8 @@ impl<C: Connector> Asked<C> {
     }
 
     fn report_failed_ping(&self) {
-        let (key, id) = (&self.cell.key, self.id);
-        panics::log(|| tracing::debug!(target: "wharf::ping", ?key, id, "a ping failed"));
+        let (key, id, purpose) = (&self.cell.key, self.id, self.purpose);
+        panics::log(|| tracing::debug!(target: "wharf::ping", ?key, id, ?purpose, "a ping failed"));
         self.cell
             .pool
             .settings
@@ -172,8 +172,18 @@ impl<C: Connector> Asked<C> {
     }
 }
 
-async fn ping<C: Connector>(pool: &PoolCore<C>, connection: &mut C::Connection) -> bool {
-    let ping = panics::catch_future("ping", async { pool.connector.ping(connection).await });
+async fn ping<C: Connector>(
+    pool: &PoolCore<C>,
+    purpose: Purpose,
+    connection: &mut C::Connection,
+) -> bool {
+    let connector = &pool.connector;
+    let ping = panics::catch_future("ping", async {
+        match purpose {
+            Purpose::Reset => connector.reset(connection).await,
+            Purpose::Health | Purpose::Heartbeat => connector.ping(connection).await,
+        }
+    });
     matches!(ping.await, Ok(Ok(())))
 }
 

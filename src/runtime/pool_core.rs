@@ -24,7 +24,8 @@ use crate::engine::budget::Ledger;
 use crate::engine::schedule::Schedule;
 use crate::engine::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use crate::engine::sync::{Mutex, Notify};
-use crate::engine::{Common, HostState, Phase};
+use crate::engine::{Common, HostState, Phase, Use};
+use crate::policy::close_reason::CloseReason;
 use crate::policy::connector::Connector;
 use crate::policy::observer::Observer;
 use crate::policy::time::Time;
@@ -142,6 +143,20 @@ impl<C: Connector> PoolCore<C> {
     #[inline]
     pub(crate) fn is_open(&self, connection: &mut C::Connection) -> bool {
         panics::catch("is_open", || self.connector.is_open(connection)).unwrap_or(false)
+    }
+
+    /// How the use of a connection has ended that its borrower gives back.
+    #[inline]
+    pub(crate) fn end_of_use(&self, connection: &mut C::Connection) -> Use {
+        let max_leases = self.max_leases_if_open(connection);
+        if max_leases == 0 {
+            return Use::Over(CloseReason::NotOpen);
+        }
+        match panics::catch("needs_reset", || self.connector.needs_reset(connection)) {
+            Ok(false) => Use::Ended { max_leases },
+            Ok(true) => Use::NeedsReset,
+            Err(_) => Use::Over(CloseReason::NotOpen),
+        }
     }
 
     pub(crate) fn max_leases(&self, connection: &C::Connection) -> usize {

@@ -159,6 +159,6 @@ impl World {
 
 /// Whether what is closed for this reason was found dead.
 fn is_dead(reason: CloseReason) -> bool {
-    use CloseReason::{Discarded, HeartbeatMissed, NotOpen, PingFailed};
-    matches!(reason, Discarded | HeartbeatMissed | NotOpen | PingFailed)
+    use CloseReason::{Discarded, HeartbeatMissed, NotOpen, PingFailed, ResetFailed};
+    matches!(reason, Discarded | HeartbeatMissed | NotOpen | PingFailed | ResetFailed)
 }

@@ -36,6 +36,8 @@ pub(in crate::engine) struct Connection {
     pub(super) max_leases: usize,
     /// Retired, dead or given up: not to be lent any more.
     pub(super) over: bool,
+    /// Its last borrower has left something, which is not undone yet.
+    pub(super) needs_reset: bool,
     pub(super) gone: bool,
 }
 
@@ -54,6 +56,7 @@ impl World {
             leases: 0,
             max_leases: self.room,
             over,
+            needs_reset: false,
             gone: false,
         });
         self.connections.len() - 1
@@ -86,6 +89,7 @@ impl World {
         let (limits, known) = (&self.common.limits, &mut self.connections[loan.connection]);
         assert_eq!(known.at, at, "it is of another host");
         assert!(!known.over && !known.gone, "it is over, and was lent: {known:?}");
+        assert!(!known.needs_reset, "it was not reset: {known:?}");
         assert!(known.leases < known.max_leases, "it is lent to too many: {known:?}");
         assert_eq!(known.generation, self.cells[at].known.generation, "it is suspect: {known:?}");
         assert!(

@@ -93,6 +93,8 @@ pub(in crate::engine) enum Op {
     MaintenanceLost,
     Orphan,
     Close,
+    /// What its borrower has left is to be undone.
+    ReturnToReset(Pick),
 }
 
 /// How often an operation comes, and what two more bytes make of it.
@@ -134,6 +136,7 @@ const OPS: &[Kind] = &[
     (4, |_, _| Op::Maintain),
     (1, |_, _| Op::MaintenanceLost),
     (1, |a, _| end(a)),
+    (16, |a, _| Op::ReturnToReset(Pick(a))),
 ];
 
 fn is(byte: u8) -> bool {

@@ -42,6 +42,7 @@ impl World {
             Op::HandBack(at, is_open) => self.hand_back(at, is_open),
             Op::Expire(at) => self.expire_one(at),
             Op::Return(at, is_open) => self.return_one(at, is_open),
+            Op::ReturnToReset(at) => self.return_to_reset(at),
             Op::Discard(at) => self.discard(at),
             Op::Detach(at) => self.detach(at),
             Op::Add(key) => self.add(key),
@@ -327,6 +328,17 @@ impl World {
                 });
             }
         }
+    }
+
+    /// Only exclusive connections are reset.
+    fn return_to_reset(&mut self, at: Pick) {
+        if self.common.is_shared() {
+            return self.return_one(at, true);
+        }
+        let Some((at, loan)) = pick(&mut self.loans, at) else { return };
+        self.known_back(&loan, true);
+        self.connections[loan.connection].needs_reset = true;
+        self.change(at, |state, section| state.returned(loan, Use::NeedsReset, section));
     }
 
     pub(in crate::engine) fn discard(&mut self, at: Pick) {

@@ -126,10 +126,13 @@ impl World {
         let connection = ping.order.loan.connection;
         let (step, now, max_leases) = (self.step + 1, self.now, self.room);
         let known = &mut self.connections[connection];
+        let resets = ping.order.purpose == Purpose::Reset;
+        assert_eq!(resets, known.needs_reset, "what is asked: {known:?}");
         let verdict = match answer {
             Answer::Yes => {
                 (known.generation, known.proved, known.proved_step) = (ping.generation, now, step);
                 known.max_leases = max_leases;
+                known.needs_reset = false;
                 Verdict::Answered { max_leases }
             }
             Answer::YesAndClosed => {
@@ -151,7 +154,7 @@ impl World {
         if !(ping.order.purpose == Purpose::Heartbeat && ping.late) {
             self.found_dead(connection);
         }
-        self.connections[connection].over = was_over || ping.order.purpose == Purpose::Health;
+        self.connections[connection].over = was_over || ping.order.purpose != Purpose::Heartbeat;
         // Its next beat is counted from now.
         self.connections[connection].proved = self.now;
     }

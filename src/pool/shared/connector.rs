@@ -12,6 +12,7 @@ use crate::policy::connector::Connector;
 /// - [`is_open`](Connector::is_open) saying no means that the connection takes no new leases. Its place is free at once;
 ///   it is closed after its last lease.
 /// - [`ping`](Connector::ping) may run while others use the connection.
+/// - [`reset`](Connector::reset) is never called: when one lease ends, the others go on with what they have set up.
 /// - [`close`](Connector::close) gets one clone, after the last lease has ended.
 ///
 /// # Examples

@@ -1,0 +1,77 @@
+//! Resets: what a borrower has left is undone in a task of the pool, before anybody else gets the connection.
+//!
+//! A reset is a ping with another question: it counts as on its way, is limited, is cut off, proves the connection alive
+//! and makes its peers suspect as a ping does. It differs in one thing: a ping that nobody needs may be left out, and a
+//! reset may not. So a connection whose reset has to wait for others is neither idle nor ready meanwhile: it is
+//! [`Pinging`](State::Pinging), with its value in its entry.
+
+use super::entry::{Entry, State};
+use super::ping::PINGS_AT_ONCE;
+use super::{HostState, Parts, Phase, Purpose, Section};
+use crate::policy::close_reason::CloseReason;
+
+impl<P: Parts> Entry<P> {
+    /// Whether its reset has not begun.
+    pub(super) fn awaits_reset(&self, shared: bool) -> bool {
+        !shared && self.state == State::Pinging && self.value.is_some()
+    }
+}
+
+impl<P: Parts> HostState<P> {
+    /// An exclusive connection has come back that needs a reset. One that nobody will borrow again does without.
+    pub(super) fn reset_or_close(&mut self, slot: u32, section: &mut Section<'_, P>) {
+        if let Some(reason) = self.reason_not_to_reset(slot, section) {
+            self.drain(slot, reason, section);
+        } else if !self.gives_up(slot, section) {
+            self.change(slot, |entry| entry.state = State::Pinging);
+            self.rare().resets.push_back(slot);
+        }
+    }
+
+    fn reason_not_to_reset(&self, slot: u32, section: &Section<'_, P>) -> Option<CloseReason> {
+        let over_limit =
+            self.idle_here(section.common) >= section.common.limits.max_idle_per_host;
+        match self.reason_to_close(slot, section) {
+            Some(reason) => Some(reason),
+            None if self.waiting() > 0 => None,
+            None if self.phase == Phase::Orphaned => Some(CloseReason::PoolClosed),
+            None => over_limit.then_some(CloseReason::OverIdleLimit),
+        }
+    }
+
+    /// Begins the resets that no waiter needs, a few at a time. Those who wait have begun theirs.
+    pub(super) fn begin_spare_resets(&mut self, section: &mut Section<'_, P>) {
+        if self.resets() > 0 && self.waiting() == 0 && self.phase != Phase::Open {
+            return self.close_unreset(CloseReason::PoolClosed, section);
+        }
+        while self.unneeded_pings() < PINGS_AT_ONCE && self.begin_reset(false, section) {}
+    }
+
+    /// Begins the reset that has waited for longest. Says whether there was one.
+    pub(super) fn begin_reset(&mut self, needed: bool, section: &mut Section<'_, P>) -> bool {
+        let next = self.rare.as_mut().and_then(|rare| rare.resets.pop_front());
+        if let Some(slot) = next {
+            self.begin_ping(slot, Purpose::Reset, needed, section);
+        }
+        next.is_some()
+    }
+
+    /// Closes the connections whose reset has not begun.
+    pub(super) fn close_unreset(&mut self, reason: CloseReason, section: &mut Section<'_, P>) {
+        while let Some(slot) = self.rare.as_mut().and_then(|rare| rare.resets.pop_front()) {
+            self.drain(slot, reason, section);
+        }
+    }
+
+    /// The connection is closed instead.
+    pub(super) fn forget_reset(&mut self, slot: u32) {
+        if let Some(rare) = self.rare.as_mut().filter(|rare| !rare.resets.is_empty()) {
+            rare.resets.retain(|other| *other != slot);
+        }
+    }
+
+    /// Resets that have not begun.
+    pub(super) fn resets(&self) -> usize {
+        self.rare.as_ref().map_or(0, |rare| rare.resets.len())
+    }
+}
