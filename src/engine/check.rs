@@ -2,7 +2,7 @@
 
 use super::entry::{Entry, Holds, State};
 use super::gauges::Gauges;
-use super::ping::PINGS_AT_ONCE;
+use super::ping::Ping;
 use super::{Common, HostState, Listing, Parts, Phase, Purpose, Section};
 use crate::policy::time::{Span, Time};
 
@@ -21,7 +21,7 @@ impl<P: Parts> HostState<P> {
         self.entries.iter().for_each(|(slot, entry)| self.check_entry(slot, entry, shared));
         self.check_ready();
         self.check_pings(shared);
-        self.check_resets(shared);
+        self.check_resets(common);
         self.check_waiters(now, common);
         self.check_listed();
         let warmers = self.rare.as_ref().map_or(0, |rare| rare.warmers.len());
@@ -161,14 +161,18 @@ impl<P: Parts> HostState<P> {
     }
 
     /// What needs a reset, and is not reset yet, is remembered once.
-    fn check_resets(&self, shared: bool) {
+    fn check_resets(&self, common: &Common<P>) {
         let mut noted: Vec<u32> = self.rare.iter().flat_map(|rare| &rare.resets).copied().collect();
         noted.sort_unstable();
-        let mut awaiting = self.slots(|entry| entry.awaits_reset(shared)).to_vec();
+        let awaits = |entry: &Entry<P>| entry.state == State::Pinging && entry.value.is_some();
+        let mut awaiting = self.slots(|entry| !common.is_shared() && awaits(entry)).to_vec();
         awaiting.sort_unstable();
         assert_eq!(noted, awaiting, "resets that are to begin");
-        let may_wait = awaiting.is_empty() || self.unneeded_pings() >= PINGS_AT_ONCE;
-        assert!(may_wait, "5: a reset is owed");
+        let may_begin = self.may_ping_more(&common.limits);
+        assert!(awaiting.is_empty() || !may_begin, "5: a reset is owed");
+        let spare = |ping: &&Ping| !ping.needed && ping.purpose == Purpose::Reset;
+        let spare = self.pings().iter().filter(spare).count();
+        assert!(spare <= common.limits.pings_at_once, "{spare} resets that nobody needs");
     }
 
     /// 1 and 2.

@@ -8,7 +8,7 @@
 
 use super::Purpose;
 use super::entry::{Entry, State};
-use super::ping::{PINGS_AT_ONCE, Ping};
+use super::ping::Ping;
 use super::{HostState, Parts, Phase, Section};
 use crate::policy::close_reason::CloseReason;
 use crate::policy::limits::Limits;
@@ -20,7 +20,7 @@ impl<P: Parts> HostState<P> {
         if section.common.limits.heartbeat.is_none() {
             return;
         }
-        while self.unneeded_pings() < PINGS_AT_ONCE {
+        while self.may_ping_more(&section.common.limits) {
             let due = self.beats(section.common.is_shared(), &section.common.limits);
             let next = due.filter(|(at, _)| *at <= section.now).min();
             let Some((_, slot)) = next else { return };

@@ -1,7 +1,6 @@
 //! When maintenance looks at a host next: the earliest of all that time alone brings about.
 
 use super::entry::{Entry, State};
-use super::ping::PINGS_AT_ONCE;
 use super::{HostState, Parts, Section};
 use crate::policy::limits::Limits;
 use crate::policy::time::{Span, Time};
@@ -55,7 +54,7 @@ impl<P: Parts> HostState<P> {
 
     fn next_beat(&self, shared: bool, limits: &Limits) -> Option<Time> {
         // When one of those under way ends, it is looked again.
-        let may = limits.heartbeat.is_some() && self.unneeded_pings() < PINGS_AT_ONCE;
+        let may = limits.heartbeat.is_some() && self.may_ping_more(limits);
         if may { self.beats(shared, limits).map(|(at, _)| at).min() } else { None }
     }
 

@@ -50,9 +50,6 @@ pub(crate) enum Verdict {
     CutOff,
 }
 
-/// Pings that no waiter needs, of one host at once.
-pub(super) const PINGS_AT_ONCE: usize = 8;
-
 impl<P: Parts> HostState<P> {
     pub(super) fn begin_ping(
         &mut self,
@@ -102,7 +99,7 @@ impl<P: Parts> HostState<P> {
             };
             match self.ready.iter().rev().find(is_suspect) {
                 None => self.rare().pings_suspects = None,
-                Some(&slot) if self.unneeded_pings() < PINGS_AT_ONCE => {
+                Some(&slot) if self.may_ping_more(&section.common.limits) => {
                     self.begin_ping(slot, purpose, false, section);
                 }
                 Some(_) => return,
@@ -114,8 +111,9 @@ impl<P: Parts> HostState<P> {
         self.pings().iter().any(|ping| ping.slot == slot)
     }
 
-    pub(super) fn unneeded_pings(&self) -> usize {
-        self.pings().iter().filter(|ping| !ping.needed).count()
+    /// Whether one more ping may begin that no waiter needs.
+    pub(super) fn may_ping_more(&self, limits: &Limits) -> bool {
+        self.pings().iter().filter(|ping| !ping.needed).count() < limits.pings_at_once
     }
 
     /// A connection was found dead: if it was not suspect itself, all older ones are now. Says whether that is news.
@@ -232,11 +230,11 @@ impl<P: Parts> HostState<P> {
     fn ping_cut_off(&mut self, ping: Ping, section: &mut Section<'_, P>) {
         let slot = ping.slot;
         let is_shared = section.common.is_shared();
-        let reason = match (self.phase, ping.purpose) {
-            (Phase::Closed | Phase::Orphaned, _) => CloseReason::PoolClosed,
-            (Phase::Open, Purpose::Health) => CloseReason::PingFailed,
-            (Phase::Open, Purpose::Reset) => CloseReason::ResetFailed,
-            (Phase::Open, Purpose::Heartbeat) => CloseReason::HeartbeatMissed,
+        let reason = match (self.entries[slot].state, ping.purpose) {
+            (State::Draining(reason), _) => reason,
+            (_, Purpose::Health) => CloseReason::PingFailed,
+            (_, Purpose::Reset) => CloseReason::ResetFailed,
+            (_, Purpose::Heartbeat) => CloseReason::HeartbeatMissed,
         };
         if self.entries[slot].is_dead() {
             self.close_if_free(slot, section);
@@ -245,20 +243,25 @@ impl<P: Parts> HostState<P> {
         {
             self.end_pinging(slot);
             self.settle(slot, section);
+        } else if self.phase == Phase::Open {
+            self.kill(slot, reason, section);
         } else {
-            self.end(slot, reason, section);
+            self.drain(slot, CloseReason::PoolClosed, section);
         }
     }
 
-    /// Whether the task of a ping is to stop: its connection is known to be dead, or it is late and keeps somebody
-    /// waiting, here or for the room, or nobody wants to know any more.
+    /// Whether the task of a ping is to stop: its connection is known to be dead, or it is late or only keeps its
+    /// connection from its end, and somebody waits for the place or the room, or nobody wants to know any more.
     pub(crate) fn stops_ping(&self, slot: u32, now: Time, common: &Common<P>) -> bool {
         let Some(ping) = self.pings().iter().find(|ping| ping.slot == slot) else { return true };
         let is_unwanted = self.waiting() == 0 && self.phase != Phase::Open;
         let entry = &self.entries[slot];
         // Only the ping keeps it from its end.
         let leaves = matches!(entry.state, State::Draining(_)) && entry.leases.is_empty();
-        entry.is_dead() || is_unwanted || (ping.late && (leaves || self.is_in_the_way(now, common)))
+        entry.is_dead()
+            || is_unwanted
+            || (ping.late && leaves)
+            || ((ping.late || leaves) && self.is_in_the_way(now, common))
     }
 
     fn is_in_the_way(&self, now: Time, common: &Common<P>) -> bool {

@@ -5,17 +5,9 @@
 //! reset may not. So a connection whose reset has to wait for others is neither idle nor ready meanwhile: it is
 //! [`Pinging`](State::Pinging), with its value in its entry.
 
-use super::entry::{Entry, State};
-use super::ping::PINGS_AT_ONCE;
+use super::entry::State;
 use super::{HostState, Parts, Phase, Purpose, Section};
 use crate::policy::close_reason::CloseReason;
-
-impl<P: Parts> Entry<P> {
-    /// Whether its reset has not begun.
-    pub(super) fn awaits_reset(&self, shared: bool) -> bool {
-        !shared && self.state == State::Pinging && self.value.is_some()
-    }
-}
 
 impl<P: Parts> HostState<P> {
     /// An exclusive connection has come back that needs a reset. One that nobody will borrow again does without.
@@ -29,8 +21,7 @@ impl<P: Parts> HostState<P> {
     }
 
     fn reason_not_to_reset(&self, slot: u32, section: &Section<'_, P>) -> Option<CloseReason> {
-        let over_limit =
-            self.idle_here(section.common) >= section.common.limits.max_idle_per_host;
+        let over_limit = self.idle_here(section.common) >= section.common.limits.max_idle_per_host;
         match self.reason_to_close(slot, section) {
             Some(reason) => Some(reason),
             None if self.waiting() > 0 => None,
@@ -44,7 +35,8 @@ impl<P: Parts> HostState<P> {
         if self.resets() > 0 && self.waiting() == 0 && self.phase != Phase::Open {
             return self.close_unreset(CloseReason::PoolClosed, section);
         }
-        while self.unneeded_pings() < PINGS_AT_ONCE && self.begin_reset(false, section) {}
+        let limits = &section.common.limits;
+        while self.may_ping_more(limits) && self.begin_reset(false, section) {}
     }
 
     /// Begins the reset that has waited for longest. Says whether there was one.

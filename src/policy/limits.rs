@@ -31,6 +31,8 @@ pub(crate) struct Limits {
     pub(crate) ping_after: Span,
     /// A ping that a waiter needs counts as on its way for so long.
     pub(crate) ping_counts: Span,
+    /// Pings and resets that no waiter needs, of one host at once.
+    pub(crate) pings_at_once: usize,
     pub(crate) heartbeat: Option<Beats>,
     /// The longest that one close takes where its runtime runs.
     pub(crate) close_timeout: Span,
@@ -52,6 +54,9 @@ pub(crate) struct Beats {
 
 /// The longest that a ping counts as on its way to a waiter: many round trips, and short compared with an acquire's time-out.
 const PING_COUNTS: Duration = Duration::from_millis(250);
+
+/// Enough to look through a host's connections in little time, and too few to be a load on a server.
+pub(crate) const PINGS_AT_ONCE: usize = 8;
 
 /// The share of a heartbeat's interval by which each connection's own is shortened, at most: those made together are
 /// not pinged together for long.

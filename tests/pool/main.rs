@@ -24,6 +24,7 @@ mod outages;
 mod places;
 mod raised_limits;
 mod random_faults;
+mod resets;
 mod runtimes;
 mod seen;
 mod settings;

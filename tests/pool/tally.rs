@@ -28,11 +28,14 @@ impl Tally {
     #[track_caller]
     pub(crate) fn assert_agrees(&self, pool: &TestPool, connector: &TestConnector) {
         self.assert_all_but_pings_agree(pool, connector);
-        let (status, pings) = (pool.status(), connector.counts().pings as u64);
+        let (status, counts) = (pool.status(), connector.counts());
+        let closes = |reason| status.closes.of(reason);
         // One whose caller has gone has no end, and closes its connection.
-        let cut_off = status.closes.of(CloseReason::PingFailed) - status.failed_pings;
+        let failed = closes(CloseReason::PingFailed) + closes(CloseReason::ResetFailed);
+        let cut_off = failed - status.failed_pings;
         let beats = status.heartbeats + status.missed_heartbeats;
-        assert_eq!(status.pings + cut_off + beats, pings, "pings");
+        let pings = counts.pings + counts.resets;
+        assert_eq!(status.pings + cut_off + beats, pings as u64, "pings and resets");
     }
 
     /// The same where a ping may have been given up before it began.

@@ -313,6 +313,7 @@ fn limits(header: &[u8; HEADER]) -> Limits {
         backoff: Backoff::default(),
         ping_after: ping_after(times),
         ping_counts: Span::from(Duration::from_millis(250)),
+        pings_at_once: if flags & 64 == 0 { 8 } else { 1 },
         heartbeat: (flags & 8 != 0).then(beats),
         close_timeout: seconds(5),
         leak_after: when(16, seconds(7)),

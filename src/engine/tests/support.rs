@@ -38,6 +38,7 @@ fn unlimited() -> Limits {
         backoff: Backoff::default(),
         ping_after: Span::FOREVER,
         ping_counts: Span::from(Duration::from_millis(250)),
+        pings_at_once: 8,
         heartbeat: None,
         close_timeout: Span::FOREVER,
         leak_after: Span::FOREVER,

@@ -9,7 +9,7 @@ use std::time::Duration;
 use crate::policy::backoff::Backoff;
 use crate::policy::health_check::HealthCheck;
 use crate::policy::heartbeat::Heartbeat;
-use crate::policy::limits::Limits;
+use crate::policy::limits::{Limits, PINGS_AT_ONCE};
 use crate::policy::reuse::Reuse;
 use crate::policy::spread::Spread;
 use crate::policy::time::Span;
@@ -175,6 +175,7 @@ impl Config {
                 HealthCheck::IdleFor(time) => Span::from(time),
             },
             ping_counts: Limits::ping_counts(self.ping_timeout),
+            pings_at_once: PINGS_AT_ONCE,
             heartbeat: self.heartbeat.as_ref().map(Heartbeat::beats),
             close_timeout: Span::from(self.close_timeout),
             leak_after: Span::from(self.leak_after),
