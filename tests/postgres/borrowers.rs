@@ -244,39 +244,15 @@ async fn leave_a_query(mut loan: Loan, session: &Client) {
 }
 
 #[tokio::test]
-async fn a_connection_held_up_is_given_up_however_often_it_was_lent_meanwhile() {
-    needs_server!();
-    let (_database, pool, session) = one_connection(Reset::Rollback).await;
-    leave_a_query(acquire(&pool).await, &session).await;
-    // Each is less patient than a reset may take, and by methods of `Client` nobody sees that.
-    within_a_minute(async {
-        loop {
-            let next = acquire(&pool).await;
-            let prepared = time::timeout(Duration::from_millis(300), next.prepare("SELECT 1"));
-            if prepared.await.is_ok() {
-                break;
-            }
-        }
-    })
-    .await;
-    assert_eq!(pool.status().dials, 2);
-    until(&session, SLEEPING, 0).await;
-    works_as_new(acquire(&pool).await, &session).await;
-    assert_nothing_leaked(&pool, &session).await;
-}
-
-#[tokio::test]
 async fn a_transaction_whose_beginning_was_cut_off_costs_the_connection() {
     needs_server!();
     let (_database, pool, session) = one_connection(Reset::Rollback).await;
-    leave_a_query(acquire(&pool).await, &session).await;
-    let mut next = acquire(&pool).await;
-    assert!(poll(pin!(next.transaction())).is_pending());
-    drop(next);
+    let mut loan = acquire(&pool).await;
+    assert!(poll(pin!(loan.transaction())).is_pending());
+    drop(loan);
 
     works_as_new(acquire(&pool).await, &session).await;
     assert_eq!(pool.status().dials, 2);
-    until(&session, SLEEPING, 0).await;
     assert_nothing_leaked(&pool, &session).await;
 }
 
@@ -326,25 +302,12 @@ async fn a_query_that_was_cut_off_is_cancelled_and_its_connection_replaced() {
 }
 
 #[tokio::test]
-async fn a_connection_held_up_by_what_nobody_watched_is_given_up() {
+async fn a_connection_held_up_by_what_nobody_watched_goes_to_nobody() {
     needs_server!();
     let (_database, pool, session) = one_connection(Reset::Rollback).await;
-    let mut first = acquire(&pool).await;
+    let first = acquire(&pool).await;
     let id = process(&first).await;
-    {
-        let transaction = first.transaction().await.unwrap();
-        let mut query = Box::pin(transaction.query("SELECT pg_sleep(600)", &[]));
-        within_a_minute(async {
-            tokio::select! {
-                _ = &mut query => panic!("it should sleep"),
-                () = until(&session, SLEEPING, 1) => {}
-            }
-        })
-        .await;
-    }
-    drop(first);
-    // Longer than a reset may take.
-    time::sleep(Duration::from_millis(1200)).await;
+    leave_a_query(first, &session).await;
 
     let next = acquire(&pool).await;
     assert_ne!(process(&next).await, id);
@@ -354,14 +317,15 @@ async fn a_connection_held_up_by_what_nobody_watched_is_given_up() {
 }
 
 #[tokio::test]
-async fn a_ping_waits_for_what_was_left_and_finds_a_clean_connection() {
+async fn a_reset_waits_for_what_was_left_and_leaves_a_clean_connection() {
     needs_server!();
     let (database, pool, session) = one_connection(Reset::Rollback).await;
     let connector = database.connector();
     let mut connection = connector.connect(&()).await.unwrap();
     connection.batch_execute("BEGIN").await.unwrap();
-    assert!(connector.is_open(&mut connection));
-    within_a_minute(connector.ping(&mut connection)).await.unwrap();
+    assert!(connector.needs_reset(&connection));
+    within_a_minute(Connector::reset(&connector, &mut connection)).await.unwrap();
+    assert!(connector.is_open(&mut connection) && !connector.needs_reset(&connection));
     until(&session, IN_TRANSACTION, 0).await;
     connector.close(connection).await;
     assert_nothing_leaked(&pool, &session).await;

@@ -1,9 +1,8 @@
 //! One connection, as it is lent.
 
 use std::fmt;
-use std::future::poll_fn;
 use std::ops::{Deref, DerefMut};
-use std::sync::Arc;
+use std::pin::pin;
 
 use tokio::time::timeout;
 use tokio_postgres::tls::MakeTlsConnect;
@@ -15,7 +14,7 @@ use tokio_postgres::{
 use super::driver::{Driver, LONG_WAIT};
 use super::failure::is_outdated;
 use super::requests::Requests;
-use super::reset::{Reset, Resetting};
+use super::reset::{self, Reset};
 use super::statements::Statements;
 
 /// One connection to a PostgreSQL server. Made by a
@@ -25,14 +24,12 @@ use super::statements::Statements;
 /// statements, and some of `Client`'s names, which do the same and are noticed when they are cut off.
 /// Dropped, it cuts the connection off; the server then ends its session.
 pub struct PostgresClient {
-    /// Before `client`, which is closed only when nothing refers to it.
-    resetting: Resetting,
-    client: Arc<Client>,
+    client: Client,
     /// After `client`: each that is dropped earlier would tell the server so.
     statements: Statements,
     requests: Requests,
-    /// Whether a ping has no answer yet.
-    pinging: bool,
+    /// A ping or a reset has no answer yet, and may never have one.
+    held_up: bool,
     driver: Driver,
 }
 
@@ -207,8 +204,7 @@ impl PostgresClient {
     /// As [`Client::transaction`].
     pub async fn transaction(&mut self) -> Result<Transaction<'_>, Error> {
         self.requests.unknown();
-        let client = alone(&mut self.client, &mut self.resetting);
-        self.requests.answered(client.transaction()).await
+        self.requests.answered(self.client.transaction()).await
     }
 }
 
@@ -216,38 +212,41 @@ impl PostgresClient {
 impl PostgresClient {
     pub(super) fn new(client: Client, driver: Driver) -> Self {
         PostgresClient {
-            resetting: Resetting::default(),
-            client: Arc::new(client),
+            client,
             statements: Statements::default(),
             requests: Requests::default(),
-            pinging: false,
+            held_up: false,
             driver,
         }
     }
 
-    /// Whether it may be lent, or lent on. What was done with it since this was last asked is undone.
-    pub(super) fn is_fit(&mut self, reset: Reset) -> bool {
-        if self.is_lost() || self.requests.are_cut_off() || self.is_held_up() {
-            return false;
-        }
-        if self.requests.call_for(reset) {
-            self.resetting.begin(&self.client, &self.driver, reset);
-        }
-        self.requests.forget();
-        true
+    /// Whether it may be lent, or lent on.
+    pub(super) fn is_fit(&self) -> bool {
+        !(self.is_lost() || self.requests.are_cut_off() || self.held_up)
     }
 
-    pub(super) async fn ping(&mut self) -> Result<(), Error> {
-        self.pinging = true;
-        poll_fn(|cx| self.resetting.poll(cx)).await?;
-        self.client.check_connection().await?;
-        self.pinging = false;
+    /// Whether what was done with it is to be undone.
+    pub(super) fn needs_reset(&self, reset: Reset) -> bool {
+        self.requests.call_for(reset)
+    }
+
+    /// Undoes what was done with it. What holds that up is something that a borrower left running: the connection is not
+    /// fit then, which says nothing of others.
+    pub(super) async fn reset(&mut self, reset: Reset) -> Result<(), Error> {
+        self.held_up = true;
+        if let Some(answer) = within_a_long_wait(reset::undo(&self.client, reset)).await {
+            answer?;
+            self.held_up = false;
+            self.requests.forget();
+        }
         Ok(())
     }
 
-    /// By something that stands before a reset, or because that was not obeyed.
-    fn is_held_up(&mut self) -> bool {
-        !self.resetting.is_in_time(&self.driver)
+    pub(super) async fn ping(&mut self) -> Result<(), Error> {
+        self.held_up = true;
+        self.client.check_connection().await?;
+        self.held_up = false;
+        Ok(())
     }
 
     fn is_lost(&self) -> bool {
@@ -256,14 +255,13 @@ impl PostgresClient {
 
     /// Says goodbye, if there is anybody to say it to. The server hears that when it has done all
     /// that was asked of it: what may take long is cancelled.
-    pub(super) async fn end<T: MakeTlsConnect<Socket>>(mut self, tls: T) {
+    pub(super) async fn end<T: MakeTlsConnect<Socket>>(self, tls: T) {
         if self.is_lost() {
             return;
         }
-        let is_held_up = self.requests.are_cut_off() || self.pinging || self.is_held_up();
+        let is_held_up = self.requests.are_cut_off() || self.held_up;
         let token = self.client.cancel_token();
-        let PostgresClient { resetting, client, mut driver, .. } = self;
-        drop(resetting);
+        let PostgresClient { client, mut driver, .. } = self;
         drop(client);
         if is_held_up || timeout(LONG_WAIT, driver.end()).await.is_err() {
             let _ = token.cancel_query(tls).await;
@@ -272,11 +270,14 @@ impl PostgresClient {
     }
 }
 
-/// The client, with nobody else who refers to it.
-fn alone<'a>(client: &'a mut Arc<Client>, resetting: &mut Resetting) -> &'a mut Client {
-    // A reset will be sent again: nobody asks how the earlier ones went.
-    *resetting = Resetting::default();
-    Arc::get_mut(client).expect("only a reset has another reference")
+/// What comes of `future` in this time. In two halves: where nobody drove the runtime meanwhile, an answer may have come
+/// that is yet to be read.
+async fn within_a_long_wait<T>(future: impl Future<Output = T>) -> Option<T> {
+    let mut future = pin!(future);
+    match timeout(LONG_WAIT / 2, future.as_mut()).await {
+        Ok(output) => Some(output),
+        Err(_) => timeout(LONG_WAIT / 2, future).await.ok(),
+    }
 }
 
 impl Deref for PostgresClient {
@@ -291,7 +292,7 @@ impl Deref for PostgresClient {
 impl DerefMut for PostgresClient {
     fn deref_mut(&mut self) -> &mut Client {
         self.requests.unknown();
-        alone(&mut self.client, &mut self.resetting)
+        &mut self.client
     }
 }
 

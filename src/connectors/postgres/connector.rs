@@ -72,7 +72,7 @@ impl<T> PostgresConnector<T> {
         PostgresConnector { config: self.config, tls, reset: self.reset }
     }
 
-    /// What is undone when a connection comes back.
+    /// What is undone when a connection has come back, before anybody else gets it.
     ///
     /// Defaults to [`Reset::Rollback`]: a transaction that goes from one borrower to another is never
     /// meant, and commits what nobody wanted.
@@ -104,10 +104,20 @@ where
         conn.ping().await
     }
 
-    /// Whether nothing is wrong with it; at a return this also sends the [`Reset`]. See
-    /// [the module](crate::postgres) for what makes a connection unfit.
+    /// Whether nothing is wrong with it. See [the module](crate::postgres) for what makes a connection unfit.
     fn is_open(&self, conn: &mut PostgresClient) -> bool {
-        conn.is_fit(self.reset)
+        conn.is_fit()
+    }
+
+    /// Whether its borrower may have left what the [`Reset`] undoes.
+    fn needs_reset(&self, conn: &PostgresClient) -> bool {
+        conn.needs_reset(self.reset)
+    }
+
+    /// Undoes what the [`Reset`] says, in one round trip. What takes longer than a second is held up by a query that a
+    /// borrower left: the connection is not open then.
+    async fn reset(&self, conn: &mut PostgresClient) -> Result<(), Error> {
+        conn.reset(self.reset).await
     }
 
     fn is_retryable(&self, error: &Error) -> bool {

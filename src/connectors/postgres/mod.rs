@@ -28,13 +28,12 @@
 //! # Between borrowers
 //!
 //! No transaction goes from one borrower to the next, however the first one left it: dropped,
-//! aborted, begun by hand and forgotten, failed. Nor does a COPY. At the return of a connection a
-//! `BEGIN` (so that the server does not warn) and a `ROLLBACK` are sent, and not waited for; PostgreSQL
-//! takes requests in their order, so they are done before anything that the next borrower asks.
-//! [`Reset`] says what else is undone, or that nothing is.
+//! aborted, begun by hand and forgotten, failed. Nor does a COPY. When a connection has come back, a task of the pool
+//! sends a `BEGIN` (so that the server does not warn) and a `ROLLBACK`, and lends it when they are answered: see
+//! [`Connector::reset`](crate::Connector::reset). [`Reset`] says what else is undone, or that nothing is.
 //!
-//! This costs the server two more small requests for each loan, about half as much again as a query
-//! that reads one row by its key. A loan does without when all that it did was to execute plain
+//! This costs a round trip between two borrowers, and the server two more small requests for each loan, about half as
+//! much again as a query that reads one row by its key. A loan does without when all that it did was to execute plain
 //! statements by [`query_cached`](PostgresClient::query_cached) and its kin, which see the statement's
 //! text: nothing can be open then. Whatever is done through [`tokio_postgres::Client`] counts as
 //! possible to leave something.
@@ -47,10 +46,10 @@
 //! cancelled and kept, since a cancellation that comes late hits the next borrower's query.
 //!
 //! What was cut off in a [`Transaction`](tokio_postgres::Transaction), or by a method of `Client` that
-//! `PostgresClient` does not have itself, is not seen. The next borrower's first request then
-//! waits until it is done, for which a `statement_timeout` sets a limit. A connection that has been held
-//! up for a second or two is not lent from the idle list any more, and is closed when it comes back: the
-//! query is cancelled. The same goes for a row stream or a COPY that is kept, unread, beyond its loan.
+//! `PostgresClient` does not have itself, is not seen, and holds the reset up. After a second (or
+//! [`ping_timeout`](crate::Builder::ping_timeout), if that is shorter) the connection is closed, and the query is
+//! cancelled; a caller that waits is served by a dial before that, if there is room. The same goes for a row stream or a
+//! COPY that is kept, unread, beyond its loan.
 //!
 //! A COPY that was begun by another method than `copy_in` or `copy_out` fails, and costs the connection.
 //! In a `Transaction` this is not seen either: the next borrower's first request fails.

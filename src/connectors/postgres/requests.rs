@@ -61,11 +61,11 @@ impl Requests {
         self.unanswered.load(Ordering::Relaxed) > 0
     }
 
-    pub(super) fn call_for(&mut self, reset: Reset) -> bool {
+    pub(super) fn call_for(&self, reset: Reset) -> bool {
         match reset {
             Reset::None => false,
-            Reset::Rollback => *self.unknown.get_mut(),
-            Reset::Discard => *self.any.get_mut(),
+            Reset::Rollback => self.unknown.load(Ordering::Relaxed),
+            Reset::Discard => self.any.load(Ordering::Relaxed),
         }
     }
 
