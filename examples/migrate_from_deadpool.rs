@@ -59,9 +59,8 @@ mod after {
     pub(super) async fn run(manager: Sessions) -> Result<(), Failure> {
         let pool = Pool::builder().max_per_host(1).build(Deadpool::new(manager))?;
 
-        // `Deadpool::get` recycles what was used before; `pool.acquire(&())` lends it as it is.
-        Deadpool::get(&pool).await?.set("time zone");
-        let session = Deadpool::get(&pool).await?;
+        pool.acquire(&()).await?.set("time zone");
+        let session = pool.acquire(&()).await?;
         println!("wharf: {}", **session);
 
         println!("wharf: {}", pool.acquire_timeout(&(), Duration::ZERO).await.unwrap_err());

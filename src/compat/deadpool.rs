@@ -3,7 +3,6 @@
 use std::convert::identity;
 use std::error::Error;
 use std::fmt;
-use std::panic::Location;
 use std::sync::Arc;
 
 use ::deadpool::managed::Manager;
@@ -12,9 +11,6 @@ use async_trait::async_trait;
 use super::deadpool_error::DeadpoolError;
 use super::deadpool_object::DeadpoolObject;
 use crate::policy::connector::Connector;
-use crate::pool::error::AcquireError;
-use crate::pool::pool::Pool;
-use crate::pool::pooled_connection::PooledConnection;
 
 /// Makes connections with a [`deadpool::managed::Manager`].
 ///
@@ -25,14 +21,17 @@ use crate::pool::pooled_connection::PooledConnection;
 ///
 /// deadpool recycles each object before it lends it again, and for some managers that is more than a
 /// check: it resets what the last borrower left behind (`RecyclingMethod::Clean` of
-/// `deadpool-postgres`, `UNWATCH` of `deadpool-redis`). There are two ways to have that here:
+/// `deadpool-postgres`, `UNWATCH` of `deadpool-redis`). So this pool recycles before each loan as well, also when a
+/// connection goes from one borrower to the next that waits, with any
+/// [`health_check`](crate::Builder::health_check). A connection that was just made is not recycled.
 ///
-/// - [`Deadpool::get`] recycles as deadpool does: before each loan, except of a connection that was
-///   made for it. Take it where a borrower relies on the reset.
-/// - [`HealthCheck::Always`](crate::HealthCheck::Always) recycles before each loan as well, in a task of the pool: the
-///   caller waits in the queue, within its time-out, and may be served by a dial first.
+/// Recycling is the pool's [ping](crate::Connector::ping), in a task of the pool and for
+/// [`ping_timeout`](crate::Builder::ping_timeout) at most. Its caller waits in the queue, within its own time-out, and
+/// takes what comes first; one that gives up does not end it. `try_acquire` and a time-out of zero do not wait, and so
+/// lend nothing that has to be recycled.
 ///
-/// Together they recycle once. With neither, a connection is lent as it came back.
+/// For a manager whose recycling is only a check, [`recycle_by_health_check`](Deadpool::recycle_by_health_check) saves it
+/// where the pool need not check.
 ///
 /// # Errors
 ///
@@ -64,20 +63,21 @@ use crate::pool::pooled_connection::PooledConnection;
 ///
 /// # async fn run() -> Result<(), Box<dyn std::error::Error>> {
 /// let pool = Pool::builder().max_per_host(1).build(Deadpool::new(Numbers))?;
-/// **Deadpool::get(&pool).await? = 7;
-/// assert_eq!(**Deadpool::get(&pool).await?, 42);
+/// **pool.acquire(&()).await? = 7;
+/// assert_eq!(**pool.acquire(&()).await?, 42);
 /// # Ok(()) }
 /// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(run()).unwrap();
 /// ```
 pub struct Deadpool<M: Manager, E = <M as Manager>::Error> {
     manager: Arc<M>,
     map: fn(M::Error) -> E,
+    each_loan: bool,
 }
 
 impl<M: Manager> Deadpool<M> {
     /// Makes a connector of the manager.
     pub fn new(manager: M) -> Self {
-        Deadpool { manager: Arc::new(manager), map: identity }
+        Deadpool { manager: Arc::new(manager), map: identity, each_loan: true }
     }
 }
 
@@ -85,57 +85,22 @@ impl<M: Manager, E> Deadpool<M, E> {
     /// Changes the manager's errors into others: for a manager whose own is no [`Error`] that may be
     /// sent to and shared between threads.
     pub fn map_err<F>(self, map: fn(M::Error) -> F) -> Deadpool<M, F> {
-        Deadpool { manager: self.manager, map }
+        Deadpool { manager: self.manager, map, each_loan: self.each_loan }
+    }
+
+    /// Recycles only when the pool's [`health_check`](crate::Builder::health_check) asks for a ping, after another
+    /// connection has died, and for heartbeats.
+    ///
+    /// Only for a manager whose recycling resets nothing: else a borrower finds what the last one has left. By default
+    /// each loan is preceded by it, as in deadpool.
+    pub fn recycle_by_health_check(mut self) -> Self {
+        self.each_loan = false;
+        self
     }
 
     /// The manager.
     pub fn manager(&self) -> &M {
         &self.manager
-    }
-}
-
-/// # Acquiring
-impl<M, E> Deadpool<M, E>
-where
-    M: Manager<Type: 'static> + 'static,
-    E: Error + Send + Sync + 'static,
-{
-    /// Acquires a connection and recycles it, unless it is new or the pool has just done so. One that
-    /// cannot be recycled is discarded, and another is acquired.
-    ///
-    /// The pool's time-outs hold for each acquire, and none for the recycling: where the manager
-    /// may hang, put a time-out around the whole.
-    ///
-    /// # Errors
-    ///
-    /// [`AcquireError`], which says why there is no connection.
-    ///
-    /// # Cancel safety
-    ///
-    /// Dropped at any point it loses nothing. A connection in the middle of being recycled is
-    /// closed.
-    #[track_caller]
-    pub fn get(
-        pool: &Pool<Self>,
-    ) -> impl Future<Output = Result<PooledConnection<Self>, AcquireError<DeadpoolError<E>>>>
-    + Send
-    + 'static
-    + use<M, E> {
-        let (pool, call_site) = (pool.clone(), Location::caller());
-        let acquire = move || pool.acquire_from(&(), call_site);
-        async move {
-            let mut loan = acquire().await?;
-            while !loan.is_fresh() {
-                if loan.recycle().await.is_ok() {
-                    // That was the look before it is lent.
-                    loan.pass();
-                    break;
-                }
-                PooledConnection::discard(loan);
-                loan = acquire().await?;
-            }
-            Ok(loan)
-        }
     }
 }
 
@@ -162,7 +127,11 @@ where
 
     /// Whether it is whole: not left in the middle of being recycled.
     fn is_open(&self, object: &mut DeadpoolObject<M>) -> bool {
-        object.pass()
+        object.is_whole()
+    }
+
+    fn pings_each_loan(&self) -> bool {
+        self.each_loan
     }
 }
 

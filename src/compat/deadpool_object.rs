@@ -15,19 +15,8 @@ pub struct DeadpoolObject<M: Manager> {
     object: Option<M::Type>,
     metrics: Metrics,
     manager: Arc<M>,
-    state: State,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum State {
-    /// As the manager makes it, and not used since.
-    Fresh,
-    /// Just recycled: the pool looks at it once more before it is lent, or goes idle.
-    Recycled,
-    /// Used since.
-    Used,
-    /// In the middle of being recycled: nobody knows its state.
-    BeingRecycled,
+    /// In the middle of being recycled, or given up there: nobody knows its state.
+    being_recycled: bool,
 }
 
 const PRESENT: &str = "the object is there until it is taken out";
@@ -35,7 +24,7 @@ const PRESENT: &str = "the object is there until it is taken out";
 impl<M: Manager> DeadpoolObject<M> {
     pub(super) fn new(object: M::Type, manager: Arc<M>) -> Self {
         let metrics = Metrics::default();
-        DeadpoolObject { object: Some(object), metrics, manager, state: State::Fresh }
+        DeadpoolObject { object: Some(object), metrics, manager, being_recycled: false }
     }
 
     /// Takes the object from its manager.
@@ -51,27 +40,17 @@ impl<M: Manager> DeadpoolObject<M> {
         this.metrics
     }
 
-    pub(super) fn is_fresh(&self) -> bool {
-        matches!(self.state, State::Fresh | State::Recycled)
-    }
-
-    /// Looks at it after it was recycled, as it is lent, or as it comes back: from the second look on it counts as
-    /// used. Says whether it may be lent.
-    pub(super) fn pass(&mut self) -> bool {
-        self.state = match self.state {
-            State::BeingRecycled => return false,
-            State::Recycled => State::Fresh,
-            State::Fresh | State::Used => State::Used,
-        };
-        true
+    /// Whether it may be lent.
+    pub(super) fn is_whole(&self) -> bool {
+        !self.being_recycled
     }
 
     /// Dropped before its end it leaves an object that is not lent any more.
     pub(super) async fn recycle(&mut self) -> RecycleResult<M::Error> {
-        self.state = State::BeingRecycled;
+        self.being_recycled = true;
         let object = self.object.as_mut().expect(PRESENT);
         self.manager.recycle(object, &self.metrics).await?;
-        self.state = State::Recycled;
+        self.being_recycled = false;
         self.metrics.recycle_count += 1;
         self.metrics.recycled = Some(Instant::now());
         Ok(())

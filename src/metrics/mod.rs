@@ -40,10 +40,10 @@
 //! | `db.client.connection.use_time` | histogram | a loan that has ended (not by `detach`) |
 //! | `wharf.dial.failures` | counter | dials that failed |
 //! | `wharf.closes` | counter | connections that have left, by `wharf.close.reason` ([`CloseReason::label`](crate::CloseReason::label)) |
-//! | `wharf.ping.failures` | counter | pings that failed |
+//! | `wharf.ping.failures` | counter | pings and resets that failed |
 //! | `wharf.heartbeat.misses` | counter | heartbeats that were missed |
 //! | `wharf.dialing` | gauge | dials under way |
-//! | `wharf.pinging` | gauge | pings in flight, heartbeats included |
+//! | `wharf.pinging` | gauge | pings and resets in flight or about to begin, heartbeats included |
 //! | `wharf.draining` | gauge | connections that take no new loans and close after their last one |
 //! | `wharf.closing` | gauge | connections being closed that still hold a place under the caps |
 //! | `wharf.leases` | gauge | loans, of which several may be on one shared connection |

@@ -85,7 +85,7 @@ impl Names {
             (&self.idle_min, "How many connections are kept idle."),
             (&self.pending_requests, "Callers that wait for a connection."),
             (&self.dialing, "Dials under way."),
-            (&self.pinging, "Pings in flight, heartbeats included."),
+            (&self.pinging, "Pings and resets in flight or about to begin, heartbeats included."),
             (&self.draining, "Connections that take no new loans and close after their last one."),
             (&self.closing, "Connections being closed that hold a place under the caps."),
             (&self.leases, "Loans; several may be on one shared connection."),
@@ -94,7 +94,7 @@ impl Names {
         let counters = [
             (&self.timeouts, "Acquires whose time was over."),
             (&self.dial_failures, "Dials that failed."),
-            (&self.ping_failures, "Pings that failed."),
+            (&self.ping_failures, "Pings and resets that failed."),
             (&self.heartbeat_misses, "Heartbeats that were missed."),
             (&self.closes[0], "Connections that have left, by reason."),
         ];

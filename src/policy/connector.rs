@@ -119,6 +119,13 @@ pub trait Connector: Send + Sync + 'static {
         false
     }
 
+    /// Whether each loan must be preceded by a ping, with any health check: for `compat`, whose managers undo in it what
+    /// a borrower has left. Others have `reset` for that, and this is not for them.
+    #[doc(hidden)]
+    fn pings_each_loan(&self) -> bool {
+        false
+    }
+
     /// Whether the connection can still be used, as far as can be told at once: cheap, and without
     /// waiting. Asked each time a connection is lent from the idle list or comes back, and when one is
     /// [added](crate::Pool::add). Always true by default.

@@ -73,7 +73,7 @@ pub trait Observer: Send + Sync + 'static {
         let _ = event;
     }
 
-    /// A connection did not answer a ping, and is closed.
+    /// A connection did not answer a ping, or its reset failed, and is closed. The close tells which.
     fn ping_failed(&self, event: &PingFailed<'_>) {
         let _ = event;
     }
@@ -154,7 +154,7 @@ event! {
 }
 
 event! {
-    /// A ping has failed.
+    /// A ping or a reset has failed.
     PingFailed {
         /// The connection's id.
         id: u64,

@@ -343,7 +343,7 @@ impl<Kind> Builder<Kind> {
         self
     }
 
-    /// The longest that one ping may take; then the connection is closed. If callers wait that nothing else will serve, a
+    /// The longest that one ping or [reset](crate::Connector::reset) may take; then the connection is closed. If callers wait that nothing else will serve, a
     /// dial begins in addition after 250 ms, or after half of this time if that is shorter.
     ///
     /// Defaults to 5 seconds.

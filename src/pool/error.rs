@@ -110,7 +110,7 @@ pub enum Phase {
     Queue,
     /// A dial was in flight.
     Dial,
-    /// An idle connection was being pinged, and no dial was in flight.
+    /// An idle connection was being pinged or reset, and no dial was in flight.
     Ping,
 }
 
@@ -159,7 +159,7 @@ pub struct TimeoutDetails<E> {
     pub waited: Duration,
     /// What it was waiting for.
     pub phase: Phase,
-    /// For how long the oldest ping in flight had not been answered, if the caller waited for one.
+    /// For how long the oldest ping or reset in flight had not been answered, if the caller waited for one.
     pub pinged: Duration,
     /// Connections that were lent.
     pub in_use: usize,

@@ -25,7 +25,8 @@ macro_rules! status {
             pub leases: usize,
             /// Dials in flight.
             pub dialing: usize,
-            /// Pings in flight, heartbeats included. Their connections are idle, or in use if they are shared.
+            /// Pings and resets in flight or about to begin, heartbeats included. Their connections are idle, or in use
+            /// if they are shared.
             pub pinging: usize,
             /// Connections that take no new leases and are closed after their last one: too old, used up, retired,
             /// above a lowered cap, or making room for another host. One that is lent to one borrower is in use, too; a
@@ -70,9 +71,9 @@ macro_rules! status {
             pub peak_in_use: usize,
             /// The most that waited at once; of a pool, as above.
             pub peak_waiting: usize,
-            /// Pings that have ended with an answer or without, heartbeats not included.
+            /// Pings and resets that have ended with an answer or without, heartbeats not included.
             pub pings: u64,
-            /// Pings that failed, or took too long.
+            /// Pings and resets that failed, or took too long.
             pub failed_pings: u64,
             /// Heartbeats that were answered.
             pub heartbeats: u64,

@@ -28,7 +28,7 @@ use crate::engine::{Common, HostState, Phase, Use};
 use crate::policy::close_reason::CloseReason;
 use crate::policy::connector::Connector;
 use crate::policy::observer::Observer;
-use crate::policy::time::Time;
+use crate::policy::time::{Span, Time};
 
 /// What a pool of shared connections knows beside its connector.
 pub(crate) struct Sharing<C: Connector> {
@@ -70,9 +70,13 @@ impl<C: Connector> PoolCore<C> {
         let random = |n: u64| if cfg!(wharf_loom) { n } else { system.hash_one(n) };
         let hasher = SipHasher13::new_with_keys(random(0), random(1));
         let share = sharing.as_ref().map(|sharing| sharing.share);
+        let mut limits = settings.limits();
+        if connector.pings_each_loan() {
+            limits.ping_after = Span::ZERO;
+        }
         Arc::new(PoolCore {
             clock: Clock::new(),
-            common: Common::new(settings.limits(), share),
+            common: Common::new(limits, share),
             connector,
             sharing,
             hasher,

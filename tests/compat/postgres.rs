@@ -120,9 +120,9 @@ mod deadpool {
         let server = Server::start(&[]);
         let connector = Deadpool::new(manager(&server, RecyclingMethod::Clean));
         let pool = Pool::builder().max_per_host(1).build(connector).unwrap();
-        let loan = Deadpool::get(&pool).await.unwrap();
+        let loan = pool.acquire(&()).await.unwrap();
         loan.batch_execute("SET statement_timeout = 12345").await.unwrap();
-        let next = tokio::spawn(Deadpool::get(&pool));
+        let next = tokio::spawn(pool.acquire(&()));
         while pool.status().waiting == 0 {
             sleep(Duration::from_millis(2)).await;
         }

@@ -72,29 +72,32 @@ impl Test {
     }
 
     async fn get(&self) -> PooledConnection<Deadpool<Numbers>> {
-        Deadpool::get(&self.pool).await.unwrap()
+        self.pool.acquire(&()).await.unwrap()
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn get_recycles_what_is_lent_again_and_not_what_is_new() {
-    let test = test(|b| b);
-    let mut loan = test.get().await;
-    assert_eq!(test.counts(), (1, 0, 0));
-    **loan = 7;
-    drop(loan);
-
-    let loan = test.get().await;
-    assert_eq!((**loan, test.counts()), (0, (1, 1, 0)));
-    assert_eq!(DeadpoolObject::metrics(&loan).recycle_count, 1);
+async fn a_connection_is_recycled_once_before_each_loan_with_any_health_check() {
+    for check in [HealthCheck::Never, HealthCheck::Always] {
+        let test = test(|b| b.health_check(check));
+        let mut loan = test.get().await;
+        assert_eq!(test.counts(), (1, 0, 0), "it is new");
+        for n in 1..5 {
+            **loan = 7;
+            drop(loan);
+            loan = test.get().await;
+            assert_eq!((**loan, test.counts()), (0, (1, n, 0)));
+            assert_eq!(DeadpoolObject::metrics(&loan).recycle_count, n as usize);
+        }
+    }
 }
 
 #[tokio::test(start_paused = true)]
-async fn get_recycles_what_is_handed_over() {
-    let test = test(|b| b.max_per_host(1).health_check(HealthCheck::Always));
+async fn a_connection_that_is_handed_over_is_recycled_on_its_way() {
+    let test = test(|b| b.max_per_host(1));
     let mut loan = test.get().await;
     **loan = 7;
-    let next = tokio::spawn(Deadpool::get(&test.pool));
+    let next = tokio::spawn(test.pool.acquire(&()));
     tokio::time::sleep(Duration::from_millis(1)).await;
     assert_eq!(test.pool.status().waiting, 1);
     drop(loan);
@@ -103,58 +106,44 @@ async fn get_recycles_what_is_handed_over() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn get_does_not_recycle_what_a_health_check_has_just_recycled() {
-    let test = test(|b| b.health_check(HealthCheck::Always));
-    **test.get().await = 7;
-    for n in 1..5 {
-        let mut loan = test.get().await;
-        assert_eq!((**loan, test.counts()), (0, (1, n, 0)));
-        **loan = 7;
-    }
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_health_check_recycles_what_was_idle() {
-    let test = test(|b| b.health_check(HealthCheck::Always));
-    **test.pool.acquire(&()).await.unwrap() = 7;
-    assert_eq!(**test.pool.acquire(&()).await.unwrap(), 0);
-    assert_eq!(test.counts(), (1, 1, 0));
-}
-
-#[tokio::test(start_paused = true)]
-async fn without_either_a_connection_is_lent_as_it_came_back() {
-    let test = test(|b| b);
-    **test.pool.acquire(&()).await.unwrap() = 7;
-    assert_eq!(**test.pool.acquire(&()).await.unwrap(), 7);
+async fn where_recycling_is_only_a_check_it_can_be_left_to_the_health_check() {
+    let numbers = Numbers { counts: Arc::default(), permits: Arc::new(Semaphore::new(1000)) };
+    let pool = Pool::new(Deadpool::new(numbers).recycle_by_health_check());
+    **pool.acquire(&()).await.unwrap() = 7;
+    assert_eq!(**pool.acquire(&()).await.unwrap(), 7);
 }
 
 #[tokio::test(start_paused = true)]
 async fn what_cannot_be_recycled_is_replaced_and_the_manager_told() {
-    for check in [HealthCheck::Never, HealthCheck::Always] {
-        let test = test(|b| b.health_check(check));
-        **test.get().await = 13;
-        let loan = test.get().await;
-        assert_eq!(**loan, 0);
-        assert_eq!(test.pool.loans()[0].place.file(), file!());
-        drop(loan);
-        assert_eq!(test.counts(), (2, 0, 1));
-        test.pool.close().await;
-        assert_eq!(test.counts(), (2, 0, 2));
-    }
+    let test = test(|b| b);
+    **test.get().await = 13;
+    assert_eq!(**test.get().await, 0);
+    assert_eq!(test.counts(), (2, 0, 1));
+    test.pool.close().await;
+    assert_eq!(test.counts(), (2, 0, 2));
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_recycling_that_is_cut_off_closes_the_connection() {
-    let test = test(|b| b);
+async fn a_recycling_that_takes_longer_than_the_ping_timeout_closes_the_connection() {
+    let test = test(|b| b.max_per_host(1).ping_timeout(Duration::from_secs(5)));
+    **test.get().await = 7;
+    test.permits.forget_permits(1000);
+    assert_eq!(**test.get().await, 0);
+    assert_eq!(test.counts(), (2, 0, 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_recycling_whose_caller_gives_up_serves_the_next_one() {
+    let test = test(|b| b.max_per_host(1));
     **test.get().await = 7;
     test.permits.forget_permits(1000);
     let getting = tokio::time::timeout(Duration::from_secs(1), test.get());
     assert!(getting.await.is_err());
-    assert_eq!(test.pool.status().idle, 0);
-
+    let next = tokio::spawn(test.pool.acquire(&()));
+    tokio::time::sleep(Duration::from_millis(1)).await;
     test.permits.add_permits(1000);
-    assert_eq!(**test.get().await, 0);
-    assert_eq!(test.counts(), (2, 0, 1));
+    assert_eq!(**next.await.unwrap().unwrap(), 0);
+    assert_eq!(test.counts(), (1, 1, 0));
 }
 
 #[tokio::test(start_paused = true)]

@@ -94,7 +94,7 @@ pub struct Config {
     pub acquire_timeout: Option<Duration>,
     /// The longest that one dial may take ([more](crate::Builder::connect_timeout)).
     pub connect_timeout: Option<Duration>,
-    /// The longest that one ping may take ([more](crate::Builder::ping_timeout)).
+    /// The longest that one ping or reset may take ([more](crate::Builder::ping_timeout)).
     pub ping_timeout: Option<Duration>,
     /// The longest that one close may take ([more](crate::Builder::close_timeout)).
     pub close_timeout: Option<Duration>,
