@@ -212,9 +212,14 @@ impl<C: Connector> Drop for PooledConnection<C> {
             return cell.end_use(loan, Use::Over(CloseReason::Discarded));
         }
         pool.ensure_maintenance();
-        match pool.end_of_use(&mut loan.connection) {
-            Use::Ended { max_leases } => cell.give_back(loan, max_leases, now),
-            how => cell.end_use(loan, how),
+        let max_leases = pool.max_leases_if_open(&mut loan.connection);
+        if max_leases == 0 {
+            return cell.end_use(loan, Use::Over(CloseReason::NotOpen));
+        }
+        match pool.needs_reset(&loan.connection) {
+            Ok(false) => cell.give_back(loan, max_leases, now),
+            Ok(true) => cell.end_use(loan, Use::NeedsReset),
+            Err(_) => cell.end_use(loan, Use::Over(CloseReason::NotOpen)),
         }
     }
 }

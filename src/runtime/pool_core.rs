@@ -17,15 +17,14 @@ use super::clock::Clock;
 use super::directory::Directory;
 use super::handle::Runtime;
 use super::maintenance::{self, Maintenance};
-use super::panics;
+use super::panics::{self, Panicked};
 use super::parts::PartsOf;
 use super::settings::Settings;
 use crate::engine::budget::Ledger;
 use crate::engine::schedule::Schedule;
 use crate::engine::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use crate::engine::sync::{Mutex, Notify};
-use crate::engine::{Common, HostState, Phase, Use};
-use crate::policy::close_reason::CloseReason;
+use crate::engine::{Common, HostState, Phase};
 use crate::policy::connector::Connector;
 use crate::policy::observer::Observer;
 use crate::policy::time::{Span, Time};
@@ -149,18 +148,10 @@ impl<C: Connector> PoolCore<C> {
         panics::catch("is_open", || self.connector.is_open(connection)).unwrap_or(false)
     }
 
-    /// How the use of a connection has ended that its borrower gives back.
+    /// Whether a connection that came back open needs a reset.
     #[inline]
-    pub(crate) fn end_of_use(&self, connection: &mut C::Connection) -> Use {
-        let max_leases = self.max_leases_if_open(connection);
-        if max_leases == 0 {
-            return Use::Over(CloseReason::NotOpen);
-        }
-        match panics::catch("needs_reset", || self.connector.needs_reset(connection)) {
-            Ok(false) => Use::Ended { max_leases },
-            Ok(true) => Use::NeedsReset,
-            Err(_) => Use::Over(CloseReason::NotOpen),
-        }
+    pub(crate) fn needs_reset(&self, connection: &C::Connection) -> Result<bool, Panicked> {
+        panics::catch("needs_reset", || self.connector.needs_reset(connection))
     }
 
     pub(crate) fn max_leases(&self, connection: &C::Connection) -> usize {
