@@ -32,9 +32,6 @@ impl<P: Parts> HostState<P> {
 
     /// Begins the resets that no waiter needs, a few at a time. Those who wait have begun theirs.
     pub(super) fn begin_spare_resets(&mut self, section: &mut Section<'_, P>) {
-        if self.resets() > 0 && self.waiting() == 0 && self.phase != Phase::Open {
-            return self.close_unreset(CloseReason::PoolClosed, section);
-        }
         let limits = &section.common.limits;
         while self.may_ping_more(limits) && self.begin_reset(false, section) {}
     }
