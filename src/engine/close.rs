@@ -120,10 +120,12 @@ impl<P: Parts> HostState<P> {
         }
     }
 
-    /// Takes leases again: the reason for which it drained is gone. Says whether there was a place for it.
+    /// Takes leases again: the reason for which it drained is gone. Says whether there was a place for it, and it is
+    /// alive.
     pub(super) fn revive(&mut self, slot: u32) -> bool {
         let has_place = self.entries[slot].holds == Holds::Place;
-        if !has_place && self.gauges.places >= self.max {
+        let is_full = !has_place && self.gauges.places >= self.max;
+        if is_full || self.entries[slot].is_dead() {
             return false;
         }
         // Where the ping of a shared one began before it drained, its answer decides.

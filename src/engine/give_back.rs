@@ -181,7 +181,7 @@ impl<P: Parts> HostState<P> {
             None
         });
         // What was found dead is no return.
-        self.next_turn += u64::from(matches!(how, Use::Ended { .. }));
+        self.next_turn += u64::from(matches!(how, Use::Ended { .. } | Use::NeedsReset));
         section.actions.unused.shares.extend(unused);
     }
 

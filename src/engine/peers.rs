@@ -47,7 +47,7 @@ impl<P: Parts> HostState<P> {
     ) {
         let slot = peer.slot;
         let is_it = |entry: &&Entry<P>| entry.id == peer.id && entry.state == State::InUse;
-        if self.entries.get(slot).filter(is_it).is_none() {
+        if self.entries.get(slot).is_none_or(|entry| !is_it(&entry)) {
             return;
         }
         if max_leases == 0 {
