@@ -230,11 +230,11 @@ impl<P: Parts> HostState<P> {
     fn ping_cut_off(&mut self, ping: Ping, section: &mut Section<'_, P>) {
         let slot = ping.slot;
         let is_shared = section.common.is_shared();
-        let reason = match (self.entries[slot].state, ping.purpose) {
-            (State::Draining(reason), _) => reason,
-            (_, Purpose::Health) => CloseReason::PingFailed,
-            (_, Purpose::Reset) => CloseReason::ResetFailed,
-            (_, Purpose::Heartbeat) => CloseReason::HeartbeatMissed,
+        let reason = match (self.phase, ping.purpose) {
+            (Phase::Closed | Phase::Orphaned, _) => CloseReason::PoolClosed,
+            (Phase::Open, Purpose::Health) => CloseReason::PingFailed,
+            (Phase::Open, Purpose::Reset) => CloseReason::ResetFailed,
+            (Phase::Open, Purpose::Heartbeat) => CloseReason::HeartbeatMissed,
         };
         if self.entries[slot].is_dead() {
             self.close_if_free(slot, section);
@@ -243,25 +243,20 @@ impl<P: Parts> HostState<P> {
         {
             self.end_pinging(slot);
             self.settle(slot, section);
-        } else if self.phase == Phase::Open {
-            self.kill(slot, reason, section);
         } else {
-            self.drain(slot, CloseReason::PoolClosed, section);
+            self.end(slot, reason, section);
         }
     }
 
-    /// Whether the task of a ping is to stop: its connection is known to be dead, or it is late or only keeps its
-    /// connection from its end, and somebody waits for the place or the room, or nobody wants to know any more.
+    /// Whether the task of a ping is to stop: its connection is known to be dead, or it is late and keeps somebody
+    /// waiting, here or for the room, or nobody wants to know any more.
     pub(crate) fn stops_ping(&self, slot: u32, now: Time, common: &Common<P>) -> bool {
         let Some(ping) = self.pings().iter().find(|ping| ping.slot == slot) else { return true };
         let is_unwanted = self.waiting() == 0 && self.phase != Phase::Open;
         let entry = &self.entries[slot];
         // Only the ping keeps it from its end.
         let leaves = matches!(entry.state, State::Draining(_)) && entry.leases.is_empty();
-        entry.is_dead()
-            || is_unwanted
-            || (ping.late && leaves)
-            || ((ping.late || leaves) && self.is_in_the_way(now, common))
+        entry.is_dead() || is_unwanted || (ping.late && (leaves || self.is_in_the_way(now, common)))
     }
 
     fn is_in_the_way(&self, now: Time, common: &Common<P>) -> bool {
