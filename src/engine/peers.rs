@@ -46,8 +46,8 @@ impl<P: Parts> HostState<P> {
         section: &mut Section<'_, P>,
     ) {
         let slot = peer.slot;
-        let is_it = |entry: &&Entry<P>| entry.id == peer.id && entry.state == State::InUse;
-        if self.entries.get(slot).is_none_or(|entry| !is_it(&entry)) {
+        let is_it = |entry: &Entry<P>| entry.id == peer.id && entry.state == State::InUse;
+        if !self.entries.get(slot).is_some_and(is_it) {
             return;
         }
         if max_leases == 0 {

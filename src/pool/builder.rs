@@ -191,6 +191,10 @@ impl<Kind> Builder<Kind> {
     /// After an outage the host is filled up again without any traffic while something of it is open or a
     /// [`Host`](crate::Host) handle is kept. Otherwise it is not dialed again until a caller asks for it.
     ///
+    /// An idle connection that its peer has closed counts until the pool looks at it: when it is about to be lent, at a
+    /// ping, or at a heartbeat. Set a [`heartbeat`](Builder::heartbeat) with a minimum idle, so that what is kept ready
+    /// is found dead and replaced before a caller needs it.
+    ///
     /// Defaults to 0.
     pub fn min_idle_per_host(mut self, n: usize) -> Self {
         self.settings.config.min_idle_per_host = n;

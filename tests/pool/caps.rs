@@ -7,6 +7,7 @@ use crate::sharing::sharing_with;
 use crate::support::*;
 
 /// Hosts above 100 are small.
+#[allow(clippy::trivially_copy_pass_by_ref)] // It is asked with the key.
 fn small(host: &u32) -> Option<usize> {
     (*host > 100).then_some(1)
 }
