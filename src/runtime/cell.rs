@@ -235,10 +235,11 @@ impl<C: Connector> HostCell<C> {
             return false;
         }
         let mut is_news = false;
-        for peer in self.look(|state| state.full_peers(&pool.common)) {
-            let max_leases = pool.max_leases(&peer.connection);
-            if max_leases != peer.max_leases as usize {
+        for mut peer in self.look(|state| state.full_peers(&pool.common)) {
+            if pool.max_leases(&peer.connection) != peer.max_leases as usize {
                 is_news = true;
+                // A dead one may say that it has room: who waits is not to get it.
+                let max_leases = pool.max_leases_if_open(&mut peer.connection);
                 self.change(|state, section| state.heard(&peer, max_leases, section));
             }
             let _ = panics::catch("the drop of a connection", || drop(peer));

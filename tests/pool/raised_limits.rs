@@ -67,6 +67,21 @@ async fn a_caller_that_may_not_wait_hears_of_a_raised_limit_too() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_dead_connection_that_says_it_has_room_is_not_lent_to_those_who_wait() {
+    let stage = sharing(1, 1);
+    let lease = stage.lease().await;
+    let waiter = tokio::spawn(stage.pool.acquire(&1));
+    quiet().await;
+    stage.script.kill(0);
+    stage.room.store(2, SeqCst);
+    let second = waiter.await.unwrap().unwrap();
+    assert_eq!((lease.number, second.number), (0, 1));
+    drop((lease, second));
+    quiet().await;
+    stage.assert_balanced();
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_full_connection_that_takes_no_leases_any_more_is_replaced_for_those_who_wait() {
     let stage = sharing(1, 1);
     let lease = stage.lease().await;
