@@ -40,16 +40,12 @@ impl<P: Parts> HostState<P> {
             State::InUse if shared => Some(entry.expires),
             _ => None,
         };
-        self.may_end(shared).filter_map(end).min()
-    }
-
-    /// Those that time alone may end. Of exclusive connections only what is ready is: thousands that are lent are not
-    /// gone through in each section.
-    fn may_end(&self, shared: bool) -> impl Iterator<Item = (u32, &Entry<P>)> {
-        let ready = || self.ready.iter().map(|slot| (*slot, &self.entries[*slot]));
-        let all = shared.then(|| self.entries.iter());
-        let ready = (!shared).then(ready);
-        all.into_iter().flatten().chain(ready.into_iter().flatten())
+        if shared {
+            return self.entries.iter().filter_map(end).min();
+        }
+        // Of exclusive connections only what is ready ends by time alone: thousands that are lent are not gone through in
+        // each section.
+        self.ready.iter().map(|slot| (*slot, &self.entries[*slot])).filter_map(end).min()
     }
 
     fn next_beat(&self, shared: bool, limits: &Limits) -> Option<Time> {
