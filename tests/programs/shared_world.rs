@@ -186,9 +186,10 @@ impl SharedWorld {
     }
 
     fn try_acquire(&mut self, pool: &SharedPool<Wires>, host: u32) -> Verdict {
-        let before = self.status_of(host).map_or(0, |status| status.waiting);
         let Some(lease) = pool.try_acquire(&host) else { return Ok(()) };
-        holds!(before == 0, "there was room while {before} waited for host {host}");
+        // It may have heard of more room: then those who waited got theirs first.
+        let waiting = self.status_of(host).map_or(0, |status| status.waiting);
+        holds!(waiting == 0, "there is room while {waiting} wait for host {host}");
         self.story.note(format_args!("gets a lease on {}", lease.number));
         self.lent(host, lease, None)
     }
