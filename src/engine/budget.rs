@@ -160,7 +160,7 @@ impl<H: Clone> Budget<H> {
         }
         if new.making_room > 0 {
             self.draining.entry(id).or_insert_with(|| host.clone());
-        } else if old.making_room > 0 {
+        } else {
             self.draining.remove(&id);
         }
         if new.wants + new.spare == 0 && !self.records.contains_key(&id) {

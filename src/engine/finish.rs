@@ -1,5 +1,6 @@
 //! What every section that takes the long way ends with.
 
+use super::ping::Ping;
 use super::{HostState, Parts, Section};
 use crate::policy::time::Time;
 
@@ -42,14 +43,8 @@ impl<P: Parts> HostState<P> {
 
     /// Tells late pings when one of them keeps somebody waiting, and all when nobody wants to know any more.
     fn stop_late_pings(&self, section: &mut Section<'_, P>) {
-        if !self.pings().is_empty()
-            && self
-                .pings()
-                .iter()
-                .any(|ping| self.stops_ping(ping.slot, section.now, section.common))
-        {
-            section.actions.recheck = true;
-        }
+        let stops = |ping: &Ping| self.stops_ping(ping.slot, section.now, section.common);
+        section.actions.recheck |= self.pings().iter().any(stops);
     }
 
     /// A queue that is empty is not kept for nobody.

@@ -230,12 +230,10 @@ impl<P: Parts> HostState<P> {
         let over_cap = self.gauges.staying() > self.max;
         match entry.state {
             State::Draining(reason) => Some(reason),
-            State::Dialing | State::Closing | State::Pinging => None,
             _ if self.phase == Phase::Closed => Some(CloseReason::PoolClosed),
-            _ if entry.is_over(section.now, &section.common.limits).is_some() => {
-                entry.is_over(section.now, &section.common.limits)
-            }
-            _ => over_cap.then_some(CloseReason::OverCap),
+            _ => entry
+                .is_over(section.now, &section.common.limits)
+                .or(over_cap.then_some(CloseReason::OverCap)),
         }
     }
 
@@ -253,11 +251,10 @@ impl<P: Parts> HostState<P> {
             Phase::Open => section.common.limits.max_idle_per_host,
             Phase::Orphaned | Phase::Closed => 0,
         };
-        if self.waiting() > 0 || self.ready.len() <= most {
+        if self.ready.len() <= most {
             return;
         }
-        let is_idle =
-            |slot: &u32| self.entries[*slot].state == State::Idle && !self.is_pinged(*slot);
+        let is_idle = |slot: &u32| self.entries[*slot].state == State::Idle;
         let idle: Vec<u32> = self.ready.iter().copied().filter(is_idle).collect();
         for slot in idle.iter().take(idle.len().saturating_sub(most)) {
             self.close_if_unwanted(*slot, section);

@@ -50,7 +50,7 @@ impl<P: Parts> HostState<P> {
     }
 
     /// The time for an answer is over, and there is none: the connection has missed a beat, and this is how many in a row.
-    pub(crate) fn beat_missed(&mut self, slot: u32, section: &mut Section<'_, P>) -> u32 {
+    pub(crate) fn beat_missed(&mut self, slot: u32) -> u32 {
         let missed = self.count_missed_beat(slot);
         if let Some(ping) = self.rare().pings.iter_mut().find(|ping| ping.slot == slot) {
             ping.late = true;
@@ -61,8 +61,6 @@ impl<P: Parts> HostState<P> {
                 entry.state = State::Pinging;
             }
         });
-        // A late one that is in somebody's way stops itself.
-        section.actions.recheck |= self.waiting() > 0;
         missed
     }
 

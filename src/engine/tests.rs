@@ -1,5 +1,6 @@
 //! Random programs on the engine, against a model that only counts and keeps order; and what concerns one thing alone.
 
+mod budget;
 mod control;
 mod demand;
 mod health;

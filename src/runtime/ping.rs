@@ -133,7 +133,7 @@ impl<C: Connector> Asked<C> {
     fn miss_beat(&self) -> bool {
         let slot = self.slot;
         let (missed, is_enough) = self.cell.change(|state, section| {
-            let missed = state.beat_missed(slot, section);
+            let missed = state.beat_missed(slot);
             (missed, state.has_missed_enough(slot, &section.common.limits))
         });
         self.report_missed_beat(missed);

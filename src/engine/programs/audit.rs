@@ -14,6 +14,7 @@ impl World {
             self.check_counts(at);
             self.check_longest(at);
         });
+        self.check_uses();
         self.check_schedule();
         self.check_budget();
         if self.is_ordered() {
@@ -92,6 +93,18 @@ impl World {
         };
         assert_eq!(begun(&longest), begun(&all[..longest.len()]), "the loans held longest");
         assert_eq!(longest.len() + more, all.len(), "how many more");
+    }
+
+    /// A use that was none does not count, and neither does a look.
+    fn check_uses(&self) {
+        let out = [&self.loans, &self.in_hand, &self.inspected];
+        for (at, loan) in out.into_iter().flatten() {
+            let entry = &self.cells[*at].state.entries[loan.slot];
+            assert_eq!(entry.uses, self.connections[loan.connection].uses, "how often it was lent");
+            let nth = entry.leases.get(loan.lease).map(|lease| u64::from(lease.nth));
+            let is_last = nth == Some(entry.uses);
+            assert!(self.common.is_shared() || is_last, "{nth:?} of {}", entry.uses);
+        }
     }
 
     /// Each host is in the schedule once, at the time at which it is to be looked at.

@@ -365,6 +365,7 @@ impl World {
         let Some(id) = self.cells[at].state.idle_ids().pop() else { return };
         let loan = self.change(at, |state, section| state.inspect(id, Self::place(), section));
         let loan = loan.expect("it is idle");
+        assert_eq!(self.cells[at].state.entries[loan.slot].id, id, "it is the one");
         self.connections[loan.connection].leases += 1;
         self.inspected.push((at, loan));
     }

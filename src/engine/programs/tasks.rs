@@ -172,7 +172,7 @@ impl World {
         self.connections[connection].over = was_over;
         ping.late = true;
         let is_enough = self.change(ping.at, |state, section| {
-            state.beat_missed(slot, section);
+            state.beat_missed(slot);
             state.has_missed_enough(slot, &section.common.limits)
         });
         if is_enough {

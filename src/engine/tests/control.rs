@@ -2,8 +2,9 @@
 
 use super::super::Warmth;
 use super::super::programs::world::World;
-use super::super::programs::{Op, Pick};
+use super::super::programs::{Answer, Op, Pick, beats};
 use super::support::{secs, shared, with_idle, world};
+use crate::policy::close_reason::CloseReason;
 use crate::policy::limits::Limits;
 
 /// How many connections the host has, after one more is added if there is room.
@@ -161,4 +162,134 @@ fn a_close_that_takes_too_long_gives_its_place_and_its_permit_up_and_its_entry_s
         assert_eq!(world.host_of(0).entries(), 1);
         world.finish();
     }
+}
+
+#[test]
+fn the_first_reason_for_good_is_the_one_that_is_told() {
+    let mut world = with_idle(1, |_| {});
+    world.run(&Op::Inspect(0));
+    world.run(&Op::Retire(0));
+    world.run(&Op::EndInspect(Pick::FIRST, false));
+    assert_eq!(world.closes[0].1.reason, CloseReason::Retired);
+}
+
+#[test]
+fn what_is_not_retained_holds_its_place_until_it_is_closed() {
+    let mut world = with_idle(1, |l| l.max_per_host = 1);
+    world.run(&Op::Inspect(0));
+    world.run(&Op::EndInspect(Pick::FIRST, false));
+    world.acquire_of(0);
+    assert_eq!((world.closes.len(), world.dials.len()), (1, 0));
+    world.run(&Op::CloseEnded(Pick::FIRST));
+    assert_eq!(world.dials.len(), 1);
+}
+
+#[test]
+fn a_lowered_cap_cuts_dials_off_the_newest_first_then_closes_what_is_idle() {
+    let mut world = with_idle(1, |_| {});
+    world.run(&Op::Warm(0, 2));
+    world.run(&Op::Pass(1));
+    world.run(&Op::Warm(0, 3));
+    let older = world.dials[0].order.slot;
+    world.run(&Op::SetMax(0, 2));
+    assert_eq!((world.dials.len(), world.closes.len()), (1, 0));
+    assert_eq!(world.dials[0].order.slot, older);
+    world.run(&Op::SetMax(0, 1));
+    assert_eq!((world.dials.len(), world.closes.len()), (0, 0));
+    world.run(&Op::Warm(0, 1));
+    assert_eq!(world.told.pop(), Some(Warmth::Reached));
+}
+
+#[test]
+fn what_is_lent_above_a_lowered_cap_is_closed_when_it_returns() {
+    let mut world = world(|_| {});
+    (0..2).for_each(|_| world.borrow(0));
+    world.run(&Op::SetMax(0, 1));
+    world.return_last();
+    assert_eq!(world.closes[0].1.reason, CloseReason::OverCap);
+    world.return_last();
+    assert_eq!(world.closes.len(), 1);
+}
+
+#[test]
+fn what_is_idle_is_closed_when_that_is_asked_for() {
+    let mut world = with_idle(2, |_| {});
+    world.run(&Op::CloseIdle);
+    assert_eq!(world.closes.len(), 2);
+}
+
+#[test]
+fn what_is_idle_and_pinged_is_closed_after_its_answer_when_that_is_asked_for() {
+    let mut world = shared(2, |l| l.heartbeat = Some(beats()));
+    world.borrow(0);
+    world.return_last();
+    world.run(&Op::Pass(4000));
+    world.run(&Op::CloseIdle);
+    assert_eq!((world.pings.len(), world.closes.len()), (1, 0));
+    world.run(&Op::PingEnded(Pick::FIRST, Answer::Yes));
+    assert_eq!(world.closes[0].1.reason, CloseReason::Asked);
+}
+
+#[test]
+fn the_end_of_the_pool_cuts_dials_off() {
+    let mut world = world(|_| {});
+    world.acquire_of(0);
+    world.run(&Op::Close);
+    assert!(world.dials.is_empty());
+}
+
+#[test]
+fn retiring_cuts_off_dials_that_take_longer_than_usual_and_no_others() {
+    for (dialing_for, is_cut_off) in [(998, false), (1001, true)] {
+        let mut world = world(|_| {});
+        world.acquire_of(0);
+        world.run(&Op::Pass(dialing_for));
+        world.run(&Op::Retire(0));
+        world.run(&Op::DialDone(Pick::FIRST));
+        world.run(&Op::Poll(Pick::FIRST));
+        world.return_last();
+        assert_eq!(world.closes.is_empty(), is_cut_off, "after {dialing_for} ms");
+    }
+}
+
+#[test]
+fn a_host_is_remembered_while_anybody_has_it_or_it_has_a_cap_of_its_own() {
+    let mut held = world(|_| {});
+    held.run(&Op::Hold(0));
+    assert!(held.find(0).is_some());
+    held.run(&Op::LetGo(Pick::FIRST));
+    assert!(held.find(0).is_none());
+    let mut capped = world(|_| {});
+    capped.run(&Op::SetMax(0, 3));
+    assert!(capped.find(0).is_some());
+}
+
+#[test]
+fn a_wish_that_is_met_is_a_wish_no_more() {
+    let mut world = world(|_| {});
+    assert_eq!(world.told_of(2, &[true, true]), Warmth::Reached);
+    world.acquire_of(0);
+    world.discard(Pick::FIRST);
+    assert!(world.dials.is_empty());
+}
+
+#[test]
+fn a_wish_waits_for_a_permit_as_long_as_the_caps_leave_room() {
+    let mut world = world(|l| l.max_dialing = 1);
+    world.acquire_of(1);
+    world.run(&Op::Warm(0, 1));
+    assert_eq!((world.dials.len(), world.warmers.len()), (1, 1));
+    world.run(&Op::DialDone(Pick::FIRST));
+    world.run(&Op::DialDone(Pick::FIRST));
+    world.run(&Op::LookWarm(Pick::FIRST));
+    assert_eq!(world.told, [Warmth::Reached]);
+}
+
+#[test]
+fn what_a_host_is_to_begin_with_is_made_once_it_is_used() {
+    let mut world = world(|l| l.initial_per_host = 3);
+    world.run(&Op::Hold(0));
+    assert!(world.dials.is_empty());
+    world.acquire_of(0);
+    assert_eq!(world.dials.len(), 3);
 }

@@ -1,5 +1,7 @@
 //! How many are dialed.
 
+use std::time::Duration;
+
 use super::super::programs::{Op, Pick};
 use super::support::{shared, world};
 
@@ -97,4 +99,48 @@ fn room_is_made_for_a_host_that_fails_while_nobody_else_wants_it() {
     world.acquire_of(0);
     world.run(&Op::Pass(1000));
     assert_eq!(world.closes.len(), 1, "the least recently used one");
+}
+
+#[test]
+fn a_dial_that_hangs_counts_for_its_one_waiter_until_it_ends() {
+    let mut world = world(|_| {});
+    world.acquire_of(0);
+    world.run(&Op::Pass(60_000));
+    assert_eq!(world.dials.len(), 1);
+}
+
+#[test]
+fn a_dial_that_hangs_counts_for_a_second_for_all_who_would_share_it() {
+    let mut world = shared(5, |_| {});
+    world.acquire_of(0);
+    world.run(&Op::Pass(999));
+    assert_eq!(world.dials.len(), 1);
+    world.run(&Op::Pass(1));
+    assert_eq!(world.dials.len(), 2);
+}
+
+#[test]
+fn a_dial_to_be_shared_counts_for_four_times_as_long_as_dials_usually_take() {
+    let mut world = shared(1, |_| {});
+    world.borrow(0);
+    world.run(&Op::Carry(3));
+    world.return_last();
+    world.borrow(0);
+    let counters = &mut world.host_of(0).counters;
+    assert_eq!((counters.dials, counters.dial_time), (1, Duration::from_millis(1)));
+    counters.dial_time = Duration::from_secs(1);
+    (0..3).for_each(|_| world.acquire_of(0));
+    assert_eq!((world.loans.len(), world.dials.len()), (3, 1));
+    world.run(&Op::Pass(3999));
+    assert_eq!(world.dials.len(), 1);
+    world.run(&Op::Pass(1));
+    assert_eq!(world.dials.len(), 2);
+}
+
+#[test]
+fn what_was_made_just_now_is_no_dial_on_its_way() {
+    let mut world = shared(2, |_| {});
+    (0..2).for_each(|_| world.borrow(0));
+    (0..4).for_each(|_| world.acquire_of(0));
+    assert_eq!(world.dials.len(), 2, "two for each");
 }

@@ -2,7 +2,8 @@
 
 use super::super::programs::world::World;
 use super::super::programs::{Answer, Op, Pick, beats};
-use super::support::{shared, shuffled, world};
+use super::support::{shared, shuffled, with_idle, world};
+use crate::policy::close_reason::CloseReason;
 use crate::policy::time::Span;
 
 const REFUSED: Answer = Answer::Error { is_open: false };
@@ -99,4 +100,98 @@ fn one_that_answers_a_heartbeat_on_the_way_of_a_scan_is_the_one_that_makes_room(
 /// As many steps as there are of it here: a shuffled world carries out one at a time.
 fn carry_out_all(world: &mut World) {
     (0..8).for_each(|_| world.run(&Op::CarryOut(Pick::FIRST)));
+}
+
+/// As many idle connections as there are to be, whose heartbeats are under way.
+fn beating(n: usize) -> World {
+    let mut world = with_idle(n, |l| l.heartbeat = Some(beats()));
+    world.run(&Op::Pass(4000));
+    world
+}
+
+#[test]
+fn at_most_eight_heartbeats_of_a_host_are_under_way() {
+    let mut world = beating(10);
+    assert_eq!(world.pings.len(), 8);
+    world.run(&Op::PingEnded(Pick::FIRST, Answer::Yes));
+    assert_eq!(world.pings.len(), 8);
+    world.run(&Op::PingEnded(Pick::FIRST, Answer::Yes));
+    world.run(&Op::PingEnded(Pick::FIRST, Answer::Yes));
+    assert_eq!(world.pings.len(), 7);
+}
+
+#[test]
+fn a_shared_connection_is_asked_while_it_is_used_and_while_it_drains() {
+    let mut world = shared(2, |l| l.heartbeat = Some(beats()));
+    world.borrow(0);
+    world.run(&Op::Pass(4000));
+    assert_eq!(world.pings.len(), 1);
+    world.run(&Op::PingEnded(Pick::FIRST, Answer::Yes));
+    world.run(&Op::Retire(0));
+    world.run(&Op::Pass(4000));
+    assert_eq!(world.pings.len(), 1);
+}
+
+#[test]
+fn a_late_heartbeat_goes_on_until_it_has_missed_as_many_as_it_may() {
+    let mut world = beating(1);
+    world.run(&Op::BeatMissed(Pick::FIRST));
+    assert_eq!((world.pings.len(), world.host_of(0).missed_beats(0)), (1, 1));
+    world.run(&Op::BeatMissed(Pick::FIRST));
+    assert!(world.pings.is_empty());
+    assert_eq!(world.closes[0].1.reason, CloseReason::HeartbeatMissed);
+    assert_eq!(world.host_of(0).counted().rare.missed_heartbeats, 2);
+}
+
+#[test]
+fn a_heartbeat_that_is_late_while_somebody_waits_is_given_up() {
+    let mut world = world(|l| (l.heartbeat, l.max_per_host) = (Some(beats()), 2));
+    world.borrow(0);
+    world.borrow(0);
+    world.return_last();
+    world.run(&Op::Pass(4000));
+    world.acquire_of(0);
+    assert_eq!(world.pings.len(), 1, "it may be answered in time");
+    world.run(&Op::BeatMissed(Pick::FIRST));
+    assert_eq!((world.pings.len(), world.closes.len()), (0, 1));
+}
+
+#[test]
+fn an_error_in_answer_to_a_heartbeat_is_a_missed_one_while_the_connection_is_open() {
+    let error = Op::PingEnded(Pick::FIRST, Answer::Error { is_open: true });
+    let mut world = beating(1);
+    world.run(&error);
+    assert_eq!((world.pings.len(), world.closes.len()), (0, 0));
+    world.acquire_of(0);
+    assert_eq!(world.pings.len(), 1, "it is suspect");
+    world.run(&Op::PingEnded(Pick::FIRST, Answer::Yes));
+    world.run(&Op::Poll(Pick::FIRST));
+    world.return_last();
+    for (nth, closes) in [(1, 0), (2, 1)] {
+        world.run(&Op::Pass(4000));
+        world.run(&error);
+        assert_eq!(world.closes.len(), closes, "after {nth} errors in a row");
+    }
+}
+
+#[test]
+fn a_connection_that_is_not_open_after_a_heartbeat_is_closed() {
+    let mut world = beating(1);
+    world.run(&Op::PingEnded(Pick::FIRST, REFUSED));
+    assert_eq!(world.closes.len(), 1);
+}
+
+#[test]
+fn connections_that_were_made_together_are_not_pinged_together() {
+    let mut world = with_idle(2, |l| l.heartbeat = Some(beats()));
+    world.run(&Op::Pass(3599));
+    assert!(world.pings.is_empty(), "each comes up to a tenth sooner");
+    let mut passed = 0;
+    while world.pings.is_empty() {
+        world.run(&Op::Pass(1));
+        passed += 1;
+    }
+    assert_eq!(world.pings.len(), 1);
+    world.run(&Op::Pass(401 - passed));
+    assert_eq!(world.pings.len(), 2);
 }

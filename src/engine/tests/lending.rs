@@ -1,7 +1,9 @@
 //! What is lent, and to whom.
 
+use super::super::entry::Entry;
+use super::super::programs::world::Plain;
 use super::super::programs::{Op, Pick};
-use super::support::{secs, shared, with_idle, world};
+use super::support::{secs, shared, shuffled, with_idle, world};
 use crate::policy::reuse::Reuse;
 use crate::policy::time::Time;
 
@@ -90,9 +92,88 @@ fn what_goes_idle_for_one_who_gives_up_is_closed_above_the_limit() {
     world.run(&Op::SetMax(0, 1));
     world.acquire_of(0);
     world.return_last();
+    assert_eq!((world.pings.len(), world.closes.len()), (1, 0), "it is wanted");
     world.run(&Op::Cancel(Pick::FIRST));
     while !world.pings.is_empty() {
         world.run(&Op::PingEnded(Pick::FIRST, super::super::programs::Answer::Yes));
     }
     assert_eq!(world.closes.len(), 1);
+}
+
+#[test]
+fn what_nobody_waits_for_any_more_is_closed_above_the_limit_at_once() {
+    let mut world =
+        world(|l| (l.max_per_host, l.max_idle_per_host, l.ping_after) = (2, 0, secs(0)));
+    (0..2).for_each(|_| world.borrow(0));
+    world.acquire_of(0);
+    (0..2).for_each(|_| world.return_last());
+    assert_eq!((world.pings.len(), world.closes.len()), (1, 0), "the other one waits its turn");
+    world.run(&Op::Cancel(Pick::FIRST));
+    assert_eq!(world.closes.len(), 1);
+}
+
+#[test]
+fn what_is_at_the_end_of_its_life_is_not_fit_to_be_lent() {
+    let world = world(|l| (l.idle_timeout, l.ping_after) = (secs(20), secs(15)));
+    let limits = &world.common.limits;
+    let at = |seconds| Time::START.after(secs(seconds));
+    let mut entry = Entry::<Plain>::dialing(at(0), 1, 0);
+    let fit = |entry: &Entry<Plain>, now| {
+        (entry.is_fit(1, at(now), limits), entry.is_fit_idle(1, at(now), limits))
+    };
+    assert_eq!([fit(&entry, 14), fit(&entry, 15)], [(true, true), (false, false)], "unproven");
+    entry.checked_at = at(10);
+    assert_eq!([fit(&entry, 19), fit(&entry, 20)], [(true, true), (false, false)], "idle");
+    entry.expires = at(12);
+    assert_eq!([fit(&entry, 11), fit(&entry, 12)], [(true, true), (false, false)], "too old");
+    entry.generation = 0;
+    assert_eq!(fit(&entry, 11), (false, false), "suspect");
+}
+
+#[test]
+fn a_life_is_shorter_by_a_random_share_of_the_jitter() {
+    // The random number of these tests is a half.
+    let mut world = with_idle(1, |l| (l.max_lifetime, l.lifetime_jitter) = (secs(100), 0.1));
+    world.run(&Op::Pass(94_999));
+    assert!(world.closes.is_empty());
+    world.run(&Op::Pass(1));
+    assert_eq!(world.closes.len(), 1);
+}
+
+#[test]
+fn a_dial_counts_when_it_begins_and_its_time_when_it_succeeds() {
+    let mut world = world(|_| {});
+    (0..2).for_each(|_| world.acquire_of(0));
+    world.run(&Op::DialDone(Pick::FIRST));
+    let counted = world.host_of(0).counted().usual;
+    assert_eq!((counted.dials, counted.dial_time.as_millis()), (2, 1));
+}
+
+#[test]
+fn of_two_that_go_idle_at_once_under_a_cap_the_first_is_closed_first() {
+    let mut world = shuffled(|l| l.max_idle = 1);
+    for key in [0, 1] {
+        world.borrow(key);
+    }
+    // That of host 1, then that of host 0.
+    (0..2).for_each(|_| world.return_last());
+    (0..8).for_each(|_| world.run(&Op::CarryOut(Pick::FIRST)));
+    let closed: Vec<_> = world.closes.iter().map(|(_, order)| order.loan.connection).collect();
+    assert_eq!(closed, [1]);
+}
+
+#[test]
+fn each_lease_on_a_connection_is_told_from_the_others() {
+    let mut world = shared(3, |_| {});
+    for _ in 0..3 {
+        world.borrow(0);
+        world.run(&Op::Pass(1000));
+    }
+    let now = world.now;
+    let host = world.host_of(0);
+    let of = |lease| {
+        let view = host.entry_view(0, lease);
+        (now.since(view.lent).as_secs(), view.uses)
+    };
+    assert_eq!([of(0), of(1), of(2)], [(3, 1), (2, 2), (1, 3)]);
 }

@@ -1,7 +1,10 @@
 //! Leases, and what carries them.
 
-use super::super::programs::{Op, Pick};
+use super::super::entry::State;
+use super::super::programs::world::World;
+use super::super::programs::{Answer, Op, Pick};
 use super::support::{secs, shared};
+use crate::policy::limits::Limits;
 use crate::policy::time::Time;
 
 #[test]
@@ -60,4 +63,141 @@ fn peers_are_asked_once_a_second_while_somebody_waits_and_not_otherwise() {
     world.run(&Op::Cancel(Pick::FIRST));
     world.run(&Op::Pass(1000));
     assert_eq!(world.next_look(), Time::NEVER);
+}
+
+#[test]
+fn what_drains_gives_its_place_to_others_for_as_many_as_the_cap() {
+    let mut world = shared(1, |l| l.max_per_host = 2);
+    (0..2).for_each(|_| world.borrow(0));
+    world.run(&Op::Retire(0));
+    assert_eq!(world.host_of(0).gauges.places, 0);
+    (0..2).for_each(|_| world.borrow(0));
+    world.run(&Op::Retire(0));
+    assert_eq!(world.host_of(0).gauges.places, 2, "what drains holds all that it may");
+    world.acquire_of(0);
+    assert!(world.dials.is_empty());
+    world.run(&Op::Return(Pick::FIRST, true));
+    world.run(&Op::CloseEnded(Pick::FIRST));
+    assert_eq!(world.dials.len(), 1);
+}
+
+#[test]
+fn a_last_use_that_was_none_leaves_the_connection_open_where_it_has_a_place() {
+    for (others, closes) in [(0, 0), (1, 1)] {
+        let mut world = shared(1, |l| (l.max_per_host, l.max_uses) = (1, 2));
+        world.borrow(0);
+        world.acquire_of(0);
+        world.return_last();
+        assert_eq!(world.host_of(0).gauges.draining, 1, "it was lent for the last time");
+        world.run(&Op::Cancel(Pick::FIRST));
+        (0..others).for_each(|_| world.borrow(0));
+        world.run(&Op::HandBack(Pick::FIRST, true));
+        assert_eq!(world.closes.len(), closes, "with {others} in its place");
+    }
+}
+
+#[test]
+fn of_those_with_room_the_oldest_is_lent_first_however_it_was_used() {
+    let mut world = shared(2, |_| {});
+    (0..3).for_each(|_| world.borrow(0));
+    assert_eq!(world.loans[2].1.connection, 1);
+    // The first of the two is the last to be returned.
+    (0..3).for_each(|_| world.return_last());
+    world.acquire_of(0);
+    assert_eq!(world.loans[0].1.connection, 0);
+}
+
+/// Hosts 0 and 2 have a connection with two leases each, and host 1 wants one of the two permits that there are.
+fn two_of_whom_one_makes_room(set: impl FnOnce(&mut Limits)) -> World {
+    let mut world = shared(2, |l| {
+        l.max_total = 2;
+        set(l);
+    });
+    for key in [0, 0, 2, 2] {
+        world.borrow(key);
+    }
+    world.acquire_of(1);
+    world.run(&Op::Pass(1000));
+    // One lease of each.
+    world.run(&Op::Return(Pick(0), true));
+    world.run(&Op::Return(Pick(1), true));
+    world
+}
+
+#[test]
+fn one_connection_that_drains_is_room_enough_for_one_who_wants_it() {
+    let mut world = two_of_whom_one_makes_room(|_| {});
+    assert_eq!(world.host_of(0).gauges.draining, 1);
+    assert_eq!(world.host_of(2).gauges.draining, 0);
+    // Its last lease.
+    world.run(&Op::Return(Pick(0), true));
+    world.run(&Op::CloseEnded(Pick::FIRST));
+    assert_eq!(world.dials.len(), 1);
+}
+
+#[test]
+fn what_drains_to_make_room_is_lent_again_once_it_has_answered_when_nobody_needs_the_room() {
+    let mut world = two_of_whom_one_makes_room(|l| l.max_per_host = 1);
+    world.run(&Op::Cancel(Pick::FIRST));
+    assert_eq!((world.host_of(0).gauges.draining, world.pings.len()), (0, 1));
+    assert!(!world.host_of(0).pings()[0].needed);
+    world.run(&Op::Try(0, false));
+    assert_eq!(world.loans.len(), 2, "it is pinged first");
+    world.run(&Op::PingEnded(Pick::FIRST, Answer::Yes));
+    world.run(&Op::Try(0, false));
+    assert_eq!(world.loans.len(), 3);
+}
+
+#[test]
+fn what_drains_to_make_room_serves_its_own_host_once_nobody_else_needs_the_room() {
+    let mut world = two_of_whom_one_makes_room(|l| l.max_per_host = 1);
+    world.acquire_of(0);
+    assert_eq!(world.host_of(0).gauges.draining, 1, "host 1 came first");
+    world.run(&Op::Cancel(Pick::FIRST));
+    assert_eq!((world.host_of(0).gauges.draining, world.pings.len()), (0, 1));
+    assert!(world.host_of(0).pings()[0].needed, "somebody waits for its answer");
+    world.run(&Op::PingEnded(Pick::FIRST, Answer::Yes));
+    world.run(&Op::Poll(Pick::FIRST));
+    assert_eq!(world.loans.len(), 3);
+}
+
+#[test]
+fn what_drains_to_make_room_and_has_no_place_any_more_does_not_come_back() {
+    let mut world = shared(2, |l| l.max_total = 4);
+    (0..6).for_each(|_| world.borrow(0));
+    (0..2).for_each(|_| world.borrow(1));
+    world.acquire_of(1);
+    // Host 0 has two more than host 1, and gives one up at once.
+    world.run(&Op::Return(Pick::FIRST, true));
+    assert_eq!(world.host_of(0).gauges.draining, 1);
+    world.run(&Op::SetMax(0, 2));
+    world.run(&Op::Cancel(Pick::FIRST));
+    assert_eq!((world.host_of(0).gauges.draining, world.pings.len()), (1, 0));
+}
+
+#[test]
+fn what_drained_for_a_lowered_cap_comes_back_the_oldest_first_when_the_cap_is_raised() {
+    let of = |raised| {
+        let mut world = shared(1, |_| {});
+        (0..4).for_each(|_| world.borrow(0));
+        world.run(&Op::SetMax(0, 1));
+        assert_eq!(world.host_of(0).gauges.draining, 3);
+        world.run(&Op::SetMax(0, raised));
+        let entries = world.host_of(0).entries.iter();
+        let drains = |state| matches!(state, State::Draining(_));
+        let draining = entries.filter(|(_, entry)| drains(entry.state)).map(|(_, entry)| entry.id);
+        draining.collect::<Vec<_>>()
+    };
+    assert_eq!((of(2), of(3), of(4)), (vec![3, 4], vec![4], vec![]));
+}
+
+#[test]
+fn a_ping_brings_as_many_leases_as_its_connection_takes() {
+    let mut world = shared(3, |l| l.ping_after = secs(0));
+    world.borrow(0);
+    world.return_last();
+    (0..3).for_each(|_| world.acquire_of(0));
+    assert_eq!((world.pings.len(), world.dials.len()), (1, 0));
+    world.acquire_of(0);
+    assert_eq!((world.pings.len(), world.dials.len()), (1, 1));
 }

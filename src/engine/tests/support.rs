@@ -17,7 +17,7 @@ pub(super) fn secs(seconds: u64) -> Span {
     Span::from(Duration::from_secs(seconds))
 }
 
-fn unlimited() -> Limits {
+pub(super) fn unlimited() -> Limits {
     Limits {
         max_per_host: usize::MAX,
         initial_per_host: 0,
