@@ -16,18 +16,14 @@ impl<P: Parts> HostState<P> {
     ///
     /// - An exclusive dial counts until it ends. One of a connection to be shared counts for the leases that it is
     ///   expected to carry, and only for as long as dials usually take: many would wait for one that hangs.
+    ///   None counts that has hung since before the second failure in a row.
     /// - A ping counts for `ping_counts`: a peer that has not answered by then may be dead. One whose heartbeat is
     ///   late does not count.
     ///
     /// Loans are no reason not to dial: see [`may_be_served`](HostState::may_be_served), which counts them.
     pub(super) fn on_its_way(&self, now: Time, limits: &Limits) -> usize {
         let carries = self.carries.max(1) as usize;
-        let dials = if carries == 1 || self.gauges.dialing == 0 {
-            self.dials_in_flight() as usize
-        } else {
-            self.dials_that_count(now)
-        };
-        let dials = dials.saturating_mul(carries);
+        let dials = self.dials_that_count(carries > 1, now).saturating_mul(carries);
         let pings = self.pings().iter().filter(|ping| ping.counts(now, limits));
         pings.fold(dials, |sum, ping| sum.saturating_add(self.room_after(ping.slot)))
     }
@@ -38,7 +34,13 @@ impl<P: Parts> HostState<P> {
         if entry.state == State::Pinging { entry.room() } else { 0 }
     }
 
-    fn dials_that_count(&self, now: Time) -> usize {
+    fn dials_that_count(&self, is_to_be_shared: bool, now: Time) -> usize {
+        if let Some(turn) = self.in_vain_since() {
+            return self.dials_since(turn);
+        }
+        if !is_to_be_shared || self.gauges.dialing == 0 {
+            return self.dials_in_flight() as usize;
+        }
         let counts_for = self.dial_counts();
         let counts = |entry: &Entry<P>| entry.is_dialing() && now < entry.created.after(counts_for);
         self.entries.iter().filter(|(_, entry)| counts(entry)).count()

@@ -84,15 +84,21 @@ impl<P: Parts> HostState<P> {
         {
             return true;
         }
-        if let Some(failing) = self.failing().filter(|failing| failing.is_in_vain(self.next_turn)) {
-            return self.dials_since(failing.turn) > 0;
+        if let Some(turn) = self.in_vain_since() {
+            return self.dials_since(turn) > 0;
         }
         let comes_back =
             |entry: &Entry<P>| entry.state == State::InUse && entry.is_over(now, limits).is_none();
         self.dials_in_flight() > 0 || self.entries.iter().any(|(_, entry)| comes_back(entry))
     }
 
-    fn dials_since(&self, turn: u64) -> usize {
+    /// The turn of the last failure, if what began before it will probably serve nobody.
+    pub(super) fn in_vain_since(&self) -> Option<u64> {
+        let failing = self.failing().filter(|failing| failing.is_in_vain(self.next_turn));
+        failing.map(|failing| failing.turn)
+    }
+
+    pub(super) fn dials_since(&self, turn: u64) -> usize {
         let began_since = |entry: &Entry<P>| entry.is_dialing() && entry.turn > turn;
         self.entries.iter().filter(|(_, entry)| began_since(entry)).count()
     }

@@ -2,7 +2,7 @@
 
 use super::budget::{Budget, Grant, Note, Scanned};
 use super::entry::State;
-use super::{Common, HostState, Listing, Parts, Phase, Section};
+use super::{Common, HostState, Parts, Section};
 use crate::policy::close_reason::CloseReason;
 use crate::policy::limits::Limits;
 use crate::policy::time::{Span, Time};
@@ -15,14 +15,13 @@ impl<P: Parts> HostState<P> {
         let (now, limits) = (section.now, &section.common.limits);
         let gauges = &self.gauges;
         let old = self.note.as_deref().copied().unwrap_or_default();
-        let may_dial = self.phase != Phase::Closed && self.listing == Listing::Listed;
         let makes_room = State::Draining(CloseReason::MadeRoom);
         let makes_room =
             self.entries.iter().filter(|(_, entry)| entry.state == makes_room && !entry.is_dead());
         let clipped = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
-        let wants = if may_dial { clipped(self.dials_for_waiters(now, limits)) } else { 0 };
-        let may_spare = may_dial && !self.is_idle_full(section);
-        let spare = if may_spare { clipped(self.dials_to_spare(now, limits)) } else { 0 };
+        let wants = clipped(self.dials_for_waiters(now, limits));
+        let is_full = self.is_idle_full(section);
+        let spare = if is_full { 0 } else { clipped(self.dials_to_spare(now, limits)) };
         let oldest = self.oldest_idle().map(|(at, _)| at);
         Note {
             permits: gauges.permits,

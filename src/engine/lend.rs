@@ -107,9 +107,7 @@ impl<P: Parts> HostState<P> {
             return None;
         }
         self.unstrand();
-        if !self.ready.is_empty() {
-            self.close_expired(section);
-        }
+        self.close_expired(section);
         let slot = self.slot_to_lend(section)?;
         self.counters.reused += 1;
         Some(self.grant(slot, call_site, section))

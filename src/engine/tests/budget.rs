@@ -68,6 +68,7 @@ impl Hosts {
         let mut granted = Vec::new();
         while let Some(host) = self.grant() {
             granted.push(host);
+            assert!(granted.len() < 100, "permits without end");
         }
         let promised = [];
         self.ledger.budget.lock().check_invariants(&self.notes, &promised, 0);
@@ -75,9 +76,21 @@ impl Hosts {
     }
 
     fn grant(&mut self) -> Option<u64> {
+        let host = self.next()?;
+        self.deliver(host);
+        Some(host)
+    }
+
+    /// The host that the next free permit is on its way to.
+    fn next(&mut self) -> Option<u64> {
         let nobody = u64::MAX;
         let grant = self.ledger.budget.lock().next_grant((nobody, &nobody), self.now);
         let Grant::Other(host) = grant? else { panic!("nobody wants one") };
+        Some(host)
+    }
+
+    /// The permit has arrived, and is a connection at once.
+    fn deliver(&mut self, host: u64) {
         let note = self.notes.iter_mut().find(|(id, _)| *id == host).expect("it is known");
         {
             let budget: &mut Budget<u64> = &mut self.ledger.budget.lock();
@@ -89,7 +102,6 @@ impl Hosts {
             note.dialing -= 1;
             if note.wants > 0 { note.wants -= 1 } else { note.spare -= 1 }
         });
-        Some(host)
     }
 
     /// Whether a host gives up its only connection, made then, when it returns.
@@ -103,6 +115,7 @@ impl Hosts {
         let gained = self.now;
         while !self.gives(host, gained) {
             self.pass(millis(1));
+            assert!(self.now.since(gained) < Duration::from_secs(60), "it is never given up");
         }
         Span::from(self.now.since(gained))
     }
@@ -150,6 +163,20 @@ fn a_host_that_was_granted_one_comes_last_among_equals() {
     // It was dead at once.
     hosts.has(7, 0);
     assert_eq!(hosts.granted(), [3]);
+}
+
+#[test]
+fn the_turn_of_one_that_was_granted_a_permit_counts_from_the_grant() {
+    let mut hosts = hosts(|l| l.max_total = 3);
+    hosts.has(3, 1);
+    hosts.has(9, 2);
+    hosts.wants(7, 2);
+    hosts.has(9, 1);
+    assert_eq!(hosts.next(), Some(7));
+    hosts.wants(3, 1);
+    hosts.deliver(7);
+    hosts.has(9, 0);
+    assert_eq!(hosts.granted(), [7], "both have one, and this one has wanted another for longer");
 }
 
 #[test]

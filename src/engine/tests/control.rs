@@ -274,6 +274,19 @@ fn a_wish_that_is_met_is_a_wish_no_more() {
 }
 
 #[test]
+fn a_wish_that_is_met_is_a_wish_no_more_while_more_are_being_dialed() {
+    let mut world = world(|_| {});
+    (0..3).for_each(|_| world.acquire_of(0));
+    world.run(&Op::Warm(0, 2));
+    for _ in 0..2 {
+        world.run(&Op::DialDone(Pick::FIRST));
+        world.run(&Op::Poll(Pick::FIRST));
+    }
+    (0..2).for_each(|_| world.discard(Pick::FIRST));
+    assert_eq!(world.dials.len(), 1);
+}
+
+#[test]
 fn a_wish_waits_for_a_permit_as_long_as_the_caps_leave_room() {
     let mut world = world(|l| l.max_dialing = 1);
     world.acquire_of(1);
@@ -289,7 +302,33 @@ fn a_wish_waits_for_a_permit_as_long_as_the_caps_leave_room() {
 fn what_a_host_is_to_begin_with_is_made_once_it_is_used() {
     let mut world = world(|l| l.initial_per_host = 3);
     world.run(&Op::Hold(0));
+    world.run(&Op::CloseIdle);
     assert!(world.dials.is_empty());
     world.acquire_of(0);
     assert_eq!(world.dials.len(), 3);
+}
+
+#[test]
+fn what_is_lent_makes_room_among_the_idle_of_all_hosts() {
+    let mut world = with_idle(1, |l| l.max_idle = 1);
+    world.acquire_of(0);
+    assert_eq!(add(&mut world, 1), 1);
+}
+
+#[test]
+fn what_is_lent_makes_room_for_one_that_is_still_wished_for() {
+    let mut world = world(|l| l.max_idle_per_host = 2);
+    world.borrow(0);
+    world.acquire_of(0);
+    world.return_last();
+    world.run(&Op::Poll(Pick::FIRST));
+    world.return_last();
+    world.run(&Op::Warm(0, 3));
+    assert_eq!(
+        world.dials.len(),
+        1,
+        "one is idle, and the dial that nobody waits for is the other"
+    );
+    world.acquire_of(0);
+    assert_eq!(world.dials.len(), 2);
 }

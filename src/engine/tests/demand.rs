@@ -107,6 +107,8 @@ fn a_dial_that_hangs_counts_for_its_one_waiter_until_it_ends() {
     world.acquire_of(0);
     world.run(&Op::Pass(60_000));
     assert_eq!(world.dials.len(), 1);
+    world.acquire_of(0);
+    assert_eq!(world.dials.len(), 2);
 }
 
 #[test]

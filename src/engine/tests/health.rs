@@ -195,3 +195,15 @@ fn connections_that_were_made_together_are_not_pinged_together() {
     world.run(&Op::Pass(401 - passed));
     assert_eq!(world.pings.len(), 2);
 }
+
+#[test]
+fn a_late_heartbeat_is_given_up_where_another_host_wants_its_room() {
+    let mut world = world(|l| (l.heartbeat, l.max_total) = (Some(beats()), 1));
+    world.borrow(0);
+    world.return_last();
+    world.run(&Op::Pass(4000));
+    world.run(&Op::BeatMissed(Pick::FIRST));
+    assert_eq!(world.pings.len(), 1);
+    world.acquire_of(1);
+    assert_eq!((world.pings.len(), world.closes.len()), (0, 1));
+}

@@ -1,10 +1,12 @@
 //! What is lent, and to whom.
 
 use super::super::entry::Entry;
-use super::super::programs::world::Plain;
+use super::super::programs::world::{Plain, World};
 use super::super::programs::{Op, Pick};
 use super::support::{secs, shared, shuffled, with_idle, world};
+use crate::policy::close_reason::CloseReason;
 use crate::policy::reuse::Reuse;
+use crate::policy::spread::Spread;
 use crate::policy::time::Time;
 
 #[test]
@@ -176,4 +178,80 @@ fn each_lease_on_a_connection_is_told_from_the_others() {
         (now.since(view.lent).as_secs(), view.uses)
     };
     assert_eq!([of(0), of(1), of(2)], [(3, 1), (2, 2), (1, 3)]);
+}
+
+/// Hosts 0 and 2 have a connection in use each, that of host 0 for longer, and host 1 waits for one of the two permits.
+fn two_for_three() -> World {
+    let mut world = world(|l| l.max_total = 2);
+    world.borrow(0);
+    world.run(&Op::Pass(50));
+    world.borrow(2);
+    world.acquire_of(1);
+    world
+}
+
+#[test]
+fn the_host_that_has_served_for_longest_gives_its_connection_up_first() {
+    let mut world = two_for_three();
+    world.run(&Op::Pass(60));
+    world.run(&Op::Return(Pick::FIRST, true));
+    assert!(world.closes.is_empty(), "its tenure is over, and the turn of host 1 has not come");
+    world.acquire_of(0);
+    world.run(&Op::Pass(90));
+    // That of host 2, and then that of host 0.
+    world.run(&Op::Return(Pick::FIRST, true));
+    assert!(world.closes.is_empty());
+    world.run(&Op::Return(Pick::FIRST, true));
+    assert_eq!((world.closes.len(), world.closes[0].1.reason), (1, CloseReason::MadeRoom));
+}
+
+#[test]
+fn another_host_gives_its_connection_up_when_the_longest_serving_one_keeps_it() {
+    let mut world = two_for_three();
+    // Its turn, and a tenure more.
+    world.run(&Op::Pass(201));
+    world.run(&Op::Return(Pick(1), true));
+    assert_eq!(world.closes.len(), 1);
+}
+
+#[test]
+fn a_lease_tells_how_long_its_connection_was_idle_unless_others_use_it() {
+    let mut world = shared(2, |_| {});
+    world.borrow(0);
+    world.return_last();
+    world.run(&Op::Pass(5000));
+    (0..2).for_each(|_| world.borrow(0));
+    let host = world.host_of(0);
+    let idle_for = |lease| host.entry_view(0, lease).idle_for.as_secs();
+    assert_eq!([idle_for(0), idle_for(1)], [5, 0]);
+}
+
+#[test]
+fn of_those_that_carry_as_few_the_one_is_lent_that_an_exclusive_pool_would_lend() {
+    for (reuse, expected) in [(Reuse::MostRecent, 0), (Reuse::LeastRecent, 1)] {
+        let mut world = shared(2, |l| (l.spread, l.reuse) = (Spread::LeastLoaded, reuse));
+        (0..3).for_each(|_| world.borrow(0));
+        // That of the second connection comes first.
+        (0..3).for_each(|_| world.return_last());
+        world.acquire_of(0);
+        assert_eq!(world.loans[0].1.connection, expected);
+    }
+}
+
+#[test]
+fn what_was_lent_and_is_not_open_is_no_reuse() {
+    let mut world = with_idle(2, |_| {});
+    world.run(&Op::Acquire(0, true));
+    assert_eq!(world.host_of(0).counted().usual.reused, 1, "the second one");
+    assert_eq!((world.loans.len(), world.closes.len()), (1, 1));
+}
+
+#[test]
+fn the_most_that_were_in_use_at_once_are_remembered() {
+    let mut world = with_idle(3, |_| {});
+    world.run(&Op::Discard(Pick::FIRST));
+    assert_eq!(world.host_of(0).counted().usual.peak_in_use, 3);
+    let mut world = with_idle(1, |_| {});
+    (0..2).for_each(|_| world.acquire_of(0));
+    assert_eq!(world.host_of(0).counted().usual.peak_in_use, 1);
 }

@@ -1,0 +1,271 @@
+//! What a failed dial says, and what it does not.
+
+use std::time::Duration;
+
+use super::super::programs::world::World;
+use super::super::programs::{Op, Pick};
+use super::support::{shuffled, with_idle, world};
+use crate::policy::backoff::Backoff;
+use crate::policy::limits::Limits;
+use crate::policy::time::Span;
+
+const FAILS: Op = Op::DialFailed(Pick::FIRST, false);
+const FAILS_FOR_NOW: Op = Op::DialFailed(Pick::FIRST, true);
+
+fn told(world: &mut World) -> u64 {
+    world.host_of(0).counted().rare.failed
+}
+
+/// One waits while this many are lent.
+fn one_waits(lent: usize, set: impl FnOnce(&mut Limits)) -> World {
+    let mut world = world(set);
+    (0..lent).for_each(|_| world.borrow(0));
+    world.acquire_of(0);
+    world
+}
+
+#[test]
+fn who_waits_is_told_of_a_failed_dial_unless_it_is_to_be_tried_again() {
+    for (retry, op, tells) in
+        [(false, FAILS, 1), (false, FAILS_FOR_NOW, 1), (true, FAILS, 1), (true, FAILS_FOR_NOW, 0)]
+    {
+        let mut world = one_waits(0, |l| l.retry = retry);
+        world.run(&op);
+        assert_eq!(told(&mut world), tells, "{op:?} with retry: {retry}");
+    }
+}
+
+#[test]
+fn who_waits_is_not_told_while_a_loan_may_come_back_until_the_second_failure() {
+    let mut world = one_waits(1, |_| {});
+    world.run(&FAILS);
+    assert_eq!(told(&mut world), 0);
+    world.run(&Op::Pass(39_999));
+    world.run(&FAILS);
+    assert_eq!(told(&mut world), 1);
+}
+
+#[test]
+fn a_return_makes_the_next_failure_the_first_one_for_those_who_wait() {
+    let mut world = one_waits(2, |_| {});
+    world.run(&FAILS);
+    world.return_last();
+    world.acquire_of(0);
+    world.run(&Op::Poll(Pick::FIRST));
+    world.run(&Op::Pass(39_999));
+    world.run(&FAILS);
+    assert_eq!(told(&mut world), 0);
+}
+
+#[test]
+fn the_failure_of_a_dial_from_before_a_retire_is_nobodys() {
+    let mut world = one_waits(0, |_| {});
+    world.run(&Op::Retire(0));
+    world.run(&FAILS);
+    assert_eq!((told(&mut world), world.dials.len()), (0, 1), "the next one begins at once");
+}
+
+#[test]
+fn the_failure_of_a_dial_that_was_cut_off_is_nobodys() {
+    let mut world = shuffled(|_| {});
+    (0..2).for_each(|_| world.acquire_of(0));
+    world.run(&Op::SetMax(0, 1));
+    world.run(&Op::DialFailed(Pick(1), false));
+    assert_eq!(told(&mut world), 0);
+    world.run(&Op::SetMax(0, 2));
+    assert_eq!(world.dials.len(), 2, "nothing backs off");
+}
+
+#[test]
+fn nobody_is_woken_because_a_dial_was_cut_off() {
+    let mut world = world(|_| {});
+    (0..2).for_each(|_| world.acquire_of(0));
+    world.run(&Op::SetMax(0, 1));
+    assert_eq!((world.dials.len(), world.woken.len()), (1, 0));
+}
+
+#[test]
+fn dials_that_were_in_flight_together_are_one_failure() {
+    let mut world = world(|l| l.retry = true);
+    (0..3).for_each(|_| world.acquire_of(0));
+    (0..3).for_each(|_| world.run(&FAILS_FOR_NOW));
+    assert_eq!(world.host_of(0).failing().map(|failing| failing.failures), Some(1));
+    world.run(&Op::Pass(39_999));
+    assert_eq!(world.dials.len(), 1, "one at a time");
+    world.run(&FAILS_FOR_NOW);
+    assert_eq!(world.host_of(0).failing().map(|failing| failing.failures), Some(2));
+}
+
+#[test]
+fn the_minimum_idle_is_restored_after_an_outage_for_those_who_wait_and_for_a_handle() {
+    let mut waited_for = one_waits(0, |l| (l.min_idle_per_host, l.retry) = (1, true));
+    (0..2).for_each(|_| waited_for.run(&FAILS_FOR_NOW));
+    waited_for.run(&Op::Pass(39_999));
+    assert_eq!(waited_for.dials.len(), 1);
+    waited_for.run(&Op::DialDone(Pick::FIRST));
+    assert_eq!(waited_for.dials.len(), 1, "the other one is to spare");
+    let mut held = world(|l| l.min_idle_per_host = 1);
+    held.run(&Op::Hold(0));
+    held.acquire_of(0);
+    (0..2).for_each(|_| held.run(&FAILS));
+    held.run(&Op::Pass(39_999));
+    assert_eq!(held.dials.len(), 1);
+}
+
+#[test]
+fn a_lost_wish_is_not_taken_up_again_when_the_cap_is_raised() {
+    let mut world = with_idle(1, |l| l.max_per_host = 2);
+    world.run(&Op::Warm(0, 4));
+    world.run(&Op::DialDone(Pick::FIRST));
+    world.run(&Op::SetMax(0, 4));
+    assert!(world.dials.is_empty(), "there was no room for it");
+}
+
+#[test]
+fn who_waits_is_told_when_the_last_of_the_dials_in_flight_has_failed() {
+    let mut world = one_waits(0, |_| {});
+    world.acquire_of(0);
+    world.run(&FAILS);
+    assert_eq!(told(&mut world), 0);
+    world.run(&FAILS);
+    assert_eq!(told(&mut world), 2);
+}
+
+#[test]
+fn a_loan_that_is_the_last_of_its_connection_will_serve_nobody() {
+    let mut world = one_waits(1, |l| l.max_uses = 1);
+    world.run(&FAILS);
+    assert_eq!(told(&mut world), 1);
+}
+
+/// One is pinged for two who wait, and another one is dialed.
+fn pinged_and_dialed() -> World {
+    let mut world = with_idle(1, |l| l.ping_after = Span::ZERO);
+    (0..2).for_each(|_| world.acquire_of(0));
+    assert_eq!((world.pings.len(), world.dials.len()), (1, 1));
+    world
+}
+
+#[test]
+fn a_ping_will_serve_one_for_a_limited_time() {
+    let mut early = pinged_and_dialed();
+    early.run(&FAILS);
+    assert_eq!(told(&mut early), 0);
+    let mut late = pinged_and_dialed();
+    late.run(&Op::Pass(300));
+    assert_eq!(late.dials.len(), 2);
+    (0..2).for_each(|_| late.run(&FAILS));
+    assert_eq!(told(&mut late), 2);
+}
+
+#[test]
+fn the_ping_of_a_connection_that_is_to_be_closed_will_serve_nobody() {
+    let mut world = pinged_and_dialed();
+    world.run(&Op::Retire(0));
+    while !world.dials.is_empty() {
+        world.run(&FAILS);
+    }
+    assert_eq!((told(&mut world), world.pings.len()), (2, 1));
+}
+
+#[test]
+fn a_dial_that_hangs_since_before_a_failure_does_not_hold_the_next_one_back() {
+    let mut world = one_waits(0, |_| {});
+    world.acquire_of(0);
+    world.run(&FAILS);
+    assert_eq!(world.dials.len(), 1);
+    world.run(&Op::Pass(1000));
+    assert_eq!(world.dials.len(), 2);
+}
+
+#[test]
+fn an_old_dial_that_fails_at_last_tells_nobody_whom_a_newer_one_may_serve() {
+    let mut world = one_waits(0, |_| {});
+    world.acquire_of(0);
+    world.run(&FAILS);
+    world.run(&Op::Pass(1000));
+    // The second failure in a row, while the first dial still hangs.
+    world.run(&Op::DialFailed(Pick(1), false));
+    assert_eq!(told(&mut world), 2);
+    (0..2).for_each(|_| world.acquire_of(0));
+    world.run(&Op::Pass(1000));
+    assert_eq!(world.dials.len(), 2);
+    world.run(&FAILS);
+    assert_eq!(told(&mut world), 2);
+}
+
+/// A host that backs off for long, after as many failures in a row.
+fn backing_off(failures: u32, set: impl FnOnce(&mut Limits)) -> World {
+    let mut world = world(|l| {
+        l.backoff = Backoff::default().initial(SECOND).max(60 * SECOND).jitter(0.0);
+        set(l);
+    });
+    // It is remembered between the failures.
+    world.run(&Op::Hold(0));
+    for _ in 0..failures {
+        world.run(&Op::Pass(60_000));
+        world.acquire_of(0);
+        world.run(&FAILS);
+        world.run(&Op::Poll(Pick::FIRST));
+    }
+    world
+}
+
+const SECOND: Duration = Duration::from_secs(1);
+
+#[test]
+fn a_newcomer_that_nothing_else_can_serve_causes_a_dial_after_the_shortest_backoff() {
+    let mut world = backing_off(5, |_| {});
+    world.acquire_of(0);
+    world.run(&Op::Pass(990));
+    assert!(world.dials.is_empty());
+    world.run(&Op::Pass(10));
+    assert_eq!(world.dials.len(), 1);
+}
+
+#[test]
+fn a_newcomer_that_a_loan_may_serve_waits_for_the_end_of_the_backoff() {
+    let mut world = backing_off(0, |_| {});
+    world.borrow(0);
+    for _ in 0..5 {
+        world.acquire_of(0);
+        world.run(&Op::Pass(60_000));
+        world.run(&FAILS);
+        world.return_last();
+        world.run(&Op::Poll(Pick::FIRST));
+    }
+    world.acquire_of(0);
+    world.run(&Op::Pass(15_990));
+    assert!(world.dials.is_empty());
+    world.run(&Op::Pass(10));
+    assert_eq!(world.dials.len(), 1);
+}
+
+#[test]
+fn no_backoff_outlasts_half_of_the_time_that_the_oldest_has() {
+    let mut world = backing_off(4, |l| l.retry = true);
+    world.run(&Op::Pass(60_000));
+    world.acquire_of(0);
+    world.run(&Op::Cancel(Pick::FIRST));
+    // Every third caller has 20 s.
+    world.acquire_of(0);
+    world.run(&Op::Pass(2_000));
+    world.run(&FAILS_FOR_NOW);
+    world.run(&Op::Pass(8_990));
+    assert!(world.dials.is_empty());
+    world.run(&Op::Pass(10));
+    assert_eq!(world.dials.len(), 1, "half of 18 s");
+}
+
+#[test]
+fn a_newcomer_does_not_wait_for_a_dial_that_hangs_since_before_two_failures() {
+    let mut world = one_waits(0, |_| {});
+    world.acquire_of(0);
+    world.run(&FAILS);
+    world.run(&Op::Pass(1000));
+    world.run(&Op::DialFailed(Pick(1), false));
+    assert_eq!((told(&mut world), world.dials.len()), (2, 1), "the first dial hangs");
+    world.acquire_of(0);
+    world.run(&Op::Pass(100));
+    assert_eq!(world.dials.len(), 2);
+}
