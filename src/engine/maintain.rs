@@ -1,6 +1,7 @@
 //! What time alone brings about: idle time-outs, lifetimes, heartbeats, leaks, waiters' deadlines.
 
-use super::entry::{Entry, State};
+use super::entry::State;
+use super::leases::Lease;
 use super::{HostState, Leak, Parts, Section};
 use crate::policy::close_reason::CloseReason;
 use crate::policy::limits::Limits;
@@ -71,15 +72,12 @@ impl<P: Parts> HostState<P> {
         if after == Span::FOREVER {
             return;
         }
-        let is_due = |since: Time| since.after(after) <= section.now;
-        let due = |entry: &Entry<P>| {
-            entry.leases.iter().any(|lease| !lease.reported && is_due(lease.since))
-        };
-        for slot in self.slots(due) {
+        let now = section.now;
+        let is_due = |lease: &Lease| !lease.reported && lease.since.after(after) <= now;
+        for slot in self.slots(|entry| entry.leases.iter().any(is_due)) {
             let leaks = self.change(slot, |entry| {
                 let id = entry.id;
-                let due =
-                    entry.leases.iter_mut().filter(|lease| !lease.reported && is_due(lease.since));
+                let due = entry.leases.iter_mut().filter(|lease| is_due(lease));
                 due.map(|lease| {
                     lease.reported = true;
                     Leak::StillOut { id, lease: *lease }

@@ -220,9 +220,7 @@ impl<P: Parts> HostState<P> {
         self.suspect_peers(slot);
         self.rare().pings_suspects = Some(Purpose::Health);
         self.kill(slot, reason, section);
-        if self.waiting() > 0 {
-            self.replace_by_dial(section);
-        }
+        self.replace_by_dial(section);
     }
 
     /// Nobody knows the state of a conversation that was cut off: an exclusive connection is closed. A shared one that

@@ -221,3 +221,73 @@ impl<P: Parts> HostState<P> {
         self.rare.as_ref().map_or(0, |rare| rare.counters.failed_dials)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::policy::close_reason::CloseReason;
+
+    /// Each number another multiple of `n`.
+    fn counted(n: u32) -> Counted {
+        let (long, wide) = (Duration::from_secs(u64::from(n)), u64::from(n));
+        let mut closes = CloseCounts::default();
+        (0..n).for_each(|_| closes.count(CloseReason::Idle));
+        let usual = Counters {
+            reused: wide,
+            waited: 2 * wide,
+            served: 3 * wide,
+            dials: 4 * wide,
+            wait_time: 5 * long,
+            dial_time: 6 * long,
+            peak_in_use: 7 * n,
+            peak_waiting: 8 * n,
+        };
+        let rare = RareCounters {
+            timed_out: 9 * wide,
+            cancelled: 10 * wide,
+            failed: 11 * wide,
+            shut_out: 12 * wide,
+            refused: 13 * wide,
+            failed_dials: 14 * wide,
+            closes,
+            pings: 15 * wide,
+            failed_pings: 16 * wide,
+            heartbeats: 17 * wide,
+            missed_heartbeats: 18 * wide,
+        };
+        Counted { usual, rare }
+    }
+
+    #[test]
+    fn counters_of_hosts_add_up() {
+        let mut sum = counted(1);
+        sum.add(&counted(3));
+        assert_eq!(format!("{sum:?}"), format!("{:?}", counted(4)));
+    }
+
+    #[test]
+    fn peaks_of_hosts_that_are_gone_do_not_add_up() {
+        let mut sum = counted(3);
+        sum.add_past(&counted(1));
+        let usual = Counters { peak_in_use: 21, peak_waiting: 24, ..counted(4).usual };
+        let expected = Counted { usual, ..counted(4) };
+        assert_eq!(format!("{sum:?}"), format!("{expected:?}"));
+    }
+
+    #[test]
+    fn connections_of_hosts_add_up() {
+        let seen = |n| Seen {
+            idle: n,
+            in_use: 2 * n,
+            leases: 3 * n,
+            dialing: 4 * n,
+            pinging: 5 * n,
+            draining: 6 * n,
+            closing: 7 * n,
+            waiting: 8 * n,
+        };
+        let mut sum = seen(1);
+        sum.add(seen(3));
+        assert_eq!(sum, seen(4));
+    }
+}

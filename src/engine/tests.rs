@@ -8,6 +8,8 @@ mod health;
 mod lending;
 mod sharing;
 mod support;
+mod telling;
+mod upkeep;
 
 use proptest::prelude::*;
 

@@ -129,7 +129,7 @@ pub(in crate::engine) struct World {
     pub(in crate::engine) woken: Vec<usize>,
     pub(super) connections: Vec<Connection>,
     /// Loans reported as held for long, and not as back.
-    pub(super) leaks: usize,
+    pub(in crate::engine) leaks: usize,
     /// What can be seen from outside.
     pub(super) trace: Vec<String>,
     /// What was carried out last.

@@ -125,7 +125,9 @@ impl Hosts {
 fn hosts_get_permits_in_the_order_in_which_they_became_short() {
     let mut hosts = hosts(|l| l.max_total = 4);
     hosts.has(9, 4);
-    [7, 3, 8, 1].into_iter().for_each(|host| hosts.wants(host, 1));
+    for host in [7, 3, 8, 1] {
+        hosts.wants(host, 1);
+    }
     hosts.has(9, 0);
     assert_eq!(hosts.granted(), [7, 3, 8, 1]);
 }
@@ -262,7 +264,9 @@ fn a_failing_host_waits_for_its_turn_for_ten_of_its_dials_and_at_most_ten_second
 fn a_connection_serves_for_a_tenth_of_a_second_or_ten_dials_before_it_is_given_up() {
     for (dials, tenure) in [(&[][..], 100), (&[2], 100), (&[80], 800), (&[80, 160], 900)] {
         let mut hosts = hosts(|l| l.max_total = 1);
-        dials.iter().for_each(|took| hosts.dialed(millis(*took)));
+        for took in dials {
+            hosts.dialed(millis(*took));
+        }
         hosts.wants(2, 1);
         assert_eq!(hosts.tenure_of(1), millis(tenure), "after dials of {dials:?} ms");
     }

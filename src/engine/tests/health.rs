@@ -114,7 +114,7 @@ fn at_most_eight_heartbeats_of_a_host_are_under_way() {
     let mut world = beating(10);
     assert_eq!(world.pings.len(), 8);
     world.run(&Op::PingEnded(Pick::FIRST, Answer::Yes));
-    assert_eq!(world.pings.len(), 8);
+    assert_eq!((world.pings.len(), world.closes.len()), (8, 0));
     world.run(&Op::PingEnded(Pick::FIRST, Answer::Yes));
     world.run(&Op::PingEnded(Pick::FIRST, Answer::Yes));
     assert_eq!(world.pings.len(), 7);
@@ -135,6 +135,7 @@ fn a_shared_connection_is_asked_while_it_is_used_and_while_it_drains() {
 #[test]
 fn a_late_heartbeat_goes_on_until_it_has_missed_as_many_as_it_may() {
     let mut world = beating(1);
+    assert_eq!(world.host_of(0).missed_beats(0), 0);
     world.run(&Op::BeatMissed(Pick::FIRST));
     assert_eq!((world.pings.len(), world.host_of(0).missed_beats(0)), (1, 1));
     world.run(&Op::BeatMissed(Pick::FIRST));
@@ -182,6 +183,18 @@ fn a_connection_that_is_not_open_after_a_heartbeat_is_closed() {
 }
 
 #[test]
+fn a_late_heartbeat_is_given_up_when_more_wait_than_what_is_on_its_way_will_serve() {
+    let mut world = with_idle(2, |l| (l.heartbeat, l.max_per_host) = (Some(beats()), 2));
+    world.run(&Op::Pass(3920));
+    assert_eq!(world.pings.len(), 2);
+    world.run(&Op::BeatMissed(Pick::FIRST));
+    world.acquire_of(0);
+    assert_eq!(world.pings.len(), 2, "the other one will serve it");
+    world.acquire_of(0);
+    assert_eq!(world.pings.len(), 1);
+}
+
+#[test]
 fn connections_that_were_made_together_are_not_pinged_together() {
     let mut world = with_idle(2, |l| l.heartbeat = Some(beats()));
     world.run(&Op::Pass(3599));
@@ -206,4 +219,96 @@ fn a_late_heartbeat_is_given_up_where_another_host_wants_its_room() {
     assert_eq!(world.pings.len(), 1);
     world.acquire_of(1);
     assert_eq!((world.pings.len(), world.closes.len()), (0, 1));
+}
+
+#[test]
+fn at_most_eight_suspects_of_a_host_are_pinged_that_nobody_needs() {
+    let mut world = with_idle(12, |l| l.ping_after = Span::ZERO);
+    world.acquire_of(0);
+    world.run(&Op::PingEnded(Pick::FIRST, REFUSED));
+    let pings = world.host_of(0).pings();
+    assert_eq!(pings.iter().filter(|ping| !ping.needed).count(), 8);
+}
+
+#[test]
+fn a_ping_counts_for_its_waiter_for_a_quarter_of_a_second() {
+    let mut world = with_idle(1, |l| l.ping_after = Span::ZERO);
+    world.acquire_of(0);
+    world.run(&Op::Pass(249));
+    assert!(world.dials.is_empty());
+    world.run(&Op::Pass(1));
+    assert_eq!(world.dials.len(), 1);
+}
+
+#[test]
+fn pings_and_heartbeats_are_counted_when_they_have_ended() {
+    let mut world = with_idle(2, |l| (l.ping_after, l.heartbeat) = (Span::ZERO, Some(beats())));
+    world.acquire_of(0);
+    world.run(&Op::PingEnded(Pick::FIRST, REFUSED));
+    world.run(&Op::PingEnded(Pick::FIRST, Answer::Yes));
+    world.run(&Op::Poll(Pick::FIRST));
+    world.return_last();
+    let counted = world.host_of(0).counted().rare;
+    assert_eq!((counted.pings, counted.failed_pings, counted.heartbeats), (2, 1, 0));
+    world.run(&Op::DialDone(Pick::FIRST));
+    world.run(&Op::Pass(4000));
+    (0..2).for_each(|_| world.run(&Op::PingEnded(Pick::FIRST, Answer::Yes)));
+    let counted = world.host_of(0).counted().rare;
+    assert_eq!((counted.pings, counted.heartbeats), (2, 2));
+}
+
+/// A shared connection that nobody uses, and whose heartbeat is under way.
+fn beating_and_shared() -> World {
+    let mut world = shared(2, |l| l.heartbeat = Some(beats()));
+    world.borrow(0);
+    world.return_last();
+    world.run(&Op::Pass(4000));
+    assert_eq!(world.pings.len(), 1);
+    world
+}
+
+#[test]
+fn a_ping_that_is_cut_off_closes_a_shared_connection_unless_it_was_a_heartbeat_in_time() {
+    let mut in_time = beating_and_shared();
+    in_time.run(&Op::CutOff(Pick::FIRST));
+    assert!(in_time.closes.is_empty());
+    let mut late = beating_and_shared();
+    late.run(&Op::BeatMissed(Pick::FIRST));
+    late.run(&Op::CutOff(Pick::FIRST));
+    assert_eq!(late.closes[0].1.reason, CloseReason::HeartbeatMissed);
+    let mut asked = shared(2, |l| l.ping_after = Span::ZERO);
+    asked.borrow(0);
+    asked.return_last();
+    asked.acquire_of(0);
+    asked.run(&Op::CutOff(Pick::FIRST));
+    assert_eq!(asked.closes[0].1.reason, CloseReason::PingFailed);
+}
+
+#[test]
+fn a_heartbeat_in_time_that_is_cut_off_closes_an_exclusive_connection() {
+    let mut world = beating(1);
+    world.run(&Op::CutOff(Pick::FIRST));
+    assert_eq!(world.closes[0].1.reason, CloseReason::HeartbeatMissed);
+}
+
+#[test]
+fn those_who_use_a_shared_connection_keep_it_when_its_ping_ends_with_the_pool() {
+    let mut world = beating_and_shared();
+    world.borrow(0);
+    world.run(&Op::BeatMissed(Pick::FIRST));
+    world.run(&Op::Orphan);
+    assert_eq!((world.pings.len(), world.closes.len()), (0, 0));
+    world.return_last();
+    assert_eq!(world.closes[0].1.reason, CloseReason::PoolClosed);
+}
+
+#[test]
+fn a_ping_stops_when_its_connection_is_found_dead_and_when_the_pool_ends() {
+    let mut found_dead = beating_and_shared();
+    found_dead.borrow(0);
+    found_dead.run(&Op::Discard(Pick::FIRST));
+    assert_eq!((found_dead.pings.len(), found_dead.closes.len()), (0, 1));
+    let mut ended = beating(1);
+    ended.run(&Op::Orphan);
+    assert_eq!((ended.pings.len(), ended.closes.len()), (0, 1));
 }
