@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::super::budget::{Budget, Grant, Ledger, Note};
+use super::super::budget::{Budget, Grant, Ledger, Note, Scanned};
 use super::support::{secs, unlimited};
 use crate::policy::limits::Limits;
 use crate::policy::time::{Span, Time};
@@ -107,6 +107,19 @@ impl Hosts {
     /// Whether a host gives up its only connection, made then, when it returns.
     fn gives(&self, host: u64, gained: Time) -> bool {
         self.ledger.budget.lock().takes_from(host, 1, Some(gained), self.now)
+    }
+
+    /// Visits the host whose connection is the only one that is listed.
+    fn scan(&mut self, host: u64, idle_since: Time, idle: usize) -> Option<Scanned> {
+        let mut budget = self.ledger.budget.lock();
+        let found = budget.begin_scan(idle, self.now)?;
+        assert_eq!(found, host);
+        let note = self.notes.iter_mut().find(|(id, _)| *id == host).expect("it is known");
+        budget.unlist(host, note.1.listed.take());
+        let scanned = budget.end_scan(Some(idle_since), idle, self.now);
+        drop(budget);
+        self.note(host, |note| note.listed = Some(idle_since));
+        Some(scanned)
     }
 
     /// How long a host whose connection is made now keeps it while another one starves.
@@ -287,4 +300,48 @@ fn a_round_of_all_who_starve_takes_at_most_ten_seconds_or_a_third_of_the_acquire
     assert_eq!(tenure(secs(30), 100), millis(500), "of forty hosts, two are served at once");
     assert_eq!(tenure(secs(6), 20), millis(100));
     assert_eq!(tenure(secs(6), 130), millis(130), "not below one dial");
+}
+
+#[test]
+fn what_is_idle_makes_room_once_it_has_been_idle_for_as_long_as_a_dial_takes() {
+    let mut hosts = hosts(|l| (l.max_total, l.max_idle) = (1, 1));
+    hosts.dialed(millis(50));
+    hosts.has(1, 1);
+    let idle_since = hosts.now;
+    hosts.note(1, |note| note.listed = Some(idle_since));
+    assert_eq!(hosts.scan(1, idle_since, 1), None, "nobody wants it");
+    hosts.wants(2, 1);
+    hosts.pass(millis(49));
+    assert_eq!(hosts.scan(1, idle_since, 1), Some(Scanned::Kept));
+    assert_eq!(hosts.scan(1, idle_since, 1), None);
+    let ripe = idle_since.after(millis(50));
+    assert_eq!(hosts.ledger.budget.lock().room_at(hosts.now), Some(ripe));
+    hosts.pass(millis(1));
+    assert_eq!(hosts.ledger.budget.lock().room_at(hosts.now), None, "it is time");
+    assert_eq!(hosts.scan(1, idle_since, 1), Some(Scanned::MakesRoom));
+    assert_eq!(hosts.scan(1, idle_since, 2), Some(Scanned::TooMany));
+}
+
+#[test]
+fn only_those_who_have_nothing_starve() {
+    let mut hosts = hosts(|l| l.max_total = 2);
+    hosts.dialed(millis(100));
+    for host in 11..50 {
+        hosts.has(host, 1);
+        hosts.wants(host, 1);
+    }
+    hosts.wants(2, 1);
+    hosts.pass(secs(20));
+    assert_eq!(hosts.tenure_of(1), secs(1), "it is not shared out among forty");
+}
+
+#[test]
+fn a_return_is_told_of_a_failing_host_that_wants_a_connection() {
+    let mut hosts = hosts(|l| l.max_total = 1);
+    hosts.has(1, 1);
+    hosts.wants_again(2, 1, 1);
+    hosts.pass(secs(20));
+    let hints = &hosts.ledger.hints;
+    hosts.ledger.budget.lock().publish(hints);
+    assert!(hints.may_take(1, Some(Time::START), hosts.now));
 }

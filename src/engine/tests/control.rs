@@ -3,9 +3,10 @@
 use super::super::Warmth;
 use super::super::programs::world::World;
 use super::super::programs::{Answer, Op, Pick, beats};
-use super::support::{secs, shared, with_idle, world};
+use super::support::{secs, shared, shuffled, with_idle, world};
 use crate::policy::close_reason::CloseReason;
 use crate::policy::limits::Limits;
+use crate::policy::time::Time;
 
 /// How many connections the host has, after one more is added if there is room.
 fn add(world: &mut World, key: u8) -> usize {
@@ -331,4 +332,37 @@ fn what_is_lent_makes_room_for_one_that_is_still_wished_for() {
     );
     world.acquire_of(0);
     assert_eq!(world.dials.len(), 2);
+}
+
+#[test]
+fn a_wish_is_told_of_no_failure_from_before_the_end_of_the_backoff() {
+    for (late, expected) in [(0, Warmth::NoRoom), (1, Warmth::Failed("refused"))] {
+        let mut world = shuffled(|l| l.max_idle_per_host = 0);
+        world.run(&Op::Hold(0));
+        world.acquire_of(0);
+        world.run(&Op::DialFailed(Pick::FIRST, false));
+        let ends = world.host_of(0).failing().map(|failing| failing.until.nanos());
+        world.now = Time::from_nanos(ends.expect("it backs off") - late);
+        world.run(&Op::Warm(0, 1));
+        assert_eq!(world.told, [expected]);
+    }
+}
+
+#[test]
+fn who_waits_for_a_wish_is_told_of_the_end_of_the_pool() {
+    let mut world = world(|_| {});
+    world.run(&Op::Warm(0, 1));
+    world.run(&Op::Close);
+    assert_eq!(world.woken.len(), 1);
+    world.run(&Op::LookWarm(Pick::FIRST));
+    assert_eq!(world.told, [Warmth::Closed]);
+}
+
+#[test]
+fn who_gives_up_a_wish_is_not_woken_for_it() {
+    let mut world = world(|_| {});
+    world.run(&Op::Warm(0, 1));
+    world.run(&Op::LeaveWarm(Pick::FIRST));
+    world.run(&Op::DialDone(Pick::FIRST));
+    assert!(world.woken.is_empty());
 }

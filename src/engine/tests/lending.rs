@@ -152,16 +152,16 @@ fn a_dial_counts_when_it_begins_and_its_time_when_it_succeeds() {
 }
 
 #[test]
-fn of_two_that_go_idle_at_once_under_a_cap_the_first_is_closed_first() {
+fn of_those_that_go_idle_at_once_under_a_cap_the_first_is_closed_first() {
     let mut world = shuffled(|l| l.max_idle = 1);
-    for key in [0, 1] {
+    for key in [0, 1, 2] {
         world.borrow(key);
     }
-    // That of host 1, then that of host 0.
-    (0..2).for_each(|_| world.return_last());
+    // That of host 2 comes first, and that of host 0 last.
+    (0..3).for_each(|_| world.return_last());
     (0..8).for_each(|_| world.run(&Op::CarryOut(Pick::FIRST)));
     let closed: Vec<_> = world.closes.iter().map(|(_, order)| order.loan.connection).collect();
-    assert_eq!(closed, [1]);
+    assert_eq!(closed, [2, 1]);
 }
 
 #[test]
@@ -254,4 +254,16 @@ fn the_most_that_were_in_use_at_once_are_remembered() {
     let mut world = with_idle(1, |_| {});
     (0..2).for_each(|_| world.acquire_of(0));
     assert_eq!(world.host_of(0).counted().usual.peak_in_use, 1);
+}
+
+#[test]
+fn a_host_gives_a_connection_up_at_once_for_one_that_has_two_fewer() {
+    for (of_other, closes) in [(3, 1), (4, 0)] {
+        let mut world = world(|l| l.max_total = 5 + of_other);
+        (0..5).for_each(|_| world.borrow(0));
+        (0..of_other).for_each(|_| world.borrow(1));
+        world.acquire_of(1);
+        world.run(&Op::Return(Pick::FIRST, true));
+        assert_eq!(world.closes.len(), closes, "five, and {of_other}");
+    }
 }
