@@ -166,7 +166,7 @@ impl Stage {
         let took = play.served().await;
         // A loan that is still out dies with its server.
         self.first.cut();
-        let closed = play.pool.close_timeout(ms(100)).await;
+        let closed = play.pool.close_within(ms(100)).await;
         assert!(closed.dialing + closed.closing == 0, "{closed:?}");
         took
     }

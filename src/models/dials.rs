@@ -1,5 +1,6 @@
 //! Dials.
 
+use super::heartbeats::beat as maintenance_an_hour_later;
 use super::*;
 
 /// Two newcomers ask a new host with one place at once: one dial serves both.
@@ -159,7 +160,7 @@ fn an_added_connection_meets_a_newcomer() {
 }
 
 /// A dial fails while another waiter joins: the first gets the error; the newcomer gets it too, or
-/// a dial of its own.
+/// a dial of its own after the backoff.
 #[test]
 fn a_waiter_that_joins_during_a_failing_dial_is_not_forgotten() {
     explore(&["an error", "a connection"], || {
@@ -171,8 +172,8 @@ fn a_waiter_that_joins_during_a_failing_dial_is_not_forgotten() {
         let early = newcomer.poll();
         join(dialing);
         stage.watch.check();
-        // A second dial has failed by now, or is still to run.
         stage.dials(Step::Works);
+        maintenance_an_hour_later(stage.pool.core()); // The backoff is over.
         assert!(matches!(waiter.output(), Err(AcquireError::Connect(_))));
         let end = match early.unwrap_or_else(|| newcomer.output()) {
             Ok(_) => "a connection",
@@ -186,7 +187,7 @@ fn a_waiter_that_joins_during_a_failing_dial_is_not_forgotten() {
 }
 
 /// A dial fails while the only other connection is discarded: the waiter whom that one would have
-/// served gets the error or a new dial.
+/// served gets the error, or a new dial after the backoff.
 #[test]
 fn a_waiter_behind_a_failing_dial_and_a_discard_is_not_forgotten() {
     explore(&["the error", "a new dial"], || {
@@ -199,6 +200,7 @@ fn a_waiter_behind_a_failing_dial_and_a_discard_is_not_forgotten() {
         join(dialing);
         stage.watch.check();
         stage.dials(Step::Works);
+        maintenance_an_hour_later(stage.pool.core()); // The backoff is over.
         let end = match waiter.output() {
             Ok(_) => "a new dial",
             Err(AcquireError::Connect(_)) => "the error",
