@@ -194,9 +194,6 @@ impl<P: Parts> HostState<P> {
         }
         let at =
             self.ready.iter().rposition(|other| turn(*other) <= turn(slot)).map_or(0, |at| at + 1);
-        if self.ready.len() == self.ready.capacity() {
-            self.ready.reserve_exact(1 + self.ready.len() / 8);
-        }
         self.ready.insert(at, slot);
     }
 

@@ -36,8 +36,7 @@ impl<P: Parts> HostState<P> {
             State::Idle if !self.is_pinged(slot) => {
                 Some(entry.idles_until(stays && entry.kept, limits).min(entry.expires))
             }
-            State::Idle => Some(entry.expires),
-            State::InUse if shared => Some(entry.expires),
+            State::Idle | State::InUse => Some(entry.expires),
             _ => None,
         };
         if shared {

@@ -215,6 +215,9 @@ fn a_late_heartbeat_is_given_up_where_another_host_wants_its_room() {
     world.borrow(0);
     world.return_last();
     world.run(&Op::Pass(4000));
+    // A scan has found nothing idle here before.
+    world.acquire_of(1);
+    world.run(&Op::Cancel(Pick::FIRST));
     world.run(&Op::BeatMissed(Pick::FIRST));
     assert_eq!(world.pings.len(), 1);
     world.acquire_of(1);

@@ -136,6 +136,21 @@ fn one_connection_that_drains_is_room_enough_for_one_who_wants_it() {
 }
 
 #[test]
+fn for_each_one_who_wants_room_one_connection_drains() {
+    let mut world = shared(2, |l| l.max_total = 3);
+    for key in [0, 0, 0, 0, 2, 2] {
+        world.borrow(key);
+    }
+    world.acquire_of(1);
+    world.acquire_of(3);
+    world.run(&Op::Pass(1000));
+    world.run(&Op::Return(Pick(0), true));
+    world.run(&Op::Return(Pick(4), true));
+    assert_eq!(world.host_of(0).gauges.draining, 1);
+    assert_eq!(world.host_of(2).gauges.draining, 1);
+}
+
+#[test]
 fn what_drains_to_make_room_is_lent_again_once_it_has_answered_when_nobody_needs_the_room() {
     let mut world = two_of_whom_one_makes_room(|l| l.max_per_host = 1);
     world.run(&Op::Cancel(Pick::FIRST));
