@@ -26,7 +26,7 @@ impl<P: Parts> HostState<P> {
         self.check_listed();
         let warmers = self.rare.as_ref().map_or(0, |rare| rare.warmers.len());
         let spares = self.note.as_ref().is_some_and(|note| note.spare > 0);
-        assert!(warmers == 0 || self.gauges.dialing > 0 || spares, "`warm` waits for a dial");
+        assert!(warmers == 0 || self.is_to_be_dialed() || spares, "`warm` waits for a dial");
     }
 
     /// Checks in addition what holds for as long as no time passes after a section.

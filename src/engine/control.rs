@@ -29,9 +29,10 @@ impl<P: Parts> HostState<P> {
         while self.gauges.staying() + self.dials_in_flight() > self.max {
             let idle =
                 self.ready.iter().copied().find(|slot| self.entries[*slot].state == State::Idle);
-            match (self.newest_dial(), idle) {
+            let unreset = self.rare.as_ref().and_then(|rare| rare.resets.back().copied());
+            match (self.newest_dial(), unreset.or(idle)) {
                 (Some(dial), _) => self.cut_off_dial(dial, section),
-                (None, Some(idle)) => self.drain(idle, CloseReason::OverCap, section),
+                (None, Some(unused)) => self.drain(unused, CloseReason::OverCap, section),
                 (None, None) => break,
             }
         }
@@ -79,14 +80,23 @@ impl<P: Parts> HostState<P> {
         self.drain_all(CloseReason::Retired, section, |state| {
             matches!(state, State::Idle | State::InUse | State::Pinging) || state.may_come_back()
         });
-        let usual = Span::from(self.usual_dial().unwrap_or(UNKNOWN_DIAL));
-        for slot in self.slots(|entry| entry.is_dialing()) {
-            let is_slow = self.entries[slot].created.after(usual) <= section.now;
-            if is_slow {
-                self.cut_off_dial(slot, section);
-            } else {
-                self.change(slot, |entry| entry.expires = entry.expires.min(section.now));
-            }
+        let (now, usual) = (section.now, self.usual_dial().unwrap_or(UNKNOWN_DIAL));
+        // Twice as long after each time, so that a host that has become slower is reached between many retires.
+        let cut_offs = self.rare.as_ref().map_or(0, |rare| rare.cut_offs);
+        let limit = Span::from(usual.saturating_mul(1 << cut_offs.min(16)));
+        let is_slow = |entry: &Entry<P>| entry.created.after(limit) <= now;
+        let (slow, young): (Vec<_>, Vec<_>) = self
+            .slots(|entry| entry.is_dialing())
+            .into_iter()
+            .partition(|slot| is_slow(&self.entries[*slot]));
+        if !slow.is_empty() {
+            self.rare().cut_offs += 1;
+        }
+        for slot in slow {
+            self.cut_off_dial(slot, section);
+        }
+        for slot in young {
+            self.retire_dial(slot, now);
         }
     }
 

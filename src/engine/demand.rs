@@ -23,7 +23,7 @@ impl<P: Parts> HostState<P> {
     /// Loans are no reason not to dial: see [`may_be_served`](HostState::may_be_served), which counts them.
     pub(super) fn on_its_way(&self, now: Time, limits: &Limits) -> usize {
         let carries = self.carries.max(1) as usize;
-        let dials = self.dials_that_count(carries > 1, now).saturating_mul(carries);
+        let dials = self.dials_that_count(now).saturating_mul(carries);
         let pings = self.pings().iter().filter(|ping| ping.counts(now, limits));
         pings.fold(dials, |sum, ping| sum.saturating_add(self.room_after(ping.slot)))
     }
@@ -34,19 +34,35 @@ impl<P: Parts> HostState<P> {
         if entry.state == State::Pinging { entry.room() } else { 0 }
     }
 
-    fn dials_that_count(&self, is_to_be_shared: bool, now: Time) -> usize {
-        if let Some(turn) = self.in_vain_since() {
-            return self.dials_since(turn);
+    /// Dials that will probably serve a waiter each, or as many as share a connection.
+    pub(super) fn dials_that_count(&self, now: Time) -> usize {
+        let (is_shared, in_vain_since) = (self.carries > 1, self.in_vain_since());
+        if self.gauges.dialing == 0 || (!is_shared && in_vain_since.is_none() && !self.has_doomed())
+        {
+            return self.gauges.dialing as usize;
         }
-        if !is_to_be_shared || self.gauges.dialing == 0 {
-            return self.dials_in_flight() as usize;
-        }
-        let counts_for = self.dial_counts();
-        let counts = |entry: &Entry<P>| entry.is_dialing() && now < entry.created.after(counts_for);
-        self.entries.iter().filter(|(_, entry)| counts(entry)).count()
+        let counts_for = if is_shared { self.dial_counts() } else { Span::FOREVER };
+        let counts = |entry: &Entry<P>| {
+            entry.is_dialing()
+                && entry.expires == Time::NEVER
+                && in_vain_since.is_none_or(|turn| entry.turn > turn)
+                && now < entry.created.after(counts_for)
+        };
+        let dials = self.entries.iter().filter(|(_, entry)| counts(entry)).count();
+        dials + self.retired_dials_that_count()
     }
 
-    /// For how long the dial of a connection to be shared counts as on its way.
+    /// Retired dials serve one each of those who have waited since before that.
+    fn retired_dials_that_count(&self) -> usize {
+        let is_retired = |entry: &Entry<P>| entry.is_dialing() && entry.expires != Time::NEVER;
+        let retired = self.entries.iter().filter(|(_, entry)| is_retired(entry));
+        let (count, at) = retired
+            .fold((0, Time::START), |(count, at), (_, entry)| (count + 1, at.max(entry.expires)));
+        self.waiters.as_ref().map_or(0, |waiters| waiters.came_before(at, count))
+    }
+
+    /// For how long a dial counts as on its way to those who would share its connection, and as the one that is tried
+    /// after a failure.
     pub(super) fn dial_counts(&self) -> Span {
         let usual = self.usual_dial().map_or(Span::ZERO, |usual| Span::from(usual * 4));
         usual.max(DIAL_COUNTS)
@@ -175,10 +191,15 @@ impl<P: Parts> HostState<P> {
             return;
         }
         let is_met = self.gauges.live() - self.gauges.dialing >= self.floor;
-        let is_on_its_way = self.gauges.dialing > 0 || (self.is_short_to_spare() && !is_full());
+        let is_on_its_way = self.is_to_be_dialed() || (self.is_short_to_spare() && !is_full());
         if is_met || !is_on_its_way {
             self.floor = 0;
         }
+    }
+
+    /// Whether dials for what is made in advance are under way, or begin when a close has ended.
+    pub(super) fn is_to_be_dialed(&self) -> bool {
+        self.gauges.dialing > 0 || (self.gauges.closing > 0 && self.floor > self.gauges.live())
     }
 
     /// Whether permits are missing for connections that are to be made in advance.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::actions::DialOrder;
 use super::entry::{Entry, State};
-use super::{HostState, Loan, Parts, Phase, Seat, Section};
+use super::{HostState, Loan, Parts, Phase, Section};
 use crate::policy::close_reason::CloseReason;
 use crate::policy::time::Time;
 
@@ -47,8 +47,11 @@ impl<P: Parts> HostState<P> {
         self.wake_warmers(section);
         let dial = &self.entries[slot];
         let (retired_at, is_cut_off) = (dial.expires, dial.cut_off);
-        self.note_end_of_dial(is_cut_off);
+        self.note_end_of_dial(is_cut_off || retired_at != Time::NEVER);
         self.make(slot, Dialed { connection, max_leases, took }, section);
+        if let Some(rare) = &mut self.rare {
+            rare.cut_offs = 0;
+        }
         if retired_at == Time::NEVER && !is_cut_off {
             self.end_failing(section);
             return self.settle_proven(slot, section);
@@ -105,8 +108,8 @@ impl<P: Parts> HostState<P> {
         let dial = self.remove(slot);
         self.rare().counters.failed_dials += 1;
         self.wake_warmers(section);
-        self.note_end_of_dial(dial.cut_off);
-        if dial.cut_off || dial.expires != Time::NEVER {
+        self.note_end_of_dial(dial.cut_off || dial.expires != Time::NEVER);
+        if dial.cut_off {
             // It says nothing of what is dialed from now on.
             return section.actions.unused.failures.push(failed.failure);
         }
@@ -119,9 +122,12 @@ impl<P: Parts> HostState<P> {
         }
         // What is idle and was not asked while this dial was to serve them is asked first.
         self.use_what_is_there(section);
-        if !is_retried && !self.may_be_served(now, limits) {
-            let told = self.answer_all(|| Seat::Failed(failure.clone()), section);
-            self.rare().counters.failed += told;
+        let is_retired = dial.expires != Time::NEVER;
+        let is_news = !is_retired || self.failing().is_some_and(|failing| failing.is_in_a_row());
+        if is_news && !is_retried && !self.may_be_served(now, limits) {
+            // Of one that was retired nobody hears before the second in a row, and only who came before that.
+            let before = is_retired.then_some(dial.expires);
+            self.answer_failed(&failure, before, section);
         }
         // Nobody asks for it and nothing is left: it is not dialed again until somebody does.
         self.used &= self.gauges.places > 0 || self.waiting() > 0 || self.handles > 0;
@@ -130,20 +136,39 @@ impl<P: Parts> HostState<P> {
 
     /// Cuts a dial off: its task is to stop, and its place is free when it has.
     pub(super) fn cut_off_dial(&mut self, slot: u32, section: &mut Section<'_, P>) {
-        self.change(slot, |entry| entry.cut_off = true);
-        self.rare().cut_off += 1;
+        let was_retired = self.change(slot, |entry| {
+            entry.cut_off = true;
+            entry.expires != Time::NEVER
+        });
+        self.rare().doomed += u32::from(!was_retired);
         section.actions.recheck = true;
     }
 
-    fn note_end_of_dial(&mut self, was_cut_off: bool) {
-        if was_cut_off {
-            self.rare().cut_off -= 1;
+    /// The host was retired while it is dialed: it may serve one who has waited since before that.
+    pub(super) fn retire_dial(&mut self, slot: u32, now: Time) {
+        if self.entries[slot].expires == Time::NEVER {
+            self.change(slot, |entry| entry.expires = now);
+            self.rare().doomed += 1;
         }
     }
 
-    /// Dials in flight that were not cut off.
+    fn note_end_of_dial(&mut self, was_doomed: bool) {
+        if was_doomed {
+            self.rare().doomed -= 1;
+        }
+    }
+
+    /// Whether a dial is under way that was retired or cut off.
+    pub(super) fn has_doomed(&self) -> bool {
+        self.rare.as_ref().is_some_and(|rare| rare.doomed > 0)
+    }
+
+    /// Dials under way that were not cut off.
     pub(super) fn dials_in_flight(&self) -> u32 {
-        self.gauges.dialing - self.rare.as_ref().map_or(0, |rare| rare.cut_off)
+        if !self.has_doomed() {
+            return self.gauges.dialing;
+        }
+        self.entries.iter().filter(|(_, entry)| entry.is_dialing()).map(|_| 1).sum()
     }
 
     /// A dial was dropped before its end: its runtime has gone, or never ran it, or it was cut off. Nothing may be
@@ -152,7 +177,7 @@ impl<P: Parts> HostState<P> {
         let dial = self.remove(slot);
         self.rare().counters.failed_dials += 1;
         self.wake_warmers(section);
-        self.note_end_of_dial(dial.cut_off);
+        self.note_end_of_dial(dial.cut_off || dial.expires != Time::NEVER);
         if dial.cut_off && self.phase != Phase::Closed {
             return;
         }

@@ -159,7 +159,8 @@ impl<P: Parts> Entry<P> {
     /// When it has been idle for too long. One that `stays` for the minimum idle does so while it answers.
     #[inline]
     pub(crate) fn idles_until(&self, stays: bool, limits: &Limits) -> Time {
-        let from = if stays { self.idle_since.max(self.checked_at) } else { self.idle_since };
+        let answers = stays && self.missed == 0;
+        let from = if answers { self.idle_since.max(self.checked_at) } else { self.idle_since };
         from.after(limits.idle_timeout)
     }
 

@@ -24,6 +24,8 @@ pub(super) struct Failing<F> {
     pub(super) until: Time,
     /// How long the dial took.
     pub(super) took: Span,
+    /// Those who wait go on waiting for the next dial.
+    retried: bool,
 }
 
 /// Failures in a row with no return between them after which nothing older counts as on its way.
@@ -41,6 +43,7 @@ impl<P: Parts> HostState<P> {
         failed: Failed<P::Failure>,
         section: &mut Section<'_, P>,
     ) {
+        let retried = failed.retryable && section.common.limits.retry;
         let Failed { failure, took, .. } = failed;
         let (now, next_turn) = (section.now, self.next_turn);
         let rare = self.rare();
@@ -62,6 +65,7 @@ impl<P: Parts> HostState<P> {
             turn: next_turn,
             until: now.after(wait),
             took: Span::from(took),
+            retried,
         });
         self.next_turn += 1;
         section.actions.unused.failures.extend(old.map(|old| old.failure));
@@ -84,12 +88,28 @@ impl<P: Parts> HostState<P> {
         {
             return true;
         }
-        if let Some(turn) = self.in_vain_since() {
-            return self.dials_since(turn) > 0;
+        if self.dials_that_count(now) > 0 {
+            return true;
         }
         let comes_back =
             |entry: &Entry<P>| entry.state == State::InUse && entry.is_over(now, limits).is_none();
-        self.dials_in_flight() > 0 || self.entries.iter().any(|(_, entry)| comes_back(entry))
+        self.in_vain_since().is_none() && self.entries.iter().any(|(_, entry)| comes_back(entry))
+    }
+
+    /// Those who were waiting when dials had failed in a row, and whom nothing serves any more, get the error: what was to
+    /// serve them is gone, and the next dial is far.
+    pub(super) fn tell_of_failure(&mut self, section: &mut Section<'_, P>) {
+        let (now, limits) = (section.now, &section.common.limits);
+        let is_far = |failing: &&Failing<P::Failure>| {
+            failing.is_in_a_row() && !failing.retried && now < self.dial_at(failing, now, limits)
+        };
+        let Some(failing) = self.failing().filter(is_far) else { return };
+        if self.waiting() == 0 || self.may_be_served(now, limits) {
+            return;
+        }
+        let (at, failure) = (failing.at, failing.failure.clone());
+        self.answer_failed(&failure, Some(at), section);
+        section.actions.unused.failures.push(failure);
     }
 
     /// The turn of the last failure, if what began before it will probably serve nobody.
@@ -98,12 +118,16 @@ impl<P: Parts> HostState<P> {
         failing.map(|failing| failing.turn)
     }
 
-    pub(super) fn dials_since(&self, turn: u64) -> usize {
-        let began_since = |entry: &Entry<P>| entry.is_dialing() && entry.turn > turn;
-        self.entries.iter().filter(|(_, entry)| began_since(entry)).count()
+    /// Whether a dial is under way that began after the last failure, and has not taken longer than dials usually do.
+    fn is_tried(&self, failing: &Failing<P::Failure>, now: Time) -> bool {
+        let counts_for = self.dial_counts();
+        let tries = |entry: &Entry<P>| {
+            entry.is_dialing() && entry.turn > failing.turn && now < entry.created.after(counts_for)
+        };
+        self.gauges.dialing > 0 && self.entries.iter().any(|(_, entry)| tries(entry))
     }
 
-    /// Dials that the last failure allows: one at a time, and none before its time.
+    /// Dials that the last failure allows: one at a time, unless that hangs, and none before its time.
     pub(super) fn dials_after_failure(
         &self,
         now: Time,
@@ -111,7 +135,7 @@ impl<P: Parts> HostState<P> {
     ) -> usize {
         match self.failing() {
             None => usize::MAX,
-            Some(failing) if self.dials_since(failing.turn) > 0 => 0,
+            Some(failing) if self.is_tried(failing, now) => 0,
             Some(failing) => usize::from(now >= at(failing)),
         }
     }
@@ -138,6 +162,10 @@ impl<P: Parts> HostState<P> {
 }
 
 impl<F> Failing<F> {
+    pub(super) fn is_in_a_row(&self) -> bool {
+        self.failures >= IN_VAIN
+    }
+
     /// Whether a connection has come back since, by the host's next turn.
     fn has_returned(&self, next_turn: u64) -> bool {
         next_turn > self.turn + 1

@@ -17,7 +17,8 @@ impl<P: Parts> HostState<P> {
         self.meet_demand(section);
         self.close_unwanted(section);
         self.account(section);
-        if self.gauges.dialing == 0 && !self.is_short_to_spare() {
+        self.tell_of_failure(section);
+        if !self.is_to_be_dialed() && !self.is_short_to_spare() {
             // Nothing is on its way to those who wait for `warm`.
             self.wake_warmers(section);
         }

@@ -87,8 +87,10 @@ pub(super) struct Rare<P: Parts> {
     /// A dial was lost with its runtime: those who wait are on the way to dial for themselves, and nothing is dialed
     /// before somebody comes.
     pub(super) stranded: bool,
-    /// Dials that are to stop and have not yet.
-    pub(super) cut_off: u32,
+    /// Dials under way that were retired or cut off.
+    pub(super) doomed: u32,
+    /// How often `retire` has cut dials off since one has succeeded.
+    pub(super) cut_offs: u32,
     /// Those who wait for `warm` to get somewhere, by number.
     pub(super) warmers: Vec<(u64, P::Waker)>,
     /// The oldest loans, as far as a time-out has looked for them: the oldest first.
@@ -104,7 +106,8 @@ impl<P: Parts> Rare<P> {
             pings_suspects: None,
             failing: None,
             stranded: false,
-            cut_off: 0,
+            doomed: 0,
+            cut_offs: 0,
             warmers: Vec::new(),
             longest: Vec::new(),
             counters: RareCounters::default(),

@@ -19,7 +19,7 @@ impl<P: Parts> HostState<P> {
             self.next_beat(shared, limits),
             self.next_dial(now, limits),
             self.next_ping_to_count(now, limits),
-            self.next_dial_to_count(shared, now),
+            self.next_dial_to_count(shared || self.failing().is_some(), now),
             self.next_permit_look(now),
             Some(self.next_deadline()),
             self.next_leak(limits.leak_after),
@@ -68,9 +68,9 @@ impl<P: Parts> HostState<P> {
         self.pings().iter().map(|ping| ping.counts_until(limits)).filter(|&at| at > now).min()
     }
 
-    /// The same of a dial, for those who wait for a connection to share.
-    fn next_dial_to_count(&self, shared: bool, now: Time) -> Option<Time> {
-        if !shared || self.waiting() == 0 || self.gauges.dialing == 0 {
+    /// The same of a dial, for those who wait for a connection to share, or after a failure.
+    fn next_dial_to_count(&self, is_limited: bool, now: Time) -> Option<Time> {
+        if !is_limited || self.waiting() == 0 || self.gauges.dialing == 0 {
             return None;
         }
         let counts_for = self.dial_counts();

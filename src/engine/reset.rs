@@ -21,7 +21,8 @@ impl<P: Parts> HostState<P> {
     }
 
     fn reason_not_to_reset(&self, slot: u32, section: &Section<'_, P>) -> Option<CloseReason> {
-        let over_limit = self.idle_here(section.common) >= section.common.limits.max_idle_per_host;
+        // Those that are being reset are among them.
+        let over_limit = self.gauges.idle as usize >= section.common.limits.max_idle_per_host;
         match self.reason_to_close(slot, section) {
             Some(reason) => Some(reason),
             None if self.waiting() > 0 => None,

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::entry::State;
 use super::waiters::Waiters;
 use super::{Common, HostState, Listing, Loan, Parts, Phase, Seat, Section, Waiter};
 use crate::policy::time::Time;
@@ -33,7 +34,7 @@ impl<P: Parts> HostState<P> {
         let nothing_begins = self.ready.is_empty()
             && self.gauges.places >= self.max
             && self.phase == Phase::Open
-            && self.gauges.draining == 0
+            && self.gauges.draining + self.gauges.closing == 0
             && self.rare.as_ref().is_none_or(|rare| rare.pings.is_empty() && !rare.stranded);
         let waiters = self.waiters.as_mut().filter(|_| nothing_begins)?;
         let ahead = waiters.len();
@@ -88,9 +89,14 @@ impl<P: Parts> HostState<P> {
         if limits.max_waiters_per_host == usize::MAX {
             return false;
         }
+        let dials = self.dials_that_count(section.now);
         let places = self.max.saturating_sub(self.gauges.places) as usize;
-        let room = places.saturating_mul(self.carries.max(1) as usize);
-        let served = self.on_its_way(section.now, limits).saturating_add(room);
+        let room = if section.common.is_total_full() { 0 } else { places };
+        let made = dials.saturating_add(room).saturating_mul(self.carries.max(1) as usize);
+        // What is pinged or reset, or has to be first.
+        let pinged = self.entries.iter().filter(|(_, entry)| entry.state == State::Pinging);
+        let pinged: usize = pinged.map(|(_, entry)| entry.room()).sum();
+        let served = made.saturating_add(pinged).saturating_add(self.ready.len());
         self.waiting() >= limits.max_waiters_per_host.saturating_add(served)
     }
 
@@ -151,11 +157,35 @@ impl<P: Parts> HostState<P> {
         outcome: impl Fn() -> Seat<P>,
         section: &mut Section<'_, P>,
     ) -> u64 {
+        self.answer_while(|_| true, outcome, section)
+    }
+
+    /// Tells those who wait of a failed dial: all, or those who came before this time.
+    pub(super) fn answer_failed(
+        &mut self,
+        failure: &P::Failure,
+        before: Option<Time>,
+        section: &mut Section<'_, P>,
+    ) {
+        let is_told = |waiter: &Waiter<P>| before.is_none_or(|time| waiter.since < time);
+        let told = self.answer_while(is_told, || Seat::Failed(failure.clone()), section);
+        if told > 0 {
+            self.rare().counters.failed += told;
+        }
+    }
+
+    /// Gives the first waiters this outcome, as long as it is for them.
+    fn answer_while(
+        &mut self,
+        is_for: impl Fn(&Waiter<P>) -> bool,
+        outcome: impl Fn() -> Seat<P>,
+        section: &mut Section<'_, P>,
+    ) -> u64 {
         let now = section.now;
         let HostState { waiters, counters, .. } = self;
         let Some(waiters) = waiters else { return 0 };
         let mut answered = 0;
-        while waiters.len() > 0 {
+        while waiters.front().is_some_and(|waiter| is_for(waiter)) {
             let waker = waiters.resolve_oldest(|waiter| {
                 counters.wait_time += now.since(waiter.since);
                 outcome()

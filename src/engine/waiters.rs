@@ -125,6 +125,12 @@ impl<P: Parts> Waiters<P> {
         Some((oldest, waiting.next_back().unwrap_or(oldest)))
     }
 
+    /// How many of the first ones have waited since before this time, of this many at most.
+    pub(crate) fn came_before(&self, time: Time, at_most: usize) -> usize {
+        let first = self.queue.iter(|waiter| waiter.is_queued()).take(at_most);
+        first.take_while(|waiter| waiter.since < time).count()
+    }
+
     /// Gives the oldest its outcome, which is made for it.
     #[inline]
     pub(crate) fn resolve_oldest(

@@ -1,7 +1,7 @@
 //! Caps, per host and across hosts, and changes of them. (Behaviours 8 to 11, 65.)
 
 use tokio::time::sleep;
-use wharf::AcquireError;
+use wharf::{AcquireError, HealthCheck};
 
 use crate::support::*;
 
@@ -361,4 +361,52 @@ async fn hosts_that_fill_up_do_not_push_each_others_connections_out() {
     assert_eq!((connector.counts().dials, connector.counts().open), (dials, 3));
     // Each host's own, what filled the first one up, and no more.
     assert!(dials <= 5, "{dials} dials for three hosts");
+}
+
+#[tokio::test(start_paused = true)]
+async fn limit_zero_an_idle_connection_that_needs_a_ping_serves_its_caller() {
+    let (pool, _) = pool(|b| {
+        b.max_per_host(1).max_waiters_per_host(0).health_check(HealthCheck::IdleFor(secs(10)))
+    });
+    drop(pool.acquire(&1).await.unwrap());
+    sleep(secs(20)).await;
+    assert_eq!(pool.status().idle, 1);
+    for _ in 0..5 {
+        let served = pool.acquire(&1).await;
+        assert!(served.is_ok(), "a free connection is there, and nobody waits: {served:?}");
+        sleep(secs(1)).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn limit_of_waiters_holds_under_max_total() {
+    let (pool, _) = pool(|b| b.max_per_host(None).max_total(1).max_waiters_per_host(3));
+    let loan = pool.acquire(&1).await.unwrap();
+    let queued: Vec<_> = (0..3).map(|_| waiting(&pool, 1)).collect();
+    let mut more: Vec<_> = (0..100).map(|_| pool.acquire(&1)).collect();
+    let refused = more
+        .iter_mut()
+        .filter_map(|acquire| match poll(acquire) {
+            std::task::Poll::Ready(Err(AcquireError::QueueFull)) => Some(()),
+            _ => None,
+        })
+        .count();
+    assert_eq!(refused, 100, "no room is left under max_total, and three wait");
+    drop((loan, queued));
+}
+
+#[tokio::test(start_paused = true)]
+async fn limit_zero_resets_that_wait_for_others_count() {
+    let (pool, connector) = pool(|b| b.max_per_host(12).max_waiters_per_host(0));
+    connector.let_need_reset();
+    connector.always(Stage::Reset, Step::Slow(ms(50)));
+    let mut loans = Vec::new();
+    for _ in 0..12 {
+        loans.push(pool.acquire(&1).await.unwrap());
+    }
+    drop(loans);
+    // Twelve connections are free, and nobody waits: all twelve callers could be served in 50 ms.
+    let mut callers: Vec<_> = (0..12).map(|_| pool.acquire(&1)).collect();
+    let refused = callers.iter_mut().map(|acquire| poll(acquire)).filter(|p| p.is_ready()).count();
+    assert_eq!(refused, 0, "12 are being reset or about to be");
 }

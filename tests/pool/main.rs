@@ -25,6 +25,7 @@ mod places;
 mod raised_limits;
 mod random_faults;
 mod resets;
+mod retires;
 mod runtimes;
 mod seen;
 mod settings;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
-use wharf::{AcquireError, Backoff, Heartbeat};
+use wharf::{AcquireError, Backoff, HealthCheck, Heartbeat};
 
 use crate::sharing::{KNOWN, sharing, sharing_with};
 use crate::support::*;
@@ -143,42 +143,6 @@ async fn early_dials_are_as_far_apart_as_the_shortest_backoff() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn retire_cuts_off_dials_that_take_longer_than_usual() {
-    let (pool, connector) = pool(|b| b.max_per_host(1).connect_timeout(secs(10)));
-    connector.once(Stage::Connect, Step::Never);
-    let old = tokio::spawn(pool.acquire(&1));
-    sleep(secs(2)).await;
-    pool.host(&1).retire();
-    let began = Instant::now();
-    drop(old.await.unwrap().unwrap());
-    drop(pool.acquire(&1).await.unwrap());
-    assert!(began.elapsed() < ms(5), "{:?}", began.elapsed());
-    assert_eq!(pool.status().failed_dials, 1, "the one that was cut off");
-    assert_balanced(&pool, &connector);
-}
-
-#[tokio::test(start_paused = true)]
-async fn retiring_more_often_than_a_dial_takes_starves_nobody() {
-    let (pool, connector) = pool_of(1);
-    connector.always(Stage::Connect, Step::Slow(ms(300)));
-    let retiring = tokio::spawn({
-        let host = pool.host(&1);
-        async move {
-            loop {
-                sleep(ms(100)).await;
-                host.retire();
-            }
-        }
-    });
-    for _ in 0..10 {
-        let began = Instant::now();
-        drop(pool.acquire(&1).await.unwrap());
-        assert!(began.elapsed() <= ms(601), "{:?}", began.elapsed());
-    }
-    retiring.abort();
-}
-
-#[tokio::test(start_paused = true)]
 async fn a_dial_that_hangs_does_not_keep_all_who_would_share_its_connection() {
     let stage = sharing(2, 100);
     stage.script.once(Stage::Connect, Step::Never);
@@ -302,4 +266,90 @@ async fn connections_kept_for_the_minimum_idle_need_no_new_dial_while_they_answe
     pool.warm(&1, 2).await.unwrap();
     sleep(Duration::from_secs(1200)).await;
     assert_eq!((connector.counts().dials, pool.status().idle), (2, 2));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_shared_dial_that_hangs_after_a_failure_counts_for_a_second_too() {
+    let stage =
+        sharing_with(10, |b| b.max_per_host(5).retry(Backoff::default()).connect_timeout(secs(10)));
+    stage.script.once(Stage::Connect, Step::Error);
+    stage.script.once(Stage::Connect, Step::Never);
+    let served = stage.pool.acquire_timeout(&1, secs(5)).await;
+    assert!(served.is_ok(), "{} dials: {served:?}", stage.script.counts().dials);
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_waits_is_told_the_error_when_the_ping_that_was_to_serve_it_fails() {
+    let (pool, connector) = pool(|b| b.health_check(HealthCheck::IdleFor(secs(1))));
+    let loan = pool.acquire(&1).await.unwrap();
+    connector.always(Stage::Connect, Step::SlowError(ms(5)));
+    connector.always(Stage::Ping, Step::SlowError(ms(100)));
+    for _ in 0..10 {
+        pool.acquire(&1).await.unwrap_err();
+    }
+    drop(loan);
+    sleep(secs(20)).await;
+    // The ping of what is idle is to serve the first, a dial the second. Both fail within 100 ms.
+    let began = Instant::now();
+    let callers = [tokio::spawn(pool.acquire(&1)), tokio::spawn(pool.acquire(&1))];
+    for caller in callers {
+        caller.await.unwrap().unwrap_err();
+    }
+    assert!(began.elapsed() < secs(1), "told after {:?}", began.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_waits_is_told_the_error_when_the_loan_that_was_to_serve_it_comes_back_dead() {
+    let (pool, connector) = pool_of(2);
+    let mut loan = pool.acquire(&1).await.unwrap();
+    connector.always(Stage::Connect, Step::SlowError(ms(5)));
+    for _ in 0..10 {
+        pool.acquire(&1).await.unwrap_err();
+    }
+    drop(loan);
+    loan = pool.acquire(&1).await.unwrap();
+    sleep(secs(20)).await;
+    let began = Instant::now();
+    let caller = tokio::spawn(pool.acquire(&1));
+    sleep(ms(20)).await;
+    connector.kill_all();
+    drop(loan);
+    caller.await.unwrap().unwrap_err();
+    assert!(began.elapsed() < secs(1), "told after {:?}", began.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_dial_that_hangs_after_an_outage_does_not_keep_all_callers() {
+    let (pool, connector) = pool(|b| {
+        b.max_per_host(10)
+            .retry(Backoff::default())
+            .connect_timeout(secs(10))
+            .acquire_timeout(secs(5))
+    });
+    connector.once(Stage::Connect, Step::Error);
+    connector.once(Stage::Connect, Step::Never);
+    // The server is there from now on; one packet was lost.
+    let mut first = waiting(&pool, 1);
+    sleep(secs(1)).await;
+    let callers: Vec<_> = (0..10).map(|_| tokio::spawn(pool.acquire(&1))).collect();
+    let mut served = 0;
+    for caller in callers {
+        served += usize::from(caller.await.unwrap().is_ok());
+    }
+    let _ = poll(&mut first);
+    assert!(served >= 9, "{served} of 10 were served, {} dials", connector.counts().dials);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_dial_of_a_shared_host_counts_for_a_second_also_where_it_carries_one() {
+    let stage = sharing_with(1, |b| b.max_per_host(5).connect_timeout(secs(10)));
+    drop(stage.lease().await);
+    stage.pool.close_idle();
+    quiet().await;
+    stage.script.once(Stage::Connect, Step::Never);
+    let gone = stage.waiting();
+    quiet().await;
+    drop(gone);
+    let served = stage.pool.acquire_timeout(&1, secs(5)).await;
+    assert!(served.is_ok(), "{} dials: {served:?}", stage.script.counts().dials);
 }

@@ -346,3 +346,40 @@ async fn the_end_of_a_lease_resets_nothing() {
     let status = pool.status();
     assert_eq!((script.counts().resets, status.pings, status.idle), (0, 0, 1));
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_is_above_the_idle_limit_is_closed_without_a_reset() {
+    let (pool, connector) = pool(|b| b.max_per_host(8).max_idle_per_host(1));
+    connector.let_need_reset();
+    connector.always(Stage::Reset, Step::Slow(ms(20)));
+    let mut loans = Vec::new();
+    for _ in 0..8 {
+        loans.push(pool.acquire(&1).await.unwrap());
+    }
+    drop(loans);
+    tokio::time::sleep(secs(1)).await;
+    assert_eq!(pool.status().closes.of(CloseReason::OverIdleLimit), 7);
+    assert_eq!(connector.counts().resets, 1, "seven were reset to be closed");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lowered_cap_closes_what_waits_for_its_reset_at_once_and_without_it() {
+    let (pool, connector) = pool(|b| b.max_per_host(12).ping_timeout(None));
+    connector.let_need_reset();
+    let gate = connector.gate(Stage::Reset);
+    let mut loans = Vec::new();
+    for _ in 0..12 {
+        loans.push(pool.acquire(&1).await.unwrap());
+    }
+    drop(loans);
+    quiet().await;
+    assert_eq!(connector.counts().resets, 8);
+    pool.host(&1).set_max(1).unwrap();
+    quiet().await;
+    let (closed, resets) =
+        (pool.status().closes.of(CloseReason::OverCap), connector.counts().resets);
+    gate.open();
+    quiet().await;
+    let later = connector.counts().resets;
+    assert_eq!((closed, resets, later), (4, 8, 8), "closed at once, resets then and later");
+}

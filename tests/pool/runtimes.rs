@@ -226,3 +226,27 @@ fn a_wait_ends_in_time_where_the_runtime_of_upkeep_stands_still() {
     drop(loan);
     assert_balanced(&pool, &connector);
 }
+
+#[test]
+fn a_late_close_gives_its_place_up_when_another_caller_joins() {
+    let plain = || tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let (pool, connector) = pool(|b| b.max_per_host(1).max_uses(1).close_timeout(ms(100)));
+    connector.once(Stage::Close, Step::Never);
+    let standing = plain();
+    standing.block_on(async {
+        drop(pool.acquire(&1).await.unwrap());
+        tokio::time::sleep(ms(5)).await;
+    });
+    assert_eq!(pool.status().closing, 1);
+    plain().block_on(async {
+        let first = tokio::spawn(pool.acquire_timeout(&1, secs(2)));
+        tokio::time::sleep(ms(300)).await;
+        let second = tokio::spawn(pool.acquire_timeout(&1, secs(2)));
+        tokio::time::sleep(ms(300)).await;
+        let closing = pool.status().closing;
+        let first = first.await.unwrap();
+        drop(second);
+        assert!(first.is_ok(), "closing: {closing}; {first:?}");
+    });
+    drop(standing);
+}

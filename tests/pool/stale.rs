@@ -315,3 +315,16 @@ async fn close_idle_closes_what_is_idle_and_nothing_else() {
     assert_eq!(pool.status().idle, 1);
     assert_balanced(&pool, &connector);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_missed_heartbeat_does_not_keep_a_connection_past_its_idle_time_out() {
+    let beats = Heartbeat::every(secs(20)).max_missed(1000);
+    let (pool, connector) =
+        pool(|b| b.min_idle_per_host(1).idle_timeout(secs(60)).heartbeat(beats));
+    pool.warm(&1, 1).await.unwrap();
+    drop(pool.acquire(&1).await.unwrap());
+    connector.always(Stage::Ping, Step::Error);
+    tokio::time::sleep(secs(600)).await;
+    let dials = connector.counts().dials;
+    assert!(dials >= 5, "nothing was answered for 600 s, and {dials} dialed");
+}

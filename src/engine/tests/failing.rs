@@ -62,7 +62,29 @@ fn the_failure_of_a_dial_from_before_a_retire_is_nobodys() {
     let mut world = one_waits(0, |_| {});
     world.run(&Op::Retire(0));
     world.run(&FAILS);
-    assert_eq!((told(&mut world), world.dials.len()), (0, 1), "the next one begins at once");
+    assert_eq!((told(&mut world), world.dials.len()), (0, 0));
+    world.run(&Op::Pass(100));
+    assert_eq!(world.dials.len(), 1, "the next one begins after the shortest backoff");
+}
+
+#[test]
+fn who_comes_after_a_retire_gets_a_dial_of_its_own() {
+    let mut world = one_waits(0, |_| {});
+    world.run(&Op::Retire(0));
+    assert_eq!(world.dials.len(), 1, "it may serve the one who came before");
+    world.acquire_of(0);
+    assert_eq!(world.dials.len(), 2);
+}
+
+#[test]
+fn a_dial_that_hangs_after_a_failure_keeps_others_for_a_second() {
+    let mut world = one_waits(0, |l| l.retry = true);
+    world.run(&FAILS_FOR_NOW);
+    world.run(&Op::Pass(100));
+    (0..3).for_each(|_| world.acquire_of(0));
+    assert_eq!(world.dials.len(), 1);
+    world.run(&Op::Pass(1000));
+    assert_eq!(world.dials.len(), 2, "one at a time");
 }
 
 #[test]
@@ -90,7 +112,7 @@ fn dials_that_were_in_flight_together_are_one_failure() {
     (0..3).for_each(|_| world.acquire_of(0));
     (0..3).for_each(|_| world.run(&FAILS_FOR_NOW));
     assert_eq!(world.host_of(0).failing().map(|failing| failing.failures), Some(1));
-    world.run(&Op::Pass(39_999));
+    world.run(&Op::Pass(200));
     assert_eq!(world.dials.len(), 1, "one at a time");
     world.run(&FAILS_FOR_NOW);
     assert_eq!(world.host_of(0).failing().map(|failing| failing.failures), Some(2));
@@ -100,7 +122,7 @@ fn dials_that_were_in_flight_together_are_one_failure() {
 fn the_minimum_idle_is_restored_after_an_outage_for_those_who_wait_and_for_a_handle() {
     let mut waited_for = one_waits(0, |l| (l.min_idle_per_host, l.retry) = (1, true));
     (0..2).for_each(|_| waited_for.run(&FAILS_FOR_NOW));
-    waited_for.run(&Op::Pass(39_999));
+    waited_for.run(&Op::Pass(200));
     assert_eq!(waited_for.dials.len(), 1);
     waited_for.run(&Op::DialDone(Pick::FIRST));
     assert_eq!(waited_for.dials.len(), 1, "the other one is to spare");
