@@ -291,3 +291,21 @@ fn a_newcomer_does_not_wait_for_a_dial_that_hangs_since_before_two_failures() {
     world.run(&Op::Pass(100));
     assert_eq!(world.dials.len(), 2);
 }
+
+#[test]
+fn a_newcomer_moves_no_dial_forward_where_there_is_no_room_for_one() {
+    let mut world = world(|l| {
+        l.backoff = Backoff::default().initial(SECOND).jitter(0.0);
+        (l.retry, l.max_uses) = (true, 1);
+    });
+    world.borrow(0);
+    world.acquire_of(0);
+    world.run(&FAILS_FOR_NOW);
+    world.run(&Op::Pass(1000));
+    world.run(&FAILS_FOR_NOW);
+    world.run(&Op::SetMax(0, 1));
+    let look = world.next_look();
+    // By the short path, which looks at no deadline.
+    world.acquire_of(0);
+    assert_eq!((world.waits.len(), world.next_look()), (2, look));
+}
