@@ -80,6 +80,7 @@ impl<P: Parts> HostState<P> {
         self.drain_all(CloseReason::Retired, section, |state| {
             matches!(state, State::Idle | State::InUse | State::Pinging) || state.may_come_back()
         });
+        self.shorten_backoff(section);
         let (now, usual) = (section.now, self.usual_dial().unwrap_or(UNKNOWN_DIAL));
         // Twice as long after each time, so that a host that has become slower is reached between many retires.
         let cut_offs = self.rare.as_ref().map_or(0, |rare| rare.cut_offs);

@@ -52,8 +52,10 @@ impl<P: Parts> HostState<P> {
         if let Some(rare) = &mut self.rare {
             rare.cut_offs = 0;
         }
-        if retired_at == Time::NEVER && !is_cut_off {
+        if !is_cut_off {
             self.end_failing(section);
+        }
+        if retired_at == Time::NEVER && !is_cut_off {
             return self.settle_proven(slot, section);
         }
         let oldest = self.waiters.as_mut().and_then(|waiters| waiters.front());

@@ -71,6 +71,14 @@ impl<P: Parts> HostState<P> {
         section.actions.unused.failures.extend(old.map(|old| old.failure));
     }
 
+    /// The host was retired: what has failed before says little of what is dialed from now on.
+    pub(super) fn shorten_backoff(&mut self, section: &Section<'_, P>) {
+        let shortest = Span::from(section.common.limits.backoff.initial);
+        if let Some(failing) = self.rare.as_mut().and_then(|rare| rare.failing.as_mut()) {
+            failing.until = failing.until.min(failing.at.after(shortest));
+        }
+    }
+
     /// A dial has succeeded.
     pub(super) fn end_failing(&mut self, section: &mut Section<'_, P>) {
         let failing = self.rare.as_mut().and_then(|rare| rare.failing.take());

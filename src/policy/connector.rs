@@ -54,8 +54,9 @@ pub trait Connector: Send + Sync + 'static {
     ///
     /// # Cancel safety
     ///
-    /// It is dropped when that time is over, when the pool is closed, or when the runtime ends. Destructors must release
-    /// what it has made by then.
+    /// It is dropped when that time is over, when the host is retired and it has taken longer than usual, when the host's
+    /// cap is lowered, when the pool is closed, or when the runtime ends. Destructors must release what it has made by
+    /// then.
     async fn connect(&self, key: &Self::Key) -> Result<Self::Connection, Self::Error>;
 
     /// Checks a connection with one round trip. Does nothing by default.

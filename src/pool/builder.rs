@@ -140,7 +140,8 @@ impl<Kind> Builder<Kind> {
     /// `None`: for servers of different sizes in one pool.
     ///
     /// The function is asked when the pool first uses a host, and again when it uses one that it has forgotten (nothing
-    /// open, nobody waiting, no handle). It is never asked while a lock is held, and never for a host that the pool knows.
+    /// open, nobody waiting, no handle). It is never asked while a lock is held. Where callers come to a new host at the same
+    /// time, it may be asked for each of them.
     /// A cap that [`Host::set_max`](crate::Host::set_max) has given comes before it, and lasts as long as the pool.
     ///
     /// Zero is no cap: it is rejected with a warning (tracing target `wharf::host`), and `max_per_host` holds for that
@@ -367,8 +368,8 @@ impl<Kind> Builder<Kind> {
     }
 
     /// Dials again after a failed dial, for the callers that wait, until [`acquire_timeout`](Builder::acquire_timeout): the
-    /// time-out then carries the last dial's error. An error for which [`Connector::is_retryable`] says no still ends the
-    /// wait at once.
+    /// time-out then carries the last dial's error. An error for which [`Connector::is_retryable`] says no is told
+    /// as without `retry`.
     ///
     /// Defaults to `None`: when a dial fails and nothing else will probably serve them, all callers that wait get its error
     /// at once. Where something else will (another dial in flight, a connection in use that will come back), they go on

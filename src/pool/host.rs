@@ -120,7 +120,7 @@ impl<C: Connector> Host<C> {
     /// [`max_per_host_for`](crate::Builder::max_per_host_for).
     ///
     /// Lowering it cuts off dials and then closes idle connections at once, and the rest as they return. Raising it starts
-    /// the dials that waiters need. It lasts for as long as the pool.
+    /// the dials that waiters need.
     ///
     /// # Errors
     ///

@@ -407,6 +407,6 @@ async fn limit_zero_resets_that_wait_for_others_count() {
     drop(loans);
     // Twelve connections are free, and nobody waits: all twelve callers could be served in 50 ms.
     let mut callers: Vec<_> = (0..12).map(|_| pool.acquire(&1)).collect();
-    let refused = callers.iter_mut().map(|acquire| poll(acquire)).filter(|p| p.is_ready()).count();
+    let refused = callers.iter_mut().map(poll).filter(|p| p.is_ready()).count();
     assert_eq!(refused, 0, "12 are being reset or about to be");
 }

@@ -353,3 +353,21 @@ async fn a_dial_of_a_shared_host_counts_for_a_second_also_where_it_carries_one()
     let served = stage.pool.acquire_timeout(&1, secs(5)).await;
     assert!(served.is_ok(), "{} dials: {served:?}", stage.script.counts().dials);
 }
+
+#[tokio::test(start_paused = true)]
+async fn an_hour_after_an_error_one_dial_that_hangs_does_not_keep_all_callers() {
+    let (pool, connector) = pool(|b| b);
+    let _loan = pool.acquire(&1).await.unwrap();
+    connector.once(Stage::Connect, Step::Error);
+    connector.once(Stage::Connect, Step::Error);
+    pool.acquire(&1).await.unwrap_err();
+    connector.once(Stage::Connect, Step::Never);
+    sleep(secs(3600)).await;
+    // An hour later the server is well, but one packet is lost.
+    let callers: Vec<_> = (0..9).map(|_| tokio::spawn(pool.acquire_timeout(&1, secs(5)))).collect();
+    let mut served = 0;
+    for caller in callers {
+        served += usize::from(caller.await.unwrap().is_ok());
+    }
+    assert!(served >= 8, "{served} of 9 were served, {} dials", connector.counts().dials);
+}

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 
 use tokio::time::{Instant, sleep};
-use wharf::{AcquireError, DialFailed, Observer, PooledConnection};
+use wharf::{AcquireError, Backoff, DialFailed, Observer, PooledConnection};
 
 use crate::sharing::sharing_with;
 use crate::support::*;
@@ -145,4 +145,40 @@ async fn retiring_more_often_than_a_dial_takes_starves_nobody() {
         assert!(began.elapsed() <= ms(601), "{:?}", began.elapsed());
     }
     retiring.abort();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_dial_that_succeeds_ends_the_backoff_also_where_the_host_was_retired_meanwhile() {
+    let backoff = Backoff::default().max(secs(600)).factor(1000.0).jitter(0.0);
+    let (pool, connector) = pool(|b| b.retry(backoff));
+    connector.once(Stage::Connect, Step::Error);
+    connector.once(Stage::Connect, Step::Error);
+    connector.always(Stage::Connect, Step::Slow(ms(100)));
+    let first = tokio::spawn(pool.acquire_timeout(&1, secs(10)));
+    quiet().await;
+    let second = tokio::spawn(pool.acquire_timeout(&1, secs(600)));
+    // The second failure is at 0.1 s, the early dial for the first at half of what it has left.
+    sleep(ms(100 + 4950 + 20)).await;
+    assert_eq!(pool.status().dialing, 1);
+    pool.retire(&1);
+    let first = first.await.unwrap();
+    assert!(first.is_ok(), "{first:?}");
+    let began = Instant::now();
+    drop(second.await.unwrap().unwrap());
+    assert!(began.elapsed() < secs(1), "the host is up, and it waited for {:?}", began.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_retire_ends_a_long_backoff() {
+    let backoff = Backoff::default().max(secs(600)).factor(1000.0).jitter(0.0);
+    let (pool, connector) = pool(|b| b.retry(backoff).acquire_timeout(secs(600)));
+    connector.always(Stage::Connect, Step::Error);
+    let waiter = tokio::spawn(pool.acquire(&1));
+    sleep(secs(1)).await;
+    assert_eq!(connector.counts().dials, 2);
+    connector.behave();
+    pool.retire(&1);
+    let began = Instant::now();
+    drop(waiter.await.unwrap().unwrap());
+    assert!(began.elapsed() < ms(5), "{:?}", began.elapsed());
 }
