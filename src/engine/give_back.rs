@@ -93,10 +93,11 @@ impl<P: Parts> HostState<P> {
     #[inline]
     fn give_to_waiter(&mut self, loan: Box<Loan<P>>, now: Time, common: &Common<P>) -> Returned<P> {
         // Those who were woken to dial have not looked yet, the next dial is due at another time where another one waits
-        // for longest, or the budget is to hear that one less waits.
+        // for longest, what is idle for those who wait may be one too many once nobody does, or the budget is to hear that
+        // one less waits.
         let is_healthy =
             self.rare.as_ref().is_none_or(|rare| !rare.stranded && rare.failing.is_none());
-        if !is_healthy || self.changes_note_by_serving(now, common) {
+        if !is_healthy || !self.ready.is_empty() || self.changes_note_by_serving(now, common) {
             return Returned::Unsettled(loan);
         }
         Returned::HandedOver(self.hand_over(loan, now))

@@ -267,3 +267,18 @@ fn a_host_gives_a_connection_up_at_once_for_one_that_has_two_fewer() {
         assert_eq!(world.closes.len(), closes, "five, and {of_other}");
     }
 }
+
+#[test]
+fn what_is_idle_for_those_who_wait_is_closed_above_the_limit_when_the_last_of_them_is_served() {
+    let mut world = world(|l| (l.max_per_host, l.max_idle_per_host) = (3, 0));
+    (0..3).for_each(|_| world.borrow(0));
+    world.run(&Op::Discard(Pick::FIRST));
+    world.run(&Op::CloseEnded(Pick::FIRST));
+    world.borrow(0);
+    world.acquire_of(0);
+    // Two suspects, of which one is pinged, and then one that serves the only waiter.
+    (0..2).for_each(|_| world.run(&Op::Return(Pick::FIRST, true)));
+    assert_eq!((world.pings.len(), world.closes.len()), (1, 0));
+    world.run(&Op::Return(Pick::FIRST, true));
+    assert_eq!((world.host_of(0).waiting(), world.closes.len()), (0, 1));
+}
