@@ -104,8 +104,8 @@ impl<P: Parts> HostState<P> {
         self.in_vain_since().is_none() && self.entries.iter().any(|(_, entry)| comes_back(entry))
     }
 
-    /// Those who were waiting when dials had failed in a row, and whom nothing serves any more, get the error: what was to
-    /// serve them is gone, and the next dial is far.
+    /// Those who were waiting when dials had failed in a row, and that nothing will serve any more, get the error: what
+    /// was to serve them is gone, and the next dial is far.
     pub(super) fn tell_of_failure(&mut self, section: &mut Section<'_, P>) {
         let (now, limits) = (section.now, &section.common.limits);
         let is_far = |failing: &&Failing<P::Failure>| {

@@ -16,7 +16,7 @@ fn resetting(set: impl FnOnce(Builder) -> Builder) -> (TestPool, TestConnector) 
     (pool, connector)
 }
 
-/// So many connections that have come back, and whose resets are held up.
+/// This number of connections that have come back, and whose resets are held up.
 async fn held_up(n: usize) -> (TestPool, TestConnector, Gate) {
     let (pool, connector) = resetting(|b| b.max_per_host(n).ping_timeout(None));
     let gate = connector.gate(Stage::Reset);

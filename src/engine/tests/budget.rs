@@ -63,7 +63,7 @@ impl Hosts {
         self.ledger.budget.lock().dialed(took);
     }
 
-    /// Hands free permits out, each of which makes a connection at once. Returns to whom.
+    /// Hands free permits out, each of which makes a connection at once. Returns which hosts got them.
     fn granted(&mut self) -> Vec<u64> {
         let mut granted = Vec::new();
         while let Some(host) = self.grant() {
