@@ -97,7 +97,12 @@ impl<P: Parts> HostState<P> {
 
     /// Dials to begin now for `initial_per_host`, `warm` and `min_idle_per_host`.
     pub(super) fn dials_to_spare(&self, now: Time, limits: &Limits) -> usize {
-        if !self.used
+        // Where a dial has failed, nobody asks for it and nothing is left, it is not dialed until somebody does.
+        let is_needed = self.failing().is_none()
+            || self.gauges.places > 0
+            || self.waiting() > 0
+            || self.handles > 0;
+        if !(self.used && is_needed)
             || self.phase != Phase::Open
             || self.is_stranded()
             || (self.floor == 0 && limits.min_idle_per_host == 0)

@@ -131,8 +131,6 @@ impl<P: Parts> HostState<P> {
             let before = is_retired.then_some(dial.expires);
             self.answer_failed(&failure, before, section);
         }
-        // Nobody asks for it and nothing is left: it is not dialed again until somebody does.
-        self.used &= self.gauges.places > 0 || self.waiting() > 0 || self.handles > 0;
         section.actions.unused.failures.push(failure);
     }
 

@@ -371,3 +371,19 @@ async fn an_hour_after_an_error_one_dial_that_hangs_does_not_keep_all_callers() 
     }
     assert!(served >= 8, "{served} of 9 were served, {} dials", connector.counts().dials);
 }
+
+#[tokio::test(start_paused = true)]
+async fn the_minimum_idle_is_restored_where_the_handle_was_made_during_the_outage() {
+    let (pool, connector) = pool(|b| b.min_idle_per_host(2));
+    drop(pool.acquire(&1).await.unwrap());
+    quiet().await;
+    connector.always(Stage::Connect, Step::Error);
+    connector.kill_all();
+    for _ in 0..5 {
+        let _ = pool.acquire_timeout(&1, ms(500)).await;
+    }
+    let _host = pool.host(&1);
+    connector.behave();
+    sleep(secs(60)).await;
+    assert_eq!(pool.status().idle, 2);
+}

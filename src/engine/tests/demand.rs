@@ -35,6 +35,14 @@ fn a_host_that_is_used_is_filled_up_again_after_a_failed_dial() {
 }
 
 #[test]
+fn the_minimum_idle_of_a_host_that_nobody_has_is_restored_when_its_last_connection_dies() {
+    let mut world = world(|l| (l.max_per_host, l.min_idle_per_host) = (1, 1));
+    world.borrow(0);
+    world.discard(Pick::FIRST);
+    assert_eq!(world.dials.len(), 1);
+}
+
+#[test]
 fn a_host_that_nobody_has_and_that_has_nothing_is_not_filled_up() {
     let mut world = world(|l| l.min_idle_per_host = 1);
     world.acquire_of(0);
