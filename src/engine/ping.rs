@@ -92,6 +92,10 @@ impl<P: Parts> HostState<P> {
     /// Pings suspects because one was found dead by a ping, whether anybody waits or not: a few at a time. One that has
     /// missed a beat is pinged in its turn.
     pub(super) fn ping_suspects(&mut self, section: &mut Section<'_, P>) {
+        // Once nobody can use the pool any more, each would be told to stop at once, and the next one would begin.
+        if self.phase != Phase::Open {
+            return;
+        }
         while let Some(purpose) = self.rare.as_ref().and_then(|rare| rare.pings_suspects) {
             let is_suspect = |slot: &&u32| {
                 let entry = &self.entries[**slot];

@@ -315,3 +315,16 @@ fn a_ping_stops_when_its_connection_is_found_dead_and_when_the_pool_ends() {
     ended.run(&Op::Orphan);
     assert_eq!((ended.pings.len(), ended.closes.len()), (0, 1));
 }
+
+#[test]
+fn no_suspect_is_pinged_in_a_pool_that_has_ended() {
+    let mut world = shared(2, |l| (l.heartbeat, l.pings_at_once) = (Some(beats()), 1));
+    (0..5).for_each(|_| world.borrow(0));
+    (0..2).for_each(|at| world.run(&Op::Return(Pick(at), true)));
+    world.run(&Op::Pass(4000));
+    // The two others are suspect, and are to be pinged after this one.
+    world.run(&Op::BeatMissed(Pick::FIRST));
+    assert_eq!(world.pings.len(), 1);
+    world.run(&Op::Orphan);
+    assert!(world.pings.is_empty());
+}

@@ -81,6 +81,13 @@ fn it_counts_how_each_wait_has_ended() {
 }
 
 #[test]
+fn the_most_that_waited_at_once_are_remembered() {
+    let mut world = world(|_| {});
+    world.acquire_of(0);
+    assert_eq!(world.host_of(0).counted().usual.peak_waiting, 1);
+}
+
+#[test]
 fn as_many_wait_as_may_beyond_those_who_will_be_served() {
     for (waiters, refused) in [(0, 3), (2, 1)] {
         let mut world = world(|l| (l.max_per_host, l.max_waiters_per_host) = (2, waiters));
