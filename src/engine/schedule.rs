@@ -121,4 +121,21 @@ mod tests {
         assert_eq!(schedule.change(7, look(4, true), None).1, Some("the same"));
         assert_eq!(schedule.next(), Time::NEVER);
     }
+
+    #[test]
+    fn it_says_whether_the_first_of_all_looks_has_moved_forward() {
+        let mut schedule = Schedule::new();
+        let never = look(u64::MAX, false);
+        assert!(schedule.change(1, never, Some((look(5, false), 1))).0);
+        assert!(!schedule.change(2, never, Some((look(5, true), 2))).0);
+        assert!(!schedule.change(3, never, Some((look(6, false), 3))).0);
+        assert!(schedule.change(3, look(6, false), Some((look(4, true), 3))).0);
+        assert!(!schedule.change(3, look(4, true), None).0);
+        let at = Time::from_nanos;
+        assert!(!schedule.look_for_room(at(5)));
+        assert!(schedule.look_for_room(at(3)));
+        assert!(!schedule.look_for_room(at(4)));
+        assert_eq!((schedule.next(), schedule.takes_room(at(2))), (at(3), false));
+        assert_eq!((schedule.takes_room(at(3)), schedule.next()), (true, at(5)));
+    }
 }
