@@ -254,6 +254,29 @@ fn retiring_cuts_off_dials_that_take_longer_than_usual_and_no_others() {
 }
 
 #[test]
+fn each_retire_that_cuts_dials_off_allows_the_next_ones_twice_as_long() {
+    let mut world = world(|_| {});
+    world.acquire_of(0);
+    let mut retire_after = |millis, cut_offs| {
+        world.run(&Op::Pass(millis));
+        world.run(&Op::Retire(0));
+        assert_eq!(world.host_of(0).failed_dials(), cut_offs);
+    };
+    retire_after(1001, 1);
+    retire_after(1990, 1);
+    retire_after(20, 2);
+    retire_after(3980, 2);
+    retire_after(40, 3);
+    world.run(&Op::DialDone(Pick::FIRST));
+    world.run(&Op::Poll(Pick::FIRST));
+    // It took a millisecond or more, as the programs count.
+    world.acquire_of(0);
+    world.run(&Op::Pass(100));
+    world.run(&Op::Retire(0));
+    assert_eq!(world.host_of(0).failed_dials(), 4, "one has succeeded since");
+}
+
+#[test]
 fn a_host_is_remembered_while_anybody_has_it_or_it_has_a_cap_of_its_own() {
     let mut held = world(|_| {});
     held.run(&Op::Hold(0));
