@@ -194,6 +194,8 @@ impl SharedWorld {
         let may_be_suspect = settings.ping_after.is_some() || book.doubted.contains(&host);
         let peak = self.wires.script.counts().peak_open;
         is_asked
+            // One that was dialed before a retire serves those who came before that, and drains.
+            || status.draining > 0
             || (may_be_suspect && status.dialing > 0)
             || self.lowered.contains(&host)
             || settings.max_uses.is_some()
