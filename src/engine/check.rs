@@ -106,6 +106,10 @@ impl<P: Parts> HostState<P> {
             permits: count(&has_permit),
         };
         assert_eq!(self.gauges, counted, "3: the gauges");
+        let is_doomed = |entry: &Entry<P>| entry.cut_off || entry.expires != Time::NEVER;
+        let doomed = count(&|entry| entry.state == State::Dialing && is_doomed(entry));
+        let noted = self.rare.as_ref().map_or(0, |rare| rare.doomed);
+        assert_eq!(noted, doomed, "dials that were retired or cut off");
     }
 
     /// 3 and 4: what fits the entry's state.

@@ -309,3 +309,47 @@ fn a_newcomer_moves_no_dial_forward_where_there_is_no_room_for_one() {
     world.acquire_of(0);
     assert_eq!((world.waits.len(), world.next_look()), (2, look));
 }
+
+#[test]
+fn a_dial_that_hangs_beside_one_that_failed_is_not_waited_for() {
+    let mut world = one_waits(0, |l| l.retry = true);
+    world.acquire_of(0);
+    (0..2).for_each(|_| world.run(&FAILS_FOR_NOW));
+    world.run(&Op::Pass(200));
+    assert_eq!(world.dials.len(), 1, "this one hangs");
+    world.run(&Op::Pass(1000));
+    assert_eq!(world.dials.len(), 2);
+    world.run(&Op::DialFailed(Pick(1), true));
+    world.run(&Op::Cancel(Pick::FIRST));
+    world.run(&Op::Pass(400));
+    assert_eq!(world.dials.len(), 2, "another one for the one who waits");
+}
+
+#[test]
+fn those_who_wait_are_told_when_the_loan_that_was_to_serve_them_comes_back_dead() {
+    let mut world = world(|l| l.max_per_host = 2);
+    world.borrow(0);
+    world.acquire_of(0);
+    world.run(&FAILS);
+    world.run(&Op::Pass(400));
+    world.run(&FAILS);
+    assert_eq!(told(&mut world), 1, "the second failure in a row");
+    world.return_last();
+    world.run(&Op::Try(0, false));
+    world.acquire_of(0);
+    world.run(&Op::Pass(400));
+    world.run(&FAILS);
+    assert_eq!((told(&mut world), world.dials.len()), (1, 0), "the loan was returned in between");
+    world.run(&Op::Return(Pick::FIRST, false));
+    assert_eq!((told(&mut world), world.dials.len()), (2, 0));
+}
+
+#[test]
+fn a_young_dial_from_before_a_failure_does_not_hold_the_next_one_back() {
+    let mut world = one_waits(0, |l| l.retry = true);
+    world.acquire_of(0);
+    world.run(&Op::DialFailed(Pick(1), true));
+    assert_eq!(world.dials.len(), 1);
+    world.run(&Op::Pass(200));
+    assert_eq!(world.dials.len(), 2);
+}
