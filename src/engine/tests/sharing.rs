@@ -216,3 +216,18 @@ fn a_ping_brings_as_many_leases_as_its_connection_takes() {
     world.acquire_of(0);
     assert_eq!((world.pings.len(), world.dials.len()), (1, 1));
 }
+
+#[test]
+fn what_a_peer_says_that_has_gone_is_not_taken_for_another_ones_answer() {
+    let mut world = shared(1, |l| l.max_per_host = 1);
+    world.run(&Op::Hold(0));
+    world.borrow(0);
+    let at = world.find(0).expect("it is known");
+    let peers = world.cells[at].state.full_peers(&world.common);
+    world.return_last();
+    world.run(&Op::CloseIdle);
+    world.run(&Op::CloseEnded(Pick::FIRST));
+    world.borrow(0);
+    world.change(at, |state, section| state.heard(&peers[0], 0, section));
+    assert_eq!(world.host_of(0).gauges.in_use, 1, "the one that came after it");
+}

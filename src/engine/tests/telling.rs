@@ -96,3 +96,14 @@ fn as_many_wait_as_may_beyond_those_who_will_be_served() {
         assert_eq!(world.host_of(0).counted().rare.refused, refused);
     }
 }
+
+#[test]
+fn the_loans_held_longest_are_the_same_ones_the_next_time_however_young_others_are() {
+    let mut world = world(|_| {});
+    (0..20).for_each(|_| world.borrow(0));
+    world.run(&Op::Pass(20));
+    (0..20).for_each(|_| world.borrow(0));
+    let first = |world: &mut World| causes(world).loans.first().map(|(id, _)| *id);
+    let oldest = first(&mut world);
+    assert_eq!(first(&mut world), oldest);
+}
