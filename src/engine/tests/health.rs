@@ -328,3 +328,25 @@ fn no_suspect_is_pinged_in_a_pool_that_has_ended() {
     world.run(&Op::Orphan);
     assert!(world.pings.is_empty());
 }
+
+#[test]
+fn what_needs_a_reset_gets_one_for_who_waits_and_otherwise_only_where_it_may_stay() {
+    let mut waited_for = world(|l| (l.max_per_host, l.max_idle_per_host) = (1, 0));
+    waited_for.borrow(0);
+    waited_for.acquire_of(0);
+    waited_for.run(&Op::ReturnToReset(Pick::FIRST));
+    assert_eq!((waited_for.pings.len(), waited_for.closes.len()), (1, 0));
+    let mut above = world(|l| l.max_idle_per_host = 0);
+    above.borrow(0);
+    above.run(&Op::ReturnToReset(Pick::FIRST));
+    assert_eq!((above.pings.len(), above.closes.len()), (0, 1));
+    let mut ended = world(|_| {});
+    ended.borrow(0);
+    ended.run(&Op::Orphan);
+    ended.run(&Op::ReturnToReset(Pick::FIRST));
+    assert_eq!((ended.pings.len(), ended.closes.len()), (0, 1));
+    let mut kept = world(|_| {});
+    kept.borrow(0);
+    kept.run(&Op::ReturnToReset(Pick::FIRST));
+    assert_eq!((kept.pings.len(), kept.closes.len()), (1, 0));
+}
