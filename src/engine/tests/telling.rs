@@ -106,4 +106,5 @@ fn the_loans_held_longest_are_the_same_ones_the_next_time_however_young_others_a
     let first = |world: &mut World| causes(world).loans.first().map(|(id, _)| *id);
     let oldest = first(&mut world);
     assert_eq!(first(&mut world), oldest);
+    assert_eq!(causes(&mut world).view.seen.leases, 40);
 }
