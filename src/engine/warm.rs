@@ -46,7 +46,7 @@ impl<P: Parts> HostState<P> {
         self.leave_warmth(wish.number, section);
         let (live, dialing) = (self.gauges.live() as usize, self.gauges.dialing as usize);
         let is_permitted_later = || self.is_short_to_spare() && !section.common.is_total_full();
-        let is_on_its_way = dialing > 0 || self.is_to_be_dialed() || is_permitted_later();
+        let is_on_its_way = self.is_to_be_dialed() || is_permitted_later();
         if self.phase == Phase::Open && is_on_its_way && live - dialing < wish.connections {
             self.rare().warmers.push((wish.number, waker));
             return Warmth::Dialing;
