@@ -345,3 +345,11 @@ fn a_return_is_told_of_a_failing_host_that_wants_a_connection() {
     hosts.ledger.budget.lock().publish(hints);
     assert!(hints.may_take(1, Some(Time::START), hosts.now));
 }
+
+#[test]
+fn no_two_connections_go_idle_at_the_same_time() {
+    let ledger = Ledger::<&str>::new(&unlimited());
+    let now = Time::START.after(secs(1));
+    let stamps = [(); 4].map(|()| ledger.hints.stamp(now));
+    assert!(stamps[0] == now && stamps.is_sorted_by(|one, next| one < next), "{stamps:?}");
+}
