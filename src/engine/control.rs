@@ -94,6 +94,8 @@ impl<P: Parts> HostState<P> {
             self.rare().cut_offs += 1;
         }
         for slot in slow {
+            // It may succeed before it stops: its connection is closed as a retired one then.
+            self.retire_dial(slot, now);
             self.cut_off_dial(slot, section);
         }
         for slot in young {

@@ -108,11 +108,11 @@ impl Drop for InTalk {
 }
 
 /// One request. Says whether it was answered.
-pub(crate) async fn request(pool: &SimPool, host: &'static str, patience: Duration) -> bool {
+pub(crate) async fn request(pool: &SimPool, host: &'static str, limit: Duration) -> bool {
     let began = Instant::now();
-    let answer = pool.acquire_timeout(&host, patience).await;
+    let answer = pool.acquire_timeout(&host, limit).await;
     let took = began.elapsed();
-    assert!(took <= patience + TICK, "back after {took:?} instead of {patience:?}");
+    assert!(took <= limit + TICK, "back after {took:?} instead of {limit:?}");
     let Ok(loan) = answer else { return false };
     let mut talk = InTalk(Some(loan));
     let Some(loan) = &mut talk.0 else { return false };
@@ -146,7 +146,7 @@ pub(crate) struct Report {
     pub(crate) cancelled: usize,
 }
 
-/// Tasks ask any host, with any patience, and some go on the way, until it is over.
+/// Tasks ask any host, with any time-out, and some go on the way, until it is over.
 pub(crate) async fn work(pool: &SimPool, is_over: Arc<AtomicBool>, mut rng: Rng) -> Report {
     let mut tasks = JoinSet::new();
     for _ in 0..TASKS {

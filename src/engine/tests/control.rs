@@ -389,3 +389,13 @@ fn who_gives_up_a_wish_is_not_woken_for_it() {
     world.run(&Op::DialDone(Pick::FIRST));
     assert!(world.woken.is_empty());
 }
+
+#[test]
+fn a_dial_that_a_retire_cuts_off_and_that_succeeds_before_it_stops_is_closed_as_retired() {
+    let mut world = shuffled(|_| {});
+    world.acquire_of(0);
+    world.run(&Op::Pass(1001));
+    world.run(&Op::Retire(0));
+    world.run(&Op::DialDone(Pick::FIRST));
+    assert_eq!(world.closes[0].1.reason, CloseReason::Retired);
+}
