@@ -77,16 +77,16 @@ impl<P: Parts> HostState<P> {
         Some(loan)
     }
 
-    /// Whether a lending is more than the loan: the connection stays, the minimum idle is to be restored, an idle
-    /// connection of a cap across hosts leaves, or maintenance is to look at the loan.
+    /// Whether a lending is more than the loan: the connection stays, the minimum idle is to be restored, `warm` has
+    /// asked for more, an idle connection of a cap across hosts leaves, or maintenance is to look at the loan.
     fn lending_concerns(&self, now: Time, common: &Common<P>) -> bool {
         let limits = &common.limits;
         let is_low = || self.ready.len() <= limits.min_idle_per_host || self.is_stranded();
         let restores = limits.min_idle_per_host > 0 && is_low();
         let watched =
             limits.leak_after != Span::FOREVER && now.after(limits.leak_after) < self.look_at;
-        // Beside one more in use, one more may be idle: one that `warm` asked for.
-        let warms = limits.max_idle_per_host != usize::MAX && self.floor > 0;
+        // Beside one more in use, one more may be idle; and where the caps leave no room by now, the wish ends.
+        let warms = self.floor > 0;
         common.is_shared() || restores || warms || watched || limits.max_idle != usize::MAX
     }
 

@@ -6,6 +6,9 @@ use super::super::{HostState, Leak, Seat};
 use super::world::{Loan, Plain, Waiter, World};
 use crate::policy::time::{Span, Time};
 
+/// What goes idle at the same time under a cap on idle connections is told apart by a nanosecond each.
+const STAMPED: Span = Span::from_nanos(1000);
+
 /// See the module.
 #[derive(Default)]
 pub(in crate::engine) struct Host {
@@ -100,11 +103,12 @@ impl World {
         assert!(known.uses < limits.max_uses, "it is used up: {known:?}");
         let was_moving =
             known.proved_step == step || known.returned_step == step || known.leases > 0;
+        let idle_since = known.idle_since.after(STAMPED);
         let is_young =
-            now < known.idle_since.after(limits.idle_timeout) || entry.kept || self.setup.lag > 0;
+            now < idle_since.after(limits.idle_timeout) || entry.kept || self.setup.lag > 0;
         assert!(was_moving || is_young, "it was idle for too long");
         let is_proven =
-            known.idle_since.max(known.proved).after(limits.ping_after) > now || self.setup.lag > 0;
+            idle_since.max(known.proved).after(limits.ping_after) > now || self.setup.lag > 0;
         if limits.ping_after == Span::ZERO {
             assert!(
                 known.proved_step == step || known.leases > 0,

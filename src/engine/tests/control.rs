@@ -399,3 +399,21 @@ fn a_dial_that_a_retire_cuts_off_and_that_succeeds_before_it_stops_is_closed_as_
     world.run(&Op::DialDone(Pick::FIRST));
     assert_eq!(world.closes[0].1.reason, CloseReason::Retired);
 }
+
+#[test]
+fn the_wish_for_connections_in_advance_ends_with_a_hit_once_the_caps_leave_no_room() {
+    let mut world = world(|l| {
+        (l.initial_per_host, l.max_per_host, l.max_total, l.max_dialing) = (2, 2, 3, 1);
+        l.max_uses = 1;
+    });
+    for key in 0..3 {
+        world.acquire_of(key);
+    }
+    world.run(&Op::Cancel(Pick::FIRST));
+    world.run(&Op::DialDone(Pick::FIRST));
+    world.run(&Op::DialDone(Pick::FIRST));
+    world.acquire_of(0);
+    world.run(&Op::DialFailed(Pick::FIRST, false));
+    let dialing = |key| world.host_of(key).gauges.dialing;
+    assert_eq!([0, 1, 2].map(dialing), [0; 3], "there is room again, and nobody waits");
+}
