@@ -32,9 +32,10 @@ impl<P: Parts> HostState<P> {
         if self.ready.is_empty() && !shared {
             return;
         }
+        // What drains only for a while leaves for good now.
         let old = self.slots(|entry| {
-            let may = entry.state == State::Idle || (shared && entry.state == State::InUse);
-            may && entry.expires <= now
+            let is_in_use = entry.state == State::InUse || entry.state.may_come_back();
+            (entry.state == State::Idle || (shared && is_in_use)) && entry.expires <= now
         });
         for slot in old {
             self.drain(slot, CloseReason::Age, section);

@@ -1,6 +1,7 @@
 //! What time alone brings about.
 
 use super::super::Warmth;
+use super::super::entry::State;
 use super::super::programs::{Answer, Op, Pick, beats};
 use super::support::{secs, shared, with_idle, world};
 use crate::policy::close_reason::CloseReason;
@@ -83,6 +84,19 @@ fn a_shared_connection_drains_at_the_end_of_its_life_also_while_it_is_used() {
     assert_eq!(world.host_of(0).gauges.draining, 0);
     world.run(&Op::Pass(1));
     assert_eq!(world.host_of(0).gauges.draining, 1);
+}
+
+#[test]
+fn what_drains_for_a_while_leaves_for_good_at_the_end_of_its_life() {
+    let mut world = shared(1, |l| l.max_lifetime = secs(10));
+    world.borrow(0);
+    world.borrow(0);
+    world.run(&Op::SetMax(0, 1));
+    world.now = world.now.after(secs(11));
+    world.maintain();
+    let host = world.host_of(0);
+    let aged = host.slots(|entry| entry.state == State::Draining(CloseReason::Age));
+    assert_eq!((host.gauges.draining, aged.len()), (2, 2));
 }
 
 #[test]
