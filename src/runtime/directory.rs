@@ -11,8 +11,9 @@ use crate::engine::status::Counted;
 use crate::engine::sync::Mutex;
 use crate::policy::connector::Connector;
 
-/// More than there are threads to collide. A power of two.
-const SHARDS: usize = if cfg!(wharf_loom) { 1 } else { 16 };
+/// More than there are threads to collide, and enough that a look at a hundred thousand hosts holds no lock for longer
+/// than some 15 us. A power of two.
+const SHARDS: usize = if cfg!(wharf_loom) { 1 } else { 64 };
 
 /// A sharded map.
 pub(crate) struct Directory<C: Connector>([Shard<C>; SHARDS]);
@@ -23,8 +24,8 @@ struct Shard<C: Connector>(Mutex<Hosts<C>>);
 
 struct Hosts<C: Connector> {
     listed: HashTable<Listed<C>>,
-    /// What was counted for hosts that are forgotten.
-    past: Counted,
+    /// What was counted for hosts that are forgotten, once there are some.
+    past: Option<Box<Counted>>,
 }
 
 /// All that a look-up needs before it looks at the host itself.
@@ -47,7 +48,7 @@ impl<C: Connector> Hosts<C> {
 impl<C: Connector> Directory<C> {
     pub(crate) fn new() -> Self {
         Directory(std::array::from_fn(|_| {
-            Shard(Mutex::new(Hosts { listed: HashTable::new(), past: Counted::default() }))
+            Shard(Mutex::new(Hosts { listed: HashTable::new(), past: None }))
         }))
     }
 
@@ -93,11 +94,11 @@ impl<C: Connector> Directory<C> {
     pub(crate) fn forget(&self, cell: &Arc<HostCell<C>>) {
         let mut hosts = self.shard(cell.hash).lock();
         let Some((counted, actions)) = cell.forget() else { return };
-        hosts.past.add_past(&counted);
+        hosts.past.get_or_insert_default().add_past(&counted);
         let gone = hosts.listed.find_entry(cell.hash, |host| Arc::ptr_eq(&host.cell, cell));
         let gone = gone.ok().map(|entry| entry.remove().0);
         // A million hosts visited leave no room behind that is taken for them.
-        if hosts.listed.capacity() > 64 && hosts.listed.len() * 8 < hosts.listed.capacity() {
+        if hosts.listed.capacity() > 14 && hosts.listed.len() * 8 < hosts.listed.capacity() {
             hosts.listed.shrink_to_fit(|host| host.hash);
         }
         drop(hosts);
@@ -112,7 +113,7 @@ impl<C: Connector> Directory<C> {
         for shard in &self.0 {
             let hosts = shard.0.lock();
             cells.extend(hosts.listed.iter().map(|host| host.cell.clone()));
-            past.add_past(&hosts.past);
+            hosts.past.iter().for_each(|counted| past.add_past(counted));
         }
         (cells, past)
     }
