@@ -16,7 +16,7 @@ use crate::engine::{CallSite, Joined, Until};
 use crate::policy::connector::Connector;
 use crate::policy::time::Span;
 use crate::runtime::cell::HostCell;
-use crate::runtime::parts::{Loan, TaskWaker, Waiter};
+use crate::runtime::parts::{Loan, TaskWaker, Waiter, WaitsIn};
 use crate::runtime::timer::Timer;
 
 /// Waits for a connection. Made by [`Pool::acquire`](crate::Pool::acquire) and its kin.
@@ -103,8 +103,12 @@ impl<C: Connector> Acquire<C> {
         let until = if is_watched { Until::Watched(deadline) } else { Until::OwnTimer(deadline) };
         let timer =
             timeout.filter(|_| !is_watched).map(|limit| Box::new(Timer::new(limit, &runtime)));
+        if timer.is_some() {
+            pool.watch_in(&runtime);
+        }
         // A waker's clone is the user's: made before the lock is taken.
-        let waker = TaskWaker { waker: cx.waker().clone(), runtime };
+        let waits_in = if is_maintained { WaitsIn::Maintained } else { WaitsIn::Other(runtime) };
+        let waker = TaskWaker { waker: cx.waker().clone(), waits_in };
         let waiter = Arc::new(Waiter::<C>::new(since, until, self.call_site, waker));
         if let Some(ahead) = self.cell().join_crowd(&waiter) {
             return self.wait(Waiting::new(waiter, timer, ahead), cx);

@@ -14,7 +14,7 @@ use crate::policy::time::Time;
 use crate::runtime::cell::HostCell;
 use crate::runtime::handle::Runtime;
 use crate::runtime::panics;
-use crate::runtime::parts::{Loan, Seat, TaskWaker, Waiter};
+use crate::runtime::parts::{Loan, Seat, TaskWaker, Waiter, WaitsIn};
 use crate::runtime::timer::Timer;
 
 pub(super) type Answer<C> = Result<PooledConnection<C>, AcquireError<<C as Connector>::Error>>;
@@ -94,12 +94,13 @@ impl<C: Connector> Waiting<C> {
     fn bring_waker(&self, cell: &Arc<HostCell<C>>, runtime: &Runtime, cx: &Context<'_>) {
         if let Seat::Waiting(Some(old)) = &*self.waiter.seat.lock()
             && old.waker.will_wake(cx.waker())
-            && old.runtime.is(runtime)
+            && cell.pool.is_where(&old.waits_in, runtime)
         {
             return;
         }
         // Cloned without the lock.
-        let waker = TaskWaker { waker: cx.waker().clone(), runtime: runtime.clone() };
+        let waits_in = WaitsIn::Other(runtime.clone());
+        let waker = TaskWaker { waker: cx.waker().clone(), waits_in };
         let unused = cell.change(|state, _| state.look_again(&self.waiter, waker));
         let _ = panics::catch("a waker", || drop(unused));
     }

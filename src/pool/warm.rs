@@ -9,7 +9,7 @@ use super::error::WarmError;
 use super::host::Host;
 use crate::engine::{Warmth, Wish};
 use crate::policy::connector::Connector;
-use crate::runtime::parts::TaskWaker;
+use crate::runtime::parts::{TaskWaker, WaitsIn};
 
 /// Resolves once the number of connections asked for is open. Made by [`Pool::warm`](crate::Pool::warm).
 ///
@@ -51,7 +51,8 @@ impl<C: Connector> Future for Warm<C> {
         let Some(runtime) = cell.pool.see_runtime() else {
             return Poll::Ready(Err(WarmError::NoRuntime));
         };
-        let waker = TaskWaker { waker: cx.waker().clone(), runtime };
+        let waits_in = WaitsIn::Other(runtime);
+        let waker = TaskWaker { waker: cx.waker().clone(), waits_in };
         if !std::mem::replace(&mut self.begun, true) {
             cell.change(|state, _| state.warm(wish.connections));
         }

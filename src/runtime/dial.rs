@@ -10,7 +10,7 @@ use std::time::Duration;
 use super::cell::{HostCell, carry_out};
 use super::failure::DialFailure;
 use super::panics::{self, Panicked};
-use super::parts::{Actions, PartsOf};
+use super::parts::{Actions, PartsOf, WaitsIn};
 use crate::engine::sync::Mutex;
 use crate::engine::{DialOrder, Dialed, Failed};
 use crate::policy::connector::Connector;
@@ -25,7 +25,11 @@ pub(super) fn begin<C: Connector>(
 ) -> Option<Dialing<C>> {
     let DialOrder { slot, runtime } = order;
     let pool = &cell.pool;
-    let runtime = runtime.or_else(|| pool.any_runtime());
+    let runtime = match runtime {
+        Some(WaitsIn::Other(runtime)) => Some(runtime),
+        Some(WaitsIn::Maintained) => pool.maintenance.runtime().or_else(|| pool.any_runtime()),
+        None => pool.any_runtime(),
+    };
     pool.settings.observer.tell(|observer| observer.dial_began(&cell.key));
     let dialing = Dialing { cell: cell.clone(), slot, began: pool.clock.precise(), ended: false };
     let Some(runtime) = runtime else { return Some(dialing) };

@@ -10,7 +10,26 @@ pub(crate) use self::model::Runtime;
 mod tokio_runtime {
     use std::future::Future;
 
+    use std::hash::{Hash, Hasher};
+
     use tokio::runtime::Handle;
+
+    /// Takes the number of an id, which tokio shows to hashers only.
+    struct Number(u64);
+
+    impl Hasher for Number {
+        fn write_u64(&mut self, number: u64) {
+            self.0 = number;
+        }
+
+        fn write(&mut self, bytes: &[u8]) {
+            self.0 = bytes.iter().fold(self.0, |all, byte| all.rotate_left(8) ^ u64::from(*byte));
+        }
+
+        fn finish(&self) -> u64 {
+            self.0
+        }
+    }
 
     /// A tokio runtime, which may have ended: then what is spawned on it is dropped at once.
     #[derive(Clone, Debug)]
@@ -24,6 +43,13 @@ mod tokio_runtime {
 
         pub(crate) fn is(&self, other: &Runtime) -> bool {
             self.0.id() == other.0.id()
+        }
+
+        /// No other runtime of the process has this number, and none has zero.
+        pub(crate) fn number(&self) -> u64 {
+            let mut number = Number(0);
+            self.0.id().hash(&mut number);
+            number.0
         }
 
         /// Whether it still runs tasks. For a thread in no runtime: costs a spawn.
@@ -75,6 +101,10 @@ mod model {
         /// There is one.
         pub(crate) fn is(&self, _: &Runtime) -> bool {
             true
+        }
+
+        pub(crate) fn number(&self) -> u64 {
+            1
         }
 
         pub(crate) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {

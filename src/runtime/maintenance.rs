@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::handle::Runtime;
 use super::pool_core::PoolCore;
-use crate::engine::sync::atomic::{AtomicBool, Ordering};
+use crate::engine::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use crate::engine::sync::{Mutex, Notify};
 use crate::policy::connector::Connector;
 use crate::policy::time::Time;
@@ -18,8 +18,10 @@ pub(crate) struct Maintenance {
     /// There is something to look at, or has been.
     wanted: AtomicBool,
     running: AtomicBool,
-    /// Where it runs, and has timers.
+    /// Where it runs.
     runtime: Mutex<Option<Runtime>>,
+    /// The number of that runtime, once it is known to have timers, or zero. All threads read it at each wait.
+    timers_in: AtomicU64,
 }
 
 /// Hosts looked at before other tasks have a turn.
@@ -32,20 +34,26 @@ impl Maintenance {
             wanted: AtomicBool::new(false),
             running: AtomicBool::new(false),
             runtime: Mutex::new(None),
+            timers_in: AtomicU64::new(0),
         }
+    }
+
+    /// It is to run, if it does not.
+    pub(super) fn want(&self) {
+        self.wanted.store(true, Ordering::SeqCst);
     }
 
     /// The next deadline has moved forward, or the end has come: look again.
     pub(super) fn wake(&self) {
-        self.wanted.store(true, Ordering::SeqCst);
+        self.want();
         self.changed.notify_one();
     }
 
-    /// Whether it runs in this runtime: then it wakes those in it whose time is over. Where their runtime stands still,
-    /// they would not be polled either.
+    /// Whether it runs in this runtime, and has timers there: then it wakes those in it whose time is over. Where their
+    /// runtime stands still, they would not be polled either.
     pub(crate) fn runs_in(&self, runtime: &Runtime) -> bool {
         // The models let the time of timers pass, not maintenance's.
-        cfg!(not(wharf_loom)) && self.runtime.lock().as_ref().is_some_and(|own| own.is(runtime))
+        cfg!(not(wharf_loom)) && self.timers_in.load(Ordering::Relaxed) == runtime.number()
     }
 
     /// Where it runs, if it does.
@@ -53,11 +61,22 @@ impl Maintenance {
         self.runtime.lock().clone()
     }
 
+    /// This runtime has timers: one was made there. There is no asking a runtime.
+    pub(crate) fn has_timers(&self, runtime: &Runtime) {
+        if self.runs_in(runtime) {
+            return;
+        }
+        let own = self.runtime.lock();
+        if own.as_ref().is_some_and(|own| own.is(runtime)) {
+            self.timers_in.store(runtime.number(), Ordering::Relaxed);
+        }
+    }
+
     fn moves_to(&self, runtime: Option<Runtime>) {
-        let mut place = self.runtime.lock();
-        let is_there = place.as_ref().zip(runtime.as_ref()).is_some_and(|(old, new)| old.is(new));
-        let old = if is_there { runtime } else { std::mem::replace(&mut *place, runtime) };
-        drop(place);
+        let mut own = self.runtime.lock();
+        self.timers_in.store(0, Ordering::Relaxed);
+        let old = std::mem::replace(&mut *own, runtime);
+        drop(own);
         drop(old);
     }
 
@@ -73,6 +92,7 @@ pub(super) fn start<C: Connector>(pool: &Arc<PoolCore<C>>, runtime: &Runtime) {
     let maintenance = pool.maintenance.clone();
     if !maintenance.running.swap(true, Ordering::SeqCst) {
         let pool = Arc::downgrade(pool);
+        maintenance.moves_to(Some(runtime.clone()));
         let running = Running { maintenance, pool, runtime: runtime.clone(), ended: false };
         runtime.spawn(run(running));
     }
@@ -118,8 +138,7 @@ async fn run<C: Connector>(mut running: Running<C>) {
             Sleep::For(Duration::ZERO) => tokio::task::yield_now().await,
             Sleep::For(time) => {
                 let sleep = tokio::time::timeout(time, changed);
-                // It has timers, or it would have panicked.
-                running.maintenance.moves_to(Some(running.runtime.clone()));
+                running.maintenance.has_timers(&running.runtime);
                 let _ = sleep.await;
             }
             Sleep::UntilWoken => changed.await,

@@ -17,10 +17,10 @@ impl<C: Connector> Parts for PartsOf<C> {
     type Connection = C::Connection;
     type Failure = DialFailure<C::Error>;
     type Waker = TaskWaker;
-    type Runtime = Runtime;
+    type Runtime = WaitsIn;
 
-    fn runtime(waker: &TaskWaker) -> Runtime {
-        waker.runtime.clone()
+    fn runtime(waker: &TaskWaker) -> WaitsIn {
+        waker.waits_in.clone()
     }
 }
 
@@ -28,7 +28,15 @@ impl<C: Connector> Parts for PartsOf<C> {
 #[derive(Debug)]
 pub(crate) struct TaskWaker {
     pub(crate) waker: std::task::Waker,
-    pub(crate) runtime: Runtime,
+    pub(crate) waits_in: WaitsIn,
+}
+
+/// The runtime of a task that waits.
+#[derive(Clone, Debug)]
+pub(crate) enum WaitsIn {
+    /// The one where maintenance runs. A reference to it for each wait would be counted by all threads at one place.
+    Maintained,
+    Other(Runtime),
 }
 
 /// A connection on loan, with its way home.

@@ -37,11 +37,12 @@ pub(crate) struct Sharing<C: Connector> {
     pub(crate) expected_leases: fn(&C, &C::Key) -> usize,
 }
 
-/// See the module. What a hit needs comes first.
+/// See the module. What a hit and a wait need comes first, apart from what is written while the pool is used.
 #[repr(C)]
 pub(crate) struct PoolCore<C: Connector> {
     pub(crate) clock: Clock,
     pub(crate) common: Common<PartsOf<C>>,
+    closed: AtomicBool,
     pub(crate) connector: C,
     sharing: Option<Sharing<C>>,
     hasher: SipHasher13,
@@ -57,7 +58,6 @@ pub(crate) struct PoolCore<C: Connector> {
     entries: AtomicUsize,
     next_host: AtomicU64,
     handles: AtomicUsize,
-    closed: AtomicBool,
     /// The runtimes seen, the last one last, for what nobody's acquire causes. When one ends, another goes on.
     pub(super) seen: Mutex<Vec<Runtime>>,
 }
@@ -76,6 +76,7 @@ impl<C: Connector> PoolCore<C> {
         Arc::new(PoolCore {
             clock: Clock::new(),
             common: Common::new(limits, share),
+            closed: AtomicBool::new(false),
             connector,
             sharing,
             hasher,
@@ -88,7 +89,6 @@ impl<C: Connector> PoolCore<C> {
             entries: AtomicUsize::new(0),
             next_host: AtomicU64::new(0),
             handles: AtomicUsize::new(0),
-            closed: AtomicBool::new(false),
             seen: Mutex::new(Vec::new()),
         })
     }
@@ -184,6 +184,13 @@ impl<C: Connector> PoolCore<C> {
         if self.maintenance.is_missing() {
             self.start_maintenance();
         }
+    }
+
+    /// A caller that waits in this runtime has made a timer: the next ones need none, since maintenance wakes them.
+    pub(crate) fn watch_in(self: &Arc<Self>, runtime: &Runtime) {
+        self.maintenance.want();
+        self.ensure_maintenance();
+        self.maintenance.has_timers(runtime);
     }
 
     #[cold]

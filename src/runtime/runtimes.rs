@@ -1,6 +1,7 @@
 //! Which runtime the tasks of a pool run in.
 
 use super::handle::Runtime;
+use super::parts::WaitsIn;
 use super::pool_core::PoolCore;
 use crate::policy::connector::Connector;
 
@@ -22,6 +23,13 @@ impl<C: Connector> PoolCore<C> {
             self.remember(&current);
         }
         Some((current, is_maintained))
+    }
+
+    pub(crate) fn is_where(&self, waits_in: &WaitsIn, runtime: &Runtime) -> bool {
+        match waits_in {
+            WaitsIn::Maintained => self.maintenance.runs_in(runtime),
+            WaitsIn::Other(other) => other.is(runtime),
+        }
     }
 
     /// The runtime of this thread, or the one last seen.
