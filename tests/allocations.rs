@@ -1,6 +1,7 @@
-//! A hit allocates nothing.
+//! A hit allocates nothing, and a wait its place in the queue.
 
 use std::alloc::System;
+use std::collections::VecDeque;
 use std::future::Future;
 use std::pin::pin;
 use std::task::{Context, Poll, Waker};
@@ -30,13 +31,50 @@ fn allocations_of_hits<C: Connector<Key = String>>(pool: &Pool<C>, host: &Host<C
     change.allocations + change.reallocations + change.deallocations
 }
 
+/// Allocations of a hundred waits, of which each is served by a return.
+fn allocations_of_waits<C: Connector<Key = String>>(host: &Host<C>) -> usize {
+    let mut context = Context::from_waker(Waker::noop());
+    let held = now(host.acquire()).unwrap();
+    // Somebody waits all the time: else the queue is made anew for each.
+    let mut waits: VecDeque<_> = (0..10).map(|_| Box::pin(host.acquire())).collect();
+    assert!(waits.iter_mut().all(|wait| wait.as_mut().poll(&mut context).is_pending()));
+    drop(held);
+    let region = Region::new(GLOBAL);
+    for _ in 0..100 {
+        let mut first = waits.pop_front().unwrap();
+        let Poll::Ready(loan) = first.as_mut().poll(&mut context) else { panic!("it was served") };
+        first.set(host.acquire());
+        assert!(first.as_mut().poll(&mut context).is_pending());
+        waits.push_back(first);
+        drop(loan);
+    }
+    region.change().allocations
+}
+
+/// Nothing here is ever idle: no deadline but that of those who wait.
+fn assert_one_for_a_wait() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let connector =
+            connector_fn(|key: String| async { Ok::<_, std::convert::Infallible>(key) });
+        let builder = Pool::builder().max_per_host(1).idle_timeout(None).max_lifetime(None);
+        let host = builder.build(connector).unwrap().host("a");
+        drop(host.acquire().await.unwrap());
+        tokio::task::yield_now().await;
+        let least = (0..10).map(|_| allocations_of_waits(&host)).min();
+        // The queue itself grows now and then.
+        assert_eq!(least.map(|all| all / 100), Some(1));
+    });
+}
+
 // The only test of its program: another's allocations would count.
 #[test]
-fn a_hit_and_its_return_allocate_nothing_through_a_host_and_through_a_key() {
+fn a_hit_and_its_return_allocate_nothing_and_a_wait_its_place() {
     assert_free(Pool::builder());
     // Its own part: a recorder may allocate.
     #[cfg(feature = "metrics")]
     assert_free(Pool::builder().observer(wharf::metrics::Metrics::new("pool")));
+    assert_one_for_a_wait();
 }
 
 fn assert_free(builder: Builder) {
