@@ -31,11 +31,7 @@ impl<P: Parts> HostState<P> {
         waiter: &Arc<Waiter<P>>,
         common: &Common<P>,
     ) -> Option<usize> {
-        let nothing_begins = self.ready.is_empty()
-            && self.gauges.places >= self.max
-            && self.phase == Phase::Open
-            && self.gauges.draining + self.gauges.closing == 0
-            && self.rare.as_ref().is_none_or(|rare| rare.pings.is_empty() && !rare.stranded);
+        let nothing_begins = self.is_taken();
         let waiters = self.waiters.as_mut().filter(|_| nothing_begins)?;
         let ahead = waiters.len();
         if ahead == 0
@@ -49,6 +45,33 @@ impl<P: Parts> HostState<P> {
         self.counters.peak_waiting =
             self.counters.peak_waiting.max(u32::try_from(ahead + 1).unwrap_or(u32::MAX));
         Some(ahead)
+    }
+
+    /// Leaves the queue, if that is all there is to do: every place is taken, others wait too, and nothing begins or ends
+    /// because of one less. Returns the waker that is not needed any more.
+    #[inline]
+    pub(crate) fn leave_crowd(&mut self, waiter: &Waiter<P>, now: Time) -> Option<P::Waker> {
+        let nothing_changes = self.is_taken() && self.failing().is_none() && self.waiting() > 1;
+        let rare = self.rare.as_mut().filter(|rare| nothing_changes && rare.warmers.is_empty())?;
+        let mut seat = waiter.seat.lock();
+        // One that was woken to look for itself was to begin what others need.
+        let Seat::Waiting(waker @ Some(_)) = &mut *seat else { return None };
+        let waker = waker.take();
+        *seat = Seat::Gone;
+        drop(seat);
+        self.waiters.as_mut()?.cancel(waiter);
+        self.counters.wait_time += now.since(waiter.since);
+        rare.counters.cancelled += 1;
+        waker
+    }
+
+    /// Whether every place is taken, and no ping or close brings one.
+    fn is_taken(&self) -> bool {
+        self.ready.is_empty()
+            && self.gauges.places >= self.max
+            && self.phase == Phase::Open
+            && self.gauges.draining + self.gauges.closing == 0
+            && self.rare.as_ref().is_none_or(|rare| rare.pings.is_empty() && !rare.stranded)
     }
 
     /// Looks at what is idle once more, and joins the queue. Both under one lock: nobody overtakes.

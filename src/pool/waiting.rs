@@ -126,6 +126,9 @@ impl<C: Connector> Waiting<C> {
     /// again.
     #[cold]
     pub(super) fn cancel(&self, cell: &Arc<HostCell<C>>) {
+        if cell.leave_crowd(&self.waiter) {
+            return;
+        }
         match self.give_up(cell, false) {
             Some(Seat::Served(mut loan)) => {
                 let max_leases = cell.pool.max_leases_if_open(&mut loan.connection);

@@ -95,7 +95,7 @@ impl<C: Connector> HostCell<C> {
     fn section(self: &Arc<Self>) -> Section<'_, C> {
         let pool = &self.pool;
         Section {
-            now: pool.clock.precise(),
+            now: pool.clock.exact(),
             random: fastrand::f64(),
             common: &pool.common,
             host: self,
@@ -167,6 +167,15 @@ impl<C: Connector> HostCell<C> {
             return None;
         }
         self.state.lock().join_crowd(waiter, &self.pool.common)
+    }
+
+    /// Leaves the queue by the short path, if that is all. Says whether it did.
+    pub(crate) fn leave_crowd(&self, waiter: &Waiter<C>) -> bool {
+        let now = self.pool.clock.exact();
+        let unused = self.state.lock().leave_crowd(waiter, now);
+        let has_left = unused.is_some();
+        let _ = panics::catch("a waker", || drop(unused));
+        has_left
     }
 
     /// Lends a connection that is open, by the short path. Those found not open are closed.

@@ -1,11 +1,9 @@
 //! The time it is: cheap where it is read at every hit, tokio's where a test has paused it.
 //!
 //! [`Clock::now`] reads the system's coarse monotonic clock (5 ns, a few milliseconds late; the
-//! standard clock costs 25 ns and would be half of a hit). [`Clock::precise`] reads the exact one;
-//! whatever is rarer than a hit uses it.
-//!
-//! [`Clock::exact`] is the exact one too, for what happens at every wait; it does not look whether
-//! time is paused.
+//! standard clock costs 25 ns and would be half of a hit). [`Clock::exact`] reads the exact one, for a wait and for
+//! all else that takes the long way. [`Clock::precise`] is the exact one too, for what is rare: it looks whether time is
+//! paused.
 //!
 //! Under tokio's paused time all three follow tokio's clock. There is no asking tokio whether time is
 //! paused, but it shows: a running clock read between two others lies between them. Looking costs

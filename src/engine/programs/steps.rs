@@ -274,6 +274,12 @@ impl World {
     fn cancel(&mut self, at: Pick) {
         let Some(wait) = pick(&mut self.waits, at) else { return };
         self.known_left(wait.at, wait.tag);
+        let now = self.now;
+        if self.uses_short_paths()
+            && self.cells[wait.at].state.leave_crowd(&wait.waiter, now).is_some()
+        {
+            return self.check_short(wait.at);
+        }
         let outcome =
             self.change(wait.at, |state, section| state.give_up(&wait.waiter, false, section));
         if let Some(Seat::Served(loan)) = outcome {
