@@ -14,6 +14,7 @@ pub mod dialing;
 pub mod hit;
 pub mod idle;
 pub mod keys;
+pub mod postgres;
 pub mod starved;
 pub mod waiters;
 
