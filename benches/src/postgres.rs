@@ -131,9 +131,9 @@ type Bb8 = bb8::Pool<PostgresConnectionManager<NoTls>>;
 #[derive(Clone)]
 enum Way {
     ByHand(Arc<ByHand>),
-    /// By `query_one_cached`.
+    /// By `query_one_cached` and `begin`.
     WharfCached(Pool<PostgresConnector>),
-    /// As with deadpool: `prepare_cached`, then `Client`'s methods.
+    /// As with deadpool: `prepare_cached`, then `query_one`; and `transaction`.
     Wharf(Pool<PostgresConnector>),
     Deadpool(deadpool_postgres::Pool),
     Bb8(Bb8),
@@ -157,11 +157,11 @@ async fn entrants(config: &Config) -> Vec<Entrant> {
     vec![
         entrant("by hand", Kind::Floor, Way::ByHand(by_hand)),
         entrant(
-            "wharf, query_one_cached",
+            "wharf, its own methods",
             Kind::Wharf,
             Way::WharfCached(wharf(config, Reset::Rollback)),
         ),
-        entrant("wharf, query_one", Kind::Wharf, Way::Wharf(wharf(config, Reset::Rollback))),
+        entrant("wharf, Client's methods", Kind::Wharf, Way::Wharf(wharf(config, Reset::Rollback))),
         entrant("wharf, Reset::Discard", Kind::Wharf, Way::Wharf(wharf(config, Reset::Discard))),
         entrant("deadpool-postgres, Fast", Kind::Peer, deadpool(config, RecyclingMethod::Fast)),
         entrant(
@@ -264,7 +264,14 @@ impl Way {
     async fn insert(&self, number: i64) {
         match self {
             Way::ByHand(_) => unreachable!("it does this itself"),
-            Way::WharfCached(pool) | Way::Wharf(pool) => {
+            Way::WharfCached(pool) => {
+                let mut connection = pool.acquire(&()).await.expect("a connection");
+                let insert = connection.prepare_cached(INSERT).await.expect("a statement");
+                let transaction = connection.begin().await.expect("BEGIN");
+                transaction.execute(&insert, &[&number]).await.expect("INSERT");
+                transaction.commit().await.expect("COMMIT");
+            }
+            Way::Wharf(pool) => {
                 let mut connection = pool.acquire(&()).await.expect("a connection");
                 let insert = connection.prepare_cached(INSERT).await.expect("a statement");
                 let transaction = connection.transaction().await.expect("BEGIN");

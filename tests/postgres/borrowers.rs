@@ -9,42 +9,9 @@ use wharf::postgres::tokio_postgres::{Client, CopyInSink};
 use wharf::{Builder, Connector, HealthCheck, Pool};
 
 use crate::support::{
-    Database, Loan, PostgresPool, SLEEPING, acquire, assert_nothing_leaked, needs_server, poll,
-    process, until, within_a_minute,
+    IN_TRANSACTION, Loan, NOTE, NOTES, SLEEPING, acquire, assert_nothing_leaked, needs_server,
+    one_connection, poll, process, until, within_a_minute, works_as_new,
 };
-
-/// A database with an empty table, a pool of one connection, and a session to look from.
-async fn one_connection(reset: Reset) -> (Database, PostgresPool, Client) {
-    let database = Database::new().await;
-    let session = database.session().await;
-    session.batch_execute("CREATE TABLE notes (note text)").await.unwrap();
-    let connector = database.connector().reset(reset);
-    let pool = Pool::builder().max_per_host(1).build(connector).unwrap();
-    (database, pool, session)
-}
-
-const NOTE: &str = "INSERT INTO notes VALUES ('draft')";
-const NOTES: &str = "SELECT count(*) FROM notes";
-const IN_TRANSACTION: &str = "SELECT count(*) FROM pg_stat_activity \
-     WHERE application_name = 'a pool' AND datname = current_database() \
-     AND state LIKE 'idle in transaction%'";
-
-/// A borrower finds no note but its own, and what it writes stays.
-async fn works_as_new(mut next: Loan, session: &Client) {
-    within_a_minute(async {
-        let seen: i64 = next.query_one(NOTES, &[]).await.unwrap().get(0);
-        assert_eq!(seen, 0, "what the last borrower did not commit");
-        next.execute_cached("INSERT INTO notes VALUES ('fair copy')", &[]).await.unwrap();
-        until(session, NOTES, 1).await;
-        let transaction = next.transaction().await.unwrap();
-        transaction.execute("DELETE FROM notes", &[]).await.unwrap();
-        transaction.commit().await.unwrap();
-        until(session, NOTES, 0).await;
-        drop(next);
-        until(session, IN_TRANSACTION, 0).await;
-    })
-    .await;
-}
 
 #[tokio::test]
 async fn a_transaction_that_was_dropped_is_rolled_back_and_the_connection_goes_on() {
@@ -144,7 +111,7 @@ fn a_connection_whose_runtime_rests_between_two_loans_is_lent_again() {
     let (_database, pool, session) = runtime.block_on(one_connection(Reset::Rollback));
     for moves_on in [true, false] {
         runtime.block_on(async {
-            acquire(&pool).await.query("SELECT 1", &[]).await.unwrap();
+            acquire(&pool).await.batch_execute("SELECT 1").await.unwrap();
             if moves_on {
                 // The reset is sent, but its answer is not read.
                 tokio::task::yield_now().await;
@@ -348,12 +315,12 @@ async fn only_what_may_have_left_a_transaction_is_reset() {
     assert_eq!(last, "SELECT 'kept'");
 
     let asked = acquire(&pool).await;
-    asked.query("SELECT 'not kept'", &[]).await.unwrap();
+    asked.batch_execute("SELECT 'not kept'").await.unwrap();
     drop(asked);
     within_a_minute(async {
         loop {
             let last: String = session.query_one(last_request, &[]).await.unwrap().get(0);
-            if last == "ROLLBACK" {
+            if last == "BEGIN; ROLLBACK" {
                 break;
             }
             time::sleep(Duration::from_millis(5)).await;

@@ -13,3 +13,4 @@ mod server;
 mod statements;
 mod support;
 mod tls;
+mod undone;

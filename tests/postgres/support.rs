@@ -8,8 +8,8 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use tokio::time;
-use wharf::postgres::PostgresConnector;
 use wharf::postgres::tokio_postgres::{Client, Config, NoTls};
+use wharf::postgres::{PostgresConnector, Reset};
 use wharf::{Builder, Connector, Host, Pool, PooledConnection};
 
 use crate::server::Server;
@@ -81,6 +81,39 @@ impl Database {
     pub(crate) fn pool(&self, cap: usize) -> PostgresPool {
         Pool::builder().max_per_host(cap).build(self.connector()).unwrap()
     }
+}
+
+/// A database with an empty table, a pool of one connection, and a session to look from.
+pub(crate) async fn one_connection(reset: Reset) -> (Database, PostgresPool, Client) {
+    let database = Database::new().await;
+    let session = database.session().await;
+    session.batch_execute("CREATE TABLE notes (note text)").await.unwrap();
+    let connector = database.connector().reset(reset);
+    let pool = Pool::builder().max_per_host(1).build(connector).unwrap();
+    (database, pool, session)
+}
+
+pub(crate) const NOTE: &str = "INSERT INTO notes VALUES ('draft')";
+pub(crate) const NOTES: &str = "SELECT count(*) FROM notes";
+pub(crate) const IN_TRANSACTION: &str = "SELECT count(*) FROM pg_stat_activity \
+     WHERE application_name = 'a pool' AND datname = current_database() \
+     AND state LIKE 'idle in transaction%'";
+
+/// A borrower finds no note but its own, and what it writes stays.
+pub(crate) async fn works_as_new(mut next: Loan, session: &Client) {
+    within_a_minute(async {
+        let seen: i64 = next.query_one(NOTES, &[]).await.unwrap().get(0);
+        assert_eq!(seen, 0, "what the last borrower did not commit");
+        next.execute_cached("INSERT INTO notes VALUES ('fair copy')", &[]).await.unwrap();
+        until(session, NOTES, 1).await;
+        let transaction = next.transaction().await.unwrap();
+        transaction.execute("DELETE FROM notes", &[]).await.unwrap();
+        transaction.commit().await.unwrap();
+        until(session, NOTES, 0).await;
+        drop(next);
+        until(session, IN_TRANSACTION, 0).await;
+    })
+    .await;
 }
 
 /// One server for all tests that do not harm it, for as long as there is one that uses it: a static

@@ -13,9 +13,10 @@ use tokio_postgres::{
 
 use super::driver::{Driver, LONG_WAIT};
 use super::failure::is_outdated;
-use super::requests::Requests;
+use super::requests::{Answer, Requests};
 use super::reset::{self, Reset};
 use super::statements::Statements;
+use super::transaction;
 
 /// One connection to a PostgreSQL server. Made by a
 /// [`PostgresConnector`](super::PostgresConnector).
@@ -131,21 +132,41 @@ impl PostgresClient {
         self.statements.clear();
     }
 
-    async fn cached<T, A>(&self, sql: &str, run: impl Fn(Statement) -> A) -> Result<T, Error>
+    async fn cached<A, F>(&self, sql: &str, run: impl Fn(Statement) -> F) -> Result<A, Error>
     where
-        A: Future<Output = Result<T, Error>>,
+        A: Answer,
+        F: Future<Output = Result<A, Error>>,
     {
-        self.requests.prepared(sql);
         let statement = self.prepare_cached(sql).await?;
-        let outdated = match self.requests.answered(run(statement)).await {
+        let outdated = match self.requests.executed(Some(sql), run(statement)).await {
             Err(error) if is_outdated(&error) => error,
             answer => return answer,
         };
         self.statements.forget(sql);
         match self.prepare_cached(sql).await {
-            Ok(statement) => self.requests.answered(run(statement)).await,
+            Ok(statement) => self.requests.executed(Some(sql), run(statement)).await,
             Err(_) => Err(outdated),
         }
+    }
+}
+
+/// # Transactions
+impl PostgresClient {
+    /// Begins a transaction whose end is seen: once its COMMIT or ROLLBACK is answered, nothing that was done
+    /// before needs a reset. For code that takes [`tokio_postgres::Transaction`]'s end into its own hands there
+    /// is [`transaction`](Self::transaction).
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Client::transaction`].
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped before the answer, it closes the connection at its return.
+    pub async fn begin(&mut self) -> Result<transaction::Transaction<'_>, Error> {
+        self.requests.unknown();
+        let transaction = self.requests.answered(self.client.transaction()).await?;
+        Ok(transaction::Transaction::new(transaction, &self.requests))
     }
 }
 
@@ -160,7 +181,7 @@ impl PostgresClient {
     where
         T: ?Sized + ToStatement,
     {
-        self.requests.answered(self.deref().query(statement, params)).await
+        self.requests.executed(None, self.client.query(statement, params)).await
     }
 
     /// As [`Client::query_one`].
@@ -168,7 +189,7 @@ impl PostgresClient {
     where
         T: ?Sized + ToStatement,
     {
-        self.requests.answered(self.deref().query_one(statement, params)).await
+        self.requests.executed(None, self.client.query_one(statement, params)).await
     }
 
     /// As [`Client::query_opt`].
@@ -180,7 +201,7 @@ impl PostgresClient {
     where
         T: ?Sized + ToStatement,
     {
-        self.requests.answered(self.deref().query_opt(statement, params)).await
+        self.requests.executed(None, self.client.query_opt(statement, params)).await
     }
 
     /// As [`Client::execute`].
@@ -188,20 +209,46 @@ impl PostgresClient {
     where
         T: ?Sized + ToStatement,
     {
-        self.requests.answered(self.deref().execute(statement, params)).await
+        self.requests.executed(None, self.client.execute(statement, params)).await
+    }
+
+    /// As [`Client::query_typed`].
+    pub async fn query_typed(
+        &self,
+        sql: &str,
+        params: &[(&(dyn ToSql + Sync), Type)],
+    ) -> Result<Vec<Row>, Error> {
+        self.requests.executed(Some(sql), self.client.query_typed(sql, params)).await
+    }
+
+    /// As [`Client::prepare`].
+    pub async fn prepare(&self, sql: &str) -> Result<Statement, Error> {
+        self.requests.answered(self.client.prepare(sql)).await
+    }
+
+    /// As [`Client::prepare_typed`].
+    pub async fn prepare_typed(&self, sql: &str, types: &[Type]) -> Result<Statement, Error> {
+        self.requests.answered(self.client.prepare_typed(sql, types)).await
+    }
+
+    /// As [`Client::is_closed`].
+    pub fn is_closed(&self) -> bool {
+        self.client.is_closed()
     }
 
     /// As [`Client::simple_query`].
     pub async fn simple_query(&self, sql: &str) -> Result<Vec<SimpleQueryMessage>, Error> {
-        self.requests.answered(self.deref().simple_query(sql)).await
+        self.requests.unknown();
+        self.requests.answered(self.client.simple_query(sql)).await
     }
 
     /// As [`Client::batch_execute`].
     pub async fn batch_execute(&self, sql: &str) -> Result<(), Error> {
-        self.requests.answered(self.deref().batch_execute(sql)).await
+        self.requests.unknown();
+        self.requests.answered(self.client.batch_execute(sql)).await
     }
 
-    /// As [`Client::transaction`].
+    /// As [`Client::transaction`], whose end is not seen: see [`begin`](Self::begin).
     pub async fn transaction(&mut self) -> Result<Transaction<'_>, Error> {
         self.requests.unknown();
         self.requests.answered(self.client.transaction()).await

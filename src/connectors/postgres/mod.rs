@@ -95,9 +95,11 @@ mod failure;
 mod requests;
 mod reset;
 mod statements;
+mod transaction;
 
 pub use tokio_postgres;
 
 pub use client::PostgresClient;
 pub use connector::PostgresConnector;
 pub use reset::Reset;
+pub use transaction::Transaction;

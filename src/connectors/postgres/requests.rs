@@ -1,15 +1,15 @@
-//! What a borrower has asked of a connection.
+//! What a borrower has asked of a connection, and what the answers show.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-use tokio_postgres::Error;
+use tokio_postgres::{Error, Row};
 
 use super::failure;
 use super::reset::Reset;
 
 /// What was asked since the connection was last known to be as new.
 ///
-/// All of it is read by whoever has the connection alone, so no order among the atomics is needed.
+/// All of it is read by the one owner of the connection, so no order among the atomics is needed.
 #[derive(Default)]
 pub(super) struct Requests {
     /// Anything at all.
@@ -23,18 +23,10 @@ pub(super) struct Requests {
 }
 
 impl Requests {
-    /// Something is asked that nobody here sees.
+    /// Something is asked whose answer nobody here sees.
     pub(super) fn unknown(&self) {
         self.any.store(true, Ordering::Relaxed);
         self.unknown.store(true, Ordering::Relaxed);
-    }
-
-    /// A statement is executed that was prepared from this text, which makes it the only one.
-    pub(super) fn prepared(&self, sql: &str) {
-        self.any.store(true, Ordering::Relaxed);
-        if !is_plain(sql) {
-            self.unknown.store(true, Ordering::Relaxed);
-        }
     }
 
     /// Waits for an answer. Cut off before that, the request stays counted.
@@ -42,12 +34,41 @@ impl Requests {
         &self,
         request: impl Future<Output = Result<T, Error>>,
     ) -> Result<T, Error> {
+        self.any.store(true, Ordering::Relaxed);
         self.unanswered.fetch_add(1, Ordering::Relaxed);
         let answer = request.await;
         self.unanswered.fetch_sub(1, Ordering::Relaxed);
         let is_last = |error| failure::ends_session(error) || failure::is_misunderstanding(error);
         if answer.as_ref().is_err_and(is_last) {
             self.lost.store(true, Ordering::Relaxed);
+        }
+        answer
+    }
+
+    /// Waits for the answer to one statement alone, whose text is known or not.
+    pub(super) async fn executed<A: Answer>(
+        &self,
+        sql: Option<&str>,
+        statement: impl Future<Output = Result<A, Error>>,
+    ) -> Result<A, Error> {
+        let answer = self.answered(statement).await;
+        if !leaves_nothing(sql, &answer) {
+            self.unknown();
+        }
+        answer
+    }
+
+    /// Waits for the answer to a COMMIT or ROLLBACK that nothing can follow: it is sent while the
+    /// connection is borrowed for it alone. Once it is obeyed, no transaction is open, and all that was
+    /// asked before has been answered. A refusal shows nothing: a cancellation may come before the COMMIT
+    /// begins, and leaves the transaction open.
+    pub(super) async fn ended(
+        &self,
+        end: impl Future<Output = Result<(), Error>>,
+    ) -> Result<(), Error> {
+        let answer = self.answered(end).await;
+        if answer.is_ok() {
+            self.unknown.store(false, Ordering::Relaxed);
         }
         answer
     }
@@ -72,6 +93,48 @@ impl Requests {
     pub(super) fn forget(&mut self) {
         *self.any.get_mut() = false;
         *self.unknown.get_mut() = false;
+    }
+}
+
+/// The answer to one statement.
+pub(super) trait Answer {
+    /// Whether it has rows, or counts some. The answer to what begins or ends a transaction never does.
+    fn has_rows(&self) -> bool;
+}
+
+impl Answer for Row {
+    fn has_rows(&self) -> bool {
+        true
+    }
+}
+
+impl Answer for Option<Row> {
+    fn has_rows(&self) -> bool {
+        self.is_some()
+    }
+}
+
+impl Answer for Vec<Row> {
+    fn has_rows(&self) -> bool {
+        !self.is_empty()
+    }
+}
+
+impl Answer for u64 {
+    fn has_rows(&self) -> bool {
+        *self > 0
+    }
+}
+
+/// Whether one statement with this answer can neither have begun a transaction nor still be running.
+///
+/// The server has finished what it refuses. Any other error may be about an answer that was read only in
+/// part, such as one with too many rows.
+fn leaves_nothing<A: Answer>(sql: Option<&str>, answer: &Result<A, Error>) -> bool {
+    match answer {
+        Ok(answer) if answer.has_rows() => true,
+        Err(error) if error.as_db_error().is_none() => false,
+        _ => sql.is_some_and(is_plain),
     }
 }
 
@@ -103,5 +166,16 @@ mod tests {
         for sql in ["/* hint */ SELECT 1", "-- select\nBEGIN", "(SELECT 1)"] {
             assert!(!is_plain(sql), "{sql}");
         }
+    }
+
+    #[test]
+    fn a_count_shows_what_a_text_does_not() {
+        assert!(leaves_nothing::<u64>(None, &Ok(1)));
+        assert!(leaves_nothing::<u64>(Some("BEGIN"), &Ok(1)));
+        assert!(leaves_nothing::<u64>(Some("UPDATE t SET a = 1"), &Ok(0)));
+        assert!(!leaves_nothing::<u64>(Some("BEGIN"), &Ok(0)));
+        assert!(!leaves_nothing::<u64>(None, &Ok(0)));
+        assert!(!leaves_nothing::<Option<Row>>(None, &Ok(None)));
+        assert!(!leaves_nothing::<Vec<Row>>(None, &Ok(Vec::new())));
     }
 }

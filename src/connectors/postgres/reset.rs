@@ -4,6 +4,7 @@ use std::future::ready;
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 
+use tokio_postgres::error::SqlState;
 use tokio_postgres::{Client, Error};
 
 /// What is undone when a connection comes back, before anybody else's first request.
@@ -24,23 +25,19 @@ pub enum Reset {
 }
 
 impl Reset {
-    /// What must succeed, after a `BEGIN`.
+    /// What is sent, each by itself.
     fn requests(self) -> &'static [&'static str] {
         match self {
             Reset::None => &[],
-            Reset::Rollback => &["ROLLBACK"],
-            Reset::Discard => &["ROLLBACK", SETTINGS, OBJECTS],
+            Reset::Rollback => &["BEGIN; ROLLBACK"],
+            Reset::Discard => &[SETTINGS, OBJECTS],
         }
     }
 }
 
 /// A ROLLBACK alone would have the server warn, in its log, at every return that left no transaction.
-/// In one request with it this would not do: after an error in the transaction it fails, and the rest
-/// of its request would with it.
-const BEGIN: &str = "BEGIN";
-
-/// Before anything that may take a while: what was set may be a `statement_timeout`.
-const SETTINGS: &str = "SET SESSION AUTHORIZATION DEFAULT; RESET ALL";
+/// Settings come before anything that may take a while: what was set may be a `statement_timeout`.
+const SETTINGS: &str = "BEGIN; ROLLBACK; SET SESSION AUTHORIZATION DEFAULT; RESET ALL";
 
 /// `DISCARD ALL` itself would drop the statements by which tokio-postgres looks up types, and it does
 /// not notice that.
@@ -49,15 +46,26 @@ const OBJECTS: &str = "CLOSE ALL; UNLISTEN *; SELECT pg_advisory_unlock_all(); \
 
 type Answer<'a> = Pin<Box<dyn Future<Output = Result<(), Error>> + Send + 'a>>;
 
-/// Sends all requests of a reset at once, in their order, and waits for their answers: one round trip.
+/// One round trip, or three where a transaction has failed: it refuses all but a ROLLBACK, also the BEGIN
+/// before that.
 pub(super) async fn undo(client: &Client, reset: Reset) -> Result<(), Error> {
-    // Its answer says nothing.
-    drop(send(client, BEGIN));
-    let answers: Vec<_> = reset.requests().iter().map(|sql| send(client, sql)).collect();
-    for answer in answers {
-        answer.await?;
+    match ask(client, reset).await {
+        Err(error) if error.code() == Some(&SqlState::IN_FAILED_SQL_TRANSACTION) => {
+            client.batch_execute("ROLLBACK").await?;
+            ask(client, reset).await
+        }
+        answer => answer,
     }
-    Ok(())
+}
+
+/// Sends all requests of a reset at once, in their order, and waits for their answers.
+async fn ask(client: &Client, reset: Reset) -> Result<(), Error> {
+    let answers: Vec<_> = reset.requests().iter().map(|sql| send(client, sql)).collect();
+    let mut all = Ok(());
+    for answer in answers {
+        all = all.and(answer.await);
+    }
+    all
 }
 
 fn send<'a>(client: &'a Client, sql: &'static str) -> Answer<'a> {
