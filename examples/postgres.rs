@@ -13,8 +13,8 @@
 //!
 //! - `dial each time`: `tokio_postgres::connect`, and one round trip.
 //! - `wharf`: `query_one_cached`, after which there is nothing to undo.
-//! - `wharf, reset`: `prepare_cached`, then `Client::query_one`, after which every return undoes what
-//!   may have been left.
+//! - `wharf, reset`: `prepare_cached`, then `query_one` of tokio-postgres' `Client`, whose answer the pool does
+//!   not see: every return undoes what may have been left.
 //! - `deadpool`: the same calls, with its default settings: it neither checks nor undoes anything.
 //! - `bb8`: `query_typed_one`, since it keeps no statements, with its default settings: each connection
 //!   is pinged before it is lent.
@@ -124,7 +124,8 @@ impl Way {
             Way::WharfReset(pool) => {
                 let connection = pool.acquire(&()).await?;
                 let statement = connection.prepare_cached(SQL).await?;
-                connection.query_one(&statement, &[&number]).await?
+                let client: &Client = &connection;
+                client.query_one(&statement, &[&number]).await?
             }
             Way::Deadpool(pool) => {
                 let connection = pool.get().await?;

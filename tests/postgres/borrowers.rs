@@ -164,12 +164,14 @@ async fn a_copy_that_nobody_can_finish_costs_the_connection() {
     works_as_new(first, &session).await;
     // The way for a COPY is `copy_in`; here the server waits for rows that never come.
     let copy = "COPY notes FROM STDIN";
-    for nth in 0..4 {
+    for nth in 0..6 {
         let first = acquire(&pool).await;
         let answer = match nth {
             0 => first.batch_execute(copy).await.map(drop),
             1 => first.simple_query(copy).await.map(drop),
             2 => first.execute(copy, &[]).await.map(drop),
+            3 => first.query(copy, &[]).await.map(drop),
+            4 => first.query_typed(copy, &[]).await.map(drop),
             _ => first.execute_cached(copy, &[]).await.map(drop),
         };
         assert_eq!(answer.unwrap_err().to_string(), "unexpected message from server");

@@ -261,8 +261,14 @@ async fn an_answer_that_was_read_in_part_holds_nobody_up() {
 }
 
 #[tokio::test]
-async fn settings_and_subscriptions_are_a_borrowers_own_only_if_they_are_discarded() {
+async fn what_a_function_has_set_or_locked_is_discarded() {
     needs_server!();
+    for has_failed in [false, true] {
+        discards(has_failed).await;
+    }
+}
+
+async fn discards(has_failed: bool) {
     let (_database, pool, session) = one_connection(Reset::Discard).await;
     let left = "SELECT current_setting('my.flag', true) || (SELECT count(*) FROM pg_locks \
          WHERE locktype = 'advisory' AND pid = pg_backend_pid())";
@@ -273,6 +279,9 @@ async fn settings_and_subscriptions_are_a_borrowers_own_only_if_they_are_discard
     first.query_one("SELECT pg_advisory_lock(8)::text", &[]).await.unwrap();
     let seen: String = first.query_one_cached(left, &[]).await.unwrap().get(0);
     assert_eq!(seen, "up1");
+    if has_failed {
+        first.batch_execute("BEGIN; SELECT 1 / 0").await.unwrap_err();
+    }
     drop(first);
 
     let next = acquire(&pool).await;

@@ -22,7 +22,8 @@ use super::transaction;
 /// [`PostgresConnector`](super::PostgresConnector).
 ///
 /// It derefs to [`tokio_postgres::Client`], and has some methods of its own: those that keep their
-/// statements, and some of `Client`'s names, which do the same and are noticed when they are cut off.
+/// statements, [`begin`](Self::begin), and some of `Client`'s names, which do the same and whose answers are
+/// seen.
 /// Dropped, it cuts the connection off; the server then ends its session.
 pub struct PostgresClient {
     client: Client,
@@ -39,9 +40,9 @@ type Params<'a> = &'a [&'a (dyn ToSql + Sync)];
 /// # Statements that are kept
 ///
 /// Each text is prepared once for each connection, and kept as long as the connection lives: use few
-/// texts, and parameters for what differs. A statement is no burden to the next borrower, and none of
-/// these calls makes the return of a connection dearer if its text begins with `SELECT`, `INSERT`,
-/// `UPDATE`, `DELETE`, `MERGE`, `WITH`, `VALUES`, `TABLE` or `SHOW`.
+/// texts, and parameters for what differs. A statement is no burden to the next borrower. None of these
+/// calls needs a [reset](crate::postgres#between-borrowers) if its text is plain, which means that it begins
+/// with `SELECT`, `INSERT`, `UPDATE`, `DELETE`, `MERGE`, `WITH`, `VALUES`, `TABLE` or `SHOW`.
 ///
 /// A statement may become outdated: a table that it reads has got other columns, or somebody ran
 /// `DEALLOCATE` or `DISCARD ALL` on this connection. The server then refuses to execute it ("cached plan
@@ -170,9 +171,9 @@ impl PostgresClient {
     }
 }
 
-/// # `Client`'s methods that are noticed when they are cut off
+/// # `Client`'s methods whose answers are seen
 ///
-/// A connection that comes back after one of these was dropped before its answer (its task was
+/// See [the module](crate::postgres#between-borrowers) for what needs no reset. A connection that comes back after one of these was dropped before its answer (its task was
 /// aborted, its time was over) is closed, and the server is told to cancel what it was doing.
 #[allow(clippy::missing_errors_doc)] // They are those of the methods named.
 impl PostgresClient {

@@ -114,7 +114,7 @@ where
         conn.needs_reset(self.reset)
     }
 
-    /// Undoes what the [`Reset`] says, in one round trip. What takes longer than a second is held up by a query that a
+    /// Undoes what the [`Reset`] says, in one round trip, or three after a transaction that failed. What takes longer than a second is held up by a query that a
     /// borrower left: the connection is not open then.
     async fn reset(&self, conn: &mut PostgresClient) -> Result<(), Error> {
         conn.reset(self.reset).await

@@ -19,7 +19,7 @@
 //! drop(connection);
 //!
 //! let mut connection = shop.acquire().await?;
-//! let transaction = connection.transaction().await?;
+//! let transaction = connection.begin().await?;
 //! transaction.execute("UPDATE items SET price = $2 WHERE id = $1", &[&7, &(price + 1)]).await?;
 //! transaction.commit().await?;
 //! # Ok(()) }
@@ -28,15 +28,26 @@
 //! # Between borrowers
 //!
 //! No transaction goes from one borrower to the next, however the first one left it: dropped,
-//! aborted, begun by hand and forgotten, failed. Nor does a COPY. When a connection has come back, a task of the pool
-//! sends a `BEGIN` (so that the server does not warn) and a `ROLLBACK`, and lends it when they are answered: see
-//! [`Connector::reset`](crate::Connector::reset). [`Reset`] says what else is undone, or that nothing is.
+//! aborted, begun by hand and forgotten, failed. Nor does a COPY. Where a transaction may be open when a
+//! connection comes back, a task of the pool sends `BEGIN; ROLLBACK` (the `BEGIN` so that the server does not
+//! warn), and lends the connection when that is answered: see [`Connector::reset`](crate::Connector::reset).
+//! [`Reset`] says what else is undone, or that nothing is.
 //!
-//! This costs a round trip between two borrowers, and the server two more small requests for each loan, about half as
-//! much again as a query that reads one row by its key. A loan does without when all that it did was to execute plain
-//! statements by [`query_cached`](PostgresClient::query_cached) and its kin, which see the statement's
-//! text: nothing can be open then. Whatever is done through [`tokio_postgres::Client`] counts as
-//! possible to leave something.
+//! A reset costs a round trip between two borrowers, and the server about as much as an empty query. No reset
+//! is needed after a loan that did nothing but these, by [`PostgresClient`]'s own methods:
+//!
+//! - a statement whose answer has a row or counts one (`query`, `query_one`, `query_opt`, `execute`): what
+//!   begins a transaction is never answered so;
+//! - a statement whose text is known to the call and plain
+//!   ([`query_cached`](PostgresClient::query_cached) and its kin, `query_typed`), whatever its answer is;
+//! - a transaction by [`begin`](PostgresClient::begin) whose COMMIT or ROLLBACK was answered;
+//! - preparing a statement.
+//!
+//! Everything else may have left a transaction open: an empty answer to a statement that was prepared
+//! elsewhere, an error (but for the server's, to a plain text), `batch_execute`, `simple_query`,
+//! [`transaction`](PostgresClient::transaction), and all that is done through [`tokio_postgres::Client`], such
+//! as by its methods that `PostgresClient` does not have. With [`Reset::Discard`] every loan that asked anything
+//! is reset, since a function in a plain query can change settings and take locks.
 //!
 //! # What was cut off
 //!

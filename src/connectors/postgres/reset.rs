@@ -1,9 +1,5 @@
 //! What is undone between two borrowers.
 
-use std::future::ready;
-use std::pin::Pin;
-use std::task::{Context, Poll, Waker};
-
 use tokio_postgres::error::SqlState;
 use tokio_postgres::{Client, Error};
 
@@ -25,54 +21,33 @@ pub enum Reset {
 }
 
 impl Reset {
-    /// What is sent, each by itself.
-    fn requests(self) -> &'static [&'static str] {
+    fn sql(self) -> &'static str {
         match self {
-            Reset::None => &[],
-            Reset::Rollback => &["BEGIN; ROLLBACK"],
-            Reset::Discard => &[SETTINGS, OBJECTS],
+            Reset::None => "",
+            Reset::Rollback => "BEGIN; ROLLBACK",
+            Reset::Discard => DISCARD,
         }
     }
 }
 
 /// A ROLLBACK alone would have the server warn, in its log, at every return that left no transaction.
-/// Settings come before anything that may take a while: what was set may be a `statement_timeout`.
-const SETTINGS: &str = "BEGIN; ROLLBACK; SET SESSION AUTHORIZATION DEFAULT; RESET ALL";
-
-/// `DISCARD ALL` itself would drop the statements by which tokio-postgres looks up types, and it does
-/// not notice that.
-const OBJECTS: &str = "CLOSE ALL; UNLISTEN *; SELECT pg_advisory_unlock_all(); \
+/// Settings come before anything that may take a while: what was set may be a `statement_timeout`, which
+/// is for each of these statements by itself.
+///
+/// `DISCARD ALL` would drop the statements by which tokio-postgres looks up types, and it does not notice
+/// that.
+const DISCARD: &str = "BEGIN; ROLLBACK; SET SESSION AUTHORIZATION DEFAULT; RESET ALL; \
+                       CLOSE ALL; UNLISTEN *; SELECT pg_advisory_unlock_all(); \
                        DISCARD PLANS; DISCARD TEMP; DISCARD SEQUENCES";
 
-type Answer<'a> = Pin<Box<dyn Future<Output = Result<(), Error>> + Send + 'a>>;
-
-/// One round trip, or three where a transaction has failed: it refuses all but a ROLLBACK, also the BEGIN
-/// before that.
+/// One round trip, or three where a transaction has failed: that refuses all but a ROLLBACK, also the BEGIN
+/// before it.
 pub(super) async fn undo(client: &Client, reset: Reset) -> Result<(), Error> {
-    match ask(client, reset).await {
+    match client.batch_execute(reset.sql()).await {
         Err(error) if error.code() == Some(&SqlState::IN_FAILED_SQL_TRANSACTION) => {
             client.batch_execute("ROLLBACK").await?;
-            ask(client, reset).await
+            client.batch_execute(reset.sql()).await
         }
         answer => answer,
-    }
-}
-
-/// Sends all requests of a reset at once, in their order, and waits for their answers.
-async fn ask(client: &Client, reset: Reset) -> Result<(), Error> {
-    let answers: Vec<_> = reset.requests().iter().map(|sql| send(client, sql)).collect();
-    let mut all = Ok(());
-    for answer in answers {
-        all = all.and(answer.await);
-    }
-    all
-}
-
-fn send<'a>(client: &'a Client, sql: &'static str) -> Answer<'a> {
-    let mut answer: Answer<'a> = Box::pin(client.batch_execute(sql));
-    // A request is sent when it is first polled.
-    match answer.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
-        Poll::Ready(answer) => Box::pin(ready(answer)),
-        Poll::Pending => answer,
     }
 }
