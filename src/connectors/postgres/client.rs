@@ -80,7 +80,8 @@ impl PostgresClient {
         if let Some(statement) = self.statements.find(sql, types) {
             return Ok(statement);
         }
-        let statement = self.requests.answered(self.client.prepare_typed(sql, types)).await?;
+        let asked = self.requests.ask();
+        let statement = asked.answered(self.client.prepare_typed(sql, types).await)?;
         Ok(self.statements.keep(sql, types, statement))
     }
 
@@ -139,13 +140,17 @@ impl PostgresClient {
         F: Future<Output = Result<A, Error>>,
     {
         let statement = self.prepare_cached(sql).await?;
-        let outdated = match self.requests.executed(Some(sql), run(statement)).await {
+        let asked = self.requests.ask();
+        let outdated = match asked.executed(Some(sql), run(statement).await) {
             Err(error) if is_outdated(&error) => error,
             answer => return answer,
         };
         self.statements.forget(sql);
         match self.prepare_cached(sql).await {
-            Ok(statement) => self.requests.executed(Some(sql), run(statement)).await,
+            Ok(statement) => {
+                let asked = self.requests.ask();
+                asked.executed(Some(sql), run(statement).await)
+            }
             Err(_) => Err(outdated),
         }
     }
@@ -166,7 +171,8 @@ impl PostgresClient {
     /// Dropped before the answer, it closes the connection at its return.
     pub async fn begin(&mut self) -> Result<transaction::Transaction<'_>, Error> {
         self.requests.unknown();
-        let transaction = self.requests.answered(self.client.transaction()).await?;
+        let asked = self.requests.ask();
+        let transaction = asked.answered(self.client.transaction().await)?;
         Ok(transaction::Transaction::new(transaction, &self.requests))
     }
 }
@@ -182,7 +188,8 @@ impl PostgresClient {
     where
         T: ?Sized + ToStatement,
     {
-        self.requests.executed(None, self.client.query(statement, params)).await
+        let asked = self.requests.ask();
+        asked.executed(None, self.client.query(statement, params).await)
     }
 
     /// As [`Client::query_one`].
@@ -190,7 +197,8 @@ impl PostgresClient {
     where
         T: ?Sized + ToStatement,
     {
-        self.requests.executed(None, self.client.query_one(statement, params)).await
+        let asked = self.requests.ask();
+        asked.executed(None, self.client.query_one(statement, params).await)
     }
 
     /// As [`Client::query_opt`].
@@ -202,7 +210,8 @@ impl PostgresClient {
     where
         T: ?Sized + ToStatement,
     {
-        self.requests.executed(None, self.client.query_opt(statement, params)).await
+        let asked = self.requests.ask();
+        asked.executed(None, self.client.query_opt(statement, params).await)
     }
 
     /// As [`Client::execute`].
@@ -210,7 +219,8 @@ impl PostgresClient {
     where
         T: ?Sized + ToStatement,
     {
-        self.requests.executed(None, self.client.execute(statement, params)).await
+        let asked = self.requests.ask();
+        asked.executed(None, self.client.execute(statement, params).await)
     }
 
     /// As [`Client::query_typed`].
@@ -219,17 +229,20 @@ impl PostgresClient {
         sql: &str,
         params: &[(&(dyn ToSql + Sync), Type)],
     ) -> Result<Vec<Row>, Error> {
-        self.requests.executed(Some(sql), self.client.query_typed(sql, params)).await
+        let asked = self.requests.ask();
+        asked.executed(Some(sql), self.client.query_typed(sql, params).await)
     }
 
     /// As [`Client::prepare`].
     pub async fn prepare(&self, sql: &str) -> Result<Statement, Error> {
-        self.requests.answered(self.client.prepare(sql)).await
+        let asked = self.requests.ask();
+        asked.answered(self.client.prepare(sql).await)
     }
 
     /// As [`Client::prepare_typed`].
     pub async fn prepare_typed(&self, sql: &str, types: &[Type]) -> Result<Statement, Error> {
-        self.requests.answered(self.client.prepare_typed(sql, types)).await
+        let asked = self.requests.ask();
+        asked.answered(self.client.prepare_typed(sql, types).await)
     }
 
     /// As [`Client::is_closed`].
@@ -240,19 +253,22 @@ impl PostgresClient {
     /// As [`Client::simple_query`].
     pub async fn simple_query(&self, sql: &str) -> Result<Vec<SimpleQueryMessage>, Error> {
         self.requests.unknown();
-        self.requests.answered(self.client.simple_query(sql)).await
+        let asked = self.requests.ask();
+        asked.answered(self.client.simple_query(sql).await)
     }
 
     /// As [`Client::batch_execute`].
     pub async fn batch_execute(&self, sql: &str) -> Result<(), Error> {
         self.requests.unknown();
-        self.requests.answered(self.client.batch_execute(sql)).await
+        let asked = self.requests.ask();
+        asked.answered(self.client.batch_execute(sql).await)
     }
 
     /// As [`Client::transaction`], whose end is not seen: see [`begin`](Self::begin).
     pub async fn transaction(&mut self) -> Result<Transaction<'_>, Error> {
         self.requests.unknown();
-        self.requests.answered(self.client.transaction()).await
+        let asked = self.requests.ask();
+        asked.answered(self.client.transaction().await)
     }
 }
 

@@ -29,48 +29,11 @@ impl Requests {
         self.unknown.store(true, Ordering::Relaxed);
     }
 
-    /// Waits for an answer. Cut off before that, the request stays counted.
-    pub(super) async fn answered<T>(
-        &self,
-        request: impl Future<Output = Result<T, Error>>,
-    ) -> Result<T, Error> {
+    /// Something is asked whose answer will be seen.
+    pub(super) fn ask(&self) -> Asked<'_> {
         self.any.store(true, Ordering::Relaxed);
         self.unanswered.fetch_add(1, Ordering::Relaxed);
-        let answer = request.await;
-        self.unanswered.fetch_sub(1, Ordering::Relaxed);
-        let is_last = |error| failure::ends_session(error) || failure::is_misunderstanding(error);
-        if answer.as_ref().is_err_and(is_last) {
-            self.lost.store(true, Ordering::Relaxed);
-        }
-        answer
-    }
-
-    /// Waits for the answer to one statement alone, whose text is known or not.
-    pub(super) async fn executed<A: Answer>(
-        &self,
-        sql: Option<&str>,
-        statement: impl Future<Output = Result<A, Error>>,
-    ) -> Result<A, Error> {
-        let answer = self.answered(statement).await;
-        if !leaves_nothing(sql, &answer) {
-            self.unknown();
-        }
-        answer
-    }
-
-    /// Waits for the answer to a COMMIT or ROLLBACK that nothing can follow: it is sent while the
-    /// connection is borrowed for it alone. Once it is obeyed, no transaction is open, and all that was
-    /// asked before has been answered. A refusal shows nothing: a cancellation may come before the COMMIT
-    /// begins, and leaves the transaction open.
-    pub(super) async fn ended(
-        &self,
-        end: impl Future<Output = Result<(), Error>>,
-    ) -> Result<(), Error> {
-        let answer = self.answered(end).await;
-        if answer.is_ok() {
-            self.unknown.store(false, Ordering::Relaxed);
-        }
-        answer
+        Asked(self)
     }
 
     pub(super) fn are_lost(&self) -> bool {
@@ -93,6 +56,44 @@ impl Requests {
     pub(super) fn forget(&mut self) {
         *self.any.get_mut() = false;
         *self.unknown.get_mut() = false;
+    }
+}
+
+/// A request that is under way. Dropped without an answer, it stays counted.
+#[must_use]
+pub(super) struct Asked<'a>(&'a Requests);
+
+impl Asked<'_> {
+    pub(super) fn answered<T>(self, answer: Result<T, Error>) -> Result<T, Error> {
+        self.0.unanswered.fetch_sub(1, Ordering::Relaxed);
+        let is_last = |error| failure::ends_session(error) || failure::is_misunderstanding(error);
+        if answer.as_ref().is_err_and(is_last) {
+            self.0.lost.store(true, Ordering::Relaxed);
+        }
+        answer
+    }
+
+    /// It was one statement alone, whose text is known or not.
+    pub(super) fn executed<A: Answer>(
+        self,
+        sql: Option<&str>,
+        answer: Result<A, Error>,
+    ) -> Result<A, Error> {
+        if !leaves_nothing(sql, &answer) {
+            self.0.unknown();
+        }
+        self.answered(answer)
+    }
+
+    /// It was a COMMIT or ROLLBACK that nothing can follow: it was sent while the connection was borrowed
+    /// for it alone. Once it is obeyed, no transaction is open, and all that was asked before has been
+    /// answered. A refusal shows nothing: a cancellation may come before the COMMIT begins, and leaves the
+    /// transaction open.
+    pub(super) fn ended(self, answer: Result<(), Error>) -> Result<(), Error> {
+        if answer.is_ok() {
+            self.0.unknown.store(false, Ordering::Relaxed);
+        }
+        self.answered(answer)
     }
 }
 

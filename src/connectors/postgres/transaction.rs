@@ -35,7 +35,8 @@ impl<'a> Transaction<'a> {
     /// Dropped before the answer, it closes the connection at its return, and nobody knows whether the
     /// transaction was committed.
     pub async fn commit(self) -> Result<(), Error> {
-        self.requests.ended(self.transaction.commit()).await
+        let asked = self.requests.ask();
+        asked.ended(self.transaction.commit().await)
     }
 
     /// Rolls it back.
@@ -48,7 +49,8 @@ impl<'a> Transaction<'a> {
     ///
     /// Dropped before the answer, it closes the connection at its return.
     pub async fn rollback(self) -> Result<(), Error> {
-        self.requests.ended(self.transaction.rollback()).await
+        let asked = self.requests.ask();
+        asked.ended(self.transaction.rollback().await)
     }
 }
 
