@@ -188,8 +188,9 @@ fn deadpool(config: &Config, recycling_method: RecyclingMethod) -> Way {
 }
 
 async fn bb8(config: &Config, ping: bool) -> Way {
+    const { assert!(CAP == 8) };
     let manager = PostgresConnectionManager::new(config.clone(), NoTls);
-    let builder = bb8::Pool::builder().max_size(CAP as u32).test_on_check_out(ping);
+    let builder = bb8::Pool::builder().max_size(8).test_on_check_out(ping);
     Way::Bb8(builder.build(manager).await.expect("a connection"))
 }
 
