@@ -129,13 +129,20 @@ pub(crate) struct Causes<F> {
     pub(crate) more_loans: usize,
 }
 
+/// What an observer is told of a loan.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct LoanView {
+    pub(crate) id: u64,
+    pub(crate) since: Time,
+    pub(crate) is_first: bool,
+}
+
 /// One connection.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct EntryView {
     pub(crate) id: u64,
     pub(crate) created: Time,
-    pub(crate) lent: Time,
-    /// How long it had been idle by then.
+    /// How long it had been idle when it was lent.
     pub(crate) idle_for: Duration,
     pub(crate) uses: u64,
     /// When its dial or a ping last proved it alive, how long that took, and which it was.
@@ -207,13 +214,22 @@ impl<P: Parts> HostState<P> {
         EntryView {
             id: entry.id,
             created: entry.created,
-            lent,
             idle_for: if joined { Duration::ZERO } else { lent.since(entry.idle_since) },
             uses: lease.map_or(entry.uses, |lease| u64::from(lease.nth)),
             proved_at: entry.checked_at,
             proof_took: Duration::from_micros(u64::from(entry.proof_micros)),
             was_dialed: entry.checked_at == entry.created,
         }
+    }
+
+    /// The little of that which every loan is asked for that is watched.
+    #[inline]
+    pub(crate) fn loan_view(&self, slot: u32, lease: u32) -> LoanView {
+        let entry = &self.entries[slot];
+        let lease = entry.leases.get(lease);
+        let (since, nth) =
+            lease.map_or((entry.idle_since, entry.uses), |lease| (lease.since, lease.nth.into()));
+        LoanView { id: entry.id, since, is_first: nth <= 1 }
     }
 
     /// How many dials have failed.

@@ -12,6 +12,7 @@ use super::error::AcquireError;
 use super::out_of_time;
 use super::pooled_connection::PooledConnection;
 use super::waiting::{Answer, Ended, Waiting};
+use crate::engine::status::LoanView;
 use crate::engine::{CallSite, Joined, Until};
 use crate::policy::connector::Connector;
 use crate::policy::time::Span;
@@ -69,11 +70,11 @@ impl<C: Connector> Acquire<C> {
     }
 
     #[inline]
-    fn hit(&mut self, loan: Loan<C>) -> Poll<Answer<C>> {
+    fn hit(&mut self, loan: Loan<C>, view: Option<LoanView>) -> Poll<Answer<C>> {
         // Its stage may stay: without its host it is over.
         let cell = self.cell.take().expect(NOT_READY);
         let loan = PooledConnection::new(loan, cell);
-        PooledConnection::tell_acquired(&loan, Duration::ZERO);
+        PooledConnection::tell_acquired(&loan, Duration::ZERO, view);
         Poll::Ready(Ok(loan))
     }
 
@@ -122,7 +123,7 @@ impl<C: Connector> Acquire<C> {
                 }
                 Joined::Lent(loan) => {
                     if let Some(loan) = self.cell().check_lent(loan) {
-                        return self.hit(loan);
+                        return self.hit(loan, None);
                     }
                 }
                 Joined::Full => return self.fail(AcquireError::QueueFull),
@@ -141,7 +142,7 @@ impl<C: Connector> Acquire<C> {
             self.cell = Some(listed);
         }
         match self.cell().try_lend(self.call_site) {
-            Some(loan) => self.hit(loan),
+            Some(loan) => self.hit(loan, None),
             None if may_wait => self.fail(AcquireError::NoRuntime),
             None => {
                 let error = out_of_time::too_late(self.cell());
@@ -213,9 +214,9 @@ impl<C: Connector> Future for Acquire<C> {
         let Stage::Fresh(limit) = self.stage else { return self.poll_waiting(cx) };
         let cell = self.cell();
         if !cell.is_crowded()
-            && let Some(loan) = cell.lend(self.call_site)
+            && let Some((loan, view)) = cell.lend(self.call_site)
         {
-            return self.hit(loan);
+            return self.hit(loan, view);
         }
         self.join(limit, cx)
     }

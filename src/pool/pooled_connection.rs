@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
-use crate::engine::status::EntryView;
+use crate::engine::status::{EntryView, LoanView};
 use crate::engine::{CallSite, Use};
 use crate::policy::close_reason::CloseReason;
 use crate::policy::connector::Connector;
@@ -56,7 +56,7 @@ impl<C: Connector> PooledConnection<C> {
     /// A connection that is open and needs no ping, if one is there.
     pub(super) fn lent_at_once(cell: &Arc<HostCell<C>>, call_site: CallSite) -> Option<Self> {
         let loan = PooledConnection::new(cell.try_lend(call_site)?, cell.clone());
-        PooledConnection::tell_acquired(&loan, Duration::ZERO);
+        PooledConnection::tell_acquired(&loan, Duration::ZERO, None);
         Some(loan)
     }
 
@@ -169,17 +169,17 @@ impl<C: Connector> PooledConnection<C> {
         &this.home().key
     }
 
-    /// Tells the observer of a loan that begins.
+    /// Tells the observer of a loan that begins, which was looked at already or is now.
     #[inline]
-    pub(super) fn tell_acquired(this: &Self, waited: Duration) {
+    pub(super) fn tell_acquired(this: &Self, waited: Duration, view: Option<LoanView>) {
         let home = this.home();
         let observing = &home.pool.settings.observer;
         if !observing.is_there() {
             return;
         }
         observing.tell(|observer| {
-            let EntryView { id, uses, .. } = this.view();
-            observer.acquired(&Acquired { host: &home.key, id, waited, reused: uses > 1 });
+            let LoanView { id, is_first, .. } = view.unwrap_or_else(|| home.loan_view(this.loan()));
+            observer.acquired(&Acquired { host: &home.key, id, waited, reused: !is_first });
         });
     }
 
@@ -195,8 +195,8 @@ impl<C: Connector> PooledConnection<C> {
 #[inline]
 fn tell_returned<C: Connector>(cell: &HostCell<C>, loan: &Loan<C>, now: Time) {
     cell.pool.settings.observer.tell(|observer| {
-        let EntryView { id, lent, .. } = cell.look(|state| state.entry_view(loan.slot, loan.lease));
-        observer.returned(&Returned { host: &cell.key, id, held: now.since(lent) });
+        let LoanView { id, since, .. } = cell.loan_view(loan);
+        observer.returned(&Returned { host: &cell.key, id, held: now.since(since) });
     });
 }
 

@@ -164,7 +164,7 @@ impl<C: Connector> Waiting<C> {
             self.warn_of(waited, &loan, &cell);
         }
         let loan = PooledConnection::new(loan, cell);
-        PooledConnection::tell_acquired(&loan, waited);
+        PooledConnection::tell_acquired(&loan, waited, None);
         loan
     }
 

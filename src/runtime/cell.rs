@@ -10,7 +10,7 @@ use super::parts::{Actions, HostState, Loan, Section, Waiter};
 use super::pool_core::PoolCore;
 use super::{close, dial, panics, ping};
 use crate::engine::schedule::Look;
-use crate::engine::status::Counted;
+use crate::engine::status::{Counted, LoanView};
 use crate::engine::sync::Mutex;
 use crate::engine::{CallSite, Leak, Phase, Returned, Use};
 use crate::policy::close_reason::CloseReason;
@@ -58,6 +58,11 @@ impl<C: Connector> HostCell<C> {
     /// Looks at the host's state, which remembers what was looked for. Nothing is decided.
     pub(crate) fn look_for<R>(&self, f: impl FnOnce(&mut HostState<C>) -> R) -> R {
         f(&mut self.state.lock())
+    }
+
+    #[inline]
+    pub(crate) fn loan_view(&self, loan: &Loan<C>) -> LoanView {
+        self.look(|state| state.loan_view(loan.slot, loan.lease))
     }
 
     #[inline]
@@ -178,17 +183,24 @@ impl<C: Connector> HostCell<C> {
         has_left
     }
 
-    /// Lends a connection that is open, by the short path. Those found not open are closed.
+    /// Lends a connection that is open, by the short path, with what the observer is told of it, if there is one. Those
+    /// found not open are closed.
     #[inline]
-    pub(crate) fn lend(self: &Arc<Self>, call_site: CallSite) -> Option<Loan<C>> {
+    pub(crate) fn lend(
+        self: &Arc<Self>,
+        call_site: CallSite,
+    ) -> Option<(Loan<C>, Option<LoanView>)> {
         loop {
             let pool = &self.pool;
             let now = pool.clock.now();
-            let lent = self.state.lock().lend(now, call_site, &pool.common);
-            let mut loan = lent?;
+            let mut state = self.state.lock();
+            let mut loan = state.lend(now, call_site, &pool.common)?;
+            let is_watched = pool.settings.observer.is_there();
+            let view = is_watched.then(|| state.loan_view(loan.slot, loan.lease));
+            drop(state);
             // One that is lent by the short path is not shared.
             if pool.max_leases_if_open(&mut loan.connection) > 0 {
-                return Some(loan);
+                return Some((loan, view));
             }
             self.close_unlent(loan);
         }
@@ -196,7 +208,7 @@ impl<C: Connector> HostCell<C> {
 
     /// Lends a connection that is open and needs no ping, by the short path or the long way.
     pub(crate) fn try_lend(self: &Arc<Self>, call_site: CallSite) -> Option<Loan<C>> {
-        if let Some(loan) = self.lend(call_site) {
+        if let Some((loan, _)) = self.lend(call_site) {
             return Some(loan);
         }
         let mut has_asked = false;
