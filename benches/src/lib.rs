@@ -9,6 +9,7 @@
 //! what was made.
 
 // What is measured.
+pub mod clients;
 pub mod contended;
 pub mod dialing;
 pub mod hit;

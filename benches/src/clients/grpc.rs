@@ -1,0 +1,54 @@
+//! Unary calls, beside one tonic channel that all callers clone.
+
+use std::net::SocketAddr;
+
+use tonic::transport::{Channel, Endpoint, Uri};
+use tonic_health::pb::HealthCheckRequest;
+use tonic_health::pb::health_client::HealthClient;
+use wharf::grpc::GrpcConnector;
+use wharf::{SharedHost, SharedPool};
+
+use super::{Asks, Driver, Scene};
+
+const WORKERS: usize = 1;
+
+pub(super) fn scene(server: SocketAddr, tasks: usize) -> Scene {
+    let uri: Uri = format!("http://{server}").parse().expect("a URI");
+    let pool = SharedPool::new(GrpcConnector::new());
+    let wharf = Driver::boxed(Wharf { host: pool.host(&uri) }, WORKERS);
+    let peer = Driver::boxed(Lazy::new(uri), WORKERS);
+    let name = format!("gRPC, {tasks} tasks, unary calls");
+    Scene { name, tasks, wharf, peer: ("tonic, one channel", peer) }
+}
+
+struct Wharf {
+    host: SharedHost<GrpcConnector>,
+}
+
+impl Asks for Wharf {
+    async fn ask(&self) {
+        let lease = self.host.acquire().await.expect("a lease");
+        let mut client = HealthClient::new(lease.clone());
+        client.check(HealthCheckRequest::default()).await.expect("an answer");
+    }
+}
+
+/// A channel that is made in the runtime where it is first used.
+struct Lazy {
+    endpoint: Endpoint,
+    channel: std::sync::OnceLock<Channel>,
+}
+
+impl Lazy {
+    fn new(uri: Uri) -> Self {
+        Lazy { endpoint: Endpoint::from(uri), channel: std::sync::OnceLock::new() }
+    }
+}
+
+impl Asks for Lazy {
+    async fn ask(&self) {
+        let channel = self.channel.get_or_init(|| self.endpoint.connect_lazy()).clone();
+        let mut client = HealthClient::new(channel);
+        client.check(HealthCheckRequest::default()).await.expect("an answer");
+    }
+}

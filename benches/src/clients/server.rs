@@ -1,0 +1,68 @@
+//! The servers, each on a thread of its own for as long as the program runs.
+
+use std::convert::Infallible;
+use std::net::SocketAddr;
+use std::sync::mpsc;
+use std::thread;
+
+use bytes::Bytes;
+use http_body_util::Full;
+use hyper::body::Incoming;
+use hyper::service::service_fn;
+use hyper::{Request, Response};
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use hyper_util::server::conn::auto;
+use tokio::net::TcpListener;
+use tonic::transport::Server;
+use tonic::transport::server::TcpIncoming;
+use tonic_health::server::health_reporter;
+
+/// What is asked for, by the bytes of the answer.
+pub(super) const SMALL: usize = 64;
+pub(super) const LARGE: usize = 16 * 1024;
+
+static ANSWER: [u8; LARGE] = [b'w'; LARGE];
+
+/// Speaks HTTP/1.1 and HTTP/2: to each peer what it begins with.
+pub(super) fn http() -> SocketAddr {
+    start(|listener| async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            let _ = stream.set_nodelay(true);
+            let serve = async move {
+                let builder = auto::Builder::new(TokioExecutor::new());
+                let _ = builder.serve_connection(TokioIo::new(stream), service_fn(answer)).await;
+            };
+            tokio::spawn(serve);
+        }
+    })
+}
+
+async fn answer(request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Infallible> {
+    let length = if request.uri().path() == "/large" { LARGE } else { SMALL };
+    Ok(Response::new(Full::new(Bytes::from_static(&ANSWER[..length]))))
+}
+
+/// Serves the standard health service.
+pub(super) fn grpc() -> SocketAddr {
+    start(|listener| async move {
+        let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
+        let server = Server::builder().add_service(health_reporter().1);
+        server.serve_with_incoming(incoming).await.expect("a server");
+    })
+}
+
+fn start<F: Future<Output = ()>>(
+    serve: impl FnOnce(TcpListener) -> F + Send + 'static,
+) -> SocketAddr {
+    let (tell, told) = mpsc::channel();
+    let run = move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        runtime.expect("a runtime").block_on(async move {
+            let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+            tell.send(listener.local_addr().expect("an address")).expect("somebody waits");
+            serve(listener).await;
+        });
+    };
+    thread::Builder::new().name("server".to_owned()).spawn(run).expect("a thread");
+    told.recv().expect("a server")
+}
