@@ -205,7 +205,11 @@ impl Call {
     ) -> Result<Response<PooledBody>, Failure> {
         let copy = retry::copy(&request);
         match turn.send(&self.address, request).await {
-            Ok(response) => Ok(PooledBody::wrap(response, turn).await),
+            Ok(response) => {
+                let mut response = response.map(|incoming| PooledBody::of(incoming, turn));
+                response.body_mut().finish_empty().await;
+                Ok(response)
+            }
             Err(error) => Err(Failure::judge(&turn, error, copy)),
         }
     }

@@ -55,7 +55,7 @@ impl Connector for HttpConnector {
     type Error = ConnectError;
 
     async fn connect(&self, origin: &Origin) -> Result<HttpConnection, ConnectError> {
-        let stream = self.tcp.connect(origin.address()).await.map_err(ConnectError::Tcp)?;
+        let stream = self.tcp.connect(&origin.address()).await.map_err(ConnectError::Tcp)?;
         let (stream, written) = Wire::new(stream);
         if !origin.is_tls() {
             let is_http2 = self.protocol == Protocol::Http2;

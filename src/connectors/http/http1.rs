@@ -2,31 +2,34 @@
 
 use std::future::Future;
 use std::mem;
+use std::sync::Arc;
 
-use hyper::client::conn::http1;
+use http::{Request, Response};
+use hyper::body::Incoming;
+use hyper::client::conn::{TrySendError, http1};
 use hyper::rt::{Read, Write};
 use parking_lot::Mutex;
-use tokio::sync::watch;
 
 use super::request_body::RequestBody;
 use super::wire::Written;
 
-pub(super) type Sender = http1::SendRequest<RequestBody>;
+type Sender = http1::SendRequest<RequestBody>;
+pub(super) type Answer = Result<Response<Incoming>, TrySendError<Request<RequestBody>>>;
 
 /// The side that exchanges are begun from.
 pub(super) struct Http1 {
-    seat: Mutex<Seat>,
+    slot: Arc<Mutex<Slot>>,
     written: Written,
-    /// Closed when the driver has ended.
-    driver: watch::Receiver<()>,
 }
 
-/// Where the only sender is.
-enum Seat {
-    /// Here, and ready for an exchange.
+/// Where the connection's only sender is, and what it is doing.
+enum Slot {
+    /// Ready for an exchange.
     Free(Sender),
-    /// With the borrower.
-    Taken,
+    /// An exchange is under way.
+    Busy(Sender),
+    /// The answer was read, and [`Http1::settle`] waits for the sender to be ready.
+    Settling,
     /// It went down with an exchange that did not end well, or the connection is being closed.
     Lost,
 }
@@ -37,41 +40,65 @@ impl Http1 {
         self.written.get()
     }
 
-    /// Waits until the driver has ended.
-    pub(super) fn ended(&self) -> impl Future<Output = ()> + Send + use<> {
-        let mut driver = self.driver.clone();
-        async move { while driver.changed().await.is_ok() {} }
-    }
-
     pub(super) fn is_open(&self) -> bool {
-        match &*self.seat.lock() {
-            Seat::Free(sender) => !sender.is_closed(),
-            Seat::Taken => true,
-            Seat::Lost => false,
+        match &*self.slot.lock() {
+            Slot::Free(sender) => !sender.is_closed(),
+            Slot::Busy(_) | Slot::Settling => true,
+            Slot::Lost => false,
         }
     }
 
-    /// Takes the sender, for one exchange.
-    pub(super) fn take(&self) -> Option<Sender> {
-        let mut seat = self.seat.lock();
-        match mem::replace(&mut *seat, Seat::Taken) {
-            Seat::Free(sender) => Some(sender),
+    pub(super) fn is_free(&self) -> bool {
+        matches!(&*self.slot.lock(), Slot::Free(_))
+    }
+
+    /// Begins an exchange on a connection that is free.
+    pub(super) fn send(
+        &self,
+        request: Request<RequestBody>,
+    ) -> impl Future<Output = Answer> + Send + use<> {
+        let mut slot = self.slot.lock();
+        let Slot::Free(mut sender) = mem::replace(&mut *slot, Slot::Lost) else {
+            unreachable!("a connection carries one exchange at a time");
+        };
+        let answer = sender.try_send_request(request);
+        *slot = Slot::Busy(sender);
+        answer
+    }
+
+    /// Ends an exchange whose answer was read to its end. Says whether the next one can begin at once;
+    /// if not, the connection is to be [settled](Http1::settle).
+    pub(super) fn finish(&self) -> bool {
+        let mut slot = self.slot.lock();
+        match mem::replace(&mut *slot, Slot::Lost) {
+            Slot::Busy(sender) if sender.is_ready() => *slot = Slot::Free(sender),
+            other => *slot = other,
+        }
+        !matches!(&*slot, Slot::Busy(_))
+    }
+
+    /// Waits until the next exchange can begin, which it can when the request of the last one is sent.
+    pub(super) async fn settle(&self) {
+        let Some(mut sender) = self.take_busy() else { return };
+        let is_ready = sender.ready().await.is_ok();
+        *self.slot.lock() = if is_ready { Slot::Free(sender) } else { Slot::Lost };
+    }
+
+    fn take_busy(&self) -> Option<Sender> {
+        let mut slot = self.slot.lock();
+        match mem::replace(&mut *slot, Slot::Settling) {
+            Slot::Busy(sender) => Some(sender),
             other => {
-                *seat = other;
+                *slot = other;
                 None
             }
         }
     }
 
-    /// Gives the sender back, ready for the next exchange.
-    pub(super) fn put_back(&self, sender: Sender) {
-        *self.seat.lock() = Seat::Free(sender);
-    }
-
     /// There will be no more exchanges: without a sender the connection ends.
     pub(super) fn lose(&self) {
-        let seat = mem::replace(&mut *self.seat.lock(), Seat::Lost);
-        drop(seat);
+        let slot = mem::replace(&mut *self.slot.lock(), Slot::Lost);
+        drop(slot);
     }
 }
 
@@ -84,12 +111,31 @@ where
     T: Read + Write + Unpin + Send + 'static,
 {
     let (sender, connection) = http1::handshake(io).await?;
-    let (ends, ended) = watch::channel(());
+    let slot = Arc::new(Mutex::new(Slot::Free(sender)));
+    let end = End(slot.clone());
     let driver = async move {
         // Dropped after the connection, also when this is.
-        let _ends = ends;
+        let _end = end;
         // What the driver fails of, the exchange under way is told.
         drop(connection.with_upgrades().await);
     };
-    Ok((Http1 { seat: Mutex::new(Seat::Free(sender)), written, driver: ended }, driver))
+    Ok((Http1 { slot, written }, driver))
+}
+
+/// The end of a connection's driver.
+///
+/// A request that is handed over at the very moment of that end may lie in the channel between, which
+/// is cleared when its only sender is dropped. A sender that is not busy stays: it fails the next
+/// request by itself.
+struct End(Arc<Mutex<Slot>>);
+
+impl Drop for End {
+    fn drop(&mut self) {
+        let mut slot = self.0.lock();
+        if let Slot::Busy(_) = &*slot {
+            let busy = mem::replace(&mut *slot, Slot::Lost);
+            drop(slot);
+            drop(busy);
+        }
+    }
 }

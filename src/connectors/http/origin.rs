@@ -1,7 +1,8 @@
 //! What tells hosts apart.
 
-use std::fmt;
+use std::fmt::{self, Write};
 use std::str::FromStr;
+use std::sync::Arc;
 
 use http::Uri;
 
@@ -24,8 +25,8 @@ use super::Error;
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Origin {
     tls: bool,
-    /// Host and port.
-    address: String,
+    /// Host and port. Shared, because each answer knows where it came from.
+    address: Arc<str>,
 }
 
 impl Origin {
@@ -36,12 +37,12 @@ impl Origin {
 
     /// The host; an IPv6 address is in brackets.
     pub fn host(&self) -> &str {
-        self.address.rsplit_once(':').map_or(&self.address, |(host, _)| host)
+        self.address.rsplit_once(':').map_or(&*self.address, |(host, _)| host)
     }
 
     /// Host and port, as a dial takes them.
-    pub(super) fn address(&self) -> &String {
-        &self.address
+    pub(super) fn address(&self) -> String {
+        self.address.to_string()
     }
 
     /// Host and port, as requests name them: a scheme's own port is left out.
@@ -90,9 +91,19 @@ impl TryFrom<&Uri> for Origin {
                 Error::Request(format!("the port is {port:?}: {must}"))
             })?,
         };
-        let host = host.to_ascii_lowercase();
-        Ok(Origin { tls, address: format!("{host}:{port}") })
+        Ok(Origin { tls, address: address(host, port).into() })
     }
+}
+
+/// The longest port, and the colon before it.
+const PORT: usize = 6;
+
+fn address(host: &str, port: u16) -> String {
+    let mut address = String::with_capacity(host.len() + PORT);
+    address.push_str(host);
+    address.make_ascii_lowercase();
+    let _ = write!(address, ":{port}");
+    address
 }
 
 impl FromStr for Origin {

@@ -7,7 +7,6 @@ use std::time::Duration;
 use std::{fmt, mem};
 
 use bytes::Bytes;
-use http::Response;
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
@@ -49,18 +48,17 @@ const MAX_REST: usize = 64 * 1024;
 const DRAIN: Duration = Duration::from_millis(50);
 
 impl PooledBody {
-    pub(super) async fn wrap(response: Response<Incoming>, turn: Turn) -> Response<Self> {
+    pub(super) fn of(incoming: Incoming, turn: Turn) -> Self {
         let origin = turn.origin().clone();
-        let mut response = response.map(|incoming| {
-            let (incoming, hold) = (Some(incoming), Hold::Reading(turn));
-            PooledBody { incoming, hold, origin }
-        });
-        let body = response.body_mut();
-        if body.is_end_stream() {
-            body.finish();
-            poll_fn(|cx| body.poll_settled(cx)).await;
+        PooledBody { incoming: Some(incoming), hold: Hold::Reading(turn), origin }
+    }
+
+    /// Lets go of the connection of an answer that has no body.
+    pub(super) async fn finish_empty(&mut self) {
+        if self.is_end_stream() {
+            self.finish();
+            poll_fn(|cx| self.poll_settled(cx)).await;
         }
-        response
     }
 
     /// Nothing is left to be read.

@@ -21,7 +21,8 @@ pub(super) enum RequestBody {
 #[derive(Clone, Default)]
 pub(super) struct Kept {
     data: Bytes,
-    trailers: Option<HeaderMap>,
+    /// Boxed, because they are rare and requests are moved often.
+    trailers: Option<Box<HeaderMap>>,
 }
 
 /// The longest body that is kept in memory so that it can be sent again.
@@ -35,12 +36,15 @@ impl RequestBody {
         B::Data: Send,
         B::Error: Into<BoxError>,
     {
+        if body.is_end_stream() {
+            return Ok(RequestBody::Kept(Kept::default()));
+        }
         if body.size_hint().exact().is_none_or(|length| length > MAX_KEPT) {
             let body = body.map_frame(|frame| frame.map_data(into_bytes));
             return Ok(RequestBody::Streamed(body.map_err(Into::into).boxed_unsync()));
         }
         let body = body.collect().await.map_err(Into::into)?;
-        let trailers = body.trailers().cloned();
+        let trailers = body.trailers().cloned().map(Box::new);
         Ok(RequestBody::Kept(Kept { data: body.to_bytes(), trailers }))
     }
 
@@ -62,7 +66,7 @@ impl Kept {
         if !self.data.is_empty() {
             return Some(Frame::data(std::mem::take(&mut self.data)));
         }
-        self.trailers.take().map(Frame::trailers)
+        self.trailers.take().map(|trailers| Frame::trailers(*trailers))
     }
 }
 

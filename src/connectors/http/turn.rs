@@ -1,21 +1,19 @@
 //! One exchange's hold on its connection.
 
-use std::future::{Future, poll_fn};
-use std::pin::{Pin, pin};
-use std::task::Poll;
+use std::future::Future;
+use std::pin::Pin;
 use std::time::Duration;
 
 use http::header::HOST;
-use http::{Request, Response, Uri, Version};
-use hyper::body::Incoming;
-use hyper::client::conn::TrySendError;
+use http::{Request, Uri, Version};
 use tokio::runtime::Handle;
 use tokio::time;
 
 use super::client::Address;
 use super::connection::Speaks;
+use super::http1::Answer;
 use super::request_body::RequestBody;
-use super::{HttpConnector, Origin, http1, http2};
+use super::{HttpConnector, Origin, http2};
 use crate::pool::shared::Lease;
 
 /// A lease, and what sends on it.
@@ -25,15 +23,17 @@ use crate::pool::shared::Lease;
 /// connection is not touched by either: hyper resets the stream.
 pub(super) struct Turn {
     sender: Sender,
-    /// What was written to an HTTP/1.1 connection before.
-    written: u64,
     lease: Lease<HttpConnector>,
 }
 
 enum Sender {
-    /// Not present once it is back.
-    Http1(Option<http1::Sender>),
+    Http1 {
+        /// What was written to the connection before.
+        written: u64,
+    },
     Http2(http2::Sender),
+    /// The exchange is over, and the connection is free.
+    Finished,
 }
 
 /// How long a connection may take to be ready again after its answer, because the request is still
@@ -43,11 +43,12 @@ const SETTLE: Duration = Duration::from_millis(50);
 impl Turn {
     /// None when the connection has ended.
     pub(super) fn begin(lease: Lease<HttpConnector>) -> Option<Self> {
-        let (sender, written) = match lease.speaks() {
-            Speaks::Http1(http1) => (Sender::Http1(Some(http1.take()?)), http1.written()),
-            Speaks::Http2(http2) => (Sender::Http2(http2.sender()?), 0),
+        let sender = match lease.speaks() {
+            Speaks::Http1(http1) if http1.is_free() => Sender::Http1 { written: http1.written() },
+            Speaks::Http1(_) => return None,
+            Speaks::Http2(http2) => Sender::Http2(http2.sender()?),
         };
-        Some(Turn { sender, written, lease })
+        Some(Turn { sender, lease })
     }
 
     /// Whether it is the first exchange of a connection that is new: one that was dialed ahead and
@@ -59,9 +60,9 @@ impl Turn {
 
     /// Whether the system has taken nothing of the request. On HTTP/2 that cannot be told.
     pub(super) fn is_unwritten(&self) -> bool {
-        match self.lease.speaks() {
-            Speaks::Http1(http1) => http1.written() == self.written,
-            Speaks::Http2(_) => false,
+        match (self.lease.speaks(), &self.sender) {
+            (Speaks::Http1(http1), Sender::Http1 { written }) => http1.written() == *written,
+            _ => false,
         }
     }
 
@@ -86,44 +87,29 @@ impl Turn {
         &mut self,
         address: &Address,
         mut request: Request<RequestBody>,
-    ) -> Result<Response<Incoming>, TrySendError<Request<RequestBody>>> {
-        match &mut self.sender {
-            Sender::Http1(sender) => {
-                *request.version_mut() = Version::HTTP_11;
-                *request.uri_mut() = origin_form(&address.uri);
-                request.headers_mut().insert(HOST, address.host.clone());
-                let here = sender.as_mut().expect("the sender is here until the turn ends");
-                let mut answer = pin!(here.try_send_request(request));
-                let Speaks::Http1(http1) = self.lease.speaks() else { return answer.await };
-                let mut ended = pin!(http1.ended());
-                let first = poll_fn(|cx| match answer.as_mut().poll(cx) {
-                    Poll::Ready(answer) => Poll::Ready(Some(answer)),
-                    Poll::Pending => ended.as_mut().poll(cx).map(|()| None),
-                });
-                if let Some(answer) = first.await {
-                    return answer;
-                }
-                // What was handed over at the very moment of the driver's end may lie in the channel
-                // between, which is cleared when its only sender goes.
-                *sender = None;
-                http1.lose();
-                answer.await
-            }
-            Sender::Http2(sender) => {
-                *request.version_mut() = Version::HTTP_2;
-                *request.uri_mut() = address.uri.clone();
-                request.headers_mut().remove(HOST);
-                sender.try_send_request(request).await
-            }
+    ) -> Answer {
+        if let Sender::Http2(sender) = &mut self.sender {
+            *request.version_mut() = Version::HTTP_2;
+            *request.uri_mut() = address.uri.clone();
+            request.headers_mut().remove(HOST);
+            return sender.try_send_request(request).await;
         }
+        let Speaks::Http1(http1) = self.lease.speaks() else { unreachable!("it is one of two") };
+        *request.version_mut() = Version::HTTP_11;
+        *request.uri_mut() = origin_form(&address.uri);
+        request.headers_mut().insert(HOST, address.host.clone());
+        http1.send(request).await
     }
 
     /// The answer has been read to its end: the connection is lent again as soon as it is ready, which
     /// the future that may come back waits for.
     pub(super) fn finish(mut self) -> Option<Settling> {
-        let Sender::Http1(Some(sender)) = &self.sender else { return None };
-        if sender.is_ready() {
-            self.put_back();
+        let (Speaks::Http1(http1), Sender::Http1 { .. }) = (self.lease.speaks(), &self.sender)
+        else {
+            return None;
+        };
+        if http1.finish() {
+            self.sender = Sender::Finished;
             return None;
         }
         let runtime = self.runtime().clone();
@@ -131,18 +117,10 @@ impl Turn {
     }
 
     async fn settle(mut self) {
-        let Sender::Http1(Some(sender)) = &mut self.sender else { return };
-        let is_ready = within(self.lease.runtime(), || time::timeout(SETTLE, sender.ready()));
-        if let Ok(Ok(())) = is_ready.await {
-            self.put_back();
-        }
-    }
-
-    fn put_back(&mut self) {
-        if let (Sender::Http1(sender), Speaks::Http1(http1)) =
-            (&mut self.sender, self.lease.speaks())
-        {
-            sender.take().into_iter().for_each(|sender| http1.put_back(sender));
+        let Speaks::Http1(http1) = self.lease.speaks() else { return };
+        let is_settled = within(self.lease.runtime(), || time::timeout(SETTLE, http1.settle()));
+        if is_settled.await.is_ok() {
+            self.sender = Sender::Finished;
         }
     }
 
@@ -154,8 +132,7 @@ impl Turn {
 impl Drop for Turn {
     /// Before its lease ends.
     fn drop(&mut self) {
-        if let (Sender::Http1(Some(_)), Speaks::Http1(http1)) = (&self.sender, self.lease.speaks())
-        {
+        if let (Sender::Http1 { .. }, Speaks::Http1(http1)) = (&self.sender, self.lease.speaks()) {
             http1.lose();
         }
     }
