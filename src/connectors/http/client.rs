@@ -1,9 +1,9 @@
 //! The client.
 
-use std::fmt;
 use std::future::Future;
 use std::panic::Location;
 use std::time::Duration;
+use std::{fmt, mem};
 
 use http::header::HOST;
 use http::uri::Authority;
@@ -115,23 +115,12 @@ impl Client {
         B::Data: Send,
         B::Error: Into<BoxError>,
     {
-        let asked = match Origin::try_from(request.uri()) {
-            // At the call, so that the pool's reports name the caller's place in the code.
-            Ok(origin) => Ok((self.pool.acquire(&origin), origin)),
-            Err(error) => Err(error),
-        };
-        let pool = self.pool.clone();
-        let place = Location::caller();
+        // At the call, so that the pool's reports name the caller's place in the code.
+        let call = Call::begin(&self.pool, request, Location::caller());
         async move {
-            let (acquire, origin) = asked?;
-            if request.method() == Method::CONNECT {
-                return Err(Error::Request("CONNECT is not supported".to_owned()));
-            }
-            let (mut parts, body) = request.into_parts();
-            let address = Address::of(&parts.uri, &origin, parts.headers.remove(HOST))?;
-            let body = RequestBody::of(body).await.map_err(Error::RequestBody)?;
-            let call = Call { pool, origin, address, place };
-            call.run(acquire, Request::from_parts(parts, body)).await
+            let (mut call, acquire, body) = call?;
+            *call.request.body_mut() = RequestBody::of(body).await.map_err(Error::RequestBody)?;
+            call.run(acquire).await
         }
     }
 
@@ -142,93 +131,101 @@ impl Client {
     }
 }
 
-/// One request's way to its answer.
+/// One request's way to its answer. Boxed, because it is large, and futures are moved.
 struct Call {
     pool: SharedPool<HttpConnector>,
     origin: Origin,
     address: Address,
     /// Where in the caller's code it was made.
     place: &'static Location<'static>,
+    /// What is sent next; while it is sent, a copy of it if its body is kept.
+    request: Request<RequestBody>,
 }
 
 /// What a request asks for, and of whom.
 pub(super) struct Address {
     /// The authority is what HTTP/2 names the host by.
     pub(super) uri: Uri,
-    /// What HTTP/1.1 names the host by.
-    pub(super) host: HeaderValue,
+    /// What HTTP/1.1 names the host by, if that is not the origin.
+    pub(super) host: Option<HeaderValue>,
 }
 
 impl Address {
     /// That of a request, which may name another host than it is sent to.
-    fn of(uri: &Uri, origin: &Origin, host: Option<HeaderValue>) -> Result<Self, Error> {
-        let Some(host) = host else {
-            let host = HeaderValue::from_str(origin.authority())
-                .map_err(|_| Error::Request(format!("{uri} names a host that is no text")))?;
-            return Ok(Address { uri: uri.clone(), host });
-        };
-        let mut parts = uri.clone().into_parts();
+    fn of(uri: Uri, host: Option<HeaderValue>) -> Result<Self, Error> {
+        let Some(host) = host else { return Ok(Address { uri, host }) };
+        let mut parts = uri.into_parts();
         let authority = Authority::try_from(host.as_bytes()).map_err(|error| {
             Error::Request(format!("the Host header is {host:?}, which names no host: {error}"))
         })?;
         parts.authority = Some(authority);
         let uri = Uri::from_parts(parts)
             .map_err(|error| Error::Request(format!("the Host header is {host:?}: {error}")))?;
-        Ok(Address { uri, host })
+        Ok(Address { uri, host: Some(host) })
     }
 }
 
+type Begun<B> = (Box<Call>, AcquireLease<HttpConnector>, B);
+
 impl Call {
+    #[track_caller]
+    fn begin<B>(
+        pool: &SharedPool<HttpConnector>,
+        request: Request<B>,
+        place: &'static Location<'static>,
+    ) -> Result<Begun<B>, Error> {
+        let origin = Origin::try_from(request.uri())?;
+        if request.method() == Method::CONNECT {
+            return Err(Error::Request("CONNECT is not supported".to_owned()));
+        }
+        let acquire = pool.acquire_from(&origin, place);
+        let (mut head, body) = request.into_parts();
+        let address = Address::of(mem::take(&mut head.uri), head.headers.remove(HOST))?;
+        let request = Request::from_parts(head, RequestBody::default());
+        let call = Call { pool: pool.clone(), origin, address, place, request };
+        Ok((Box::new(call), acquire, body))
+    }
+
     async fn run(
-        self,
+        mut self: Box<Self>,
         mut acquire: AcquireLease<HttpConnector>,
-        mut request: Request<RequestBody>,
     ) -> Result<Response<PooledBody>, Error> {
         let mut paced = 0;
         loop {
             let lease = acquire.await;
             let lease = lease.map_err(|source| Error::Acquire { origin: self.origin(), source })?;
             if let Some(turn) = Turn::begin(lease) {
-                match self.exchange(turn, request).await {
+                match self.exchange(turn).await {
                     Ok(response) => return Ok(response),
-                    Err(failure) => request = self.again(failure, &mut paced).await?,
+                    Err(failure) => self.pause(failure, &mut paced).await?,
                 }
             }
             acquire = self.pool.acquire_from(&self.origin, self.place);
         }
     }
 
-    async fn exchange(
-        &self,
-        mut turn: Turn,
-        request: Request<RequestBody>,
-    ) -> Result<Response<PooledBody>, Failure> {
-        let copy = retry::copy(&request);
-        match turn.send(&self.address, request).await {
+    async fn exchange(&mut self, mut turn: Turn) -> Result<Response<PooledBody>, Failure> {
+        match turn.send(&self.address, retry::take(&mut self.request)).await {
             Ok(response) => {
                 let mut response = response.map(|incoming| PooledBody::of(incoming, turn));
                 response.body_mut().finish_empty().await;
                 Ok(response)
             }
-            Err(error) => Err(Failure::judge(&turn, error, copy)),
+            Err(error) => Err(Failure::judge(&turn, error, &mut self.request)),
         }
     }
 
-    /// The request, when it is time to send it again.
-    async fn again(
-        &self,
-        failure: Failure,
-        paced: &mut u32,
-    ) -> Result<Request<RequestBody>, Error> {
+    /// Waits until it is time to send the request again, if it may be.
+    async fn pause(&mut self, failure: Failure, paced: &mut u32) -> Result<(), Error> {
         let pause = if failure.is_paced { retry::pause(*paced) } else { Some(Duration::ZERO) };
-        let (Some(again), Some(pause)) = (failure.again, pause) else {
+        let Some(pause) = pause.filter(|_| failure.may_be_sent_again) else {
             return Err(Error::Exchange { origin: self.origin(), source: failure.error });
         };
         *paced += u32::from(failure.is_paced);
         if !pause.is_zero() {
             turn::within(&failure.runtime, || time::sleep(pause)).await;
         }
-        Ok(again)
+        Ok(())
     }
 
     fn origin(&self) -> Origin {

@@ -1,18 +1,15 @@
 //! An HTTP/2 connection: many exchanges at once.
 
-use std::future::{self, Future, poll_fn};
-use std::mem;
-use std::pin::Pin;
+use std::future::Future;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::task::Poll;
 use std::time::Duration;
 
 use hyper::client::conn::http2;
-use hyper::rt::{Executor, Read, Write};
+use hyper::rt::{Read, Write};
 use hyper_util::rt::TokioTimer;
 use parking_lot::Mutex;
 
+use super::http2_driver::{Crew, Driver, News};
 use super::request_body::RequestBody;
 use crate::policy::build_error::BuildError;
 
@@ -62,14 +59,6 @@ pub(super) struct Http2 {
     max_streams: usize,
 }
 
-/// What the driver has learned of the connection.
-struct News {
-    /// The streams that the peer allows.
-    streams: AtomicUsize,
-    /// It takes no more exchanges: the peer has said so, or is gone.
-    has_ended: AtomicBool,
-}
-
 impl Http2 {
     pub(super) fn sender(&self) -> Option<Sender> {
         self.sender.lock().clone()
@@ -82,12 +71,12 @@ impl Http2 {
     /// A peer that allows none for the moment is given one, which waits: were the connection given
     /// up for it, the next one would be as well.
     pub(super) fn max_streams(&self) -> usize {
-        self.news.streams.load(Ordering::Relaxed).min(self.max_streams).max(1)
+        self.news.streams().min(self.max_streams).max(1)
     }
 
     /// Whether the connection has ended by itself, not with its runtime.
     pub(super) fn has_ended(&self) -> bool {
-        self.news.has_ended.load(Ordering::Acquire)
+        self.news.has_ended()
     }
 
     /// There will be no more exchanges: the connection ends after those under way.
@@ -112,67 +101,8 @@ where
         builder.keep_alive_interval(interval).keep_alive_timeout(timeout);
         builder.keep_alive_while_idle(true);
     }
-    let (sender, mut exchanges) = builder.handshake(io).await?;
-    let mut frames = crew.take_frames();
-    let news = Arc::new(News {
-        streams: AtomicUsize::new(exchanges.current_max_send_streams()),
-        has_ended: AtomicBool::new(false),
-    });
-    let max_streams = options.max_streams;
-    let connection = Http2 { sender: Mutex::new(Some(sender)), news: news.clone(), max_streams };
-    let driver = async move {
-        let frames_are_over = poll_fn(|cx| {
-            let frames_are_over = frames.as_mut().poll(cx).is_ready();
-            let has_ended = Pin::new(&mut exchanges).poll(cx).is_ready();
-            news.streams.store(exchanges.current_max_send_streams(), Ordering::Relaxed);
-            let is_over = frames_are_over || has_ended;
-            if is_over { Poll::Ready(frames_are_over) } else { Poll::Pending }
-        });
-        let frames_are_over = frames_are_over.await;
-        // Before those who wait are told.
-        news.has_ended.store(true, Ordering::Release);
-        drop(exchanges);
-        if !frames_are_over {
-            frames.await;
-        }
-    };
-    Ok((connection, driver))
-}
-
-type Task = Pin<Box<dyn Future<Output = ()> + Send>>;
-
-/// Runs hyper's tasks, but for the first.
-///
-/// hyper has two for a connection: one for its frames, which it starts before the handshake is over,
-/// and one for its exchanges, which does not hear that a peer goes away or allows another number of
-/// streams before somebody begins an exchange. Driven together, frames first, it hears at once.
-#[derive(Clone, Default)]
-struct Crew(Arc<Mutex<Frames>>);
-
-#[derive(Default)]
-enum Frames {
-    #[default]
-    Expected,
-    Here(Task),
-    Taken,
-}
-
-impl Crew {
-    fn take_frames(&self) -> Task {
-        match mem::replace(&mut *self.0.lock(), Frames::Taken) {
-            Frames::Here(task) => task,
-            _ => Box::pin(future::ready(())),
-        }
-    }
-}
-
-impl<F: Future<Output = ()> + Send + 'static> Executor<F> for Crew {
-    fn execute(&self, task: F) {
-        let mut frames = self.0.lock();
-        if let Frames::Expected = *frames {
-            *frames = Frames::Here(Box::pin(task));
-        } else {
-            tokio::spawn(task);
-        }
-    }
+    let (sender, exchanges) = builder.handshake(io).await?;
+    let driver = Driver::new(exchanges, crew);
+    let (sender, news) = (Mutex::new(Some(sender)), driver.news());
+    Ok((Http2 { sender, news, max_streams: options.max_streams }, driver.run()))
 }

@@ -1,10 +1,11 @@
 //! What tells hosts apart.
 
-use std::fmt::{self, Write};
+use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 
-use http::Uri;
+use http::uri::Authority;
+use http::{HeaderValue, Uri};
 
 use super::Error;
 
@@ -46,9 +47,10 @@ impl Origin {
     }
 
     /// Host and port, as requests name them: a scheme's own port is left out.
-    pub(super) fn authority(&self) -> &str {
+    pub(super) fn as_host(&self) -> HeaderValue {
         let own = if self.tls { ":443" } else { ":80" };
-        self.address.strip_suffix(own).unwrap_or(&self.address)
+        let authority = self.address.strip_suffix(own).unwrap_or(&self.address);
+        HeaderValue::from_str(authority).expect("it is a part of a URI")
     }
 
     pub(super) fn scheme(&self) -> &'static str {
@@ -69,40 +71,45 @@ impl TryFrom<&Uri> for Origin {
             }
             None => return Err(Error::Request(format!("{uri} is no absolute URI"))),
         };
-        let authority = uri.authority().filter(|authority| !authority.host().is_empty());
-        let Some(authority) = authority else {
-            return Err(Error::Request(format!("{uri} names no host")));
-        };
-        if authority.as_str().contains('@') {
+        let authority = uri.authority().map_or("", Authority::as_str);
+        if authority.contains('@') {
             let reason = "the URI holds credentials, which are not sent: use a header";
             return Err(Error::Request(reason.to_owned()));
         }
-        let host = authority.host();
-        let port: u16 = match authority.as_str()[host.len()..].trim_start_matches(':') {
-            "" => {
-                if tls {
-                    443
-                } else {
-                    80
-                }
-            }
-            port => port.parse().map_err(|_| {
-                let must = "it must be a number from 0 to 65535";
-                Error::Request(format!("the port is {port:?}: {must}"))
-            })?,
+        let host = uri.host().unwrap_or_default();
+        if host.is_empty() {
+            return Err(Error::Request(format!("{uri} names no host")));
+        }
+        let port = match authority[host.len()..].trim_start_matches(':') {
+            "" => own_port(tls),
+            port => canonical(port)?,
         };
         Ok(Origin { tls, address: address(host, port).into() })
     }
 }
 
-/// The longest port, and the colon before it.
-const PORT: usize = 6;
+fn own_port(tls: bool) -> &'static str {
+    if tls { "443" } else { "80" }
+}
 
-fn address(host: &str, port: u16) -> String {
-    let mut address = String::with_capacity(host.len() + PORT);
+/// A port as it is usually written, so that one port has one name.
+fn canonical(port: &str) -> Result<&str, Error> {
+    if port.parse::<u16>().is_err() {
+        let must = "it must be a number from 0 to 65535";
+        return Err(Error::Request(format!("the port is {port:?}: {must}")));
+    }
+    match port.trim_start_matches(['+', '0']) {
+        "" => Ok("0"),
+        port => Ok(port),
+    }
+}
+
+fn address(host: &str, port: &str) -> String {
+    let mut address = String::with_capacity(host.len() + 1 + port.len());
     address.push_str(host);
     address.make_ascii_lowercase();
-    let _ = write!(address, ":{port}");
+    address.push(':');
+    address.push_str(port);
     address
 }
 

@@ -1,5 +1,6 @@
 //! The body of a request on its way out.
 
+use std::mem;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
@@ -16,6 +17,8 @@ pub(super) enum RequestBody {
     /// In memory: it can be sent again.
     Kept(Kept),
     Streamed(UnsyncBoxBody<Bytes, BoxError>),
+    /// It was streamed, and is being sent. What is sent is never this.
+    Gone,
 }
 
 #[derive(Clone, Default)]
@@ -23,6 +26,12 @@ pub(super) struct Kept {
     data: Bytes,
     /// Boxed, because they are rare and requests are moved often.
     trailers: Option<Box<HeaderMap>>,
+}
+
+impl Default for RequestBody {
+    fn default() -> Self {
+        RequestBody::Kept(Kept::default())
+    }
 }
 
 /// The longest body that is kept in memory so that it can be sent again.
@@ -37,7 +46,7 @@ impl RequestBody {
         B::Error: Into<BoxError>,
     {
         if body.is_end_stream() {
-            return Ok(RequestBody::Kept(Kept::default()));
+            return Ok(RequestBody::default());
         }
         if body.size_hint().exact().is_none_or(|length| length > MAX_KEPT) {
             let body = body.map_frame(|frame| frame.map_data(into_bytes));
@@ -48,12 +57,16 @@ impl RequestBody {
         Ok(RequestBody::Kept(Kept { data: body.to_bytes(), trailers }))
     }
 
-    /// The same body once more, if it is kept.
-    pub(super) fn again(&self) -> Option<Self> {
+    /// Takes the body to send it, and leaves a copy if it is kept.
+    pub(super) fn take(&mut self) -> Self {
         match self {
-            RequestBody::Kept(kept) => Some(RequestBody::Kept(kept.clone())),
-            RequestBody::Streamed(_) => None,
+            RequestBody::Kept(kept) => RequestBody::Kept(kept.clone()),
+            RequestBody::Streamed(_) | RequestBody::Gone => mem::replace(self, RequestBody::Gone),
         }
+    }
+
+    pub(super) fn is_kept(&self) -> bool {
+        matches!(self, RequestBody::Kept(_))
     }
 }
 
@@ -64,7 +77,7 @@ fn into_bytes(mut data: impl Buf) -> Bytes {
 impl Kept {
     fn next(&mut self) -> Option<Frame<Bytes>> {
         if !self.data.is_empty() {
-            return Some(Frame::data(std::mem::take(&mut self.data)));
+            return Some(Frame::data(mem::take(&mut self.data)));
         }
         self.trailers.take().map(|trailers| Frame::trailers(*trailers))
     }
@@ -81,6 +94,7 @@ impl Body for RequestBody {
         match self.get_mut() {
             RequestBody::Kept(kept) => Poll::Ready(kept.next().map(Ok)),
             RequestBody::Streamed(body) => Pin::new(body).poll_frame(cx),
+            RequestBody::Gone => Poll::Ready(None),
         }
     }
 
@@ -88,6 +102,7 @@ impl Body for RequestBody {
         match self {
             RequestBody::Kept(kept) => kept.data.is_empty() && kept.trailers.is_none(),
             RequestBody::Streamed(body) => body.is_end_stream(),
+            RequestBody::Gone => true,
         }
     }
 
@@ -95,6 +110,7 @@ impl Body for RequestBody {
         match self {
             RequestBody::Kept(kept) => SizeHint::with_exact(kept.data.len() as u64),
             RequestBody::Streamed(body) => body.size_hint(),
+            RequestBody::Gone => SizeHint::with_exact(0),
         }
     }
 }

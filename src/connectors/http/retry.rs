@@ -15,8 +15,7 @@ use super::turn::Turn;
 /// A request that was not answered, and what may be done about it.
 pub(super) struct Failure {
     pub(super) error: hyper::Error,
-    /// The request, if it may be sent again.
-    pub(super) again: Option<Request<RequestBody>>,
+    pub(super) may_be_sent_again: bool,
     /// Whether it may be sent again only so often, and after a pause: one connection may fail many
     /// requests, or the same one many times.
     pub(super) is_paced: bool,
@@ -25,11 +24,12 @@ pub(super) struct Failure {
 }
 
 impl Failure {
-    /// Judges how a request failed. The copy of it is there if its body is kept.
+    /// Judges how a request failed, of which a copy was kept if its body is kept. One that comes back
+    /// unsent takes the place of the copy.
     pub(super) fn judge(
         turn: &Turn,
         mut error: TrySendError<Request<RequestBody>>,
-        copy: Option<Request<RequestBody>>,
+        copy: &mut Request<RequestBody>,
     ) -> Self {
         let unsent = error.take_message();
         let error = error.into_error();
@@ -42,19 +42,23 @@ impl Failure {
         let unsent = unsent.filter(|_| is_shared || !is_first);
         let is_lost = !is_first && is_lost(&error);
         let is_unwritten = turn.is_unwritten();
-        let may = |copy: &_| is_untaken || (is_lost && (is_unwritten || is_replayable(copy)));
-        let again = unsent.or_else(|| copy.filter(may));
-        Failure { error, again, is_paced, runtime: turn.runtime().clone() }
+        let may_be_sent_twice = copy.body().is_kept()
+            && (is_untaken || (is_lost && (is_unwritten || is_replayable(copy))));
+        let may_be_sent_again = unsent.is_some() || may_be_sent_twice;
+        if let Some(unsent) = unsent {
+            *copy = unsent;
+        }
+        Failure { error, may_be_sent_again, is_paced, runtime: turn.runtime().clone() }
     }
 }
 
-/// A copy of a request, if its body is kept.
-pub(super) fn copy(request: &Request<RequestBody>) -> Option<Request<RequestBody>> {
-    let mut copy = Request::new(request.body().again()?);
-    *copy.method_mut() = request.method().clone();
-    *copy.headers_mut() = request.headers().clone();
-    *copy.extensions_mut() = request.extensions().clone();
-    Some(copy)
+/// Takes a request to send it, and leaves a copy, whose body is there if it is kept.
+pub(super) fn take(request: &mut Request<RequestBody>) -> Request<RequestBody> {
+    let mut taken = Request::new(request.body_mut().take());
+    *taken.method_mut() = request.method().clone();
+    *taken.headers_mut() = request.headers().clone();
+    *taken.extensions_mut() = request.extensions().clone();
+    taken
 }
 
 /// Whether the method, or the caller, says that sending it twice does no harm.

@@ -4,6 +4,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::time::Duration;
 
+use futures_util::future::Either;
 use http::header::HOST;
 use http::{Request, Uri, Version};
 use tokio::runtime::Handle;
@@ -83,22 +84,23 @@ impl Turn {
         Lease::key(&self.lease)
     }
 
-    pub(super) async fn send(
+    pub(super) fn send(
         &mut self,
         address: &Address,
         mut request: Request<RequestBody>,
-    ) -> Answer {
+    ) -> impl Future<Output = Answer> + Send + use<> {
         if let Sender::Http2(sender) = &mut self.sender {
             *request.version_mut() = Version::HTTP_2;
             *request.uri_mut() = address.uri.clone();
             request.headers_mut().remove(HOST);
-            return sender.try_send_request(request).await;
+            return Either::Left(sender.try_send_request(request));
         }
         let Speaks::Http1(http1) = self.lease.speaks() else { unreachable!("it is one of two") };
         *request.version_mut() = Version::HTTP_11;
         *request.uri_mut() = origin_form(&address.uri);
-        request.headers_mut().insert(HOST, address.host.clone());
-        http1.send(request).await
+        let host = address.host.clone().unwrap_or_else(|| self.origin().as_host());
+        request.headers_mut().insert(HOST, host);
+        Either::Right(http1.send(request))
     }
 
     /// The answer has been read to its end: the connection is lent again as soon as it is ready, which
