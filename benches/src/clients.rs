@@ -80,7 +80,9 @@ pub fn run(form: Form) -> Vec<Part> {
 pub fn alone(scene: &str, of_peer: bool, requests: u64) -> bool {
     let scenes = scenes(Form::Long);
     let Some(scene) = scenes.iter().find(|known| known.name == scene) else {
-        scenes.iter().for_each(|known| eprintln!("there is: {}", known.name));
+        for known in &scenes {
+            eprintln!("there is: {}", known.name);
+        }
         return false;
     };
     let contestant = if of_peer { &scene.peer.1 } else { &scene.wharf };
@@ -111,7 +113,9 @@ fn measure(scene: &Scene, form: Form) -> Part {
     let contestants =
         [("wharf", Kind::Wharf, &scene.wharf), (scene.peer.0, Kind::Peer, &scene.peer.1)];
     // The connections are made, and everything is in the caches.
-    contestants.iter().for_each(|(.., client)| drop(client.burst(scene.tasks, time)));
+    for (.., client) in &contestants {
+        client.burst(scene.tasks, time);
+    }
     let mut others = [const { (Vec::new(), Vec::new()) }; 2];
     let rounds = Rounds::alternate(&scene.name, contestants.len(), rounds, |nth| {
         let (name, _, client) = contestants[nth];

@@ -18,7 +18,7 @@ impl Sub for Spent {
 
     fn sub(self, before: Spent) -> Spent {
         Spent {
-            processor: self.processor - before.processor,
+            processor: self.processor.saturating_sub(before.processor),
             switches: self.switches - before.switches,
         }
     }

@@ -10,8 +10,8 @@ use parking_lot::Mutex;
 /// Tells the parts of a task apart that are polled by it: a part that has something to do wakes the
 /// task, unless that is running or woken already.
 ///
-/// hyper's parts of an HTTP/2 connection wake each other for each request. In a task that polled both
-/// whenever it runs, each such wake would be another run of it, and a poll of both.
+/// hyper's parts of an HTTP/2 connection wake each other for each request. A task that polled all of them
+/// whenever it runs would poll most of them in vain.
 pub(super) struct Due {
     /// A bit for each part that is due, and one for the task while it runs.
     bits: AtomicUsize,
@@ -88,5 +88,71 @@ impl Wake for Bell {
 
     fn wake_by_ref(self: &Arc<Self>) {
         self.due.is_due(self.part);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ONE: Part = Part::nth(0);
+    const OTHER: Part = Part::nth(1);
+
+    /// Counts how often the task is woken.
+    #[derive(Default)]
+    struct Task(AtomicUsize);
+
+    impl Wake for Task {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, AcqRel);
+        }
+    }
+
+    impl Task {
+        fn woken(&self) -> usize {
+            self.0.load(Acquire)
+        }
+    }
+
+    /// A task that has run, and has nothing to do.
+    fn asleep() -> (Arc<Due>, Arc<Task>, Waker) {
+        let (due, task) = (Due::new(2), Arc::new(Task::default()));
+        let waker = Waker::from(task.clone());
+        run(&due, &waker, || assert!(due.take(ONE) && due.take(OTHER)));
+        (due, task, waker)
+    }
+
+    fn run(due: &Due, waker: &Waker, work: impl FnOnce()) {
+        let cx = Context::from_waker(waker);
+        due.begin(&cx);
+        work();
+        due.end(&cx);
+    }
+
+    #[test]
+    fn a_part_wakes_the_task_once_and_is_due_once() {
+        let (due, task, waker) = asleep();
+        due.waker(ONE).wake();
+        due.waker(ONE).wake();
+        due.waker(OTHER).wake();
+        assert_eq!(task.woken(), 1);
+        run(&due, &waker, || {
+            assert!(due.take(ONE));
+            assert!(!due.take(ONE));
+            assert!(due.is_only(OTHER));
+            assert!(due.take(OTHER));
+        });
+        assert_eq!(task.woken(), 1);
+    }
+
+    #[test]
+    fn a_part_that_comes_due_while_the_task_runs_makes_it_run_again() {
+        let (due, task, waker) = asleep();
+        run(&due, &waker, || due.waker(ONE).wake());
+        assert_eq!(task.woken(), 1);
+        run(&due, &waker, || assert!(due.take(ONE)));
+        assert_eq!(task.woken(), 1);
+        due.waker(ONE).wake();
+        assert_eq!(task.woken(), 2);
     }
 }

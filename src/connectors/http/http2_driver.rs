@@ -55,8 +55,9 @@ where
     under_way: FuturesUnordered<CatchUnwind<AssertUnwindSafe<Task>>>,
     under_way_waker: Waker,
     crew: Crew,
-    /// Callers that are about to run are let ahead, once: what they begin is sent in one write. tokio
-    /// would run this task, which the first of them has woken, before the second one.
+    /// Callers that are about to run go first, once, and once more before anything is sent: what they
+    /// begin shares a write. tokio would run this task, which the first of them has woken, before the
+    /// second one.
     gives_way: bool,
     news: Arc<News>,
 }
@@ -104,8 +105,8 @@ where
     fn poll(&mut self, cx: &Context<'_>) -> Poll<()> {
         self.due.begin(cx);
         self.gives_way = !self.gives_way && self.due.is_only(EXCHANGES);
-        // What has arrived, and the exchanges that begin; then what those have to send.
-        let are_over = !self.gives_way && (self.poll_due() || self.poll_due());
+        // What begins here makes the frames due again, and is sent at the task's next turn.
+        let are_over = !self.gives_way && self.poll_due();
         self.due.end(cx);
         if are_over { Poll::Ready(()) } else { Poll::Pending }
     }

@@ -44,7 +44,9 @@
 //! - The pool's limits: idle time, lifetime, and [`max_uses`](crate::Builder::max_uses), which counts
 //!   requests.
 //!
-//! Each connection has one task, on the runtime that dialed it, which ends with it.
+//! Each connection has one task, on the runtime that dialed it, which ends with it. On HTTP/2 it also
+//! polls the bodies of the requests that it sends, except those that are read into memory first: a body
+//! that computes for long holds up the other requests of its connection.
 //!
 //! # Pings
 //!
