@@ -174,10 +174,10 @@ fn each_lease_on_a_connection_is_told_from_the_others() {
     let now = world.now;
     let host = world.host_of(0);
     let of = |lease| {
-        let view = host.entry_view(0, lease);
-        (now.since(view.lent).as_secs(), view.uses)
+        let view = host.loan_view(0, lease);
+        (now.since(view.since).as_secs(), view.is_first, host.entry_view(0, lease).uses)
     };
-    assert_eq!([of(0), of(1), of(2)], [(3, 1), (2, 2), (1, 3)]);
+    assert_eq!([of(0), of(1), of(2)], [(3, true, 1), (2, false, 2), (1, false, 3)]);
 }
 
 /// Hosts 0 and 2 have a connection in use each, that of host 0 for longer, and host 1 waits for one of the two permits.
