@@ -1,11 +1,15 @@
-//! Walks one path of the pool so many times, for a tool that counts instructions.
+//! Walks one path of the pool a number of times, for a tool that counts instructions.
 //!
 //! Run by `.ci/instructions`, twice for each path with different numbers: the difference is what one
-//! more walk takes, whatever the program does beside.
+//! more walk takes, however much the rest of the program does.
 //!
 //! - `floor`: a bare mutex and vector
-//! - `host`: a hit through a `Host`
-//! - `key`: a hit through a key, one of 100
+//! - `host`: a hit through a `Host`, and its return
+//! - `key`: a hit through a key, one of 100, and its return
+//! - `total`: a hit through a `Host` under `max_total`, and its return
+//! - `return`: a return alone, to the idle connections of its host
+//! - `lease`: a lease of a shared connection that has another one, and its end
+//! - `lone`: a lease of a shared connection that has no other, and its end
 //! - `wait`: of 64 tasks on 4 connections each waits for what another returns
 //!
 //! And among more hosts, each with two callers (`paths wait-10000 12800`): the number of hosts is not to matter.
@@ -18,12 +22,13 @@
 use std::convert::Infallible;
 use std::env;
 use std::hint::black_box;
+use std::process;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use parking_lot::Mutex;
 use tokio::task::{JoinSet, yield_now};
-use wharf::{Connector, Host, Pool, async_trait};
+use wharf::{Connector, Host, Pool, SharedConnector, SharedPool, async_trait};
 
 struct Numbers;
 
@@ -38,8 +43,15 @@ impl Connector for Numbers {
     }
 }
 
+impl SharedConnector for Numbers {
+    fn max_leases(&self, _: &u64) -> usize {
+        100
+    }
+}
+
 const TASKS: usize = 64;
 const CONNECTIONS: usize = 4;
+const MOST_RETURNS: usize = 40_000;
 
 fn main() {
     let arguments: Vec<_> = env::args().skip(1).collect();
@@ -50,15 +62,19 @@ fn main() {
         if let Some((path, hosts)) = path.split_once('-') {
             return among(path, hosts.parse().expect("a number of hosts"), walks).await;
         }
-        let pool =
-            Pool::builder().max_per_host(CONNECTIONS).build(Numbers).expect("it can be meant");
+        let builder = Pool::builder().max_per_host(CONNECTIONS);
+        let builder = if path == "total" { builder.max_total(1000) } else { builder };
+        let pool = builder.build(Numbers).expect("valid settings");
         for key in 0..100 {
             drop(pool.acquire(&key).await);
         }
         match path.as_str() {
             "floor" => floor(walks),
-            "host" => hits(&pool.host(&7), walks).await,
+            "host" | "total" => hits(&pool.host(&7), walks).await,
             "key" => hits_by_key(&pool, walks).await,
+            "return" => returns(walks).await,
+            "lease" => leases(walks, true).await,
+            "lone" => leases(walks, false).await,
             "wait" => waits(&pool.host(&7), walks).await,
             other => panic!("no such path: {other}"),
         }
@@ -66,11 +82,10 @@ fn main() {
 }
 
 fn floor(walks: usize) {
-    let bare = Arc::new(Mutex::new(vec![Box::new(7u64)]));
+    let bare = Mutex::new(vec![Box::new(7u64)]);
     for _ in 0..walks {
-        let shared = bare.clone();
-        let taken = shared.lock().pop().expect("it is there");
-        shared.lock().push(black_box(taken));
+        let taken = bare.lock().pop().expect("it is there");
+        bare.lock().push(black_box(taken));
     }
 }
 
@@ -83,6 +98,30 @@ async fn hits(host: &Host<Numbers>, walks: usize) {
 async fn hits_by_key(pool: &Pool<Numbers>, walks: usize) {
     for _ in 0..walks {
         drop(black_box(pool.acquire(black_box(&7)).await));
+    }
+}
+
+/// As many loans whatever the number of walks, of which this many come back; the others never do.
+async fn returns(walks: usize) {
+    assert!(walks <= MOST_RETURNS, "at most {MOST_RETURNS} walks");
+    let pool = Pool::builder().max_per_host(MOST_RETURNS).build(Numbers).expect("valid settings");
+    let mut loans = Vec::new();
+    for _ in 0..MOST_RETURNS {
+        loans.push(pool.acquire(&7).await);
+    }
+    loans.drain(..walks).for_each(drop);
+    // What the others and the end of the pool take is no part of it.
+    process::exit(0);
+}
+
+/// Of a connection that somebody else uses meanwhile, or nobody.
+async fn leases(walks: usize, is_used: bool) {
+    let pool = SharedPool::new(Numbers);
+    let host = pool.host(&7);
+    let first = host.acquire().await;
+    let _held = is_used.then_some(first);
+    for _ in 0..walks {
+        drop(black_box(host.acquire().await));
     }
 }
 
@@ -104,7 +143,7 @@ async fn waits(host: &Host<Numbers>, walks: usize) {
 async fn among(path: &str, hosts: usize, walks: usize) {
     let builder = Pool::builder().max_per_host(1).acquire_timeout(None);
     let builder = if path == "share" { builder.max_total(16) } else { builder };
-    let pool = builder.build(Numbers).expect("it can be meant");
+    let pool = builder.build(Numbers).expect("valid settings");
     if path == "key" {
         // Once around, so that all are there; and then as often as is asked.
         for key in (0..hosts as u64).cycle().take(hosts + walks) {
