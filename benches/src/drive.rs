@@ -1,71 +1,58 @@
-//! Drives one contestant, whichever it is: one virtual call for a block of operations, never for
-//! one.
+//! Drives one contestant, whichever it is: one virtual call for a block of operations, never for one.
 
-use std::hint::black_box;
+use std::hint::{black_box, spin_loop};
 use std::marker::PhantomData;
-use std::sync::Barrier;
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed, Ordering::SeqCst};
 use std::task::{Context, Poll, Waker};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use tokio::runtime::Runtime;
+use tokio::runtime::{Builder, Runtime};
 use tokio::task::unconstrained;
 use tokio::time::timeout;
 
 use crate::contestants::{Contestant, Kind, Made, Setup};
-use crate::starve::{self, Starved};
+use crate::cores;
+use crate::crowd::{self, Crowd, Served};
+use crate::measure::ns_each;
 
 /// A contestant under a name.
 pub(crate) trait Entrant {
     fn name(&self) -> &'static str;
     fn kind(&self) -> Kind;
-    /// A pool that stays, for one task.
-    fn lane(&self) -> Box<dyn Lane>;
-    fn contend(&self, load: Contention) -> Contended;
-    fn starve(&self, load: Starvation) -> Starved;
-    /// Many wait for one connection, and leave.
-    fn queue(&self, waiters: u32) -> Queued;
+    /// A pool that stays, in a runtime.
+    fn lane(&self, runtime: Runtime, connections: usize) -> Box<dyn Lane>;
+    /// Many more tasks than connections.
+    fn crowd(&self, crowd: Crowd) -> Served;
+    /// Many wait for one connection, and leave. The meter tells how many bytes are allocated.
+    fn queue(&self, waiters: u32, meter: fn() -> usize) -> Queued;
 }
 
-/// A pool, and one task that uses it.
+/// A pool that is used again and again.
 pub(crate) trait Lane {
-    /// What so many loans take, one after the other.
+    /// Makes this many connections.
+    fn fill(&mut self, connections: usize);
+    /// What this many loans take one task, one after the other.
     fn time(&mut self, loans: u32) -> Duration;
+    /// Loans in a second of threads, each pinned to a core, all together. `None` if one was preempted for long.
+    fn race(&mut self, race: Race) -> Option<f64>;
     /// What is wrong with the pool's counts, if anything is.
     fn fault(&mut self) -> Option<String>;
 }
 
-/// Threads that do nothing but acquire and return.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Contention {
+pub(crate) struct Race {
     pub(crate) threads: usize,
-    pub(crate) connections: usize,
+    /// Whether each has a host of its own.
+    pub(crate) apart: bool,
     pub(crate) time: Duration,
 }
 
-pub(crate) struct Contended {
-    /// Loans of each thread.
-    pub(crate) served: Vec<u64>,
-    pub(crate) took: Duration,
-    pub(crate) fault: Option<String>,
-}
-
-/// Many more tasks than connections.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Starvation {
-    pub(crate) tasks: usize,
-    pub(crate) connections: usize,
-    pub(crate) workers: usize,
-    pub(crate) time: Duration,
-    /// Whether each wait is measured.
-    pub(crate) timed: bool,
-}
-
-/// What waiters took that came and went.
+/// What waiters took that came and went: nanoseconds each, and bytes while they waited.
 pub(crate) struct Queued {
-    pub(crate) join: Duration,
-    pub(crate) cancel: Duration,
+    pub(crate) bytes: f64,
+    pub(crate) join: f64,
+    pub(crate) leave: f64,
     pub(crate) fault: Option<String>,
 }
 
@@ -85,9 +72,6 @@ impl<P: Contestant> Drive<P> {
     }
 }
 
-/// As many as a pool may have for a host unless told otherwise.
-const CONNECTIONS_OF_ONE_TASK: usize = 10;
-
 impl<P: Contestant> Entrant for Drive<P> {
     fn name(&self) -> &'static str {
         self.name
@@ -97,71 +81,90 @@ impl<P: Contestant> Entrant for Drive<P> {
         self.kind
     }
 
-    fn lane(&self) -> Box<dyn Lane> {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-        let runtime = runtime.expect("a runtime");
-        let setup = self.setup(CONNECTIONS_OF_ONE_TASK);
+    fn lane(&self, runtime: Runtime, connections: usize) -> Box<dyn Lane> {
+        let setup = self.setup(connections);
         let made = setup.made.clone();
         let pool = runtime.block_on(P::build(setup));
         runtime.block_on(hits(&pool, 100));
-        Box::new(OneTask { runtime, pool, made, name: self.name })
+        Box::new(Pooled { runtime, pool, made, name: self.name })
     }
 
-    fn contend(&self, load: Contention) -> Contended {
+    fn crowd(&self, load: Crowd) -> Served {
         let setup = self.setup(load.connections);
         let made = setup.made.clone();
-        // For the tasks that some pools have of their own.
-        let runtime = threads(1);
+        let runtime = pinned_threads(load.threads);
         let pool = runtime.block_on(P::build(setup));
-        let (served, took) = contend(&runtime, &pool, load);
-        let fault = runtime.block_on(fault(&pool, &made, self.name));
-        Contended { served, took, fault }
-    }
-
-    fn starve(&self, load: Starvation) -> Starved {
-        let setup = self.setup(load.connections);
-        let made = setup.made.clone();
-        let runtime = threads(load.workers);
-        let pool = runtime.block_on(P::build(setup));
-        let mut starved = starve::run(&runtime, &pool, load, self.name);
-        if starved.fault.is_none() {
-            starved.fault = runtime.block_on(fault(&pool, &made, self.name));
-        }
+        let mut served = crowd::drive(&runtime, &pool, load);
+        served.fault = match served.fault {
+            Some(fault) => Some(format!("{}: {fault}", self.name)),
+            None => runtime.block_on(fault(&pool, &made, self.name)),
+        };
         runtime.shutdown_background();
-        starved
+        served
     }
 
-    fn queue(&self, waiters: u32) -> Queued {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    fn queue(&self, waiters: u32, meter: fn() -> usize) -> Queued {
         let setup = self.setup(1);
-        let name = self.name;
-        runtime.expect("a runtime").block_on(async move {
+        one_thread().block_on(async {
             let pool = P::build(setup).await;
-            // Everybody is polled once, which is more than tokio's budget allows.
-            unconstrained(queue(&pool, waiters, name)).await
+            // Each future is polled once, which is more than tokio's budget allows.
+            let mut queued = unconstrained(queue(&pool, waiters, meter)).await;
+            queued.fault = queued.fault.map(|fault| format!("{}: {fault}", self.name));
+            queued
         })
     }
 }
 
-fn threads(workers: usize) -> Runtime {
-    let mut builder = tokio::runtime::Builder::new_multi_thread();
-    builder.worker_threads(workers).enable_all().build().expect("a runtime")
+pub(crate) fn one_thread() -> Runtime {
+    Builder::new_current_thread().enable_all().build().expect("a runtime")
 }
 
-struct OneTask<P> {
+/// A runtime whose threads have a core each.
+pub(crate) fn pinned_threads(threads: usize) -> Runtime {
+    let started = AtomicUsize::new(0);
+    let mut builder = Builder::new_multi_thread();
+    let builder = builder.worker_threads(threads).enable_all();
+    builder.on_thread_start(move || cores::pin(started.fetch_add(1, SeqCst)));
+    builder.build().expect("a runtime")
+}
+
+struct Pooled<P> {
     runtime: Runtime,
     pool: P,
     made: Made,
     name: &'static str,
 }
 
-impl<P: Contestant> Lane for OneTask<P> {
+impl<P: Contestant> Lane for Pooled<P> {
+    fn fill(&mut self, connections: usize) {
+        self.runtime.block_on(fill(&self.pool, connections));
+    }
+
     fn time(&mut self, loans: u32) -> Duration {
         let pool = &self.pool;
         let began = Instant::now();
-        // Without tokio's budget, which some pools spend: a task with a socket gives way anyhow.
+        // Without tokio's budget, which some pools spend: a task with a socket never exhausts it.
         self.runtime.block_on(unconstrained(hits(pool, loans)));
         began.elapsed()
+    }
+
+    fn race(&mut self, race: Race) -> Option<f64> {
+        let track = Track { time: race.time, ready: race.threads.into(), is_over: false.into() };
+        let of_thread = |nth| if race.apart { self.pool.apart(nth) } else { self.pool.clone() };
+        let pools: Vec<P> = (0..race.threads as u64).map(of_thread).collect();
+        let handle = self.runtime.handle();
+        let track = &track;
+        thread::scope(|scope| {
+            let run = |(core, pool)| {
+                move || {
+                    cores::pin(core);
+                    handle.block_on(unconstrained(track.run(pool)))
+                }
+            };
+            let threads: Vec<_> =
+                pools.iter().enumerate().map(|place| scope.spawn(run(place))).collect();
+            threads.into_iter().map(|thread| thread.join().expect("no panic")).sum()
+        })
     }
 
     fn fault(&mut self) -> Option<String> {
@@ -169,29 +172,43 @@ impl<P: Contestant> Lane for OneTask<P> {
     }
 }
 
-async fn queue<P: Contestant>(pool: &P, waiters: u32, name: &str) -> Queued {
-    let held = pool.acquire().await;
-    let mut queued: Vec<_> = (0..waiters).map(|_| Box::pin(pool.acquire())).collect();
-    let mut context = Context::from_waker(Waker::noop());
-    let began = Instant::now();
-    let served = queued.iter_mut().filter_map(|waiter| match waiter.as_mut().poll(&mut context) {
-        Poll::Ready(loan) => Some(loan),
-        Poll::Pending => None,
-    });
-    let served = served.count();
-    let join = began.elapsed();
-    fastrand::Rng::with_seed(7).shuffle(&mut queued);
-    let began = Instant::now();
-    drop(queued);
-    let cancel = began.elapsed();
-    drop(held);
-    let again = timeout(Duration::from_secs(10), pool.acquire()).await;
-    let fault = match (served, again) {
-        (0, Ok(_)) => None,
-        (0, Err(_)) => Some(format!("{name}: nobody is served after {waiters} have left")),
-        _ => Some(format!("{name}: {served} were served with what was lent already")),
-    };
-    Queued { join, cancel, fault }
+/// What the threads of a race share.
+struct Track {
+    time: Duration,
+    /// Threads that are not ready yet.
+    ready: AtomicUsize,
+    is_over: AtomicBool,
+}
+
+impl Track {
+    /// Loans in a second. The clock is read once for many of them.
+    async fn run<P: Contestant>(&self, pool: &P) -> Option<f64> {
+        hits(pool, 1000).await;
+        let before = cores::lost();
+        self.ready.fetch_sub(1, SeqCst);
+        while self.ready.load(SeqCst) > 0 {
+            spin_loop();
+        }
+        let (began, mut loans) = (Instant::now(), 0);
+        while !self.is_over.load(Relaxed) {
+            hits(pool, 256).await;
+            loans += 256;
+            if began.elapsed() > self.time {
+                self.is_over.store(true, Relaxed);
+            }
+        }
+        let took = began.elapsed();
+        let rate = f64::from(loans) / took.as_secs_f64();
+        cores::is_undisturbed(before, cores::lost(), took).then_some(rate)
+    }
+}
+
+/// All connections are made.
+async fn fill<P: Contestant>(pool: &P, connections: usize) {
+    let mut loans = Vec::new();
+    for _ in 0..connections {
+        loans.push(pool.acquire().await);
+    }
 }
 
 async fn hits<P: Contestant>(pool: &P, loans: u32) {
@@ -200,35 +217,35 @@ async fn hits<P: Contestant>(pool: &P, loans: u32) {
     }
 }
 
-fn contend<P: Contestant>(runtime: &Runtime, pool: &P, load: Contention) -> (Vec<u64>, Duration) {
-    let is_over = AtomicBool::new(false);
-    let ready = Barrier::new(load.threads + 1);
-    thread::scope(|scope| {
-        let work = || {
-            ready.wait();
-            runtime.handle().block_on(unconstrained(hits_until(pool, &is_over)))
-        };
-        let threads: Vec<_> = (0..load.threads).map(|_| scope.spawn(work)).collect();
-        ready.wait();
-        let began = Instant::now();
-        thread::sleep(load.time);
-        is_over.store(true, Relaxed);
-        let took = began.elapsed();
-        (threads.into_iter().map(|thread| thread.join().expect("no panic")).collect(), took)
-    })
+async fn queue<P: Contestant>(pool: &P, waiters: u32, meter: fn() -> usize) -> Queued {
+    let held = pool.acquire().await;
+    let before = meter();
+    let mut queued: Vec<_> = (0..waiters).map(|_| Box::pin(pool.acquire())).collect();
+    let mut context = Context::from_waker(Waker::noop());
+    let began = Instant::now();
+    let served = queued.iter_mut().filter_map(|waiter| match waiter.as_mut().poll(&mut context) {
+        Poll::Ready(loan) => Some(loan),
+        Poll::Pending => None,
+    });
+    let served = served.count();
+    let join = ns_each(began.elapsed(), waiters);
+    let bytes = meter().saturating_sub(before) as f64 / f64::from(waiters);
+    fastrand::Rng::with_seed(7).shuffle(&mut queued);
+    let began = Instant::now();
+    drop(queued);
+    let leave = ns_each(began.elapsed(), waiters);
+    drop(held);
+    let again = timeout(Duration::from_secs(10), pool.acquire()).await;
+    let fault = match (served, again) {
+        (0, Ok(_)) => None,
+        (0, Err(_)) => Some(format!("nobody is served after {waiters} have left")),
+        _ => Some(format!("{served} were served with what was lent already")),
+    };
+    Queued { bytes, join, leave, fault }
 }
 
-async fn hits_until<P: Contestant>(pool: &P, is_over: &AtomicBool) -> u64 {
-    let mut served = 0;
-    while !is_over.load(Relaxed) {
-        drop(black_box(pool.acquire().await));
-        served += 1;
-    }
-    served
-}
-
-/// What is wrong once everything is back: as many are idle as were made, unless the pool says
-/// otherwise for longer than a moment.
+/// What is wrong once everything is back: as many are idle as were made, unless the pool says otherwise for longer than
+/// a moment.
 async fn fault<P: Contestant>(pool: &P, made: &Made, name: &str) -> Option<String> {
     let mut said = None;
     for _ in 0..100 {

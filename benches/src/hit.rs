@@ -2,46 +2,56 @@
 
 use std::time::Duration;
 
-use crate::contestants;
-use crate::drive::{Entrant, Lane};
+use crate::contestants::{self, DEADPOOL_UNTIMED, FLOOR, HOST, KEY, TOTAL_1, TOTAL_1000, WATCHED};
+use crate::drive::{Lane, one_thread};
 use crate::form::Form;
-use crate::measure::Rounds;
-use crate::table::{Better, Part, Row};
+use crate::measure::{Rounds, ns_each};
+use crate::table::{Better, Bound, Part, Row};
+
+/// As many as a pool may have for a host unless told otherwise.
+const CONNECTIONS: usize = 10;
+const BURST: Duration = Duration::from_millis(1);
 
 /// Measures it.
-pub fn run(form: Form) -> Part {
+pub fn run(form: Form) -> Vec<Part> {
     let entrants = contestants::for_hits();
-    let mut lanes: Vec<_> = entrants.iter().map(|entrant| entrant.lane()).collect();
-    let block = form.either(Duration::from_millis(10), Duration::from_millis(40));
-    let loans: Vec<u32> = lanes.iter_mut().map(|lane| loans_in(lane.as_mut(), block)).collect();
-    let rounds = form.either(21, 41);
-    let rounds = Rounds::alternate("hit", lanes.len(), rounds, |nth| {
-        lanes[nth].time(loans[nth]).as_secs_f64() * 1e9 / f64::from(loans[nth])
+    let lanes = entrants.iter().map(|entrant| entrant.lane(one_thread(), CONNECTIONS));
+    let mut lanes: Vec<_> = lanes.collect();
+    let loans: Vec<u32> = lanes.iter_mut().map(|lane| loans_in_burst(lane.as_mut())).collect();
+    let rounds = Rounds::alternate("hit", lanes.len(), form.either(200, 1000), |nth| {
+        ns_each(lanes[nth].time(loans[nth]), loans[nth])
     });
-    let mut part = part(&entrants, &rounds);
-    part.compare(&rounds, Better::Less);
-    for lane in &mut lanes {
-        part.add_fault(lane.fault());
-    }
-    part
-}
-
-fn part(entrants: &[Box<dyn Entrant>], rounds: &Rounds) -> Part {
     let mut part = Part::new(
-        "a hit: one task acquires an idle connection and returns it",
-        "the acquire's future, its polls, all checks, the return; no real connection, no contention",
+        "A hit: one task acquires an idle connection and returns it",
+        "The acquire's future, its poll, all checks, the return; no real connection, no contention",
         vec!["ns"],
     );
     for (nth, entrant) in entrants.iter().enumerate() {
-        part.rows.push(Row::new(entrant.name(), entrant.kind(), vec![rounds.median(nth)]));
+        part.rows.push(Row::new(entrant.name(), entrant.kind(), vec![rounds.minimum(nth)]));
     }
-    part
+    part.compare(Better::Less);
+    aim(&mut part);
+    for lane in &mut lanes {
+        part.add_fault(lane.fault());
+    }
+    vec![part]
 }
 
-/// About as many loans as take so long.
-fn loans_in(lane: &mut dyn Lane, block: Duration) -> u32 {
-    let some = 5000;
+fn aim(part: &mut Part) {
+    part.aim("a hit through a host / the floor", (HOST, FLOOR), Bound::AtMost(2.1));
+    let best = (DEADPOOL_UNTIMED, HOST);
+    part.aim("a hit of deadpool without time-out / a hit", best, Bound::AtLeast(5.0));
+    part.aim("a hit through a key / the floor", (KEY, FLOOR), Bound::AtMost(3.1));
+    part.aim("a watched hit / a hit", (WATCHED, HOST), Bound::AtMost(1.5));
+    part.aim("a hit under max_total, 1 idle / without", (TOTAL_1, HOST), Bound::AtMost(2.0));
+    let many = (TOTAL_1000, HOST);
+    part.aim("a hit under max_total, 1,000 idle / without", many, Bound::AtMost(2.0));
+}
+
+fn loans_in_burst(lane: &mut dyn Lane) -> u32 {
+    let some = 2000;
+    lane.time(some);
     let one = lane.time(some) / some;
-    let loans = block.as_nanos() / one.as_nanos().max(1);
-    u32::try_from(loans).unwrap_or(u32::MAX).clamp(1000, 4_000_000)
+    let loans = BURST.as_nanos() / one.as_nanos().max(1);
+    u32::try_from(loans).unwrap_or(u32::MAX).clamp(100, 1_000_000)
 }

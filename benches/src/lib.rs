@@ -1,44 +1,64 @@
-//! What `wharf` costs, beside other pools and beside none.
+//! What `wharf` costs, compared with other pools and with none.
 //!
-//! Each module measures one thing and gives back parts of a table, in a short form (for the report)
-//! or a long one. The programs in `benches/` print one each; `report` prints all of them and draws
-//! plots.
+//! Each module measures one thing and returns parts of a table, in a short form (for the report) or a long one. The
+//! programs in `benches/` print one each. `report` runs them all, draws plots, and publishes.
 //!
-//! The rules: contestants take turns within one process, ratios are taken within a round and
-//! medians are printed; no figure is written down anywhere; what a pool counts is compared with
-//! what was made.
+//! The rules: contestants take turns in short bursts within one process. For one thread the shortest burst counts, for
+//! two the median of those in which no thread was preempted. Every ratio is the quotient of two printed figures. What a
+//! pool counts is compared with what was made.
 
 // What is measured.
 pub mod clients;
-pub mod contended;
+pub mod crowd;
 pub mod dialing;
+pub mod expiry;
 pub mod hit;
-pub mod idle;
+pub mod instructions;
 pub mod keys;
+pub mod memory;
 pub mod postgres;
-pub mod starved;
-pub mod waiters;
+pub mod queue;
+pub mod starving;
+pub mod status;
+pub mod threads;
 
 // Who is measured, and how they are driven.
 mod contestants;
+mod cores;
 mod drive;
-mod starve;
 
 // How it is said.
-pub mod drawings;
 pub mod form;
 pub mod machine;
 mod measure;
-mod plot;
+pub mod plots;
+pub mod publish;
 pub mod table;
 
-// Borrowed from the tests and the pool itself.
+// Borrowed from the tests.
 #[path = "../../tests/postgres/server.rs"]
 #[allow(dead_code)] // The tests do more to servers than to start them.
 mod postgres_server;
 #[path = "../../tests/faults/proxy.rs"]
 #[allow(dead_code)] // The tests do more to connections than to delay them.
 mod proxy;
-#[path = "../../src/engine/wait_queue.rs"]
-#[allow(dead_code)] // Only joining and leaving is measured.
-mod wait_queue;
+
+use form::Form;
+use table::Part;
+
+/// Prints what a bench has measured: for readers, or with `--json` for the report.
+///
+/// # Panics
+///
+/// When the figures cannot be written as JSON, which they can.
+pub fn show(run: fn(Form) -> Vec<Part>) {
+    let parts = run(Form::from_arguments());
+    if std::env::args().any(|argument| argument == "--json") {
+        println!("{}", serde_json::to_string(&parts).expect("figures and text"));
+        return;
+    }
+    println!("{}", machine::describe(machine::load()));
+    for part in parts {
+        println!("{}", part.print());
+    }
+}

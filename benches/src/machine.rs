@@ -1,38 +1,46 @@
 //! What the figures were taken on.
 
 use std::fs;
+use std::process::Command;
 use std::thread::available_parallelism;
 
 /// What was measured, as `Cargo.lock` has it.
-const MEASURED: [&str; 12] = [
+const MEASURED: [&str; 9] = [
     "wharf",
     "asyncband",
     "bb8",
     "deadpool",
-    "fast_pool",
     "hyper-util",
     "mobc",
     "pingora-pool",
-    "qorb",
-    "r2d2",
     "tokio",
     "tonic",
 ];
 
-/// The processor, its cores, and the versions of everything that was measured.
-pub fn describe() -> String {
+/// The load average of the last minute.
+pub fn load() -> f64 {
+    let load = fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    load.split(' ').next().and_then(|load| load.parse().ok()).unwrap_or(f64::INFINITY)
+}
+
+/// The processor, its cores, the load before, the month, and the versions of everything that was measured.
+pub fn describe(load: f64) -> String {
     let cores = available_parallelism().map_or("?".to_owned(), |n| n.to_string());
     let system = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
-    let load = fs::read_to_string("/proc/loadavg").unwrap_or_default();
-    let load = load.split(' ').next().unwrap_or("unknown").to_owned();
     let versions: Vec<String> = MEASURED.iter().filter_map(|name| version(name)).collect();
     format!(
-        "{}, {cores} cores; {} {}; load before: {load}\n{}\n",
+        "{}, {cores} cores; {} {}; load before: {load}; {}\n{}\n",
         processor(),
         std::env::consts::OS,
         system.trim(),
+        month(),
         versions.join(", ")
     )
+}
+
+fn month() -> String {
+    let date = Command::new("date").arg("+%B %Y").env("LC_ALL", "C").output();
+    date.map_or(String::new(), |date| String::from_utf8_lossy(&date.stdout).trim().to_owned())
 }
 
 fn processor() -> String {

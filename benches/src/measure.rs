@@ -1,48 +1,63 @@
-//! Rounds in which contestants take turns, and what is made of them.
+//! Bursts in which contestants take turns, and what is made of them.
 
-use std::io::{self, IsTerminal, Write};
 use std::time::Duration;
 
-/// What each contestant came to in each round.
+/// What each contestant came to in each burst that counts.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Rounds {
-    /// By contestant, then by round.
     samples: Vec<Vec<f64>>,
+    bursts: usize,
 }
 
 impl Rounds {
-    /// Lets everybody have one turn a round. Another one begins each round, so that nobody always
-    /// comes after the same neighbour's dirt.
+    /// Gives every contestant one turn a round, each round starting with the next one, so that nobody always follows
+    /// the same neighbour.
     pub(crate) fn alternate(
         what: &str,
         contestants: usize,
         rounds: usize,
         mut turn: impl FnMut(usize) -> f64,
     ) -> Rounds {
+        Rounds::alternate_undisturbed(what, contestants, rounds, |nth| Some(turn(nth)))
+    }
+
+    /// The same, where a turn may turn out not to count: a thread was preempted in it.
+    pub(crate) fn alternate_undisturbed(
+        what: &str,
+        contestants: usize,
+        rounds: usize,
+        mut turn: impl FnMut(usize) -> Option<f64>,
+    ) -> Rounds {
         let mut samples = vec![Vec::with_capacity(rounds); contestants];
         for round in 0..rounds {
             for nth in 0..contestants {
                 let contestant = (nth + round) % contestants;
-                samples[contestant].push(turn(contestant));
-                progress(what, round * contestants + nth + 1, rounds * contestants);
+                samples[contestant].extend(turn(contestant));
             }
+            progress(what, round + 1, rounds);
         }
-        Rounds { samples }
+        Rounds { samples, bursts: rounds }
     }
 
-    /// What was measured already, by contestant, then by round.
-    pub(crate) fn of(samples: Vec<Vec<f64>>) -> Rounds {
-        Rounds { samples }
+    /// For one thread: whatever disturbs it only adds.
+    pub(crate) fn minimum(&self, contestant: usize) -> f64 {
+        self.samples[contestant].iter().copied().fold(f64::NAN, f64::min)
     }
 
     pub(crate) fn median(&self, contestant: usize) -> f64 {
         median(self.samples[contestant].clone())
     }
 
-    /// The median of the ratios of each round.
-    pub(crate) fn ratio(&self, of: usize, to: usize) -> f64 {
-        let pairs = self.samples[of].iter().zip(&self.samples[to]);
-        median(pairs.map(|(of, to)| of / to).collect())
+    /// How many bursts were dropped, for the reader.
+    pub(crate) fn dropped(&self) -> String {
+        let kept: usize = self.samples.iter().map(Vec::len).sum();
+        let all = self.bursts * self.samples.len();
+        let least = self.samples.iter().map(Vec::len).min().unwrap_or(0);
+        format!(
+            "{} of {all} bursts were dropped, in which threads waited for a core for more than a hundredth of the time; each \
+             contestant has at least {least}",
+            all - kept
+        )
     }
 }
 
@@ -61,22 +76,22 @@ impl Latencies {
         Latencies(times)
     }
 
-    /// The time that so many of a million did not exceed, in microseconds.
+    /// The time in milliseconds that this many of a million did not exceed.
     pub(crate) fn percentile(&self, per_million: usize) -> f64 {
         let rank = (self.0.len() * per_million).div_ceil(1_000_000);
         let time = self.0.get(rank.saturating_sub(1));
-        time.map_or(f64::NAN, |time| time.as_secs_f64() * 1e6)
+        time.map_or(f64::NAN, |time| time.as_secs_f64() * 1e3)
     }
+}
+
+/// Nanoseconds for each of several.
+pub(crate) fn ns_each(time: Duration, several: u32) -> f64 {
+    time.as_secs_f64() * 1e9 / f64::from(several)
 }
 
 /// Shows how far a part has come.
 pub(crate) fn progress(what: &str, done: usize, of: usize) {
-    let mut screen = io::stderr();
-    if screen.is_terminal() {
-        let end = if done == of { "\n" } else { "" };
-        let _ = write!(screen, "\r{what}: {done} of {of}{end}");
-        let _ = screen.flush();
-    } else if done == of || done * 4 / of != (done - 1) * 4 / of {
-        let _ = writeln!(screen, "{what}: {done} of {of}");
+    if done == of {
+        eprintln!("{what}: done");
     }
 }

@@ -1,53 +1,96 @@
-//! Everything in its short form: one table, and plots. Takes some minutes.
+//! Everything in its short form: runs the benches one after the other, counts instructions, draws plots, and writes
+//! `benches/REPORT.md`, `benches/plots` and the marked blocks of the README. Takes about eight minutes.
 //!
-//! Run: `cargo run --release -p wharf-benches --bin report`, with `-- --plots DIRECTORY` to draw
-//! into another directory than `benches/plots`. Progress is on the standard error, the table on the
-//! standard output.
+//! Run: `cargo run --release -p wharf-benches --bin report`. It refuses to publish what was measured on a machine that had
+//! other work (a load average above 0.3 before it began), unless it is told `-- --anyway`; the report says so then.
+//! `-- --draft DIRECTORY` writes there and leaves the README alone, and `--only hit,keys` runs some of the benches for it.
 
-use std::path::PathBuf;
-use std::process::ExitCode;
+use std::error::Error;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode, Stdio};
 use std::time::Instant;
+use std::{env, fs};
 
-use wharf_benches::form::Form;
-use wharf_benches::idle::Meter;
+use wharf_benches::publish::{Blocks, Chapter, report};
 use wharf_benches::table::Part;
-use wharf_benches::{contended, dialing, drawings, hit, idle, keys, machine, starved, waiters};
+use wharf_benches::{instructions, machine, plots};
+
+const BENCHES: [&str; 10] = [
+    "dialing", "hit", "keys", "threads", "crowd", "queue", "memory", "starving", "status", "expiry",
+];
+const COUNTED: &str = ".ci/instructions";
+const MOST_LOAD: f64 = 0.3;
 
 fn main() -> ExitCode {
-    let begin = Instant::now();
-    let form = Form::Short;
-    print!("{}", machine::describe());
-    // First, while the process has nothing else in memory.
-    show(&idle::run(form, Meter::Resident));
-    show(&[hit::run(form)]);
-    show(&contended::run(form));
-    let (parts, waits) = starved::run(form);
-    show(&parts);
-    let (parts, growth) = keys::run(form);
-    show(&parts);
-    show(&waiters::run(form));
-    let (parts, savings) = dialing::run(form);
-    show(&parts);
-    eprintln!("all of it took {:.0} seconds", begin.elapsed().as_secs_f64());
-    match drawings::write(&directory(), &waits, &growth, &savings) {
-        Ok(files) => println!("\nplots: {}", files.join(", ")),
+    match publish() {
+        Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("no plots in {}: {error}", directory().display());
-            return ExitCode::FAILURE;
+            eprintln!("no report: {error}");
+            ExitCode::FAILURE
         }
     }
-    ExitCode::SUCCESS
 }
 
-fn show(parts: &[Part]) {
-    for part in parts {
-        print!("{}", part.print());
+/// What follows an argument.
+fn after(name: &str) -> Option<String> {
+    env::args().skip_while(|argument| argument != name).nth(1)
+}
+
+fn publish() -> Result<(), Box<dyn Error>> {
+    let root = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/.."));
+    env::set_current_dir(root)?;
+    let draft = after("--draft").map(PathBuf::from);
+    let only = after("--only");
+    if only.is_some() && draft.is_none() {
+        return Err("some of the benches are no report: --only goes with --draft".into());
     }
+    run(&["--no-run", "--quiet"])?;
+    let load = machine::load();
+    if load > MOST_LOAD && !env::args().any(|argument| argument == "--anyway") {
+        let why = "the figures would be of this machine's other work, too. Builds count: wait some minutes, or say --anyway";
+        return Err(format!("the load average is {load}, above {MOST_LOAD}: {why}").into());
+    }
+    let begin = Instant::now();
+    let is_wanted = |name: &str| only.iter().all(|only| only.split(',').any(|other| other == name));
+    let mut chapters = Vec::new();
+    for bench in BENCHES.into_iter().filter(|bench| is_wanted(bench)) {
+        chapters.push(chapter(bench)?);
+    }
+    if is_wanted("instructions") {
+        chapters.push(Chapter { command: COUNTED.into(), parts: vec![instructions::run(COUNTED)] });
+    }
+    write(draft.as_deref(), &machine::describe(load), &chapters)?;
+    eprintln!("it took {:.0} seconds", begin.elapsed().as_secs_f64());
+    Ok(())
 }
 
-/// Where the plots go: what follows `--plots`, or next to this program's source.
-fn directory() -> PathBuf {
-    let mut arguments = std::env::args().skip_while(|argument| argument != "--plots").skip(1);
-    let default = concat!(env!("CARGO_MANIFEST_DIR"), "/plots");
-    arguments.next().unwrap_or_else(|| default.to_owned()).into()
+/// Runs `cargo bench` for this package. What it prints comes back.
+fn run(arguments: &[&str]) -> Result<String, Box<dyn Error>> {
+    let cargo = env::var_os("CARGO").unwrap_or("cargo".into());
+    let mut command = Command::new(cargo);
+    let command = command.args(["bench", "-p", "wharf-benches"]).args(arguments);
+    let output = command.stderr(Stdio::inherit()).output()?;
+    if !output.status.success() {
+        return Err(format!("cargo bench {}: {}", arguments.join(" "), output.status).into());
+    }
+    Ok(String::from_utf8(output.stdout)?)
+}
+
+fn chapter(bench: &str) -> Result<Chapter, Box<dyn Error>> {
+    let parts = run(&["--quiet", "--bench", bench, "--", "--json"])?;
+    let parts: Vec<Part> = serde_json::from_str(&parts)?;
+    Ok(Chapter { command: format!("cargo bench -p wharf-benches --bench {bench}"), parts })
+}
+
+fn write(draft: Option<&Path>, machine: &str, chapters: &[Chapter]) -> Result<(), Box<dyn Error>> {
+    let benches = draft.unwrap_or(Path::new("benches"));
+    let blocks = Blocks::new(machine, chapters);
+    plots::write(&benches.join("plots"), chapters)?;
+    fs::write(benches.join("REPORT.md"), report(machine, chapters, &blocks))?;
+    if draft.is_none() {
+        let readme = fs::read_to_string("README.md")?;
+        fs::write("README.md", blocks.put_into(&readme).ok_or("the README lacks a block")?)?;
+    }
+    eprintln!("written: {}", benches.join("REPORT.md").display());
+    Ok(())
 }

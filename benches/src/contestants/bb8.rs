@@ -1,5 +1,4 @@
-//! bb8. As it comes it checks each connection before it lends it. Its `connection_timeout` is the
-//! patience of whoever acquires.
+//! bb8, told not to check each connection before it lends it. Its `connection_timeout` is the time-out of an acquire.
 
 use std::convert::Infallible;
 
@@ -34,8 +33,8 @@ impl Contestant for Bb8 {
 
     async fn build(setup: Setup) -> Self {
         let builder = Pool::builder().max_size(setup.max_u32()).connection_timeout(PATIENCE);
-        let builder = builder.test_on_check_out(!setup.alike);
-        Bb8(builder.build(Numbers(setup.made)).await.expect("it can be meant"))
+        let builder = builder.test_on_check_out(false);
+        Bb8(builder.build(Numbers(setup.made)).await.expect("valid settings"))
     }
 
     async fn acquire(&self) -> PooledConnection<'_, Numbers> {

@@ -32,7 +32,7 @@ impl Contestant for Deadpool {
     async fn build(setup: Setup) -> Self {
         let builder = Pool::builder(Numbers(setup.made.clone())).max_size(setup.max);
         let builder = builder.wait_timeout(setup.patience()).runtime(Runtime::Tokio1);
-        Deadpool(builder.build().expect("it can be meant"))
+        Deadpool(builder.build().expect("valid settings"))
     }
 
     async fn acquire(&self) -> Object<Numbers> {

@@ -2,15 +2,10 @@
 //! client's own defaults (90 seconds idle, no timer). It has no cap on what is open, and its client
 //! dials beside every wait, so that it is measured only where nobody waits.
 
-use std::hint::black_box;
 use std::time::Duration;
 
 use hyper_util::client::legacy::pool::{Config, Pool, Poolable, Pooled, Reservation, Ver};
 use hyper_util::rt::{TokioExecutor, TokioTimer};
-
-use super::{Contestant, Setup};
-
-const KEYS: u64 = 1000;
 
 /// A connection of HTTP/1.
 pub(crate) struct Idle(u64);
@@ -29,17 +24,11 @@ impl Poolable for Idle {
     }
 }
 
-#[derive(Clone)]
 pub(crate) struct HyperUtil(Pool<Idle, u64>);
 
 impl HyperUtil {
-    /// One connection for each of so many keys.
-    pub(crate) fn with_keys(keys: u64) -> HyperUtil {
-        HyperUtil::with_several(keys, 1)
-    }
-
-    /// So many connections for each of so many keys.
-    pub(crate) fn with_several(keys: u64, of_each: u64) -> HyperUtil {
+    /// This many connections for each of this many keys.
+    pub(crate) fn new(keys: u64, of_each: u64) -> HyperUtil {
         let idle_timeout = Some(Duration::from_secs(90));
         let config = Config { idle_timeout, max_idle_per_host: usize::MAX };
         let pool = Pool::new(config, TokioExecutor::new(), None::<TokioTimer>);
@@ -54,22 +43,5 @@ impl HyperUtil {
         let pooled = self.0.checkout(key).await.expect("an idle connection");
         assert_eq!(pooled.0, key);
         pooled
-    }
-}
-
-impl Contestant for HyperUtil {
-    type Loan<'a> = Pooled<Idle, u64>;
-
-    async fn build(_: Setup) -> Self {
-        HyperUtil::with_keys(KEYS)
-    }
-
-    async fn acquire(&self) -> Pooled<Idle, u64> {
-        self.take(black_box(7)).await
-    }
-
-    /// It does not say.
-    async fn idle(&self) -> Option<usize> {
-        None
     }
 }

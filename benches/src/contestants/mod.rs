@@ -1,44 +1,52 @@
 //! The pools that are measured, each behind the same few calls.
 //!
-//! All of them lend a number that costs nothing to make, check or drop. They are set up alike (no
-//! health check when one is lent, 30 seconds of patience), and where that is not a pool's default,
-//! once more as it comes.
+//! All of them lend a number that costs nothing to make, check or drop. They are set up alike: no health check when one
+//! is lent, a time-out of 30 seconds. Those whose users may well do without the time-out are measured without it, too.
 //!
-//! Not everybody can be driven everywhere. The pools of hyper-util and pingora keep idle connections
-//! and cap nothing, so that nobody ever waits for them; r2d2 blocks the threads of those who wait. They
-//! are measured where nobody waits. Pools inside a client that cannot be had without it are left out.
+//! Not every pool fits every measurement. The pools of hyper-util and pingora keep idle connections and cap nothing, so
+//! that nobody ever waits for them: they are measured by key, where nobody waits.
 
 mod asyncband;
 mod bare;
 mod bb8;
 mod deadpool;
-mod fast_pool;
 mod hand_made;
 mod hyper_util;
 mod mobc;
 mod pingora;
-mod qorb;
-mod r2d2;
 mod wharf;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use crate::drive::{Drive, Entrant};
-pub(crate) use bare::{Floor, ShardedMap, Striped};
+pub(crate) use bare::{Floor, Keyed, ShardedMap, Unkeyed};
 pub(crate) use hyper_util::HyperUtil;
 pub(crate) use pingora::Pingora;
-pub(crate) use wharf::{Host, Key, Numbered, Watched};
+pub(crate) use wharf::Numbered;
+use wharf::{Key, Metered, Plain, Through, Total, Watched};
 
 /// What a bare pool keeps: connections are rarely as small as the vector of them would like.
 type Connection = Box<u64>;
 
-/// The patience of everybody who has any.
+// Rows that aims are about.
+pub(crate) const FLOOR: &str = "floor: a bare mutex and vector";
+pub(crate) const HOST: &str = "wharf, host";
+pub(crate) const KEY: &str = "wharf, key";
+pub(crate) const WATCHED: &str = "wharf, host, watched";
+pub(crate) const TOTAL_1: &str = "wharf, host, max_total, 1 idle";
+pub(crate) const TOTAL_1000: &str = "wharf, host, max_total, 1,000 idle";
+pub(crate) const DEADPOOL: &str = "deadpool";
+pub(crate) const DEADPOOL_UNTIMED: &str = "deadpool, no time-out";
+
+/// The time-out of everybody who has one.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
 /// What a contestant is in a table.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Kind {
     /// What can hardly be done for less: it promises nothing.
     Floor,
@@ -46,7 +54,7 @@ pub(crate) enum Kind {
     Wharf,
     /// Another pool, set up like this one.
     Peer,
-    /// The same one as it comes.
+    /// The same one as it comes: without a time-out.
     AsItComes,
 }
 
@@ -101,6 +109,11 @@ pub(crate) trait Contestant: Clone + Send + Sync + 'static {
 
     /// Idle connections, as the pool counts them: `None` where it does not say.
     fn idle(&self) -> impl Future<Output = Option<usize>> + Send;
+
+    /// The same pool for another thread: on a host of its own, where there are hosts.
+    fn apart(&self, _nth: u64) -> Self {
+        self.clone()
+    }
 }
 
 fn entrant<P: Contestant>(name: &'static str, kind: Kind) -> Box<dyn Entrant> {
@@ -110,39 +123,42 @@ fn entrant<P: Contestant>(name: &'static str, kind: Kind) -> Box<dyn Entrant> {
 /// All, for one task that always finds a connection.
 pub(crate) fn for_hits() -> Vec<Box<dyn Entrant>> {
     let mut all = vec![
-        entrant::<Floor>("floor: a bare mutex and vector", Kind::Floor),
-        entrant::<ShardedMap>("keyed floor: a bare sharded map", Kind::Floor),
+        entrant::<Floor>(FLOOR, Kind::Floor),
+        entrant::<Key>(KEY, Kind::Wharf),
+        entrant::<Through<Watched>>(WATCHED, Kind::Wharf),
+        entrant::<Through<Metered>>("wharf, host, watched, with metrics", Kind::Wharf),
+        entrant::<Through<Total<0>>>(TOTAL_1, Kind::Wharf),
+        entrant::<Through<Total<999>>>(TOTAL_1000, Kind::Wharf),
     ];
-    all.extend(for_contention());
-    all.insert(3, entrant::<Watched>("wharf, host, watched", Kind::Wharf));
-    all.push(entrant::<r2d2::R2d2>("r2d2 (blocks its thread)", Kind::Peer));
-    all.push(entrant::<Pingora>("pingora-pool (key; no cap)", Kind::Peer));
-    all.push(entrant::<HyperUtil>("hyper-util legacy (key; no cap)", Kind::Peer));
+    all.extend(for_waiting());
     all
 }
 
 /// Those that may be used by several threads, where nobody has to wait.
-pub(crate) fn for_contention() -> Vec<Box<dyn Entrant>> {
-    let mut all = for_waiting();
-    all.insert(1, entrant::<Key>("wharf, key", Kind::Wharf));
+pub(crate) fn for_threads() -> Vec<Box<dyn Entrant>> {
+    let mut all = vec![entrant::<Floor>(FLOOR, Kind::Floor), entrant::<Key>(KEY, Kind::Wharf)];
+    all.extend(for_waiting());
+    all
+}
+
+/// Those that can give each thread a host of its own.
+pub(crate) fn for_own_hosts() -> Vec<Box<dyn Entrant>> {
+    let mut all = for_threads();
+    all.truncate(3);
     all
 }
 
 /// Those that let tasks wait for a connection.
 pub(crate) fn for_waiting() -> Vec<Box<dyn Entrant>> {
     vec![
-        entrant::<Host>("wharf, host", Kind::Wharf),
-        entrant::<deadpool::Deadpool>("deadpool", Kind::Peer),
-        entrant::<deadpool::Deadpool>("deadpool, no time-out", Kind::AsItComes),
+        entrant::<Through<Plain>>(HOST, Kind::Wharf),
+        entrant::<deadpool::Deadpool>(DEADPOOL, Kind::Peer),
+        entrant::<deadpool::Deadpool>(DEADPOOL_UNTIMED, Kind::AsItComes),
         entrant::<bb8::Bb8>("bb8", Kind::Peer),
-        entrant::<bb8::Bb8>("bb8, pings", Kind::AsItComes),
         entrant::<mobc::Mobc>("mobc", Kind::Peer),
-        entrant::<mobc::Mobc>("mobc, pings", Kind::AsItComes),
         entrant::<asyncband::Asyncband>("asyncband", Kind::Peer),
         entrant::<asyncband::Asyncband>("asyncband, no time-out", Kind::AsItComes),
-        entrant::<fast_pool::FastPool>("fast_pool (always pings)", Kind::Peer),
         entrant::<hand_made::HandMade>("semaphore and vector", Kind::Peer),
         entrant::<hand_made::HandMade>("semaphore and vector, no time-out", Kind::AsItComes),
-        entrant::<qorb::Qorb>("qorb", Kind::Peer),
     ]
 }

@@ -2,17 +2,9 @@
 //! open, nobody can wait, and the proxy around it starts a task for each return, which is not in
 //! the figure.
 
-use std::hint::black_box;
-use std::sync::Arc;
-
 use pingora_pool::{ConnectionMeta, ConnectionPool};
 
-use super::{Contestant, Setup};
-
-const KEYS: u64 = 1000;
-
-#[derive(Clone)]
-pub(crate) struct Pingora(Arc<ConnectionPool<u64>>);
+pub(crate) struct Pingora(ConnectionPool<u64>);
 
 pub(crate) struct Loan<'a> {
     pool: &'a ConnectionPool<u64>,
@@ -30,41 +22,17 @@ impl Drop for Loan<'_> {
 }
 
 impl Pingora {
-    /// One connection for each of so many keys.
-    pub(crate) fn with_keys(keys: u64) -> Pingora {
-        Pingora::with_several(keys, 1)
-    }
-
-    /// So many connections for each of so many keys.
-    pub(crate) fn with_several(keys: u64, of_each: u64) -> Pingora {
+    /// This many connections for each of this many keys.
+    pub(crate) fn new(keys: u64, of_each: u64) -> Pingora {
         let most = usize::try_from(keys * of_each).expect("a number of connections") + 1;
         let pool = ConnectionPool::new(most);
         for id in 0..keys * of_each {
             drop(Loan { pool: &pool, key: id / of_each, taken: Some(id) });
         }
-        Pingora(Arc::new(pool))
+        Pingora(pool)
     }
 
     pub(crate) fn take(&self, key: u64) -> Loan<'_> {
         Loan { pool: &self.0, key, taken: self.0.get(&key) }
-    }
-}
-
-impl Contestant for Pingora {
-    type Loan<'a> = Loan<'a>;
-
-    async fn build(_: Setup) -> Self {
-        Pingora::with_keys(KEYS)
-    }
-
-    async fn acquire(&self) -> Loan<'_> {
-        let loan = self.take(black_box(7));
-        assert!(loan.taken.is_some(), "pingora-pool has lost a connection");
-        loan
-    }
-
-    /// It does not say.
-    async fn idle(&self) -> Option<usize> {
-        None
     }
 }

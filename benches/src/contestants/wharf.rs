@@ -1,9 +1,15 @@
-//! This crate, through a handle on one host and through a key.
+//! This crate: through a handle on one host, through a key, watched, and under a cap across hosts.
 
 use std::convert::Infallible;
 use std::hint::black_box;
+use std::sync::Once;
+use std::time::Duration;
 
-use wharf::{Connector, Observer, Pool, PooledConnection, async_trait};
+use metrics_exporter_prometheus::PrometheusBuilder;
+use wharf::metrics::Metrics;
+use wharf::{
+    Builder, Connector, HealthCheck, Heartbeat, Observer, Pool, PooledConnection, async_trait,
+};
 
 use super::{Contestant, Made, PATIENCE, Setup};
 
@@ -21,18 +27,33 @@ impl Connector for Numbered {
     }
 }
 
-fn pool(setup: Setup) -> Pool<Numbered> {
-    Pool::builder().max_per_host(setup.max).build(Numbered(setup.made)).expect("it can be meant")
+/// The host that is measured.
+const HOST: u64 = 7;
+
+/// A pool with this many other hosts, each with an idle connection.
+async fn pool(builder: Builder, setup: Setup, others: u64) -> Pool<Numbered> {
+    let builder = builder.max_per_host(setup.max);
+    let pool = builder.build(Numbered(setup.made)).expect("valid settings");
+    for key in 0..others {
+        drop(pool.acquire(&(HOST + 1 + key)).await);
+    }
+    pool
+}
+
+/// What the variants that go through a handle on a host have in common.
+pub(crate) trait Variant: Clone + Send + Sync + 'static {
+    const OTHERS: u64 = 0;
+    fn builder() -> Builder;
 }
 
 #[derive(Clone)]
-pub(crate) struct Host(wharf::Host<Numbered>);
+pub(crate) struct Through<V>(wharf::Host<Numbered>, V);
 
-impl Contestant for Host {
+impl<V: Variant + Default> Contestant for Through<V> {
     type Loan<'a> = PooledConnection<Numbered>;
 
     async fn build(setup: Setup) -> Self {
-        Host(pool(setup).host(&7))
+        Through(pool(V::builder(), setup, V::OTHERS).await.host(&HOST), V::default())
     }
 
     async fn acquire(&self) -> PooledConnection<Numbered> {
@@ -40,57 +61,86 @@ impl Contestant for Host {
     }
 
     async fn idle(&self) -> Option<usize> {
-        Some(self.0.status().idle)
+        Some(self.0.pool().status().idle)
+    }
+
+    fn apart(&self, nth: u64) -> Self {
+        Through(self.0.pool().host(&(HOST + nth)), V::default())
     }
 }
 
-/// The same with all that can be watched: an observer of each event, warnings of loans that are held
-/// for long and of waits that take long.
-#[derive(Clone)]
-pub(crate) struct Watched(wharf::Host<Numbered>);
+/// Every setting at its default.
+#[derive(Clone, Default)]
+pub(crate) struct Plain;
+
+impl Variant for Plain {
+    fn builder() -> Builder {
+        Pool::builder()
+    }
+}
+
+/// With all that can be watched: an observer of each event, warnings of loans that are held for long and of waits that
+/// take long, pings of what was idle for long, and heartbeats.
+#[derive(Clone, Default)]
+pub(crate) struct Watched;
 
 struct Nobody;
 
 impl Observer for Nobody {}
 
-impl Contestant for Watched {
-    type Loan<'a> = PooledConnection<Numbered>;
-
-    async fn build(setup: Setup) -> Self {
-        let builder = Pool::builder().max_per_host(setup.max).observer(Nobody);
-        let builder = builder.leak_after(PATIENCE).slow_acquire(PATIENCE);
-        Watched(builder.build(Numbered(setup.made)).expect("it can be meant").host(&7))
-    }
-
-    async fn acquire(&self) -> PooledConnection<Numbered> {
-        self.0.acquire().await.expect("a connection")
-    }
-
-    async fn idle(&self) -> Option<usize> {
-        Some(self.0.status().idle)
+impl Variant for Watched {
+    fn builder() -> Builder {
+        let builder = Pool::builder().observer(Nobody).leak_after(PATIENCE).slow_acquire(PATIENCE);
+        builder.health_check(HealthCheck::IdleFor(PATIENCE)).heartbeat(Heartbeat::default())
     }
 }
 
-/// One host among a thousand.
+/// The same with metrics of each event, into the exporter for Prometheus.
+#[derive(Clone, Default)]
+pub(crate) struct Metered;
+
+impl Variant for Metered {
+    fn builder() -> Builder {
+        static RECORDER: Once = Once::new();
+        RECORDER.call_once(|| {
+            PrometheusBuilder::new().install_recorder().expect("no other recorder");
+        });
+        Watched::builder().observer(Metrics::new("benches"))
+    }
+}
+
+/// Under `max_total`, with so many other hosts.
+#[derive(Clone, Default)]
+pub(crate) struct Total<const OTHERS: u64>;
+
+impl<const OTHERS: u64> Variant for Total<OTHERS> {
+    const OTHERS: u64 = OTHERS;
+
+    fn builder() -> Builder {
+        Pool::builder().max_total(2000).idle_timeout(Duration::from_secs(3600))
+    }
+}
+
+/// By key: one host among a thousand.
 #[derive(Clone)]
-pub(crate) struct Key(Pool<Numbered>);
+pub(crate) struct Key(Pool<Numbered>, u64);
 
 impl Contestant for Key {
     type Loan<'a> = PooledConnection<Numbered>;
 
     async fn build(setup: Setup) -> Self {
-        let pool = pool(setup);
-        for key in 0..1000 {
-            drop(pool.acquire(&key).await);
-        }
-        Key(pool)
+        Key(pool(Pool::builder(), setup, 999).await, HOST)
     }
 
     async fn acquire(&self) -> PooledConnection<Numbered> {
-        self.0.acquire(black_box(&7)).await.expect("a connection")
+        self.0.acquire(black_box(&self.1)).await.expect("a connection")
     }
 
     async fn idle(&self) -> Option<usize> {
         Some(self.0.status().idle)
+    }
+
+    fn apart(&self, nth: u64) -> Self {
+        Key(self.0.clone(), HOST + nth)
     }
 }

@@ -13,7 +13,7 @@ use tonic_health::server::health_reporter;
 use wharf::SharedPool;
 use wharf::grpc::GrpcConnector;
 
-use super::{Protocol, TASKS};
+use super::{Protocol, Serving, TASKS};
 
 pub(crate) struct Grpc {
     uri: Uri,
@@ -23,7 +23,7 @@ pub(crate) struct Grpc {
 impl Protocol for Grpc {
     const NAME: &'static str = "gRPC";
 
-    async fn serve() -> Option<(SocketAddr, Box<dyn Send>)> {
+    async fn serve() -> Serving {
         let listener = TcpListener::bind("127.0.0.1:0").await.ok()?;
         let address = listener.local_addr().ok()?;
         let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
@@ -36,7 +36,7 @@ impl Protocol for Grpc {
     fn at(address: SocketAddr) -> Self {
         let uri = format!("http://{address}").parse().expect("a URI");
         let pool = SharedPool::builder().max_per_host(TASKS).build(GrpcConnector::new());
-        Grpc { uri, pool: pool.expect("it can be meant") }
+        Grpc { uri, pool: pool.expect("valid settings") }
     }
 
     async fn dial_and_ask(&self) {

@@ -6,18 +6,20 @@ mod link;
 mod postgres;
 mod tcp;
 mod tls;
+mod websocket;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
+use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 
 use crate::contestants::Kind;
 use crate::form::Form;
-use crate::measure::{Latencies, Rounds, progress};
-use crate::table::{Better, Part, Row};
+use crate::measure::{Latencies, median, progress};
+use crate::table::{Part, Row, quotient};
 use link::Link;
 
 /// What a server sends, or sends back.
@@ -27,12 +29,26 @@ const TASKS: usize = 16;
 /// What is added in each direction, in milliseconds.
 const DELAYS: [u64; 3] = [0, 1, 10];
 
-/// Requests in a second, both ways.
-#[derive(Clone, Debug)]
-pub struct Saving {
-    pub(crate) name: String,
-    pub(crate) dialing: f64,
-    pub(crate) pooled: f64,
+/// A server in this process, and where it is. It stops when the last part is dropped.
+type Serving = Option<(SocketAddr, Box<dyn Send>)>;
+
+/// Serves each connection by a task.
+async fn listen<F>(serve: impl Fn(TcpStream) -> F + Send + 'static) -> Serving
+where
+    F: Future<Output: Send> + Send + 'static,
+{
+    let listener = TcpListener::bind("127.0.0.1:0").await.ok()?;
+    let address = listener.local_addr().ok()?;
+    let mut listening = JoinSet::new();
+    listening.spawn(async move {
+        let mut connections = JoinSet::new();
+        while let Ok((stream, _)) = listener.accept().await {
+            let _ = stream.set_nodelay(true);
+            connections.spawn(serve(stream));
+            while connections.try_join_next().is_some() {}
+        }
+    });
+    Some((address, Box::new(listening)))
 }
 
 /// Something to ask over a connection of one's own, or a pool's.
@@ -41,7 +57,7 @@ trait Protocol: Send + Sync + Sized + 'static {
 
     /// Starts the server for as long as what comes back is kept. `None` where there is none to
     /// start.
-    fn serve() -> impl Future<Output = Option<(SocketAddr, Box<dyn Send>)>> + Send;
+    fn serve() -> impl Future<Output = Serving> + Send;
 
     /// Asks there.
     fn at(address: SocketAddr) -> Self;
@@ -54,46 +70,58 @@ trait Protocol: Send + Sync + Sized + 'static {
     fn dials(&self) -> u64;
 }
 
-/// Measures it: a part for each protocol and delay.
+/// Measures it: a part for each delay, with a row for each protocol.
 ///
 /// # Panics
 ///
 /// When a request fails.
-pub fn run(form: Form) -> (Vec<Part>, Vec<Saving>) {
+pub fn run(form: Form) -> Vec<Part> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
-    let runtime = runtime.expect("a runtime");
-    let (mut parts, mut savings) = (Vec::new(), Vec::new());
-    runtime.block_on(async {
-        measure::<tcp::Tcp>(form, &mut parts, &mut savings).await;
-        measure::<tls::Tls>(form, &mut parts, &mut savings).await;
-        measure::<http::Http>(form, &mut parts, &mut savings).await;
-        measure::<grpc::Grpc>(form, &mut parts, &mut savings).await;
-        measure::<postgres::Postgres>(form, &mut parts, &mut savings).await;
+    let mut parts = DELAYS.map(part);
+    runtime.expect("a runtime").block_on(async {
+        measure::<tcp::Tcp>(form, &mut parts).await;
+        measure::<tls::Tls>(form, &mut parts).await;
+        measure::<http::Http<false>>(form, &mut parts).await;
+        measure::<http::Http<true>>(form, &mut parts).await;
+        measure::<grpc::Grpc>(form, &mut parts).await;
+        measure::<websocket::WebSocket>(form, &mut parts).await;
+        measure::<postgres::Postgres>(form, &mut parts).await;
     });
-    (parts, savings)
+    parts.into()
 }
 
-async fn measure<P: Protocol>(form: Form, parts: &mut Vec<Part>, savings: &mut Vec<Saving>) {
-    for delay in DELAYS {
-        let Some((server, _running)) = P::serve().await else {
-            eprintln!("{}: left out, its programs are not here", P::NAME);
-            return;
-        };
+fn part(delay: u64) -> Part {
+    Part::new(
+        format!("Pool against dialing: {delay} ms added each way"),
+        "16 tasks, up to 16 connections; getting a connection, one small request, letting go. Times are the medians and \
+         99th percentiles of a request",
+        vec![
+            "dialing, per s",
+            "pool, per s",
+            "pool / dialing",
+            "dialing, p50 ms",
+            "pool, p50 ms",
+            "dialing, p99 ms",
+            "pool, p99 ms",
+        ],
+    )
+}
+
+async fn measure<P: Protocol>(form: Form, parts: &mut [Part]) {
+    let Some((server, _running)) = P::serve().await else {
+        parts[0].notes.push(format!("{} was left out: its server is not installed", P::NAME));
+        return;
+    };
+    for (delay, part) in DELAYS.into_iter().zip(parts) {
         let link = Link::new(server, Duration::from_millis(delay)).await;
-        let (part, saving) = compare::<P>(&link, delay, form).await;
-        parts.push(part);
-        savings.push(saving);
+        compare::<P>(&link, delay, form, part).await;
     }
 }
 
-async fn compare<P: Protocol>(link: &Link, delay: u64, form: Form) -> (Part, Saving) {
-    let title = format!("dialing: {}, {delay} ms added each way", P::NAME);
-    let includes =
-        "16 tasks, up to 16 connections; getting a connection, one small request, letting go";
-    let mut part = Part::new(&title, includes, vec!["per second", "p50 us", "p99 us"]);
+async fn compare<P: Protocol>(link: &Link, delay: u64, form: Form, part: &mut Part) {
     let protocol = Arc::new(P::at(link.address()));
-    let time = Duration::from_millis(form.either(300, 1000) + 30 * delay);
-    let rounds = form.either(3, 7);
+    let time = Duration::from_millis(150 + 30 * delay);
+    let rounds = form.either(5, 20);
     let (mut rates, mut waits) = ([Vec::new(), Vec::new()], [Vec::new(), Vec::new()]);
     for round in 0..rounds {
         for nth in [round % 2, (round + 1) % 2] {
@@ -101,22 +129,19 @@ async fn compare<P: Protocol>(link: &Link, delay: u64, form: Form) -> (Part, Sav
             rates[nth].push(rate);
             waits[nth].extend(times);
         }
-        progress(&title, round + 1, rounds);
+        progress(&format!("dialing: {}, {delay} ms", P::NAME), round + 1, rounds);
     }
-    let rounds = Rounds::of(rates.into());
-    let names = [("dial each time", Kind::Peer), ("wharf", Kind::Wharf)];
-    for (nth, ((name, kind), times)) in names.into_iter().zip(waits).enumerate() {
-        let times = Latencies::new(times);
-        let percentiles = [500_000, 990_000].map(|per_million| times.percentile(per_million));
-        let figures = [rounds.median(nth)].into_iter().chain(percentiles).collect();
-        part.rows.push(Row::new(name, kind, figures));
+    let [dialing, pooled] = rates.map(median);
+    let [dialing_times, pooled_times] = waits.map(Latencies::new);
+    let mut figures = vec![dialing, pooled, quotient(pooled, dialing)];
+    for per_million in [500_000, 990_000] {
+        figures.push(dialing_times.percentile(per_million));
+        figures.push(pooled_times.percentile(per_million));
     }
-    part.compare(&rounds, Better::More);
-    if protocol.dials() > TASKS as u64 {
-        part.add_fault(Some(format!("wharf dialed {} times, for {TASKS} tasks", protocol.dials())));
-    }
-    let name = format!("{}, +{delay} ms", P::NAME);
-    (part, Saving { name, dialing: rounds.median(0), pooled: rounds.median(1) })
+    part.rows.push(Row::new(P::NAME, Kind::Wharf, figures));
+    let dials = protocol.dials();
+    let too_many = dials > TASKS as u64;
+    part.add_fault(too_many.then(|| format!("{}: {dials} dials for {TASKS} tasks", P::NAME)));
 }
 
 /// Requests in a second, and how long each took.

@@ -9,7 +9,7 @@ use wharf::postgres::PostgresConnector;
 use wharf::postgres::tokio_postgres::types::Type;
 use wharf::postgres::tokio_postgres::{Config, NoTls};
 
-use super::{Protocol, TASKS};
+use super::{Protocol, Serving, TASKS};
 use crate::postgres_server::Server;
 
 const SQL: &str = "SELECT $1::int8";
@@ -22,7 +22,7 @@ pub(crate) struct Postgres {
 impl Protocol for Postgres {
     const NAME: &'static str = "PostgreSQL";
 
-    async fn serve() -> Option<(SocketAddr, Box<dyn Send>)> {
+    async fn serve() -> Serving {
         if !is_installed() {
             return None;
         }
@@ -36,7 +36,7 @@ impl Protocol for Postgres {
         config.host(address.ip().to_string()).port(address.port());
         config.user("postgres").dbname("postgres");
         let pool = Pool::builder().max_per_host(TASKS);
-        let pool = pool.build(PostgresConnector::new(config.clone())).expect("it can be meant");
+        let pool = pool.build(PostgresConnector::new(config.clone())).expect("valid settings");
         Postgres { config, pool }
     }
 

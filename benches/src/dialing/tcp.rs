@@ -7,7 +7,7 @@ use tokio::net::TcpStream;
 use wharf::Pool;
 use wharf::tcp::TcpConnector;
 
-use super::{BODY, Protocol, TASKS};
+use super::{BODY, Protocol, Serving, TASKS};
 use crate::proxy::echo_server;
 
 pub(crate) struct Tcp {
@@ -18,14 +18,14 @@ pub(crate) struct Tcp {
 impl Protocol for Tcp {
     const NAME: &'static str = "TCP";
 
-    async fn serve() -> Option<(SocketAddr, Box<dyn Send>)> {
+    async fn serve() -> Serving {
         let (address, tasks) = echo_server().await;
         Some((address, Box::new(tasks)))
     }
 
     fn at(address: SocketAddr) -> Self {
         let pool = Pool::builder().max_per_host(TASKS).build(TcpConnector::new());
-        Tcp { address, pool: pool.expect("it can be meant") }
+        Tcp { address, pool: pool.expect("valid settings") }
     }
 
     async fn dial_and_ask(&self) {

@@ -4,8 +4,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::{Arc, LazyLock};
 
-use tokio::net::{TcpListener, TcpStream};
-use tokio::task::JoinSet;
+use tokio::net::TcpStream;
 use tokio_rustls::client::TlsStream;
 use tokio_rustls::rustls::pki_types::{PrivateKeyDer, ServerName};
 use tokio_rustls::rustls::{ClientConfig, RootCertStore, ServerConfig, crypto};
@@ -13,7 +12,7 @@ use tokio_rustls::{TlsAcceptor, TlsConnector};
 use wharf::{Connector, Pool, async_trait};
 
 use super::tcp::{dial, echo};
-use super::{Protocol, TASKS};
+use super::{Protocol, Serving, TASKS, listen};
 
 type Configs = (Arc<ServerConfig>, Arc<ClientConfig>);
 
@@ -44,18 +43,14 @@ impl Connector for Dialer {
 impl Protocol for Tls {
     const NAME: &'static str = "TLS";
 
-    async fn serve() -> Option<(SocketAddr, Box<dyn Send>)> {
-        let listener = TcpListener::bind("127.0.0.1:0").await.ok()?;
-        let address = listener.local_addr().ok()?;
-        let mut tasks = JoinSet::new();
-        tasks.spawn(serve(listener));
-        Some((address, Box::new(tasks)))
+    async fn serve() -> Serving {
+        listen(serve).await
     }
 
     fn at(address: SocketAddr) -> Self {
         let dialer = Dialer(TlsConnector::from(CONFIGS.1.clone()));
         let pool = Pool::builder().max_per_host(TASKS).build(dialer.clone());
-        Tls { address, dialer, pool: pool.expect("it can be meant") }
+        Tls { address, dialer, pool: pool.expect("valid settings") }
     }
 
     async fn dial_and_ask(&self) {
@@ -73,19 +68,10 @@ impl Protocol for Tls {
     }
 }
 
-async fn serve(listener: TcpListener) {
-    let acceptor = TlsAcceptor::from(CONFIGS.0.clone());
-    let mut connections = JoinSet::new();
-    while let Ok((stream, _)) = listener.accept().await {
-        let acceptor = acceptor.clone();
-        connections.spawn(async move {
-            let _ = stream.set_nodelay(true);
-            let Ok(stream) = acceptor.accept(stream).await else { return };
-            let (mut from, mut to) = tokio::io::split(stream);
-            let _ = tokio::io::copy(&mut from, &mut to).await;
-        });
-        while connections.try_join_next().is_some() {}
-    }
+async fn serve(stream: TcpStream) {
+    let Ok(stream) = TlsAcceptor::from(CONFIGS.0.clone()).accept(stream).await else { return };
+    let (mut from, mut to) = tokio::io::split(stream);
+    let _ = tokio::io::copy(&mut from, &mut to).await;
 }
 
 fn configs() -> Configs {
