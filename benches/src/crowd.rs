@@ -13,7 +13,7 @@ use crate::contestants::{self, Contestant, DEADPOOL, DEADPOOL_UNTIMED, HOST, Kin
 use crate::cores;
 use crate::drive::Entrant;
 use crate::form::Form;
-use crate::measure::{Latencies, Rounds, median};
+use crate::measure::{Latencies, Rounds, Sample, median};
 use crate::table::{Better, Bound, Part, Row};
 
 /// Tasks, and connections.
@@ -66,7 +66,7 @@ fn one(tasks: usize, connections: usize, form: Form) -> Part {
         spreads[nth].push(served.spread());
         part.add_fault(served.hunger(entrants[nth].name()));
         part.add_fault(served.fault.clone());
-        served.is_undisturbed.then(|| served.rate() / 1e6)
+        Sample { figure: served.rate() / 1e6, is_undisturbed: served.is_undisturbed }
     });
     part.notes.push(rounds.dropped());
     let waits = waits(&entrants, Crowd { timed: true, time: 3 * time, ..crowd }, form);

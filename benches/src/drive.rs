@@ -14,7 +14,7 @@ use tokio::time::timeout;
 use crate::contestants::{Contestant, Kind, Made, Setup};
 use crate::cores;
 use crate::crowd::{self, Crowd, Served};
-use crate::measure::ns_each;
+use crate::measure::{Sample, ns_each};
 
 /// A contestant under a name.
 pub(crate) trait Entrant {
@@ -34,8 +34,8 @@ pub(crate) trait Lane {
     fn fill(&mut self, connections: usize);
     /// What this many loans take one task, one after the other.
     fn time(&mut self, loans: u32) -> Duration;
-    /// Loans in a second of threads, each pinned to a core, all together. `None` if one was preempted for long.
-    fn race(&mut self, race: Race) -> Option<f64>;
+    /// Millions of loans in a second of threads, each pinned to a core, all together.
+    fn race(&mut self, race: Race) -> Sample;
     /// What is wrong with the pool's counts, if anything is.
     fn fault(&mut self) -> Option<String>;
 }
@@ -148,7 +148,7 @@ impl<P: Contestant> Lane for Pooled<P> {
         began.elapsed()
     }
 
-    fn race(&mut self, race: Race) -> Option<f64> {
+    fn race(&mut self, race: Race) -> Sample {
         let track = Track { time: race.time, ready: race.threads.into(), is_over: false.into() };
         let of_thread = |nth| if race.apart { self.pool.apart(nth) } else { self.pool.clone() };
         let pools: Vec<P> = (0..race.threads as u64).map(of_thread).collect();
@@ -163,7 +163,12 @@ impl<P: Contestant> Lane for Pooled<P> {
             };
             let threads: Vec<_> =
                 pools.iter().enumerate().map(|place| scope.spawn(run(place))).collect();
-            threads.into_iter().map(|thread| thread.join().expect("no panic")).sum()
+            let samples = threads.into_iter().map(|thread| thread.join().expect("no panic"));
+            let none = Sample { figure: 0.0, is_undisturbed: true };
+            samples.fold(none, |all, one| Sample {
+                figure: all.figure + one.figure,
+                is_undisturbed: all.is_undisturbed && one.is_undisturbed,
+            })
         })
     }
 
@@ -181,8 +186,8 @@ struct Track {
 }
 
 impl Track {
-    /// Loans in a second. The clock is read once for many of them.
-    async fn run<P: Contestant>(&self, pool: &P) -> Option<f64> {
+    /// Millions of loans in a second. The clock is read once for many of them.
+    async fn run<P: Contestant>(&self, pool: &P) -> Sample {
         hits(pool, 1000).await;
         let before = cores::lost();
         self.ready.fetch_sub(1, SeqCst);
@@ -198,8 +203,8 @@ impl Track {
             }
         }
         let took = began.elapsed();
-        let rate = f64::from(loans) / took.as_secs_f64();
-        cores::is_undisturbed(before, cores::lost(), took).then_some(rate)
+        let figure = f64::from(loans) / took.as_secs_f64() / 1e6;
+        Sample { figure, is_undisturbed: cores::is_undisturbed(before, cores::lost(), took) }
     }
 }
 

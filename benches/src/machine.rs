@@ -17,6 +17,9 @@ const MEASURED: [&str; 9] = [
     "tonic",
 ];
 
+/// A machine with more load than this has other work.
+pub const MOST_LOAD: f64 = 0.3;
+
 /// The load average of the last minute.
 pub fn load() -> f64 {
     let load = fs::read_to_string("/proc/loadavg").unwrap_or_default();
@@ -27,9 +30,10 @@ pub fn load() -> f64 {
 pub fn describe(load: f64) -> String {
     let cores = available_parallelism().map_or("?".to_owned(), |n| n.to_string());
     let system = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
+    let busy = if load > MOST_LOAD { ", so the machine was NOT idle" } else { "" };
     let versions: Vec<String> = MEASURED.iter().filter_map(|name| version(name)).collect();
     format!(
-        "{}, {cores} cores; {} {}; load before: {load}; {}\n{}\n",
+        "{}, {cores} cores; {} {}; load before: {load}{busy}; {}\n{}\n",
         processor(),
         std::env::consts::OS,
         system.trim(),

@@ -2,11 +2,15 @@
 
 use std::time::Duration;
 
-/// What each contestant came to in each burst that counts.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Rounds {
-    samples: Vec<Vec<f64>>,
-    bursts: usize,
+/// What each contestant came to in each burst.
+#[derive(Clone, Debug)]
+pub(crate) struct Rounds(Vec<Vec<Sample>>);
+
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Sample {
+    pub(crate) figure: f64,
+    /// Nothing else had the cores for long.
+    pub(crate) is_undisturbed: bool,
 }
 
 impl Rounds {
@@ -18,45 +22,58 @@ impl Rounds {
         rounds: usize,
         mut turn: impl FnMut(usize) -> f64,
     ) -> Rounds {
-        Rounds::alternate_undisturbed(what, contestants, rounds, |nth| Some(turn(nth)))
+        let turn = |nth| Sample { figure: turn(nth), is_undisturbed: true };
+        Rounds::alternate_undisturbed(what, contestants, rounds, turn)
     }
 
-    /// The same, where a turn may turn out not to count: a thread was preempted in it.
+    /// The same, where a turn may turn out to be disturbed.
     pub(crate) fn alternate_undisturbed(
         what: &str,
         contestants: usize,
         rounds: usize,
-        mut turn: impl FnMut(usize) -> Option<f64>,
+        mut turn: impl FnMut(usize) -> Sample,
     ) -> Rounds {
         let mut samples = vec![Vec::with_capacity(rounds); contestants];
         for round in 0..rounds {
             for nth in 0..contestants {
                 let contestant = (nth + round) % contestants;
-                samples[contestant].extend(turn(contestant));
+                samples[contestant].push(turn(contestant));
             }
             progress(what, round + 1, rounds);
         }
-        Rounds { samples, bursts: rounds }
+        Rounds(samples)
     }
 
-    /// For one thread: whatever disturbs it only adds.
+    /// The figures that count. A contestant that is hardly ever undisturbed disturbs itself, by threads of its own: then
+    /// all of them count.
+    fn counted(&self, contestant: usize) -> Vec<f64> {
+        let all = &self.0[contestant];
+        let undisturbed = all.iter().filter(|sample| sample.is_undisturbed).count();
+        let takes_all = undisturbed * 4 < all.len();
+        let counted = all.iter().filter(|sample| takes_all || sample.is_undisturbed);
+        counted.map(|sample| sample.figure).collect()
+    }
+
+    /// For one thread: disturbances only add.
     pub(crate) fn minimum(&self, contestant: usize) -> f64 {
-        self.samples[contestant].iter().copied().fold(f64::NAN, f64::min)
+        self.counted(contestant).into_iter().fold(f64::NAN, f64::min)
     }
 
     pub(crate) fn median(&self, contestant: usize) -> f64 {
-        median(self.samples[contestant].clone())
+        median(self.counted(contestant))
     }
 
     /// How many bursts were dropped, for the reader.
     pub(crate) fn dropped(&self) -> String {
-        let kept: usize = self.samples.iter().map(Vec::len).sum();
-        let all = self.bursts * self.samples.len();
-        let least = self.samples.iter().map(Vec::len).min().unwrap_or(0);
+        let counted: Vec<_> = (0..self.0.len()).map(|nth| self.counted(nth).len()).collect();
+        let (all, kept) =
+            (self.0.iter().map(Vec::len).sum::<usize>(), counted.iter().sum::<usize>());
+        let disturbed = self.0.iter().flatten().filter(|sample| !sample.is_undisturbed).count();
         format!(
-            "{} of {all} bursts were dropped, in which threads waited for a core for more than a hundredth of the time; each \
-             contestant has at least {least}",
-            all - kept
+            "{} of {all} bursts were dropped, in which threads waited for a core for more than a hundredth of the time; {} \
+             more such bursts count, of contestants that have hardly any others",
+            all - kept,
+            disturbed - (all - kept)
         )
     }
 }

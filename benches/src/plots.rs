@@ -65,9 +65,11 @@ fn hosts(file: &Path, parts: &[&Part]) -> Drawn {
         name: row.name.clone(),
         values: parts.iter().map(|part| part.rows[nth].figures[0]).collect(),
     };
+    let mut rows: Vec<_> = first.rows.iter().enumerate().collect();
+    rows.sort_by_key(|(_, row)| row.kind != Kind::Wharf);
     let places = ["1 host", "1,000 hosts", "100,000 hosts"];
     let title = "A hit by key, nanoseconds (less is better)";
-    lines(file, title, &places, &first.rows.iter().enumerate().map(line).collect::<Vec<_>>())
+    lines(file, title, &places, &rows.into_iter().map(line).collect::<Vec<_>>())
 }
 
 /// Lines over named places, on a logarithmic scale.
@@ -95,7 +97,8 @@ fn lines(file: &Path, title: &str, places: &[&str], lines: &[Line]) -> Drawn {
         .y_label_formatter(&|value| readable(*value))
         .label_style((FONT, 13))
         .draw()?;
-    for (line, colour) in lines.iter().zip(COLOURS) {
+    // The first is drawn last, over the others.
+    for (line, colour) in lines.iter().zip(COLOURS).rev() {
         let points = || (0..).zip(line.values.iter().copied()).filter(|point| point.1.is_finite());
         chart.draw_series(LineSeries::new(points(), colour.stroke_width(2)))?;
         chart.draw_series(points().map(|point| Circle::new(point, 4, colour.filled())))?;

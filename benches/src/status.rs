@@ -1,4 +1,4 @@
-//! Whom `status` holds up, and for how long, in a pool of many hosts.
+//! How long `status` holds others up in a pool of many hosts.
 
 use std::hint::spin_loop;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
@@ -25,7 +25,7 @@ pub fn run(form: Form) -> Vec<Part> {
     let runtime = one_thread();
     let pool = runtime.block_on(unconstrained(fill()));
     let mut part = Part::new(
-        "status() with 100,000 hosts: whom it holds up",
+        "status() with 100,000 hosts: how long it holds others up",
         "A pinned thread acquires and returns the connection of one host by key, without a pause, another host in each \
          burst, and looks at the clock each time; another thread calls status() meanwhile, or waits. The longest acquire \
          of a burst, but for those in which its thread was preempted, is a little more than the longest time that a lock on \

@@ -107,7 +107,9 @@ impl Part {
     }
 
     fn best_peer(&self, better: Better) -> Option<&Row> {
-        let is_peer = |row: &&Row| matches!(row.kind, Kind::Peer | Kind::AsItComes);
+        let is_peer = |row: &&Row| {
+            matches!(row.kind, Kind::Peer | Kind::AsItComes) && row.figures[0].is_finite()
+        };
         let peers = self.rows.iter().filter(is_peer);
         peers.min_by(|a, b| match better {
             Better::Less => a.figures[0].total_cmp(&b.figures[0]),

@@ -80,7 +80,7 @@ fn measure(
     let bursts = form.either(100, 400);
     let rounds = Rounds::alternate_undisturbed(&part.title, races.len(), bursts, |nth| {
         let (entrant, race) = races[nth];
-        lanes[entrant].race(race).map(|rate| rate / 1e6)
+        lanes[entrant].race(race)
     });
     part.notes.push(rounds.dropped());
     for lane in &mut lanes {

@@ -11,6 +11,7 @@ use std::process::{Command, ExitCode, Stdio};
 use std::time::Instant;
 use std::{env, fs};
 
+use wharf_benches::machine::MOST_LOAD;
 use wharf_benches::publish::{Blocks, Chapter, report};
 use wharf_benches::table::Part;
 use wharf_benches::{instructions, machine, plots};
@@ -19,7 +20,6 @@ const BENCHES: [&str; 10] = [
     "dialing", "hit", "keys", "threads", "crowd", "queue", "memory", "starving", "status", "expiry",
 ];
 const COUNTED: &str = ".ci/instructions";
-const MOST_LOAD: f64 = 0.3;
 
 fn main() -> ExitCode {
     match publish() {
