@@ -68,7 +68,9 @@ fn one(tasks: usize, connections: usize, form: Form) -> Part {
         part.add_fault(served.fault.clone());
         Sample { figure: served.rate() / 1e6, is_undisturbed: served.is_undisturbed }
     });
-    part.notes.push(rounds.dropped());
+    let names: Vec<_> = entrants.iter().map(|entrant| entrant.name()).collect();
+    part.notes.push(rounds.dropped(&names));
+    part.add_fault(rounds.fault());
     let waits = waits(&entrants, Crowd { timed: true, time: 3 * time, ..crowd }, form);
     for (nth, (entrant, waits)) in entrants.iter().zip(waits).enumerate() {
         let percentiles = [500_000, 990_000, 999_000, 1_000_000].map(|n| waits.percentile(n));

@@ -44,12 +44,10 @@ impl Rounds {
         Rounds(samples)
     }
 
-    /// The figures that count. A contestant that is hardly ever undisturbed disturbs itself, by threads of its own: then
-    /// all of them count.
+    /// The figures that count: all of them where hardly any is undisturbed, which `dropped` tells.
     fn counted(&self, contestant: usize) -> Vec<f64> {
         let all = &self.0[contestant];
-        let undisturbed = all.iter().filter(|sample| sample.is_undisturbed).count();
-        let takes_all = undisturbed * 4 < all.len();
+        let takes_all = (all.len() - self.disturbed(contestant)) * 4 < all.len();
         let counted = all.iter().filter(|sample| takes_all || sample.is_undisturbed);
         counted.map(|sample| sample.figure).collect()
     }
@@ -63,18 +61,34 @@ impl Rounds {
         median(self.counted(contestant))
     }
 
-    /// How many bursts were dropped, for the reader.
-    pub(crate) fn dropped(&self) -> String {
-        let counted: Vec<_> = (0..self.0.len()).map(|nth| self.counted(nth).len()).collect();
-        let (all, kept) =
-            (self.0.iter().map(Vec::len).sum::<usize>(), counted.iter().sum::<usize>());
-        let disturbed = self.0.iter().flatten().filter(|sample| !sample.is_undisturbed).count();
+    /// For the reader: how many bursts were dropped, and whose bursts all count although they were disturbed.
+    pub(crate) fn dropped(&self, names: &[&str]) -> String {
+        let all: usize = self.0.iter().map(Vec::len).sum();
+        let kept: usize = (0..self.0.len()).map(|nth| self.counted(nth).len()).sum();
+        let is_disturbed = |nth: &usize| {
+            self.disturbed(*nth) > 0 && self.counted(*nth).len() == self.0[*nth].len()
+        };
+        let counted: Vec<_> =
+            (0..self.0.len()).filter(is_disturbed).map(|nth| names[nth]).collect();
+        let counted = if counted.is_empty() { "none".to_owned() } else { counted.join(", ") };
         format!(
-            "{} of {all} bursts were dropped, in which threads waited for a core for more than a hundredth of the time; {} \
-             more such bursts count, of contestants that have hardly any others",
-            all - kept,
-            disturbed - (all - kept)
+            "{} of {all} bursts were dropped, in which threads waited for a core for more than a hundredth of the time. \
+             All count, disturbed as they were, of: {counted}",
+            all - kept
         )
+    }
+
+    /// Whether figures of a machine that had other work are all there is: most contestants were disturbed mostly.
+    pub(crate) fn fault(&self) -> Option<String> {
+        let disturbed: usize = (0..self.0.len()).map(|nth| self.disturbed(nth)).sum();
+        let all: usize = self.0.iter().map(Vec::len).sum();
+        let is_busy = disturbed * 2 > all;
+        is_busy
+            .then(|| format!("{disturbed} of {all} bursts were disturbed: believe no figure here"))
+    }
+
+    fn disturbed(&self, contestant: usize) -> usize {
+        self.0[contestant].iter().filter(|sample| !sample.is_undisturbed).count()
     }
 }
 

@@ -82,7 +82,9 @@ fn measure(
         let (entrant, race) = races[nth];
         lanes[entrant].race(race)
     });
-    part.notes.push(rounds.dropped());
+    let names: Vec<_> = races.iter().map(|(nth, _)| entrants[*nth].name()).collect();
+    part.notes.push(rounds.dropped(&names));
+    part.add_fault(rounds.fault());
     for lane in &mut lanes {
         part.add_fault(lane.fault());
     }

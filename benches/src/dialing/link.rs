@@ -4,30 +4,29 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
-use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
-use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, sleep_until};
+
+use super::listen;
 
 /// Without a delay there is nothing in between. With one, everything arrives so much later, at the
 /// precision of the runtime's timer (a millisecond), however much is on its way at once. What a new
 /// connection sends first waits for a round trip more, which stands for TCP's handshake.
 pub(crate) struct Link {
     address: SocketAddr,
-    _tasks: JoinSet<()>,
+    _tasks: Option<Box<dyn Send>>,
 }
 
 impl Link {
     pub(crate) async fn new(server: SocketAddr, delay: Duration) -> Link {
-        let mut tasks = JoinSet::new();
         if delay.is_zero() {
-            return Link { address: server, _tasks: tasks };
+            return Link { address: server, _tasks: None };
         }
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
-        let address = listener.local_addr().expect("an address");
-        tasks.spawn(listen(listener, server, delay));
-        Link { address, _tasks: tasks }
+        let (address, tasks) =
+            listen(move |client| carry(client, server, delay)).await.expect("a port");
+        Link { address, _tasks: Some(tasks) }
     }
 
     pub(crate) fn address(&self) -> SocketAddr {
@@ -35,24 +34,13 @@ impl Link {
     }
 }
 
-async fn listen(listener: TcpListener, server: SocketAddr, delay: Duration) {
-    let mut connections = JoinSet::new();
-    while let Ok((client, _)) = listener.accept().await {
-        connections.spawn(async move {
-            sleep(2 * delay).await;
-            let Ok(server) = TcpStream::connect(server).await else { return };
-            for stream in [&client, &server] {
-                let _ = stream.set_nodelay(true);
-            }
-            let (from_client, to_client) = client.into_split();
-            let (from_server, to_server) = server.into_split();
-            tokio::join!(
-                forward(from_client, to_server, delay),
-                forward(from_server, to_client, delay)
-            );
-        });
-        while connections.try_join_next().is_some() {}
-    }
+async fn carry(client: TcpStream, server: SocketAddr, delay: Duration) {
+    sleep(2 * delay).await;
+    let Ok(server) = TcpStream::connect(server).await else { return };
+    let _ = server.set_nodelay(true);
+    let (from_client, to_client) = client.into_split();
+    let (from_server, to_server) = server.into_split();
+    tokio::join!(forward(from_client, to_server, delay), forward(from_server, to_client, delay));
 }
 
 /// One direction, until its end, which is late as well.
