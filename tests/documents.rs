@@ -43,3 +43,20 @@ fn what_the_readme_links_to_is_there() {
         assert!(is_there, "[{said}]({target}) leads nowhere");
     }
 }
+
+/// The blocks of figures, which one program writes into both documents.
+fn figures(document: &str) -> Vec<&str> {
+    let begins = document.match_indices("<!-- figures: ").map(|(at, _)| at);
+    let block = |at| document[at..].split_once("<!-- end of figures -->").map(|(block, _)| block);
+    begins.filter_map(block).collect()
+}
+
+#[test]
+fn the_readme_and_the_report_show_the_figures_of_one_run() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let read = |file: &str| fs::read_to_string(root.join(file)).unwrap();
+    let (readme, report) = (read("README.md"), read("benches/REPORT.md"));
+    assert_eq!(figures(&readme).len(), 2, "blocks of figures");
+    assert_eq!(figures(&readme), figures(&report));
+    assert!(figures(&readme).iter().all(|block| block.lines().count() > 5), "with figures");
+}

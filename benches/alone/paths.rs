@@ -101,7 +101,7 @@ async fn hits_by_key(pool: &Pool<Numbers>, walks: usize) {
     }
 }
 
-/// As many loans whatever the number of walks, of which this many come back; the others never do.
+/// The same number of loans for any number of walks, of which this many come back; the others never do.
 async fn returns(walks: usize) {
     assert!(walks <= MOST_RETURNS, "at most {MOST_RETURNS} walks");
     let pool = Pool::builder().max_per_host(MOST_RETURNS).build(Numbers).expect("valid settings");

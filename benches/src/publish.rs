@@ -116,7 +116,7 @@ fn savings(parts: &[&Part]) -> String {
 fn where_it_ran(machine: &str) -> String {
     let lines: Vec<&str> = machine.lines().collect();
     format!(
-        "\nMedian time of a small request from 16 tasks, over the loopback with so many milliseconds added in each \
+        "\nMedian time of a small request from 16 tasks, over the loopback with these milliseconds added in each \
          direction; each task dials, or takes one of at most 16 connections of the pool. {}.\n",
         lines.first().unwrap_or(&"")
     )

@@ -31,7 +31,7 @@ impl Contestant for Deadpool {
 
     async fn build(setup: Setup) -> Self {
         let builder = Pool::builder(Numbers(setup.made.clone())).max_size(setup.max);
-        let builder = builder.wait_timeout(setup.patience()).runtime(Runtime::Tokio1);
+        let builder = builder.wait_timeout(setup.time_out()).runtime(Runtime::Tokio1);
         Deadpool(builder.build().expect("valid settings"))
     }
 

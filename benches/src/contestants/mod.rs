@@ -77,7 +77,7 @@ impl Setup {
     }
 
     /// What the pools with an optional time-out are given.
-    fn patience(&self) -> Option<Duration> {
+    fn time_out(&self) -> Option<Duration> {
         self.alike.then_some(PATIENCE)
     }
 }

@@ -109,7 +109,7 @@ impl Variant for Metered {
     }
 }
 
-/// Under `max_total`, with so many other hosts.
+/// Under `max_total`, with this many other hosts.
 #[derive(Clone, Default)]
 pub(crate) struct Total<const OTHERS: u64>;
 
