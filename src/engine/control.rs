@@ -199,7 +199,7 @@ impl<P: Parts> HostState<P> {
             self.entries[*slot].id == id && self.entries[*slot].state == State::Idle
         })?;
         self.leave_ready(slot);
-        let loan = self.begin(slot, call_site, section);
+        let loan = self.begin(slot, (section.now, call_site), section.common);
         // It is looked at, not used.
         self.change(slot, |entry| {
             entry.uses -= 1;

@@ -11,6 +11,8 @@ use crate::policy::time::{Span, Time};
 /// What [`HostState::give_back`] did.
 pub(crate) enum Returned<P: Parts> {
     Idle,
+    /// The connection has stayed with the host, and this share of it is to be dropped.
+    Left(Box<Loan<P>>),
     /// In the seat of the oldest waiter, who is to be woken.
     HandedOver(Option<P::Waker>),
     /// Nothing: take the long way, [`HostState::returned`].
@@ -40,21 +42,29 @@ fn is_watched<P: Parts>(entry: &Entry<P>, loan: &Loan<P>) -> bool {
 }
 
 impl<P: Parts> HostState<P> {
-    /// Takes back an exclusive connection that was used and is open, if it goes idle or to a waiter and that is all
-    /// there is to do. This is the whole of an ordinary return, and of an ordinary hand-over.
+    /// Takes back a connection that was used and is open, if it goes idle or to a waiter and that is all there is to do.
+    /// This is the whole of an ordinary return, and of an ordinary hand-over. A shared one takes this many leases.
     #[inline]
     pub(crate) fn give_back(
         &mut self,
         loan: Box<Loan<P>>,
+        max_leases: usize,
         now: Time,
         common: &Common<P>,
     ) -> Returned<P> {
         let limits = &common.limits;
         let waiting = self.waiting() > 0;
+        if !common.is_plain {
+            if common.is_shared() {
+                return self.give_back_share(loan, max_leases, now, common);
+            }
+            if self.return_concerns(waiting, now, common) {
+                return Returned::Unsettled(loan);
+            }
+        }
         let concerns_others = self.phase != Phase::Open
             || self.gauges.places > self.max
-            || (!waiting && now.after(limits.idle_timeout) < self.look_at)
-            || (!common.is_plain && self.return_concerns(waiting, now, common));
+            || (!waiting && now.after(limits.idle_timeout) < self.look_at);
         if concerns_others {
             return Returned::Unsettled(loan);
         }
@@ -89,6 +99,51 @@ impl<P: Parts> HostState<P> {
         Returned::Idle
     }
 
+    /// The same of a lease on a shared connection, while nobody waits. After the last one it goes idle.
+    #[inline(never)] // It would make an ordinary return longer: measured.
+    fn give_back_share(
+        &mut self,
+        loan: Box<Loan<P>>,
+        max_leases: usize,
+        now: Time,
+        common: &Common<P>,
+    ) -> Returned<P> {
+        let (slot, limits) = (loan.slot, &common.limits);
+        let entry = &self.entries[slot];
+        let is_usual = entry.state == State::InUse
+            && entry.holds == Holds::Place
+            && entry.max_leases as usize == max_leases
+            && entry.is_over(now, limits).is_none()
+            && !is_watched(entry, &loan);
+        let is_last = entry.leases.len() == 1;
+        let is_noted = now.after(limits.idle_timeout).min(entry.expires) >= self.look_at;
+        let concerns_others = self.waiting() > 0
+            || self.phase != Phase::Open
+            || self.gauges.places > self.max
+            || self.gauges.draining + self.gauges.closing > 0
+            || limits.max_idle != usize::MAX
+            || self.is_asked_for(now, common)
+            || (is_last && (!is_noted || self.return_concerns(false, now, common)));
+        if !is_usual || concerns_others {
+            return Returned::Unsettled(loan);
+        }
+        self.leave_ready(slot);
+        let turn = self.next_turn;
+        self.change(slot, |entry| {
+            entry.leases.end(loan.lease);
+            (entry.idle_since, entry.turn, entry.kept) = (now, turn, false);
+            if is_last {
+                entry.state = State::Idle;
+            }
+        });
+        self.next_turn += 1;
+        self.carries = self.entries[slot].max_leases;
+        if self.entries[slot].has_room() {
+            self.ready.push(slot);
+        }
+        Returned::Left(loan)
+    }
+
     /// Hands the connection over, if that concerns only the one who gets it.
     #[inline]
     fn give_to_waiter(&mut self, loan: Box<Loan<P>>, now: Time, common: &Common<P>) -> Returned<P> {
@@ -103,11 +158,11 @@ impl<P: Parts> HostState<P> {
         Returned::HandedOver(self.hand_over(loan, now))
     }
 
-    /// Whether a return is more than the end of the loan: others share the connection, another host may take it, too
-    /// many are idle, or a deadline is to be noted.
+    /// Whether a return is more than the end of the loan: another host may take the connection, too many are idle, or a
+    /// deadline is to be noted.
     fn return_concerns(&self, waiting: bool, now: Time, common: &Common<P>) -> bool {
         let limits = &common.limits;
-        if common.is_shared() || self.is_asked_for(now, common) {
+        if self.is_asked_for(now, common) {
             return true;
         }
         let beat = limits.heartbeat.map_or(Time::NEVER, |beats| now.after(beats.earliest));
@@ -194,6 +249,12 @@ impl<P: Parts> HostState<P> {
         if !self.entries[slot].has_room() {
             self.leave_ready(slot);
         }
+    }
+
+    /// How many leases the connection takes, by what was last heard: one, if it is exclusive.
+    #[inline]
+    pub(crate) fn max_leases(&self, slot: u32) -> u32 {
+        self.entries[slot].max_leases
     }
 
     /// Whether a shared connection that says that it takes this many leases now takes all that are out.

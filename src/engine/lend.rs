@@ -47,8 +47,13 @@ impl<P: Parts> HostState<P> {
         let limits = &common.limits;
         let newest = limits.reuse == Reuse::MostRecent;
         let slot = *if newest { self.ready.last() } else { self.ready.first() }?;
-        if !common.is_plain && self.lending_concerns(now, common) {
-            return None;
+        if !common.is_plain {
+            if common.is_shared() {
+                return self.lend_share(now, call_site, common);
+            }
+            if self.lending_concerns(now, common) {
+                return None;
+            }
         }
         let entry = &mut self.entries[slot];
         let is_usual = entry.state == State::Idle && entry.holds == Holds::Place;
@@ -77,17 +82,41 @@ impl<P: Parts> HostState<P> {
         Some(loan)
     }
 
-    /// Whether a lending is more than the loan: the connection stays, the minimum idle is to be restored, `warm` has
+    /// The same for a lease on a shared connection, which stays where it is.
+    #[inline(never)] // It would make a hit longer: measured.
+    fn lend_share(
+        &mut self,
+        now: Time,
+        call_site: CallSite,
+        common: &Common<P>,
+    ) -> Option<Box<Loan<P>>> {
+        if now >= self.look_at || self.is_stranded() || self.lending_concerns(now, common) {
+            return None;
+        }
+        let slot = self.slot_to_lend(now, common)?;
+        // After its last use it drains.
+        if self.entries[slot].uses + 1 >= common.limits.max_uses {
+            return None;
+        }
+        self.counters.reused += 1;
+        let loan = self.begin(slot, (now, call_site), common);
+        if !self.entries[slot].has_room() {
+            self.leave_ready(slot);
+        }
+        Some(loan)
+    }
+
+    /// Whether a lending is more than the loan: the minimum idle is to be restored, `warm` has
     /// asked for more, an idle connection of a cap across hosts leaves, or maintenance is to look at the loan.
     fn lending_concerns(&self, now: Time, common: &Common<P>) -> bool {
         let limits = &common.limits;
-        let is_low = || self.ready.len() <= limits.min_idle_per_host || self.is_stranded();
+        let is_low = || self.idle_here(common) <= limits.min_idle_per_host || self.is_stranded();
         let restores = limits.min_idle_per_host > 0 && is_low();
         let watched =
             limits.leak_after != Span::FOREVER && now.after(limits.leak_after) < self.look_at;
         // Beside one more in use, one more may be idle; and where the caps leave no room by now, the wish ends.
         let warms = self.floor > 0;
-        common.is_shared() || restores || warms || watched || limits.max_idle != usize::MAX
+        restores || warms || watched || limits.max_idle != usize::MAX
     }
 
     #[inline]
@@ -108,16 +137,14 @@ impl<P: Parts> HostState<P> {
         }
         self.unstrand();
         self.close_expired(section);
-        let slot = self.slot_to_lend(section)?;
+        let slot = self.slot_to_lend(section.now, section.common)?;
         self.counters.reused += 1;
         Some(self.grant(slot, call_site, section))
     }
 
     /// The entry that the next lease goes to, if one may be lent as it is.
-    pub(super) fn slot_to_lend(&self, section: &Section<'_, P>) -> Option<u32> {
-        let limits = &section.common.limits;
-        let fit = |slot: &u32| self.entries[*slot].is_fit(self.generation, section.now, limits);
-        self.choose(section.common, fit)
+    pub(super) fn slot_to_lend(&self, now: Time, common: &Common<P>) -> Option<u32> {
+        self.choose(common, |slot| self.entries[*slot].is_fit(self.generation, now, &common.limits))
     }
 
     /// The next of those that have room and for which this holds.
@@ -145,7 +172,7 @@ impl<P: Parts> HostState<P> {
         call_site: CallSite,
         section: &mut Section<'_, P>,
     ) -> Box<Loan<P>> {
-        let loan = self.begin(slot, call_site, section);
+        let loan = self.begin(slot, (section.now, call_site), section.common);
         let entry = &self.entries[slot];
         let is_used_up = entry.uses >= section.common.limits.max_uses && section.common.is_shared();
         if !entry.has_room() {
@@ -162,12 +189,12 @@ impl<P: Parts> HostState<P> {
     pub(super) fn begin(
         &mut self,
         slot: u32,
-        call_site: CallSite,
-        section: &Section<'_, P>,
+        beginning: (Time, CallSite),
+        common: &Common<P>,
     ) -> Box<Loan<P>> {
         let entry = &mut self.entries[slot];
-        let lease = begin_lease(entry, &mut self.gauges, (section.now, call_site));
-        let loan = match section.common.share {
+        let lease = begin_lease(entry, &mut self.gauges, beginning);
+        let loan = match common.share {
             None => {
                 let mut loan = entry.value.take().expect("an idle connection is in its entry");
                 loan.lease = lease;
@@ -228,7 +255,7 @@ impl<P: Parts> HostState<P> {
     /// Gives waiters what may be lent as it is.
     pub(super) fn serve_waiters(&mut self, section: &mut Section<'_, P>) {
         while self.waiting() > 0 {
-            let Some(slot) = self.slot_to_lend(section) else { return };
+            let Some(slot) = self.slot_to_lend(section.now, section.common) else { return };
             self.serve(slot, section);
         }
     }

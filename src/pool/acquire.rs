@@ -122,7 +122,7 @@ impl<C: Connector> Acquire<C> {
                     return self.wait(Waiting::new(waiter, timer, ahead), cx);
                 }
                 Joined::Lent(loan) => {
-                    if let Some(loan) = self.cell().check_lent(loan) {
+                    if let Some(loan) = self.cell().check_lent(loan, None) {
                         return self.hit(loan, None);
                     }
                 }

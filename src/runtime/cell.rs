@@ -194,15 +194,14 @@ impl<C: Connector> HostCell<C> {
             let pool = &self.pool;
             let now = pool.clock.now();
             let mut state = self.state.lock();
-            let mut loan = state.lend(now, call_site, &pool.common)?;
+            let loan = state.lend(now, call_site, &pool.common)?;
             let is_watched = pool.settings.observer.is_there();
             let view = is_watched.then(|| state.loan_view(loan.slot, loan.lease));
+            let known = if pool.common.is_plain { 1 } else { state.max_leases(loan.slot) };
             drop(state);
-            // One that is lent by the short path is not shared.
-            if pool.max_leases_if_open(&mut loan.connection) > 0 {
+            if let Some(loan) = self.check_lent(loan, Some(known)) {
                 return Some((loan, view));
             }
-            self.close_unlent(loan);
         }
     }
 
@@ -214,7 +213,7 @@ impl<C: Connector> HostCell<C> {
         let mut has_asked = false;
         loop {
             if let Some(loan) = self.change(|state, section| state.lend_any(call_site, section)) {
-                if let Some(loan) = self.check_lent(loan) {
+                if let Some(loan) = self.check_lent(loan, None) {
                     return Some(loan);
                 }
             } else if std::mem::replace(&mut has_asked, true) || !self.ask_peers() {
@@ -223,9 +222,23 @@ impl<C: Connector> HostCell<C> {
         }
     }
 
-    /// Looks at a connection that was lent by the long way and without a wait: whether it is open, and takes its leases.
-    pub(crate) fn check_lent(self: &Arc<Self>, mut loan: Loan<C>) -> Option<Loan<C>> {
+    /// Looks at a connection that was lent without a wait: whether it is open, and takes its leases, if this is not
+    /// known from when it was lent.
+    #[inline]
+    pub(crate) fn check_lent(
+        self: &Arc<Self>,
+        mut loan: Loan<C>,
+        known: Option<u32>,
+    ) -> Option<Loan<C>> {
         let max_leases = self.pool.max_leases_if_open(&mut loan.connection);
+        if known.is_some_and(|known| known as usize == max_leases) {
+            return Some(loan);
+        }
+        self.check_leases(loan, max_leases)
+    }
+
+    #[cold]
+    fn check_leases(self: &Arc<Self>, loan: Loan<C>, max_leases: usize) -> Option<Loan<C>> {
         if max_leases == 0 {
             self.close_unlent(loan);
             return None;
@@ -280,8 +293,12 @@ impl<C: Connector> HostCell<C> {
     #[inline]
     pub(crate) fn give_back(self: &Arc<Self>, loan: Loan<C>, max_leases: usize, now: Time) {
         let mut state = self.state.lock();
-        match state.give_back(loan, now, &self.pool.common) {
+        match state.give_back(loan, max_leases, now, &self.pool.common) {
             Returned::Idle => {}
+            Returned::Left(share) => {
+                drop(state);
+                let _ = panics::catch("the drop of a connection", || drop(share));
+            }
             Returned::HandedOver(waker) => {
                 self.note_crowded(state.waiting() > 0);
                 drop(state);

@@ -74,10 +74,10 @@ impl World {
             let loan = self.cells[at].state.lend(now, Self::place(), &self.common)?;
             self.check_short(at);
             self.known_lent(at, &loan);
-            if !std::mem::take(dead) {
+            let known = self.cells[at].state.max_leases(loan.slot) as usize;
+            if let Some(loan) = self.check_lent(at, loan, dead, Some(known)) {
                 return Some(loan);
             }
-            self.close_unlent(at, loan);
         }
         None
     }
@@ -103,7 +103,7 @@ impl World {
                     return self.ask_peers(at);
                 }
                 Joined::Lent(loan) => {
-                    if let Some(loan) = self.check_lent(at, loan, &mut dead) {
+                    if let Some(loan) = self.check_lent(at, loan, &mut dead, None) {
                         return self.loans.push((at, loan));
                     }
                 }
@@ -156,13 +156,19 @@ impl World {
     }
 
     /// What was lent without a wait may turn out to be not open, or to take fewer leases.
-    fn check_lent(&mut self, at: usize, loan: Loan, dead: &mut bool) -> Option<Loan> {
+    fn check_lent(
+        &mut self,
+        at: usize,
+        loan: Loan,
+        dead: &mut bool,
+        known: Option<usize>,
+    ) -> Option<Loan> {
         if std::mem::take(dead) {
             self.close_unlent(at, loan);
             return None;
         }
         let (slot, max_leases) = (loan.slot, self.room);
-        if !self.common.is_shared() {
+        if !self.common.is_shared() || known == Some(max_leases) {
             return Some(loan);
         }
         self.connections[loan.connection].max_leases = max_leases;
@@ -210,7 +216,7 @@ impl World {
                 noted,
             );
             let Some(loan) = lent else { return };
-            if let Some(loan) = self.check_lent(at, loan, &mut dead) {
+            if let Some(loan) = self.check_lent(at, loan, &mut dead, None) {
                 return self.loans.push((at, loan));
             }
         }
@@ -320,8 +326,8 @@ impl World {
         let mut left = Some(loan);
         if self.uses_short_paths() {
             let loan = left.take().expect("it is here");
-            match self.cells[at].state.give_back(loan, now, &self.common) {
-                Returned::Idle => {}
+            match self.cells[at].state.give_back(loan, max_leases, now, &self.common) {
+                Returned::Idle | Returned::Left(_) => {}
                 Returned::HandedOver(waker) => self.woken.extend(waker),
                 Returned::Unsettled(loan) => left = Some(loan),
             }
