@@ -10,6 +10,14 @@ use crate::policy::time::{Span, Time};
 /// A close whose runtime runs has ended itself by then: caps are exact as long as timers are no later than this.
 const CLOSE_GRACE: Span = Span::from_nanos(10_000_000);
 
+/// A close under way, and when it gives its place up.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Closing {
+    until: Time,
+    slot: u32,
+    id: u64,
+}
+
 impl<P: Parts> HostState<P> {
     /// It is lent to nobody new, and is closed as soon as nobody uses it. A shared one gives its place to the next one
     /// at once, except above a lowered cap.
@@ -57,24 +65,36 @@ impl<P: Parts> HostState<P> {
         }
         self.forget_reset(slot);
         self.rare().counters.closes.count(reason);
-        let gives_up = section.now.after(section.common.limits.close_timeout).after(CLOSE_GRACE);
+        let until = section.now.after(section.common.limits.close_timeout).after(CLOSE_GRACE);
         let (id, value) = self.change(slot, |entry| {
             entry.state = State::Closing;
-            entry.expires = gives_up;
             (entry.id, entry.value.take())
         });
+        self.rare().closes.push_back(Closing { until, slot, id });
         section.actions.close.extend(value.map(|loan| CloseOrder { loan, reason, id }));
     }
 
     /// Takes the places of closes that have gone on for longer than they may: their runtime stands still. The entries
     /// stay until the tasks end.
     pub(super) fn give_up_late_closes(&mut self, now: Time) {
-        let is_late = |entry: &Entry<P>| {
-            entry.state == State::Closing && !entry.is_dead() && entry.expires <= now
-        };
-        for slot in self.slots(is_late) {
-            self.change(slot, |entry| entry.holds = Holds::Nothing);
+        while let Some(closing) = self.first_close().filter(|first| first.until <= now) {
+            self.rare().closes.pop_front();
+            self.change(closing.slot, |entry| entry.holds = Holds::Nothing);
         }
+    }
+
+    /// The close that began first of those that hold a place. Those before it that have ended are forgotten.
+    fn first_close(&mut self) -> Option<Closing> {
+        let HostState { rare, entries, .. } = self;
+        let closes = &mut rare.as_mut()?.closes;
+        let holds_place = |closing: &Closing| {
+            let entry = entries.get(closing.slot).filter(|entry| entry.id == closing.id);
+            entry.is_some_and(|entry| !entry.is_dead())
+        };
+        while !holds_place(closes.front()?) {
+            closes.pop_front();
+        }
+        closes.front().copied()
     }
 
     /// When the first of the closes that hold a place gives it up, where somebody may want that.
@@ -82,12 +102,7 @@ impl<P: Parts> HostState<P> {
         if self.gauges.closing == 0 || self.phase == Phase::Closed {
             return None;
         }
-        let closing = self
-            .entries
-            .iter()
-            .filter(|(_, entry)| entry.state == State::Closing && !entry.is_dead())
-            .map(|(_, entry)| entry.expires);
-        closing.min()
+        self.rare.as_ref()?.closes.front().map(|first| first.until)
     }
 
     /// A close has ended, or was given up.

@@ -109,6 +109,9 @@ impl<P: Parts> HostState<P> {
         section: &mut Section<'_, P>,
         which: impl Fn(State) -> bool,
     ) {
+        let HostState { ready, entries, .. } = self;
+        // At once: one by one, each is looked for among the others.
+        ready.retain(|slot| !which(entries[*slot].state));
         for slot in self.slots(|entry| which(entry.state)) {
             self.drain(slot, reason, section);
         }
@@ -148,9 +151,7 @@ impl<P: Parts> HostState<P> {
     pub(crate) fn orphan(&mut self, section: &mut Section<'_, P>) {
         if self.phase == Phase::Open {
             self.phase = Phase::Orphaned;
-            for slot in self.slots(|entry| entry.state == State::Idle) {
-                self.drain(slot, CloseReason::PoolClosed, section);
-            }
+            self.drain_all(CloseReason::PoolClosed, section, |state| state == State::Idle);
         }
     }
 

@@ -59,8 +59,7 @@ pub(crate) struct Entry<P: Parts> {
     pub(crate) idle_since: Time,
     /// When it last answered a ping, or was made: the last proof of life that is no use.
     pub(crate) checked_at: Time,
-    /// The end of its lifetime. Of a dial, when the host was retired: that is the end of its connection's. While it is
-    /// closed, when its close gives its place up.
+    /// The end of its lifetime. Of a dial, when the host was retired: that is the end of its connection's.
     pub(crate) expires: Time,
     /// When it was made; while it is dialed, when that began.
     pub(crate) created: Time,

@@ -11,9 +11,7 @@ impl<P: Parts> HostState<P> {
         if section.common.is_shared() && self.gauges.draining > 0 {
             self.give_places();
         }
-        if self.gauges.closing > 0 {
-            self.give_up_late_closes(section.now);
-        }
+        self.give_up_late_closes(section.now);
         self.meet_demand(section);
         self.close_unwanted(section);
         self.account(section);

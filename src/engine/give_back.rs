@@ -121,6 +121,9 @@ impl<P: Parts> HostState<P> {
             || self.phase != Phase::Open
             || self.gauges.places > self.max
             || self.gauges.draining + self.gauges.closing > 0
+            // What is to be made in advance may begin now.
+            || self.floor > 0
+            || self.failing().is_some()
             || limits.max_idle != usize::MAX
             || self.is_asked_for(now, common)
             || (is_last && (!is_noted || self.return_concerns(false, now, common)));

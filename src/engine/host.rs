@@ -6,6 +6,7 @@ use smallvec::SmallVec;
 
 use super::Purpose;
 use super::budget::Note;
+use super::close::Closing;
 use super::entry::Entry;
 use super::failing::Failing;
 use super::gauges::{self, Gauges};
@@ -81,6 +82,8 @@ pub(super) struct Rare<P: Parts> {
     pub(super) pings: Vec<Ping>,
     /// Connections whose reset has not begun, the first to come back first.
     pub(super) resets: VecDeque<u32>,
+    /// Closes under way, as they began. Those that have ended may still be among them.
+    pub(super) closes: VecDeque<Closing>,
     /// Suspects are to be pinged, whether anybody waits or not, and as what.
     pub(super) pings_suspects: Option<Purpose>,
     pub(super) failing: Option<Failing<P::Failure>>,
@@ -103,6 +106,7 @@ impl<P: Parts> Rare<P> {
         Rare {
             pings: Vec::new(),
             resets: VecDeque::new(),
+            closes: VecDeque::new(),
             pings_suspects: None,
             failing: None,
             stranded: false,
@@ -184,6 +188,9 @@ impl<P: Parts> HostState<P> {
     pub(super) fn leave_ready(&mut self, slot: u32) {
         if self.ready.last() == Some(&slot) {
             self.ready.pop();
+        } else if self.ready.first() == Some(&slot) {
+            // As those leave that are idle for too long.
+            self.ready.remove(0);
         } else if let Some(at) = self.ready.iter().rposition(|other| *other == slot) {
             self.ready.remove(at);
         }
