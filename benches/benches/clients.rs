@@ -1,28 +1,25 @@
-//! The pool's HTTP client beside hyper-util's legacy client, and its gRPC channels beside one tonic
-//! channel.
+//! The pool's HTTP client beside hyper-util's legacy client, and its gRPC channels beside one tonic channel.
 //!
-//! In the figure: a request of no body, its answer of 64 bytes (in the long form also of 16 KiB), and
-//! all that the client does for them: the connection that it takes and gives back, its tasks, the
-//! system calls. The server, hyper's or tonic's, runs in the same process on a thread of its own,
-//! which is not counted. Each contestant has a runtime with one worker thread; "cpu us" is the
-//! processor time of that thread, and "switches" is how often it went to sleep (voluntary context
-//! switches), both for one request. Connections are made before anything is measured.
+//! In the figure: a request of no body, its answer of 64 bytes (in the long form also of 16 KiB), and all that the client
+//! does for them: the connection that it takes and gives back, its tasks, the system calls. "cpu us" is the processor time
+//! of the client's threads, and "switches" is how often they went to sleep (voluntary context switches). The server, hyper's or tonic's, runs in the same process on threads of its own, which are not counted.
+//! Connections are made before anything is measured. Medians are compared.
 //!
-//! HTTP/1.1: each task has a connection. HTTP/2: all tasks share one. gRPC: 1,000 callers share the
-//! connections that the pool makes with its default settings, 100 leases each; the tonic channel is
-//! one connection.
+//! HTTP/1.1: each task has a connection. HTTP/2: all tasks share one. The client has one thread and the server another,
+//! pinned to a core each.
+//!
+//! gRPC: 1,000 callers share the connections that the pool makes with its default settings, 100 leases each; the tonic
+//! channel is one connection. Client and server have two threads each, which share all cores.
 //!
 //! Run: `cargo bench -p wharf-benches --bench clients`, with `-- --long` for all sizes.
 //!
-//! To count instructions, or to profile: one contestant alone, on the main thread,
-//! `perf stat -i -e instructions:u <program> --alone "HTTP/2, 8 tasks, answers of 64 bytes" wharf
-//! 10000`, with `peer` for the other one; twice with different numbers of requests, and take the
-//! difference.
+//! To count instructions, or to profile: one contestant alone, on the main thread, `perf stat -i -e instructions:u
+//! <program> --alone "HTTP/2, 8 tasks, answers of 64 bytes" wharf 10000`, with `peer` for the other one; twice with
+//! different numbers of requests, and take the difference.
 
 use std::env;
 
-use wharf_benches::form::Form;
-use wharf_benches::{clients, machine};
+use wharf_benches::clients;
 
 fn main() {
     let arguments: Vec<String> = env::args().skip(1).collect();
@@ -33,8 +30,5 @@ fn main() {
         assert!(clients::alone(scene, contestant == "peer", requests), "no such scene");
         return;
     }
-    print!("{}", machine::describe());
-    for part in clients::run(Form::from_arguments()) {
-        print!("{}", part.print());
-    }
+    wharf_benches::show(clients::run);
 }

@@ -1,7 +1,7 @@
 //! What the pool's HTTP and gRPC clients cost, beside the clients that others use.
 //!
-//! The server runs on threads of its own, and each contestant in a runtime of its own. Processor time
-//! and wake-ups are those of the contestant's threads.
+//! The server runs on threads of its own, and each contestant in a runtime of its own. Processor time and wake-ups are
+//! those of the contestant's threads.
 
 mod grpc;
 mod http;
@@ -13,13 +13,14 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use tokio::runtime::Runtime;
+use tokio::runtime::{Builder, Runtime};
 use tokio::task::JoinSet;
 
 use crate::contestants::Kind;
+use crate::cores;
 use crate::form::Form;
-use crate::measure::{Rounds, median};
-use crate::table::{Better, Part, Row};
+use crate::measure::{Rounds, Sample};
+use crate::table::{Better, Bound, Part, Row, quotient};
 use server::{LARGE, SMALL};
 use threads::Spent;
 
@@ -35,7 +36,22 @@ struct Scene {
     tasks: usize,
     wharf: Box<dyn Drives>,
     peer: (&'static str, Box<dyn Drives>),
+    /// Whether client and server have a core each.
+    is_pinned: bool,
+    aims: Vec<Aim>,
 }
+
+/// A column, and a bound for the quotient of our figure there to the peer's.
+type Aim = (usize, Bound);
+
+const COLUMNS: [&str; 3] = ["cpu us", "per second", "switches per 1,000"];
+const PROCESSOR: usize = 0;
+const RATE: usize = 1;
+const SWITCHES: usize = 2;
+
+const OWN: &str = "wharf";
+const SHARED: &str =
+    "Client and server have two threads each, which share the cores: all bursts count";
 
 /// A client with its runtime.
 trait Drives {
@@ -49,11 +65,17 @@ struct Burst {
     served: Vec<u64>,
     took: Duration,
     spent: Spent,
+    /// Every thread of the process had a core when it needed one.
+    is_undisturbed: bool,
 }
 
 impl Burst {
-    fn requests(&self) -> f64 {
-        self.served.iter().sum::<u64>() as f64
+    /// The figures of the columns.
+    fn figures(&self) -> [f64; COLUMNS.len()] {
+        let requests = self.served.iter().sum::<u64>() as f64;
+        let processor = self.spent.processor.as_secs_f64() * 1e6 / requests;
+        let rate = requests / self.took.as_secs_f64();
+        [processor, rate, self.spent.switches as f64 * 1e3 / requests]
     }
 
     fn fault(&self, name: &str) -> Option<String> {
@@ -103,34 +125,50 @@ fn scenes(form: Form) -> Vec<Scene> {
 }
 
 fn measure(scene: &Scene, form: Form) -> Part {
-    let (rounds, time) = (form.either(11, 21), Duration::from_millis(200));
+    let (bursts, time) = (form.either(15, 31), Duration::from_millis(150));
     let mut part = Part::new(
-        format!("clients: {}", scene.name),
-        "one request and its answer, over the loopback; processor time and voluntary context switches \
-         of the client's threads",
-        vec!["cpu us", "per second", "switches"],
+        format!("Clients: {}", scene.name),
+        "One request and its answer, over the loopback; processor time and voluntary context switches of the client's \
+         threads",
+        COLUMNS.to_vec(),
     );
-    let contestants =
-        [("wharf", Kind::Wharf, &scene.wharf), (scene.peer.0, Kind::Peer, &scene.peer.1)];
+    let contestants = [(OWN, Kind::Wharf, &scene.wharf), (scene.peer.0, Kind::Peer, &scene.peer.1)];
     // The connections are made, and everything is in the caches.
     for (.., client) in &contestants {
         client.burst(scene.tasks, time);
     }
-    let mut others = [const { (Vec::new(), Vec::new()) }; 2];
-    let rounds = Rounds::alternate(&scene.name, contestants.len(), rounds, |nth| {
+    let mut figures = [const { Vec::new() }; 2];
+    let rounds = Rounds::alternate_undisturbed(&part.title.clone(), 2, bursts, |nth| {
         let (name, _, client) = contestants[nth];
         let burst = client.burst(scene.tasks, time);
         part.add_fault(burst.fault(name));
-        others[nth].0.push(burst.requests() / burst.took.as_secs_f64());
-        others[nth].1.push(burst.spent.switches as f64 / burst.requests());
-        burst.spent.processor.as_secs_f64() * 1e6 / burst.requests()
+        figures[nth].push(burst.figures());
+        let is_undisturbed = burst.is_undisturbed || !scene.is_pinned;
+        Sample { figure: burst.figures()[PROCESSOR], is_undisturbed }
     });
-    for (nth, ((name, kind, _), (rates, switches))) in contestants.iter().zip(others).enumerate() {
-        let figures = vec![rounds.median(nth), median(rates), median(switches)];
-        part.rows.push(Row::new(*name, *kind, figures));
+    for (nth, (name, kind, _)) in contestants.into_iter().enumerate() {
+        let median =
+            |column: usize| rounds.median_of(nth, figures[nth].iter().map(|of| of[column]));
+        part.rows.push(Row::new(name, kind, (0..COLUMNS.len()).map(median).collect()));
     }
-    part.compare(&rounds, Better::Less);
+    if scene.is_pinned {
+        part.notes.push(rounds.dropped(&contestants.map(|(name, ..)| name)));
+        part.add_fault(rounds.fault());
+    } else {
+        part.notes.push(SHARED.to_owned());
+    }
+    part.compare(Better::Less);
+    aim(&mut part, scene);
     part
+}
+
+fn aim(part: &mut Part, scene: &Scene) {
+    let names = ["processor time a request", "requests a second", "wake-ups a request"];
+    for (column, bound) in &scene.aims {
+        let [own, peer] = [0, 1].map(|row: usize| part.rows[row].figures[*column]);
+        let what = format!("{}: {} / {}", scene.name, names[*column], scene.peer.0);
+        part.aim_at(what, quotient(own, peer), *bound);
+    }
 }
 
 /// A client, and the threads that it runs on.
@@ -141,12 +179,23 @@ struct Driver<A> {
 }
 
 impl<A: Asks> Driver<A> {
-    fn boxed(client: A, workers: usize) -> Box<dyn Drives> {
+    /// On one thread, which has a core of its own where there are two.
+    fn pinned(client: A) -> Box<dyn Drives> {
+        Driver::boxed(
+            client,
+            Builder::new_multi_thread().worker_threads(1).on_thread_start(|| cores::pin(0)),
+        )
+    }
+
+    /// On two threads, which share the cores with the server.
+    fn on_two(client: A) -> Box<dyn Drives> {
+        Driver::boxed(client, Builder::new_multi_thread().worker_threads(2))
+    }
+
+    fn boxed(client: A, builder: &mut Builder) -> Box<dyn Drives> {
         static COUNT: AtomicU64 = AtomicU64::new(0);
         let threads = format!("client-{}.", COUNT.fetch_add(1, Relaxed));
-        let mut builder = tokio::runtime::Builder::new_multi_thread();
-        let builder = builder.worker_threads(workers).thread_name(&threads).enable_all();
-        let runtime = builder.build().expect("a runtime");
+        let runtime = builder.thread_name(&threads).enable_all().build().expect("a runtime");
         Box::new(Driver { client: Arc::new(client), threads, runtime })
     }
 }
@@ -155,7 +204,8 @@ impl<A: Asks> Drives for Driver<A> {
     fn burst(&self, tasks: usize, time: Duration) -> Burst {
         let is_over = Arc::new(AtomicBool::new(false));
         let mut asking = JoinSet::new();
-        let (before, began) = (threads::spent(&self.threads), Instant::now());
+        let (before, lost) = (threads::spent(&self.threads), cores::lost_by_all());
+        let began = Instant::now();
         for _ in 0..tasks {
             let (client, is_over) = (self.client.clone(), is_over.clone());
             let ask_until = async move {
@@ -172,11 +222,13 @@ impl<A: Asks> Drives for Driver<A> {
         is_over.store(true, Relaxed);
         let served = self.runtime.block_on(asking.join_all());
         let took = began.elapsed();
-        Burst { served, took, spent: threads::spent(&self.threads) - before }
+        let spent = threads::spent(&self.threads) - before;
+        let is_undisturbed = cores::is_undisturbed(lost, cores::lost_by_all(), took);
+        Burst { served, took, spent, is_undisturbed }
     }
 
     fn alone(&self, tasks: usize, requests: u64) {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        let runtime = Builder::new_current_thread().enable_all().build();
         runtime.expect("a runtime").block_on(async {
             let mut asking = JoinSet::new();
             for _ in 0..tasks {

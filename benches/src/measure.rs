@@ -46,10 +46,16 @@ impl Rounds {
 
     /// The figures that count: all of them where hardly any is undisturbed, which `dropped` tells.
     fn counted(&self, contestant: usize) -> Vec<f64> {
+        self.counted_of(contestant, self.0[contestant].iter().map(|sample| sample.figure))
+    }
+
+    /// The same of another figure, which is given for each burst of the contestant.
+    fn counted_of(&self, contestant: usize, figures: impl Iterator<Item = f64>) -> Vec<f64> {
         let all = &self.0[contestant];
         let takes_all = (all.len() - self.disturbed(contestant)) * 4 < all.len();
-        let counted = all.iter().filter(|sample| takes_all || sample.is_undisturbed);
-        counted.map(|sample| sample.figure).collect()
+        let counted =
+            all.iter().zip(figures).filter(|(burst, _)| takes_all || burst.is_undisturbed);
+        counted.map(|(_, figure)| figure).collect()
     }
 
     /// For one thread: disturbances only add.
@@ -59,6 +65,11 @@ impl Rounds {
 
     pub(crate) fn median(&self, contestant: usize) -> f64 {
         median(self.counted(contestant))
+    }
+
+    /// The median of another figure of the same bursts.
+    pub(crate) fn median_of(&self, contestant: usize, figures: impl Iterator<Item = f64>) -> f64 {
+        median(self.counted_of(contestant, figures))
     }
 
     /// For the reader: how many bursts were dropped, and whose bursts all count although they were disturbed.

@@ -8,17 +8,17 @@ use tonic_health::pb::health_client::HealthClient;
 use wharf::grpc::GrpcConnector;
 use wharf::{SharedHost, SharedPool};
 
-use super::{Asks, Driver, Scene};
-
-const WORKERS: usize = 1;
+use super::{Asks, Driver, PROCESSOR, RATE, Scene};
+use crate::table::Bound;
 
 pub(super) fn scene(server: SocketAddr, tasks: usize) -> Scene {
     let uri: Uri = format!("http://{server}").parse().expect("a URI");
     let pool = SharedPool::new(GrpcConnector::new());
-    let wharf = Driver::boxed(Wharf { host: pool.host(&uri) }, WORKERS);
-    let peer = Driver::boxed(Lazy::new(uri), WORKERS);
+    let wharf = Driver::on_two(Wharf { host: pool.host(&uri) });
+    let peer = ("tonic, one channel", Driver::on_two(Lazy::new(uri)));
     let name = format!("gRPC, {tasks} tasks, unary calls");
-    Scene { name, tasks, wharf, peer: ("tonic, one channel", peer) }
+    let aims = vec![(RATE, Bound::AtLeast(1.3)), (PROCESSOR, Bound::AtMost(1.0))];
+    Scene { name, tasks, wharf, peer, is_pinned: false, aims }
 }
 
 struct Wharf {

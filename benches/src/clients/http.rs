@@ -12,19 +12,19 @@ use wharf::SharedPool;
 use wharf::http::{Client, Protocol};
 
 use super::server::SMALL;
-use super::{Asks, Driver, Scene};
-
-/// The client's threads: one, so that the server has a core of its own on a machine with two.
-const WORKERS: usize = 1;
+use super::{Asks, Driver, PROCESSOR, RATE, SWITCHES, Scene};
+use crate::table::Bound;
 
 /// Each task has a connection.
 pub(super) fn one(server: SocketAddr, answer: usize, tasks: usize) -> Scene {
-    scene(Protocol::Http1, "HTTP/1.1", server, answer, tasks)
+    let aims = vec![(RATE, Bound::AtLeast(1.0)), (PROCESSOR, Bound::AtMost(1.0))];
+    Scene { aims, ..scene(Protocol::Http1, "HTTP/1.1", server, answer, tasks) }
 }
 
 /// All tasks share a connection.
 pub(super) fn two(server: SocketAddr, answer: usize, tasks: usize) -> Scene {
-    scene(Protocol::Http2, "HTTP/2", server, answer, tasks)
+    let aims = vec![(PROCESSOR, Bound::AtMost(1.0)), (SWITCHES, Bound::AtMost(1.1))];
+    Scene { aims, ..scene(Protocol::Http2, "HTTP/2", server, answer, tasks) }
 }
 
 fn scene(
@@ -37,9 +37,10 @@ fn scene(
     let path = if answer == SMALL { "" } else { "large" };
     let asked = Asked { uri: format!("http://{server}/{path}").parse().expect("a URI"), answer };
     let name = format!("{version}, {tasks} tasks, answers of {answer} bytes");
-    let wharf = Driver::boxed(Wharf { client: wharf(protocol), asked: asked.clone() }, WORKERS);
+    let wharf = Driver::pinned(Wharf { client: wharf(protocol), asked: asked.clone() });
     let peer = HyperUtil { client: hyper_util(protocol), asked };
-    Scene { name, tasks, wharf, peer: ("hyper-util, legacy client", Driver::boxed(peer, WORKERS)) }
+    let peer = ("hyper-util, legacy client", Driver::pinned(peer));
+    Scene { name, tasks, wharf, peer, is_pinned: true, aims: Vec::new() }
 }
 
 #[derive(Clone)]

@@ -1,4 +1,4 @@
-//! The servers, each on a thread of its own for as long as the program runs.
+//! The servers, each on threads of its own for as long as the program runs.
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
@@ -13,9 +13,12 @@ use hyper::{Request, Response};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto;
 use tokio::net::TcpListener;
+use tokio::runtime::Builder;
 use tonic::transport::Server;
 use tonic::transport::server::TcpIncoming;
 use tonic_health::server::health_reporter;
+
+use crate::cores;
 
 /// What is asked for, by the bytes of the answer.
 pub(super) const SMALL: usize = 64;
@@ -23,9 +26,11 @@ pub(super) const LARGE: usize = 16 * 1024;
 
 static ANSWER: [u8; LARGE] = [b'w'; LARGE];
 
-/// Speaks HTTP/1.1 and HTTP/2: to each peer what it begins with.
+/// Speaks HTTP/1.1 and HTTP/2, to each peer what it begins with, on one thread with a core of its own where there are two.
 pub(super) fn http() -> SocketAddr {
-    start(|listener| async move {
+    let mut runtime = Builder::new_multi_thread();
+    runtime.worker_threads(1).on_thread_start(|| cores::pin(1));
+    start(runtime, |listener| async move {
         while let Ok((stream, _)) = listener.accept().await {
             let _ = stream.set_nodelay(true);
             let serve = async move {
@@ -42,9 +47,11 @@ async fn answer(request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Inf
     Ok(Response::new(Full::new(Bytes::from_static(&ANSWER[..length]))))
 }
 
-/// Serves the standard health service.
+/// Serves the standard health service, on two threads.
 pub(super) fn grpc() -> SocketAddr {
-    start(|listener| async move {
+    let mut runtime = Builder::new_multi_thread();
+    runtime.worker_threads(2);
+    start(runtime, |listener| async move {
         let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
         let server = Server::builder().add_service(health_reporter().1);
         server.serve_with_incoming(incoming).await.expect("a server");
@@ -52,12 +59,12 @@ pub(super) fn grpc() -> SocketAddr {
 }
 
 fn start<F: Future<Output = ()>>(
+    mut runtime: Builder,
     serve: impl FnOnce(TcpListener) -> F + Send + 'static,
 ) -> SocketAddr {
     let (tell, told) = mpsc::channel();
     let run = move || {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-        runtime.expect("a runtime").block_on(async move {
+        runtime.enable_all().build().expect("a runtime").block_on(async move {
             let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
             tell.send(listener.local_addr().expect("an address")).expect("somebody waits");
             serve(listener).await;
