@@ -1,9 +1,10 @@
-//! PostgreSQL through pools of eight connections, with 1, 8 and 64 tasks, on a server of our own that
-//! shares the machine's cores: a cheap query, and a transaction of one INSERT.
+//! PostgreSQL through pools of eight connections, with 1, 8 and 64 tasks, on a server of our own that shares the machine's
+//! cores: a cheap query, and a transaction of one INSERT.
 //!
-//! In the figure: getting a connection, the requests and their answers, letting go, and the server. The
-//! contestants take turns in short bursts and keep their connections. What each checks or undoes between
-//! two borrowers:
+//! In the figure: getting a connection, the requests and their answers, letting go, and the server. The contestants take
+//! turns in short bursts and keep their connections. Client and server have more threads than there are cores, so that all
+//! wait for cores: no burst is dropped for it. Medians are compared; "most / least" is the median of the jobs of the task
+//! that had most in a burst to those of the one that had least. What each checks or undoes between two borrowers:
 //!
 //! - `by hand`, `deadpool-postgres, Fast` and `bb8-postgres, no ping`: nothing;
 //! - `wharf`: a transaction that may have been left open is rolled back;
@@ -12,12 +13,6 @@
 //!
 //! Run: `cargo bench -p wharf-benches --bench postgres`, with `-- --long` for longer rounds.
 
-use wharf_benches::form::Form;
-use wharf_benches::{machine, postgres};
-
 fn main() {
-    print!("{}", machine::describe());
-    for part in postgres::run(Form::from_arguments()) {
-        print!("{}", part.print());
-    }
+    wharf_benches::show(wharf_benches::postgres::run);
 }

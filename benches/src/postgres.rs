@@ -1,9 +1,11 @@
 //! PostgreSQL through pools of eight connections: a cheap query, and a small transaction.
 //!
-//! The server is one of our own and shares the machine's cores. Every way keeps its connections from
-//! turn to turn, and prepares as its users do: `wharf` and deadpool-postgres keep statements, and
-//! bb8-postgres, which keeps none, sends the text along.
+//! The server is one of our own and shares the machine's cores. Every way keeps its connections from turn to turn, and
+//! prepares as its users do: `wharf` and deadpool-postgres keep statements, and bb8-postgres, which keeps none, sends the
+//! text along.
 
+use std::fs;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::{Duration, Instant};
@@ -21,8 +23,8 @@ use wharf::postgres::{PostgresConnector, Reset};
 
 use crate::contestants::Kind;
 use crate::form::Form;
-use crate::measure::Rounds;
-use crate::table::{Better, Part, Row as Line};
+use crate::measure::{Rounds, median};
+use crate::table::{Better, Bound, Part, Row as Line};
 
 const CAP: usize = 8;
 const TASKS: [usize; 3] = [1, 8, 64];
@@ -30,8 +32,14 @@ const QUERY: &str = "SELECT $1::int8";
 const TABLE: &str = "CREATE UNLOGGED TABLE notes (number int8)";
 const INSERT: &str = "INSERT INTO notes VALUES ($1)";
 
-/// Measures it: a part for each number of tasks, first of queries, then of transactions. None where
-/// PostgreSQL is not installed.
+// Rows that aims are about.
+const OWN: &str = "wharf, its own methods";
+const SAME: &str = "wharf, Client's methods";
+const FAST: &str = "deadpool-postgres, Fast";
+const CLEAN: &str = "deadpool-postgres, Clean";
+
+/// Measures it: a part for each number of tasks, first of queries, then of transactions. None where PostgreSQL is not
+/// installed.
 ///
 /// # Panics
 ///
@@ -52,12 +60,12 @@ pub fn run(form: Form) -> Vec<Part> {
 }
 
 /// Whether the programs are where distributions put them.
-fn is_installed() -> bool {
+pub(crate) fn is_installed() -> bool {
     let path = std::env::var_os("PATH").unwrap_or_default();
-    let debian = std::fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
-    std::env::split_paths(&path)
-        .chain(debian.map(|version| version.path().join("bin")))
-        .any(|directory| directory.join("initdb").exists())
+    let has = |directory: &Path| directory.join("initdb").exists();
+    let debian = fs::read_dir("/usr/lib/postgresql").into_iter().flatten();
+    std::env::split_paths(&path).any(|directory| has(&directory))
+        || debian.flatten().any(|version| has(&version.path().join("bin")))
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -82,22 +90,37 @@ fn compare(runtime: &Runtime, entrants: &[Entrant], load: Load, form: Form) -> P
     let Load { job, tasks } = load;
     let what = if job == Job::Query { "a cheap query" } else { "BEGIN, INSERT, COMMIT" };
     let title = format!("PostgreSQL: {what}, {tasks} tasks, {CAP} connections");
-    let includes = "getting a connection, the requests, their answers, letting go; the server";
-    let mut part = Part::new(&title, includes, vec!["per second", "most/least"]);
-    let burst = form.either(Duration::from_millis(80), Duration::from_millis(200));
-    let mut spreads = vec![0.0_f64; entrants.len()];
-    let rounds = Rounds::alternate(&title, entrants.len(), form.either(7, 15), |nth| {
-        let (rate, spread) = runtime.block_on(work(&entrants[nth].way, load, burst));
-        spreads[nth] = spreads[nth].max(spread);
-        rate
-    });
-    for (nth, Entrant { name, kind, .. }) in entrants.iter().enumerate() {
-        part.rows.push(Line::new(*name, *kind, vec![rounds.median(nth), spreads[nth]]));
-        let starved = spreads[nth].is_infinite();
-        part.add_fault(starved.then(|| format!("{name}: a task was not served in a burst")));
+    let includes = "Getting a connection, the requests, their answers, letting go; the server, whose processes share \
+                    the cores with the client's threads: all bursts count";
+    let mut part = Part::new(&title, includes, vec!["per second", "most / least"]);
+    let mut spreads = vec![Vec::new(); entrants.len()];
+    let burst = Duration::from_millis(80);
+    let rounds =
+        Rounds::alternate(&title, entrants.len(), form.either(9, 31), |nth| {
+            let (rate, spread) = runtime.block_on(work(&entrants[nth].way, load, burst));
+            let is_hungry = !spread.is_finite();
+            part.add_fault(is_hungry.then(|| {
+                format!("{}: some tasks got nothing in a whole burst", entrants[nth].name)
+            }));
+            spreads[nth].push(spread);
+            rate
+        });
+    for (nth, (Entrant { name, kind, .. }, spreads)) in entrants.iter().zip(spreads).enumerate() {
+        part.rows.push(Line::new(*name, *kind, vec![rounds.median(nth), median(spreads)]));
     }
-    part.compare(&rounds, Better::More);
+    part.compare(Better::More);
+    if job == Job::Query {
+        aim(&mut part, tasks);
+    }
     part
+}
+
+fn aim(part: &mut Part, tasks: usize) {
+    let what = format!("PostgreSQL, a cheap query, {tasks} tasks: rate");
+    part.aim(format!("{what} / {FAST}"), (OWN, FAST), Bound::AtLeast(1.0));
+    let same = format!("{what}, by the same calls / {FAST}");
+    part.aim(same, (SAME, FAST), Bound::AtLeast(1.0));
+    part.aim(format!("{what} / {CLEAN}"), (OWN, CLEAN), Bound::AtLeast(2.0));
 }
 
 /// Jobs done in a second, and how many times as many the busiest task did as the idlest.
@@ -156,20 +179,16 @@ async fn entrants(config: &Config) -> Vec<Entrant> {
     let entrant = |name, kind, way| Entrant { name, kind, way };
     vec![
         entrant("by hand", Kind::Floor, Way::ByHand(by_hand)),
-        entrant(
-            "wharf, its own methods",
-            Kind::Wharf,
-            Way::WharfCached(wharf(config, Reset::Rollback)),
-        ),
-        entrant("wharf, Client's methods", Kind::Wharf, Way::Wharf(wharf(config, Reset::Rollback))),
+        entrant(OWN, Kind::Wharf, Way::WharfCached(wharf(config, Reset::Rollback))),
+        entrant(SAME, Kind::Wharf, Way::Wharf(wharf(config, Reset::Rollback))),
         entrant("wharf, Reset::Discard", Kind::Wharf, Way::Wharf(wharf(config, Reset::Discard))),
-        entrant("deadpool-postgres, Fast", Kind::Peer, deadpool(config, RecyclingMethod::Fast)),
+        entrant(FAST, Kind::Peer, deadpool(config, RecyclingMethod::Fast)),
         entrant(
             "deadpool-postgres, Verified",
             Kind::Peer,
             deadpool(config, RecyclingMethod::Verified),
         ),
-        entrant("deadpool-postgres, Clean", Kind::Peer, deadpool(config, RecyclingMethod::Clean)),
+        entrant(CLEAN, Kind::Peer, deadpool(config, RecyclingMethod::Clean)),
         entrant("bb8-postgres", Kind::AsItComes, bb8(config, true).await),
         entrant("bb8-postgres, no ping", Kind::Peer, bb8(config, false).await),
     ]

@@ -1,8 +1,6 @@
 //! A query to PostgreSQL, on a server of our own. Its programs are not installed for this.
 
-use std::fs;
 use std::net::SocketAddr;
-use std::path::Path;
 
 use wharf::Pool;
 use wharf::postgres::PostgresConnector;
@@ -10,6 +8,7 @@ use wharf::postgres::tokio_postgres::types::Type;
 use wharf::postgres::tokio_postgres::{Config, NoTls};
 
 use super::{Protocol, Serving, TASKS};
+use crate::postgres::is_installed;
 use crate::postgres_server::Server;
 
 const SQL: &str = "SELECT $1::int8";
@@ -58,13 +57,4 @@ impl Protocol for Postgres {
     fn dials(&self) -> u64 {
         self.pool.status().dials
     }
-}
-
-/// Whether the programs are where distributions put them.
-fn is_installed() -> bool {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let has = |directory: &Path| directory.join("initdb").exists();
-    let debian = fs::read_dir("/usr/lib/postgresql").into_iter().flatten();
-    std::env::split_paths(&path).any(|directory| has(&directory))
-        || debian.flatten().any(|version| has(&version.path().join("bin")))
 }
