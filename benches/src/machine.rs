@@ -5,15 +5,18 @@ use std::process::Command;
 use std::thread::available_parallelism;
 
 /// What was measured, as `Cargo.lock` has it.
-const MEASURED: [&str; 9] = [
+const MEASURED: [&str; 12] = [
     "wharf",
     "asyncband",
     "bb8",
+    "bb8-postgres",
     "deadpool",
+    "deadpool-postgres",
     "hyper-util",
     "mobc",
     "pingora-pool",
     "tokio",
+    "tokio-postgres",
     "tonic",
 ];
 

@@ -1,5 +1,5 @@
 //! Everything in its short form: runs the benches one after the other, counts instructions, draws plots, and writes
-//! `benches/REPORT.md`, `benches/plots` and the marked blocks of the README. Takes about eight minutes.
+//! `benches/REPORT.md`, `benches/plots` and the marked blocks of the README. Takes about nine minutes.
 //!
 //! Run: `cargo run --release -p wharf-benches --bin report`. It refuses to publish what was measured on a machine that had
 //! other work (a load average above 0.3 before it began), unless it is told `-- --anyway`; the report says so then.
@@ -16,8 +16,9 @@ use wharf_benches::publish::{Blocks, Chapter, report};
 use wharf_benches::table::Part;
 use wharf_benches::{instructions, machine, plots};
 
-const BENCHES: [&str; 10] = [
-    "dialing", "hit", "keys", "threads", "crowd", "queue", "memory", "starving", "status", "expiry",
+const BENCHES: [&str; 12] = [
+    "dialing", "hit", "keys", "threads", "crowd", "queue", "memory", "starving", "status",
+    "expiry", "clients", "postgres",
 ];
 const COUNTED: &str = ".ci/instructions";
 
