@@ -140,7 +140,6 @@ impl<P: Parts> HostState<P> {
             }
         });
         self.next_turn += 1;
-        self.carries = self.entries[slot].max_leases;
         if self.entries[slot].has_room() {
             self.ready.push(slot);
         }
@@ -247,6 +246,9 @@ impl<P: Parts> HostState<P> {
     /// Notes how many leases a shared connection takes now: at least one, or it would not be open.
     pub(super) fn note_max_leases(&mut self, slot: u32, max_leases: usize) {
         let max = u32::try_from(max_leases).unwrap_or(u32::MAX).max(1);
+        if self.entries[slot].max_leases == max {
+            return;
+        }
         self.change(slot, |entry| entry.max_leases = max);
         self.carries = max;
         if !self.entries[slot].has_room() {

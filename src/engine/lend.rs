@@ -90,7 +90,8 @@ impl<P: Parts> HostState<P> {
         call_site: CallSite,
         common: &Common<P>,
     ) -> Option<Box<Loan<P>>> {
-        if now >= self.look_at || self.is_stranded() || self.lending_concerns(now, common) {
+        let is_due = now >= self.look_at || self.gauges.draining > 0;
+        if is_due || self.is_stranded() || self.lending_concerns(now, common) {
             return None;
         }
         let slot = self.slot_to_lend(now, common)?;
