@@ -2,7 +2,8 @@
 //!
 //! In the figure: a request of no body, its answer of 64 bytes (in the long form also of 16 KiB), and all that the client
 //! does for them: the connection that it takes and gives back, its tasks, the system calls. "cpu us" is the processor time
-//! of the client's threads, and "switches" is how often they went to sleep (voluntary context switches). The server, hyper's or tonic's, runs in the same process on threads of its own, which are not counted.
+//! of the client's threads, and "switches" is how often they went to sleep (voluntary context switches). The server, hyper's
+//! or tonic's, runs in the same process on threads of its own, which are not counted.
 //! Connections are made before anything is measured. Medians are compared.
 //!
 //! HTTP/1.1: each task has a connection. HTTP/2: all tasks share one. The client has one thread and the server another,

@@ -125,7 +125,7 @@ fn scenes(form: Form) -> Vec<Scene> {
 }
 
 fn measure(scene: &Scene, form: Form) -> Part {
-    let (bursts, time) = (form.either(15, 31), Duration::from_millis(150));
+    let (bursts, time) = (form.either(21, 41), Duration::from_millis(150));
     let mut part = Part::new(
         format!("Clients: {}", scene.name),
         "One request and its answer, over the loopback; processor time and voluntary context switches of the client's \
