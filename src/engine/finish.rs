@@ -21,7 +21,6 @@ impl<P: Parts> HostState<P> {
             self.wake_warmers(section);
         }
         self.stop_late_pings(section);
-        section.actions.ask_peers |= self.is_to_ask(section);
         self.shrink();
         section.actions.forget = self.is_unused(section.now);
         self.reschedule(section)

@@ -18,6 +18,7 @@ impl<P: Parts> HostState<P> {
             // They see whether permits for their dials may still come.
             self.wake_warmers(section);
         }
+        section.actions.ask_peers = self.is_to_ask(section);
         if let Some(waiters) = &mut self.waiters {
             waiters.wake_overdue(section.now, &mut section.actions.wake);
         }

@@ -59,10 +59,13 @@ impl<P: Parts> HostState<P> {
         }
     }
 
-    /// Says whether the peers are to be asked now.
+    /// Says whether the peers are to be asked now. Where none is full, they are asked again in a second, too: the next one
+    /// may be full at the end of this section.
     pub(super) fn is_to_ask(&mut self, section: &Section<'_, P>) -> bool {
         let is_due = self.next_ask(section.common).is_some_and(|at| at <= section.now);
-        if let Some(waiters) = self.waiters.as_mut().filter(|_| is_due) {
+        if let Some(waiters) = &mut self.waiters
+            && waiters.asked_at.after(ASKED_EVERY) <= section.now
+        {
             waiters.asked_at = section.now;
         }
         is_due
