@@ -19,7 +19,7 @@ const EXPIRING: [u64; 2] = [0, 10_000];
 const IDLE_TIMEOUT: Duration = Duration::from_millis(1500);
 /// Callers whose time-outs are watched, and how long they wait. Odd: beside the timer's tick.
 const CALLERS: usize = 20;
-const PATIENCE: Duration = Duration::from_millis(7);
+const TIMEOUT: Duration = Duration::from_millis(7);
 
 /// Measures it.
 pub fn run(form: Form) -> Vec<Part> {
@@ -100,8 +100,8 @@ async fn give_up_until(busy: Host<Numbered>, end: Instant) -> Vec<Duration> {
     let mut late = Vec::new();
     while Instant::now() < end {
         let began = Instant::now();
-        assert!(busy.acquire_timeout(PATIENCE).await.is_err(), "all are held");
-        late.push(began.elapsed().saturating_sub(PATIENCE));
+        assert!(busy.acquire_timeout(TIMEOUT).await.is_err(), "all are held");
+        late.push(began.elapsed().saturating_sub(TIMEOUT));
     }
     late
 }

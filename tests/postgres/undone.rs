@@ -68,7 +68,7 @@ async fn an_answer_with_a_row_or_a_count_needs_no_reset() {
 }
 
 #[tokio::test]
-async fn a_plain_text_needs_no_reset_whatever_its_answer() {
+async fn a_plain_text_needs_no_reset_with_any_answer() {
     needs_server!();
     let bench = Bench::new().await;
     let connection = &bench.connection;

@@ -8,7 +8,7 @@ use asyncband::pool::bounded::{Object, Pool, PoolConfig};
 use asyncband::pool::{ManageObject, ObjectStatus};
 use tokio::time::timeout;
 
-use super::{Contestant, Made, PATIENCE, Setup};
+use super::{Contestant, Made, Setup, TIMEOUT};
 
 pub(crate) struct Numbers(Made);
 
@@ -43,7 +43,7 @@ impl Contestant for Asyncband {
         if !self.alike {
             return self.pool.get().await.expect("a connection");
         }
-        timeout(PATIENCE, self.pool.get()).await.expect("in time").expect("a connection")
+        timeout(TIMEOUT, self.pool.get()).await.expect("in time").expect("a connection")
     }
 
     async fn idle(&self) -> Option<usize> {

@@ -4,7 +4,7 @@ use std::convert::Infallible;
 
 use bb8::{ManageConnection, Pool, PooledConnection};
 
-use super::{Contestant, Made, PATIENCE, Setup};
+use super::{Contestant, Made, Setup, TIMEOUT};
 
 pub(crate) struct Numbers(Made);
 
@@ -32,7 +32,7 @@ impl Contestant for Bb8 {
     type Loan<'a> = PooledConnection<'a, Numbers>;
 
     async fn build(setup: Setup) -> Self {
-        let builder = Pool::builder().max_size(setup.max_u32()).connection_timeout(PATIENCE);
+        let builder = Pool::builder().max_size(setup.max_u32()).connection_timeout(TIMEOUT);
         let builder = builder.test_on_check_out(false);
         Bb8(builder.build(Numbers(setup.made)).await.expect("valid settings"))
     }

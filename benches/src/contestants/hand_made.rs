@@ -7,7 +7,7 @@ use parking_lot::Mutex;
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::timeout;
 
-use super::{Connection, Contestant, PATIENCE, Setup};
+use super::{Connection, Contestant, Setup, TIMEOUT};
 
 struct Inner {
     permits: Semaphore,
@@ -42,7 +42,7 @@ impl Contestant for HandMade {
 
     async fn acquire(&self) -> Loan<'_> {
         let permit = if self.0.alike {
-            timeout(PATIENCE, self.0.permits.acquire()).await.expect("in time")
+            timeout(TIMEOUT, self.0.permits.acquire()).await.expect("in time")
         } else {
             self.0.permits.acquire().await
         };

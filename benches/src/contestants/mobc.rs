@@ -5,7 +5,7 @@ use std::convert::Infallible;
 
 use mobc::{Connection, Manager, Pool, async_trait};
 
-use super::{Contestant, Made, PATIENCE, Setup};
+use super::{Contestant, Made, Setup, TIMEOUT};
 
 pub(crate) struct Numbers(Made);
 
@@ -31,7 +31,7 @@ impl Contestant for Mobc {
 
     async fn build(setup: Setup) -> Self {
         let max = setup.max as u64;
-        let builder = Pool::builder().max_open(max).max_idle(max).get_timeout(Some(PATIENCE));
+        let builder = Pool::builder().max_open(max).max_idle(max).get_timeout(Some(TIMEOUT));
         Mobc(builder.test_on_check_out(false).build(Numbers(setup.made)))
     }
 

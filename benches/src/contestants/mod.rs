@@ -43,7 +43,7 @@ pub(crate) const DEADPOOL: &str = "deadpool";
 pub(crate) const DEADPOOL_UNTIMED: &str = "deadpool, no time-out";
 
 /// The time-out of everybody who has one.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+pub(crate) const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// What a contestant is in a table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -78,7 +78,7 @@ impl Setup {
 
     /// What the pools with an optional time-out are given.
     fn time_out(&self) -> Option<Duration> {
-        self.alike.then_some(PATIENCE)
+        self.alike.then_some(TIMEOUT)
     }
 }
 

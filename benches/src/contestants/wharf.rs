@@ -11,7 +11,7 @@ use wharf::{
     Builder, Connector, HealthCheck, Heartbeat, Observer, Pool, PooledConnection, async_trait,
 };
 
-use super::{Contestant, Made, PATIENCE, Setup};
+use super::{Contestant, Made, Setup, TIMEOUT};
 
 /// Connections are numbers, and so are hosts.
 pub(crate) struct Numbered(pub(crate) Made);
@@ -90,8 +90,8 @@ impl Observer for Nobody {}
 
 impl Variant for Watched {
     fn builder() -> Builder {
-        let builder = Pool::builder().observer(Nobody).leak_after(PATIENCE).slow_acquire(PATIENCE);
-        builder.health_check(HealthCheck::IdleFor(PATIENCE)).heartbeat(Heartbeat::default())
+        let builder = Pool::builder().observer(Nobody).leak_after(TIMEOUT).slow_acquire(TIMEOUT);
+        builder.health_check(HealthCheck::IdleFor(TIMEOUT)).heartbeat(Heartbeat::default())
     }
 }
 

@@ -31,7 +31,7 @@ impl Part {
 const RUNNING: usize = 1;
 
 impl Due {
-    /// So many parts, all of them due.
+    /// This many parts, all of them due.
     pub(super) fn new(parts: u32) -> Arc<Due> {
         let bits = (1 << (parts + 1)) - 1 - RUNNING;
         Arc::new(Due { bits: AtomicUsize::new(bits), task: Mutex::new(Waker::noop().clone()) })

@@ -179,8 +179,8 @@ impl PostgresClient {
 
 /// # `Client`'s methods whose answers are seen
 ///
-/// See [the module](crate::postgres#between-borrowers) for what needs no reset. A connection that comes back after one of these was dropped before its answer (its task was
-/// aborted, its time was over) is closed, and the server is told to cancel what it was doing.
+/// See [the module](crate::postgres#between-borrowers) for what needs no reset. A connection that comes back after one
+/// of these was dropped before its answer (its task was aborted, its time was over) is closed, and the server is told to cancel what it was doing.
 #[allow(clippy::missing_errors_doc)] // They are those of the methods named.
 impl PostgresClient {
     /// As [`Client::query`].

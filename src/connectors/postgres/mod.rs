@@ -39,7 +39,7 @@
 //! - a statement whose answer has a row or counts one (`query`, `query_one`, `query_opt`, `execute`): what
 //!   begins a transaction is never answered so;
 //! - a statement whose text is known to the call and plain
-//!   ([`query_cached`](PostgresClient::query_cached) and its kin, `query_typed`), whatever its answer is;
+//!   ([`query_cached`](PostgresClient::query_cached) and its kin, `query_typed`), with any answer;
 //! - a transaction by [`begin`](PostgresClient::begin) whose COMMIT or ROLLBACK was answered;
 //! - preparing a statement.
 //!
