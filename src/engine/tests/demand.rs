@@ -154,3 +154,16 @@ fn what_was_made_just_now_is_no_dial_on_its_way() {
     (0..4).for_each(|_| world.acquire_of(0));
     assert_eq!(world.dials.len(), 2, "two for each");
 }
+
+#[test]
+fn the_last_one_to_leave_takes_its_queue_along() {
+    let mut world = world(|l| l.max_per_host = 1);
+    world.borrow(0);
+    // The first of them leaves something to count with, which the short path needs.
+    for _ in 0..2 {
+        world.acquire_of(0);
+        world.run(&Op::Cancel(Pick::FIRST));
+        assert!(world.host_of(0).waiters.is_none());
+    }
+    assert_eq!(world.host_of(0).counted().rare.cancelled, 2);
+}
