@@ -51,38 +51,40 @@ pub(crate) enum Holds {
     Nothing,
 }
 
+/// What lending, giving back and handing over touch comes first.
+#[repr(C)]
 pub(crate) struct Entry<P: Parts> {
-    /// Away while an exclusive connection is lent, pinged, or closed.
-    pub(crate) value: Option<Box<Loan<P>>>,
-    pub(crate) leases: Leases,
-    /// When its last use ended.
-    pub(crate) idle_since: Time,
-    /// When it last answered a ping, or was made: the last proof of life that is no use.
-    pub(crate) checked_at: Time,
-    /// The end of its lifetime. Of a dial, when the host was retired: that is the end of its connection's.
-    pub(crate) expires: Time,
-    /// When it was made; while it is dialed, when that began.
-    pub(crate) created: Time,
-    /// Unique in the pool. Given when the dial has succeeded.
-    pub(crate) id: u64,
-    /// How often it was lent.
-    pub(crate) uses: u64,
-    /// Its turn at going idle: of two connections of a host, the one with the lower has been idle for longer. While it
-    /// is dialed, the host's turn when that began.
-    pub(crate) turn: u64,
-    /// How long its dial took, or its last ping since, in microseconds.
-    pub(crate) proof_micros: u32,
-    pub(crate) max_leases: u32,
-    /// The host's suspect generation that its last proof of life belongs to. It is suspect if that has moved on.
-    pub(crate) generation: u32,
-    /// Heartbeats missed since it last answered.
-    pub(crate) missed: u32,
     pub(crate) state: State,
     pub(crate) holds: Holds,
     /// Its idle time-out has passed, and it stays for the minimum idle, because it has answered since.
     pub(crate) kept: bool,
     /// Its dial is to stop: nobody will use what it makes.
     pub(crate) cut_off: bool,
+    /// The host's suspect generation that its last proof of life belongs to. It is suspect if that has moved on.
+    pub(crate) generation: u32,
+    /// Away while an exclusive connection is lent, pinged, or closed.
+    pub(crate) value: Option<Box<Loan<P>>>,
+    pub(crate) leases: Leases,
+    /// How often it was lent.
+    pub(crate) uses: u64,
+    /// When its last use ended.
+    pub(crate) idle_since: Time,
+    /// Its turn at going idle: of two connections of a host, the one with the lower has been idle for longer. While it
+    /// is dialed, the host's turn when that began.
+    pub(crate) turn: u64,
+    /// The end of its lifetime. Of a dial, when the host was retired: that is the end of its connection's.
+    pub(crate) expires: Time,
+    /// When it last answered a ping, or was made: the last proof of life that is no use.
+    pub(crate) checked_at: Time,
+    /// When it was made; while it is dialed, when that began.
+    pub(crate) created: Time,
+    /// Unique in the pool. Given when the dial has succeeded.
+    pub(crate) id: u64,
+    /// How long its dial took, or its last ping since, in microseconds.
+    pub(crate) proof_micros: u32,
+    pub(crate) max_leases: u32,
+    /// Heartbeats missed since it last answered.
+    pub(crate) missed: u32,
 }
 
 impl<P: Parts> Entry<P> {

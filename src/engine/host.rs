@@ -39,12 +39,16 @@ pub(crate) enum Listing {
     Forgotten,
 }
 
-/// See the module. What a hit and a return touch comes first, in as few cache lines as will hold it: with many hosts
-/// these lines are what a hit costs.
+/// See the module. What a hit, a return and a hand-over touch comes first, in as few cache lines as will hold it: with
+/// many hosts these lines are what a hit costs. What a hand-over writes is together, next to the lock: with many threads
+/// on one host, lines that move between them are what a wait costs, and of the rest each thread keeps a copy.
 #[repr(C)]
 pub(crate) struct HostState<P: Parts> {
     /// The entries that have room, the least recently used first. While somebody waits, none of them is fit.
     pub(super) ready: SmallVec<[u32; 4]>,
+    pub(super) waiters: Option<Box<Waiters<P>>>,
+    pub(super) next_turn: u64,
+    pub(super) counters: Counters,
     pub(super) entries: Slots<Entry<P>>,
     pub(super) gauges: Gauges,
     /// The host's cap.
@@ -61,14 +65,11 @@ pub(crate) struct HostState<P: Parts> {
     pub(super) look_waited_for: bool,
     /// Leases that a new connection is expected to carry; 1 where none is shared.
     pub(super) carries: u32,
-    pub(super) next_turn: u64,
     /// No later than the first thing that time alone brings about.
     pub(super) look_at: Time,
-    pub(super) waiters: Option<Box<Waiters<P>>>,
     pub(super) rare: Option<Box<Rare<P>>>,
     /// What the budget knows of this host, in pools that have one.
     pub(super) note: Option<Box<Note>>,
-    pub(super) counters: Counters,
     /// Connections still to be made for `initial_per_host` or `warm`: dial up to so many open.
     pub(super) floor: u32,
     /// `Host` handles and warmers.
@@ -125,6 +126,9 @@ impl<P: Parts> HostState<P> {
         let clipped = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
         HostState {
             ready: SmallVec::new(),
+            waiters: None,
+            next_turn: 0,
+            counters: Counters::default(),
             entries: Slots::new(),
             gauges: Gauges::default(),
             max: clipped(common.limits.max_per_host),
@@ -135,12 +139,9 @@ impl<P: Parts> HostState<P> {
             has_own_max: false,
             look_waited_for: false,
             carries: clipped(carries),
-            next_turn: 0,
             look_at: Time::NEVER,
-            waiters: None,
             rare: None,
             note: common.ledger.is_some().then(Box::default),
-            counters: Counters::default(),
             floor: clipped(common.limits.initial_per_host),
             handles: 0,
             id,

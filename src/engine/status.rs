@@ -7,18 +7,18 @@ use super::{Common, HostState, Parts, Purpose};
 use crate::policy::close_reason::CloseCounts;
 use crate::policy::time::Time;
 
-/// What has happened since the host was first used: what happens to every host.
+/// What has happened since the host was first used: what happens to every host. What a hand-over counts comes first.
 #[derive(Clone, Copy, Debug, Default)]
+#[repr(C)]
 pub(crate) struct Counters {
+    pub(crate) served: u64,
+    pub(crate) wait_time: Duration,
     /// Connections lent without a wait.
     pub(crate) reused: u64,
-    pub(crate) waited: u64,
-    pub(crate) served: u64,
-    pub(crate) dials: u64,
-    pub(crate) wait_time: Duration,
-    pub(crate) dial_time: Duration,
     pub(crate) peak_in_use: u32,
     pub(crate) peak_waiting: u32,
+    pub(crate) dials: u64,
+    pub(crate) dial_time: Duration,
 }
 
 /// The same: what does not happen to a healthy one.
@@ -48,6 +48,12 @@ pub(crate) struct Counted {
 }
 
 impl Counted {
+    /// How many waits have ended, in any way.
+    pub(crate) fn waits_ended(&self) -> u64 {
+        let Counted { usual, rare } = self;
+        usual.served + rare.timed_out + rare.cancelled + rare.failed + rare.shut_out
+    }
+
     /// Adds what was counted for hosts that are forgotten. The same host may be among them many times: their peaks are
     /// no sum.
     pub(crate) fn add_past(&mut self, past: &Counted) {
@@ -60,7 +66,6 @@ impl Counted {
     pub(crate) fn add(&mut self, other: &Counted) {
         let (mine, theirs) = (&mut self.usual, &other.usual);
         mine.reused += theirs.reused;
-        mine.waited += theirs.waited;
         mine.served += theirs.served;
         mine.dials += theirs.dials;
         mine.wait_time += theirs.wait_time;
@@ -250,7 +255,6 @@ mod tests {
         (0..n).for_each(|_| closes.count(CloseReason::Idle));
         let usual = Counters {
             reused: wide,
-            waited: 2 * wide,
             served: 3 * wide,
             dials: 4 * wide,
             wait_time: 5 * long,

@@ -41,10 +41,15 @@ impl<P: Parts> HostState<P> {
             return None;
         }
         waiters.push(waiter.clone());
-        self.counters.waited += 1;
-        self.counters.peak_waiting =
-            self.counters.peak_waiting.max(u32::try_from(ahead + 1).unwrap_or(u32::MAX));
+        self.note_peak_waiting(ahead + 1);
         Some(ahead)
+    }
+
+    fn note_peak_waiting(&mut self, waiting: usize) {
+        let waiting = u32::try_from(waiting).unwrap_or(u32::MAX);
+        if waiting > self.counters.peak_waiting {
+            self.counters.peak_waiting = waiting;
+        }
     }
 
     /// Leaves the queue, if that is all there is to do: every place is taken, others wait too, and nothing begins or ends
@@ -99,9 +104,7 @@ impl<P: Parts> HostState<P> {
             .push(waiter.clone());
         self.used = true;
         self.unstrand();
-        self.counters.waited += 1;
-        self.counters.peak_waiting =
-            self.counters.peak_waiting.max(u32::try_from(ahead + 1).unwrap_or(u32::MAX));
+        self.note_peak_waiting(ahead + 1);
         Joined::Queued { ahead }
     }
 

@@ -10,6 +10,7 @@
 
 /// A first-in-first-out queue.
 #[derive(Debug)]
+#[repr(C)]
 pub(crate) struct WaitQueue<T> {
     /// Reversed: the next entry is the last element.
     head: Vec<T>,

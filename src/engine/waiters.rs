@@ -9,17 +9,18 @@ use super::{CallSite, Loan, Parts};
 use crate::policy::time::Time;
 
 /// One that waits. Its seat is shared with its future: the outcome is put there under the host's lock and the seat's,
-/// and collected under the seat's alone.
+/// and collected under the seat's alone. What a hand-over touches comes first.
+#[repr(C)]
 pub(crate) struct Waiter<P: Parts> {
-    pub(crate) since: Time,
-    /// When its time is over; `NEVER` if it has no end.
-    pub(crate) deadline: Time,
-    /// Whether maintenance wakes it then. Otherwise a timer of its own does.
-    pub(crate) is_watched: bool,
-    pub(crate) call_site: CallSite,
     /// In the queue, and without an outcome. Changed under the host's lock.
     queued: AtomicBool,
+    /// Whether maintenance wakes it at its deadline. Otherwise a timer of its own does.
+    pub(crate) is_watched: bool,
+    pub(crate) since: Time,
+    pub(crate) call_site: CallSite,
     pub(crate) seat: Mutex<Seat<P>>,
+    /// When its time is over; `NEVER` if it has no end.
+    pub(crate) deadline: Time,
 }
 
 /// When the time of a waiter is over, and who wakes it then.
@@ -86,11 +87,12 @@ impl<P: Parts> Waiter<P> {
 }
 
 /// See the module.
+#[repr(C)]
 pub(crate) struct Waiters<P: Parts> {
-    queue: WaitQueue<Arc<Waiter<P>>>,
     waiting: usize,
     /// No waiter has an earlier deadline. The waiter that had it may be gone: only maintenance looks.
     next_deadline: Time,
+    queue: WaitQueue<Arc<Waiter<P>>>,
     /// When the peers of full connections were last asked for those who wait: the first of them has asked.
     pub(super) asked_at: Time,
 }
@@ -109,7 +111,9 @@ impl<P: Parts> Waiters<P> {
     pub(crate) fn push(&mut self, waiter: Arc<Waiter<P>>) {
         waiter.queued.store(true, Relaxed);
         self.waiting += 1;
-        self.next_deadline = self.next_deadline.min(waiter.watched());
+        if waiter.watched() < self.next_deadline {
+            self.next_deadline = waiter.watched();
+        }
         self.queue.push(waiter);
     }
 

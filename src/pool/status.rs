@@ -96,7 +96,7 @@ macro_rules! status {
                     waiting: seen.waiting,
                     acquired: usual.reused + usual.served,
                     reused: usual.reused,
-                    waited: usual.waited,
+                    waited: counted.waits_ended() + seen.waiting as u64,
                     timed_out: rare.timed_out,
                     cancelled: rare.cancelled,
                     failed: rare.failed,

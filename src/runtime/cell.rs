@@ -291,7 +291,7 @@ impl<C: Connector> HostCell<C> {
 
     /// Takes back a connection that was used and is open.
     #[inline]
-    pub(crate) fn give_back(self: &Arc<Self>, loan: Loan<C>, max_leases: usize, now: Time) {
+    pub(crate) fn give_back(self: Arc<Self>, loan: Loan<C>, max_leases: usize, now: Time) {
         let mut state = self.state.lock();
         match state.give_back(loan, max_leases, now, &self.pool.common) {
             Returned::Idle => {}
@@ -302,6 +302,8 @@ impl<C: Connector> HostCell<C> {
             Returned::HandedOver(waker) => {
                 self.note_crowded(state.waiting() > 0);
                 drop(state);
+                // Its count is next to the lock, which others take now.
+                drop(self);
                 if let Some(waker) = waker {
                     let _ = panics::catch("a waker", || waker.waker.wake());
                 }

@@ -72,13 +72,8 @@ impl World {
         let out: usize =
             out.iter().flat_map(|loans| loans.iter()).map(|(place, _)| here(*place)).sum();
         assert_eq!(state.view().seen.leases, out + seats, "leases of {at}");
-        let (usual, rare) = (state.counted().usual, state.counted().rare);
-        let ended = usual.served + rare.timed_out + rare.cancelled + rare.failed + rare.shut_out;
-        assert_eq!(
-            usual.waited,
-            ended + state.waiting() as u64,
-            "1: each wait of {at} counts once"
-        );
+        let counted = state.counted().waits_ended() + state.waiting() as u64;
+        assert_eq!(counted, cell.known.joined, "1: each wait of {at} counts once");
         let known = self.connections.iter().filter(|known| known.at == at && !known.gone).count();
         assert_eq!(state.entries(), known + dials, "4: none of {at} is lost");
         let listed = self.directory.get(&cell.key) == Some(&at);

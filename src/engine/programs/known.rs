@@ -14,7 +14,8 @@ const STAMPED: Span = Span::from_nanos(1000);
 pub(in crate::engine) struct Host {
     /// Those who wait and have no outcome, in the order of their arrival.
     pub(super) queue: VecDeque<(usize, Waiter)>,
-
+    /// How many have joined it.
+    pub(super) joined: u64,
     /// Places that were taken after the last section: more than the cap if that was lowered.
     pub(super) places: usize,
     /// Moves on when a connection is found dead that was not suspect.
@@ -160,7 +161,9 @@ impl World {
 
     /// A caller that has a place in the queue now.
     pub(super) fn known_queued(&mut self, at: usize, tag: usize, waiter: &Waiter) {
-        self.cells[at].known.queue.push_back((tag, waiter.clone()));
+        let known = &mut self.cells[at].known;
+        known.queue.push_back((tag, waiter.clone()));
+        known.joined += 1;
     }
 
     pub(super) fn known_left(&mut self, at: usize, tag: usize) {

@@ -76,7 +76,7 @@ fn it_counts_how_each_wait_has_ended() {
     world.run(&Op::Close);
     let counted = world.host_of(0).counted();
     let (usual, rare) = (counted.usual, counted.rare);
-    assert_eq!((usual.waited, usual.peak_waiting, usual.served), (8, 7, 2));
+    assert_eq!((counted.waits_ended(), usual.peak_waiting, usual.served), (8, 7, 2));
     assert_eq!((rare.cancelled, rare.timed_out, rare.shut_out), (2, 1, 3));
 }
 
