@@ -60,8 +60,12 @@ pub(crate) struct Entry<P: Parts> {
     pub(crate) kept: bool,
     /// Its dial is to stop: nobody will use what it makes.
     pub(crate) cut_off: bool,
+    /// A borrower has said that it may be dead: it is suspect until it has answered.
+    pub(crate) doubted: bool,
     /// The host's suspect generation that its last proof of life belongs to. It is suspect if that has moved on.
     pub(crate) generation: u32,
+    /// Heartbeats missed since it last answered.
+    pub(crate) missed: u32,
     /// Away while an exclusive connection is lent, pinged, or closed.
     pub(crate) value: Option<Box<Loan<P>>>,
     pub(crate) leases: Leases,
@@ -83,8 +87,6 @@ pub(crate) struct Entry<P: Parts> {
     /// How long its dial took, or its last ping since, in microseconds.
     pub(crate) proof_micros: u32,
     pub(crate) max_leases: u32,
-    /// Heartbeats missed since it last answered.
-    pub(crate) missed: u32,
 }
 
 impl<P: Parts> Entry<P> {
@@ -107,6 +109,7 @@ impl<P: Parts> Entry<P> {
             holds: Holds::Place,
             kept: false,
             cut_off: false,
+            doubted: false,
         }
     }
 
@@ -130,10 +133,16 @@ impl<P: Parts> Entry<P> {
         self.holds == Holds::Nothing
     }
 
+    /// Whether it must answer a ping before it is lent: a peer of it was found dead, or a borrower doubts it.
+    #[inline]
+    pub(crate) fn is_suspect(&self, generation: u32) -> bool {
+        self.generation != generation || self.doubted
+    }
+
     /// Whether it may be lent as it is: neither past its time nor to be pinged first.
     #[inline]
     pub(crate) fn is_fit(&self, generation: u32, now: Time, limits: &Limits) -> bool {
-        self.generation == generation
+        !self.is_suspect(generation)
             && now < self.expires
             && (!self.leases.is_empty() || self.is_fresh(now, limits))
     }
@@ -141,7 +150,7 @@ impl<P: Parts> Entry<P> {
     /// The same, for one that nobody uses.
     #[inline]
     pub(crate) fn is_fit_idle(&self, generation: u32, now: Time, limits: &Limits) -> bool {
-        self.generation == generation && now < self.expires && self.is_fresh(now, limits)
+        !self.is_suspect(generation) && now < self.expires && self.is_fresh(now, limits)
     }
 
     #[inline]

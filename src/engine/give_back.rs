@@ -4,7 +4,7 @@ use std::mem;
 
 use super::entry::{Entry, Holds, State};
 use super::gauges::change;
-use super::{Common, HostState, Loan, Parts, Phase, Section};
+use super::{Common, HostState, Loan, Parts, Phase, Purpose, Section};
 use crate::policy::close_reason::CloseReason;
 use crate::policy::time::{Span, Time};
 
@@ -72,6 +72,7 @@ impl<P: Parts> HostState<P> {
         let entry = &mut entries[loan.slot];
         let is_usual = entry.state == State::InUse
             && entry.holds == Holds::Place
+            && !entry.doubted
             && entry.is_over(now, limits).is_none()
             && (common.is_plain || !is_watched(entry, &loan));
         if !is_usual {
@@ -113,6 +114,7 @@ impl<P: Parts> HostState<P> {
         let is_usual = entry.state == State::InUse
             && entry.holds == Holds::Place
             && entry.max_leases as usize == max_leases
+            && !entry.doubted
             && entry.is_over(now, limits).is_none()
             && !is_watched(entry, &loan);
         let is_last = entry.leases.len() == 1;
@@ -238,6 +240,10 @@ impl<P: Parts> HostState<P> {
             entry.value = Some(loan);
             None
         });
+        if self.entries[slot].doubted {
+            // It may be pinged now, where it could not before.
+            self.rare().pings_suspects = Some(Purpose::Health);
+        }
         // What was found dead is no return.
         self.next_turn += u64::from(matches!(how, Use::Ended { .. } | Use::NeedsReset));
         section.actions.unused.shares.extend(unused);

@@ -1,7 +1,8 @@
 //! Pings: begun for who waits, for suspects, for heartbeats and as resets; each is a task of the pool.
 //!
 //! The first connection of a host that is found dead makes every older one suspect: the host's generation moves on, and
-//! what was made or has answered before that is of an older one. Suspects must answer before they are lent again.
+//! what was made or has answered before that is of an older one. Suspects must answer before they are lent again. So must
+//! a connection that a borrower [doubts](HostState::doubt), which says nothing of its peers.
 
 use super::actions::PingOrder;
 use super::entry::State;
@@ -89,7 +90,7 @@ impl<P: Parts> HostState<P> {
         section.actions.ping.push(PingOrder { loan, purpose, id });
     }
 
-    /// Pings suspects because one was found dead by a ping, whether anybody waits or not: a few at a time. One that has
+    /// Pings suspects because one was found dead by a ping or is doubted, whether anybody waits or not: a few at a time. One that has
     /// missed a beat is pinged in its turn.
     pub(super) fn ping_suspects(&mut self, section: &mut Section<'_, P>) {
         // Once nobody can use the pool any more, each would be told to stop at once, and the next one would begin.
@@ -99,7 +100,7 @@ impl<P: Parts> HostState<P> {
         while let Some(purpose) = self.rare.as_ref().and_then(|rare| rare.pings_suspects) {
             let is_suspect = |slot: &&u32| {
                 let entry = &self.entries[**slot];
-                entry.generation != self.generation && entry.missed == 0 && !self.is_pinged(**slot)
+                entry.is_suspect(self.generation) && entry.missed == 0 && !self.is_pinged(**slot)
             };
             match self.ready.iter().rev().find(is_suspect) {
                 None => self.rare().pings_suspects = None,
@@ -125,6 +126,13 @@ impl<P: Parts> HostState<P> {
         let is_news = self.entries[dead].generation == self.generation;
         self.generation = self.generation.wrapping_add(u32::from(is_news));
         is_news
+    }
+
+    /// A borrower has heard nothing from this connection: it is suspect until it has answered, and is pinged as soon as it
+    /// may be, whether anybody waits or not.
+    pub(crate) fn doubt(&mut self, slot: u32) {
+        self.change(slot, |entry| entry.doubted = true);
+        self.rare().pings_suspects = Some(Purpose::Health);
     }
 
     /// A ping has ended.
@@ -179,6 +187,7 @@ impl<P: Parts> HostState<P> {
             entry.proof_micros =
                 u32::try_from(now.since(ping.since).as_micros()).unwrap_or(u32::MAX);
             entry.generation = ping.generation;
+            entry.doubted = false;
             entry.missed = 0;
         });
         self.note_max_leases(slot, max_leases);

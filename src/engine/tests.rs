@@ -3,6 +3,7 @@
 mod budget;
 mod control;
 mod demand;
+mod doubts;
 mod failing;
 mod health;
 mod lending;

@@ -11,7 +11,7 @@ use std::time::Duration;
 ///
 /// Suspect connections are pinged in any case: when one of a host's connections is found dead, by a ping or by a
 /// borrower's [`discard`](crate::PooledConnection::discard), older ones must answer before they are lent again, or go
-/// from one borrower to the next.
+/// from one borrower to the next. So must one that a borrower [suspects](crate::PooledConnection::suspect) itself.
 ///
 /// # Examples
 ///

@@ -108,6 +108,34 @@ impl<C: Connector> PooledConnection<C> {
         }
     }
 
+    /// Says that the connection may be dead, for a borrower that has heard nothing from its peer. Once it is returned,
+    /// the pool pings it, and does not lend it before it has answered; others are dialed meanwhile where there is room. One
+    /// that does not answer is closed, and older connections of its host must answer, too.
+    ///
+    /// The loan goes on: the connection may be used, suspected again, and returned or discarded as any other.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # use wharf::{Pool, connector_fn};
+    /// # let connector = connector_fn(|host: String| async { Ok::<_, std::io::Error>(host) });
+    /// # let pool = Pool::new(connector);
+    /// use wharf::PooledConnection;
+    ///
+    /// let connection = pool.acquire("db-1").await?;
+    /// // No answer came in time, but the connection can still be used.
+    /// PooledConnection::suspect(&connection);
+    /// drop(connection);
+    /// assert_eq!(pool.status().pinging, 1);
+    /// # Ok(()) }
+    /// ```
+    pub fn suspect(this: &Self) {
+        let slot = this.loan().slot;
+        this.home().change(|state, _| state.doubt(slot));
+    }
+
     /// Takes the connection out of the pool, which may dial another in its place.
     ///
     /// # Examples

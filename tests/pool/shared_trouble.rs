@@ -55,6 +55,48 @@ async fn impatient_callers_get_past_a_silent_connection() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_a_borrower_suspects_is_gone_around_and_replaced() {
+    let stage = sharing_with(10, |b| b.max_per_host(2));
+    let lease = stage.lease().await;
+    stage.script.once(Stage::Ping, Step::Never); // silently dead
+    Lease::suspect(&lease);
+    let began = Instant::now();
+    assert_eq!(stage.lease().await.number, 1, "another one is dialed");
+    assert_eq!(began.elapsed().as_millis(), 250, "once the ping counts no more");
+    sleep(secs(5)).await;
+    assert_eq!(stage.script.counts().closes, 0, "its borrower still has it");
+    drop(lease);
+    quiet().await;
+    assert_eq!(stage.script.counts().closes, 1);
+    stage.assert_balanced();
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_only_place_is_free_once_a_suspect_has_not_answered() {
+    let stage = sharing(1, 10);
+    let lease = stage.lease().await;
+    stage.script.once(Stage::Ping, Step::Never);
+    Lease::suspect(&lease);
+    let began = Instant::now();
+    assert_eq!(stage.lease().await.number, 1);
+    assert_eq!(began.elapsed().as_secs(), 5, "the time that a ping may take");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_suspect_that_answers_is_shared_as_before() {
+    let stage = sharing(2, 10);
+    let lease = stage.lease().await;
+    Lease::suspect(&lease);
+    assert!(stage.pool.try_acquire(&1).is_none(), "it has not answered yet");
+    quiet().await;
+    assert_eq!(numbers(&stage.leases(2).await), [0, 0]);
+    drop(lease);
+    quiet().await;
+    assert_eq!(stage.script.counts().pings, 1);
+    stage.assert_balanced();
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_caller_that_is_not_polled_keeps_nobody_waiting() {
     let stage = sharing_with(10, |b| b.max_per_host(2).health_check(HealthCheck::Always));
     drop(stage.lease().await);

@@ -42,6 +42,8 @@ pub(in crate::engine) struct Connection {
     pub(super) over: bool,
     /// Its last borrower has left something, which is not undone yet.
     pub(super) needs_reset: bool,
+    /// A borrower has said that it may be dead, and it has not answered since.
+    pub(super) doubted: bool,
     pub(super) gone: bool,
 }
 
@@ -61,6 +63,7 @@ impl World {
             max_leases: self.room,
             over,
             needs_reset: false,
+            doubted: false,
             gone: false,
         });
         self.connections.len() - 1
@@ -94,6 +97,7 @@ impl World {
         assert_eq!(known.at, at, "it is of another host");
         assert!(!known.over && !known.gone, "it is over, and was lent: {known:?}");
         assert!(!known.needs_reset, "it was not reset: {known:?}");
+        assert!(!known.doubted, "it has not answered: {known:?}");
         assert!(known.leases < known.max_leases, "it is lent to too many: {known:?}");
         assert_eq!(known.generation, self.cells[at].known.generation, "it is suspect: {known:?}");
         assert!(

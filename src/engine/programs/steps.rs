@@ -44,6 +44,7 @@ impl World {
             Op::Return(at, is_open) => self.return_one(at, is_open),
             Op::ReturnToReset(at) => self.return_to_reset(at),
             Op::Discard(at) => self.discard(at),
+            Op::Doubt(at) => self.doubt(at),
             Op::Detach(at) => self.detach(at),
             Op::Add(key) => self.add(key),
             Op::Warm(key, n) => self.warm(key, n),
@@ -358,6 +359,17 @@ impl World {
         self.known_back(&loan, true);
         self.found_dead(loan.connection);
         self.change(at, |state, section| state.returned(loan, Use::FoundDead, section));
+    }
+
+    /// It stays lent.
+    fn doubt(&mut self, at: Pick) {
+        if self.loans.is_empty() {
+            return;
+        }
+        let (at, loan) = &self.loans[at.index(self.loans.len())];
+        let (at, slot) = (*at, loan.slot);
+        self.connections[loan.connection].doubted = true;
+        self.change(at, |state, _| state.doubt(slot));
     }
 
     fn detach(&mut self, at: Pick) {

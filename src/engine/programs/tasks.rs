@@ -132,7 +132,7 @@ impl World {
             Answer::Yes => {
                 (known.generation, known.proved, known.proved_step) = (ping.generation, now, step);
                 known.max_leases = max_leases;
-                known.needs_reset = false;
+                (known.needs_reset, known.doubted) = (false, false);
                 Verdict::Answered { max_leases }
             }
             Answer::YesAndClosed => {

@@ -59,6 +59,44 @@ impl<C: SharedConnector> Lease<C> {
         PooledConnection::discard(this.0);
     }
 
+    /// Says that the connection may be dead, for a borrower that has heard nothing from its peer. The pool pings it at
+    /// once (with [`Connector::ping`](crate::Connector::ping), which should ask the peer), and it takes no new leases
+    /// before it has answered; others are dialed meanwhile where there is room. One that does not answer takes none any
+    /// more: its place is free, it is closed after its last lease, and older connections of its host must answer, too.
+    ///
+    /// This lease and the others on the connection go on. When it is full, the ping begins once one of them has ended.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # use std::sync::Arc;
+    /// # use wharf::{Connector, SharedConnector, SharedPool, async_trait};
+    /// # struct Numbers;
+    /// # #[async_trait]
+    /// # impl Connector for Numbers {
+    /// #     type Key = ();
+    /// #     type Connection = Arc<u32>;
+    /// #     type Error = std::io::Error;
+    /// #     async fn connect(&self, (): &()) -> std::io::Result<Arc<u32>> { Ok(Arc::new(7)) }
+    /// # }
+    /// # impl SharedConnector for Numbers {
+    /// #     fn max_leases(&self, _: &Arc<u32>) -> usize { 100 }
+    /// # }
+    /// # let pool = SharedPool::new(Numbers);
+    /// use wharf::Lease;
+    ///
+    /// let lease = pool.acquire(&()).await?;
+    /// // No answer came in time.
+    /// Lease::suspect(&lease);
+    /// assert!(pool.try_acquire(&()).is_none(), "it is to answer first");
+    /// # Ok(()) }
+    /// ```
+    pub fn suspect(this: &Self) {
+        PooledConnection::suspect(&this.0);
+    }
+
     /// What the pool knows of this connection. A use is a lease; a connection that others were using
     /// already was idle for no time.
     pub fn info(this: &Self) -> ConnectionInfo {
