@@ -65,7 +65,7 @@ impl<P: Parts> HostState<P> {
     /// What the budget was told of it, by the host's id.
     #[cfg(wharf_loom)]
     pub(crate) fn told(&self) -> Option<(u64, super::budget::Note)> {
-        Some((self.id, *self.note.as_deref()?))
+        self.note.as_deref().map(|note| (note.id, *note))
     }
 
     /// Panics unless nothing is left: no entry, nobody waiting, no permit.

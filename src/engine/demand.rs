@@ -72,7 +72,7 @@ impl<P: Parts> HostState<P> {
     pub(super) fn usual_dial(&self) -> Option<Duration> {
         let ended = self.counters.dials.saturating_sub(u64::from(self.gauges.dialing));
         let made = u32::try_from(ended.saturating_sub(self.failed_dials())).ok()?;
-        self.counters.dial_time.checked_div(made)
+        Duration::from(self.counters.dial_time).checked_div(made)
     }
 
     /// Dials to begin now for waiters, if this host's own limits were all there is.

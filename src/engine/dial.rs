@@ -42,7 +42,7 @@ impl<P: Parts> HostState<P> {
         section: &mut Section<'_, P>,
     ) {
         let Dialed { connection, max_leases, took } = dialed;
-        self.counters.dial_time += took;
+        self.counters.dial_time += took.into();
         self.note_dial_time(took, section);
         self.wake_warmers(section);
         let dial = &self.entries[slot];

@@ -46,7 +46,7 @@ pub(crate) enum Listing {
 pub(crate) struct HostState<P: Parts> {
     /// The entries that have room, the least recently used first. While somebody waits, none of them is fit.
     pub(super) ready: SmallVec<[u32; 4]>,
-    pub(super) waiters: Option<Box<Waiters<P>>>,
+    pub(super) waiters: Option<Waiters<P>>,
     pub(super) next_turn: u64,
     pub(super) counters: Counters,
     pub(super) entries: Slots<Entry<P>>,
@@ -74,8 +74,6 @@ pub(crate) struct HostState<P: Parts> {
     pub(super) floor: u32,
     /// `Host` handles and warmers.
     pub(super) handles: u32,
-    /// Never used again for another host.
-    pub(super) id: u64,
 }
 
 /// What a healthy host does not need.
@@ -141,10 +139,9 @@ impl<P: Parts> HostState<P> {
             carries: clipped(carries),
             look_at: Time::NEVER,
             rare: None,
-            note: common.ledger.is_some().then(Box::default),
+            note: common.ledger.is_some().then(|| Box::new(Note::new(id))),
             floor: clipped(common.limits.initial_per_host),
             handles: 0,
-            id,
         }
     }
 
@@ -216,10 +213,6 @@ impl<P: Parts> HostState<P> {
     /// How many entries there are: connections, dials and closes.
     pub(crate) fn entries(&self) -> usize {
         self.entries.len()
-    }
-
-    pub(crate) fn id(&self) -> u64 {
-        self.id
     }
 
     pub(crate) fn listing(&self) -> Listing {

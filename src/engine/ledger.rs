@@ -10,6 +10,11 @@ use crate::policy::time::{Span, Time};
 use std::time::Duration;
 
 impl<P: Parts> HostState<P> {
+    /// The number by which the budget knows this host.
+    fn id(&self) -> u64 {
+        self.note.as_ref().map_or(0, |note| note.id)
+    }
+
     /// What the budget should know of this host.
     pub(super) fn noted(&self, section: &Section<'_, P>) -> Note {
         let (now, limits) = (section.now, &section.common.limits);
@@ -24,6 +29,7 @@ impl<P: Parts> HostState<P> {
         let spare = if is_full { 0 } else { clipped(self.dials_to_spare(now, limits)) };
         let oldest = self.oldest_idle().map(|(at, _)| at);
         Note {
+            id: old.id,
             permits: gauges.permits,
             dialing: gauges.dialing,
             closing: gauges.closing,
@@ -74,18 +80,19 @@ impl<P: Parts> HostState<P> {
         f: impl FnOnce(&mut Self, &mut Budget<P::Host>, &mut Section<'_, P>) -> R,
     ) -> Option<R> {
         let ledger = section.common.ledger.as_ref()?;
+        let id = self.id();
         let budget = &mut *ledger.budget.lock();
         let was_in_vain = budget.drains_in_vain(0).is_some();
         let result = f(self, budget, section);
         self.tell(budget, section);
         while self.gauges.draining > 0
-            && !budget.needs_drained(self.id)
+            && !budget.needs_drained(id)
             && self.stop_making_room(section)
         {
             self.use_what_is_there(section);
             self.tell(budget, section);
         }
-        while let Some(grant) = budget.next_grant((self.id, section.host), section.now) {
+        while let Some(grant) = budget.next_grant((id, section.host), section.now) {
             match grant {
                 Grant::Mine => {
                     self.dial_by_permit(budget, section);
@@ -114,7 +121,7 @@ impl<P: Parts> HostState<P> {
         self.count_idle(section.common);
         let new = self.noted(section);
         let Some(old) = self.note.as_deref_mut() else { return };
-        budget.tell((self.id, section.host), old, &new, section.now);
+        budget.tell((old.id, section.host), old, &new, section.now);
         *old = new;
     }
 
@@ -148,7 +155,7 @@ impl<P: Parts> HostState<P> {
             if is_used {
                 host.dial_by_permit(budget, section);
             }
-            budget.delivered((host.id, section.host), is_used, section.now);
+            budget.delivered((host.id(), section.host), is_used, section.now);
         });
     }
 
@@ -171,7 +178,7 @@ impl<P: Parts> HostState<P> {
         }
         let gives_up = self.take_turn(section, |host, budget, section| {
             let gained = host.note.as_ref().and_then(|note| note.gained);
-            let gives_up = budget.takes_from(host.id, host.gauges.live(), gained, section.now);
+            let gives_up = budget.takes_from(host.id(), host.gauges.live(), gained, section.now);
             if gives_up {
                 host.drain(slot, CloseReason::MadeRoom, section);
             }
@@ -225,7 +232,7 @@ impl<P: Parts> HostState<P> {
     pub(crate) fn stop_draining(&mut self, section: &mut Section<'_, P>) {
         // What every turn ends with does it.
         self.take_turn(section, |host, budget, section| {
-            section.actions.stop_draining = budget.drains_in_vain(host.id + 1);
+            section.actions.stop_draining = budget.drains_in_vain(host.id() + 1);
         });
     }
 
@@ -233,7 +240,7 @@ impl<P: Parts> HostState<P> {
     pub(crate) fn visit(&mut self, section: &mut Section<'_, P>) {
         self.take_turn(section, |host, budget, section| {
             let listed = host.note.as_mut().and_then(|note| note.listed.take());
-            budget.unlist(host.id, listed);
+            budget.unlist(host.id(), listed);
             let oldest = host.oldest_idle();
             let idle = section.common.ledger.as_ref().map_or(0, |ledger| ledger.hints.idle());
             let reason = match budget.end_scan(oldest.map(|(at, _)| at), idle, section.now) {
@@ -252,7 +259,7 @@ impl<P: Parts> HostState<P> {
         self.take_turn(section, |host, budget, section| {
             let Some(note) = host.note.as_deref_mut() else { return };
             let unlisted = Note { listed: None, ..*note };
-            budget.tell((host.id, section.host), note, &unlisted, section.now);
+            budget.tell((note.id, section.host), note, &unlisted, section.now);
             *note = unlisted;
         });
     }

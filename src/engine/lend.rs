@@ -223,7 +223,7 @@ impl<P: Parts> HostState<P> {
         let entry = &mut entries[loan.slot];
         waiters.resolve_oldest(|waiter| {
             counters.served += 1;
-            counters.wait_time += now.since(waiter.since);
+            counters.wait_time += now.span_since(waiter.since);
             entry.uses += 1;
             entry.idle_since = now;
             entry.turn = *next_turn;
@@ -247,7 +247,7 @@ impl<P: Parts> HostState<P> {
         // It may be the one that was on the way to dial for the others.
         self.unstrand();
         self.counters.served += 1;
-        self.counters.wait_time += section.now.since(since);
+        self.counters.wait_time += section.now.span_since(since);
         if let Some(waiters) = &mut self.waiters {
             section.actions.wake.extend(waiters.resolve_oldest(|_| super::Seat::Served(loan)));
         }

@@ -4,7 +4,7 @@
 //! Hosts at which somebody waits come first among those that are due: a caller's time-out is on time also when a
 //! hundred thousand hosts idle out together.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 
 use crate::policy::time::Time;
 
@@ -24,39 +24,33 @@ pub(crate) struct Schedule<H> {
     room_at: Time,
 }
 
-type Hosts<H> = BTreeMap<(Time, u64), H>;
+type Hosts<H> = BTreeSet<(Time, H)>;
 
-fn first<H>(hosts: &Hosts<H>) -> Time {
-    hosts.first_key_value().map_or(Time::NEVER, |((at, _), _)| *at)
+fn first<H: Ord>(hosts: &Hosts<H>) -> Time {
+    hosts.first().map_or(Time::NEVER, |(at, _)| *at)
 }
 
-fn pop_due<H>(hosts: &mut Hosts<H>, now: Time) -> Option<H> {
-    let first = hosts.first_entry()?;
-    (first.key().0 <= now).then(|| first.remove())
+fn pop_due<H: Ord>(hosts: &mut Hosts<H>, now: Time) -> Option<H> {
+    (first(hosts) <= now).then(|| hosts.pop_first()).flatten().map(|(_, host)| host)
 }
 
-impl<H> Schedule<H> {
+impl<H: Ord> Schedule<H> {
     pub(crate) fn new() -> Self {
-        Schedule { waited_for: BTreeMap::new(), others: BTreeMap::new(), room_at: Time::NEVER }
+        Schedule { waited_for: BTreeSet::new(), others: BTreeSet::new(), room_at: Time::NEVER }
     }
 
     fn of(&mut self, look: Look) -> &mut Hosts<H> {
         if look.waited_for { &mut self.waited_for } else { &mut self.others }
     }
 
-    /// Moves a host's next look. Says whether the first of all moved forward. The host that was there comes back, to be
-    /// dropped when no lock is held.
-    pub(crate) fn change(
-        &mut self,
-        id: u64,
-        old: Look,
-        new: Option<(Look, H)>,
-    ) -> (bool, Option<H>) {
+    /// Moves a host's next look. Says whether the first of all moved forward.
+    pub(crate) fn change(&mut self, host: H, old: Look, new: Option<Look>) -> bool {
         let first = self.next();
-        let gone = self.of(old).remove(&(old.at, id));
-        let Some((look, host)) = new else { return (false, gone) };
-        self.of(look).insert((look.at, id), host);
-        (look.at < first, gone)
+        let noted = (old.at, host);
+        self.of(old).remove(&noted);
+        let Some(look) = new else { return false };
+        self.of(look).insert((look.at, noted.1));
+        look.at < first
     }
 
     /// Room may be made at this time. Says whether the first of all moved forward.
@@ -103,7 +97,7 @@ mod tests {
         let mut schedule = Schedule::new();
         let never = look(u64::MAX, false);
         for (id, at, waited_for) in [(0, 1, false), (1, 2, false), (2, 3, true), (3, 9, true)] {
-            schedule.change(id, never, Some((look(at, waited_for), id)));
+            schedule.change(id, never, Some(look(at, waited_for)));
         }
         let now = Time::from_nanos(5);
         let due: Vec<_> = std::iter::from_fn(|| schedule.pop_due(now)).collect();
@@ -114,23 +108,22 @@ mod tests {
     #[test]
     fn a_host_is_there_once_also_when_somebody_comes_to_wait() {
         let mut schedule = Schedule::new();
-        schedule.change(7, look(u64::MAX, false), Some((look(4, false), "host")));
-        let (is_first, gone) =
-            schedule.change(7, look(4, false), Some((look(4, true), "the same")));
-        assert_eq!((is_first, gone, schedule.len()), (false, Some("host"), 1));
-        assert_eq!(schedule.change(7, look(4, true), None).1, Some("the same"));
-        assert_eq!(schedule.next(), Time::NEVER);
+        schedule.change(7, look(u64::MAX, false), Some(look(4, false)));
+        let is_first = schedule.change(7, look(4, false), Some(look(4, true)));
+        assert_eq!((is_first, schedule.len()), (false, 1));
+        schedule.change(7, look(4, true), None);
+        assert_eq!((schedule.next(), schedule.len()), (Time::NEVER, 0));
     }
 
     #[test]
     fn it_says_whether_the_first_of_all_looks_has_moved_forward() {
         let mut schedule = Schedule::new();
         let never = look(u64::MAX, false);
-        assert!(schedule.change(1, never, Some((look(5, false), 1))).0);
-        assert!(!schedule.change(2, never, Some((look(5, true), 2))).0);
-        assert!(!schedule.change(3, never, Some((look(6, false), 3))).0);
-        assert!(schedule.change(3, look(6, false), Some((look(4, true), 3))).0);
-        assert!(!schedule.change(3, look(4, true), None).0);
+        assert!(schedule.change(1, never, Some(look(5, false))));
+        assert!(!schedule.change(2, never, Some(look(5, true))));
+        assert!(!schedule.change(3, never, Some(look(6, false))));
+        assert!(schedule.change(3, look(6, false), Some(look(4, true))));
+        assert!(!schedule.change(3, look(4, true), None));
         let at = Time::from_nanos;
         assert!(!schedule.look_for_room(at(5)));
         assert!(schedule.look_for_room(at(3)));

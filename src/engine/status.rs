@@ -5,20 +5,20 @@ use std::time::Duration;
 use super::leases::Lease;
 use super::{Common, HostState, Parts, Purpose};
 use crate::policy::close_reason::CloseCounts;
-use crate::policy::time::Time;
+use crate::policy::time::{Span, Time};
 
 /// What has happened since the host was first used: what happens to every host. What a hand-over counts comes first.
 #[derive(Clone, Copy, Debug, Default)]
 #[repr(C)]
 pub(crate) struct Counters {
     pub(crate) served: u64,
-    pub(crate) wait_time: Duration,
+    pub(crate) wait_time: Span,
     /// Connections lent without a wait.
     pub(crate) reused: u64,
     pub(crate) peak_in_use: u32,
     pub(crate) peak_waiting: u32,
     pub(crate) dials: u64,
-    pub(crate) dial_time: Duration,
+    pub(crate) dial_time: Span,
 }
 
 /// The same: what does not happen to a healthy one.
@@ -257,8 +257,8 @@ mod tests {
             reused: wide,
             served: 3 * wide,
             dials: 4 * wide,
-            wait_time: 5 * long,
-            dial_time: 6 * long,
+            wait_time: Span::from(5 * long),
+            dial_time: Span::from(6 * long),
             peak_in_use: 7 * n,
             peak_waiting: 8 * n,
         };

@@ -65,7 +65,7 @@ impl<P: Parts> HostState<P> {
         *seat = Seat::Gone;
         drop(seat);
         self.waiters.as_mut()?.cancel(waiter);
-        self.counters.wait_time += now.since(waiter.since);
+        self.counters.wait_time += now.span_since(waiter.since);
         rare.counters.cancelled += 1;
         waker
     }
@@ -99,9 +99,7 @@ impl<P: Parts> HostState<P> {
             self.rare().counters.refused += 1;
             return Joined::Full;
         }
-        self.waiters
-            .get_or_insert_with(|| Box::new(Waiters::new(section.now)))
-            .push(waiter.clone());
+        self.waiters.get_or_insert_with(|| Waiters::new(section.now)).push(waiter.clone());
         self.used = true;
         self.unstrand();
         self.note_peak_waiting(ahead + 1);
@@ -147,7 +145,7 @@ impl<P: Parts> HostState<P> {
         let seat = std::mem::replace(&mut *waiter.seat.lock(), Seat::Gone);
         if was_waiting {
             self.unstrand();
-            self.counters.wait_time += section.now.since(waiter.since);
+            self.counters.wait_time += section.now.span_since(waiter.since);
         }
         if was_waiting || !expired {
             let counters = &mut self.rare().counters;
@@ -213,7 +211,7 @@ impl<P: Parts> HostState<P> {
         let mut answered = 0;
         while waiters.front().is_some_and(|waiter| is_for(waiter)) {
             let waker = waiters.resolve_oldest(|waiter| {
-                counters.wait_time += now.since(waiter.since);
+                counters.wait_time += now.span_since(waiter.since);
                 outcome()
             });
             section.actions.wake.extend(waker);

@@ -27,6 +27,12 @@ impl<T> WaitQueue<T> {
         WaitQueue { head: Vec::new(), tail: Vec::new(), cancelled: 0 }
     }
 
+    /// How many live entries there are.
+    #[inline]
+    pub(crate) fn len(&self) -> usize {
+        self.head.len() + self.tail.len() - self.cancelled
+    }
+
     pub(crate) fn push(&mut self, entry: T) {
         self.tail.push(entry);
     }
@@ -178,8 +184,7 @@ mod tests {
                     }
                     Op::Cancel(_) => {}
                 }
-                let queued = queue.head.len() + queue.tail.len();
-                prop_assert_eq!(queued - queue.cancelled, model.len());
+                prop_assert_eq!(queue.len(), model.len());
                 prop_assert!(queue.cancelled <= model.len() + SMALL);
             }
         }

@@ -89,7 +89,6 @@ impl<P: Parts> Waiter<P> {
 /// See the module.
 #[repr(C)]
 pub(crate) struct Waiters<P: Parts> {
-    waiting: usize,
     /// No waiter has an earlier deadline. The waiter that had it may be gone: only maintenance looks.
     next_deadline: Time,
     queue: WaitQueue<Arc<Waiter<P>>>,
@@ -99,18 +98,17 @@ pub(crate) struct Waiters<P: Parts> {
 
 impl<P: Parts> Waiters<P> {
     pub(crate) fn new(now: Time) -> Self {
-        Waiters { queue: WaitQueue::new(), waiting: 0, next_deadline: Time::NEVER, asked_at: now }
+        Waiters { queue: WaitQueue::new(), next_deadline: Time::NEVER, asked_at: now }
     }
 
     #[inline]
     pub(crate) fn len(&self) -> usize {
-        self.waiting
+        self.queue.len()
     }
 
     #[inline]
     pub(crate) fn push(&mut self, waiter: Arc<Waiter<P>>) {
         waiter.queued.store(true, Relaxed);
-        self.waiting += 1;
         if waiter.watched() < self.next_deadline {
             self.next_deadline = waiter.watched();
         }
@@ -142,7 +140,6 @@ impl<P: Parts> Waiters<P> {
         outcome: impl FnOnce(&Waiter<P>) -> Seat<P>,
     ) -> Option<P::Waker> {
         let waiter = self.queue.pop(|waiter| waiter.is_queued())?;
-        self.waiting -= 1;
         waiter.resolve(outcome(&waiter))
     }
 
@@ -151,7 +148,6 @@ impl<P: Parts> Waiters<P> {
         if !waiter.queued.swap(false, Relaxed) {
             return false;
         }
-        self.waiting -= 1;
         self.queue.cancel(|waiter| waiter.is_queued());
         true
     }

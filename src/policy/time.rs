@@ -3,6 +3,7 @@
 //! The engine never reads a clock. A `now` is read before the lock is taken, so a time stored by
 //! another thread may lie ahead of it: every subtraction saturates.
 
+use std::ops::AddAssign;
 use std::time::Duration;
 
 /// A point in time.
@@ -10,7 +11,7 @@ use std::time::Duration;
 pub(crate) struct Time(u64);
 
 /// A length of time; `FOREVER` stands for "no limit".
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Span(u64);
 
 impl Time {
@@ -32,7 +33,12 @@ impl Time {
 
     /// How long ago `earlier` was; nothing when it lies ahead.
     pub(crate) fn since(self, earlier: Time) -> Duration {
-        Duration::from_nanos(self.0.saturating_sub(earlier.0))
+        self.span_since(earlier).into()
+    }
+
+    /// The same.
+    pub(crate) fn span_since(self, earlier: Time) -> Span {
+        Span(self.0.saturating_sub(earlier.0))
     }
 }
 
@@ -54,6 +60,18 @@ impl Span {
             return self;
         }
         Span::from(Duration::from_nanos(self.0).mul_f64((1.0 - share).max(0.0)))
+    }
+}
+
+impl AddAssign for Span {
+    fn add_assign(&mut self, other: Span) {
+        self.0 = self.0.saturating_add(other.0);
+    }
+}
+
+impl From<Span> for Duration {
+    fn from(span: Span) -> Duration {
+        Duration::from_nanos(span.0)
     }
 }
 

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use super::parts::{Actions, HostState, Loan, Section, Waiter};
 use super::pool_core::PoolCore;
+use super::scheduled::Scheduled;
 use super::{close, dial, panics, ping};
 use crate::engine::schedule::Look;
 use crate::engine::status::{Counted, LoanView};
@@ -90,10 +91,9 @@ impl<C: Connector> HostCell<C> {
         if !state.forget(&mut section) {
             return None;
         }
-        let gone = self.pool.schedule.lock().change(state.id(), state.look(), None).1;
+        self.pool.schedule.lock().change(Scheduled(self.clone()), state.look(), None);
         let counted = state.counted();
         drop(state);
-        drop(gone);
         Some((counted, section.actions))
     }
 
@@ -129,10 +129,9 @@ impl<C: Connector> HostCell<C> {
         let result = f(&mut state, &mut section);
         state.finish(&mut section);
         let is_empty = self.pool.count_entries(entries, state.entries());
-        let gone = self.reschedule(&state, look, &mut section);
+        self.reschedule(&state, look, &mut section);
         self.note_crowded(state.waiting() > 0);
         drop(state);
-        drop(gone);
         if is_empty {
             self.pool.drained.notify_waiters();
         }
@@ -140,21 +139,15 @@ impl<C: Connector> HostCell<C> {
     }
 
     /// Moves the host in the schedule, if its next look has moved.
-    fn reschedule(
-        self: &Arc<Self>,
-        state: &HostState<C>,
-        old: Look,
-        section: &mut Section<'_, C>,
-    ) -> Option<Arc<Self>> {
+    fn reschedule(self: &Arc<Self>, state: &HostState<C>, old: Look, section: &mut Section<'_, C>) {
         let new = state.look();
         // One that is due may have been taken out by maintenance.
         if new == old && new.at > section.now {
-            return None;
+            return;
         }
-        let next = (new.at != Time::NEVER).then(|| (new, self.clone()));
-        let (is_first, gone) = self.pool.schedule.lock().change(state.id(), old, next);
+        let next = (new.at != Time::NEVER).then_some(new);
+        let is_first = self.pool.schedule.lock().change(Scheduled(self.clone()), old, next);
         section.actions.maintain |= is_first;
-        gone
     }
 
     /// A scan for room visits the host.

@@ -23,15 +23,9 @@ pub(crate) struct Directory<C: Connector>([Shard<C>; SHARDS]);
 struct Shard<C: Connector>(Mutex<Hosts<C>>);
 
 struct Hosts<C: Connector> {
-    listed: HashTable<Listed<C>>,
+    listed: HashTable<Arc<HostCell<C>>>,
     /// What was counted for hosts that are forgotten, once there are some.
     past: Option<Box<Counted>>,
-}
-
-/// All that a look-up needs before it looks at the host itself.
-struct Listed<C: Connector> {
-    hash: u64,
-    cell: Arc<HostCell<C>>,
 }
 
 impl<C: Connector> Hosts<C> {
@@ -40,8 +34,7 @@ impl<C: Connector> Hosts<C> {
         C::Key: Borrow<Q>,
         Q: Eq + ?Sized,
     {
-        let is_it = |host: &Listed<C>| host.hash == hash && host.cell.key.borrow() == key;
-        self.listed.find(hash, is_it).map(|host| &host.cell)
+        self.listed.find(hash, |host| host.hash == hash && host.key.borrow() == key)
     }
 }
 
@@ -82,8 +75,7 @@ impl<C: Connector> Directory<C> {
         }
         // Read under this lock: a close that comes later finds the host here.
         spare.enter(cell.pool.phase());
-        let listed = Listed { hash: spare.hash, cell: spare.clone() };
-        hosts.listed.insert_unique(spare.hash, listed, |host| host.hash);
+        hosts.listed.insert_unique(spare.hash, spare.clone(), |host| host.hash);
         drop(hosts);
         cell.pool.settings.observer.tell(|observer| observer.host_appeared(&spare.key));
         spare
@@ -95,7 +87,7 @@ impl<C: Connector> Directory<C> {
         let mut hosts = self.shard(cell.hash).lock();
         let Some((counted, actions)) = cell.forget() else { return };
         hosts.past.get_or_insert_default().add_past(&counted);
-        let gone = hosts.listed.find_entry(cell.hash, |host| Arc::ptr_eq(&host.cell, cell));
+        let gone = hosts.listed.find_entry(cell.hash, |host| Arc::ptr_eq(host, cell));
         let gone = gone.ok().map(|entry| entry.remove().0);
         // A million hosts visited leave no room behind that is taken for them.
         if hosts.listed.capacity() > 14 && hosts.listed.len() * 8 < hosts.listed.capacity() {
@@ -112,7 +104,7 @@ impl<C: Connector> Directory<C> {
         let (mut cells, mut past) = (Vec::new(), Counted::default());
         for shard in &self.0 {
             let hosts = shard.0.lock();
-            cells.extend(hosts.listed.iter().map(|host| host.cell.clone()));
+            cells.extend(hosts.listed.iter().map(|host| host.clone()));
             hosts.past.iter().for_each(|counted| past.add_past(counted));
         }
         (cells, past)

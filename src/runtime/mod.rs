@@ -16,5 +16,6 @@ pub(crate) mod parts;
 mod ping;
 pub(crate) mod pool_core;
 mod runtimes;
+mod scheduled;
 pub(crate) mod settings;
 pub(crate) mod timer;

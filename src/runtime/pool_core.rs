@@ -19,6 +19,7 @@ use super::handle::Runtime;
 use super::maintenance::{self, Maintenance};
 use super::panics::{self, Panicked};
 use super::parts::PartsOf;
+use super::scheduled::Scheduled;
 use super::settings::Settings;
 use crate::engine::budget::Ledger;
 use crate::engine::schedule::Schedule;
@@ -48,7 +49,7 @@ pub(crate) struct PoolCore<C: Connector> {
     hasher: SipHasher13,
     pub(crate) directory: Directory<C>,
     pub(crate) settings: Settings,
-    pub(crate) schedule: Mutex<Schedule<Arc<HostCell<C>>>>,
+    pub(crate) schedule: Mutex<Schedule<Scheduled<C>>>,
     pub(crate) maintenance: Arc<Maintenance>,
     /// Told when a closed pool may have become empty.
     pub(crate) drained: Notify,
@@ -205,7 +206,7 @@ impl<C: Connector> PoolCore<C> {
         let now = self.clock.precise();
         for _ in 0..most {
             let due = self.schedule.lock().pop_due(now);
-            let Some(cell) = due else { break };
+            let Some(Scheduled(cell)) = due else { break };
             cell.change(|state, section| state.maintain(section));
             panics::let_go(cell);
         }

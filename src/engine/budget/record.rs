@@ -5,6 +5,8 @@ use crate::policy::time::{Span, Time};
 /// What the budget knows of a host.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Note {
+    /// The host's, never used again for another one.
+    pub(crate) id: u64,
     /// Permits that its entries hold.
     pub(crate) permits: u32,
     pub(crate) dialing: u32,
@@ -29,6 +31,12 @@ pub(crate) struct Note {
     pub(crate) listed: Option<Time>,
     /// As counted in the hints.
     pub(crate) idle: u32,
+}
+
+impl Note {
+    pub(crate) fn new(id: u64) -> Self {
+        Note { id, ..Note::default() }
+    }
 }
 
 /// A host that wants something or was promised something.

@@ -122,7 +122,7 @@ impl World {
         let notes = self
             .cells
             .iter()
-            .filter_map(|cell| Some((cell.state.id(), **cell.state.note.as_ref()?)));
+            .filter_map(|cell| cell.state.note.as_deref().map(|note| (note.id, *note)));
         notes.collect()
     }
 

@@ -354,8 +354,8 @@ impl World {
         }
         let actions = &section.actions;
         assert!(actions.granted.is_empty() && actions.stop_draining.is_none(), "an action is lost");
-        let (id, look) = (state.id(), state.look());
-        self.schedule.change(id, look, None);
+        let look = state.look();
+        self.schedule.change(at, look, None);
         let key = self.cells[at].key;
         assert_eq!(self.directory.remove(&key), Some(at), "it was listed");
     }

@@ -272,8 +272,7 @@ impl World {
         let state = &self.cells[at].state;
         let new = state.look();
         if new != old {
-            let next = (new.at != Time::NEVER).then_some((new, at));
-            self.schedule.change(state.id(), old, next);
+            self.schedule.change(at, old, (new.at != Time::NEVER).then_some(new));
         }
     }
 

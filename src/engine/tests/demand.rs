@@ -137,8 +137,8 @@ fn a_dial_to_be_shared_counts_for_four_times_as_long_as_dials_usually_take() {
     world.return_last();
     world.borrow(0);
     let counters = &mut world.host_of(0).counters;
-    assert_eq!((counters.dials, counters.dial_time), (1, Duration::from_millis(1)));
-    counters.dial_time = Duration::from_secs(1);
+    assert_eq!((counters.dials, counters.dial_time), (1, Duration::from_millis(1).into()));
+    counters.dial_time = Duration::from_secs(1).into();
     (0..3).for_each(|_| world.acquire_of(0));
     assert_eq!((world.loans.len(), world.dials.len()), (3, 1));
     world.run(&Op::Pass(3999));

@@ -1,0 +1,30 @@
+//! A host in the schedule.
+
+use std::cmp::Ordering;
+use std::sync::Arc;
+
+use super::cell::HostCell;
+use crate::policy::connector::Connector;
+
+/// See the module. Among others with the same time it has its place by its address.
+pub(crate) struct Scheduled<C: Connector>(pub(super) Arc<HostCell<C>>);
+
+impl<C: Connector> Ord for Scheduled<C> {
+    fn cmp(&self, other: &Self) -> Ordering {
+        Arc::as_ptr(&self.0).cmp(&Arc::as_ptr(&other.0))
+    }
+}
+
+impl<C: Connector> PartialOrd for Scheduled<C> {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl<C: Connector> Eq for Scheduled<C> {}
+
+impl<C: Connector> PartialEq for Scheduled<C> {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+}
