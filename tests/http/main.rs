@@ -8,6 +8,7 @@ mod support;
 mod bodies;
 mod errors;
 mod http2;
+mod panics;
 mod retry;
 mod reuse;
 mod tls;

@@ -17,6 +17,7 @@ use parking_lot::Mutex;
 
 use super::due::{Due, Part};
 use super::request_body::RequestBody;
+use crate::runtime::panics;
 
 /// What the driver has learned of the connection.
 pub(super) struct News {
@@ -132,7 +133,9 @@ where
 
     fn poll_exchanges(&mut self) {
         let Some(exchanges) = &mut self.exchanges else { return };
-        let are_over = poll(exchanges, &self.exchanges_waker).is_ready();
+        // The drop of a body may panic here. What was begun until then goes on, and nothing is begun any more.
+        let begin = || poll(exchanges, &self.exchanges_waker).is_ready();
+        let are_over = panics::catch("an exchange", begin).unwrap_or(true);
         self.news.streams.store(exchanges.current_max_send_streams(), Ordering::Relaxed);
         if are_over {
             self.end_exchanges();
@@ -169,6 +172,7 @@ impl Crew {
 
 impl<F: Future<Output = ()> + Send + 'static> Executor<F> for Crew {
     fn execute(&self, task: F) {
-        self.0.lock().push(Box::pin(task));
+        // Its end drops it, and with it perhaps a body, where a panic is caught.
+        self.0.lock().push(Box::pin(async { task.await }));
     }
 }

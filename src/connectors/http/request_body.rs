@@ -11,15 +11,18 @@ use http_body_util::BodyExt;
 use http_body_util::combinators::UnsyncBoxBody;
 
 use super::error::BoxError;
+use crate::runtime::panics::{self, Panicked};
 
 /// A body of any type, so that connections are of one.
 pub(super) enum RequestBody {
     /// In memory: it can be sent again.
     Kept(Kept),
-    Streamed(UnsyncBoxBody<Bytes, BoxError>),
+    Streamed(Streamed),
     /// It was streamed, and is being sent. What is sent is never this.
     Gone,
 }
+
+type Streamed = UnsyncBoxBody<Bytes, BoxError>;
 
 #[derive(Clone, Default)]
 pub(super) struct Kept {
@@ -70,6 +73,15 @@ impl RequestBody {
     }
 }
 
+/// A body that panics has failed, which its caller is told: hyper would tell nobody.
+fn poll_caught(
+    body: &mut Streamed,
+    cx: &mut Context<'_>,
+) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+    panics::catch("a request body", || Pin::new(body).poll_frame(cx))
+        .unwrap_or_else(|Panicked| Poll::Ready(Some(Err("the request body panicked".into()))))
+}
+
 fn into_bytes(mut data: impl Buf) -> Bytes {
     data.copy_to_bytes(data.remaining())
 }
@@ -93,7 +105,7 @@ impl Body for RequestBody {
     ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
         match self.get_mut() {
             RequestBody::Kept(kept) => Poll::Ready(kept.next().map(Ok)),
-            RequestBody::Streamed(body) => Pin::new(body).poll_frame(cx),
+            RequestBody::Streamed(body) => poll_caught(body, cx),
             RequestBody::Gone => Poll::Ready(None),
         }
     }
