@@ -3,6 +3,7 @@
 use super::actions::CloseOrder;
 use super::entry::{Entry, Holds, State};
 use super::ping::Ping;
+use super::slots::Slots;
 use super::{HostState, Parts, Phase, Purpose, Section};
 use crate::policy::close_reason::CloseReason;
 use crate::policy::time::{Span, Time};
@@ -17,6 +18,17 @@ pub(super) struct Closing {
     slot: u32,
     id: u64,
 }
+
+impl Closing {
+    /// Whether it goes on, and has not given its place up.
+    fn holds_place<P: Parts>(&self, entries: &Slots<Entry<P>>) -> bool {
+        let entry = entries.get(self.slot).filter(|entry| entry.id == self.id);
+        entry.is_some_and(|entry| !entry.is_dead())
+    }
+}
+
+/// Fewer closes that have ended are not worth a sweep.
+const FEW: usize = 32;
 
 impl<P: Parts> HostState<P> {
     /// It is lent to nobody new, and is closed as soon as nobody uses it. A shared one gives its place to the next one
@@ -87,11 +99,7 @@ impl<P: Parts> HostState<P> {
     fn first_close(&mut self) -> Option<Closing> {
         let HostState { rare, entries, .. } = self;
         let closes = &mut rare.as_mut()?.closes;
-        let holds_place = |closing: &Closing| {
-            let entry = entries.get(closing.slot).filter(|entry| entry.id == closing.id);
-            entry.is_some_and(|entry| !entry.is_dead())
-        };
-        while !holds_place(closes.front()?) {
+        while !closes.front()?.holds_place(entries) {
             closes.pop_front();
         }
         closes.front().copied()
@@ -108,6 +116,13 @@ impl<P: Parts> HostState<P> {
     /// A close has ended, or was given up.
     pub(crate) fn closed(&mut self, slot: u32) {
         self.remove(slot);
+        let HostState { rare, entries, gauges, .. } = self;
+        // The first may go on for as long as it likes: those behind it are forgotten once they prevail.
+        if let Some(rare) = rare
+            && rare.closes.len() > 2 * gauges.closing as usize + FEW
+        {
+            rare.closes.retain(|closing| closing.holds_place(entries));
+        }
     }
 
     /// The borrower keeps the connection. Returns its id.

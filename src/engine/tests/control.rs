@@ -6,7 +6,7 @@ use super::super::programs::{Answer, Op, Pick, beats};
 use super::support::{secs, shared, shuffled, with_idle, world};
 use crate::policy::close_reason::CloseReason;
 use crate::policy::limits::Limits;
-use crate::policy::time::Time;
+use crate::policy::time::{Span, Time};
 
 /// How many connections the host has, after one more is added if there is room.
 fn add(world: &mut World, key: u8) -> usize {
@@ -416,4 +416,19 @@ fn the_wish_for_connections_in_advance_ends_with_a_hit_once_the_caps_leave_no_ro
     world.run(&Op::DialFailed(Pick::FIRST, false));
     let dialing = |key| world.host_of(key).gauges.dialing;
     assert_eq!([0, 1, 2].map(dialing), [0; 3], "there is room again, and nobody waits");
+}
+
+#[test]
+fn closes_that_have_ended_are_forgotten_behind_one_that_never_ends() {
+    let mut world = with_idle(1, |l| l.close_timeout = Span::FOREVER);
+    world.run(&Op::Retire(0));
+    for _ in 0..200 {
+        world.borrow(0);
+        world.return_last();
+        world.run(&Op::Retire(0));
+        world.run(&Op::CloseEnded(Pick(1)));
+    }
+    assert_eq!(world.closes.len(), 1, "it goes on");
+    let kept = world.host_of(0).rare().closes.len();
+    assert!(kept < 100, "{kept} closes are kept, and one is under way");
 }
