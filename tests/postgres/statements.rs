@@ -123,3 +123,22 @@ async fn a_statement_that_the_server_was_told_to_drop_is_prepared_again() {
     drop(loan);
     assert_nothing_leaked(&pool, &database.session().await).await;
 }
+
+/// What it did before it failed stays, so it must not be done again.
+#[tokio::test]
+async fn a_procedure_that_has_committed_and_then_misses_a_statement_is_called_once() {
+    needs_server!();
+    let database = database().await;
+    let procedure = "CREATE PROCEDURE count_and_fail() LANGUAGE plpgsql AS $$ BEGIN \
+         INSERT INTO items VALUES (2); COMMIT; EXECUTE 'DEALLOCATE nothing'; END $$";
+    let session = database.session().await;
+    session.batch_execute(procedure).await.unwrap();
+    let pool = database.pool(1);
+    let loan = acquire(&pool).await;
+    let error = loan.execute_cached("CALL count_and_fail()", &[]).await.unwrap_err();
+    assert_eq!(error.code(), Some(&SqlState::INVALID_SQL_STATEMENT_NAME));
+    let called = session.query_one("SELECT count(*) FROM items WHERE id = 2", &[]).await.unwrap();
+    assert_eq!(called.get::<_, i64>(0), 1);
+    drop(loan);
+    assert_nothing_leaked(&pool, &session).await;
+}

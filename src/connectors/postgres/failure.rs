@@ -42,9 +42,13 @@ pub(super) fn is_misunderstanding(error: &Error) -> bool {
 }
 
 /// Whether a prepared statement failed only because it is no longer what it was: the server has
-/// dropped it, or its columns have changed. Nothing was executed then.
+/// dropped it, or its columns have changed. Nothing was executed then. The same of a statement inside a function
+/// or a procedure, which may have committed before, has a context.
 pub(super) fn is_outdated(error: &Error) -> bool {
     let Some(answer) = error.as_db_error() else { return false };
+    if answer.where_().is_some() {
+        return false;
+    }
     // The message is translated, the routine is not.
     let changed = *answer.code() == SqlState::FEATURE_NOT_SUPPORTED
         && answer.routine() == Some("RevalidateCachedQuery");
