@@ -1,7 +1,7 @@
 //! A transaction whose end is seen.
 
 use std::fmt;
-use std::ops::{Deref, DerefMut};
+use std::ops::Deref;
 
 use tokio_postgres::Error;
 
@@ -10,7 +10,15 @@ use super::requests::Requests;
 /// A transaction that [`PostgresClient::begin`](super::PostgresClient::begin) has begun.
 ///
 /// It derefs to [`tokio_postgres::Transaction`]. Dropped before its end, it is rolled back when the
-/// connection comes back.
+/// connection comes back. It does not deref mutably: exchanged for another connection's, its end would show
+/// nothing of its own connection.
+///
+/// ```compile_fail,E0596
+/// # use wharf::postgres::Transaction;
+/// fn exchange<'a>(mut one: Transaction<'a>, mut other: Transaction<'a>) {
+///     std::mem::swap(&mut *one, &mut *other);
+/// }
+/// ```
 pub struct Transaction<'a> {
     transaction: tokio_postgres::Transaction<'a>,
     requests: &'a Requests,
@@ -22,6 +30,27 @@ impl<'a> Transaction<'a> {
         requests: &'a Requests,
     ) -> Self {
         Transaction { transaction, requests }
+    }
+
+    /// Begins a transaction inside this one, by a savepoint.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`tokio_postgres::Transaction::transaction`].
+    pub async fn transaction(&mut self) -> Result<tokio_postgres::Transaction<'_>, Error> {
+        self.transaction.transaction().await
+    }
+
+    /// The same, by a savepoint of this name.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`tokio_postgres::Transaction::savepoint`].
+    pub async fn savepoint(
+        &mut self,
+        name: impl Into<String>,
+    ) -> Result<tokio_postgres::Transaction<'_>, Error> {
+        self.transaction.savepoint(name).await
     }
 
     /// Commits it.
@@ -59,12 +88,6 @@ impl<'a> Deref for Transaction<'a> {
 
     fn deref(&self) -> &Self::Target {
         &self.transaction
-    }
-}
-
-impl DerefMut for Transaction<'_> {
-    fn deref_mut(&mut self) -> &mut Self::Target {
-        &mut self.transaction
     }
 }
 
