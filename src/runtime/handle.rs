@@ -64,6 +64,12 @@ mod tokio_runtime {
             self.0.spawn(task);
         }
 
+        /// Lets any thread of the runtime run what this one has just woken. A worker keeps the last task that it wakes to
+        /// itself, where no other looks: another task takes that place.
+        pub(crate) fn share_woken(&self) {
+            self.0.spawn(std::future::ready(()));
+        }
+
         /// Runs `f` as if this thread was in the runtime.
         pub(crate) fn within<R>(&self, f: impl FnOnce() -> R) -> R {
             let _guard = self.0.enter();
@@ -110,6 +116,9 @@ mod model {
         pub(crate) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
             TASKS.with_borrow_mut(|tasks| tasks.push(Box::pin(task)));
         }
+
+        /// The model has one thread.
+        pub(crate) fn share_woken(&self) {}
 
         /// Polls every task once, those that appear meanwhile too. What is not ready is dropped,
         /// as by a runtime that ends.

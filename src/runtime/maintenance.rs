@@ -72,6 +72,14 @@ impl Maintenance {
         }
     }
 
+    /// Who has woken it may block its thread before it runs here: others whose time-outs it watches are not to wait for
+    /// that.
+    pub(super) fn share_woken(&self) {
+        if let Some(current) = Runtime::current().filter(|current| self.runs_in(current)) {
+            current.share_woken();
+        }
+    }
+
     fn moves_to(&self, runtime: Option<Runtime>) {
         let mut own = self.runtime.lock();
         self.timers_in.store(0, Ordering::Relaxed);
@@ -95,6 +103,7 @@ pub(super) fn start<C: Connector>(pool: &Arc<PoolCore<C>>, runtime: &Runtime) {
         maintenance.moves_to(Some(runtime.clone()));
         let running = Running { maintenance, pool, runtime: runtime.clone(), ended: false };
         runtime.spawn(run(running));
+        runtime.share_woken();
     }
 }
 

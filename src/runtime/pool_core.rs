@@ -176,6 +176,7 @@ impl<C: Connector> PoolCore<C> {
     pub(crate) fn wake_maintenance(self: &Arc<Self>) {
         self.maintenance.wake();
         self.ensure_maintenance();
+        self.maintenance.share_woken();
     }
 
     /// Starts maintenance where it does not run, if there is a runtime. Asked at every return, so that it starts again

@@ -1,9 +1,14 @@
 //! Pools that outlive runtimes, and threads that are in none. (Behaviours 53, 72, 73.)
 
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::{Arc, mpsc};
+use std::task::{Context, Poll, Wake, Waker};
+use std::thread;
 use std::time::Duration;
 
 use tokio::runtime::{Builder, Runtime};
-use wharf::AcquireError;
+use wharf::{AcquireError, PooledConnection};
 
 use crate::support::*;
 
@@ -249,4 +254,74 @@ fn a_late_close_gives_its_place_up_when_another_caller_joins() {
         assert!(first.is_ok(), "closing: {closing}; {first:?}");
     });
     drop(standing);
+}
+
+/// Waits for a future as threads do that know nothing of the runtime.
+fn block_on<F: Future + Unpin>(mut future: F) -> F::Output {
+    struct Unpark(thread::Thread);
+    impl Wake for Unpark {
+        fn wake(self: Arc<Self>) {
+            self.0.unpark();
+        }
+    }
+    let waker = Waker::from(Arc::new(Unpark(thread::current())));
+    loop {
+        if let Poll::Ready(output) = Pin::new(&mut future).poll(&mut Context::from_waker(&waker)) {
+            return output;
+        }
+        thread::park();
+    }
+}
+
+/// A runtime of several threads, and a loan of the only connection. Its upkeep is known to have timers, and sleeps.
+fn exhausted() -> (TestPool, Runtime, PooledConnection<TestConnector>) {
+    let time_out = Duration::from_millis(20);
+    let (pool, _) = pool(|b| b.max_per_host(1).acquire_timeout(time_out));
+    let rt = Builder::new_multi_thread().worker_threads(4).enable_all().build().unwrap();
+    let loan = rt.block_on(async { pool.acquire(&1).await.unwrap() });
+    for _ in 0..3 {
+        let of_task = pool.clone();
+        let error = rt.block_on(rt.spawn(async move { of_task.acquire(&1).await.err() })).unwrap();
+        assert!(matches!(error, Some(AcquireError::Timeout(_))));
+    }
+    (pool, rt, loan)
+}
+
+/// Upkeep may be woken by a thread of its runtime that waits then, where no other thread finds it.
+#[test]
+fn a_wait_ends_in_time_that_blocks_a_thread_of_the_runtime_of_upkeep() {
+    let (pool, rt, loan) = exhausted();
+    let (tell, told) = mpsc::channel();
+    rt.spawn(async move {
+        let _ = tell.send(block_on(pool.acquire(&1)).is_err());
+    });
+    let has_ended = told.recv_timeout(Duration::from_secs(60));
+    // A thread that still waits is not waited for.
+    rt.shutdown_background();
+    assert_eq!(has_ended, Ok(true));
+    drop(loan);
+}
+
+#[test]
+fn the_waits_of_others_end_in_time_when_a_caller_blocks_its_thread() {
+    let (pool, rt, loan) = exhausted();
+    let (end, is_over) = mpsc::channel::<()>();
+    let (begin, has_begun) = mpsc::channel();
+    let (tell, told) = mpsc::channel();
+    let of_task = pool.clone();
+    rt.spawn(async move {
+        let mut acquire = of_task.acquire(&1);
+        assert!(poll(&mut acquire).is_pending());
+        begin.send(()).unwrap();
+        let _ = is_over.recv();
+    });
+    has_begun.recv().unwrap();
+    rt.spawn(async move {
+        let _ = tell.send(pool.acquire(&1).await.is_err());
+    });
+    let has_ended = told.recv_timeout(Duration::from_secs(60));
+    drop(end);
+    rt.shutdown_background();
+    assert_eq!(has_ended, Ok(true));
+    drop(loan);
 }

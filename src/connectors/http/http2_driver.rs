@@ -172,7 +172,8 @@ impl Crew {
 
 impl<F: Future<Output = ()> + Send + 'static> Executor<F> for Crew {
     fn execute(&self, task: F) {
-        // Its end drops it, and with it perhaps a body, where a panic is caught.
+        // The block drops it at its end, and with it perhaps a body, where a panic is caught.
+        #[allow(clippy::redundant_async_block)]
         self.0.lock().push(Box::pin(async { task.await }));
     }
 }
