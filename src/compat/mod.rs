@@ -1,8 +1,14 @@
 //! Managers that were written for other pools, as they are (features `bb8` and `deadpool`).
 //!
 //! `Bb8` takes a `bb8::ManageConnection`, `Deadpool` a `deadpool::managed::Manager`. So what exists
-//! for PostgreSQL, Redis, LDAP, AMQP or SQL Server needs no other code. Each stands for one server,
+//! for PostgreSQL, Redis, `SQLite`, AMQP or SQL Server needs no other code. Each stands for one server,
 //! and so the pool's key is `()`.
+//!
+//! # Versions
+//!
+//! The managers must be written for bb8 0.9 or deadpool 0.13: those of another version implement another trait, and the
+//! compiler says so. The guide lists the managers that were tried,
+//! [for bb8](crate::guide::from_bb8#managers) and [for deadpool](crate::guide::from_deadpool#managers).
 //!
 //! # What becomes of the settings
 //!
