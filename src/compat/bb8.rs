@@ -1,5 +1,6 @@
 //! bb8's managers.
 
+use std::any::type_name;
 use std::convert::identity;
 use std::error::Error;
 use std::fmt;
@@ -99,8 +100,9 @@ where
     }
 }
 
-impl<M: ManageConnection + fmt::Debug, E> fmt::Debug for Bb8<M, E> {
+/// With the manager's type, and nothing of what it shows: that may be a password.
+impl<M: ManageConnection, E> fmt::Debug for Bb8<M, E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Bb8").field(&self.manager).finish()
+        f.debug_tuple("Bb8").field(&format_args!("{}", type_name::<M>())).finish()
     }
 }

@@ -1,5 +1,6 @@
 //! deadpool's managers.
 
+use std::any::type_name;
 use std::convert::identity;
 use std::error::Error;
 use std::fmt;
@@ -135,8 +136,9 @@ where
     }
 }
 
-impl<M: Manager + fmt::Debug, E> fmt::Debug for Deadpool<M, E> {
+/// With the manager's type, and nothing of what it shows: that may be a password.
+impl<M: Manager, E> fmt::Debug for Deadpool<M, E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Deadpool").field(&self.manager).finish()
+        f.debug_tuple("Deadpool").field(&format_args!("{}", type_name::<M>())).finish()
     }
 }

@@ -8,6 +8,8 @@ pub mod http;
 mod late_write;
 #[cfg(feature = "postgres")]
 pub mod postgres;
+#[cfg(any(feature = "grpc", feature = "tcp", feature = "websocket"))]
+mod shown;
 #[cfg(feature = "tcp")]
 pub mod tcp;
 #[cfg(feature = "websocket")]

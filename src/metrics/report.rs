@@ -106,7 +106,7 @@ impl<C: Connector> Viewed for PoolCore<C> {
             whole.caps.add(view.caps);
             if per_host {
                 // The key's `Debug` is the user's: no lock is held here.
-                hosts.push((host_label(&cell.key), view));
+                hosts.push((host_label(&cell), view));
             }
         }
         if known == 0 {

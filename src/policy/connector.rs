@@ -1,6 +1,6 @@
 //! The trait that a pool's user implements.
 
-use std::fmt::Debug;
+use std::fmt::{self, Debug};
 use std::hash::Hash;
 
 use async_trait::async_trait;
@@ -142,6 +142,18 @@ pub trait Connector: Send + Sync + 'static {
         true
     }
 
+    /// Writes a key as logs, errors, metrics and observers show it: its `Debug` form by default.
+    ///
+    /// For keys that may hold what nobody else should read, such as the password in a URL. A panic in it is one in the
+    /// key's `Debug`. What gives the key itself ([`Pool::hosts`](crate::Pool::hosts)) gives all of it.
+    ///
+    /// # Errors
+    ///
+    /// None but the formatter's own.
+    fn fmt_key(&self, key: &Self::Key, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        key.fmt(f)
+    }
+
     /// Closes a connection politely. Drops it by default.
     ///
     /// Runs in a task of its own, and is cut off after
@@ -149,5 +161,14 @@ pub trait Connector: Send + Sync + 'static {
     /// dropped instead.
     async fn close(&self, conn: Self::Connection) {
         drop(conn);
+    }
+}
+
+/// A key as its connector shows it.
+pub(crate) struct ShownKey<'a, C: Connector>(pub(crate) &'a C, pub(crate) &'a C::Key);
+
+impl<C: Connector> Debug for ShownKey<'_, C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt_key(self.1, f)
     }
 }

@@ -156,7 +156,7 @@ impl<C: Connector> Host<C> {
     /// The loans of this host, the longest held first, each with the place in the code that acquired it.
     pub fn loans(&self) -> Vec<LoanInfo> {
         let cell = self.cell();
-        let (now, key) = (cell.pool.clock.precise(), format!("{:?}", cell.key));
+        let (now, key) = (cell.pool.clock.precise(), format!("{cell:?}"));
         let loans = cell.look(|state| state.loans());
         loans.into_iter().map(|loan| LoanInfo::new(key.clone(), loan, now)).collect()
     }
@@ -175,6 +175,6 @@ impl<C: Connector> Clone for Host<C> {
 
 impl<C: Connector> fmt::Debug for Host<C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Host").field("key", self.key()).field("status", &self.status()).finish()
+        f.debug_struct("Host").field("key", &self.0.cell).field("status", &self.status()).finish()
     }
 }

@@ -21,7 +21,7 @@ pub(super) fn too_late<C: Connector>(cell: &Arc<HostCell<C>>) -> AcquireError<C:
 
 pub(super) fn tell<C: Connector>(cell: &HostCell<C>, waited: Duration) {
     let observer = &cell.pool.settings.observer;
-    observer.tell(|observer| observer.timed_out(&TimedOut { host: &cell.key, waited }));
+    observer.tell(|observer| observer.timed_out(&TimedOut { host: cell, waited }));
 }
 
 /// What a time-out says. The caller is still in the queue, if it ever was, where this many were ahead of it.
@@ -35,7 +35,7 @@ pub(super) fn report<C: Connector>(
     let causes = cell.look_for(|state| state.causes(now, &cell.pool.common));
     let Causes { view, pinging_since, failure, loans, more_loans } = causes;
     let Seen { idle, in_use, dialing, closing, waiting, .. } = view.seen;
-    let key = format!("{:?}", cell.key);
+    let key = format!("{cell:?}");
     let loans = loans.into_iter().map(|loan| LoanInfo::new(key.clone(), loan, now)).collect();
     let phase = match pinging_since {
         _ if dialing > 0 => Phase::Dial,

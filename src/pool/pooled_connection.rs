@@ -76,6 +76,11 @@ impl<C: Connector> PooledConnection<C> {
         self.loan().home.as_ref().expect(PRESENT)
     }
 
+    /// The key as it is shown.
+    pub(super) fn shown_key(&self) -> &dyn fmt::Debug {
+        self.home()
+    }
+
     fn view(&self) -> EntryView {
         let loan = self.loan();
         self.home().look(|state| state.entry_view(loan.slot, loan.lease))
@@ -157,7 +162,7 @@ impl<C: Connector> PooledConnection<C> {
     pub fn detach(mut this: Self) -> C::Connection {
         let (loan, cell) = this.take().expect(PRESENT);
         let id = cell.change(|state, section| state.detach(&loan, section));
-        let (host, reason) = (&cell.key, CloseReason::Detached);
+        let (host, reason) = (&cell, CloseReason::Detached);
         cell.pool.settings.observer.tell(|observer| observer.closed(&Closed { host, id, reason }));
         loan.connection
     }
@@ -207,7 +212,7 @@ impl<C: Connector> PooledConnection<C> {
         }
         observing.tell(|observer| {
             let LoanView { id, is_first, .. } = view.unwrap_or_else(|| home.loan_view(this.loan()));
-            observer.acquired(&Acquired { host: &home.key, id, waited, reused: !is_first });
+            observer.acquired(&Acquired { host: home, id, waited, reused: !is_first });
         });
     }
 
@@ -224,7 +229,7 @@ impl<C: Connector> PooledConnection<C> {
 fn tell_returned<C: Connector>(cell: &HostCell<C>, loan: &Loan<C>, now: Time) {
     cell.pool.settings.observer.tell(|observer| {
         let LoanView { id, since, .. } = cell.loan_view(loan);
-        observer.returned(&Returned { host: &cell.key, id, held: now.since(since) });
+        observer.returned(&Returned { host: &cell, id, held: now.since(since) });
     });
 }
 
@@ -270,7 +275,7 @@ impl<C: Connector> DerefMut for PooledConnection<C> {
 impl<C: Connector> fmt::Debug for PooledConnection<C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("PooledConnection")
-            .field("key", PooledConnection::key(self))
+            .field("key", self.shown_key())
             .field("id", &self.view().id)
             .finish_non_exhaustive()
     }

@@ -171,7 +171,7 @@ impl<C: Connector> Waiting<C> {
     #[cold]
     fn warn_of(&self, waited: Duration, loan: &Loan<C>, cell: &HostCell<C>) {
         let got = cell.look(|state| state.entry_view(loan.slot, loan.lease));
-        let (key, place) = (&cell.key, self.waiter.call_site);
+        let (key, place) = (cell, self.waiter.call_site);
         // What proved the connection alive during the wait: its dial, or a ping.
         let took = if got.proved_at > self.waiter.since {
             got.proof_took.min(waited)

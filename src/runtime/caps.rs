@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use super::panics;
 use crate::policy::build_error::BuildError;
+use crate::policy::connector::{Connector, ShownKey};
 
 /// The function that is asked for the cap of a host, if there is one. The builder does not know the type of the keys:
 /// it is checked when the pool is built.
@@ -42,13 +43,13 @@ impl Caps {
     }
 
     /// The cap of the host with this key, if it has one of its own. The function is the user's: no lock is held here.
-    pub(super) fn of<K: Debug + 'static>(&self, key: &K) -> Option<usize> {
-        let ask = self.0.as_ref()?.ask.downcast_ref::<Ask<K>>()?;
+    pub(super) fn of<C: Connector>(&self, connector: &C, key: &C::Key) -> Option<usize> {
+        let ask = self.0.as_ref()?.ask.downcast_ref::<Ask<C::Key>>()?;
         let max = panics::catch("max_per_host_for", || ask(key)).ok().flatten();
         if max == Some(0) {
             panics::log(|| {
                 tracing::warn!(
-                    target: "wharf::host", ?key,
+                    target: "wharf::host", key = ?ShownKey(connector, key),
                     "max_per_host_for gave 0: it must be at least 1; max_per_host holds instead"
                 );
             });

@@ -15,7 +15,7 @@ use crate::engine::status::{Counted, LoanView};
 use crate::engine::sync::Mutex;
 use crate::engine::{CallSite, Leak, Phase, Returned, Use};
 use crate::policy::close_reason::CloseReason;
-use crate::policy::connector::Connector;
+use crate::policy::connector::{Connector, ShownKey};
 use crate::policy::time::Time;
 
 /// Shared by all that has to do with one host. It does not keep the host in the directory. What a hit needs comes
@@ -31,9 +31,10 @@ pub(crate) struct HostCell<C: Connector> {
     pub(crate) key: C::Key,
 }
 
+/// The host's key, as logs, errors and observers see it.
 impl<C: Connector> std::fmt::Debug for HostCell<C> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        self.key.fmt(f)
+        ShownKey(&self.pool.connector, &self.key).fmt(f)
     }
 }
 
@@ -428,7 +429,7 @@ fn carry_out_own<C: Connector>(
 #[cold]
 fn report_leaks<C: Connector>(cell: &HostCell<C>, leaks: Vec<Leak>) {
     let now = cell.pool.clock.precise();
-    let key = &cell.key;
+    let key = cell;
     for leak in leaks {
         let (words, id, lease) = match leak {
             Leak::StillOut { id, lease } => ("held for long", id, lease),

@@ -12,7 +12,7 @@ use crate::policy::observer::Closed;
 /// Starts a close in a task of its own. Without a runtime the connection is dropped on the spot.
 pub(super) fn begin<C: Connector>(cell: &Arc<HostCell<C>>, order: CloseOrder<PartsOf<C>>) {
     let CloseOrder { loan, reason, id } = order;
-    let (key, pool) = (&cell.key, &cell.pool);
+    let (key, pool) = (cell, &cell.pool);
     panics::log(|| tracing::debug!(target: "wharf::close", ?key, id, ?reason, "closing"));
     pool.settings.observer.tell(|observer| observer.closed(&Closed { host: key, id, reason }));
     let runtime = pool.any_runtime();
@@ -33,7 +33,7 @@ async fn close<C: Connector>(mut closing: Closing<C>) {
         Some(limit) => {
             if tokio::time::timeout(limit, close).await.is_err() {
                 panics::log(|| {
-                    tracing::warn!(target: "wharf::close", key = ?cell.key, "a close took too long");
+                    tracing::warn!(target: "wharf::close", key = ?cell, "a close took too long");
                 });
             }
         }

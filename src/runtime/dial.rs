@@ -30,7 +30,7 @@ pub(super) fn begin<C: Connector>(
         Some(WaitsIn::Maintained) => pool.maintenance.runtime().or_else(|| pool.any_runtime()),
         None => pool.any_runtime(),
     };
-    pool.settings.observer.tell(|observer| observer.dial_began(&cell.key));
+    pool.settings.observer.tell(|observer| observer.dial_began(cell));
     let dialing = Dialing { cell: cell.clone(), slot, began: pool.clock.precise(), ended: false };
     let Some(runtime) = runtime else { return Some(dialing) };
     // A runtime that has ended drops its task at once, and what is left here is the last of it.
@@ -50,7 +50,7 @@ pub(super) fn begin<C: Connector>(
 async fn dial<C: Connector>(dialing: Dialing<C>) {
     let cell = dialing.cell.clone();
     let pool = &cell.pool;
-    panics::log(|| tracing::debug!(target: "wharf::dial", key = ?cell.key, "dialing"));
+    panics::log(|| tracing::debug!(target: "wharf::dial", key = ?cell, "dialing"));
     // The time-out is inside: making one panics in a runtime without timers.
     let connect = panics::catch_future("connect", async {
         let connect = pool.connector.connect(&cell.key);
@@ -101,7 +101,7 @@ impl<C: Connector> Dialing<C> {
         let (pool, took, slot) = (&self.cell.pool, self.took(), self.slot);
         pool.settings
             .observer
-            .tell(|observer| observer.dial_done(&DialDone { host: &self.cell.key, took }));
+            .tell(|observer| observer.dial_done(&DialDone { host: &self.cell, took }));
         let max_leases = pool.max_leases(&connection).max(1);
         let dialed = Dialed { connection, max_leases, took };
         self.cell.change(|state, section| state.dialed(slot, dialed, section));
@@ -112,7 +112,7 @@ impl<C: Connector> Dialing<C> {
     }
 
     fn tell_failure(&self, error: &dyn Display) {
-        let (host, took) = (&self.cell.key, self.took());
+        let (host, took) = (&self.cell, self.took());
         self.cell.pool.settings.observer.tell(|observer| {
             observer.dial_failed(&DialFailed { host, took, error: format_args!("{error}") });
         });
@@ -121,7 +121,7 @@ impl<C: Connector> Dialing<C> {
     fn failed(mut self, failure: DialFailure<C::Error>) {
         let pool = &self.cell.pool;
         panics::log(|| {
-            let key = &self.cell.key;
+            let key = &self.cell;
             tracing::debug!(target: "wharf::dial", ?key, ?failure, "a dial failed");
         });
         self.tell_failure(&failure);

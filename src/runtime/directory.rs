@@ -77,7 +77,7 @@ impl<C: Connector> Directory<C> {
         spare.enter(cell.pool.phase());
         hosts.listed.insert_unique(spare.hash, spare.clone(), |host| host.hash);
         drop(hosts);
-        cell.pool.settings.observer.tell(|observer| observer.host_appeared(&spare.key));
+        cell.pool.settings.observer.tell(|observer| observer.host_appeared(&spare));
         spare
     }
 
@@ -96,7 +96,7 @@ impl<C: Connector> Directory<C> {
         drop(hosts);
         drop(gone);
         carry_out(cell, actions);
-        cell.pool.settings.observer.tell(|observer| observer.host_forgotten(&cell.key));
+        cell.pool.settings.observer.tell(|observer| observer.host_forgotten(cell));
     }
 
     /// All hosts, and what was counted for those that are forgotten.

@@ -36,7 +36,7 @@ impl<C: Connector> Pinging<C> {
     async fn run(mut self) {
         let Some(loan) = &mut self.loan else { return };
         let answer = self.asked.ask(&mut loan.connection).await;
-        let (key, purpose) = (&self.asked.cell.key, self.asked.purpose);
+        let (key, purpose) = (&self.asked.cell, self.asked.purpose);
         panics::log(|| tracing::debug!(target: "wharf::ping", ?key, ?purpose, ?answer, "pinged"));
         self.end(answer);
     }
@@ -153,7 +153,7 @@ impl<C: Connector> Asked<C> {
     }
 
     fn report_failed_ping(&self) {
-        let (key, id, purpose) = (&self.cell.key, self.id, self.purpose);
+        let (key, id, purpose) = (&self.cell, self.id, self.purpose);
         panics::log(|| tracing::debug!(target: "wharf::ping", ?key, id, ?purpose, "a ping failed"));
         self.cell
             .pool
@@ -163,7 +163,7 @@ impl<C: Connector> Asked<C> {
     }
 
     fn report_missed_beat(&self, missed: u32) {
-        let (key, id) = (&self.cell.key, self.id);
+        let (key, id) = (&self.cell, self.id);
         panics::log(|| {
             tracing::warn!(target: "wharf::heartbeat", ?key, id, missed, "a heartbeat was missed");
         });

@@ -129,7 +129,7 @@ impl<C: Connector> PoolCore<C> {
     #[cold]
     pub(crate) fn new_host(self: &Arc<Self>, key: C::Key, hash: u64) -> Arc<HostCell<C>> {
         let carries = self.expected_leases(&key);
-        let own_max = self.settings.caps.of(&key);
+        let own_max = self.settings.caps.of(&self.connector, &key);
         let id = self.next_host.fetch_add(1, Ordering::Relaxed);
         let state = HostState::new(id, carries, &self.common).with_max(own_max);
         Arc::new(HostCell::new(self.clone(), (key, hash), state))

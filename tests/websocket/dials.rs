@@ -194,12 +194,12 @@ fn an_option_that_cannot_be_meant_is_refused_by_name() {
         ),
         (
             options().subprotocols(["chat", "two words"]),
-            "subprotocols is \"two words\": it must be letters, digits and the signs of an HTTP \
+            "subprotocols is a name of 9 characters: it must be letters, digits and the signs of an HTTP \
              token",
         ),
         (
             options().subprotocols([""]),
-            "subprotocols is \"\": it must be letters, digits and the signs of an HTTP token",
+            "subprotocols is a name of 0 characters: it must be letters, digits and the signs of an HTTP token",
         ),
         (
             options().config(config),

@@ -1,5 +1,7 @@
 //! Dials gRPC servers.
 
+use std::fmt;
+
 use async_trait::async_trait;
 use tonic::Code;
 use tonic::transport::{Endpoint, Uri};
@@ -11,6 +13,7 @@ use super::channel::GrpcChannel;
 use super::dial;
 use super::error::GrpcError;
 use super::options::GrpcOptions;
+use crate::connectors::shown::Shown;
 use crate::policy::build_error::BuildError;
 use crate::policy::connector::Connector;
 use crate::pool::shared::SharedConnector;
@@ -19,7 +22,8 @@ use crate::pool::shared::SharedConnector;
 /// `http://host:port` or `https://host:port`.
 ///
 /// A dial ends when the server has sent its HTTP/2 settings, so that its limit of calls is known
-/// before the first lease. The name is resolved at every dial.
+/// before the first lease. The name is resolved at every dial. A URI with user and password is refused, and shown
+/// without them: credentials are sent as metadata of the calls.
 ///
 /// # Errors
 ///
@@ -92,6 +96,11 @@ impl Connector for GrpcConnector {
 
     fn is_open(&self, channel: &mut GrpcChannel) -> bool {
         channel.is_open()
+    }
+
+    /// Without credentials and query.
+    fn fmt_key(&self, uri: &Uri, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&Shown(&uri.to_string()), f)
     }
 
     fn is_retryable(&self, error: &GrpcError) -> bool {

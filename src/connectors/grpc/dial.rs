@@ -14,10 +14,11 @@ use tower_service::Service;
 
 use super::error::GrpcError;
 use super::options::GrpcOptions;
+use crate::connectors::shown::Shown;
 
 /// Refuses what cannot be dialed. Says whether it is to be dialed with TLS.
 pub(super) fn check(uri: &Uri) -> Result<bool, GrpcError> {
-    let invalid = |reason| Err(GrpcError::InvalidUri { uri: uri.clone(), reason });
+    let invalid = |reason| Err(GrpcError::InvalidUri { uri: shown(uri), reason });
     let scheme = uri.scheme();
     let is_tls = scheme == Some(&Scheme::HTTPS);
     if !is_tls && scheme != Some(&Scheme::HTTP) {
@@ -38,6 +39,11 @@ pub(super) fn check(uri: &Uri) -> Result<bool, GrpcError> {
         return invalid("must not have a path: a call's path is its method");
     }
     Ok(is_tls)
+}
+
+/// The URI as errors show it: without credentials.
+fn shown(uri: &Uri) -> Uri {
+    Shown(&uri.to_string()).to_string().parse().unwrap_or_default()
 }
 
 /// Dials as tonic would: every address of the name, IPv4 and IPv6 racing each other.
@@ -76,7 +82,7 @@ fn server_name(uri: &Uri, options: &GrpcOptions) -> Result<ServerName<'static>, 
     // An IPv6 address has brackets in a URI, and none in a certificate.
     let host = host.trim_start_matches('[').trim_end_matches(']').to_owned();
     ServerName::try_from(host).map_err(|_| GrpcError::InvalidUri {
-        uri: uri.clone(),
+        uri: shown(uri),
         reason: "has a host that no certificate can be for",
     })
 }
@@ -121,7 +127,7 @@ mod tests {
         ] {
             let error = check(&uri.parse().unwrap()).unwrap_err().to_string();
             assert!(error.ends_with(reason), "{error}");
-            assert!(error.contains(uri), "{error}");
+            assert!(error.contains(&shown(&uri.parse().unwrap()).to_string()), "{error}");
         }
     }
 

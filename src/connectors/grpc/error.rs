@@ -12,7 +12,7 @@ use tonic::transport::Uri;
 pub enum GrpcError {
     /// The URI is none that can be dialed.
     InvalidUri {
-        /// The key.
+        /// The key, without credentials and query.
         uri: Uri,
         /// What is wrong with it.
         reason: &'static str,

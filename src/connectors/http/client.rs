@@ -155,12 +155,11 @@ impl Address {
     fn of(uri: Uri, host: Option<HeaderValue>) -> Result<Self, Error> {
         let Some(host) = host else { return Ok(Address { uri, host }) };
         let mut parts = uri.into_parts();
-        let authority = Authority::try_from(host.as_bytes()).map_err(|error| {
-            Error::Request(format!("the Host header is {host:?}, which names no host: {error}"))
-        })?;
+        let authority = Authority::try_from(host.as_bytes())
+            .map_err(|error| Error::Request(format!("the Host header names no host: {error}")))?;
         parts.authority = Some(authority);
         let uri = Uri::from_parts(parts)
-            .map_err(|error| Error::Request(format!("the Host header is {host:?}: {error}")))?;
+            .map_err(|error| Error::Request(format!("the Host header names no host: {error}")))?;
         Ok(Address { uri, host: Some(host) })
     }
 }

@@ -8,6 +8,7 @@ use http::uri::Authority;
 use http::{HeaderValue, Uri};
 
 use super::Error;
+use crate::connectors::shown::Shown;
 
 /// A scheme, a host and a port: the key of the client's pool.
 ///
@@ -69,7 +70,7 @@ impl TryFrom<&Uri> for Origin {
                 let reason = format!("the scheme is {other:?}: it must be \"http\" or \"https\"");
                 return Err(Error::Request(reason));
             }
-            None => return Err(Error::Request(format!("{uri} is no absolute URI"))),
+            None => return Err(Error::Request(format!("{} is no absolute URI", shown(uri)))),
         };
         let authority = uri.authority().map_or("", Authority::as_str);
         if authority.contains('@') {
@@ -78,7 +79,7 @@ impl TryFrom<&Uri> for Origin {
         }
         let host = uri.host().unwrap_or_default();
         if host.is_empty() {
-            return Err(Error::Request(format!("{uri} names no host")));
+            return Err(Error::Request(format!("{} names no host", shown(uri))));
         }
         let port = match authority[host.len()..].trim_start_matches(':') {
             "" => own_port(tls),
@@ -86,6 +87,11 @@ impl TryFrom<&Uri> for Origin {
         };
         Ok(Origin { tls, address: address(host, port).into() })
     }
+}
+
+/// The URI as errors show it.
+fn shown(uri: &Uri) -> String {
+    Shown(&uri.to_string()).to_string()
 }
 
 fn own_port(tls: bool) -> &'static str {
@@ -117,8 +123,9 @@ impl FromStr for Origin {
     type Err = Error;
 
     fn from_str(uri: &str) -> Result<Self, Error> {
-        let uri: Uri =
-            uri.parse().map_err(|error| Error::Request(format!("{uri:?} is no URI: {error}")))?;
+        let uri: Uri = uri
+            .parse()
+            .map_err(|error| Error::Request(format!("{:?} is no URI: {error}", Shown(uri))))?;
         Origin::try_from(&uri)
     }
 }

@@ -1,12 +1,13 @@
 //! Dials hosts by name.
 
-use std::io;
+use std::{fmt, io};
 
 use async_trait::async_trait;
 use tokio::net::{TcpStream, lookup_host};
 
 use super::options::TcpOptions;
 use super::{failure, socket};
+use crate::connectors::shown::Shown;
 use crate::policy::build_error::BuildError;
 use crate::policy::connector::Connector;
 
@@ -71,9 +72,9 @@ impl Connector for TcpHostConnector {
     type Error = io::Error;
 
     async fn connect(&self, host: &String) -> io::Result<TcpStream> {
-        let peers = lookup_host(host.as_str())
-            .await
-            .map_err(|error| failure::of(format!("{host:?} could not be resolved"), error))?;
+        let peers = lookup_host(host.as_str()).await.map_err(|error| {
+            failure::of(format!("{:?} could not be resolved", Shown(host)), error)
+        })?;
         let mut last = None;
         for peer in peers {
             match socket::dial(peer, &self.options).await {
@@ -84,7 +85,7 @@ impl Connector for TcpHostConnector {
             }
         }
         Err(last.unwrap_or_else(|| {
-            io::Error::new(io::ErrorKind::NotFound, format!("{host:?} has no address"))
+            io::Error::new(io::ErrorKind::NotFound, format!("{:?} has no address", Shown(host)))
         }))
     }
 
@@ -96,6 +97,11 @@ impl Connector for TcpHostConnector {
 
     fn is_open(&self, stream: &mut TcpStream) -> bool {
         socket::is_open(stream)
+    }
+
+    /// A URL is no key of this connector, but may be given as one by mistake.
+    fn fmt_key(&self, host: &String, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&Shown(host), f)
     }
 
     fn is_retryable(&self, error: &io::Error) -> bool {

@@ -1,5 +1,6 @@
 //! Dials URLs.
 
+use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -9,13 +10,15 @@ use super::connection::WebSocketConnection;
 use super::dial::Dial;
 use super::error::WebSocketError;
 use super::options::WebSocketOptions;
+use crate::connectors::shown::Shown;
 use crate::policy::build_error::BuildError;
 use crate::policy::connector::Connector;
 
 /// Makes WebSocket connections to URLs: the key is a string such as `"wss://chat.example/room"`.
 ///
 /// The name is resolved at every dial, and its addresses are tried one after the other. Keys are
-/// compared as they are written. They are shown in errors and logs, so a secret belongs in a
+/// compared as they are written. Errors and logs show them without their query, which may hold a
+/// token. A URL with a user and a password is refused, as RFC 6455 has none: send credentials in a
 /// [`header`](WebSocketOptions::header).
 ///
 /// # Errors
@@ -71,6 +74,11 @@ impl Connector for WebSocketConnector {
     /// answer. See [the module](crate::websocket) for what that cannot see.
     fn is_open(&self, connection: &mut WebSocketConnection) -> bool {
         connection.is_clean()
+    }
+
+    /// Without user, password and query.
+    fn fmt_key(&self, url: &String, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&Shown(url), f)
     }
 
     fn is_retryable(&self, error: &WebSocketError) -> bool {

@@ -65,7 +65,7 @@ impl Dial<'_> {
         let mailbox = Arc::new(Mailbox::new(self.options.max_unread));
         let heartbeat = self.options.heartbeat;
         let all_missed = self.all_missed.clone();
-        let driver = Driver::new(socket, mailbox.clone(), self.url.into(), heartbeat, all_missed);
+        let driver = Driver::new(socket, mailbox.clone(), self.url, heartbeat, all_missed);
         tokio::spawn(driver.run());
         Ok(WebSocketConnection::new(mailbox, response))
     }

@@ -21,11 +21,13 @@ use super::heartbeat::{Record, WebSocketHeartbeat};
 use super::mailbox::Mailbox;
 use super::meter::Meter;
 use super::pulse::{Pulse, Strike};
+use crate::connectors::shown::Shown;
 
 pub(super) struct Driver<S> {
     socket: WebSocketStream<Meter<S>>,
     mailbox: Arc<Mailbox>,
-    url: Arc<str>,
+    /// As logs show it.
+    url: String,
     pulse: Option<Pulse>,
     record: Record,
     /// The missed beats of all connections of a connector.
@@ -45,7 +47,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
     pub(super) fn new(
         socket: WebSocketStream<Meter<S>>,
         mailbox: Arc<Mailbox>,
-        url: Arc<str>,
+        url: &str,
         heartbeat: Option<WebSocketHeartbeat>,
         all_missed: Arc<AtomicU64>,
     ) -> Self {
@@ -55,7 +57,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
             pulse: heartbeat.map(|heartbeat| Pulse::new(heartbeat, record.heard)),
             socket,
             mailbox,
-            url,
+            url: Shown(url).to_string(),
             record,
             all_missed,
             last_ping: 0,

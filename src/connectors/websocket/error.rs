@@ -14,7 +14,7 @@ use tokio_tungstenite::tungstenite::{self, http::StatusCode, protocol::CloseFram
 pub enum WebSocketError {
     /// The key is no URL that can be dialed.
     Url {
-        /// The key.
+        /// The key, without user, password and query.
         url: String,
         /// What is wrong with it.
         reason: String,

@@ -1,5 +1,6 @@
 //! What is asked of the server, and set on the connections.
 
+use std::fmt;
 use std::sync::Arc;
 
 use tokio_rustls::rustls::ClientConfig;
@@ -30,7 +31,7 @@ use crate::policy::build_error::BuildError;
 /// # Ok(()) }
 /// # run().unwrap();
 /// ```
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 #[must_use = "options do nothing until a connector takes them"]
 pub struct WebSocketOptions {
     pub(super) headers: Vec<(HeaderName, HeaderValue)>,
@@ -70,7 +71,8 @@ impl WebSocketOptions {
     }
 
     /// The subprotocols to offer, the best first. The server must choose one of them, or the dial
-    /// fails. Defaults to none.
+    /// fails. Some servers take a token here: neither errors nor `Debug` show the names. Defaults to
+    /// none.
     pub fn subprotocols<P: Into<String>>(mut self, names: impl IntoIterator<Item = P>) -> Self {
         self.subprotocols = names.into_iter().map(Into::into).collect();
         self
@@ -137,7 +139,8 @@ impl WebSocketOptions {
         for name in &self.subprotocols {
             if !is_token(name) {
                 let reason = "must be letters, digits and the signs of an HTTP token";
-                return Err(BuildError::new("subprotocols", format!("{name:?}"), reason));
+                let value = format!("a name of {} characters", name.chars().count());
+                return Err(BuildError::new("subprotocols", value, reason));
             }
         }
         let WebSocketConfig { write_buffer_size, max_write_buffer_size, .. } = self.config;
@@ -155,6 +158,19 @@ impl WebSocketOptions {
     pub(super) fn offer(&self) -> Option<HeaderValue> {
         let offer = self.subprotocols.join(", ");
         HeaderValue::from_str(&offer).ok().filter(|offer| !offer.is_empty())
+    }
+}
+
+/// Without the names of subprotocols, which may be tokens; the values of headers are marked as sensitive.
+impl fmt::Debug for WebSocketOptions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("WebSocketOptions")
+            .field("headers", &self.headers)
+            .field("subprotocols", &self.subprotocols.len())
+            .field("config", &self.config)
+            .field("heartbeat", &self.heartbeat)
+            .field("max_unread", &self.max_unread)
+            .finish_non_exhaustive()
     }
 }
 

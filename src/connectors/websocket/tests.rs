@@ -36,7 +36,7 @@ async fn bare(
     let socket = WebSocketStream::from_raw_socket(Meter::new(client), Role::Client, None).await;
     let mailbox = Arc::new(Mailbox::new(MAX_UNREAD));
     let driver =
-        Driver::new(socket, mailbox.clone(), "ws://test".into(), heartbeat.into(), Arc::default());
+        Driver::new(socket, mailbox.clone(), "ws://test", heartbeat.into(), Arc::default());
     tokio::spawn(driver.run());
     (WebSocketConnection::new(mailbox, Response::new(None)), server)
 }

@@ -5,6 +5,7 @@ use tokio_rustls::rustls;
 use tokio_tungstenite::tungstenite::http::Uri;
 
 use super::error::WebSocketError;
+use crate::connectors::shown::Shown;
 
 /// A URL, taken apart.
 #[derive(Debug)]
@@ -19,7 +20,8 @@ pub(super) struct Url {
 
 impl Url {
     pub(super) fn parse(url: &str) -> Result<Self, WebSocketError> {
-        take_apart(url).map_err(|reason| WebSocketError::Url { url: url.to_owned(), reason })
+        take_apart(url)
+            .map_err(|reason| WebSocketError::Url { url: Shown(url).to_string(), reason })
     }
 }
 
@@ -86,7 +88,10 @@ mod tests {
             ("wss://under_score-/", "must name a host that a certificate can name"),
         ] {
             let error = Url::parse(url).unwrap_err();
-            assert_eq!(error.to_string(), format!("{url:?} cannot be dialed: it {reason}"));
+            assert_eq!(
+                error.to_string(),
+                format!("{:?} cannot be dialed: it {reason}", Shown(url))
+            );
             assert!(!error.is_retryable());
         }
     }

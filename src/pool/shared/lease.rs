@@ -127,7 +127,7 @@ impl<C: SharedConnector> DerefMut for Lease<C> {
 impl<C: SharedConnector> fmt::Debug for Lease<C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Lease")
-            .field("key", Lease::key(self))
+            .field("key", self.0.shown_key())
             .field("id", &Lease::info(self).id)
             .finish_non_exhaustive()
     }

@@ -1,5 +1,6 @@
 //! How a shared connection looks to the pool: the connection, and each borrower's clone of it.
 
+use std::fmt;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -59,6 +60,10 @@ impl<C: SharedConnector> Connector for Strands<C> {
 
     fn is_open(&self, conn: &mut Strand<C::Connection>) -> bool {
         self.0.is_open(conn.own())
+    }
+
+    fn fmt_key(&self, key: &C::Key, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt_key(key, f)
     }
 
     fn is_retryable(&self, error: &C::Error) -> bool {

@@ -1,0 +1,84 @@
+//! URLs as errors and logs show them.
+
+use std::fmt;
+
+/// A URL, or what was meant to be one, without what may be secret in it: user and password, query and fragment. Three
+/// asterisks stand for what was there. Its `Debug` is that of the string.
+pub(crate) struct Shown<'a>(pub(crate) &'a str);
+
+impl fmt::Display for Shown<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Parts { scheme, has_user, rest, query } = Parts::of(self.0);
+        write!(f, "{scheme}{}{rest}", if has_user { "***@" } else { "" })?;
+        if let Some(sign) = query { write!(f, "{sign}***") } else { Ok(()) }
+    }
+}
+
+impl fmt::Debug for Shown<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&self.to_string(), f)
+    }
+}
+
+struct Parts<'a> {
+    /// With its `://`.
+    scheme: &'a str,
+    has_user: bool,
+    /// Host, port and path.
+    rest: &'a str,
+    /// What a query or a fragment begins with.
+    query: Option<char>,
+}
+
+impl<'a> Parts<'a> {
+    fn of(url: &'a str) -> Self {
+        let (scheme, rest) = url.split_at(url.find("://").map_or(0, |at| at + 3));
+        let user = end_of_user(rest);
+        let rest = &rest[user.map_or(0, |at| at + 1)..];
+        let end = rest.find(['?', '#']);
+        let query = end.and_then(|at| rest[at..].chars().next());
+        Parts { scheme, has_user: user.is_some(), rest: &rest[..end.unwrap_or(rest.len())], query }
+    }
+}
+
+/// Where the last `@` of the authority is. A password with a slash in it is no part of a valid authority, and shows in a
+/// port that is none: then everything up to the last `@` is taken for credentials.
+fn end_of_user(rest: &str) -> Option<usize> {
+    let authority = rest.split(['/', '?', '#', '\\']).next().unwrap_or_default();
+    let port = authority.rsplit_once(':').filter(|_| !authority.ends_with(']'));
+    let is_port = port.is_none_or(|(_, port)| port.bytes().all(|byte| byte.is_ascii_digit()));
+    authority.rfind('@').or_else(|| rest.rfind('@').filter(|_| !is_port))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_may_be_secret_is_left_out_and_nothing_else() {
+        for (url, shown) in [
+            ("ws://example.com", "ws://example.com"),
+            ("wss://example.com:8080/a/b", "wss://example.com:8080/a/b"),
+            ("wss://[::1]:8443/", "wss://[::1]:8443/"),
+            ("wss://example.com/@alice", "wss://example.com/@alice"),
+            ("wss://[::1]/@alice", "wss://[::1]/@alice"),
+            ("wss://example.com/a?token=secret", "wss://example.com/a?***"),
+            ("wss://example.com?token=secret#part", "wss://example.com?***"),
+            ("wss://example.com/a#secret", "wss://example.com/a#***"),
+            ("ws://me:secret@example.com/a", "ws://***@example.com/a"),
+            ("ws://secret@example.com:80", "ws://***@example.com:80"),
+            ("ws://me:se@cret@example.com", "ws://***@example.com"),
+            ("ws://me:se/cret@example.com", "ws://***@example.com"),
+            ("ws://me:se?cret@example.com/?a", "ws://***@example.com/?***"),
+            ("ws://me:se#cret@example.com", "ws://***@example.com"),
+            ("me:secret@example.com:80", "***@example.com:80"),
+            ("cache.example:6379", "cache.example:6379"),
+            ("no url", "no url"),
+            ("/path?token=secret", "/path?***"),
+            ("", ""),
+        ] {
+            assert_eq!(Shown(url).to_string(), shown);
+            assert_eq!(format!("{:?}", Shown(url)), format!("{shown:?}"));
+        }
+    }
+}
