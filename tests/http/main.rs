@@ -2,10 +2,12 @@
 
 #![allow(clippy::unwrap_used)] // The helpers are tests too, but clippy cannot know.
 
+mod fickle;
 mod frames;
 mod support;
 
 mod bodies;
+mod churn;
 mod errors;
 mod http2;
 mod panics;

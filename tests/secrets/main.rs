@@ -48,10 +48,11 @@ where
 fn tls_with_a_key() -> (Arc<ClientConfig>, [String; 2]) {
     let signed = rcgen::generate_simple_self_signed(["client".to_owned()]).unwrap();
     let key = signed.signing_key.serialize_der();
-    let bytes: Vec<String> = key.iter().map(u8::to_string).collect();
-    let hex: String = key.iter().map(|byte| format!("{byte:02x}")).collect();
     // The secret number of a key on P-256 is at byte 36.
-    let forms = [bytes[36..52].join(", "), hex[72..104].to_owned()];
+    let number = &key[36..52];
+    let decimal: Vec<String> = number.iter().map(u8::to_string).collect();
+    let hex: Vec<String> = number.iter().map(|byte| format!("{byte:02x}")).collect();
+    let forms = [decimal.join(", "), hex.concat()];
     let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
         .with_safe_default_protocol_versions()
         .unwrap()
