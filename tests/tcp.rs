@@ -407,10 +407,13 @@ async fn a_host_that_refuses_gives_the_error_of_the_system() {
     let (_held, address) = refusing_port();
     let pool = Pool::new(TcpHostConnector::new());
 
-    let error = pool.acquire(&*format!("127.0.0.1:{}", address.port())).await.unwrap_err();
+    let key = format!("127.0.0.1:{}", address.port());
+    let error = pool.acquire(&*key).await.unwrap_err();
 
-    assert_eq!(dial_error(&error).kind(), ErrorKind::ConnectionRefused);
-    assert!(dial_error(&error).raw_os_error().is_some());
+    let error = dial_error(&error);
+    assert_eq!(error.kind(), ErrorKind::ConnectionRefused);
+    assert_eq!(error.to_string(), format!("{key:?} could not be reached at {address}"));
+    assert!(system_error(error).raw_os_error().is_some());
 }
 
 #[tokio::test]

@@ -10,7 +10,13 @@ mod late_write;
 pub mod postgres;
 #[cfg(any(feature = "grpc", feature = "tcp", feature = "websocket"))]
 mod shown;
+#[cfg(any(feature = "grpc", feature = "http", feature = "websocket"))]
+mod stream;
 #[cfg(feature = "tcp")]
 pub mod tcp;
+#[cfg(any(feature = "grpc", feature = "http", feature = "websocket"))]
+mod tls;
+#[cfg(any(feature = "grpc", feature = "http", feature = "websocket"))]
+mod unix_uri;
 #[cfg(feature = "websocket")]
 pub mod websocket;

@@ -2,6 +2,7 @@
 
 use std::fmt::{self, Debug};
 use std::hash::Hash;
+use std::net::SocketAddr;
 
 use async_trait::async_trait;
 
@@ -133,6 +134,14 @@ pub trait Connector: Send + Sync + 'static {
     fn is_open(&self, conn: &mut Self::Connection) -> bool {
         let _ = conn;
         true
+    }
+
+    /// The address that a connection leads to, where there is one. None by default.
+    ///
+    /// Asked once of each connection, when it is made, for [`DialDone`](crate::DialDone).
+    fn peer_addr(&self, conn: &Self::Connection) -> Option<SocketAddr> {
+        let _ = conn;
+        None
     }
 
     /// Whether it makes sense to dial again after this error. True by default. Say no where a retry cannot help: a

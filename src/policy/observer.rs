@@ -1,6 +1,7 @@
 //! Who is told of what the pool does.
 
 use std::fmt::{self, Debug};
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use crate::policy::close_reason::CloseReason;
@@ -110,6 +111,8 @@ event! {
     DialDone {
         /// How long it took.
         took: Duration,
+        /// The address that the connection leads to, where the connector knows it.
+        peer_addr: Option<SocketAddr>,
     }
 }
 

@@ -8,6 +8,7 @@ use std::task::Poll;
 use std::time::Duration;
 
 use super::cell::{HostCell, carry_out};
+use super::deadline;
 use super::failure::DialFailure;
 use super::panics::{self, Panicked};
 use super::parts::{Actions, PartsOf, WaitsIn};
@@ -56,7 +57,7 @@ async fn dial<C: Connector>(dialing: Dialing<C>) {
         let connect = pool.connector.connect(&cell.key);
         match pool.settings.connect_timeout {
             None => Ok(connect.await),
-            Some(limit) => tokio::time::timeout(limit, connect).await,
+            Some(limit) => tokio::time::timeout(limit, deadline::told(limit, connect)).await,
         }
     });
     match dialing.unless_cut_off(connect).await {
@@ -99,9 +100,11 @@ impl<C: Connector> Dialing<C> {
     fn done(mut self, connection: C::Connection) {
         self.ended = true;
         let (pool, took, slot) = (&self.cell.pool, self.took(), self.slot);
-        pool.settings
-            .observer
-            .tell(|observer| observer.dial_done(&DialDone { host: &self.cell, took }));
+        let peer_addr =
+            panics::catch("peer_addr", || pool.connector.peer_addr(&connection)).unwrap_or(None);
+        pool.settings.observer.tell(|observer| {
+            observer.dial_done(&DialDone { host: &self.cell, took, peer_addr });
+        });
         let max_leases = pool.max_leases(&connection).max(1);
         let dialed = Dialed { connection, max_leases, took };
         self.cell.change(|state, section| state.dialed(slot, dialed, section));

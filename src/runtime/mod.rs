@@ -5,6 +5,7 @@ pub(crate) mod caps;
 pub(crate) mod cell;
 pub(crate) mod clock;
 mod close;
+pub(crate) mod deadline;
 mod dial;
 pub(crate) mod directory;
 pub(crate) mod failure;

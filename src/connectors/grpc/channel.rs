@@ -3,12 +3,12 @@
 use std::error::Error;
 use std::fmt;
 use std::future::{Ready, ready};
+use std::net::SocketAddr;
 use std::ops::Deref;
 use std::task::{Context, Poll};
 
 use http::{Request, Response, Uri};
 use hyper_util::rt::TokioIo;
-use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::watch;
 use tonic::ConnectError;
 use tonic::body::Body;
@@ -19,6 +19,7 @@ use super::call::Call;
 use super::error::GrpcError;
 use super::unprocessed::Gone;
 use super::wire::{Peer, Wire};
+use crate::connectors::stream::Stream;
 
 /// A tonic [`Channel`] on exactly one connection, which ends with it: it does not dial again behind
 /// the pool's back.
@@ -35,20 +36,27 @@ use super::wire::{Peer, Wire};
 pub struct GrpcChannel {
     channel: Channel,
     peer: watch::Receiver<Peer>,
+    peer_addr: Option<SocketAddr>,
 }
 
 impl GrpcChannel {
     /// Begins HTTP/2 on a stream, and waits for the server's settings.
-    pub(super) async fn open<T>(stream: T, endpoint: Endpoint) -> Result<Self, GrpcError>
-    where
-        T: AsyncRead + AsyncWrite + Send + Unpin + 'static,
-    {
+    pub(super) async fn open(
+        stream: Stream,
+        peer_addr: Option<SocketAddr>,
+        endpoint: Endpoint,
+    ) -> Result<Self, GrpcError> {
         let (wire, mut peer) = Wire::new(stream);
         let once = Once(Some(TokioIo::new(wire)));
         let channel = Channel::connect(once, endpoint).await.map_err(GrpcError::Handshake)?;
         // Without them nobody knows how many calls the connection carries.
         peer.wait_for(|peer| peer.greeted).await.map_err(|_| GrpcError::NoSettings)?;
-        Ok(GrpcChannel { channel, peer })
+        Ok(GrpcChannel { channel, peer, peer_addr })
+    }
+
+    /// The address that was dialed. `None` for a Unix socket.
+    pub fn peer_addr(&self) -> Option<SocketAddr> {
+        self.peer_addr
     }
 
     /// Whether the connection takes new calls: it has not ended, and its server has not said GOAWAY.

@@ -1,6 +1,7 @@
 //! Dials gRPC servers.
 
 use std::fmt;
+use std::net::SocketAddr;
 
 use async_trait::async_trait;
 use tonic::Code;
@@ -14,15 +15,21 @@ use super::dial;
 use super::error::GrpcError;
 use super::options::GrpcOptions;
 use crate::connectors::shown::Shown;
+use crate::connectors::stream::Stream;
+use crate::connectors::tcp::Transport;
+use crate::connectors::tls::Tls;
 use crate::policy::build_error::BuildError;
 use crate::policy::connector::Connector;
 use crate::pool::shared::SharedConnector;
 
 /// Makes gRPC channels for a [`SharedPool`](crate::SharedPool): the key is the server's URI,
-/// `http://host:port` or `https://host:port`.
+/// `http://host:port` or `https://host:port`; or `http://unix:/path`, for a server on a Unix socket.
+/// (nginx writes it so. tonic's `unix:/path` is nothing that a [`Uri`] can be.) The path is taken as it
+/// is written; calls name the host `localhost`.
 ///
 /// A dial ends when the server has sent its HTTP/2 settings, so that its limit of calls is known
-/// before the first lease. The name is resolved at every dial. A URI with user and password is refused, and shown
+/// before the first lease. The name is resolved at every dial, and its addresses are tried as
+/// [`tcp`](crate::tcp#addresses) says. A URI with user and password is refused, and shown
 /// without them: credentials are sent as metadata of the calls.
 ///
 /// # Errors
@@ -42,9 +49,17 @@ use crate::pool::shared::SharedConnector;
 /// # Ok(()) }
 /// # run().unwrap();
 /// ```
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct GrpcConnector {
     options: GrpcOptions,
+    transport: Transport,
+    tls: Tls,
+}
+
+impl Default for GrpcConnector {
+    fn default() -> Self {
+        GrpcConnector::with_options(GrpcOptions::new()).expect("the defaults are good")
+    }
 }
 
 impl GrpcConnector {
@@ -60,9 +75,24 @@ impl GrpcConnector {
     /// An option that cannot be meant: the error names it and its value.
     pub fn with_options(options: GrpcOptions) -> Result<Self, BuildError> {
         options.check()?;
-        Ok(GrpcConnector { options })
+        let transport = Transport::new(options.tcp.clone())?;
+        let tls = Tls::new(options.tls.clone(), &[HTTP2]);
+        Ok(GrpcConnector { options, transport, tls })
     }
 }
+
+impl GrpcConnector {
+    async fn secure(&self, uri: &Uri, stream: Stream) -> Result<Stream, GrpcError> {
+        let name = dial::server_name(uri, &self.options)?;
+        let stream = self.tls.handshake(name, stream).await.map_err(GrpcError::Tls)?;
+        match stream.get_ref().1.alpn_protocol() {
+            Some(HTTP2) => Ok(Box::new(stream)),
+            _ => Err(GrpcError::NoHttp2),
+        }
+    }
+}
+
+const HTTP2: &[u8] = b"h2";
 
 #[async_trait]
 impl Connector for GrpcConnector {
@@ -72,13 +102,15 @@ impl Connector for GrpcConnector {
 
     async fn connect(&self, uri: &Uri) -> Result<GrpcChannel, GrpcError> {
         let is_tls = dial::check(uri)?;
-        let endpoint = self.options.apply(Endpoint::from(uri.clone()));
-        let stream = dial::tcp(&endpoint).await?;
-        if is_tls {
-            let stream = dial::tls(stream, uri, &self.options).await?;
-            return GrpcChannel::open(stream, endpoint).await;
-        }
-        GrpcChannel::open(stream, endpoint).await
+        let endpoint = self.options.apply(Endpoint::from(dial::origin(uri)));
+        let dialed = self.transport.connect(dial::place(uri)).await;
+        let dialed = dialed.map_err(|error| GrpcError::Connect(error.into()))?;
+        let stream = if is_tls { self.secure(uri, dialed.stream).await? } else { dialed.stream };
+        GrpcChannel::open(stream, dialed.peer, endpoint).await
+    }
+
+    fn peer_addr(&self, channel: &GrpcChannel) -> Option<SocketAddr> {
+        channel.peer_addr()
     }
 
     /// Asks the standard health service, `grpc.health.v1.Health`. A server that has none answers

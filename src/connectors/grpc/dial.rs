@@ -1,20 +1,14 @@
-//! TCP and TLS, below HTTP/2.
-
-use std::sync::{Arc, OnceLock};
+//! What a URI says about where to dial.
 
 use http::uri::{Authority, PathAndQuery, Scheme};
-use hyper_util::client::legacy::connect::HttpConnector;
-use tokio::net::TcpStream;
-use tokio_rustls::TlsConnector;
-use tokio_rustls::client::TlsStream;
 use tokio_rustls::rustls::pki_types::ServerName;
-use tokio_rustls::rustls::{ClientConfig, RootCertStore, crypto::ring};
-use tonic::transport::{Endpoint, Uri};
-use tower_service::Service;
+use tonic::transport::Uri;
 
 use super::error::GrpcError;
 use super::options::GrpcOptions;
 use crate::connectors::shown::Shown;
+use crate::connectors::tcp::{Host, Place};
+use crate::connectors::unix_uri::unix_socket;
 
 /// Refuses what cannot be dialed. Says whether it is to be dialed with TLS.
 pub(super) fn check(uri: &Uri) -> Result<bool, GrpcError> {
@@ -27,7 +21,11 @@ pub(super) fn check(uri: &Uri) -> Result<bool, GrpcError> {
     if uri.host().is_none_or(str::is_empty) {
         return invalid("must name a host");
     }
-    let authority = uri.authority().map_or("", Authority::as_str);
+    let authority = authority(uri);
+    let path = uri.path_and_query().map_or("", PathAndQuery::as_str);
+    if let Some((_, asked)) = unix_socket(authority, path) {
+        return if asked == "/" { Ok(is_tls) } else { invalid(HAS_PATH) };
+    }
     if authority.contains('@') {
         return invalid("must not hold credentials");
     }
@@ -35,8 +33,8 @@ pub(super) fn check(uri: &Uri) -> Result<bool, GrpcError> {
     if !port.is_empty() && port.parse::<u16>().is_err() {
         return invalid("must have a port from 0 to 65535, or none");
     }
-    if !matches!(uri.path_and_query().map(PathAndQuery::as_str), None | Some("" | "/")) {
-        return invalid("must not have a path: a call's path is its method");
+    if !matches!(path, "" | "/") {
+        return invalid(HAS_PATH);
     }
     Ok(is_tls)
 }
@@ -46,68 +44,45 @@ fn shown(uri: &Uri) -> Uri {
     Shown(&uri.to_string()).to_string().parse().unwrap_or_default()
 }
 
-/// Dials as tonic would: every address of the name, IPv4 and IPv6 racing each other.
-pub(super) async fn tcp(endpoint: &Endpoint) -> Result<TcpStream, GrpcError> {
-    let mut http = HttpConnector::new();
-    http.enforce_http(false);
-    http.set_nodelay(endpoint.get_tcp_nodelay());
-    http.set_connect_timeout(endpoint.get_connect_timeout());
-    http.set_keepalive(endpoint.get_tcp_keepalive());
-    http.set_keepalive_interval(endpoint.get_tcp_keepalive_interval());
-    http.set_keepalive_retries(endpoint.get_tcp_keepalive_retries());
-    let stream = http.call(endpoint.uri().clone()).await;
-    stream
-        .map(hyper_util::rt::TokioIo::into_inner)
-        .map_err(|error| GrpcError::Connect(error.into()))
+const HAS_PATH: &str = "must not have a path: a call's path is its method";
+
+/// Where to dial, for a URI that was checked.
+pub(super) fn place(uri: &Uri) -> Place<'_> {
+    if let Some((path, _)) = unix_socket(authority(uri), uri.path()) {
+        return Place::Unix(path);
+    }
+    let own = if uri.scheme() == Some(&Scheme::HTTPS) { 443 } else { 80 };
+    let name = uri.host().unwrap_or_default();
+    Place::Host(Host { name, port: uri.port_u16().unwrap_or(own) })
 }
 
-pub(super) async fn tls(
-    stream: TcpStream,
-    uri: &Uri,
-    options: &GrpcOptions,
-) -> Result<TlsStream<TcpStream>, GrpcError> {
-    let config = options.tls.as_ref().map_or_else(default_tls, asking_for_http2);
-    let name = server_name(uri, options)?;
-    let stream = TlsConnector::from(config).connect(name, stream).await.map_err(GrpcError::Tls)?;
-    match stream.get_ref().1.alpn_protocol() {
-        Some(H2) => Ok(stream),
-        _ => Err(GrpcError::NoHttp2),
+/// What calls say that they are for: not more of a Unix socket than its scheme.
+pub(super) fn origin(uri: &Uri) -> Uri {
+    match (place(uri), uri.scheme() == Some(&Scheme::HTTPS)) {
+        (Place::Host(_), _) => uri.clone(),
+        (Place::Unix(_), false) => Uri::from_static("http://localhost"),
+        (Place::Unix(_), true) => Uri::from_static("https://localhost"),
     }
 }
 
-const H2: &[u8] = b"h2";
+fn authority(uri: &Uri) -> &str {
+    uri.authority().map_or("", Authority::as_str)
+}
 
-fn server_name(uri: &Uri, options: &GrpcOptions) -> Result<ServerName<'static>, GrpcError> {
-    let host = options.tls_server_name.as_deref().or(uri.host()).unwrap_or_default();
-    // An IPv6 address has brackets in a URI, and none in a certificate.
-    let host = host.trim_start_matches('[').trim_end_matches(']').to_owned();
+/// What the server's certificate must be for.
+pub(super) fn server_name(
+    uri: &Uri,
+    options: &GrpcOptions,
+) -> Result<ServerName<'static>, GrpcError> {
+    let of_uri = match place(uri) {
+        Place::Host(host) => host.bare_name(),
+        Place::Unix(_) => "localhost",
+    };
+    let host = options.tls_server_name.as_deref().unwrap_or(of_uri).to_owned();
     ServerName::try_from(host).map_err(|_| GrpcError::InvalidUri {
         uri: shown(uri),
         reason: "has a host that no certificate can be for",
     })
-}
-
-fn asking_for_http2(config: &Arc<ClientConfig>) -> Arc<ClientConfig> {
-    let mut config = config.clone();
-    if config.alpn_protocols != [H2] {
-        Arc::make_mut(&mut config).alpn_protocols = vec![H2.to_vec()];
-    }
-    config
-}
-
-/// Made once, so that sessions are resumed.
-fn default_tls() -> Arc<ClientConfig> {
-    static CONFIG: OnceLock<Arc<ClientConfig>> = OnceLock::new();
-    let make = || {
-        let roots: RootCertStore = webpki_roots::TLS_SERVER_ROOTS.iter().cloned().collect();
-        let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
-            .with_safe_default_protocol_versions()
-            .expect("this provider has them")
-            .with_root_certificates(roots)
-            .with_no_client_auth();
-        asking_for_http2(&Arc::new(config))
-    };
-    CONFIG.get_or_init(make).clone()
 }
 
 #[cfg(test)]
@@ -123,6 +98,7 @@ mod tests {
             ("http://example.com/a/path", "must not have a path: a call's path is its method"),
             ("http://example.com:99999", "must have a port from 0 to 65535, or none"),
             ("http://me:secret@example.com", "must not hold credentials"),
+            ("http://unix:/run/a.sock:/path", "must not have a path: a call's path is its method"),
             ("http://example.com/?a=b", "must not have a path: a call's path is its method"),
         ] {
             let error = check(&uri.parse().unwrap()).unwrap_err().to_string();
@@ -137,6 +113,24 @@ mod tests {
         {
             assert_eq!(check(&uri.parse().unwrap()).unwrap(), is_tls, "{uri}");
         }
+    }
+
+    #[test]
+    fn a_place_has_the_schemes_port_or_a_socket() {
+        let host = |name, port| Place::Host(Host { name, port });
+        for (uri, wanted) in [
+            ("http://a", host("a", 80)),
+            ("https://a", host("a", 443)),
+            ("https://[::1]:7", host("[::1]", 7)),
+            ("http://unix:/run/a.sock", Place::Unix("/run/a.sock")),
+            ("http://unix:/run/a.sock:/", Place::Unix("/run/a.sock")),
+            ("http://unix:80", host("unix", 80)),
+        ] {
+            let uri = uri.parse().unwrap();
+            check(&uri).unwrap();
+            assert_eq!(place(&uri), wanted);
+        }
+        assert_eq!(origin(&Uri::from_static("https://unix:/a")), "https://localhost/");
     }
 
     #[test]

@@ -6,6 +6,8 @@ use std::{fmt, io};
 use tonic::Status;
 use tonic::transport::Uri;
 
+use crate::connectors::tls;
+
 /// Why a dial or a health check failed.
 #[derive(Debug)]
 #[non_exhaustive]
@@ -42,8 +44,7 @@ impl GrpcError {
     pub(super) fn is_retryable(&self) -> bool {
         match self {
             GrpcError::InvalidUri { .. } | GrpcError::NoHttp2 => false,
-            // rustls' own errors come as this kind; the network's do not.
-            GrpcError::Tls(error) => error.kind() != io::ErrorKind::InvalidData,
+            GrpcError::Tls(error) => tls::is_retryable(error),
             _ => true,
         }
     }

@@ -10,6 +10,7 @@ use tokio_rustls::rustls::pki_types::ServerName;
 use tonic::transport::Endpoint;
 
 use super::keepalive::Keepalive;
+use crate::connectors::tcp::TcpOptions;
 use crate::policy::build_error::BuildError;
 
 /// Options of the channels that a [`GrpcConnector`](super::GrpcConnector) makes.
@@ -45,6 +46,7 @@ pub struct GrpcOptions {
     pub(super) reserved_streams: usize,
     pub(super) keepalive: Keepalive,
     pub(super) user_agent: Option<String>,
+    pub(super) tcp: TcpOptions,
     pub(super) tls: Option<Arc<ClientConfig>>,
     pub(super) tls_server_name: Option<String>,
     pub(super) health_service: String,
@@ -58,6 +60,7 @@ impl Default for GrpcOptions {
             reserved_streams: 0,
             keepalive: Keepalive::default(),
             user_agent: None,
+            tcp: TcpOptions::new(),
             tls: None,
             tls_server_name: None,
             health_service: String::new(),
@@ -140,10 +143,20 @@ impl GrpcOptions {
         self
     }
 
+    /// How hosts are dialed: the resolver, which of their addresses, and what is set on the sockets.
+    ///
+    /// Defaults to [`TcpOptions::new`].
+    pub fn tcp(mut self, options: TcpOptions) -> Self {
+        self.tcp = options;
+        self
+    }
+
     /// TLS for `https` URIs: whom to trust, and who this client is. HTTP/2 is asked for in any case.
     ///
-    /// Defaults to `None`: TLS 1.2 and 1.3, and the authorities that Mozilla trusts, as built into
-    /// this program.
+    /// Defaults to `None`: TLS 1.2 and 1.3, and what the system trusts, a company's own authorities
+    /// included: macOS and Windows verify certificates themselves, elsewhere the authorities of
+    /// `/etc/ssl` or of `SSL_CERT_FILE` are read, once for the program. Where there are none, dials
+    /// fail with an error that says so.
     pub fn tls(mut self, config: impl Into<Option<Arc<ClientConfig>>>) -> Self {
         self.tls = config.into();
         self
@@ -166,10 +179,11 @@ impl GrpcOptions {
     }
 
     /// Everything else that tonic lets one set, applied after what is set here: time-outs of calls,
-    /// window and frame sizes, `TCP_NODELAY`, TCP's keepalive, `connect_timeout` (shared by the
-    /// addresses of a name; the pool's own limit for the whole dial stands beside it).
+    /// window and frame sizes.
     ///
-    /// Its TLS and its local address have no effect.
+    /// What it has about dialing has no effect: its TLS, its local address, `tcp_nodelay` and
+    /// `tcp_keepalive`, for which [`tcp`](GrpcOptions::tcp) and [`tls`](GrpcOptions::tls) are there,
+    /// and `connect_timeout`, which is the pool's.
     pub fn endpoint<F>(mut self, set: F) -> Self
     where
         F: Fn(Endpoint) -> Endpoint + Send + Sync + 'static,
@@ -217,6 +231,7 @@ impl fmt::Debug for GrpcOptions {
             .field("reserved_streams", &self.reserved_streams)
             .field("keepalive", &self.keepalive)
             .field("user_agent", &self.user_agent)
+            .field("tcp", &self.tcp)
             .field("tls_server_name", &self.tls_server_name)
             .field("health_service", &self.health_service)
             .finish_non_exhaustive()

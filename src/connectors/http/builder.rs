@@ -7,8 +7,9 @@ use std::time::Duration;
 use tokio_rustls::rustls::ClientConfig;
 
 use super::http2::{Http2Options, KeepAlive};
-use super::{Client, HttpConnector, Protocol, tls};
-use crate::connectors::tcp::{TcpHostConnector, TcpOptions};
+use super::{Client, HttpConnector, Protocol};
+use crate::connectors::tcp::{TcpOptions, Transport};
+use crate::connectors::tls::Tls;
 use crate::policy::build_error::BuildError;
 use crate::pool::builder::{Builder, Shared};
 use crate::pool::shared::SharedPool;
@@ -73,14 +74,17 @@ impl ClientBuilder {
     /// What is trusted, and how the client shows who it is. The list of ALPN protocols in it is
     /// replaced by what [`protocol`](ClientBuilder::protocol) offers.
     ///
-    /// Defaults to Mozilla's roots, which are compiled in (from `webpki-roots`: they are as new as
-    /// that crate), TLS 1.2 and 1.3 with ring's cryptography, and no certificate of the client's.
+    /// Defaults to what the system trusts, a company's own authorities included: macOS and Windows
+    /// verify certificates themselves, elsewhere the authorities of `/etc/ssl` or of `SSL_CERT_FILE`
+    /// are read, once for the program, at the first handshake. Where there are none, dials fail with
+    /// an error that says so. It is TLS 1.2 and 1.3 with ring's cryptography, and no certificate of
+    /// the client's.
     pub fn tls(mut self, config: impl Into<Arc<ClientConfig>>) -> Self {
         self.tls = Some(config.into());
         self
     }
 
-    /// What is set on the sockets.
+    /// How hosts are dialed: the resolver, which of their addresses, and what is set on the sockets.
     ///
     /// Defaults to [`TcpOptions::new`].
     pub fn tcp(mut self, options: TcpOptions) -> Self {
@@ -114,8 +118,8 @@ impl ClientBuilder {
     pub fn build(self) -> Result<Client, BuildError> {
         self.http2.check()?;
         let connector = HttpConnector {
-            tcp: TcpHostConnector::with_options(self.tcp)?,
-            tls: tls::config(self.tls, self.protocol),
+            transport: Transport::new(self.tcp)?,
+            tls: Tls::new(self.tls, self.protocol.alpn()),
             protocol: self.protocol,
             http2: self.http2,
         };

@@ -179,7 +179,8 @@ impl Call {
         }
         let acquire = pool.acquire_from(&origin, place);
         let (mut head, body) = request.into_parts();
-        let address = Address::of(mem::take(&mut head.uri), head.headers.remove(HOST))?;
+        let uri = origin.requested(mem::take(&mut head.uri))?;
+        let address = Address::of(uri, head.headers.remove(HOST))?;
         let request = Request::from_parts(head, RequestBody::default());
         let call = Call { pool: pool.clone(), origin, address, place, request };
         Ok((Box::new(call), acquire, body))

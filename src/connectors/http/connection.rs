@@ -3,6 +3,7 @@
 use std::fmt;
 use std::future::Future;
 use std::mem;
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
@@ -22,6 +23,7 @@ struct Wire {
     driver: Mutex<JoinSet<()>>,
     /// Where the driver runs.
     runtime: Handle,
+    peer: Option<SocketAddr>,
 }
 
 pub(super) enum Speaks {
@@ -30,15 +32,21 @@ pub(super) enum Speaks {
 }
 
 impl HttpConnection {
+    /// The address that was dialed. `None` for a Unix socket.
+    pub fn peer_addr(&self) -> Option<SocketAddr> {
+        self.0.peer
+    }
+
     /// Starts the driver on this runtime.
     pub(super) fn start(
         speaks: Speaks,
+        peer: Option<SocketAddr>,
         driver: impl Future<Output = ()> + Send + 'static,
     ) -> HttpConnection {
         let mut drivers = JoinSet::new();
         drivers.spawn(driver);
         let (driver, runtime) = (Mutex::new(drivers), Handle::current());
-        HttpConnection(Arc::new(Wire { speaks, driver, runtime }))
+        HttpConnection(Arc::new(Wire { speaks, driver, runtime, peer }))
     }
 
     pub(super) fn speaks(&self) -> &Speaks {

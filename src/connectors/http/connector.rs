@@ -1,18 +1,19 @@
 //! Dials origins.
 
-use std::sync::Arc;
+use std::net::SocketAddr;
 
 use async_trait::async_trait;
-use hyper::rt::{Read, Write};
 use hyper_util::rt::TokioIo;
-use tokio_rustls::rustls::ClientConfig;
+use tokio_rustls::client::TlsStream;
 
 use super::connection::Speaks;
 use super::http2::Http2Options;
 use super::protocol::{HTTP2, Protocol};
-use super::wire::{Wire, Written};
-use super::{ConnectError, HttpConnection, Origin, http1, http2, tls};
-use crate::connectors::tcp::TcpHostConnector;
+use super::wire::Wire;
+use super::{ConnectError, HttpConnection, Origin, http1, http2};
+use crate::connectors::stream::Stream;
+use crate::connectors::tcp::Transport;
+use crate::connectors::tls::Tls;
 use crate::policy::connector::Connector;
 use crate::pool::shared::SharedConnector;
 
@@ -21,30 +22,26 @@ use crate::pool::shared::SharedConnector;
 /// A dial is one for either version: what ALPN chooses decides what the connection becomes. An
 /// HTTP/1.1 connection carries one request at a time, an HTTP/2 connection many.
 pub struct HttpConnector {
-    pub(super) tcp: TcpHostConnector,
-    pub(super) tls: Arc<ClientConfig>,
+    pub(super) transport: Transport,
+    pub(super) tls: Tls,
     pub(super) protocol: Protocol,
     pub(super) http2: Http2Options,
 }
 
 impl HttpConnector {
-    async fn speak<T>(
-        &self,
-        io: T,
-        written: Written,
-        is_http2: bool,
-    ) -> Result<HttpConnection, ConnectError>
-    where
-        T: Read + Write + Unpin + Send + 'static,
-    {
-        if is_http2 {
-            let handshake = http2::handshake(io, &self.http2).await;
-            let (http2, driver) = handshake.map_err(ConnectError::Handshake)?;
-            return Ok(HttpConnection::start(Speaks::Http2(http2), driver));
+    /// Encrypts the stream where the origin asks for it. Says whether HTTP/2 is spoken on it.
+    async fn secure(&self, origin: &Origin, wire: Wire) -> Result<(Stream, bool), ConnectError> {
+        if !origin.is_tls() {
+            return Ok((Box::new(wire), self.protocol == Protocol::Http2));
         }
-        let handshake = http1::handshake(io, written).await;
-        let (http1, driver) = handshake.map_err(ConnectError::Handshake)?;
-        Ok(HttpConnection::start(Speaks::Http1(http1), driver))
+        let name = origin.server_name().map_err(ConnectError::HostName)?;
+        let stream: TlsStream<Wire> =
+            self.tls.handshake(name, wire).await.map_err(ConnectError::Tls)?;
+        let is_http2 = stream.get_ref().1.alpn_protocol() == Some(HTTP2);
+        if self.protocol == Protocol::Http2 && !is_http2 {
+            return Err(ConnectError::NoHttp2);
+        }
+        Ok((Box::new(stream), is_http2))
     }
 }
 
@@ -55,18 +52,22 @@ impl Connector for HttpConnector {
     type Error = ConnectError;
 
     async fn connect(&self, origin: &Origin) -> Result<HttpConnection, ConnectError> {
-        let stream = self.tcp.connect(&origin.address()).await.map_err(ConnectError::Tcp)?;
-        let (stream, written) = Wire::new(stream);
-        if !origin.is_tls() {
-            let is_http2 = self.protocol == Protocol::Http2;
-            return self.speak(TokioIo::new(stream), written, is_http2).await;
+        let dialed = self.transport.connect(origin.place()).await.map_err(ConnectError::Tcp)?;
+        let (wire, written) = Wire::new(dialed.stream);
+        let (stream, is_http2) = self.secure(origin, wire).await?;
+        let io = TokioIo::new(stream);
+        if is_http2 {
+            let handshake = http2::handshake(io, &self.http2).await;
+            let (http2, driver) = handshake.map_err(ConnectError::Handshake)?;
+            return Ok(HttpConnection::start(Speaks::Http2(http2), dialed.peer, driver));
         }
-        let stream = tls::handshake(&self.tls, origin, stream).await?;
-        let is_http2 = stream.get_ref().1.alpn_protocol() == Some(HTTP2);
-        if self.protocol == Protocol::Http2 && !is_http2 {
-            return Err(ConnectError::NoHttp2);
-        }
-        self.speak(TokioIo::new(stream), written, is_http2).await
+        let (http1, driver) =
+            http1::handshake(io, written).await.map_err(ConnectError::Handshake)?;
+        Ok(HttpConnection::start(Speaks::Http1(http1), dialed.peer, driver))
+    }
+
+    fn peer_addr(&self, conn: &HttpConnection) -> Option<SocketAddr> {
+        conn.peer_addr()
     }
 
     /// Asks the connection's driver whether it has ended. hyper has no HTTP/2 ping to be called; see

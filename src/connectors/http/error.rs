@@ -4,6 +4,7 @@ use std::error::Error as StdError;
 use std::{fmt, io};
 
 use super::Origin;
+use crate::connectors::tls;
 use crate::pool::error::AcquireError;
 
 pub(super) type BoxError = Box<dyn StdError + Send + Sync>;
@@ -88,7 +89,7 @@ impl ConnectError {
     pub(super) fn is_retryable(&self) -> bool {
         match self {
             ConnectError::Tcp(error) => error.kind() != io::ErrorKind::InvalidInput,
-            ConnectError::Tls(error) => error.kind() != io::ErrorKind::InvalidData,
+            ConnectError::Tls(error) => tls::is_retryable(error),
             ConnectError::HostName(_) | ConnectError::NoHttp2 => false,
             ConnectError::Handshake(_) | ConnectError::Ended => true,
         }

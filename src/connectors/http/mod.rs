@@ -67,7 +67,6 @@ mod pooled_body;
 mod protocol;
 mod request_body;
 mod retry;
-mod tls;
 mod turn;
 mod wire;
 

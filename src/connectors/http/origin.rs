@@ -4,16 +4,28 @@ use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 
-use http::uri::Authority;
+use http::uri::{Authority, PathAndQuery};
 use http::{HeaderValue, Uri};
+use tokio_rustls::rustls::pki_types::{InvalidDnsNameError, ServerName};
 
 use super::Error;
 use crate::connectors::shown::Shown;
+use crate::connectors::tcp::{Host, Place};
+use crate::connectors::unix_uri::unix_socket;
+
+/// The host that a server on a Unix socket is asked for.
+const LOCALHOST: &str = "localhost";
 
 /// A scheme, a host and a port: the key of the client's pool.
 ///
 /// The host is in lower case and the port is always there, so that `http://Example.com` and
 /// `http://example.com:80/path` have one origin.
+///
+/// Instead of a host and a port it may have a Unix socket, in the form of nginx: the URI
+/// `http://unix:/run/docker.sock:/v1/info` asks the server on the socket `/run/docker.sock` for
+/// `/v1/info`, as the host `localhost`. The path of the socket is taken as it is written and has
+/// neither a colon nor anything else that a URI would have to encode. Where only the origin is meant,
+/// as in a setting, `unix:/run/docker.sock` can be parsed, too.
 ///
 /// # Examples
 ///
@@ -22,12 +34,16 @@ use crate::connectors::shown::Shown;
 ///
 /// let origin: Origin = "https://Example.com/path".parse()?;
 /// assert_eq!(origin.to_string(), "https://example.com:443");
+///
+/// let docker: Origin = "http://unix:/run/docker.sock:/v1/info".parse()?;
+/// assert_eq!(docker, "unix:/run/docker.sock".parse()?);
+/// assert_eq!(docker.to_string(), "http://unix:/run/docker.sock");
 /// # Ok::<_, wharf::http::Error>(())
 /// ```
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Origin {
     tls: bool,
-    /// Host and port. Shared, because each answer knows where it came from.
+    /// Host and port, or `unix:` and a path. Shared, because each answer knows where it came from.
     address: Arc<str>,
 }
 
@@ -37,21 +53,49 @@ impl Origin {
         self.tls
     }
 
-    /// The host; an IPv6 address is in brackets.
+    /// The host; an IPv6 address is in brackets. A Unix socket's is `localhost`.
     pub fn host(&self) -> &str {
-        self.address.rsplit_once(':').map_or(&*self.address, |(host, _)| host)
+        match self.place() {
+            Place::Host(host) => host.name,
+            Place::Unix(_) => LOCALHOST,
+        }
     }
 
-    /// Host and port, as a dial takes them.
-    pub(super) fn address(&self) -> String {
-        self.address.to_string()
+    /// What a dial takes.
+    pub(super) fn place(&self) -> Place<'_> {
+        // Where a host named `unix` has its port.
+        let socket = self.address.strip_prefix("unix:").filter(|path| path.starts_with('/'));
+        if let Some(path) = socket {
+            return Place::Unix(path);
+        }
+        let (name, port) = self.address.rsplit_once(':').expect("it was put there");
+        Place::Host(Host { name, port: port.parse().expect("it was checked") })
+    }
+
+    /// What the server's certificate must be for.
+    pub(super) fn server_name(&self) -> Result<ServerName<'static>, InvalidDnsNameError> {
+        let host = self.host().trim_start_matches('[').trim_end_matches(']');
+        ServerName::try_from(host.to_owned())
     }
 
     /// Host and port, as requests name them: a scheme's own port is left out.
     pub(super) fn as_host(&self) -> HeaderValue {
+        if let Place::Unix(_) = self.place() {
+            return HeaderValue::from_static(LOCALHOST);
+        }
         let own = if self.tls { ":443" } else { ":80" };
         let authority = self.address.strip_suffix(own).unwrap_or(&self.address);
         HeaderValue::from_str(authority).expect("it is a part of a URI")
+    }
+
+    /// What is asked for, once it is known where: the URI without the path of a Unix socket.
+    pub(super) fn requested(&self, uri: Uri) -> Result<Uri, Error> {
+        let whole = uri.path_and_query().map_or("/", PathAndQuery::as_str);
+        let Some((_, asked)) = unix_socket(authority(&uri), whole) else { return Ok(uri) };
+        let uri = Uri::builder().scheme(self.scheme()).authority(LOCALHOST).path_and_query(asked);
+        uri.build().map_err(|error| {
+            Error::Request(format!("{asked:?} cannot be asked of a Unix socket: {error}"))
+        })
     }
 
     pub(super) fn scheme(&self) -> &'static str {
@@ -72,7 +116,10 @@ impl TryFrom<&Uri> for Origin {
             }
             None => return Err(Error::Request(format!("{} is no absolute URI", shown(uri)))),
         };
-        let authority = uri.authority().map_or("", Authority::as_str);
+        let authority = authority(uri);
+        if let Some((socket, _)) = unix_socket(authority, uri.path()) {
+            return Ok(Origin { tls, address: format!("unix:{socket}").into() });
+        }
         if authority.contains('@') {
             let reason = "the URI holds credentials, which are not sent: use a header";
             return Err(Error::Request(reason.to_owned()));
@@ -92,6 +139,10 @@ impl TryFrom<&Uri> for Origin {
 /// The URI as errors show it.
 fn shown(uri: &Uri) -> String {
     Shown(&uri.to_string()).to_string()
+}
+
+fn authority(uri: &Uri) -> &str {
+    uri.authority().map_or("", Authority::as_str)
 }
 
 fn own_port(tls: bool) -> &'static str {
@@ -123,6 +174,11 @@ impl FromStr for Origin {
     type Err = Error;
 
     fn from_str(uri: &str) -> Result<Self, Error> {
+        if let Some(path) = uri.strip_prefix("unix:") {
+            // Docker writes `unix:///path`.
+            let path = path.trim_start_matches('/');
+            return Ok(Origin { tls: false, address: format!("unix:/{path}").into() });
+        }
         let uri: Uri = uri
             .parse()
             .map_err(|error| Error::Request(format!("{:?} is no URI: {error}", Shown(uri))))?;

@@ -19,12 +19,11 @@ const HTTP1: &[u8] = b"http/1.1";
 
 impl Protocol {
     /// What is offered in a TLS handshake, the preferred first.
-    pub(super) fn alpn(self) -> Vec<Vec<u8>> {
-        let offered: &[&[u8]] = match self {
+    pub(super) fn alpn(self) -> &'static [&'static [u8]] {
+        match self {
             Protocol::Negotiated => &[HTTP2, HTTP1],
             Protocol::Http1 => &[HTTP1],
             Protocol::Http2 => &[HTTP2],
-        };
-        offered.iter().map(|name| name.to_vec()).collect()
+        }
     }
 }

@@ -7,13 +7,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
 
 use crate::connectors::late_write::unless_the_peer_is_gone;
+use crate::connectors::stream::Stream;
 
-/// A socket that counts what the system takes.
+/// A stream that counts what the system takes.
 pub(super) struct Wire {
-    stream: TcpStream,
+    stream: Stream,
     written: Written,
 }
 
@@ -34,7 +34,7 @@ impl Written {
 }
 
 impl Wire {
-    pub(super) fn new(stream: TcpStream) -> (Self, Written) {
+    pub(super) fn new(stream: Stream) -> (Self, Written) {
         let written = Written::default();
         (Wire { stream, written: written.clone() }, written)
     }

@@ -74,6 +74,10 @@ impl Connector for TcpConnector {
         socket::is_open(stream)
     }
 
+    fn peer_addr(&self, stream: &TcpStream) -> Option<SocketAddr> {
+        stream.peer_addr().ok()
+    }
+
     fn is_retryable(&self, error: &io::Error) -> bool {
         failure::is_retryable(error)
     }

@@ -1,11 +1,14 @@
 //! Dials hosts by name.
 
+use std::net::SocketAddr;
 use std::{fmt, io};
 
 use async_trait::async_trait;
-use tokio::net::{TcpStream, lookup_host};
 
+use super::connection::TcpConnection;
 use super::options::TcpOptions;
+use super::place::Host;
+use super::transport::Transport;
 use super::{failure, socket};
 use crate::connectors::shown::Shown;
 use crate::policy::build_error::BuildError;
@@ -14,19 +17,17 @@ use crate::policy::connector::Connector;
 /// Makes TCP connections to `"host:port"`: the key is that string.
 ///
 /// The name is resolved at every dial, so that a changed address is picked up as connections age;
-/// nothing is cached here, but the system may. The addresses are tried one after the other, in the
-/// system's order, until one answers. All of them share the pool's
-/// [`connect_timeout`](crate::Builder::connect_timeout): where the first may be a black hole, it is
-/// spent there.
+/// nothing is cached here, but the system may. Which address is tried first is
+/// [`TcpOptions::address_choice`]; the others follow, see [the module](crate::tcp#addresses).
 ///
 /// An IPv6 address as the host needs brackets, `"[::1]:80"`. Keys are compared as they are written:
 /// `"localhost:80"` and `"LOCALHOST:80"` are two hosts.
 ///
 /// # Errors
 ///
-/// When no address answers, a dial fails with the system's error for the last one. When there is
-/// none, or the key is malformed, the error names the key and has the system's error as its
-/// `source()`.
+/// When no address answers, the error names the key and the addresses, and has the system's error for
+/// the last one as its `source()`; its kind is that error's. When there is no address, or the key is
+/// malformed, the error says that of the key.
 ///
 /// # Examples
 ///
@@ -45,7 +46,7 @@ use crate::policy::connector::Connector;
 /// ```
 #[derive(Clone, Debug, Default)]
 pub struct TcpHostConnector {
-    options: TcpOptions,
+    transport: Transport,
 }
 
 impl TcpHostConnector {
@@ -60,48 +61,40 @@ impl TcpHostConnector {
     ///
     /// An option that cannot be meant: the error names it and its value.
     pub fn with_options(options: TcpOptions) -> Result<Self, BuildError> {
-        options.check()?;
-        Ok(TcpHostConnector { options })
+        Ok(TcpHostConnector { transport: Transport::new(options)? })
     }
 }
 
 #[async_trait]
 impl Connector for TcpHostConnector {
     type Key = String;
-    type Connection = TcpStream;
+    type Connection = TcpConnection;
     type Error = io::Error;
 
-    async fn connect(&self, host: &String) -> io::Result<TcpStream> {
-        let peers = lookup_host(host.as_str()).await.map_err(|error| {
-            failure::of(format!("{:?} could not be resolved", Shown(host)), error)
+    async fn connect(&self, key: &String) -> io::Result<TcpConnection> {
+        let host = Host::read(key).map_err(|error| {
+            failure::of(format!("{:?} could not be resolved", Shown(key)), error)
         })?;
-        let mut last = None;
-        for peer in peers {
-            match socket::dial(peer, &self.options).await {
-                Ok(stream) => return Ok(stream),
-                // It was not even tried, which says less than the failure of one that was.
-                Err(_) if last.is_some() && !self.options.reaches(peer) => {}
-                Err(error) => last = Some(error),
-            }
-        }
-        Err(last.unwrap_or_else(|| {
-            io::Error::new(io::ErrorKind::NotFound, format!("{:?} has no address", Shown(host)))
-        }))
+        self.transport.tcp(host).await
     }
 
     /// Whether neither an end, nor an error, nor a byte is waiting to be read. See
     /// [the module](crate::tcp) for what it cannot see.
-    async fn ping(&self, stream: &mut TcpStream) -> io::Result<()> {
-        self.options.ping_on(stream).await
+    async fn ping(&self, stream: &mut TcpConnection) -> io::Result<()> {
+        self.transport.options().ping_on(stream).await
     }
 
-    fn is_open(&self, stream: &mut TcpStream) -> bool {
+    fn is_open(&self, stream: &mut TcpConnection) -> bool {
         socket::is_open(stream)
     }
 
     /// A URL is no key of this connector, but may be given as one by mistake.
     fn fmt_key(&self, host: &String, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Debug::fmt(&Shown(host), f)
+    }
+
+    fn peer_addr(&self, stream: &TcpConnection) -> Option<SocketAddr> {
+        Some(stream.peer())
     }
 
     fn is_retryable(&self, error: &io::Error) -> bool {

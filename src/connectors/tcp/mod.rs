@@ -20,6 +20,22 @@
 //! # Ok(()) }
 //! ```
 //!
+//! # Addresses
+//!
+//! A name is resolved at every dial, and all of its addresses are tried if need be, as in RFC 8305
+//! ("Happy Eyeballs"): IPv6 and IPv4 take turns, the next begins at once when one fails and beside it
+//! when it is silent for 250 milliseconds, and the first to connect is taken; the others are closed.
+//! Where the pool's [`connect_timeout`](crate::Builder::connect_timeout) is short for the number of
+//! addresses the turns are shorter, so that each has one. So an address that swallows packets costs
+//! a dial 250 milliseconds, and not all of its time.
+//!
+//! Which address is the first is the choice of [`TcpOptions::address_choice`]: that with the fewest
+//! connections, by default. Connections that are there stay where they are until they end, so
+//! [`max_lifetime`](crate::Builder::max_lifetime) is the time in which a name whose addresses have
+//! changed moves over, without an error.
+//!
+//! HTTP, gRPC and WebSocket dial in the same way, with the same options.
+//!
 //! # Half-done conversations
 //!
 //! A connection goes back when its loan is dropped, in whatever state it is. One that was left in
@@ -49,14 +65,31 @@
 //! Where several runtimes use one pool, each may be lent what another has dialed: keep them all
 //! running, or give each a pool.
 
+mod addresses;
+mod connection;
 mod connector;
 mod failure;
 mod host_connector;
 mod keepalive;
 mod options;
 mod ping;
+mod place;
+mod race;
+mod resolve;
 mod socket;
+mod transport;
+#[cfg(any(feature = "grpc", feature = "http", feature = "websocket"))]
+mod unix;
 
+pub use addresses::AddressChoice;
+pub use connection::TcpConnection;
 pub use connector::TcpConnector;
 pub use host_connector::TcpHostConnector;
 pub use options::TcpOptions;
+pub use resolve::Resolve;
+
+#[cfg(any(feature = "grpc", feature = "http", feature = "websocket"))]
+pub(crate) use {
+    place::{Host, Place},
+    transport::Transport,
+};

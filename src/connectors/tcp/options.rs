@@ -2,18 +2,21 @@
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 use std::time::Duration;
 
 use socket2::SockRef;
 use tokio::net::{TcpSocket, TcpStream};
 
+use super::addresses::AddressChoice;
 use super::failure;
 use super::keepalive::Keepalive;
 use super::ping::Ping;
+use super::resolve::{Resolve, Resolver};
 use crate::policy::build_error::BuildError;
 
-/// Options of the sockets that [`TcpConnector`](super::TcpConnector) and
-/// [`TcpHostConnector`](super::TcpHostConnector) make.
+/// Options of TCP connections: for [`TcpConnector`](super::TcpConnector) and
+/// [`TcpHostConnector`](super::TcpHostConnector), and for the clients of HTTP, gRPC and WebSocket.
 ///
 /// Nothing is checked before a connector takes them, and nothing is silently corrected.
 ///
@@ -45,12 +48,21 @@ pub struct TcpOptions {
     nodelay: bool,
     keepalive: Option<Keepalive>,
     local_address: Option<IpAddr>,
+    pub(super) address_choice: AddressChoice,
+    pub(super) resolver: Resolver,
     ping: Option<Ping>,
 }
 
 impl Default for TcpOptions {
     fn default() -> Self {
-        TcpOptions { nodelay: true, keepalive: None, local_address: None, ping: None }
+        TcpOptions {
+            nodelay: true,
+            keepalive: None,
+            local_address: None,
+            address_choice: AddressChoice::default(),
+            resolver: Resolver::default(),
+            ping: None,
+        }
     }
 }
 
@@ -101,11 +113,34 @@ impl TcpOptions {
         self
     }
 
+    /// Which address a dial tries first, where a name has several.
+    ///
+    /// Defaults to [`AddressChoice::Spread`]: when one server of several goes down it takes only its
+    /// share of the connections along, those that replace them go to the others at once, and a
+    /// server that comes back gets its share again. Set
+    /// [`SystemOrder`](AddressChoice::SystemOrder) where the first address is the near one, and the
+    /// others are there for emergencies.
+    ///
+    /// [`TcpConnector`](super::TcpConnector), whose keys are addresses, has nothing to choose.
+    pub fn address_choice(mut self, choice: AddressChoice) -> Self {
+        self.address_choice = choice;
+        self
+    }
+
+    /// Finds the addresses of names.
+    ///
+    /// Defaults to the system's resolver (`getaddrinfo`), in one of tokio's blocking threads.
+    pub fn resolver(mut self, resolver: impl Resolve) -> Self {
+        self.resolver = Resolver(Some(Arc::new(resolver)));
+        self
+    }
+
     /// Pings a connection by sending these bytes and expecting those: `PING\r\n` and `+PONG\r\n`
     /// for a Redis server. Any other answer, and an end, is a failure.
     ///
     /// When connections are pinged is the pool's setting
     /// ([`health_check`](crate::Builder::health_check)). Defaults to none: a ping always succeeds.
+    /// HTTP, gRPC and WebSocket have pings of their own, and take no notice of this one.
     pub fn ping(mut self, send: impl Into<Vec<u8>>, expect: impl Into<Vec<u8>>) -> Self {
         self.ping = Some(Ping { send: send.into(), expect: expect.into() });
         self

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::future::poll_fn;
+use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
@@ -31,6 +32,7 @@ use super::mailbox::Mailbox;
 /// waiting, and is gone, with whatever was not flushed.
 pub struct WebSocketConnection {
     mailbox: Arc<Mailbox>,
+    peer: Option<SocketAddr>,
     response: Response,
     /// Whether a request has no answer yet.
     is_in_request: bool,
@@ -39,8 +41,8 @@ pub struct WebSocketConnection {
 }
 
 impl WebSocketConnection {
-    pub(super) fn new(mailbox: Arc<Mailbox>, response: Response) -> Self {
-        WebSocketConnection { mailbox, response, is_in_request: false, has_ended: false }
+    pub(super) fn new(mailbox: Arc<Mailbox>, peer: Option<SocketAddr>, response: Response) -> Self {
+        WebSocketConnection { mailbox, peer, response, is_in_request: false, has_ended: false }
     }
 }
 
@@ -142,6 +144,11 @@ impl WebSocketConnection {
     /// Whether it can still be used: neither side has closed it, and it has not failed.
     pub fn is_open(&self) -> bool {
         self.mailbox.is_open()
+    }
+
+    /// The address that was dialed. `None` for a Unix socket.
+    pub fn peer_addr(&self) -> Option<SocketAddr> {
+        self.peer
     }
 
     /// Why it has ended, if it has.

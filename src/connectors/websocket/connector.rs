@@ -1,24 +1,29 @@
 //! Dials URLs.
 
 use std::fmt;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use async_trait::async_trait;
 
 use super::connection::WebSocketConnection;
-use super::dial::Dial;
+use super::dial::Upgrade;
 use super::error::WebSocketError;
 use super::options::WebSocketOptions;
+use super::url::Url;
 use crate::connectors::shown::Shown;
+use crate::connectors::tcp::Transport;
+use crate::connectors::tls::Tls;
 use crate::policy::build_error::BuildError;
 use crate::policy::connector::Connector;
 
 /// Makes WebSocket connections to URLs: the key is a string such as `"wss://chat.example/room"`.
 ///
-/// The name is resolved at every dial, and its addresses are tried one after the other. Keys are
-/// compared as they are written. Errors and logs show them without their query, which may hold a
-/// token. A URL with a user and a password is refused, as RFC 6455 has none: send credentials in a
+/// The name is resolved at every dial, and its addresses are tried as
+/// [`tcp`](crate::tcp#addresses) says. `"ws://unix:/run/chat.sock:/room"` asks the server on a Unix
+/// socket, the form of nginx. Keys are compared as they are written. Errors and logs show them without their query,
+/// which may hold a token. A URL with a user and a password is refused, as RFC 6455 has none: send credentials in a
 /// [`header`](WebSocketOptions::header).
 ///
 /// # Errors
@@ -26,10 +31,18 @@ use crate::policy::connector::Connector;
 /// [`WebSocketError`] says which step failed. No retry is tried for a URL that cannot be dialed, a
 /// certificate that is not trusted, or an upgrade that was refused with a status that no repetition
 /// mends (3xx, and 4xx other than 408, 425 and 429).
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct WebSocketConnector {
     options: Arc<WebSocketOptions>,
+    transport: Transport,
+    tls: Tls,
     missed: Arc<AtomicU64>,
+}
+
+impl Default for WebSocketConnector {
+    fn default() -> Self {
+        WebSocketConnector::with_options(WebSocketOptions::new()).expect("the defaults are good")
+    }
 }
 
 impl WebSocketConnector {
@@ -45,7 +58,14 @@ impl WebSocketConnector {
     /// An option that cannot be meant: the error names it and its value.
     pub fn with_options(options: WebSocketOptions) -> Result<Self, BuildError> {
         options.check()?;
-        Ok(WebSocketConnector { options: Arc::new(options), missed: Arc::default() })
+        let transport = Transport::new(options.tcp.clone())?;
+        let tls = Tls::new(options.tls.clone(), &[b"http/1.1"]);
+        Ok(WebSocketConnector {
+            options: Arc::new(options),
+            transport,
+            tls,
+            missed: Arc::default(),
+        })
     }
 
     /// The beats that were missed by all connections that this connector, or a clone of it, has
@@ -62,7 +82,23 @@ impl Connector for WebSocketConnector {
     type Error = WebSocketError;
 
     async fn connect(&self, url: &String) -> Result<WebSocketConnection, WebSocketError> {
-        Dial { url, options: &self.options, all_missed: &self.missed }.run().await
+        let to = Url::parse(url)?;
+        let dialed = self.transport.connect(to.place()).await;
+        let dialed = dialed.map_err(|error| WebSocketError::Connect(Arc::new(error)))?;
+        let stream = match to.tls {
+            None => dialed.stream,
+            Some(name) => {
+                let stream = self.tls.handshake(name, dialed.stream).await;
+                Box::new(stream.map_err(|error| WebSocketError::Tls(Arc::new(error)))?)
+            }
+        };
+        let (options, all_missed) = (&*self.options, &self.missed);
+        let upgrade = Upgrade { url, uri: to.uri, peer: dialed.peer, options, all_missed };
+        upgrade.run(stream).await
+    }
+
+    fn peer_addr(&self, connection: &WebSocketConnection) -> Option<SocketAddr> {
+        connection.peer_addr()
     }
 
     /// Sends a Ping with a payload of its own and waits for its Pong.

@@ -6,6 +6,8 @@ use std::{fmt, io};
 
 use tokio_tungstenite::tungstenite::{self, http::StatusCode, protocol::CloseFrame};
 
+use crate::connectors::tls;
+
 /// Why a connection could not be made, or has ended.
 ///
 /// Cloning is cheap: whoever uses a connection that has failed gets the same error.
@@ -59,7 +61,7 @@ impl WebSocketError {
     pub(super) fn is_retryable(&self) -> bool {
         match self {
             WebSocketError::Url { .. } => false,
-            WebSocketError::Tls(error) => error.kind() != io::ErrorKind::InvalidData,
+            WebSocketError::Tls(error) => tls::is_retryable(error),
             WebSocketError::Handshake(_) => self.status().is_none_or(may_mend),
             _ => true,
         }

@@ -8,6 +8,7 @@ use tokio_tungstenite::tungstenite::http::header::{self, HeaderName, HeaderValue
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 
 use super::heartbeat::WebSocketHeartbeat;
+use crate::connectors::tcp::TcpOptions;
 use crate::policy::build_error::BuildError;
 
 /// Options of the connections that a [`WebSocketConnector`](super::WebSocketConnector) makes.
@@ -37,6 +38,7 @@ pub struct WebSocketOptions {
     pub(super) headers: Vec<(HeaderName, HeaderValue)>,
     pub(super) subprotocols: Vec<String>,
     pub(super) config: WebSocketConfig,
+    pub(super) tcp: TcpOptions,
     pub(super) tls: Option<Arc<ClientConfig>>,
     pub(super) heartbeat: Option<WebSocketHeartbeat>,
     pub(super) max_unread: usize,
@@ -48,6 +50,7 @@ impl Default for WebSocketOptions {
             headers: Vec::new(),
             subprotocols: Vec::new(),
             config: WebSocketConfig::default(),
+            tcp: TcpOptions::new(),
             tls: None,
             heartbeat: Some(WebSocketHeartbeat::default()),
             max_unread: 16,
@@ -87,11 +90,21 @@ impl WebSocketOptions {
         self
     }
 
-    /// How `wss` connections are encrypted and whom they trust: a private authority, a client's
-    /// certificate. It should not offer protocols by ALPN other than `http/1.1`.
+    /// How hosts are dialed: the resolver, which of their addresses, and what is set on the sockets.
     ///
-    /// Defaults to `None`: TLS 1.2 and 1.3, and the authorities that Mozilla trusts, as built into
-    /// the `webpki-roots` crate; the same on every system.
+    /// Defaults to [`TcpOptions::new`].
+    pub fn tcp(mut self, options: TcpOptions) -> Self {
+        self.tcp = options;
+        self
+    }
+
+    /// How `wss` connections are encrypted and what they trust: a private authority, a client's
+    /// certificate. The protocols that it offers with ALPN are replaced by `http/1.1`.
+    ///
+    /// Defaults to `None`: TLS 1.2 and 1.3, and what the system trusts, a company's own authorities
+    /// included: macOS and Windows verify certificates themselves, elsewhere the authorities of
+    /// `/etc/ssl` or of `SSL_CERT_FILE` are read, once for the program. Where there are none, dials
+    /// fail with an error that says so.
     pub fn tls(mut self, config: impl Into<Option<Arc<ClientConfig>>>) -> Self {
         self.tls = config.into();
         self

@@ -38,7 +38,7 @@ async fn bare(
     let driver =
         Driver::new(socket, mailbox.clone(), "ws://test", heartbeat.into(), Arc::default());
     tokio::spawn(driver.run());
-    (WebSocketConnection::new(mailbox, Response::new(None)), server)
+    (WebSocketConnection::new(mailbox, None, Response::new(None)), server)
 }
 
 async fn pair(heartbeat: impl Into<Option<WebSocketHeartbeat>>) -> (WebSocketConnection, Server) {

@@ -3,18 +3,24 @@
 use rustls::pki_types::ServerName;
 use tokio_rustls::rustls;
 use tokio_tungstenite::tungstenite::http::Uri;
+use tokio_tungstenite::tungstenite::http::uri::{Authority, PathAndQuery};
 
 use super::error::WebSocketError;
 use crate::connectors::shown::Shown;
+use crate::connectors::tcp::{Host, Place};
+use crate::connectors::unix_uri::unix_socket;
 
 /// A URL, taken apart.
 #[derive(Debug)]
 pub(super) struct Url {
+    /// What is asked for, without the path of a Unix socket.
     pub(super) uri: Uri,
     /// Without the brackets of an IPv6 address.
-    pub(super) host: String,
-    pub(super) port: u16,
-    /// For `wss`: whom the certificate must name.
+    host: String,
+    port: u16,
+    /// The path of the Unix socket to dial instead of the host.
+    socket: Option<String>,
+    /// For `wss`: the name that the certificate must be for.
     pub(super) tls: Option<ServerName<'static>>,
 }
 
@@ -22,6 +28,13 @@ impl Url {
     pub(super) fn parse(url: &str) -> Result<Self, WebSocketError> {
         take_apart(url)
             .map_err(|reason| WebSocketError::Url { url: Shown(url).to_string(), reason })
+    }
+
+    pub(super) fn place(&self) -> Place<'_> {
+        match &self.socket {
+            Some(path) => Place::Unix(path),
+            None => Place::Host(Host { name: &self.host, port: self.port }),
+        }
     }
 }
 
@@ -35,6 +48,7 @@ fn take_apart(url: &str) -> Result<Url, String> {
         Some("wss") => true,
         _ => return Err("must begin with ws:// or wss://".to_owned()),
     };
+    let (uri, socket) = without_socket(uri)?;
     let authority = uri.authority().filter(|authority| !authority.host().is_empty());
     let authority = authority.ok_or("must name a host")?;
     if authority.as_str().contains('@') {
@@ -48,7 +62,20 @@ fn take_apart(url: &str) -> Result<Url, String> {
     };
     let tls = is_tls.then(|| ServerName::try_from(host.clone())).transpose();
     let tls = tls.map_err(|_| "must name a host that a certificate can name")?;
-    Ok(Url { uri, host, port, tls })
+    Ok(Url { uri, host, port, socket, tls })
+}
+
+/// The URI that is asked for, and the Unix socket of one that names it.
+fn without_socket(uri: Uri) -> Result<(Uri, Option<String>), String> {
+    let path = uri.path_and_query().map_or("/", PathAndQuery::as_str);
+    let Some((socket, asked)) = unix_socket(uri.authority().map_or("", Authority::as_str), path)
+    else {
+        return Ok((uri, None));
+    };
+    let socket = Some(socket.to_owned());
+    let scheme = uri.scheme_str().unwrap_or("ws");
+    let uri = Uri::builder().scheme(scheme).authority("localhost").path_and_query(asked).build();
+    Ok((uri.map_err(|error| format!("must have a path after the socket's: {error}"))?, socket))
 }
 
 #[cfg(test)]
@@ -67,6 +94,19 @@ mod tests {
         ] {
             let parsed = Url::parse(url).unwrap();
             assert_eq!((&*parsed.host, parsed.port, parsed.tls.is_some()), (host, port, is_tls));
+        }
+    }
+
+    #[test]
+    fn a_url_of_a_unix_socket_is_that_of_localhost_on_it() {
+        for (url, uri) in [
+            ("ws://unix:/run/a.sock", "ws://localhost/"),
+            ("ws://unix:/run/a.sock:/room?a=b:c", "ws://localhost/room?a=b:c"),
+            ("wss://unix:/run/a.sock:/", "wss://localhost/"),
+        ] {
+            let parsed = Url::parse(url).unwrap();
+            assert_eq!(parsed.place(), Place::Unix("/run/a.sock"));
+            assert_eq!(parsed.uri, uri);
         }
     }
 

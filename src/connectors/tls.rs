@@ -1,0 +1,114 @@
+//! TLS for every client: whom it trusts, what it offers, and the handshake.
+
+use std::error::Error;
+use std::sync::Arc;
+use std::{fmt, io};
+
+use rustls_platform_verifier::Verifier;
+use tokio::sync::OnceCell;
+use tokio::task::spawn_blocking;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
+use tokio_rustls::rustls::crypto::ring;
+use tokio_rustls::rustls::pki_types::ServerName;
+use tokio_rustls::rustls::{self, ClientConfig};
+
+use super::stream::Io;
+
+/// What one connector's handshakes are made with. Clones share it.
+#[derive(Clone)]
+pub(crate) struct Tls {
+    own: Option<Arc<ClientConfig>>,
+    alpn: Vec<Vec<u8>>,
+    /// Made at the first handshake, and kept so that sessions are resumed.
+    config: Arc<OnceCell<Arc<ClientConfig>>>,
+}
+
+impl Tls {
+    /// With the user's own configuration or the default, and what the protocol offers with ALPN.
+    pub(crate) fn new(own: Option<Arc<ClientConfig>>, alpn: &[&[u8]]) -> Self {
+        let alpn = alpn.iter().map(|name| name.to_vec()).collect();
+        Tls { own, alpn, config: Arc::default() }
+    }
+
+    /// Begins TLS with a server that must show a certificate for this name.
+    pub(crate) async fn handshake<S: Io>(
+        &self,
+        name: ServerName<'static>,
+        stream: S,
+    ) -> io::Result<TlsStream<S>> {
+        let config = self.config.get_or_try_init(|| self.make()).await?;
+        TlsConnector::from(config.clone()).connect(name, stream).await
+    }
+
+    async fn make(&self) -> io::Result<Arc<ClientConfig>> {
+        let mut config = match &self.own {
+            Some(own) => own.clone(),
+            None => trusting_the_system().await?,
+        };
+        if config.alpn_protocols != self.alpn {
+            Arc::make_mut(&mut config).alpn_protocols.clone_from(&self.alpn);
+        }
+        Ok(config)
+    }
+}
+
+/// Made once for all clients, since it may read some 150 files. A failure is not kept: the next dial
+/// looks again.
+async fn trusting_the_system() -> io::Result<Arc<ClientConfig>> {
+    static CONFIG: OnceCell<Arc<ClientConfig>> = OnceCell::const_new();
+    let load = || async { spawn_blocking(load).await.map_err(io::Error::other)? };
+    CONFIG.get_or_try_init(load).await.cloned()
+}
+
+/// With its own cryptography, so that it does not depend on what a program sets for all.
+fn load() -> io::Result<Arc<ClientConfig>> {
+    let provider = Arc::new(ring::default_provider());
+    let verifier = Verifier::new(provider.clone()).map_err(NoTrust)?;
+    let config = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .expect("ring speaks TLS 1.2 and 1.3")
+        .dangerous()
+        .with_custom_certificate_verifier(Arc::new(verifier))
+        .with_no_client_auth();
+    Ok(Arc::new(config))
+}
+
+/// The system names nobody to trust.
+#[derive(Debug)]
+struct NoTrust(rustls::Error);
+
+impl fmt::Display for NoTrust {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(
+            "no certificate authorities were found on this system: install them (most Linux systems \
+             have a package ca-certificates), name a file with them in SSL_CERT_FILE, or give the \
+             client a TLS configuration of its own",
+        )
+    }
+}
+
+impl Error for NoTrust {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        Some(&self.0)
+    }
+}
+
+impl From<NoTrust> for io::Error {
+    fn from(error: NoTrust) -> Self {
+        io::Error::new(io::ErrorKind::NotFound, error)
+    }
+}
+
+impl fmt::Debug for Tls {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let trust = if self.own.is_some() { "own" } else { "system" };
+        f.debug_struct("Tls").field("trust", &trust).finish_non_exhaustive()
+    }
+}
+
+/// Whether a handshake that failed may succeed another time: not over a certificate, which rustls tells
+/// by this kind, and not without anybody to trust.
+pub(crate) fn is_retryable(error: &io::Error) -> bool {
+    !matches!(error.kind(), io::ErrorKind::InvalidData | io::ErrorKind::NotFound)
+}
