@@ -1,6 +1,7 @@
 //! How a shared connection looks to the pool: the connection, and each borrower's clone of it.
 
 use std::fmt;
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -64,6 +65,10 @@ impl<C: SharedConnector> Connector for Strands<C> {
 
     fn fmt_key(&self, key: &C::Key, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt_key(key, f)
+    }
+
+    fn peer_addr(&self, conn: &Strand<C::Connection>) -> Option<SocketAddr> {
+        self.0.peer_addr(conn.get())
     }
 
     fn is_retryable(&self, error: &C::Error) -> bool {

@@ -1,0 +1,12 @@
+//! The way to a connection, which TCP, HTTP, gRPC and WebSocket have in common: addresses, sockets and trust.
+
+#![allow(clippy::unwrap_used)] // The helpers are tests too, but clippy cannot know.
+
+mod addresses;
+mod names;
+mod refusals;
+mod support;
+#[cfg(target_os = "linux")]
+mod trust;
+#[cfg(unix)]
+mod unix;

@@ -1,0 +1,104 @@
+//! Names, what is said when they lead nowhere, and who learns of the address.
+
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
+
+use tokio::net::TcpListener;
+use wharf::tcp::TcpOptions;
+use wharf::{Connector, DialDone, Observer, SharedPool};
+
+use crate::support::*;
+
+#[tokio::test]
+async fn an_error_names_the_host_and_every_address_that_was_tried() {
+    let ((_one, one), (_two, two)) = (refusing(), refusing());
+    let pool = pool(Names::of("orders", &[one, two]).options(), |b| b);
+    let error = chain(&pool.acquire("orders:80").await.unwrap_err());
+    assert!(
+        error.contains(&format!("\"orders:80\" could not be reached at {one}, {two}")),
+        "{error}"
+    );
+    assert!(error.contains("refused (os error "), "{error}");
+}
+
+#[tokio::test]
+async fn every_client_asks_the_resolver_and_names_the_host_and_the_address() {
+    let (_held, address) = refusing();
+    let tcp = || Names::of("orders", &[address]).options();
+    let expected = format!("\"orders:80\" could not be reached at {address}");
+
+    let http = wharf::http::Client::builder().tcp(tcp()).build().unwrap();
+    let request = hyper::Request::get("http://orders/").body(String::new()).unwrap();
+    let error = chain(&http.request(request).await.map(drop).unwrap_err());
+    assert!(error.contains(&expected), "{error}");
+
+    let options = wharf::grpc::GrpcOptions::new().tcp(tcp());
+    let grpc = wharf::grpc::GrpcConnector::with_options(options).unwrap();
+    let error = chain(&grpc.connect(&"http://orders".parse().unwrap()).await.unwrap_err());
+    assert!(error.contains(&expected), "{error}");
+
+    let options = wharf::websocket::WebSocketOptions::new().tcp(tcp());
+    let websocket = wharf::websocket::WebSocketConnector::with_options(options).unwrap();
+    let error = chain(&websocket.connect(&"ws://orders".to_owned()).await.unwrap_err());
+    assert!(error.contains(&expected), "{error}");
+}
+
+#[tokio::test]
+async fn a_name_that_the_resolver_does_not_know_is_an_error_with_its_own_as_the_cause() {
+    let pool = pool(Names::of("nothing", &[]).options(), |b| b);
+    let error = chain(&pool.acquire("orders:80").await.unwrap_err());
+    assert!(error.ends_with("\"orders:80\" could not be resolved: the test has no such name"));
+    let error = chain(&pool.acquire("nothing:80").await.unwrap_err());
+    assert!(error.ends_with("\"nothing:80\" has no address"), "{error}");
+}
+
+#[tokio::test]
+async fn an_address_as_the_key_needs_no_resolver() {
+    let (_listener, address) = server().await;
+    let pool = pool(Names::default().options(), |b| b);
+    assert_eq!(pool.acquire(&*address.to_string()).await.unwrap().peer_addr().unwrap(), address);
+}
+
+#[tokio::test]
+async fn an_ipv6_address_is_dialed_and_ipv4_beside_it_when_it_refuses() {
+    let Ok(listener) = TcpListener::bind("[::1]:0").await else {
+        return eprintln!("this machine has no IPv6");
+    };
+    let address = listener.local_addr().unwrap();
+    let pool = pool(TcpOptions::new(), |b| b);
+    assert_eq!(pool.acquire(&*address.to_string()).await.unwrap().peer_addr().unwrap(), address);
+
+    drop(listener);
+    let (_listener, v4) = server().await;
+    let pool = crate::support::pool(Names::of("orders", &[address, v4]).options(), |b| b);
+    assert_eq!(pool.acquire("orders:80").await.unwrap().peer_addr().unwrap(), v4);
+}
+
+#[derive(Clone, Default)]
+struct Seen(Arc<Mutex<Vec<Option<SocketAddr>>>>);
+
+impl Observer for Seen {
+    fn dial_done(&self, event: &DialDone<'_>) {
+        self.0.lock().unwrap().push(event.peer_addr);
+    }
+}
+
+#[tokio::test]
+async fn the_observer_and_the_connection_tell_where_it_leads() {
+    let (_listener, address) = server().await;
+    let seen = Seen::default();
+    let names = Names::of("orders", &[address]);
+    let plain = pool(names.options(), |b| b.observer(seen.clone()));
+    drop(plain.acquire("orders:80").await.unwrap());
+
+    let http = wharf::http::Client::builder()
+        .tcp(names.options())
+        .pool(SharedPool::builder().observer(seen.clone()))
+        .build()
+        .unwrap();
+    let key = "http://orders".parse().unwrap();
+    let lease = http.pool().acquire(&key).await.unwrap();
+    assert_eq!(lease.peer_addr(), Some(address));
+
+    assert_eq!(*seen.0.lock().unwrap(), [Some(address), Some(address)]);
+}
