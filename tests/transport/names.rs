@@ -102,3 +102,25 @@ async fn the_observer_and_the_connection_tell_where_it_leads() {
 
     assert_eq!(*seen.0.lock().unwrap(), [Some(address), Some(address)]);
 }
+
+#[tokio::test]
+async fn a_refused_url_is_shown_without_its_secrets() {
+    for url in
+        ["ws://me:secret@orders/", "ftp://me:secret@orders/?token=secret", "me:secret@orders:80"]
+    {
+        let http = url.replace("ws://", "http://");
+        let request = http.parse::<wharf::http::Origin>().unwrap_err();
+        let websocket = wharf::websocket::WebSocketConnector::new();
+        let websocket = websocket.connect(&url.to_owned()).await.unwrap_err();
+        let grpc = wharf::grpc::GrpcConnector::new();
+        let grpc = grpc.connect(&http.parse().unwrap()).await.unwrap_err();
+        for text in [
+            format!("{request:?} {}", chain(&request)),
+            format!("{websocket:?} {}", chain(&websocket)),
+            format!("{grpc:?} {}", chain(&grpc)),
+        ] {
+            assert!(!text.contains("secret"), "{text}");
+        }
+        assert!(chain(&websocket).contains("orders") && chain(&grpc).contains("orders"));
+    }
+}
