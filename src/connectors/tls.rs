@@ -1,11 +1,11 @@
 //! TLS for every client: whom it trusts, what it offers, and the handshake.
 
 use std::error::Error;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::{fmt, io};
 
+use parking_lot::Mutex;
 use rustls_platform_verifier::Verifier;
-use tokio::sync::OnceCell;
 use tokio::task::spawn_blocking;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
@@ -21,7 +21,7 @@ pub(crate) struct Tls {
     own: Option<Arc<ClientConfig>>,
     alpn: Vec<Vec<u8>>,
     /// Made at the first handshake, and kept so that sessions are resumed.
-    config: Arc<OnceCell<Arc<ClientConfig>>>,
+    config: Arc<OnceLock<Arc<ClientConfig>>>,
 }
 
 impl Tls {
@@ -37,8 +37,15 @@ impl Tls {
         name: ServerName<'static>,
         stream: S,
     ) -> io::Result<TlsStream<S>> {
-        let config = self.config.get_or_try_init(|| self.make()).await?;
-        TlsConnector::from(config.clone()).connect(name, stream).await
+        TlsConnector::from(self.config().await?).connect(name, stream).await
+    }
+
+    async fn config(&self) -> io::Result<Arc<ClientConfig>> {
+        if let Some(config) = self.config.get() {
+            return Ok(config.clone());
+        }
+        let made = self.make().await?;
+        Ok(self.config.get_or_init(|| made).clone())
     }
 
     async fn make(&self) -> io::Result<Arc<ClientConfig>> {
@@ -53,12 +60,20 @@ impl Tls {
     }
 }
 
-/// Made once for all clients, since it may read some 150 files. A failure is not kept: the next dial
-/// looks again.
+/// What the system trusts, read once for all clients, since that may be some 150 files. A failure is
+/// not kept: the next dial looks again.
+///
+/// No dial waits for a task of another, whose runtime may stand still: only for a thread that reads.
 async fn trusting_the_system() -> io::Result<Arc<ClientConfig>> {
-    static CONFIG: OnceCell<Arc<ClientConfig>> = OnceCell::const_new();
-    let load = || async { spawn_blocking(load).await.map_err(io::Error::other)? };
-    CONFIG.get_or_try_init(load).await.cloned()
+    static CONFIG: Mutex<Option<Arc<ClientConfig>>> = Mutex::new(None);
+    let read = || {
+        let mut config = CONFIG.lock();
+        if config.is_none() {
+            *config = Some(load()?);
+        }
+        Ok(config.clone().expect("it was put there"))
+    };
+    spawn_blocking(read).await.map_err(io::Error::other)?
 }
 
 /// With its own cryptography, so that it does not depend on what a program sets for all.

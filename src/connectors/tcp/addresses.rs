@@ -92,7 +92,8 @@ impl Known {
     }
 }
 
-fn unique(mut addresses: Vec<SocketAddr>) -> Vec<SocketAddr> {
+/// The addresses without those that were there before: a table of hosts may name one twice.
+pub(super) fn unique(mut addresses: Vec<SocketAddr>) -> Vec<SocketAddr> {
     let mut seen = HashSet::new();
     addresses.retain(|address| seen.insert(*address));
     addresses

@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::net::TcpStream;
 use tokio::time::Instant;
 
-use super::addresses::{AddressChoice, Addresses, Seat};
+use super::addresses::{AddressChoice, Addresses, Seat, unique};
 use super::connection::TcpConnection;
 use super::options::TcpOptions;
 use super::place::Host;
@@ -73,7 +73,7 @@ impl Transport {
 
     fn order(&self, resolved: Vec<SocketAddr>) -> (Vec<SocketAddr>, Option<Seat>) {
         match self.options.address_choice {
-            AddressChoice::SystemOrder => (interleaved(resolved), None),
+            AddressChoice::SystemOrder => (interleaved(unique(resolved)), None),
             AddressChoice::Spread => self.addresses.order(resolved),
         }
     }
