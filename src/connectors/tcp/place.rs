@@ -3,6 +3,8 @@
 use std::fmt;
 use std::io;
 
+use crate::connectors::shown::Shown;
+
 /// A host and its port.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Host<'a> {
@@ -27,9 +29,10 @@ impl<'a> Host<'a> {
     }
 }
 
+/// As errors show it.
 impl fmt::Display for Host<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{}", self.name, self.port)
+        write!(f, "{}:{}", Shown(self.name), self.port)
     }
 }
 
