@@ -14,3 +14,4 @@ mod panics;
 mod retry;
 mod reuse;
 mod tls;
+mod vanishing;

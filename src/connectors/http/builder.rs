@@ -39,6 +39,8 @@ pub struct ClientBuilder {
     tls: Option<Arc<ClientConfig>>,
     tcp: TcpOptions,
     http2: Http2Options,
+    /// Where it was set.
+    pings_idle: Option<bool>,
 }
 
 impl Default for ClientBuilder {
@@ -48,7 +50,8 @@ impl Default for ClientBuilder {
             protocol: Protocol::default(),
             tls: None,
             tcp: TcpOptions::new(),
-            http2: Http2Options { max_streams: 100, keep_alive: None },
+            http2: Http2Options::default(),
+            pings_idle: None,
         }
     }
 }
@@ -104,9 +107,34 @@ impl ClientBuilder {
     /// Pings HTTP/2 connections, idle ones too, that were silent for `interval`, and ends those that
     /// do not answer within `timeout`: the requests on them fail, and new ones go elsewhere.
     ///
-    /// Defaults to none: a peer that vanished without a word is not seen.
+    /// Defaults to 20 seconds and 10 seconds, which are those of gRPC's guide, and only while a request is under way
+    /// ([`http2_keep_alive_while_idle`](ClientBuilder::http2_keep_alive_while_idle)). So a request that waits for a peer
+    /// that has vanished fails after 30 seconds, with no time-out of its own.
+    ///
+    /// Some servers take pings for abuse. gRPC's by default let a client ping every five minutes, and none that has no call
+    /// under way; the third ping that comes too early while they send nothing ends the connection with
+    /// `ENHANCE_YOUR_CALM`, and the requests on it fail. Where answers take minutes, allow more pings at the server (in
+    /// Go, `keepalive.EnforcementPolicy`), or set a longer interval here.
     pub fn http2_keep_alive(mut self, interval: Duration, timeout: Duration) -> Self {
         self.http2.keep_alive = Some(KeepAlive { interval, timeout });
+        self.pings_idle.get_or_insert(true);
+        self
+    }
+
+    /// Whether [keep-alive](ClientBuilder::http2_keep_alive) pings HTTP/2 connections that carry no request, too.
+    ///
+    /// Defaults to no for the default times, and to yes where `http2_keep_alive` sets others.
+    pub fn http2_keep_alive_while_idle(mut self, pings_idle: bool) -> Self {
+        self.pings_idle = Some(pings_idle);
+        self
+    }
+
+    /// Pings no HTTP/2 connection on a timer. A peer that has vanished is found when a request to it is cancelled or its
+    /// time is over, and not before.
+    ///
+    /// Defaults to [pings](ClientBuilder::http2_keep_alive) while a request is under way.
+    pub fn no_http2_keep_alive(mut self) -> Self {
+        self.http2.keep_alive = None;
         self
     }
 
@@ -121,7 +149,7 @@ impl ClientBuilder {
             transport: Transport::new(self.tcp)?,
             tls: Tls::new(self.tls, self.protocol.alpn()),
             protocol: self.protocol,
-            http2: self.http2,
+            http2: Http2Options { pings_idle: self.pings_idle.unwrap_or(false), ..self.http2 },
         };
         let pool: SharedPool<HttpConnector> = self.pool.build(connector)?;
         Ok(Client::on(pool))

@@ -100,7 +100,9 @@ impl Client {
     /// # Cancel safety
     ///
     /// The future may be dropped at any point. An HTTP/1.1 connection that a request was sent on is
-    /// then closed; on HTTP/2 the stream is reset and the others go on.
+    /// then closed; on HTTP/2 the stream is reset and the others go on. An HTTP/2 peer that was silent
+    /// since the request was sent is pinged, see [A peer that
+    /// vanishes](crate::http#a-peer-that-vanishes).
     ///
     /// # Errors
     ///
@@ -205,7 +207,9 @@ impl Call {
     }
 
     async fn exchange(&mut self, mut turn: Turn) -> Result<Response<PooledBody>, Failure> {
-        match turn.send(&self.address, retry::take(&mut self.request)).await {
+        let answer = turn.send(&self.address, retry::take(&mut self.request)).await;
+        turn.note(false);
+        match answer {
             Ok(response) => {
                 let mut response = response.map(|incoming| PooledBody::of(incoming, turn));
                 response.body_mut().finish_empty().await;

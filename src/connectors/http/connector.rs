@@ -70,10 +70,14 @@ impl Connector for HttpConnector {
         conn.peer_addr()
     }
 
-    /// Asks the connection's driver whether it has ended. hyper has no HTTP/2 ping to be called; see
-    /// [`http2_keep_alive`](super::ClientBuilder::http2_keep_alive) for pings that it sends itself.
+    /// Sends an HTTP/2 peer a PING, and waits until anything is heard from it; of HTTP/1.1, asks the connection's driver
+    /// whether it has ended. After a request that got no answer within its caller's time, an HTTP/2 peer has one second.
     async fn ping(&self, conn: &mut HttpConnection) -> Result<(), ConnectError> {
-        if conn.is_open() { Ok(()) } else { Err(ConnectError::Ended) }
+        let is_there = match conn.speaks() {
+            Speaks::Http1(http1) => http1.is_open(),
+            Speaks::Http2(http2) => http2.ping().await,
+        };
+        if is_there { Ok(()) } else { Err(ConnectError::Ended) }
     }
 
     fn is_open(&self, conn: &mut HttpConnection) -> bool {

@@ -79,7 +79,7 @@ pub enum ConnectError {
     NoHttp2,
     /// The HTTP handshake failed.
     Handshake(hyper::Error),
-    /// A connection that was pinged has ended.
+    /// A connection that was pinged has ended, or its peer has not answered in time.
     Ended,
 }
 

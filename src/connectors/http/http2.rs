@@ -6,10 +6,11 @@ use std::time::Duration;
 
 use hyper::client::conn::http2;
 use hyper::rt::{Read, Write};
-use hyper_util::rt::TokioTimer;
 use parking_lot::Mutex;
 
 use super::http2_driver::{Crew, Driver, News};
+use super::peer::{Ear, Exchange, Peer};
+use super::ping_timer::PingTimer;
 use super::request_body::RequestBody;
 use crate::policy::build_error::BuildError;
 
@@ -20,6 +21,8 @@ pub(super) type Sender = http2::SendRequest<RequestBody>;
 pub(super) struct Http2Options {
     pub(super) max_streams: usize,
     pub(super) keep_alive: Option<KeepAlive>,
+    /// Connections without an exchange are pinged, too.
+    pub(super) pings_idle: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -28,8 +31,16 @@ pub(super) struct KeepAlive {
     pub(super) timeout: Duration,
 }
 
+impl Default for Http2Options {
+    fn default() -> Self {
+        let (interval, timeout) = (Duration::from_secs(20), Duration::from_secs(10));
+        let keep_alive = Some(KeepAlive { interval, timeout });
+        Http2Options { max_streams: 100, keep_alive, pings_idle: false }
+    }
+}
+
 /// Later than a clock can tell is no time for a ping.
-const LONGEST: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+pub(super) const LONGEST: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
 impl Http2Options {
     pub(super) fn check(&self) -> Result<(), BuildError> {
@@ -56,12 +67,20 @@ impl Http2Options {
 pub(super) struct Http2 {
     sender: Mutex<Option<Sender>>,
     news: Arc<News>,
+    peer: Arc<Peer>,
     max_streams: usize,
 }
 
 impl Http2 {
-    pub(super) fn sender(&self) -> Option<Sender> {
-        self.sender.lock().clone()
+    /// Begins an exchange, unless the connection has ended.
+    pub(super) fn begin(&self) -> Option<(Sender, Exchange)> {
+        let sender = self.sender.lock().clone()?;
+        Some((sender, Exchange::begin(self.peer.clone())))
+    }
+
+    /// Asks the peer whether it is there.
+    pub(super) async fn ping(&self) -> bool {
+        self.is_open() && self.peer.ping().await
     }
 
     pub(super) fn is_open(&self) -> bool {
@@ -96,13 +115,13 @@ where
 {
     let crew = Crew::default();
     let mut builder = http2::Builder::new(crew.clone());
-    builder.timer(TokioTimer::new()).initial_max_send_streams(options.max_streams);
-    if let Some(KeepAlive { interval, timeout }) = options.keep_alive {
-        builder.keep_alive_interval(interval).keep_alive_timeout(timeout);
-        builder.keep_alive_while_idle(true);
-    }
-    let (sender, exchanges) = builder.handshake(io).await?;
+    let peer = Peer::new();
+    let (timer, interval, timeout) = PingTimer::new(peer.clone(), options);
+    builder.timer(timer).initial_max_send_streams(options.max_streams);
+    // The timer knows which idle connections are to be pinged.
+    builder.keep_alive_interval(interval).keep_alive_timeout(timeout).keep_alive_while_idle(true);
+    let (sender, exchanges) = builder.handshake(Ear::new(io, peer.clone())).await?;
     let driver = Driver::new(exchanges, crew);
     let (sender, news) = (Mutex::new(Some(sender)), driver.news());
-    Ok((Http2 { sender, news, max_streams: options.max_streams }, driver.run()))
+    Ok((Http2 { sender, news, peer, max_streams: options.max_streams }, driver.run()))
 }

@@ -50,8 +50,32 @@
 //!
 //! # Pings
 //!
-//! The pool's health checks and heartbeats ask a connection's task only, since hyper sends no HTTP/2
-//! ping when asked; [`http2_keep_alive`](ClientBuilder::http2_keep_alive) lets it send them by itself.
+//! A ping of the pool (a health check, a heartbeat) sends an HTTP/2 peer a PING and waits until anything
+//! is heard from it. HTTP/1.1 has no pings: there it asks only whether the connection was closed.
+//!
+//! hyper pings on a timer: an HTTP/2 connection that carries requests and was silent for 20 seconds is
+//! pinged, and ended when it does not answer within 10 seconds. See
+//! [`http2_keep_alive`](ClientBuilder::http2_keep_alive) for other times, and for servers that take
+//! pings for abuse.
+//!
+//! # A peer that vanishes
+//!
+//! A peer may vanish without a word: its machine loses power, a firewall forgets the connection, a proxy
+//! hangs. Nothing is closed then, and the system may go on sending for a quarter of an hour. What helps is
+//! a time-out of the caller's, around the request or the reading of its body:
+//!
+//! - On HTTP/1.1 a request that is cancelled closes its connection: each connection fails one request.
+//! - On HTTP/2 the other requests go on. But if nothing was heard from the peer since the request was
+//!   sent, or while its body was waited for, the connection is *suspect*: the peer is pinged at once, and
+//!   the connection takes no new request before anything is heard. Requests that wait for longer than
+//!   250 milliseconds have another one dialed, if
+//!   [`max_per_host`](crate::Builder::max_per_host) leaves room. A peer that is silent for a second is
+//!   given up: its connection makes room for another one, and is closed after the requests on it. So all
+//!   is well again 250 milliseconds after the first time-out, or 1 second where there was no room.
+//!
+//! A peer that is only slow answers the ping, and keeps its connection. It is not pinged again before it
+//! has said something else, since servers of gRPC take many pings in a row for abuse; a peer that
+//! vanishes after such an answer is found by the timer, as is one that is asked without a time-out.
 
 mod builder;
 mod client;
@@ -63,6 +87,8 @@ mod http1;
 mod http2;
 mod http2_driver;
 mod origin;
+mod peer;
+mod ping_timer;
 mod pooled_body;
 mod protocol;
 mod request_body;

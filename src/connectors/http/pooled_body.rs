@@ -91,7 +91,11 @@ impl Body for PooledBody {
         let Some(incoming) = &mut self.incoming else {
             return self.poll_settled(cx).map(|()| None);
         };
-        match ready!(Pin::new(incoming).poll_frame(cx)) {
+        let polled = Pin::new(incoming).poll_frame(cx);
+        if let Hold::Reading(turn) = &mut self.hold {
+            turn.note(polled.is_pending());
+        }
+        match ready!(polled) {
             Some(Ok(frame)) => {
                 if self.is_end_stream() {
                     self.finish();

@@ -13,6 +13,7 @@ use tokio::time;
 use super::client::Address;
 use super::connection::Speaks;
 use super::http1::Answer;
+use super::peer::Exchange;
 use super::request_body::RequestBody;
 use super::{HttpConnector, Origin, http2};
 use crate::pool::shared::Lease;
@@ -20,8 +21,8 @@ use crate::pool::shared::Lease;
 /// A lease, and what sends on it.
 ///
 /// An HTTP/1.1 connection whose turn is dropped has an exchange under way that nobody will finish:
-/// it is not open any more. One whose turn is [finished](Turn::finish) is lent again. An HTTP/2
-/// connection is not touched by either: hyper resets the stream.
+/// it is not open any more. One whose turn is [finished](Turn::finish) is lent again. On an HTTP/2
+/// connection hyper resets the stream; one whose turn is dropped while it waits for a silent peer is suspect.
 pub(super) struct Turn {
     sender: Sender,
     lease: Lease<HttpConnector>,
@@ -32,7 +33,7 @@ enum Sender {
         /// What was written to the connection before.
         written: u64,
     },
-    Http2(http2::Sender),
+    Http2(http2::Sender, Exchange),
     /// The exchange is over, and the connection is free.
     Finished,
 }
@@ -47,7 +48,10 @@ impl Turn {
         let sender = match lease.speaks() {
             Speaks::Http1(http1) if http1.is_free() => Sender::Http1 { written: http1.written() },
             Speaks::Http1(_) => return None,
-            Speaks::Http2(http2) => Sender::Http2(http2.sender()?),
+            Speaks::Http2(http2) => {
+                let (sender, exchange) = http2.begin()?;
+                Sender::Http2(sender, exchange)
+            }
         };
         Some(Turn { sender, lease })
     }
@@ -69,7 +73,7 @@ impl Turn {
 
     /// Whether others go on when it is dropped.
     pub(super) fn is_shared(&self) -> bool {
-        matches!(self.sender, Sender::Http2(_))
+        matches!(self.sender, Sender::Http2(..))
     }
 
     /// Whether the connection's driver has ended by itself, not with its runtime.
@@ -89,7 +93,8 @@ impl Turn {
         address: &Address,
         mut request: Request<RequestBody>,
     ) -> impl Future<Output = Answer> + Send + use<> {
-        if let Sender::Http2(sender) = &mut self.sender {
+        if let Sender::Http2(sender, exchange) = &mut self.sender {
+            exchange.note(true);
             *request.version_mut() = Version::HTTP_2;
             *request.uri_mut() = address.uri.clone();
             request.headers_mut().remove(HOST);
@@ -101,6 +106,13 @@ impl Turn {
         let host = address.host.clone().unwrap_or_else(|| self.origin().as_host());
         request.headers_mut().insert(HOST, host);
         Either::Right(http1.send(request))
+    }
+
+    /// Whether it waits for what the peer sends next.
+    pub(super) fn note(&mut self, waits: bool) {
+        if let Sender::Http2(_, exchange) = &mut self.sender {
+            exchange.note(waits);
+        }
     }
 
     /// The answer has been read to its end: the connection is lent again as soon as it is ready, which
@@ -134,8 +146,12 @@ impl Turn {
 impl Drop for Turn {
     /// Before its lease ends.
     fn drop(&mut self) {
-        if let (Sender::Http1 { .. }, Speaks::Http1(http1)) = (&self.sender, self.lease.speaks()) {
-            http1.lose();
+        match (&self.sender, self.lease.speaks()) {
+            (Sender::Http1 { .. }, Speaks::Http1(http1)) => http1.lose(),
+            (Sender::Http2(_, exchange), _) if exchange.ends_in_silence() => {
+                Lease::suspect(&self.lease);
+            }
+            _ => {}
         }
     }
 }

@@ -24,6 +24,7 @@ pub(in crate::engine) struct Host {
 
 /// See the module.
 #[derive(Clone, Debug)]
+#[allow(clippy::struct_excessive_bools)] // Each is known for itself.
 pub(in crate::engine) struct Connection {
     pub(super) at: usize,
     pub(super) generation: u32,

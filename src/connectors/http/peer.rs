@@ -1,0 +1,216 @@
+//! What is known of the peer of an HTTP/2 connection: when it was heard, and whether it is to be asked.
+
+use std::io;
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use futures_util::task::AtomicWaker;
+use hyper::rt::{Read, ReadBufCursor, Write};
+use tokio::sync::Notify;
+use tokio::time;
+
+/// What the connection, its exchanges and its timer know in common.
+pub(super) struct Peer {
+    /// How often something was read from the connection.
+    heard: AtomicU64,
+    /// What that was when the last ping had been answered.
+    proved: AtomicU64,
+    /// An exchange has ended in silence since the last ping began.
+    doubted: AtomicBool,
+    /// Somebody waits until something is heard.
+    listened: AtomicBool,
+    /// Told of what is heard while somebody waits, and of the end.
+    told: Notify,
+    has_ended: AtomicBool,
+    /// hyper is to send a PING.
+    asked: AtomicBool,
+    /// Wakes hyper's timer to do so.
+    timer: AtomicWaker,
+    /// Exchanges under way.
+    streams: AtomicUsize,
+}
+
+/// How long a peer has to answer a ping after an exchange that ended in silence. Silence and a caller's time-out are
+/// evidence already, and a connection that is given up by mistake costs a dial.
+const ANSWERS_WITHIN: Duration = Duration::from_secs(1);
+
+impl Peer {
+    pub(super) fn new() -> Arc<Peer> {
+        Arc::new(Peer {
+            heard: AtomicU64::new(0),
+            proved: AtomicU64::new(u64::MAX),
+            doubted: AtomicBool::new(false),
+            listened: AtomicBool::new(false),
+            told: Notify::new(),
+            has_ended: AtomicBool::new(false),
+            asked: AtomicBool::new(false),
+            timer: AtomicWaker::new(),
+            streams: AtomicUsize::new(0),
+        })
+    }
+
+    /// Asks the peer. Says whether anything was heard from it before the connection ended, and in time.
+    pub(super) async fn ping(&self) -> bool {
+        if self.doubted.swap(false, AcqRel) {
+            time::timeout(ANSWERS_WITHIN, self.ask()).await.unwrap_or(false)
+        } else {
+            self.ask().await
+        }
+    }
+
+    async fn ask(&self) -> bool {
+        let before = self.heard.load(Acquire);
+        // Subscribe before asking, so that no answer is missed.
+        let mut told = pin!(self.told.notified());
+        told.as_mut().enable();
+        self.listened.store(true, Release);
+        self.asked.store(true, Release);
+        self.timer.wake();
+        if !self.has_ended.load(Acquire) {
+            told.await;
+        }
+        self.listened.store(false, Release);
+        self.asked.store(false, Release);
+        let now = self.heard.load(Acquire);
+        self.proved.store(now, Release);
+        now != before
+    }
+
+    fn hear(&self) {
+        self.heard.fetch_add(1, AcqRel);
+        if self.listened.load(Acquire) {
+            self.told.notify_waiters();
+        }
+    }
+
+    fn end(&self) {
+        self.has_ended.store(true, Release);
+        self.told.notify_waiters();
+    }
+}
+
+/// # For hyper's timer
+impl Peer {
+    /// Whether a PING is to be sent now. The task of this context is woken when one is.
+    pub(super) fn is_asked(&self, cx: &Context<'_>) -> bool {
+        self.timer.register(cx.waker());
+        self.asked.load(Acquire)
+    }
+
+    /// The PING is sent.
+    pub(super) fn was_asked(&self) {
+        self.asked.store(false, Release);
+    }
+
+    pub(super) fn has_streams(&self) -> bool {
+        self.streams.load(Relaxed) > 0
+    }
+}
+
+/// One exchange, as long as it lives.
+pub(super) struct Exchange {
+    peer: Arc<Peer>,
+    /// How often something had been read when it began to wait for what the peer sends next, while it waits.
+    waits_since: Option<u64>,
+}
+
+impl Exchange {
+    pub(super) fn begin(peer: Arc<Peer>) -> Self {
+        peer.streams.fetch_add(1, Relaxed);
+        Exchange { peer, waits_since: None }
+    }
+
+    /// It waits for the peer, or does so no more.
+    pub(super) fn note(&mut self, waits: bool) {
+        self.waits_since = match self.waits_since {
+            _ if !waits => None,
+            None => Some(self.peer.heard.load(Acquire)),
+            since => since,
+        };
+    }
+
+    /// Whether it ends while it waits for a peer from which nothing was heard meanwhile. The peer is to be asked then.
+    ///
+    /// Not where the answer to a ping was the last thing heard: servers of gRPC take a third ping in a row for abuse, and
+    /// one that is slow would be asked after each of its callers has given up. Go's client has the same rule.
+    pub(super) fn ends_in_silence(&self) -> bool {
+        let heard = self.peer.heard.load(Acquire);
+        let is_silent = self.waits_since == Some(heard) && self.peer.proved.load(Acquire) != heard;
+        if is_silent {
+            self.peer.doubted.store(true, Release);
+        }
+        is_silent
+    }
+}
+
+impl Drop for Exchange {
+    fn drop(&mut self) {
+        self.peer.streams.fetch_sub(1, Relaxed);
+    }
+}
+
+/// The bytes of the connection, whose peer is heard.
+pub(super) struct Ear<T> {
+    io: T,
+    peer: Arc<Peer>,
+}
+
+impl<T> Ear<T> {
+    pub(super) fn new(io: T, peer: Arc<Peer>) -> Self {
+        Ear { io, peer }
+    }
+}
+
+impl<T> Drop for Ear<T> {
+    fn drop(&mut self) {
+        self.peer.end();
+    }
+}
+
+impl<T: Read + Unpin> Read for Ear<T> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: ReadBufCursor<'_>,
+    ) -> Poll<io::Result<()>> {
+        let read = Pin::new(&mut self.io).poll_read(cx, buffer);
+        if let Poll::Ready(Ok(())) = read {
+            self.peer.hear();
+        }
+        read
+    }
+}
+
+impl<T: Write + Unpin> Write for Ear<T> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.io).poll_write(cx, bytes)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        slices: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.io).poll_write_vectored(cx, slices)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.io.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.io).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.io).poll_shutdown(cx)
+    }
+}
