@@ -21,6 +21,7 @@ pub mod queue;
 pub mod starving;
 pub mod status;
 pub mod threads;
+pub mod vanishing;
 
 // Who is measured, and how they are driven.
 mod contestants;

@@ -4,6 +4,9 @@
 
 mod fickle;
 mod frames;
+#[path = "../faults/proxy.rs"]
+#[allow(dead_code)] // The faults are for other tests.
+mod proxy;
 mod support;
 
 mod bodies;

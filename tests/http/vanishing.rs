@@ -1,58 +1,15 @@
 //! Peers that vanish without a word, behind a proxy that forwards nothing any more, and peers that are only slow.
 
-use std::net::{Ipv4Addr, SocketAddr};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use http_body_util::BodyExt;
-use tokio::io::copy_bidirectional;
-use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time;
 use wharf::http::{Client, Protocol};
+use wharf::{HealthCheck, SharedPool};
 
+use crate::proxy::Proxy;
 use crate::support::*;
-
-/// Forwards to a server, until it freezes what is open: that is neither forwarded nor closed any more.
-struct Proxy {
-    address: SocketAddr,
-    freezes: watch::Sender<u32>,
-    connections: Arc<AtomicUsize>,
-}
-
-impl Proxy {
-    async fn start(server: SocketAddr) -> Proxy {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
-        let address = listener.local_addr().unwrap();
-        let (freezes, connections) = (watch::Sender::new(0), Arc::new(AtomicUsize::new(0)));
-        let (told, counted) = (freezes.clone(), connections.clone());
-        tokio::spawn(async move {
-            while let Ok((stream, _)) = listener.accept().await {
-                counted.fetch_add(1, Ordering::SeqCst);
-                tokio::spawn(forward(stream, server, told.subscribe()));
-            }
-        });
-        Proxy { address, freezes, connections }
-    }
-
-    fn freeze(&self) {
-        self.freezes.send_modify(|times| *times += 1);
-    }
-
-    fn connections(&self) -> usize {
-        self.connections.load(Ordering::SeqCst)
-    }
-}
-
-async fn forward(mut stream: TcpStream, server: SocketAddr, mut freezes: watch::Receiver<u32>) {
-    let mut onward = TcpStream::connect(server).await.unwrap();
-    tokio::select! {
-        _ = copy_bidirectional(&mut stream, &mut onward) => {}
-        _ = freezes.changed() => std::future::pending().await,
-    }
-}
 
 /// What each request may take.
 const LIMIT: Duration = Duration::from_millis(500);
@@ -74,7 +31,7 @@ async fn failures(client: Client, url: String) -> usize {
 async fn failures_after_a_freeze(kind: Kind, protocol: Protocol, cap: usize) -> usize {
     let server = Server::start(kind).await;
     let proxy = Proxy::start(server.address).await;
-    let url = format!("http://{}/", proxy.address);
+    let url = format!("http://{}/", proxy.address());
     let client = client(cap, |b| b.protocol(protocol));
     let ask = || {
         let tasks: JoinSet<_> = (0..TASKS).map(|_| failures(client.clone(), url.clone())).collect();
@@ -84,7 +41,7 @@ async fn failures_after_a_freeze(kind: Kind, protocol: Protocol, cap: usize) -> 
     proxy.freeze();
     let failed = ask().await;
     assert_eq!(ask().await, 0, "all is well again");
-    assert!(proxy.connections() <= 2 * cap, "{} connections", proxy.connections());
+    assert!(proxy.accepted() <= 2 * cap, "{} connections", proxy.accepted());
     failed
 }
 
@@ -178,13 +135,13 @@ async fn a_body_that_stalls_and_is_given_up_has_its_peer_pinged() {
 async fn a_health_check_asks_the_peer_itself() {
     let server = Server::start(HTTP2).await;
     let proxy = Proxy::start(server.address).await;
-    let url = format!("http://{}/", proxy.address);
-    let pool = wharf::SharedPool::builder().health_check(wharf::HealthCheck::Always);
+    let url = format!("http://{}/", proxy.address());
+    let pool = SharedPool::builder().health_check(HealthCheck::Always);
     let client = Client::builder().pool(pool).protocol(Protocol::Http2).build().unwrap();
     fetch(&client, &url).await.unwrap();
     fetch(&client, &url).await.unwrap();
-    assert_eq!((client.pool().status().pings, proxy.connections()), (1, 1));
+    assert_eq!((client.pool().status().pings, proxy.accepted()), (1, 1));
     proxy.freeze();
     fetch(&client, &url).await.unwrap();
-    assert_eq!(proxy.connections(), 2, "no request was lost on the first");
+    assert_eq!(proxy.accepted(), 2, "no request was lost on the first");
 }
