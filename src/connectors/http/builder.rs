@@ -138,6 +138,11 @@ impl ClientBuilder {
         self
     }
 
+    fn http2_options(&self) -> Http2Options {
+        let pings_idle = self.pings_idle.unwrap_or(self.http2.pings_idle);
+        Http2Options { pings_idle, ..self.http2.clone() }
+    }
+
     /// Makes the client. Does no I/O, and needs no runtime.
     ///
     /// # Errors
@@ -145,11 +150,12 @@ impl ClientBuilder {
     /// A setting that cannot be meant: the error names the field and the value.
     pub fn build(self) -> Result<Client, BuildError> {
         self.http2.check()?;
+        let http2 = self.http2_options();
         let connector = HttpConnector {
             transport: Transport::new(self.tcp)?,
             tls: Tls::new(self.tls, self.protocol.alpn()),
             protocol: self.protocol,
-            http2: Http2Options { pings_idle: self.pings_idle.unwrap_or(false), ..self.http2 },
+            http2,
         };
         let pool: SharedPool<HttpConnector> = self.pool.build(connector)?;
         Ok(Client::on(pool))
@@ -164,5 +170,30 @@ impl fmt::Debug for ClientBuilder {
             .field("tcp", &self.tcp)
             .field("http2", &self.http2)
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Interval and time for the answer, in seconds, and whether idle connections are pinged.
+    fn pings(builder: &ClientBuilder) -> Option<(u64, u64, bool)> {
+        let options = builder.http2_options();
+        let KeepAlive { interval, timeout } = options.keep_alive?;
+        Some((interval.as_secs(), timeout.as_secs(), options.pings_idle))
+    }
+
+    #[test]
+    fn http2_is_kept_alive_by_default_and_idle_connections_only_where_that_is_set() {
+        let (default, minute) = (Client::builder, Duration::from_secs(60));
+        assert_eq!(pings(&default()), Some((20, 10, false)));
+        assert_eq!(pings(&default().http2_keep_alive_while_idle(true)), Some((20, 10, true)));
+        assert_eq!(pings(&default().http2_keep_alive(minute, minute)), Some((60, 60, true)));
+        let before = default().http2_keep_alive_while_idle(false).http2_keep_alive(minute, minute);
+        assert_eq!(pings(&before), Some((60, 60, false)));
+        let after = default().http2_keep_alive(minute, minute).http2_keep_alive_while_idle(false);
+        assert_eq!(pings(&after), Some((60, 60, false)));
+        assert_eq!(pings(&default().no_http2_keep_alive()), None);
     }
 }
