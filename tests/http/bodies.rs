@@ -162,7 +162,7 @@ async fn a_body_that_fails_fails_the_request() {
         until(|| server.waiting() == 1).await;
         sender.abort(std::io::Error::other("the disk is gone"));
         let error = within_a_minute(answer).await.unwrap().unwrap_err();
-        assert!(matches!(error, wharf::http::Error::Exchange { .. }), "{}", chain(&error));
+        assert!(matches!(error, wharf::http::Error::Upload { .. }), "{}", chain(&error));
         // The client is as before.
         assert_eq!(fetch(&client, &server.url("/a")).await.unwrap().body, "GET /a");
     }

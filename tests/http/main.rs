@@ -13,6 +13,7 @@ mod bodies;
 mod churn;
 mod errors;
 mod http2;
+mod lengths;
 mod panics;
 mod retry;
 mod reuse;

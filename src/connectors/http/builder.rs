@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use tokio_rustls::rustls::ClientConfig;
 
+use super::call::TimeLimits;
 use super::http2::{Http2Options, KeepAlive};
 use super::{Client, HttpConnector, Protocol};
 use crate::connectors::tcp::{TcpOptions, Transport};
@@ -25,7 +26,9 @@ use crate::pool::shared::SharedPool;
 /// use wharf::http::{Client, Protocol};
 ///
 /// let client = Client::builder()
-///     .pool(SharedPool::builder().max_per_host(8).max_uses(1000))
+///     .pool(SharedPool::builder().max_uses(1000))
+///     .max_per_host(8)
+///     .timeout(Duration::from_secs(30))
 ///     .protocol(Protocol::Http1)
 ///     .build()?;
 /// # Ok(()) }
@@ -41,6 +44,7 @@ pub struct ClientBuilder {
     http2: Http2Options,
     /// Where it was set.
     pings_idle: Option<bool>,
+    limits: TimeLimits,
 }
 
 impl Default for ClientBuilder {
@@ -52,17 +56,95 @@ impl Default for ClientBuilder {
             tcp: TcpOptions::new(),
             http2: Http2Options::default(),
             pings_idle: None,
+            limits: TimeLimits::default(),
         }
     }
 }
 
 impl ClientBuilder {
-    /// The pool's settings. Caps count connections, of either version; a use is a request.
+    /// All settings of the pool, in place of those that were set before: call it first, where the
+    /// usual ones below are not enough. Caps count connections, of either version; a use is a request.
     ///
     /// Defaults to `SharedPool::builder()`: up to 10 connections to each host. An HTTP/2 host gets a
     /// second one only when the first is full.
     pub fn pool(mut self, pool: Builder<Shared>) -> Self {
         self.pool = pool;
+        self
+    }
+
+    /// The most connections to one host: [`Builder::max_per_host`].
+    ///
+    /// Defaults to 10.
+    pub fn max_per_host(self, n: impl Into<Option<usize>>) -> Self {
+        self.set_pool(|pool| pool.max_per_host(n))
+    }
+
+    /// The most idle connections to one host: [`Builder::max_idle_per_host`].
+    ///
+    /// Defaults to `None`: as many as `max_per_host`.
+    pub fn max_idle_per_host(self, n: impl Into<Option<usize>>) -> Self {
+        self.set_pool(|pool| pool.max_idle_per_host(n))
+    }
+
+    /// The most connections to all hosts together: [`Builder::max_total`].
+    ///
+    /// Defaults to `None`.
+    pub fn max_total(self, n: impl Into<Option<usize>>) -> Self {
+        self.set_pool(|pool| pool.max_total(n))
+    }
+
+    /// The longest wait for a connection, its dial included: [`Builder::acquire_timeout`].
+    ///
+    /// Defaults to 30 seconds.
+    pub fn acquire_timeout(self, limit: impl Into<Option<Duration>>) -> Self {
+        self.set_pool(|pool| pool.acquire_timeout(limit))
+    }
+
+    /// The longest that a dial may take, with its TLS handshake: [`Builder::connect_timeout`].
+    ///
+    /// Defaults to 10 seconds.
+    pub fn connect_timeout(self, limit: impl Into<Option<Duration>>) -> Self {
+        self.set_pool(|pool| pool.connect_timeout(limit))
+    }
+
+    /// How long a connection may be idle before it is closed: [`Builder::idle_timeout`].
+    ///
+    /// Defaults to 90 seconds.
+    pub fn idle_timeout(self, limit: impl Into<Option<Duration>>) -> Self {
+        self.set_pool(|pool| pool.idle_timeout(limit))
+    }
+
+    /// How old a connection may become: [`Builder::max_lifetime`].
+    ///
+    /// Defaults to 30 minutes.
+    pub fn max_lifetime(self, limit: impl Into<Option<Duration>>) -> Self {
+        self.set_pool(|pool| pool.max_lifetime(limit))
+    }
+
+    fn set_pool(mut self, set: impl FnOnce(Builder<Shared>) -> Builder<Shared>) -> Self {
+        self.pool = set(self.pool);
+        self
+    }
+
+    /// The longest that a request may take, from the call until its answer has been read to the end:
+    /// the wait for a connection, attempts that are repeated, and the body of the answer included.
+    /// When it is over, the request or the next read of the answer's body fails with
+    /// [`Error::Timeout`](super::Error::Timeout), and its connection (on HTTP/2: its stream) is
+    /// closed as if the caller had given up.
+    ///
+    /// Defaults to `None`: how long an answer may take, only its caller knows.
+    pub fn timeout(mut self, limit: impl Into<Option<Duration>>) -> Self {
+        self.limits.whole = limit.into();
+        self
+    }
+
+    /// The longest that the head of an answer may take to come, once the connection has taken the
+    /// whole request. Each attempt has its own. When it is over, the request fails with
+    /// [`Error::HeaderTimeout`](super::Error::HeaderTimeout), as if the caller had given up.
+    ///
+    /// Defaults to `None`, as in Go, whose `ResponseHeaderTimeout` this is.
+    pub fn response_header_timeout(mut self, limit: impl Into<Option<Duration>>) -> Self {
+        self.limits.head = limit.into();
         self
     }
 
@@ -151,6 +233,7 @@ impl ClientBuilder {
     pub fn build(self) -> Result<Client, BuildError> {
         self.http2.check()?;
         let http2 = self.http2_options();
+        self.limits.check()?;
         let connector = HttpConnector {
             transport: Transport::new(self.tcp)?,
             tls: Tls::new(self.tls, self.protocol.alpn()),
@@ -158,7 +241,7 @@ impl ClientBuilder {
             http2,
         };
         let pool: SharedPool<HttpConnector> = self.pool.build(connector)?;
-        Ok(Client::on(pool))
+        Ok(Client::on(pool, self.limits))
     }
 }
 
@@ -169,6 +252,7 @@ impl fmt::Debug for ClientBuilder {
             .field("protocol", &self.protocol)
             .field("tcp", &self.tcp)
             .field("http2", &self.http2)
+            .field("limits", &self.limits)
             .finish_non_exhaustive()
     }
 }

@@ -1,22 +1,18 @@
 //! The client.
 
+use std::fmt;
 use std::future::Future;
-use std::panic::Location;
-use std::time::Duration;
-use std::{fmt, mem};
+use std::pin::Pin;
+use std::task::{Context, Poll};
 
-use http::header::HOST;
-use http::uri::Authority;
-use http::{HeaderValue, Method, Request, Response, Uri};
+use http::{Request, Response};
 use http_body::Body;
-use tokio::time;
+use tower_service::Service;
 
+use super::call::{Call, TimeLimits};
 use super::error::BoxError;
-use super::request_body::RequestBody;
-use super::retry::{self, Failure};
-use super::turn::{self, Turn};
-use super::{ClientBuilder, Error, HttpConnector, Origin, PooledBody};
-use crate::pool::shared::{AcquireLease, SharedPool};
+use super::{ClientBuilder, Error, HttpConnector, PooledBody};
+use crate::pool::shared::SharedPool;
 
 /// An HTTP client on a pool of connections. Cloning is cheap, and all clones are one client.
 ///
@@ -25,10 +21,9 @@ use crate::pool::shared::{AcquireLease, SharedPool};
 /// ```
 /// # async fn run() -> Result<(), Box<dyn std::error::Error>> {
 /// use http_body_util::{BodyExt, Empty};
-/// use wharf::SharedPool;
 /// use wharf::http::Client;
 ///
-/// let client = Client::builder().pool(SharedPool::builder().max_per_host(8)).build()?;
+/// let client = Client::builder().max_per_host(8).build()?;
 ///
 /// let request = http::Request::get("https://example.com/").body(Empty::<bytes::Bytes>::new())?;
 /// let response = client.request(request).await?;
@@ -39,6 +34,7 @@ use crate::pool::shared::{AcquireLease, SharedPool};
 #[derive(Clone)]
 pub struct Client {
     pool: SharedPool<HttpConnector>,
+    limits: TimeLimits,
 }
 
 /// # Making one
@@ -54,8 +50,8 @@ impl Client {
         ClientBuilder::default()
     }
 
-    pub(super) fn on(pool: SharedPool<HttpConnector>) -> Self {
-        Client { pool }
+    pub(super) fn on(pool: SharedPool<HttpConnector>, limits: TimeLimits) -> Self {
+        Client { pool, limits }
     }
 }
 
@@ -68,11 +64,33 @@ impl Client {
     /// spoken. A `Host` header names the host instead of the URI, on HTTP/2 as `:authority`.
     /// `CONNECT` is not sent.
     ///
-    /// A body that tells an exact length of at most 64 KiB is read into memory before anything is
-    /// sent, so that it can be sent again.
+    /// There is no time limit but the pool's own for getting a connection, unless the client has a
+    /// [`timeout`](ClientBuilder::timeout) or a
+    /// [`response_header_timeout`](ClientBuilder::response_header_timeout).
     ///
-    /// There is no time-out but the pool's own for getting a connection: put one around the request
-    /// where it is needed.
+    /// # The length of the body
+    ///
+    /// A body that is declared to be at most 64 KiB long, by its exact size hint or by a
+    /// `content-length` header, is read into memory before anything is sent, so that it can be sent
+    /// again. Where headers, hint and body contradict each other, the request is refused: several
+    /// lengths, a length with a `transfer-encoding`, a `transfer-encoding` that does not end in
+    /// `chunked`, a length that is not the body's. A longer body is counted while it is sent. If it
+    /// ends early or goes on, the request fails with [`Error::Upload`], its connection is closed (on
+    /// HTTP/2 its stream is reset), and no other request gets its remains. Its last piece is sent when
+    /// the body ends.
+    ///
+    /// A body that tells nothing is sent in chunks, on HTTP/1.1 whatever the method.
+    ///
+    /// # Interim answers
+    ///
+    /// With an `Expect: 100-continue` header, HTTP/1.1 sends the body when the server asks for it, or
+    /// has said nothing for a second. If the answer comes first, the body is never sent, and the
+    /// connection is closed after it. On HTTP/2 the body is sent at once: hyper does not hear interim
+    /// answers there, and a server stops a body by its flow control.
+    ///
+    /// Other interim answers are passed over. A ninth one fails the request with [`Error::Interim`],
+    /// and closes the connection. To count them, the client takes the place of a
+    /// `hyper::ext::on_informational` in the request.
     ///
     /// # Sending again
     ///
@@ -117,12 +135,10 @@ impl Client {
         B::Data: Send,
         B::Error: Into<BoxError>,
     {
-        // At the call, so that the pool's reports name the caller's place in the code.
-        let call = Call::begin(&self.pool, request, Location::caller());
+        let call = Call::begin(&self.pool, self.limits, request);
         async move {
-            let (mut call, acquire, body) = call?;
-            *call.request.body_mut() = RequestBody::of(body).await.map_err(Error::RequestBody)?;
-            call.run(acquire).await
+            let (call, acquire, body, declared) = call?;
+            call.run(acquire, body, declared).await
         }
     }
 
@@ -133,107 +149,48 @@ impl Client {
     }
 }
 
-/// One request's way to its answer. Boxed, because it is large, and futures are moved.
-struct Call {
-    pool: SharedPool<HttpConnector>,
-    origin: Origin,
-    address: Address,
-    /// Where in the caller's code it was made.
-    place: &'static Location<'static>,
-    /// What is sent next; while it is sent, a copy of it if its body is kept.
-    request: Request<RequestBody>,
-}
+type Answering = Pin<Box<dyn Future<Output = Result<Response<PooledBody>, Error>> + Send>>;
 
-/// What a request asks for, and of whom.
-pub(super) struct Address {
-    /// The authority is what HTTP/2 names the host by.
-    pub(super) uri: Uri,
-    /// What HTTP/1.1 names the host by, if that is not the origin.
-    pub(super) host: Option<HeaderValue>,
-}
+/// For tower's layers, and those of tower-http. It is always ready: which host's connection a request
+/// needs shows when it is called, and then it waits for one.
+impl<B> Service<Request<B>> for Client
+where
+    B: Body + Send + 'static,
+    B::Data: Send,
+    B::Error: Into<BoxError>,
+{
+    type Response = Response<PooledBody>;
+    type Error = Error;
+    type Future = Answering;
 
-impl Address {
-    /// That of a request, which may name another host than it is sent to.
-    fn of(uri: Uri, host: Option<HeaderValue>) -> Result<Self, Error> {
-        let Some(host) = host else { return Ok(Address { uri, host }) };
-        let mut parts = uri.into_parts();
-        let authority = Authority::try_from(host.as_bytes())
-            .map_err(|error| Error::Request(format!("the Host header names no host: {error}")))?;
-        parts.authority = Some(authority);
-        let uri = Uri::from_parts(parts)
-            .map_err(|error| Error::Request(format!("the Host header names no host: {error}")))?;
-        Ok(Address { uri, host: Some(host) })
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        Poll::Ready(Ok(()))
     }
-}
 
-type Begun<B> = (Box<Call>, AcquireLease<HttpConnector>, B);
-
-impl Call {
     #[track_caller]
-    fn begin<B>(
-        pool: &SharedPool<HttpConnector>,
-        request: Request<B>,
-        place: &'static Location<'static>,
-    ) -> Result<Begun<B>, Error> {
-        let origin = Origin::try_from(request.uri())?;
-        if request.method() == Method::CONNECT {
-            return Err(Error::Request("CONNECT is not supported".to_owned()));
-        }
-        let acquire = pool.acquire_from(&origin, place);
-        let (mut head, body) = request.into_parts();
-        let uri = origin.requested(mem::take(&mut head.uri))?;
-        let address = Address::of(uri, head.headers.remove(HOST))?;
-        let request = Request::from_parts(head, RequestBody::default());
-        let call = Call { pool: pool.clone(), origin, address, place, request };
-        Ok((Box::new(call), acquire, body))
+    fn call(&mut self, request: Request<B>) -> Answering {
+        Box::pin(self.request(request))
+    }
+}
+
+/// The same, for callers that share a client.
+impl<B> Service<Request<B>> for &Client
+where
+    B: Body + Send + 'static,
+    B::Data: Send,
+    B::Error: Into<BoxError>,
+{
+    type Response = Response<PooledBody>;
+    type Error = Error;
+    type Future = Answering;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        Poll::Ready(Ok(()))
     }
 
-    async fn run(
-        mut self: Box<Self>,
-        mut acquire: AcquireLease<HttpConnector>,
-    ) -> Result<Response<PooledBody>, Error> {
-        let mut paced = 0;
-        loop {
-            let lease = acquire.await;
-            let lease = lease.map_err(|source| Error::Acquire { origin: self.origin(), source })?;
-            if let Some(turn) = Turn::begin(lease) {
-                match self.exchange(turn).await {
-                    Ok(response) => return Ok(response),
-                    Err(failure) => self.pause(failure, &mut paced).await?,
-                }
-            }
-            acquire = self.pool.acquire_from(&self.origin, self.place);
-        }
-    }
-
-    async fn exchange(&mut self, mut turn: Turn) -> Result<Response<PooledBody>, Failure> {
-        let answer = turn.send(&self.address, retry::take(&mut self.request)).await;
-        turn.note(false);
-        match answer {
-            Ok(response) => {
-                let mut response = response.map(|incoming| PooledBody::of(incoming, turn));
-                response.body_mut().finish_empty().await;
-                Ok(response)
-            }
-            Err(error) => Err(Failure::judge(&turn, error, &mut self.request)),
-        }
-    }
-
-    /// Waits until it is time to send the request again, if it may be.
-    async fn pause(&mut self, failure: Failure, paced: &mut u32) -> Result<(), Error> {
-        let pause = if failure.is_paced { retry::pause(*paced) } else { Some(Duration::ZERO) };
-        let Some(pause) = pause.filter(|_| failure.may_be_sent_again) else {
-            return Err(Error::Exchange { origin: self.origin(), source: failure.error });
-        };
-        *paced += u32::from(failure.is_paced);
-        if !pause.is_zero() {
-            turn::within(&failure.runtime, || time::sleep(pause)).await;
-        }
-        Ok(())
-    }
-
-    fn origin(&self) -> Origin {
-        self.origin.clone()
+    #[track_caller]
+    fn call(&mut self, request: Request<B>) -> Answering {
+        Box::pin(self.request(request))
     }
 }
 

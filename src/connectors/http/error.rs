@@ -1,9 +1,11 @@
 //! What can go wrong.
 
 use std::error::Error as StdError;
+use std::time::Duration;
 use std::{fmt, io};
 
 use super::Origin;
+use super::interim::MAX_INTERIM;
 use crate::connectors::tls;
 use crate::pool::error::AcquireError;
 
@@ -26,12 +28,39 @@ pub enum Error {
         /// Why not.
         source: AcquireError<ConnectError>,
     },
+    /// The request's body failed while it was sent, or was not as long as its `content-length` says.
+    Upload {
+        /// The peer.
+        origin: Origin,
+        /// What happened.
+        source: BoxError,
+    },
     /// The connection failed before an answer began, or the peer refused the request.
     Exchange {
         /// The peer.
         origin: Origin,
         /// What happened.
         source: hyper::Error,
+    },
+    /// More than eight interim (1xx) answers came, and no answer.
+    Interim {
+        /// The peer.
+        origin: Origin,
+    },
+    /// The head of the answer did not come within
+    /// [`response_header_timeout`](super::ClientBuilder::response_header_timeout).
+    HeaderTimeout {
+        /// The peer.
+        origin: Origin,
+        /// How long it had.
+        limit: Duration,
+    },
+    /// The request, with its answer, took longer than [`timeout`](super::ClientBuilder::timeout).
+    Timeout {
+        /// The peer.
+        origin: Origin,
+        /// How long it had.
+        limit: Duration,
     },
     /// The answer's body broke off.
     Body {
@@ -42,6 +71,19 @@ pub enum Error {
     },
 }
 
+impl Error {
+    /// Whether a time limit of the client or of its pool ran out: that of the whole request, of the
+    /// head of its answer, or of the wait for a connection.
+    pub fn is_timeout(&self) -> bool {
+        use AcquireError::{ConnectTimeout, Timeout};
+        match self {
+            Error::HeaderTimeout { .. } | Error::Timeout { .. } => true,
+            Error::Acquire { source, .. } => matches!(source, Timeout(_) | ConnectTimeout { .. }),
+            _ => false,
+        }
+    }
+}
+
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -49,6 +91,21 @@ impl fmt::Display for Error {
             Error::RequestBody(_) => f.write_str("the body of the request failed"),
             Error::Acquire { origin, .. } => write!(f, "no connection to {origin}"),
             Error::Exchange { origin, .. } => write!(f, "{origin} did not answer the request"),
+            Error::Upload { origin, .. } => {
+                write!(f, "the request to {origin} could not be completed")
+            }
+            Error::Interim { origin } => {
+                write!(f, "{origin} sent more than {MAX_INTERIM} interim answers before its answer")
+            }
+            Error::HeaderTimeout { origin, limit } => {
+                write!(
+                    f,
+                    "{origin} did not begin its answer within {limit:?} (response_header_timeout)"
+                )
+            }
+            Error::Timeout { origin, limit } => {
+                write!(f, "the exchange with {origin} took longer than {limit:?} (timeout)")
+            }
             Error::Body { origin, .. } => write!(f, "the answer of {origin} broke off"),
         }
     }
@@ -57,8 +114,11 @@ impl fmt::Display for Error {
 impl StdError for Error {
     fn source(&self) -> Option<&(dyn StdError + 'static)> {
         match self {
-            Error::Request(_) => None,
-            Error::RequestBody(source) => Some(&**source),
+            Error::Request(_)
+            | Error::Interim { .. }
+            | Error::HeaderTimeout { .. }
+            | Error::Timeout { .. } => None,
+            Error::RequestBody(source) | Error::Upload { source, .. } => Some(&**source),
             Error::Acquire { source, .. } => Some(source),
             Error::Exchange { source, .. } | Error::Body { source, .. } => Some(source),
         }

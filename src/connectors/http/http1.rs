@@ -3,6 +3,7 @@
 use std::future::Future;
 use std::mem;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 
 use http::{Request, Response};
 use hyper::body::Incoming;
@@ -10,7 +11,9 @@ use hyper::client::conn::{TrySendError, http1};
 use hyper::rt::{Read, Write};
 use parking_lot::Mutex;
 
+use super::interim::Interim;
 use super::request_body::RequestBody;
+use super::upload::Upload;
 use super::wire::Written;
 
 type Sender = http1::SendRequest<RequestBody>;
@@ -20,6 +23,7 @@ pub(super) type Answer = Result<Response<Incoming>, TrySendError<Request<Request
 pub(super) struct Http1 {
     slot: Arc<Mutex<Slot>>,
     written: Written,
+    interim: Interim,
 }
 
 /// Where the connection's only sender is, and what it is doing.
@@ -52,11 +56,13 @@ impl Http1 {
         matches!(&*self.slot.lock(), Slot::Free(_))
     }
 
-    /// Begins an exchange on a connection that is free.
+    /// Begins an exchange on a connection that is free. The body that is given waits for a `100 Continue`.
     pub(super) fn send(
         &self,
-        request: Request<RequestBody>,
+        mut request: Request<RequestBody>,
+        upload: Option<Arc<Upload>>,
     ) -> impl Future<Output = Answer> + Send + use<> {
+        self.interim.begin(&mut request, upload);
         let mut slot = self.slot.lock();
         let Slot::Free(mut sender) = mem::replace(&mut *slot, Slot::Lost) else {
             unreachable!("a connection carries one exchange at a time");
@@ -64,6 +70,11 @@ impl Http1 {
         let answer = sender.try_send_request(request);
         *slot = Slot::Busy(sender);
         answer
+    }
+
+    /// Ready when there were too many interim answers.
+    pub(super) fn poll_interim_exceeded(&self, cx: &Context<'_>) -> Poll<()> {
+        self.interim.poll_exceeded(cx)
     }
 
     /// Ends an exchange whose answer was read to its end. Says whether the next one can begin at once;
@@ -119,7 +130,7 @@ where
         // What the driver fails of, the exchange under way is told.
         drop(connection.with_upgrades().await);
     };
-    Ok((Http1 { slot, written }, driver))
+    Ok((Http1 { slot, written, interim: Interim::new() }, driver))
 }
 
 /// The end of a connection's driver.

@@ -78,14 +78,19 @@
 //! vanishes after such an answer is found by the timer, as is one that is asked without a time-out.
 
 mod builder;
+mod call;
 mod client;
 mod connection;
 mod connector;
+mod deadline;
 mod due;
 mod error;
+mod framing;
 mod http1;
 mod http2;
 mod http2_driver;
+mod interim;
+mod measured;
 mod origin;
 mod peer;
 mod ping_timer;
@@ -94,6 +99,7 @@ mod protocol;
 mod request_body;
 mod retry;
 mod turn;
+mod upload;
 mod wire;
 
 pub use builder::ClientBuilder;

@@ -12,6 +12,7 @@ use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use tokio::time;
 
+use super::deadline::Deadline;
 use super::turn::{Settling, Turn};
 use super::{Error, Origin};
 
@@ -21,7 +22,7 @@ use super::{Error, Origin};
 /// dropped. Dropped earlier:
 ///
 /// - On HTTP/1.1 the rest has to be read before the connection can be used again. A rest of at most
-///   64 KiB that comes within 50 milliseconds is read in the background, while the connection still
+///   256 KiB that comes within 50 milliseconds is read in the background, while the connection still
 ///   counts as in use; with a longer one the connection is closed.
 /// - On HTTP/2 the stream is reset, and the connection goes on.
 ///
@@ -32,6 +33,8 @@ pub struct PooledBody {
     incoming: Option<Incoming>,
     hold: Hold,
     origin: Origin,
+    /// Of the whole request; boxed, because it is rare.
+    deadline: Option<Box<Deadline>>,
 }
 
 /// What a body has to do with its connection.
@@ -42,15 +45,16 @@ enum Hold {
     Over,
 }
 
-/// The longest rest that is read so that its connection can be used again.
-const MAX_REST: usize = 64 * 1024;
+/// The longest rest that is read so that its connection can be used again. As long as Go's servers
+/// read: a new connection costs less than more of it.
+const MAX_REST: usize = 256 * 1024;
 /// How long that may take.
 const DRAIN: Duration = Duration::from_millis(50);
 
 impl PooledBody {
-    pub(super) fn of(incoming: Incoming, turn: Turn) -> Self {
+    pub(super) fn of(incoming: Incoming, turn: Turn, deadline: Option<Box<Deadline>>) -> Self {
         let origin = turn.origin().clone();
-        PooledBody { incoming: Some(incoming), hold: Hold::Reading(turn), origin }
+        PooledBody { incoming: Some(incoming), hold: Hold::Reading(turn), origin, deadline }
     }
 
     /// Lets go of the connection of an answer that has no body.
@@ -67,6 +71,20 @@ impl PooledBody {
             Hold::Reading(turn) => turn.finish().map_or(Hold::Over, Hold::Settling),
             finished => finished,
         };
+    }
+
+    /// When its time is over, it ends as if its caller had dropped it and wanted no more of it.
+    fn poll_late(&mut self, cx: &mut Context<'_>) -> Option<Error> {
+        let (Some(deadline), Hold::Reading(turn)) = (&mut self.deadline, &self.hold) else {
+            return None;
+        };
+        if deadline.poll(turn.runtime(), cx).is_pending() {
+            return None;
+        }
+        let limit = deadline.limit;
+        self.incoming = None;
+        self.hold = Hold::Over;
+        Some(Error::Timeout { origin: self.origin.clone(), limit })
     }
 
     fn poll_settled(&mut self, cx: &mut Context<'_>) -> Poll<()> {
@@ -88,6 +106,9 @@ impl Body for PooledBody {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+        if let Some(late) = self.poll_late(cx) {
+            return Poll::Ready(Some(Err(late)));
+        }
         let Some(incoming) = &mut self.incoming else {
             return self.poll_settled(cx).map(|()| None);
         };

@@ -1,8 +1,9 @@
 //! The body of a request on its way out.
 
 use std::mem;
-use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
 
 use bytes::{Buf, Bytes};
 use http::HeaderMap;
@@ -10,11 +11,21 @@ use http_body::{Body, Frame, SizeHint};
 use http_body_util::BodyExt;
 use http_body_util::combinators::UnsyncBoxBody;
 
+use super::Error;
 use super::error::BoxError;
+use super::measured::{Measured, WrongLength};
+use super::upload::{Sending, Upload};
 use crate::runtime::panics::{self, Panicked};
 
 /// A body of any type, so that connections are of one.
-pub(super) enum RequestBody {
+#[derive(Default)]
+pub(super) struct RequestBody {
+    content: Content,
+    /// Who is to know of it while it is sent.
+    sending: Option<Sending>,
+}
+
+enum Content {
     /// In memory: it can be sent again.
     Kept(Kept),
     Streamed(Streamed),
@@ -31,9 +42,15 @@ pub(super) struct Kept {
     trailers: Option<Box<HeaderMap>>,
 }
 
-impl Default for RequestBody {
+impl Default for Content {
     fn default() -> Self {
-        RequestBody::Kept(Kept::default())
+        Content::Kept(Kept::default())
+    }
+}
+
+impl From<Content> for RequestBody {
+    fn from(content: Content) -> Self {
+        RequestBody { content, sending: None }
     }
 }
 
@@ -41,8 +58,8 @@ impl Default for RequestBody {
 const MAX_KEPT: u64 = 64 * 1024;
 
 impl RequestBody {
-    /// Reads a body into memory that says that it is short.
-    pub(super) async fn of<B>(body: B) -> Result<Self, BoxError>
+    /// Reads a body into memory that is declared to be short. A longer one is measured while it is sent.
+    pub(super) async fn of<B>(body: B, declared: Option<u64>) -> Result<Self, Error>
     where
         B: Body + Send + 'static,
         B::Data: Send,
@@ -51,26 +68,57 @@ impl RequestBody {
         if body.is_end_stream() {
             return Ok(RequestBody::default());
         }
-        if body.size_hint().exact().is_none_or(|length| length > MAX_KEPT) {
-            let body = body.map_frame(|frame| frame.map_data(into_bytes));
-            return Ok(RequestBody::Streamed(body.map_err(Into::into).boxed_unsync()));
+        Ok(match declared {
+            None => Content::Streamed(in_bytes(body).boxed_unsync()),
+            Some(declared) if declared > MAX_KEPT => {
+                let body = Measured::new(in_bytes(body).boxed_unsync(), declared);
+                Content::Streamed(body.boxed_unsync())
+            }
+            Some(declared) => Content::read(body, declared).await?,
         }
-        let body = body.collect().await.map_err(Into::into)?;
-        let trailers = body.trailers().cloned().map(Box::new);
-        Ok(RequestBody::Kept(Kept { data: body.to_bytes(), trailers }))
+        .into())
     }
 
     /// Takes the body to send it, and leaves a copy if it is kept.
     pub(super) fn take(&mut self) -> Self {
-        match self {
-            RequestBody::Kept(kept) => RequestBody::Kept(kept.clone()),
-            RequestBody::Streamed(_) | RequestBody::Gone => mem::replace(self, RequestBody::Gone),
+        match &mut self.content {
+            Content::Kept(kept) => Content::Kept(kept.clone()).into(),
+            content @ (Content::Streamed(_) | Content::Gone) => {
+                mem::replace(content, Content::Gone).into()
+            }
         }
     }
 
-    pub(super) fn is_kept(&self) -> bool {
-        matches!(self, RequestBody::Kept(_))
+    /// Who is to know of it while it is sent.
+    pub(super) fn watch(&mut self, upload: Option<Arc<Upload>>) {
+        self.sending = upload.map(Sending::new);
     }
+
+    pub(super) fn is_kept(&self) -> bool {
+        matches!(self.content, Content::Kept(_))
+    }
+}
+
+impl Content {
+    async fn read<B>(body: B, declared: u64) -> Result<Self, Error>
+    where
+        B: Body,
+        B::Error: Into<BoxError>,
+    {
+        let body = pin!(body);
+        let body = Measured::new(in_bytes(body), declared).collect().await.map_err(unreadable)?;
+        let trailers = body.trailers().cloned().map(Box::new);
+        Ok(Content::Kept(Kept { data: body.to_bytes(), trailers }))
+    }
+}
+
+/// The body with data and errors of one type each.
+fn in_bytes<B>(body: B) -> impl Body<Data = Bytes, Error = BoxError> + use<B>
+where
+    B: Body,
+    B::Error: Into<BoxError>,
+{
+    body.map_frame(|frame| frame.map_data(into_bytes)).map_err(Into::into)
 }
 
 /// A body that panics has failed, which its caller is told: hyper would tell nobody.
@@ -84,6 +132,14 @@ fn poll_caught(
 
 fn into_bytes(mut data: impl Buf) -> Bytes {
     data.copy_to_bytes(data.remaining())
+}
+
+/// Nothing of the request was sent yet.
+fn unreadable(error: BoxError) -> Error {
+    match error.downcast::<WrongLength>() {
+        Ok(error) => Error::Request(error.to_string()),
+        Err(error) => Error::RequestBody(error),
+    }
 }
 
 impl Kept {
@@ -103,26 +159,34 @@ impl Body for RequestBody {
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
-        match self.get_mut() {
-            RequestBody::Kept(kept) => Poll::Ready(kept.next().map(Ok)),
-            RequestBody::Streamed(body) => poll_caught(body, cx),
-            RequestBody::Gone => Poll::Ready(None),
+        let this = self.get_mut();
+        if let Some(sending) = &this.sending {
+            ready!(sending.poll_gate(cx)?);
         }
+        let frame = match &mut this.content {
+            Content::Kept(kept) => kept.next().map(Ok),
+            Content::Streamed(body) => ready!(poll_caught(body, cx)),
+            Content::Gone => None,
+        };
+        Poll::Ready(match (frame, &this.sending) {
+            (Some(Err(error)), Some(sending)) => Some(Err(sending.fail(error))),
+            (frame, _) => frame,
+        })
     }
 
     fn is_end_stream(&self) -> bool {
-        match self {
-            RequestBody::Kept(kept) => kept.data.is_empty() && kept.trailers.is_none(),
-            RequestBody::Streamed(body) => body.is_end_stream(),
-            RequestBody::Gone => true,
+        match &self.content {
+            Content::Kept(kept) => kept.data.is_empty() && kept.trailers.is_none(),
+            Content::Streamed(body) => body.is_end_stream(),
+            Content::Gone => true,
         }
     }
 
     fn size_hint(&self) -> SizeHint {
-        match self {
-            RequestBody::Kept(kept) => SizeHint::with_exact(kept.data.len() as u64),
-            RequestBody::Streamed(body) => body.size_hint(),
-            RequestBody::Gone => SizeHint::with_exact(0),
+        match &self.content {
+            Content::Kept(kept) => SizeHint::with_exact(kept.data.len() as u64),
+            Content::Streamed(body) => body.size_hint(),
+            Content::Gone => SizeHint::with_exact(0),
         }
     }
 }

@@ -2,6 +2,8 @@
 
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use futures_util::future::Either;
@@ -10,12 +12,13 @@ use http::{Request, Uri, Version};
 use tokio::runtime::Handle;
 use tokio::time;
 
-use super::client::Address;
+use super::call::Address;
 use super::connection::Speaks;
 use super::http1::Answer;
 use super::peer::Exchange;
 use super::request_body::RequestBody;
-use super::{HttpConnector, Origin, http2};
+use super::upload::Upload;
+use super::{HttpConnector, Origin, framing, http2};
 use crate::pool::shared::Lease;
 
 /// A lease, and what sends on it.
@@ -25,6 +28,8 @@ use crate::pool::shared::Lease;
 /// connection hyper resets the stream; one whose turn is dropped while it waits for a silent peer is suspect.
 pub(super) struct Turn {
     sender: Sender,
+    /// The body of the request, if it is watched.
+    upload: Option<Arc<Upload>>,
     lease: Lease<HttpConnector>,
 }
 
@@ -53,7 +58,7 @@ impl Turn {
                 Sender::Http2(sender, exchange)
             }
         };
-        Some(Turn { sender, lease })
+        Some(Turn { sender, upload: None, lease })
     }
 
     /// Whether it is the first exchange of a connection that is new: one that was dialed ahead and
@@ -92,7 +97,9 @@ impl Turn {
         &mut self,
         address: &Address,
         mut request: Request<RequestBody>,
+        upload: Option<Arc<Upload>>,
     ) -> impl Future<Output = Answer> + Send + use<> {
+        self.upload.clone_from(&upload);
         if let Sender::Http2(sender, exchange) = &mut self.sender {
             exchange.note(true);
             *request.version_mut() = Version::HTTP_2;
@@ -105,7 +112,8 @@ impl Turn {
         *request.uri_mut() = origin_form(&address.uri);
         let host = address.host.clone().unwrap_or_else(|| self.origin().as_host());
         request.headers_mut().insert(HOST, host);
-        Either::Right(http1.send(request))
+        framing::announce_chunks(&mut request);
+        Either::Right(http1.send(request, upload))
     }
 
     /// Whether it waits for what the peer sends next.
@@ -122,6 +130,10 @@ impl Turn {
         else {
             return None;
         };
+        if self.upload.as_ref().is_some_and(|upload| upload.is_refused()) {
+            // The rest of the request will never come.
+            return None;
+        }
         if http1.finish() {
             self.sender = Sender::Finished;
             return None;
@@ -138,6 +150,14 @@ impl Turn {
         }
     }
 
+    /// Ready when an HTTP/1.1 peer has sent too many interim answers. Those on HTTP/2 are not heard.
+    pub(super) fn poll_interim_exceeded(&self, cx: &Context<'_>) -> Poll<()> {
+        match self.lease.speaks() {
+            Speaks::Http1(http1) => http1.poll_interim_exceeded(cx),
+            Speaks::Http2(_) => Poll::Pending,
+        }
+    }
+
     pub(super) fn runtime(&self) -> &Handle {
         self.lease.runtime()
     }
@@ -146,6 +166,9 @@ impl Turn {
 impl Drop for Turn {
     /// Before its lease ends.
     fn drop(&mut self) {
+        if let Some(upload) = &self.upload {
+            upload.end();
+        }
         match (&self.sender, self.lease.speaks()) {
             (Sender::Http1 { .. }, Speaks::Http1(http1)) => http1.lose(),
             (Sender::Http2(_, exchange), _) if exchange.ends_in_silence() => {

@@ -1,0 +1,286 @@
+//! One request's way to its answer.
+
+use std::future::{Future, poll_fn};
+use std::mem;
+use std::panic::Location;
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use http::header::{EXPECT, HOST};
+use http::uri::Authority;
+use http::{HeaderValue, Method, Request, Response, Uri};
+use http_body::Body;
+use hyper::body::Incoming;
+use tokio::runtime::Handle;
+use tokio::time;
+
+use super::deadline::Deadline;
+use super::error::BoxError;
+use super::http1::Answer;
+use super::request_body::RequestBody;
+use super::retry::{self, Failure};
+use super::turn::{self, Turn};
+use super::upload::Upload;
+use super::{Error, HttpConnector, Origin, PooledBody, framing};
+use crate::policy::build_error::BuildError;
+use crate::pool::shared::{AcquireLease, Lease, SharedPool};
+
+/// The time limits of a client.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct TimeLimits {
+    /// From the end of the request to the head of its answer.
+    pub(super) head: Option<Duration>,
+    /// From the call to the end of the answer.
+    pub(super) whole: Option<Duration>,
+}
+
+impl TimeLimits {
+    pub(super) fn check(&self) -> Result<(), BuildError> {
+        for (field, limit) in [("response_header_timeout", self.head), ("timeout", self.whole)] {
+            if limit.is_some_and(|limit| limit.is_zero()) {
+                let reason = "must be longer than zero; `None` means no limit";
+                return Err(BuildError::new(field, "0s", reason));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// How long a body waits for a `100 Continue` before it is sent all the same. As long as Go's.
+const CONTINUE: Duration = Duration::from_secs(1);
+
+/// One request's way to its answer. Boxed, because it is large, and futures are moved.
+pub(super) struct Call {
+    pool: SharedPool<HttpConnector>,
+    origin: Origin,
+    address: Address,
+    limits: TimeLimits,
+    /// That of the whole request.
+    deadline: Option<Deadline>,
+    /// Where in the caller's code it was made.
+    place: &'static Location<'static>,
+    /// What is sent next; while it is sent, a copy of it if its body is kept.
+    request: Request<RequestBody>,
+}
+
+/// What a request asks for, and of whom.
+pub(super) struct Address {
+    /// The authority is what HTTP/2 names the host by.
+    pub(super) uri: Uri,
+    /// What HTTP/1.1 names the host by, if that is not the origin.
+    pub(super) host: Option<HeaderValue>,
+}
+
+impl Address {
+    /// That of a request, which may name another host than it is sent to.
+    fn of(uri: Uri, host: Option<HeaderValue>) -> Result<Self, Error> {
+        let Some(host) = host else { return Ok(Address { uri, host }) };
+        let mut parts = uri.into_parts();
+        let authority = Authority::try_from(host.as_bytes())
+            .map_err(|error| Error::Request(format!("the Host header names no host: {error}")))?;
+        parts.authority = Some(authority);
+        let uri = Uri::from_parts(parts)
+            .map_err(|error| Error::Request(format!("the Host header names no host: {error}")))?;
+        Ok(Address { uri, host: Some(host) })
+    }
+}
+
+/// With the body, and how long it says that it is.
+pub(super) type Begun<B> = (Box<Call>, AcquireLease<HttpConnector>, B, Option<u64>);
+
+impl Call {
+    #[track_caller]
+    pub(super) fn begin<B: Body>(
+        pool: &SharedPool<HttpConnector>,
+        limits: TimeLimits,
+        request: Request<B>,
+    ) -> Result<Begun<B>, Error> {
+        // At the call, so that the pool's reports name the caller's place in the code.
+        let place = Location::caller();
+        let origin = Origin::try_from(request.uri())?;
+        if request.method() == Method::CONNECT {
+            return Err(Error::Request("CONNECT is not supported".to_owned()));
+        }
+        let declared = framing::declared(&request)?;
+        let acquire = pool.acquire_from(&origin, place);
+        let (mut head, body) = request.into_parts();
+        let uri = origin.requested(mem::take(&mut head.uri))?;
+        let address = Address::of(uri, head.headers.remove(HOST))?;
+        let request = Request::from_parts(head, RequestBody::default());
+        let deadline = limits.whole.map(Deadline::new);
+        let pool = pool.clone();
+        let call = Call { pool, origin, address, limits, deadline, place, request };
+        Ok((Box::new(call), acquire, body, declared))
+    }
+
+    /// Sends the request with this body.
+    pub(super) async fn run<B>(
+        mut self: Box<Self>,
+        mut acquire: AcquireLease<HttpConnector>,
+        body: B,
+        declared: Option<u64>,
+    ) -> Result<Response<PooledBody>, Error>
+    where
+        B: Body + Send + 'static,
+        B::Data: Send,
+        B::Error: Into<BoxError>,
+    {
+        *self.request.body_mut() = self.by_deadline(RequestBody::of(body, declared)).await??;
+        let mut paced = 0;
+        loop {
+            let lease = self.by_deadline(acquire).await?;
+            let lease = lease.map_err(|source| Error::Acquire { origin: self.origin(), source })?;
+            if let Some(response) = self.attempt(lease, &mut paced).await? {
+                return Ok(response);
+            }
+            acquire = self.pool.acquire_from(&self.origin, self.place);
+        }
+    }
+
+    /// One exchange. None when the request is to be sent again.
+    async fn attempt(
+        &mut self,
+        lease: Lease<HttpConnector>,
+        paced: &mut u32,
+    ) -> Result<Option<Response<PooledBody>>, Error> {
+        let Some(mut turn) = Turn::begin(lease) else { return Ok(None) };
+        match self.exchange(&mut turn).await? {
+            Ok(incoming) => {
+                let deadline = self.deadline.take().map(Box::new);
+                let mut response = incoming.map(|body| PooledBody::of(body, turn, deadline));
+                response.body_mut().finish_empty().await;
+                return Ok(Some(response));
+            }
+            Err(failure) => {
+                // Its lease ends before the pause.
+                drop(turn);
+                self.pause(failure, paced).await?;
+            }
+        }
+        Ok(None)
+    }
+
+    /// Sends the request, and waits for the head of its answer. An error is final; a failure is judged.
+    async fn exchange(
+        &mut self,
+        turn: &mut Turn,
+    ) -> Result<Result<Response<Incoming>, Failure>, Error> {
+        let upload = self.upload(turn);
+        let mut request = retry::take(&mut self.request);
+        request.body_mut().watch(upload.clone());
+        let answer = turn.send(&self.address, request, upload.clone());
+        let answer = self.head(turn, upload.as_deref(), answer).await?;
+        turn.note(false);
+        if let Some(upload) = &upload {
+            upload.refuse();
+            if let Some(source) = answer.is_err().then(|| upload.take_failure()).flatten() {
+                return Err(Error::Upload { origin: self.origin(), source });
+            }
+        }
+        Ok(answer.map_err(|error| Failure::judge(turn, error, &mut self.request)))
+    }
+
+    /// What is to be known of the body while it is sent, if anything is.
+    fn upload(&self, turn: &Turn) -> Option<Arc<Upload>> {
+        let body = self.request.body();
+        let expects = !turn.is_shared() && !body.is_end_stream() && self.expects_continue();
+        let is_watched = expects || !body.is_kept() || self.limits.head.is_some();
+        is_watched.then(|| Upload::new(expects))
+    }
+
+    fn expects_continue(&self) -> bool {
+        let expected = self.request.headers().get(EXPECT);
+        expected.is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"100-continue"))
+    }
+
+    /// Waits for the head of an answer, and looks at all there is to look at meanwhile.
+    async fn head(
+        &mut self,
+        turn: &Turn,
+        upload: Option<&Upload>,
+        answer: impl Future<Output = Answer>,
+    ) -> Result<Answer, Error> {
+        let mut answer = pin!(answer);
+        let mut timers = Timers { go_ahead: None, head: None, limit: self.limits.head };
+        poll_fn(|cx| {
+            if let Poll::Ready(answer) = answer.as_mut().poll(cx) {
+                return Poll::Ready(Ok(answer));
+            }
+            if turn.poll_interim_exceeded(cx).is_ready() {
+                return Poll::Ready(Err(Error::Interim { origin: self.origin() }));
+            }
+            if timers.poll(turn.runtime(), upload, cx).is_ready() {
+                let limit = self.limits.head.unwrap_or_default();
+                return Poll::Ready(Err(Error::HeaderTimeout { origin: self.origin(), limit }));
+            }
+            let Some(deadline) = &mut self.deadline else { return Poll::Pending };
+            deadline.poll(turn.runtime(), cx).map(|()| Err(self.timeout()))
+        })
+        .await
+    }
+
+    /// Waits until it is time to send the request again, if it may be.
+    async fn pause(&mut self, failure: Failure, paced: &mut u32) -> Result<(), Error> {
+        let pause = if failure.is_paced { retry::pause(*paced) } else { Some(Duration::ZERO) };
+        let Some(pause) = pause.filter(|_| failure.may_be_sent_again) else {
+            return Err(Error::Exchange { origin: self.origin(), source: failure.error });
+        };
+        *paced += u32::from(failure.is_paced);
+        if !pause.is_zero() {
+            let pause = turn::within(&failure.runtime, || time::sleep(pause));
+            self.by_deadline(pause).await?;
+        }
+        Ok(())
+    }
+
+    /// Waits for something that needs no connection, or until the time of the whole request is over.
+    /// Outside a runtime there is no timer until there is a connection, which brings its own.
+    async fn by_deadline<T>(&mut self, future: impl Future<Output = T>) -> Result<T, Error> {
+        let (Some(deadline), Ok(runtime)) = (&mut self.deadline, Handle::try_current()) else {
+            return Ok(future.await);
+        };
+        match deadline.bound(&runtime, future).await {
+            Some(output) => Ok(output),
+            None => Err(self.timeout()),
+        }
+    }
+
+    fn timeout(&self) -> Error {
+        Error::Timeout { origin: self.origin(), limit: self.limits.whole.unwrap_or_default() }
+    }
+
+    fn origin(&self) -> Origin {
+        self.origin.clone()
+    }
+}
+
+/// What runs out while a head is waited for.
+struct Timers {
+    /// The body is sent then without having been asked for.
+    go_ahead: Option<Deadline>,
+    head: Option<Deadline>,
+    /// How long the head may take once the body was sent.
+    limit: Option<Duration>,
+}
+
+impl Timers {
+    /// Ready when the head takes too long.
+    fn poll(
+        &mut self,
+        runtime: &Handle,
+        upload: Option<&Upload>,
+        cx: &mut Context<'_>,
+    ) -> Poll<()> {
+        let Some(upload) = upload else { return Poll::Pending };
+        if upload.is_shut() {
+            let go_ahead = self.go_ahead.get_or_insert_with(|| Deadline::new(CONTINUE));
+            if go_ahead.poll(runtime, cx).is_ready() {
+                upload.open();
+            }
+        }
+        let (true, Some(limit)) = (upload.poll_over(cx), self.limit) else { return Poll::Pending };
+        self.head.get_or_insert_with(|| Deadline::new(limit)).poll(runtime, cx)
+    }
+}

@@ -1,0 +1,69 @@
+//! The interim (1xx) answers of an HTTP/1.1 exchange.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::Ordering::Relaxed;
+use std::task::{Context, Poll};
+
+use futures_util::task::AtomicWaker;
+use http::{Extensions, Request, StatusCode};
+use parking_lot::Mutex;
+
+use super::upload::Upload;
+
+/// The most interim answers before the answer. A server sends a `100 Continue` and perhaps a few early
+/// hints, and hyper reads on as long as they come. Go counted to five until its version 1.24 and bounds
+/// their bytes since; a count is what hyper lets see, and this one has room for a few more hints.
+pub(super) const MAX_INTERIM: usize = 8;
+
+/// Counts the interim answers of the exchange that a connection carries.
+pub(super) struct Interim {
+    heard: Arc<Heard>,
+    /// What a request takes along to have hyper tell: made once, as one connection carries one
+    /// exchange at a time.
+    listening: Extensions,
+}
+
+#[derive(Default)]
+struct Heard {
+    count: AtomicUsize,
+    caller: AtomicWaker,
+    upload: Mutex<Option<Arc<Upload>>>,
+}
+
+impl Heard {
+    fn note(&self, status: StatusCode) {
+        if status == StatusCode::CONTINUE
+            && let Some(upload) = &*self.upload.lock()
+        {
+            upload.open();
+        }
+        if self.count.fetch_add(1, Relaxed) >= MAX_INTERIM {
+            self.caller.wake();
+        }
+    }
+}
+
+impl Interim {
+    pub(super) fn new() -> Self {
+        let heard = Arc::new(Heard::default());
+        let mut request = Request::new(());
+        let of_hyper = heard.clone();
+        hyper::ext::on_informational(&mut request, move |answer| of_hyper.note(answer.status()));
+        Interim { heard, listening: request.into_parts().0.extensions }
+    }
+
+    /// Begins to count for a request, whose body waits for a `100 Continue` if it is given.
+    pub(super) fn begin<B>(&self, request: &mut Request<B>, upload: Option<Arc<Upload>>) {
+        self.heard.count.store(0, Relaxed);
+        *self.heard.upload.lock() = upload;
+        request.extensions_mut().extend(self.listening.clone());
+    }
+
+    /// Ready when there were too many.
+    pub(super) fn poll_exceeded(&self, cx: &Context<'_>) -> Poll<()> {
+        self.heard.caller.register(cx.waker());
+        let is_exceeded = self.heard.count.load(Relaxed) > MAX_INTERIM;
+        if is_exceeded { Poll::Ready(()) } else { Poll::Pending }
+    }
+}

@@ -1,0 +1,150 @@
+//! A request's body on its way out, as its caller and its connection see it.
+
+use std::error::Error as StdError;
+use std::fmt;
+use std::mem;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use futures_util::task::AtomicWaker;
+use parking_lot::Mutex;
+
+use super::error::BoxError;
+
+/// Shared by a body, the caller that waits for the answer, and who hears a `100 Continue`.
+pub(super) struct Upload {
+    state: Mutex<State>,
+    caller: AtomicWaker,
+    body: AtomicWaker,
+}
+
+struct State {
+    gate: Gate,
+    /// The connection has all of the body, or needs no more of it.
+    is_over: bool,
+    failure: Option<Arc<dyn StdError + Send + Sync>>,
+}
+
+/// Whether the body may be sent.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Gate {
+    Open,
+    /// Until the peer asks for it, or says nothing for long enough.
+    Shut,
+    /// The answer came first: it is never sent.
+    Refused,
+    /// And the connection may end.
+    Ended,
+}
+
+impl Upload {
+    pub(super) fn new(expects_continue: bool) -> Arc<Self> {
+        let gate = if expects_continue { Gate::Shut } else { Gate::Open };
+        let state = Mutex::new(State { gate, is_over: false, failure: None });
+        Arc::new(Upload { state, caller: AtomicWaker::new(), body: AtomicWaker::new() })
+    }
+
+    /// The body may be sent.
+    pub(super) fn open(&self) {
+        self.turn(Gate::Shut, Gate::Open);
+    }
+
+    /// The head of the answer is there: a body that was not begun is never sent.
+    pub(super) fn refuse(&self) {
+        self.turn(Gate::Shut, Gate::Refused);
+    }
+
+    /// The answer is over. The body that was never sent ends its connection.
+    pub(super) fn end(&self) {
+        self.turn(Gate::Refused, Gate::Ended);
+    }
+
+    fn turn(&self, from: Gate, to: Gate) {
+        let mut state = self.state.lock();
+        let is_turned = state.gate == from;
+        if is_turned {
+            state.gate = to;
+        }
+        drop(state);
+        if is_turned {
+            self.body.wake();
+        }
+    }
+
+    pub(super) fn is_shut(&self) -> bool {
+        self.state.lock().gate == Gate::Shut
+    }
+
+    pub(super) fn is_refused(&self) -> bool {
+        matches!(self.state.lock().gate, Gate::Refused | Gate::Ended)
+    }
+
+    /// Whether the connection has taken the body. If not, the caller is woken when it has.
+    pub(super) fn poll_over(&self, cx: &Context<'_>) -> bool {
+        self.caller.register(cx.waker());
+        self.state.lock().is_over
+    }
+
+    /// What the body has failed of.
+    pub(super) fn take_failure(&self) -> Option<BoxError> {
+        let failure = self.state.lock().failure.take();
+        failure.map(|error| Box::new(Shared(error)) as BoxError)
+    }
+}
+
+/// The body's end of it.
+pub(super) struct Sending(Arc<Upload>);
+
+impl Sending {
+    pub(super) fn new(upload: Arc<Upload>) -> Self {
+        Sending(upload)
+    }
+
+    /// Ready when the body may be sent.
+    pub(super) fn poll_gate(&self, cx: &Context<'_>) -> Poll<Result<(), BoxError>> {
+        // Before the look, so that no change is missed.
+        self.0.body.register(cx.waker());
+        match self.0.state.lock().gate {
+            Gate::Open => Poll::Ready(Ok(())),
+            Gate::Shut | Gate::Refused => Poll::Pending,
+            Gate::Ended => Poll::Ready(Err("the answer came before the body was asked for".into())),
+        }
+    }
+
+    /// Keeps the error for the caller: on HTTP/2 hyper does not pass it on.
+    pub(super) fn fail(&self, error: BoxError) -> BoxError {
+        let error: Arc<dyn StdError + Send + Sync> = error.into();
+        self.0.state.lock().failure = Some(error.clone());
+        Box::new(Shared(error))
+    }
+}
+
+impl Drop for Sending {
+    fn drop(&mut self) {
+        let was_over = mem::replace(&mut self.0.state.lock().is_over, true);
+        if !was_over {
+            self.0.caller.wake();
+        }
+    }
+}
+
+/// An error that two are told of.
+struct Shared(Arc<dyn StdError + Send + Sync>);
+
+impl fmt::Debug for Shared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&self.0, f)
+    }
+}
+
+impl fmt::Display for Shared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.0, f)
+    }
+}
+
+impl StdError for Shared {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        self.0.source()
+    }
+}
