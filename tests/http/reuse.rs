@@ -62,7 +62,7 @@ async fn a_body_gives_its_connection_back_before_it_is_dropped() {
 async fn a_short_rest_is_read_and_the_connection_used_again() {
     let server = Server::start(HTTP1).await;
     let client = plain(1);
-    for path in ["/bytes/60000", "/chunked/60000"] {
+    for path in ["/bytes/60000", "/chunked/60000", "/bytes/250000"] {
         drop(client.request(get(&server.url(path))).await.unwrap());
         assert_eq!(settled(&client).await.idle, 1, "{path}");
     }

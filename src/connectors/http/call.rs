@@ -205,11 +205,12 @@ impl Call {
         let mut answer = pin!(answer);
         let mut timers = Timers { go_ahead: None, head: None, limit: self.limits.head };
         poll_fn(|cx| {
-            if let Poll::Ready(answer) = answer.as_mut().poll(cx) {
-                return Poll::Ready(Ok(answer));
-            }
+            // First, since the answer may have come after the one too many.
             if turn.poll_interim_exceeded(cx).is_ready() {
                 return Poll::Ready(Err(Error::Interim { origin: self.origin() }));
+            }
+            if let Poll::Ready(answer) = answer.as_mut().poll(cx) {
+                return Poll::Ready(Ok(answer));
             }
             if timers.poll(turn.runtime(), upload, cx).is_ready() {
                 let limit = self.limits.head.unwrap_or_default();
