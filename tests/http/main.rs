@@ -18,6 +18,7 @@ mod lengths;
 mod panics;
 mod retry;
 mod reuse;
+mod service;
 mod time_limits;
 mod tls;
 mod vanishing;

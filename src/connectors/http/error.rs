@@ -78,7 +78,7 @@ impl Error {
         use AcquireError::{ConnectTimeout, Timeout};
         match self {
             Error::HeaderTimeout { .. } | Error::Timeout { .. } => true,
-            Error::Acquire { source, .. } => matches!(source, Timeout(_) | ConnectTimeout { .. }),
+            Error::Acquire { source, .. } => matches!(source, Timeout(_) | ConnectTimeout),
             _ => false,
         }
     }

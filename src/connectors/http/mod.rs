@@ -39,8 +39,10 @@
 //!
 //! - The peer: by closing it, by `Connection: close`, by HTTP/1.0, by `GOAWAY` (requests under way go
 //!   on), or by an error.
-//! - An HTTP/1.1 exchange that was not finished: a request that was cancelled, a body that was dropped
-//!   with much to come, a request body still being sent 50 milliseconds after the answer has ended.
+//! - An HTTP/1.1 exchange that was not finished: a request that was cancelled or ran out of time, a body
+//!   that was dropped with more than 256 KiB (or 50 milliseconds) to come, a request body still being
+//!   sent 50 milliseconds after the answer has ended.
+//! - A request body that is not as long as it was declared, and interim answers without end (HTTP/1.1).
 //! - The pool's limits: idle time, lifetime, and [`max_uses`](crate::Builder::max_uses), which counts
 //!   requests.
 //!
@@ -76,6 +78,31 @@
 //! A peer that is only slow answers the ping, and keeps its connection. It is not pinged again before it
 //! has said something else, since servers of gRPC take many pings in a row for abuse; a peer that
 //! vanishes after such an answer is found by the timer, as is one that is asked without a time-out.
+
+//!
+//! # What it does not do, and what does
+//!
+//! A [`Client`] and a `&Client` are a `tower_service::Service`, so that the layers of tower and
+//! tower-http fit around it. `examples/http_layers.rs` follows redirects and decompresses so.
+//!
+//! | it does not | what does |
+//! | --- | --- |
+//! | follow redirects | `tower_http::follow_redirect` |
+//! | decompress answers, or ask for compressed ones | `tower_http::decompression` |
+//! | compress the bodies of requests | the caller, with `content-encoding` |
+//! | add headers to each request: credentials, a user agent | `tower_http::auth`, `tower_http::set_header` |
+//! | keep cookies | a layer of your own, on a store such as the crate `cookie_store` |
+//! | retry after an answer (`503`, `429`), or send a `POST` again | `tower::retry`; what was not processed it does [send again](Client::request) |
+//! | limit how many requests there are, or how often | `tower::limit`; connections it does limit |
+//! | write a span for each request | `tower_http::trace` |
+//! | limit the length of an answer | `http_body_util::Limited` around its body |
+//! | read answers as text, JSON or forms | `http_body_util::BodyExt::collect`, and `serde_json` and its like |
+//! | cache answers | a layer of your own, on a crate such as `http-cache` |
+//! | speak through a proxy, or send `CONNECT` | a [connector of your own](crate::Connector) |
+//! | send the trailers of a request on HTTP/1.1 | nothing, unless it has `transfer-encoding: chunked` and a `trailer` header that names them |
+//! | hand out interim answers, or hear them on HTTP/2 | nothing: eight are passed over |
+//! | wait for `100 Continue` on HTTP/2 | the flow control of HTTP/2 |
+//! | push, pipelining, HTTP/3 | nothing |
 
 mod builder;
 mod call;
