@@ -2,15 +2,18 @@
 
 #![allow(clippy::unwrap_used)] // The helpers are tests too, but clippy cannot know.
 
+mod cutter;
 mod fickle;
 mod frames;
 #[path = "../faults/proxy.rs"]
 #[allow(dead_code)] // The faults are for other tests.
 mod proxy;
+mod storm;
 mod support;
 
 mod bodies;
 mod churn;
+mod cuts;
 mod errors;
 mod http2;
 mod interim;
