@@ -11,6 +11,7 @@ mod proxy;
 mod storm;
 mod support;
 
+mod answers;
 mod bodies;
 mod churn;
 mod cuts;
@@ -19,6 +20,7 @@ mod http2;
 mod interim;
 mod lengths;
 mod panics;
+mod requests;
 mod retry;
 mod reuse;
 mod service;

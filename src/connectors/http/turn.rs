@@ -128,6 +128,8 @@ impl Turn {
     pub(super) fn finish(mut self) -> Option<Settling> {
         let (Speaks::Http1(http1), Sender::Http1 { .. }) = (self.lease.speaks(), &self.sender)
         else {
+            // The peer may still want the rest of the request.
+            self.upload = None;
             return None;
         };
         if self.upload.as_ref().is_some_and(|upload| upload.is_refused()) {

@@ -33,7 +33,7 @@ enum Gate {
     Shut,
     /// The answer came first: it is never sent.
     Refused,
-    /// And the connection may end.
+    /// Nobody waits for the rest of it.
     Ended,
 }
 
@@ -54,9 +54,11 @@ impl Upload {
         self.turn(Gate::Shut, Gate::Refused);
     }
 
-    /// The answer is over. The body that was never sent ends its connection.
+    /// The exchange was given up, or was over before its body was sent: what is left of it ends with
+    /// an error, so that nobody waits for it.
     pub(super) fn end(&self) {
-        self.turn(Gate::Refused, Gate::Ended);
+        self.state.lock().gate = Gate::Ended;
+        self.body.wake();
     }
 
     fn turn(&self, from: Gate, to: Gate) {
@@ -76,7 +78,7 @@ impl Upload {
     }
 
     pub(super) fn is_refused(&self) -> bool {
-        matches!(self.state.lock().gate, Gate::Refused | Gate::Ended)
+        self.state.lock().gate == Gate::Refused
     }
 
     /// Whether the connection has taken the body. If not, the caller is woken when it has.
@@ -107,7 +109,7 @@ impl Sending {
         match self.0.state.lock().gate {
             Gate::Open => Poll::Ready(Ok(())),
             Gate::Shut | Gate::Refused => Poll::Pending,
-            Gate::Ended => Poll::Ready(Err("the answer came before the body was asked for".into())),
+            Gate::Ended => Poll::Ready(Err("the exchange is over".into())),
         }
     }
 
