@@ -24,7 +24,7 @@ static GLOBAL: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
 // The only test of its program: another's allocations would count.
 #[test]
 fn memory_and_tasks_are_back_to_the_start_after_random_faults() {
-    let seed = std::env::var("WHARF_SEED").map(|seed| seed.parse().unwrap()).unwrap_or(7);
+    let seed = std::env::var("WHARF_SEED").map_or(7, |seed| seed.parse().unwrap());
     for protocol in [Protocol::Http1, Protocol::Http2] {
         let storm = Storm { seed, exchanges: 400, protocol };
         // What is made once for all is there after the first one.
