@@ -65,7 +65,8 @@ impl Http2Options {
 
 /// The side that exchanges are begun from.
 pub(super) struct Http2 {
-    sender: Mutex<Option<Sender>>,
+    /// None when there will be no more exchanges. Not to be kept by those who wait for an answer: see the driver.
+    sender: Arc<Mutex<Option<Sender>>>,
     news: Arc<News>,
     peer: Arc<Peer>,
     max_streams: usize,
@@ -121,7 +122,8 @@ where
     // The timer knows which idle connections are to be pinged.
     builder.keep_alive_interval(interval).keep_alive_timeout(timeout).keep_alive_while_idle(true);
     let (sender, exchanges) = builder.handshake(Ear::new(io, peer.clone())).await?;
-    let driver = Driver::new(exchanges, crew);
-    let (sender, news) = (Mutex::new(Some(sender)), driver.news());
+    let sender = Arc::new(Mutex::new(Some(sender)));
+    let driver = Driver::new(exchanges, sender.clone(), crew);
+    let news = driver.news();
     Ok((Http2 { sender, news, peer, max_streams: options.max_streams }, driver.run()))
 }

@@ -16,6 +16,7 @@ use hyper::rt::{Executor, Read, Write};
 use parking_lot::Mutex;
 
 use super::due::{Due, Part};
+use super::http2::Sender;
 use super::request_body::RequestBody;
 use crate::runtime::panics;
 
@@ -52,6 +53,8 @@ where
     frames_waker: Waker,
     /// Until there will be no more of them.
     exchanges: Option<Connection<T, RequestBody, Crew>>,
+    /// Dropped after them.
+    sender: LastSender,
     exchanges_waker: Waker,
     under_way: FuturesUnordered<CatchUnwind<AssertUnwindSafe<Task>>>,
     under_way_waker: Waker,
@@ -71,13 +74,18 @@ impl<T> Driver<T>
 where
     T: Read + Write + Unpin + Send + 'static,
 {
-    pub(super) fn new(exchanges: Connection<T, RequestBody, Crew>, crew: Crew) -> Self {
+    pub(super) fn new(
+        exchanges: Connection<T, RequestBody, Crew>,
+        sender: Arc<Mutex<Option<Sender>>>,
+        crew: Crew,
+    ) -> Self {
         let due = Due::new(3);
         let streams = AtomicUsize::new(exchanges.current_max_send_streams());
         Driver {
             frames: crew.take().pop().expect("hyper starts it before the handshake is over"),
             frames_waker: due.waker(FRAMES),
             exchanges: Some(exchanges),
+            sender: LastSender(sender),
             exchanges_waker: due.waker(EXCHANGES),
             under_way: FuturesUnordered::new(),
             under_way_waker: due.waker(UNDER_WAY),
@@ -151,6 +159,26 @@ where
         // Before those who wait are told.
         self.news.has_ended.store(true, Ordering::Release);
         self.exchanges = None;
+        self.sender.lose();
+    }
+}
+
+/// The sender of a connection, without which new exchanges cannot be begun.
+///
+/// A request that is handed over at the very moment when the exchanges end may lie in the channel between,
+/// which is cleared when nobody can send any more.
+struct LastSender(Arc<Mutex<Option<Sender>>>);
+
+impl LastSender {
+    fn lose(&self) {
+        let sender = self.0.lock().take();
+        drop(sender);
+    }
+}
+
+impl Drop for LastSender {
+    fn drop(&mut self) {
+        self.lose();
     }
 }
 

@@ -38,7 +38,8 @@ enum Sender {
         /// What was written to the connection before.
         written: u64,
     },
-    Http2(http2::Sender, Exchange),
+    /// The sender until the request is sent.
+    Http2(Option<http2::Sender>, Exchange),
     /// The exchange is over, and the connection is free.
     Finished,
 }
@@ -55,7 +56,7 @@ impl Turn {
             Speaks::Http1(_) => return None,
             Speaks::Http2(http2) => {
                 let (sender, exchange) = http2.begin()?;
-                Sender::Http2(sender, exchange)
+                Sender::Http2(Some(sender), exchange)
             }
         };
         Some(Turn { sender, upload: None, lease })
@@ -102,6 +103,7 @@ impl Turn {
         self.upload.clone_from(&upload);
         if let Sender::Http2(sender, exchange) = &mut self.sender {
             exchange.note(true);
+            let mut sender = sender.take().expect("a turn sends one request");
             *request.version_mut() = Version::HTTP_2;
             *request.uri_mut() = address.uri.clone();
             request.headers_mut().remove(HOST);
