@@ -135,7 +135,7 @@ async fn a_channel_whose_connection_has_ended_does_not_dial_again() {
         assert_eq!(error.code(), Code::Unavailable);
         assert!(is_unprocessed(&error));
         let said = chain(&error);
-        assert!(said.contains("a pooled channel does not dial again; acquire another"), "{said}");
+        assert!(said.contains("a channel on it does not dial again; acquire another"), "{said}");
     }
 }
 

@@ -11,6 +11,7 @@ mod dialing;
 mod going_away;
 mod health;
 mod leases;
+mod pooled;
 #[path = "../faults/proxy.rs"]
 #[allow(dead_code)] // It can do more than is asked of it here.
 mod proxy;

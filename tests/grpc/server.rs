@@ -144,7 +144,7 @@ impl Watch {
     }
 }
 
-fn status_of(answer: HealthCheckResponse) -> ServingStatus {
+pub(crate) fn status_of(answer: HealthCheckResponse) -> ServingStatus {
     match answer.status {
         1 => ServingStatus::Serving,
         2 => ServingStatus::NotServing,

@@ -1,10 +1,16 @@
 //! Servers that say nothing any more, and pings that are not sent.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use tokio::task::JoinSet;
 use tokio::time;
+use tonic::{Code, Status};
+use tonic_health::pb::HealthCheckRequest;
+use tonic_health::pb::health_client::HealthClient;
 use wharf::Heartbeat;
-use wharf::grpc::GrpcOptions;
+use wharf::grpc::{GrpcOptions, PooledChannel};
 
 use crate::proxy::Proxy;
 use crate::raw_peer::{HEADERS, PING, RawPeer};
@@ -17,10 +23,7 @@ async fn keepalive_ends_a_silent_connection_and_the_calls_on_it() {
     let server = Server::start();
     let proxy = Proxy::start(server.address()).await;
     let key = uri(proxy.address());
-    // Through the endpoint, since the option knows what servers put up with.
-    let options = GrpcOptions::new()
-        .keepalive_timeout(SOON)
-        .endpoint(|endpoint| endpoint.http2_keep_alive_interval(SOON));
+    let options = GrpcOptions::new().keepalive(SOON).keepalive_timeout(SOON);
     let pool = pool_with(options, |b| b);
     let mut running = Watch::begin(&pool, &key).await;
 
@@ -49,6 +52,75 @@ async fn heartbeats_find_a_silent_connection_before_the_next_call_does() {
     let status = pool.status();
     assert_eq!(status.dials, 2);
     assert!(status.missed_heartbeats >= 2, "{status:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_that_vanishes_costs_each_caller_two_calls_at_most() {
+    let server = Server::start();
+    let proxy = Proxy::start(server.address()).await;
+    let pool = pool(|b| b);
+    let channel = PooledChannel::new(pool.host(&uri(proxy.address()))).timeout(SECOND);
+    check_through(&channel).await.unwrap();
+    let answered = Arc::new(AtomicUsize::new(0));
+    let mut callers = JoinSet::new();
+    for _ in 0..16 {
+        let (channel, answered) = (channel.clone(), answered.clone());
+        callers.spawn(async move {
+            let mut failed = 0;
+            // Until long after the freeze, and long before keepalive would help.
+            while answered.load(Ordering::Relaxed) < 5000 {
+                match check_through(&channel).await {
+                    Ok(()) => _ = answered.fetch_add(1, Ordering::Relaxed),
+                    Err(error) => {
+                        assert_eq!(error.code(), Code::DeadlineExceeded, "{error}");
+                        failed += 1;
+                    }
+                }
+            }
+            failed
+        });
+    }
+    until(|| answered.load(Ordering::Relaxed) > 100).await;
+    assert_eq!(proxy.freeze(), 1);
+    let failed: Vec<usize> = within_a_minute(callers.join_all()).await;
+    // The first one may have begun before the last byte came, which says nothing against the connection.
+    assert!(failed.iter().all(|failed| (1..=2).contains(failed)), "{failed:?}");
+    assert_eq!(pool.status().leases, 0);
+}
+
+#[tokio::test]
+async fn a_slow_server_that_answers_a_ping_keeps_its_connection() {
+    let server = Server::start();
+    let pool = pool(|b| b.max_per_host(1));
+    let channel = PooledChannel::new(pool.host(&server.uri()));
+    let mut client = HealthClient::new(channel.clone());
+    let mut watch = client.watch(HealthCheckRequest::default()).await.unwrap().into_inner();
+    watch.message().await.unwrap().unwrap();
+    time::timeout(SOON, watch.message()).await.unwrap_err();
+    drop(watch);
+    assert_eq!(pool.status().pinging, 1);
+    within_a_minute(check_through(&channel)).await.unwrap();
+    let status = pool.status();
+    assert_eq!((status.dials, status.failed_pings), (1, 0));
+}
+
+#[tokio::test]
+async fn a_call_that_is_cancelled_while_others_are_answered_raises_no_suspicion() {
+    let server = Server::start();
+    let pool = pool(|b| b);
+    let channel = PooledChannel::new(pool.host(&server.uri()));
+    let mut client = HealthClient::new(channel.clone());
+    let mut watch = client.watch(HealthCheckRequest::default()).await.unwrap().into_inner();
+    watch.message().await.unwrap().unwrap();
+    time::timeout(SOON, watch.message()).await.unwrap_err();
+    check_through(&channel).await.unwrap();
+    drop(watch);
+    assert_eq!(pool.status().pinging, 0);
+}
+
+async fn check_through(channel: &PooledChannel) -> Result<(), Status> {
+    let mut client = HealthClient::new(channel.clone());
+    client.check(HealthCheckRequest::default()).await.map(drop)
 }
 
 /// The pings of HTTP/2 that a client sends in a second, a call running or none.
@@ -91,7 +163,7 @@ async fn nothing_is_pinged_that_could_be_too_many_by_default_or_with_the_shortes
     assert_eq!([a, b, c, d], [0; 4]);
 
     // The count counts, and a call makes the difference that it should.
-    let often = || GrpcOptions::new().endpoint(|e| e.http2_keep_alive_interval(SOON));
+    let often = || GrpcOptions::new().keepalive(SOON);
     let (with, without, permitted) = tokio::join!(
         pings(often(), true),
         pings(often(), false),
@@ -107,8 +179,7 @@ async fn nothing_is_pinged_that_could_be_too_many_by_default_or_with_the_shortes
 async fn keepalive_pings_after_its_time_and_ends_the_call_after_its_timeout() {
     let peer = RawPeer::start().await;
     let server = uri(peer.address());
-    let options = GrpcOptions::new().keepalive(10 * SECOND);
-    let pool = pool_with(options, |b| b);
+    let pool = pool(|b| b);
     let call = tokio::spawn(async move {
         let lease = pool.acquire(&server).await.unwrap();
         check(&lease).await
@@ -119,7 +190,7 @@ async fn keepalive_pings_after_its_time_and_ends_the_call_after_its_timeout() {
     time::pause();
     let begun = time::Instant::now();
     connection.read_until(PING).await;
-    assert!((9..=11).contains(&begun.elapsed().as_secs()), "{:?}", begun.elapsed());
+    assert!((19..=21).contains(&begun.elapsed().as_secs()), "{:?}", begun.elapsed());
     call.await.unwrap().unwrap_err();
     assert!((29..=31).contains(&begun.elapsed().as_secs()), "{:?}", begun.elapsed());
 }

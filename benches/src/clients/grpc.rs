@@ -5,8 +5,8 @@ use std::net::SocketAddr;
 use tonic::transport::{Channel, Endpoint, Uri};
 use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_client::HealthClient;
-use wharf::grpc::GrpcConnector;
-use wharf::{SharedHost, SharedPool};
+use wharf::SharedPool;
+use wharf::grpc::{GrpcConnector, PooledChannel};
 
 use super::{Asks, Driver, PROCESSOR, RATE, Scene};
 use crate::table::Bound;
@@ -14,7 +14,7 @@ use crate::table::Bound;
 pub(super) fn scene(server: SocketAddr, tasks: usize) -> Scene {
     let uri: Uri = format!("http://{server}").parse().expect("a URI");
     let pool = SharedPool::new(GrpcConnector::new());
-    let wharf = Driver::on_two(Wharf { host: pool.host(&uri) });
+    let wharf = Driver::on_two(Wharf { channel: PooledChannel::new(pool.host(&uri)) });
     let peer = ("tonic, one channel", Driver::on_two(Lazy::new(uri)));
     let name = format!("gRPC, {tasks} tasks, unary calls");
     let aims = vec![(RATE, Bound::AtLeast(1.3)), (PROCESSOR, Bound::AtMost(1.0))];
@@ -22,13 +22,12 @@ pub(super) fn scene(server: SocketAddr, tasks: usize) -> Scene {
 }
 
 struct Wharf {
-    host: SharedHost<GrpcConnector>,
+    channel: PooledChannel,
 }
 
 impl Asks for Wharf {
     async fn ask(&self) {
-        let lease = self.host.acquire().await.expect("a lease");
-        let mut client = HealthClient::new(lease.clone());
+        let mut client = HealthClient::new(self.channel.clone());
         client.check(HealthCheckRequest::default()).await.expect("an answer");
     }
 }

@@ -1,106 +1,88 @@
-//! One call: whether anything of it was sent.
-//!
-//! A connection may be told to go away when a call has a place in it and no more. hyper then fails
-//! the call like one that was cut off in the middle, and nobody could tell whether it may be made
-//! again. Here its messages and its failure settle between them which of the two came first.
+//! One call: sent, and judged when it fails.
 
-use std::error::Error;
-use std::fmt;
-use std::future::Future;
-use std::pin::Pin;
-use std::sync::{Arc, OnceLock};
-use std::task::{Context, Poll, ready};
+use std::mem;
 
-use bytes::Bytes;
-use http::{Request, Response};
-use http_body::{Body as HttpBody, Frame, SizeHint};
+use http::{Request, Response, request};
+use http_body_util::BodyExt;
+use hyper::body::Incoming;
+use hyper::client::conn::TrySendError;
 use tonic::Status;
 use tonic::body::Body;
-use tonic::transport::Channel;
-use tonic::transport::channel::ResponseFuture;
-use tower_service::Service;
 
-/// The answer to a call on a [`GrpcChannel`](super::GrpcChannel).
-#[derive(Debug)]
-pub struct Call {
-    response: ResponseFuture,
-    fate: Arc<OnceLock<Fate>>,
+use super::error;
+use super::messages::{Handed, Messages};
+use super::turn::{Held, Turn};
+use super::unprocessed::{self, Gone, Unprocessed};
+use crate::connectors::http::request_body::RequestBody;
+use crate::connectors::http::retry::{cause, is_untaken};
+
+/// A call, which may be sent more than once.
+pub(super) struct Call {
+    head: request::Parts,
+    /// What is sent next.
+    messages: Messages,
 }
 
-/// What came first.
-#[derive(Clone, Copy, Debug)]
-enum Fate {
-    /// A message was taken to be sent.
-    Sent,
-    /// The call failed: nothing of it is sent any more.
-    Failed,
+/// Why a call was not answered.
+pub(super) struct Failure {
+    pub(super) status: Status,
+    /// No server began it, and all of it is still there.
+    pub(super) may_be_sent_again: bool,
 }
 
 impl Call {
-    pub(super) fn begin(channel: &mut Channel, request: Request<Body>) -> Call {
-        let fate = Arc::new(OnceLock::new());
-        if request.body().is_end_stream() {
-            // There is no message to wait for: the head is everything.
-            let _ = fate.set(Fate::Sent);
-        }
-        let request = request.map(|body| Body::new(Messages { body, fate: fate.clone() }));
-        Call { response: channel.call(request), fate }
+    /// # Errors
+    ///
+    /// The first message that cannot be encoded.
+    pub(super) async fn of(request: Request<Body>) -> Result<Self, Status> {
+        let (head, body) = request.into_parts();
+        Ok(Call { head, messages: Messages::of(body).await? })
     }
-}
 
-impl Future for Call {
-    type Output = Result<Response<Body>, Box<dyn Error + Send + Sync>>;
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let response = ready!(Pin::new(&mut self.response).poll(cx));
-        Poll::Ready(response.map_err(|error| match self.fate.get_or_init(|| Fate::Failed) {
-            Fate::Sent => error.into(),
-            Fate::Failed => Unsent(error).into(),
-        }))
-    }
-}
-
-/// The messages of a request.
-struct Messages {
-    body: Body,
-    fate: Arc<OnceLock<Fate>>,
-}
-
-impl HttpBody for Messages {
-    type Data = Bytes;
-    type Error = Status;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
-        match self.fate.get_or_init(|| Fate::Sent) {
-            Fate::Sent => Pin::new(&mut self.body).poll_frame(cx),
-            Fate::Failed => Poll::Ready(Some(Err(Status::cancelled("the call has failed")))),
+    /// Sends it on this connection, and waits for the head of the answer.
+    pub(super) async fn attempt(
+        &mut self,
+        channel: Held,
+    ) -> Result<(Turn, Response<Incoming>), Failure> {
+        let Some((mut turn, mut sender)) = Turn::begin(channel) else {
+            return Err(Failure { status: unprocessed::status(Gone), may_be_sent_again: true });
+        };
+        let copy = self.messages.copy();
+        let (handed, outgoing) = Handed::new(mem::take(&mut self.messages));
+        let body = RequestBody::streamed(outgoing.map_err(Into::into).boxed_unsync());
+        let request = turn.channel().target().address(&self.head, body);
+        turn.note(true);
+        let sent = sender.try_send_request(request);
+        drop(sender);
+        let sent = sent.await;
+        turn.note(false);
+        match sent {
+            Ok(response) => Ok((turn, response)),
+            Err(error) => Err(self.judge(error, handed.take_back(), copy)),
         }
     }
 
-    fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
+    /// Judges how it failed: what of its messages came back, and of which a copy was kept.
+    fn judge(
+        &mut self,
+        mut error: TrySendError<Request<RequestBody>>,
+        left: Option<Messages>,
+        copy: Option<Messages>,
+    ) -> Failure {
+        let came_back = error.take_message().is_some();
+        let error = error.into_error();
+        // A server begins a unary call with its message. A stream it may begin with the head alone.
+        let is_unsent = left.as_ref().is_some_and(Messages::is_complete) && !is_reset(&error);
+        if !(came_back || is_unsent || is_untaken(&error)) {
+            return Failure { status: error::status(error), may_be_sent_again: false };
+        }
+        let again = left.or(copy);
+        let may_be_sent_again = again.is_some();
+        self.messages = again.unwrap_or_default();
+        Failure { status: unprocessed::status(Unprocessed(error)), may_be_sent_again }
     }
 }
 
-/// A call failed before its first message was sent.
-#[derive(Debug)]
-pub(super) struct Unsent(tonic::transport::Error);
-
-impl fmt::Display for Unsent {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the connection ended before a message was sent")
-    }
-}
-
-impl Error for Unsent {
-    fn source(&self) -> Option<&(dyn Error + 'static)> {
-        Some(&self.0)
-    }
+fn is_reset(error: &hyper::Error) -> bool {
+    cause(error).is_some_and(h2::Error::is_reset)
 }

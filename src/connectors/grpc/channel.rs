@@ -1,116 +1,113 @@
 //! What is pooled: a channel on one connection.
 
-use std::error::Error;
 use std::fmt;
-use std::future::{Ready, ready};
+use std::future::Future;
 use std::net::SocketAddr;
-use std::ops::Deref;
+use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use http::{Request, Response, Uri};
-use hyper_util::rt::TokioIo;
-use tokio::sync::watch;
-use tonic::ConnectError;
+use http::{Request, Response};
+use tonic::Status;
 use tonic::body::Body;
-use tonic::transport::{Channel, Endpoint};
 use tower_service::Service;
 
+use super::answer::Answer;
 use super::call::Call;
-use super::error::GrpcError;
-use super::unprocessed::Gone;
-use super::wire::{Peer, Wire};
-use crate::connectors::stream::Stream;
+use super::deadline::Deadline;
+use super::target::Target;
+use super::turn::Held;
+use crate::connectors::http::connection::HttpConnection;
+use crate::connectors::http::http2::{self, Http2};
+use crate::connectors::http::peer::Exchange;
 
-/// A tonic [`Channel`] on exactly one connection, which ends with it: it does not dial again behind
-/// the pool's back.
+/// Calls on exactly one connection, which ends with it: it does not dial again behind the pool's back.
 ///
-/// It is what a generated client is made of, `EchoClient::new(lease.clone())`, and derefs to the
-/// [`Channel`] for code that names that type, `EchoClient::new(Channel::clone(&lease))`. Clones are
-/// cheap and share the connection. Where all there is is a reference to the lease, write
+/// It is what a generated client is made of, `EchoClient::new(lease.clone())`. Clones are cheap and
+/// share the connection. Where all there is is a reference to the lease, write
 /// `GrpcChannel::clone(lease)`, since `lease.clone()` would copy the reference.
+///
+/// A call that the server did not begin is not sent again: see
+/// [`is_unprocessed`](super::is_unprocessed), or use a [`PooledChannel`](super::PooledChannel), which
+/// does that.
 ///
 /// A clone that outlives its lease goes on working and keeps the connection open, but the pool does
 /// not know of its calls: keep the lease until the last message of the call has come, and the clone
 /// no longer.
 #[derive(Clone)]
 pub struct GrpcChannel {
-    channel: Channel,
-    peer: watch::Receiver<Peer>,
-    peer_addr: Option<SocketAddr>,
+    connection: HttpConnection,
+    target: Arc<Target>,
 }
 
 impl GrpcChannel {
-    /// Begins HTTP/2 on a stream, and waits for the server's settings.
-    pub(super) async fn open(
-        stream: Stream,
-        peer_addr: Option<SocketAddr>,
-        endpoint: Endpoint,
-    ) -> Result<Self, GrpcError> {
-        let (wire, mut peer) = Wire::new(stream);
-        let once = Once(Some(TokioIo::new(wire)));
-        let channel = Channel::connect(once, endpoint).await.map_err(GrpcError::Handshake)?;
-        // Without them nobody knows how many calls the connection carries.
-        peer.wait_for(|peer| peer.greeted).await.map_err(|_| GrpcError::NoSettings)?;
-        Ok(GrpcChannel { channel, peer, peer_addr })
+    /// Calls on a connection that speaks HTTP/2.
+    pub(super) fn new(connection: HttpConnection, target: Target) -> Self {
+        GrpcChannel { connection, target: Arc::new(target) }
     }
 
     /// The address that was dialed. `None` for a Unix socket.
     pub fn peer_addr(&self) -> Option<SocketAddr> {
-        self.peer_addr
+        self.connection.peer_addr()
     }
 
     /// Whether the connection takes new calls: it has not ended, and its server has not said GOAWAY.
     pub fn is_open(&self) -> bool {
-        self.peer.has_changed().is_ok() && !self.peer.borrow().leaving
+        self.connection.is_open()
     }
 
     /// How many calls the server takes at once on this connection, now. `None` when it sets no limit.
     pub fn max_concurrent_streams(&self) -> Option<u32> {
-        self.peer.borrow().max_streams
+        self.http2().allowed_streams()
+    }
+
+    pub(super) async fn close(self) {
+        self.connection.close().await;
+    }
+
+    /// None when it takes no new calls.
+    pub(super) fn begin(&self) -> Option<(http2::Sender, Exchange)> {
+        self.http2().begin().filter(|(sender, _)| !sender.is_closed())
+    }
+
+    pub(super) fn http2(&self) -> &Http2 {
+        self.connection.http2().expect("it was begun as HTTP/2")
+    }
+
+    pub(super) fn target(&self) -> &Target {
+        &self.target
+    }
+
+    async fn run(self, request: Request<Body>) -> Result<Response<Body>, Status> {
+        let mut deadline = Deadline::of(request.headers(), None)?;
+        let begin = async {
+            let mut call = Call::of(request).await?;
+            call.attempt(Held::Clone(self)).await.map_err(|failure| failure.status)
+        };
+        let begun = deadline.bound(begin).await?;
+        Ok(Answer::to(begun, deadline))
     }
 }
 
-impl Deref for GrpcChannel {
-    type Target = Channel;
-
-    fn deref(&self) -> &Channel {
-        &self.channel
-    }
-}
+/// The answer to a call, until its head has come.
+pub(super) type Answering = Pin<Box<dyn Future<Output = Result<Response<Body>, Status>> + Send>>;
 
 impl Service<Request<Body>> for GrpcChannel {
     type Response = Response<Body>;
-    type Error = Box<dyn Error + Send + Sync>;
-    type Future = Call;
+    type Error = Status;
+    type Future = Answering;
 
-    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
-        self.channel.poll_ready(cx).map_err(Into::into)
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Status>> {
+        Poll::Ready(Ok(()))
     }
 
-    fn call(&mut self, request: Request<Body>) -> Call {
-        Call::begin(&mut self.channel, request)
+    fn call(&mut self, request: Request<Body>) -> Answering {
+        Box::pin(self.clone().run(request))
     }
 }
 
 impl fmt::Debug for GrpcChannel {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("GrpcChannel").field("is_open", &self.is_open()).finish_non_exhaustive()
-    }
-}
-
-/// Gives the one connection that there is. tonic asks again when that has ended.
-struct Once<T>(Option<TokioIo<T>>);
-
-impl<T> Service<Uri> for Once<T> {
-    type Response = TokioIo<T>;
-    type Error = ConnectError;
-    type Future = Ready<Result<TokioIo<T>, ConnectError>>;
-
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), ConnectError>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn call(&mut self, _: Uri) -> Self::Future {
-        ready(self.0.take().ok_or_else(|| ConnectError(Box::new(Gone))))
     }
 }

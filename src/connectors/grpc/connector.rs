@@ -4,8 +4,9 @@ use std::fmt;
 use std::net::SocketAddr;
 
 use async_trait::async_trait;
+use http::Uri;
+use hyper_util::rt::TokioIo;
 use tonic::Code;
-use tonic::transport::{Endpoint, Uri};
 use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_check_response::ServingStatus;
 use tonic_health::pb::health_client::HealthClient;
@@ -14,6 +15,10 @@ use super::channel::GrpcChannel;
 use super::dial;
 use super::error::GrpcError;
 use super::options::GrpcOptions;
+use super::target::Target;
+use crate::connectors::http::connection::HttpConnection;
+use crate::connectors::http::http2;
+use crate::connectors::http::wire::Wire;
 use crate::connectors::shown::Shown;
 use crate::connectors::stream::Stream;
 use crate::connectors::tcp::Transport;
@@ -40,7 +45,7 @@ use crate::pool::shared::SharedConnector;
 ///
 /// ```
 /// # fn run() -> Result<(), wharf::BuildError> {
-/// use tonic::transport::Uri;
+/// use http::Uri;
 /// use wharf::SharedPool;
 /// use wharf::grpc::GrpcConnector;
 ///
@@ -102,11 +107,14 @@ impl Connector for GrpcConnector {
 
     async fn connect(&self, uri: &Uri) -> Result<GrpcChannel, GrpcError> {
         let is_tls = dial::check(uri)?;
-        let endpoint = self.options.apply(Endpoint::from(dial::origin(uri)));
-        let dialed = self.transport.connect(dial::place(uri)).await;
-        let dialed = dialed.map_err(|error| GrpcError::Connect(error.into()))?;
-        let stream = if is_tls { self.secure(uri, dialed.stream).await? } else { dialed.stream };
-        GrpcChannel::open(stream, dialed.peer, endpoint).await
+        let target = Target::of(&dial::origin(uri), &self.options);
+        let dialed = self.transport.connect(dial::place(uri)).await.map_err(GrpcError::Connect)?;
+        let stream: Stream = Box::new(Wire::new(dialed.stream).0);
+        let stream = if is_tls { self.secure(uri, stream).await? } else { stream };
+        let begun = http2::greeted_handshake(TokioIo::new(stream), &self.options.http2()).await;
+        let (http2, driver) = begun.map_err(GrpcError::Handshake)?.ok_or(GrpcError::NoSettings)?;
+        let connection = HttpConnection::start_http2(http2, dialed.peer, driver);
+        Ok(GrpcChannel::new(connection, target))
     }
 
     fn peer_addr(&self, channel: &GrpcChannel) -> Option<SocketAddr> {
@@ -114,8 +122,12 @@ impl Connector for GrpcConnector {
     }
 
     /// Asks the standard health service, `grpc.health.v1.Health`. A server that has none answers
-    /// that, which is an answer.
+    /// that, which is an answer. After a call that ended while its server was silent it sends an HTTP/2 ping instead,
+    /// which needs no stream: the question then is whether the server is there.
     async fn ping(&self, channel: &mut GrpcChannel) -> Result<(), GrpcError> {
+        if channel.http2().is_doubted() {
+            return if channel.http2().ping().await { Ok(()) } else { Err(GrpcError::Silent) };
+        }
         let service = self.options.health_service.clone();
         let request = HealthCheckRequest { service: service.clone() };
         match HealthClient::new(channel.clone()).check(request).await {
@@ -137,6 +149,10 @@ impl Connector for GrpcConnector {
 
     fn is_retryable(&self, error: &GrpcError) -> bool {
         error.is_retryable()
+    }
+
+    async fn close(&self, channel: GrpcChannel) {
+        channel.close().await;
     }
 }
 

@@ -1,8 +1,8 @@
 //! What a URI says about where to dial.
 
+use http::Uri;
 use http::uri::{Authority, PathAndQuery, Scheme};
 use tokio_rustls::rustls::pki_types::ServerName;
-use tonic::transport::Uri;
 
 use super::error::GrpcError;
 use super::options::GrpcOptions;

@@ -1,10 +1,14 @@
 //! What can go wrong.
 
 use std::error::Error;
+use std::sync::Arc;
 use std::{fmt, io};
 
-use tonic::Status;
-use tonic::transport::Uri;
+use http::Uri;
+use tonic::{Code, Status};
+
+use crate::connectors::http::retry::cause;
+use crate::pool::error::AcquireError;
 
 use crate::connectors::tls;
 
@@ -20,16 +24,18 @@ pub enum GrpcError {
         reason: &'static str,
     },
     /// The TCP connection could not be made.
-    Connect(Box<dyn Error + Send + Sync>),
+    Connect(io::Error),
     /// The TLS handshake failed, such as over a certificate that nobody vouches for.
     Tls(io::Error),
     /// The server does not offer HTTP/2 over TLS.
     NoHttp2,
     /// HTTP/2 could not be begun.
-    Handshake(tonic::transport::Error),
+    Handshake(hyper::Error),
     /// The server ended the connection before it had sent its settings: it does not speak HTTP/2, or
     /// it is going down.
     NoSettings,
+    /// The server did not answer an HTTP/2 ping, or the connection has ended.
+    Silent,
     /// The health check failed.
     Check(Status),
     /// The server says that the service does not serve.
@@ -62,6 +68,7 @@ impl fmt::Display for GrpcError {
                 "the server ended the connection before it sent HTTP/2 settings; \
                  it may not speak HTTP/2 on this port, or expect TLS",
             ),
+            GrpcError::Silent => f.write_str("the server does not answer any more"),
             GrpcError::Check(_) => f.write_str("the health check failed"),
             GrpcError::NotServing { service } if service.is_empty() => {
                 f.write_str("the server says that it does not serve")
@@ -76,16 +83,45 @@ impl fmt::Display for GrpcError {
 impl Error for GrpcError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match self {
-            GrpcError::Connect(error) => Some(&**error),
-            GrpcError::Tls(error) => Some(error),
+            GrpcError::Connect(error) | GrpcError::Tls(error) => Some(error),
             GrpcError::Handshake(error) => Some(error),
             GrpcError::Check(status) => Some(status),
             GrpcError::InvalidUri { .. }
             | GrpcError::NoHttp2
             | GrpcError::NoSettings
+            | GrpcError::Silent
             | GrpcError::NotServing { .. } => None,
         }
     }
+}
+
+/// The status of a call that failed on its connection. That of a stream that the server reset is as gRPC's
+/// protocol has it.
+pub(super) fn status(error: hyper::Error) -> Status {
+    let reset = cause::<h2::Error>(&error).filter(|error| error.is_reset());
+    let code = match reset.and_then(h2::Error::reason) {
+        None | Some(h2::Reason::REFUSED_STREAM) => Code::Unavailable,
+        Some(h2::Reason::CANCEL) => Code::Cancelled,
+        Some(h2::Reason::ENHANCE_YOUR_CALM) => Code::ResourceExhausted,
+        Some(h2::Reason::INADEQUATE_SECURITY) => Code::PermissionDenied,
+        Some(_) => Code::Internal,
+    };
+    let message = if reset.is_some() {
+        "the server reset the call's stream"
+    } else {
+        "the connection ended during the call"
+    };
+    with_source(Status::new(code, message), error)
+}
+
+/// The status of a call that got no lease.
+pub(super) fn no_lease(error: AcquireError<GrpcError>) -> Status {
+    with_source(Status::unavailable(error.to_string()), error)
+}
+
+fn with_source(mut status: Status, source: impl Error + Send + Sync + 'static) -> Status {
+    status.set_source(Arc::new(source));
+    status
 }
 
 #[cfg(test)]
@@ -102,7 +138,11 @@ mod tests {
                 "the URI ftp://files.example/ is wrong",
                 false,
             ),
-            (GrpcError::Connect("refused".into()), "the server could not be reached", true),
+            (
+                GrpcError::Connect(io::ErrorKind::ConnectionRefused.into()),
+                "the server could not be reached",
+                true,
+            ),
             (GrpcError::Tls(io::ErrorKind::InvalidData.into()), "the TLS handshake failed", true),
             (GrpcError::NoHttp2, "the server does not offer HTTP/2 over TLS", false),
             (
@@ -111,6 +151,7 @@ mod tests {
                  it may not speak HTTP/2 on this port, or expect TLS",
                 false,
             ),
+            (GrpcError::Silent, "the server does not answer any more", false),
             (GrpcError::Check(Status::internal("no")), "the health check failed", true),
             (not_serving(""), "the server says that it does not serve", false),
             (not_serving("a.B"), "the server says that a.B does not serve", false),
@@ -129,6 +170,6 @@ mod tests {
         assert!(!GrpcError::Tls(io::ErrorKind::InvalidData.into()).is_retryable());
         assert!(GrpcError::Tls(io::ErrorKind::UnexpectedEof.into()).is_retryable());
         assert!(GrpcError::NoSettings.is_retryable());
-        assert!(GrpcError::Connect("refused".into()).is_retryable());
+        assert!(GrpcError::Connect(io::ErrorKind::ConnectionRefused.into()).is_retryable());
     }
 }

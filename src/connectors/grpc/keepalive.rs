@@ -2,8 +2,7 @@
 
 use std::time::Duration;
 
-use tonic::transport::Endpoint;
-
+use crate::connectors::http::http2::KeepAlive;
 use crate::policy::build_error::BuildError;
 
 /// When a silent server is asked whether it is there.
@@ -14,29 +13,23 @@ pub(super) struct Keepalive {
     pub(super) without_calls: bool,
 }
 
-/// What gRPC raises lower values to.
-const LEAST: Duration = Duration::from_secs(10);
-
 /// Later than a clock can tell is no time for a ping.
 const MOST: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
 impl Default for Keepalive {
     fn default() -> Self {
-        Keepalive { time: None, timeout: Duration::from_secs(20), without_calls: false }
+        let [time, timeout] = [20, 10].map(Duration::from_secs);
+        Keepalive { time: Some(time), timeout, without_calls: false }
     }
 }
 
 impl Keepalive {
     pub(super) fn check(&self) -> Result<(), BuildError> {
-        if let Some(time) = self.time.filter(|time| *time < LEAST) {
-            let reason = format!("must be at least {LEAST:?}, or servers take it for abuse");
-            return Err(BuildError::new("keepalive", format!("{time:?}"), reason));
-        }
-        if self.timeout.is_zero() {
-            return Err(BuildError::new("keepalive_timeout", "0s", "must be longer than zero"));
-        }
         let times = [("keepalive", self.time), ("keepalive_timeout", Some(self.timeout))];
         for (field, time) in times {
+            if time.is_some_and(|time| time.is_zero()) {
+                return Err(BuildError::new(field, "0s", "must be longer than zero"));
+            }
             if let Some(time) = time.filter(|time| *time > MOST) {
                 let reason = format!("must be at most {MOST:?}");
                 return Err(BuildError::new(field, format!("{time:?}"), reason));
@@ -45,12 +38,7 @@ impl Keepalive {
         Ok(())
     }
 
-    pub(super) fn apply(&self, endpoint: Endpoint) -> Endpoint {
-        let endpoint =
-            endpoint.keep_alive_timeout(self.timeout).keep_alive_while_idle(self.without_calls);
-        match self.time {
-            Some(time) => endpoint.http2_keep_alive_interval(time),
-            None => endpoint,
-        }
+    pub(super) fn pings(&self) -> Option<KeepAlive> {
+        self.time.map(|interval| KeepAlive { interval, timeout: self.timeout })
     }
 }

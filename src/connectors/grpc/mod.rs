@@ -1,13 +1,13 @@
-//! Pools of gRPC channels, by tonic (feature `grpc`).
+//! Pools of gRPC connections for tonic's clients (feature `grpc`).
 //!
-//! [`GrpcConnector`] makes them for a [`SharedPool`](crate::SharedPool); how, is in
-//! [`GrpcOptions`]. A [`GrpcChannel`] is one connection that carries many calls at once, and a lease
-//! is the right to one call on it.
+//! [`GrpcConnector`] makes connections for a [`SharedPool`](crate::SharedPool); how, is in
+//! [`GrpcOptions`]. A [`PooledChannel`] is what clients are made of: each of its calls takes a lease on one
+//! of the host's connections.
 //!
-//! A tonic `Channel` by itself is one connection as well, however many clone it: all calls go to one
-//! server, wait for one TCP stream, and share its limit of concurrent calls. When it breaks, it
-//! reconnects unseen. The pool dials further connections as calls need them, up to
-//! [`max_per_host`](crate::Builder::max_per_host), and knows when each has ended.
+//! A tonic `Channel` is one connection, however many clone it: all calls go to one server, wait for one TCP
+//! stream, and share its limit of concurrent calls. The pool dials further connections as calls need them, up
+//! to [`max_per_host`](crate::Builder::max_per_host), knows when each has ended, and a call that came too late
+//! for its connection is sent again.
 //!
 //! # Examples
 //!
@@ -16,26 +16,30 @@
 //! ```
 //! # use tonic_health::pb::{HealthCheckRequest, health_client::HealthClient as EchoClient};
 //! # async fn run() -> Result<(), Box<dyn std::error::Error>> {
-//! use tonic::transport::Uri;
+//! use http::Uri;
 //! use wharf::SharedPool;
-//! use wharf::grpc::GrpcConnector;
+//! use wharf::grpc::{GrpcConnector, PooledChannel};
 //!
 //! let pool = SharedPool::builder().max_per_host(4).build(GrpcConnector::new())?;
 //! let server = Uri::from_static("http://localhost:50051");
 //!
-//! let lease = pool.acquire(&server).await?;
-//! let mut client = EchoClient::new(lease.clone());
+//! let mut client = EchoClient::new(PooledChannel::new(pool.host(&server)));
 //! # let request = HealthCheckRequest::default();
 //! let answer = client.check(request).await?;
-//! drop(lease); // after the last message of the call
 //! # Ok(()) }
 //! ```
 //!
-//! # Leases and calls
+//! # Calls and leases
 //!
-//! One lease is one call: the pool counts leases against the number of calls that the server takes
-//! at once, and a second call on the same lease would wait inside HTTP/2, unseen. Keep the lease for
-//! as long as the call runs, which for a stream is until its last message.
+//! A call through a [`PooledChannel`] waits for a lease first, as every borrower of the pool does, and holds it
+//! until the last message of its answer, or until the answer is dropped. So `status` counts running calls as
+//! leases, and [`acquire_timeout`](crate::Builder::acquire_timeout) bounds the wait.
+//!
+//! Who needs several calls on one connection, or wants to decide by himself what is sent again, acquires
+//! leases: `EchoClient::new(lease.clone())`. A lease is a [`GrpcChannel`], which is one connection. One lease
+//! is one call: the pool counts leases against the number of calls that the server takes at once, and a second
+//! call on the same lease would wait inside HTTP/2, unseen. Keep the lease for as long as the call runs, which
+//! for a stream is until its last message.
 //!
 //! # When a server goes away
 //!
@@ -47,7 +51,8 @@
 //! # Race window
 //!
 //! A call whose lease was given just before the GOAWAY came may be too late. The server does not
-//! begin it, and [`is_unprocessed`] tells: make it again on a fresh lease, whatever it does.
+//! begin it. A [`PooledChannel`] sends it again, see [there](PooledChannel#sending-again); a call on a lease
+//! fails, and [`is_unprocessed`] tells that it can be made again.
 //!
 //! # Which setting for what
 //!
@@ -64,7 +69,8 @@
 //!   [`reserved_streams`](GrpcOptions::reserved_streams). A connection whose server is not serving
 //!   is closed.
 //! - **Networks that vanish while calls run**: [`keepalive`](GrpcOptions::keepalive) pings on the level
-//!   of HTTP/2, and fails the calls of a connection that is dead. A heartbeat finds the dead
+//!   of HTTP/2 (after 20 seconds of silence by default), and fails the calls of a connection that is dead. See
+//!   [there](GrpcOptions#keepalive) for servers that take pings for abuse. A heartbeat finds the dead
 //!   connection too, but calls that run on it are not failed by it: give them a deadline.
 //! - **Firewalls that forget idle connections**: an
 //!   [`idle_timeout`](crate::Builder::idle_timeout) below their memory, or heartbeats. Keepalive only
@@ -74,19 +80,24 @@
 //!
 //! A channel lives in the runtime that dialed it, and moves only while that runtime is driven.
 
+mod answer;
 mod call;
 mod channel;
 mod connector;
+mod deadline;
 mod dial;
 mod error;
-mod frames;
 mod keepalive;
+mod messages;
 mod options;
+mod pooled_channel;
+mod target;
+mod turn;
 mod unprocessed;
-mod wire;
 
 pub use channel::GrpcChannel;
 pub use connector::GrpcConnector;
 pub use error::GrpcError;
 pub use options::GrpcOptions;
+pub use pooled_channel::PooledChannel;
 pub use unprocessed::is_unprocessed;

@@ -7,9 +7,9 @@ use std::time::Duration;
 use http::HeaderValue;
 use tokio_rustls::rustls::ClientConfig;
 use tokio_rustls::rustls::pki_types::ServerName;
-use tonic::transport::Endpoint;
 
 use super::keepalive::Keepalive;
+use crate::connectors::http::http2::Http2Options;
 use crate::connectors::tcp::TcpOptions;
 use crate::policy::build_error::BuildError;
 
@@ -26,16 +26,11 @@ use crate::policy::build_error::BuildError;
 ///
 /// let options = GrpcOptions::new()
 ///     .keepalive(Duration::from_secs(60))
-///     .user_agent("orders/2.1")
-///     .endpoint(|endpoint| endpoint.timeout(Duration::from_secs(5)));
+///     .user_agent("orders/2.1");
 /// let connector = GrpcConnector::with_options(options)?;
 ///
-/// let options = GrpcOptions::new().keepalive(Duration::from_secs(1));
-/// let error = GrpcConnector::with_options(options).unwrap_err();
-/// assert_eq!(
-///     error.to_string(),
-///     "keepalive is 1s: it must be at least 10s, or servers take it for abuse"
-/// );
+/// let error = GrpcConnector::with_options(GrpcOptions::new().max_leases(0)).unwrap_err();
+/// assert_eq!(error.to_string(), "max_leases is 0: it must be at least 1");
 /// # Ok(()) }
 /// # run().unwrap();
 /// ```
@@ -50,7 +45,6 @@ pub struct GrpcOptions {
     pub(super) tls: Option<Arc<ClientConfig>>,
     pub(super) tls_server_name: Option<String>,
     pub(super) health_service: String,
-    pub(super) endpoint: Arc<dyn Fn(Endpoint) -> Endpoint + Send + Sync>,
 }
 
 impl Default for GrpcOptions {
@@ -64,7 +58,6 @@ impl Default for GrpcOptions {
             tls: None,
             tls_server_name: None,
             health_service: String::new(),
-            endpoint: Arc::new(|endpoint| endpoint),
         }
     }
 }
@@ -102,15 +95,23 @@ impl GrpcOptions {
 ///
 /// gRPC's own three settings. These pings are HTTP/2's: the server's stack answers them, whatever its
 /// program does. They are apart from the pool's heartbeats; see [the module](super).
+///
+/// # When pings are too many
+///
+/// Servers of gRPC's own libraries (Go, C++, Java and those on top of these), left at their defaults, forgive
+/// one ping after each time that they have sent a header or a message, and otherwise expect five minutes
+/// between two pings. After the third that comes too early they end the connection (GOAWAY with
+/// `ENHANCE_YOUR_CALM`, `too_many_pings`), and the calls on it fail with `UNAVAILABLE` or `RESOURCE_EXHAUSTED`.
+/// So calls that are answered within a minute are safe with the defaults here, and so are streams that hear from
+/// their servers as often. A stream on which the server is silent for longer, alone on its connection, is not:
+/// agree on it with the server (`PERMIT_KEEPALIVE_TIME`, in Go `EnforcementPolicy::MinTime`), set five minutes
+/// here, or none. Servers made with tonic or hyper take any number.
 impl GrpcOptions {
-    /// Pings a server from which nothing was heard for so long, while calls run. A connection whose
+    /// Pings a server from which nothing was heard for this long, while calls run. A connection whose
     /// ping is not answered ends, and the calls on it fail.
     ///
-    /// At least 10 seconds, gRPC's own floor. Many servers, left at gRPC's defaults, take more than one
-    /// such ping in 5 minutes for abuse and end the connection (`too_many_pings`), so agree on it with
-    /// the server.
-    ///
-    /// Defaults to `None`, as in gRPC.
+    /// Defaults to 20 seconds, so that calls without a deadline notice within half a minute that their server has
+    /// vanished. `None` pings nobody.
     pub fn keepalive(mut self, time: impl Into<Option<Duration>>) -> Self {
         self.keepalive.time = time.into();
         self
@@ -118,7 +119,7 @@ impl GrpcOptions {
 
     /// How long the answer to such a ping may take.
     ///
-    /// Defaults to 20 seconds, as in gRPC.
+    /// Defaults to 10 seconds.
     pub fn keepalive_timeout(mut self, limit: Duration) -> Self {
         self.keepalive.timeout = limit;
         self
@@ -177,20 +178,6 @@ impl GrpcOptions {
         self.health_service = name.into();
         self
     }
-
-    /// Everything else that tonic lets one set, applied after what is set here: time-outs of calls,
-    /// window and frame sizes.
-    ///
-    /// What it has about dialing has no effect: its TLS, its local address, `tcp_nodelay` and
-    /// `tcp_keepalive`, for which [`tcp`](GrpcOptions::tcp) and [`tls`](GrpcOptions::tls) are there,
-    /// and `connect_timeout`, which is the pool's.
-    pub fn endpoint<F>(mut self, set: F) -> Self
-    where
-        F: Fn(Endpoint) -> Endpoint + Send + Sync + 'static,
-    {
-        self.endpoint = Arc::new(set);
-        self
-    }
 }
 
 /// # Using
@@ -213,14 +200,12 @@ impl GrpcOptions {
         self.keepalive.check()
     }
 
-    /// Sets what is the endpoint's to set.
-    pub(super) fn apply(&self, endpoint: Endpoint) -> Endpoint {
-        let endpoint = self.keepalive.apply(endpoint);
-        let endpoint = match &self.user_agent {
-            Some(name) => endpoint.user_agent(name.as_str()).expect("it was checked"),
-            None => endpoint,
-        };
-        (self.endpoint)(endpoint)
+    pub(super) fn http2(&self) -> Http2Options {
+        Http2Options {
+            max_streams: self.max_leases,
+            keep_alive: self.keepalive.pings(),
+            pings_idle: self.keepalive.without_calls,
+        }
     }
 }
 
@@ -230,8 +215,8 @@ impl fmt::Debug for GrpcOptions {
             .field("max_leases", &self.max_leases)
             .field("reserved_streams", &self.reserved_streams)
             .field("keepalive", &self.keepalive)
-            .field("user_agent", &self.user_agent)
             .field("tcp", &self.tcp)
+            .field("user_agent", &self.user_agent)
             .field("tls_server_name", &self.tls_server_name)
             .field("health_service", &self.health_service)
             .finish_non_exhaustive()

@@ -3,21 +3,21 @@
 use std::error::Error;
 use std::fmt;
 use std::iter::successors;
+use std::sync::Arc;
 
 use tonic::Status;
 
-use super::call::Unsent;
-
 /// Says whether a call failed before any server began it, because its connection was going away: the
 /// call can be made again on a fresh lease, whatever it does.
+///
+/// A [`PooledChannel`](super::PooledChannel) makes such calls again by itself, except streams of
+/// which a part was sent. This is for calls on leases.
 ///
 /// A server that is about to close a connection says GOAWAY, and the pool gives no new leases on it
 /// from then on. A call that was given its lease just before may still come too late. This tells such
 /// a call from one that a server has, or may have, worked on. It is so for
 ///
-/// - a call on a connection that had ended, or that ended before any message of the call was sent (a
-///   client made of a plain `Channel` cannot always tell; make it of a
-///   [`GrpcChannel`](super::GrpcChannel)),
+/// - a call on a connection that had ended, or that ended before any message of the call was sent,
 /// - a call that the server's GOAWAY says was not looked at,
 /// - a call that the server refused unprocessed (`REFUSED_STREAM`).
 ///
@@ -29,7 +29,8 @@ use super::call::Unsent;
 /// ```
 /// # use tonic_health::pb::health_client::HealthClient;
 /// # use tonic_health::pb::{HealthCheckRequest, HealthCheckResponse};
-/// use tonic::{Response, Status, transport::Uri};
+/// use http::Uri;
+/// use tonic::{Response, Status};
 /// use wharf::SharedPool;
 /// use wharf::grpc::{GrpcConnector, is_unprocessed};
 ///
@@ -49,18 +50,14 @@ use super::call::Unsent;
 /// ```
 pub fn is_unprocessed(status: &Status) -> bool {
     let mut causes = successors(status.source(), |error| (*error).source());
-    causes.any(|cause| {
-        cause.is::<Gone>()
-            || cause.is::<Unsent>()
-            || cause.downcast_ref().is_some_and(hyper::Error::is_canceled)
-            || cause.downcast_ref().is_some_and(was_refused)
-    })
+    causes.any(|cause| cause.is::<Gone>() || cause.is::<Unprocessed>())
 }
 
-/// A stream fails by the peer's GOAWAY only if it lies above the last one that the peer looked at.
-fn was_refused(error: &h2::Error) -> bool {
-    let refused = error.reason() == Some(h2::Reason::REFUSED_STREAM);
-    error.is_remote() && (error.is_go_away() || (error.is_reset() && refused))
+/// The status of a call that no server began.
+pub(super) fn status(cause: impl Error + Send + Sync + 'static) -> Status {
+    let mut status = Status::unavailable(cause.to_string());
+    status.set_source(Arc::new(cause));
+    status
 }
 
 /// The connection of a pooled channel has ended.
@@ -70,9 +67,25 @@ pub(super) struct Gone;
 impl fmt::Display for Gone {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(
-            "the connection has ended, and a pooled channel does not dial again; acquire another",
+            "the connection has ended, and a channel on it does not dial again; acquire another",
         )
     }
 }
 
 impl Error for Gone {}
+
+/// The server did not begin the call.
+#[derive(Debug)]
+pub(super) struct Unprocessed(pub(super) hyper::Error);
+
+impl fmt::Display for Unprocessed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the connection went away, or refused the call, before it was begun")
+    }
+}
+
+impl Error for Unprocessed {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        Some(&self.0)
+    }
+}

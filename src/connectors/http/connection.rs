@@ -49,15 +49,31 @@ impl HttpConnection {
         HttpConnection(Arc::new(Wire { speaks, driver, runtime, peer }))
     }
 
+    pub(crate) fn start_http2(
+        http2: Http2,
+        peer: Option<SocketAddr>,
+        driver: impl Future<Output = ()> + Send + 'static,
+    ) -> HttpConnection {
+        HttpConnection::start(Speaks::Http2(http2), peer, driver)
+    }
+
     pub(super) fn speaks(&self) -> &Speaks {
         &self.0.speaks
+    }
+
+    /// The connection, if it speaks HTTP/2.
+    pub(crate) fn http2(&self) -> Option<&Http2> {
+        match self.speaks() {
+            Speaks::Http1(_) => None,
+            Speaks::Http2(http2) => Some(http2),
+        }
     }
 
     pub(super) fn runtime(&self) -> &Handle {
         &self.0.runtime
     }
 
-    pub(super) fn is_open(&self) -> bool {
+    pub(crate) fn is_open(&self) -> bool {
         match self.speaks() {
             Speaks::Http1(http1) => http1.is_open(),
             Speaks::Http2(http2) => http2.is_open(),
@@ -73,7 +89,7 @@ impl HttpConnection {
     }
 
     /// Lets the driver say goodbye, and waits until it has. Dropped before, it ends the driver.
-    pub(super) async fn close(self) {
+    pub(crate) async fn close(self) {
         match self.speaks() {
             Speaks::Http1(http1) => http1.lose(),
             Speaks::Http2(http2) => http2.lose(),

@@ -14,21 +14,21 @@ use super::ping_timer::PingTimer;
 use super::request_body::RequestBody;
 use crate::policy::build_error::BuildError;
 
-pub(super) type Sender = http2::SendRequest<RequestBody>;
+pub(crate) type Sender = http2::SendRequest<RequestBody>;
 
 /// What is set for HTTP/2 connections.
 #[derive(Clone, Debug)]
-pub(super) struct Http2Options {
-    pub(super) max_streams: usize,
-    pub(super) keep_alive: Option<KeepAlive>,
+pub(crate) struct Http2Options {
+    pub(crate) max_streams: usize,
+    pub(crate) keep_alive: Option<KeepAlive>,
     /// Connections without an exchange are pinged, too.
-    pub(super) pings_idle: bool,
+    pub(crate) pings_idle: bool,
 }
 
 #[derive(Clone, Debug)]
-pub(super) struct KeepAlive {
-    pub(super) interval: Duration,
-    pub(super) timeout: Duration,
+pub(crate) struct KeepAlive {
+    pub(crate) interval: Duration,
+    pub(crate) timeout: Duration,
 }
 
 impl Default for Http2Options {
@@ -64,7 +64,7 @@ impl Http2Options {
 }
 
 /// The side that exchanges are begun from.
-pub(super) struct Http2 {
+pub(crate) struct Http2 {
     /// None when there will be no more exchanges. Not to be kept by those who wait for an answer: see the driver.
     sender: Arc<Mutex<Option<Sender>>>,
     news: Arc<News>,
@@ -73,23 +73,33 @@ pub(super) struct Http2 {
 }
 
 impl Http2 {
-    /// Begins an exchange, unless the connection has ended.
-    pub(super) fn begin(&self) -> Option<(Sender, Exchange)> {
+    /// Begins an exchange, unless the connection takes no new ones.
+    pub(crate) fn begin(&self) -> Option<(Sender, Exchange)> {
         let sender = self.sender.lock().clone()?;
         Some((sender, Exchange::begin(self.peer.clone())))
     }
 
+    /// Whether an exchange has ended in silence since the last ping.
+    pub(crate) fn is_doubted(&self) -> bool {
+        self.peer.is_doubted()
+    }
+
     /// Asks the peer whether it is there.
-    pub(super) async fn ping(&self) -> bool {
+    pub(crate) async fn ping(&self) -> bool {
         self.is_open() && self.peer.ping().await
     }
 
-    pub(super) fn is_open(&self) -> bool {
+    pub(crate) fn is_open(&self) -> bool {
         self.sender.lock().as_ref().is_some_and(|sender| !sender.is_closed())
     }
 
     /// A peer that allows none for the moment is given one, which waits: were the connection given
     /// up for it, the next one would be as well.
+    /// How many streams the peer allows. `None` when it sets no limit, or has not told yet.
+    pub(crate) fn allowed_streams(&self) -> Option<u32> {
+        u32::try_from(self.news.streams()).ok()
+    }
+
     pub(super) fn max_streams(&self) -> usize {
         self.news.streams().min(self.max_streams).max(1)
     }
@@ -100,7 +110,7 @@ impl Http2 {
     }
 
     /// There will be no more exchanges: the connection ends after those under way.
-    pub(super) fn lose(&self) {
+    pub(crate) fn lose(&self) {
         let sender = self.sender.lock().take();
         drop(sender);
     }
@@ -114,16 +124,45 @@ pub(super) async fn handshake<T>(
 where
     T: Read + Write + Unpin + Send + 'static,
 {
+    let (http2, driver) = begin(io, options, options.max_streams).await?;
+    Ok((http2, driver.run()))
+}
+
+/// Does the same, and waits until the peer has told how many streams it allows. None when it ended
+/// the connection before.
+pub(crate) async fn greeted_handshake<T>(
+    io: T,
+    options: &Http2Options,
+) -> hyper::Result<Option<(Http2, impl Future<Output = ()> + Send + 'static)>>
+where
+    T: Read + Write + Unpin + Send + 'static,
+{
+    let (http2, mut driver) = begin(io, options, UNTOLD).await?;
+    let is_greeted = driver.until(|news| news.streams() != UNTOLD).await;
+    Ok(is_greeted.then(|| (http2, driver.run())))
+}
+
+/// More streams than a peer can allow, and not what stands for no limit.
+const UNTOLD: usize = usize::MAX - 1;
+
+async fn begin<T>(
+    io: T,
+    options: &Http2Options,
+    assumed_streams: usize,
+) -> hyper::Result<(Http2, Driver<Ear<T>>)>
+where
+    T: Read + Write + Unpin + Send + 'static,
+{
     let crew = Crew::default();
     let mut builder = http2::Builder::new(crew.clone());
     let peer = Peer::new();
     let (timer, interval, timeout) = PingTimer::new(peer.clone(), options);
-    builder.timer(timer).initial_max_send_streams(options.max_streams);
+    builder.timer(timer).initial_max_send_streams(assumed_streams);
     // The timer knows which idle connections are to be pinged.
     builder.keep_alive_interval(interval).keep_alive_timeout(timeout).keep_alive_while_idle(true);
     let (sender, exchanges) = builder.handshake(Ear::new(io, peer.clone())).await?;
     let sender = Arc::new(Mutex::new(Some(sender)));
     let driver = Driver::new(exchanges, sender.clone(), crew);
     let news = driver.news();
-    Ok((Http2 { sender, news, peer, max_streams: options.max_streams }, driver.run()))
+    Ok((Http2 { sender, news, peer, max_streams: options.max_streams }, driver))
 }

@@ -100,6 +100,16 @@ where
         self.news.clone()
     }
 
+    /// Drives the connection until there is such news. False when it ended before.
+    pub(super) async fn until(&mut self, is_there: impl Fn(&News) -> bool) -> bool {
+        poll_fn(|cx| match self.poll(cx) {
+            Poll::Ready(()) => Poll::Ready(false),
+            Poll::Pending if is_there(&self.news) => Poll::Ready(true),
+            Poll::Pending => Poll::Pending,
+        })
+        .await
+    }
+
     /// Drives the connection to its end.
     pub(super) async fn run(mut self) {
         poll_fn(|cx| self.poll(cx)).await;

@@ -78,7 +78,6 @@
 //! A peer that is only slow answers the ping, and keeps its connection. It is not pinged again before it
 //! has said something else, since servers of gRPC take many pings in a row for abuse; a peer that
 //! vanishes after such an answer is found by the timer, as is one that is asked without a time-out.
-
 //!
 //! # What it does not do, and what does
 //!
@@ -107,27 +106,27 @@
 mod builder;
 mod call;
 mod client;
-mod connection;
+pub(crate) mod connection;
 mod connector;
 mod deadline;
 mod due;
 mod error;
 mod framing;
 mod http1;
-mod http2;
+pub(crate) mod http2;
 mod http2_driver;
 mod interim;
 mod measured;
 mod origin;
-mod peer;
+pub(crate) mod peer;
 mod ping_timer;
 mod pooled_body;
 mod protocol;
-mod request_body;
-mod retry;
+pub(crate) mod request_body;
+pub(crate) mod retry;
 mod turn;
 mod upload;
-mod wire;
+pub(crate) mod wire;
 
 pub use builder::ClientBuilder;
 pub use client::Client;

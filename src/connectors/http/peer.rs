@@ -53,6 +53,11 @@ impl Peer {
         })
     }
 
+    /// Whether an exchange has ended in silence since the last ping began.
+    pub(super) fn is_doubted(&self) -> bool {
+        self.doubted.load(Acquire)
+    }
+
     /// Asks the peer. Says whether anything was heard from it before the connection ended, and in time.
     pub(super) async fn ping(&self) -> bool {
         if self.doubted.swap(false, AcqRel) {
@@ -112,7 +117,7 @@ impl Peer {
 }
 
 /// One exchange, as long as it lives.
-pub(super) struct Exchange {
+pub(crate) struct Exchange {
     peer: Arc<Peer>,
     /// How often something had been read when it began to wait for what the peer sends next, while it waits.
     waits_since: Option<u64>,
@@ -125,7 +130,7 @@ impl Exchange {
     }
 
     /// It waits for the peer, or does so no more.
-    pub(super) fn note(&mut self, waits: bool) {
+    pub(crate) fn note(&mut self, waits: bool) {
         self.waits_since = match self.waits_since {
             _ if !waits => None,
             None => Some(self.peer.heard.load(Acquire)),
@@ -137,7 +142,7 @@ impl Exchange {
     ///
     /// Not where the answer to a ping was the last thing heard: servers of gRPC take a third ping in a row for abuse, and
     /// one that is slow would be asked after each of its callers has given up. Go's client has the same rule.
-    pub(super) fn ends_in_silence(&self) -> bool {
+    pub(crate) fn ends_in_silence(&self) -> bool {
         let heard = self.peer.heard.load(Acquire);
         let is_silent = self.waits_since == Some(heard) && self.peer.proved.load(Acquire) != heard;
         if is_silent {

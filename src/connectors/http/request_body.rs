@@ -19,7 +19,7 @@ use crate::runtime::panics::{self, Panicked};
 
 /// A body of any type, so that connections are of one.
 #[derive(Default)]
-pub(super) struct RequestBody {
+pub(crate) struct RequestBody {
     content: Content,
     /// Who is to know of it while it is sent.
     sending: Option<Sending>,
@@ -36,7 +36,7 @@ enum Content {
 type Streamed = UnsyncBoxBody<Bytes, BoxError>;
 
 #[derive(Clone, Default)]
-pub(super) struct Kept {
+pub(crate) struct Kept {
     data: Bytes,
     /// Boxed, because they are rare and requests are moved often.
     trailers: Option<Box<HeaderMap>>,
@@ -58,6 +58,12 @@ impl From<Content> for RequestBody {
 const MAX_KEPT: u64 = 64 * 1024;
 
 impl RequestBody {
+    /// A body that is sent as it comes.
+    #[cfg(feature = "grpc")]
+    pub(crate) fn streamed(body: UnsyncBoxBody<Bytes, BoxError>) -> Self {
+        Content::Streamed(body).into()
+    }
+
     /// Reads a body into memory that is declared to be short. A longer one is measured while it is sent.
     pub(super) async fn of<B>(body: B, declared: Option<u64>) -> Result<Self, Error>
     where

@@ -79,14 +79,14 @@ fn is_lost(error: &hyper::Error) -> bool {
 }
 
 /// Whether the peer says that it did nothing with this stream: it refused it, or went away before.
-fn is_untaken(error: &hyper::Error) -> bool {
+pub(crate) fn is_untaken(error: &hyper::Error) -> bool {
     cause::<h2::Error>(error).is_some_and(|error| {
         let is_refusal = error.is_reset() && error.reason() == Some(h2::Reason::REFUSED_STREAM);
         error.is_remote() && (error.is_go_away() || is_refusal)
     })
 }
 
-fn cause<E: StdError + 'static>(error: &hyper::Error) -> Option<&E> {
+pub(crate) fn cause<E: StdError + 'static>(error: &hyper::Error) -> Option<&E> {
     let mut source = error.source();
     while let Some(error) = source {
         if let Some(found) = error.downcast_ref() {

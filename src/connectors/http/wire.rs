@@ -12,14 +12,14 @@ use crate::connectors::late_write::unless_the_peer_is_gone;
 use crate::connectors::stream::Stream;
 
 /// A stream that counts what the system takes.
-pub(super) struct Wire {
+pub(crate) struct Wire {
     stream: Stream,
     written: Written,
 }
 
 /// How many bytes the system has taken.
 #[derive(Clone, Default)]
-pub(super) struct Written(Arc<AtomicU64>);
+pub(crate) struct Written(Arc<AtomicU64>);
 
 impl Written {
     pub(super) fn get(&self) -> u64 {
@@ -34,7 +34,7 @@ impl Written {
 }
 
 impl Wire {
-    pub(super) fn new(stream: Stream) -> (Self, Written) {
+    pub(crate) fn new(stream: Stream) -> (Self, Written) {
         let written = Written::default();
         (Wire { stream, written: written.clone() }, written)
     }

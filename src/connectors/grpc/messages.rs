@@ -1,0 +1,146 @@
+//! The messages of a request, on their way out.
+
+use std::future::poll_fn;
+use std::mem;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use bytes::{Bytes, BytesMut};
+use http_body::{Body as HttpBody, Frame, SizeHint};
+use parking_lot::Mutex;
+use tonic::Status;
+use tonic::body::Body;
+
+/// What is to be sent, of which the first part may be in memory already.
+#[derive(Default)]
+pub(super) struct Messages {
+    held: Bytes,
+    /// None when everything is held.
+    rest: Option<Body>,
+}
+
+/// The longest request that is kept so that it can be sent again, as in gRPC's own libraries.
+const MAX_KEPT: usize = 256 * 1024;
+
+impl Messages {
+    /// Reads what is there at once, up to what can be kept. That is all of a unary request.
+    pub(super) async fn of(mut body: Body) -> Result<Self, Status> {
+        let mut held = Bytes::new();
+        while held.len() <= MAX_KEPT {
+            match poll_fn(|cx| Poll::Ready(poll(&mut body, cx))).await {
+                Poll::Ready(Some(frame)) => append(&mut held, data(frame?)?),
+                Poll::Ready(None) => return Ok(Messages { held, rest: None }),
+                Poll::Pending => break,
+            }
+        }
+        Ok(Messages { held, rest: Some(body) })
+    }
+
+    /// A copy, if everything is held and short enough to be kept.
+    pub(super) fn copy(&self) -> Option<Self> {
+        let is_kept = self.is_complete() && self.held.len() <= MAX_KEPT;
+        is_kept.then(|| Messages { held: self.held.clone(), rest: None })
+    }
+
+    pub(super) fn is_complete(&self) -> bool {
+        self.rest.is_none()
+    }
+
+    fn is_empty(&self) -> bool {
+        self.held.is_empty() && self.rest.as_ref().is_none_or(HttpBody::is_end_stream)
+    }
+}
+
+fn poll(body: &mut Body, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
+    Pin::new(body).poll_frame(cx)
+}
+
+fn data(frame: Frame<Bytes>) -> Result<Bytes, Status> {
+    frame.into_data().map_err(|_| Status::internal("a gRPC request has no trailers"))
+}
+
+fn append(held: &mut Bytes, data: Bytes) {
+    if held.is_empty() {
+        *held = data;
+    } else {
+        let mut all = BytesMut::from(mem::take(held));
+        all.extend_from_slice(&data);
+        *held = all.freeze();
+    }
+}
+
+/// Messages that are handed to HTTP/2, which may never come to send them.
+///
+/// A connection may be told to go away when a call has a place in it and no more. hyper then fails the
+/// call like one that was cut off in the middle. Whether it was begun is told by who takes the messages
+/// out of here first: [`Outgoing`], which sends them, or the failed call.
+pub(super) struct Handed(Arc<Mutex<Option<Messages>>>);
+
+impl Handed {
+    pub(super) fn new(messages: Messages) -> (Self, Outgoing) {
+        if messages.is_empty() {
+            // There is no message to wait for: the head is everything.
+            return (Handed(Arc::default()), Outgoing::Begun(messages));
+        }
+        let handed = Arc::new(Mutex::new(Some(messages)));
+        (Handed(handed.clone()), Outgoing::Waiting(handed))
+    }
+
+    /// The messages, if nothing of them was sent. Nothing will be.
+    pub(super) fn take_back(&self) -> Option<Messages> {
+        self.0.lock().take()
+    }
+}
+
+/// The body of a request.
+pub(super) enum Outgoing {
+    Waiting(Arc<Mutex<Option<Messages>>>),
+    Begun(Messages),
+}
+
+impl Outgoing {
+    /// None when the call has failed.
+    fn begin(&mut self) -> Option<&mut Messages> {
+        if let Outgoing::Waiting(handed) = self {
+            let messages = handed.lock().take()?;
+            *self = Outgoing::Begun(messages);
+        }
+        match self {
+            Outgoing::Waiting(_) => None,
+            Outgoing::Begun(messages) => Some(messages),
+        }
+    }
+}
+
+impl HttpBody for Outgoing {
+    type Data = Bytes;
+    type Error = Status;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
+        let Some(messages) = self.begin() else {
+            return Poll::Ready(Some(Err(Status::cancelled("the call has failed"))));
+        };
+        if !messages.held.is_empty() {
+            return Poll::Ready(Some(Ok(Frame::data(mem::take(&mut messages.held)))));
+        }
+        match &mut messages.rest {
+            Some(rest) => poll(rest, cx),
+            None => Poll::Ready(None),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match self {
+            Outgoing::Waiting(_) => false,
+            Outgoing::Begun(messages) => messages.is_empty(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::default()
+    }
+}

@@ -1,0 +1,63 @@
+//! One call's hold on its connection.
+
+use std::ops::Deref;
+
+use super::channel::GrpcChannel;
+use super::connector::GrpcConnector;
+use crate::connectors::http::http2;
+use crate::connectors::http::peer::Exchange;
+use crate::pool::shared::Lease;
+
+/// A connection for one call, until its last message has come.
+///
+/// One that is dropped while it waits for a server from which nothing has come since makes the connection
+/// suspect: the pool asks the server, and makes no new calls there before it has answered.
+pub(super) struct Turn {
+    exchange: Exchange,
+    channel: Held,
+}
+
+/// What keeps the connection open.
+pub(super) enum Held {
+    Lease(Lease<GrpcConnector>),
+    /// Whose lease is somebody else's.
+    Clone(GrpcChannel),
+}
+
+impl Turn {
+    /// With what sends the call's request. None when the connection takes no new calls.
+    pub(super) fn begin(channel: Held) -> Option<(Self, http2::Sender)> {
+        let (sender, exchange) = channel.begin()?;
+        Some((Turn { exchange, channel }, sender))
+    }
+
+    /// Whether it waits for what the server sends next.
+    pub(super) fn note(&mut self, waits: bool) {
+        self.exchange.note(waits);
+    }
+
+    pub(super) fn channel(&self) -> &GrpcChannel {
+        &self.channel
+    }
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        if let Held::Lease(lease) = &self.channel
+            && self.exchange.ends_in_silence()
+        {
+            Lease::suspect(lease);
+        }
+    }
+}
+
+impl Deref for Held {
+    type Target = GrpcChannel;
+
+    fn deref(&self) -> &GrpcChannel {
+        match self {
+            Held::Lease(lease) => lease,
+            Held::Clone(channel) => channel,
+        }
+    }
+}
