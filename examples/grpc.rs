@@ -1,5 +1,5 @@
 //! What a pool of gRPC channels does: the same calls in four ways to a server that takes 8 calls at
-//! once on a connection, and ends each connection when it is 250 ms old.
+//! once on a connection, and ends each connection when it is 100 ms old.
 //!
 //! ```text
 //! cargo run --release --features grpc --example grpc
@@ -37,7 +37,7 @@ const TASKS: usize = 32;
 const TIME: Duration = Duration::from_secs(3);
 const CONNECTIONS: usize = 4;
 const CALLS_AT_ONCE: u32 = 8;
-const MAX_CONNECTION_AGE: Duration = Duration::from_millis(250);
+const MAX_CONNECTION_AGE: Duration = Duration::from_millis(100);
 
 type Failure = Box<dyn Error + Send + Sync>;
 
