@@ -54,7 +54,7 @@ fn panicking(url: &str, frames: u32, when_dropped: bool) -> Request<Panics> {
 async fn fails_with_its_body(client: &Client, url: &str, frames: u32) {
     let request = client.request(panicking(url, frames, false));
     let error = within_a_minute(request).await.unwrap_err();
-    assert!(matches!(error, wharf::http::Error::Exchange { .. }), "{}", chain(&error));
+    assert!(matches!(error, wharf::http::Error::Upload { .. }), "{}", chain(&error));
 }
 
 /// POSTs, so that none is sent again: it is the connection that has to last.
