@@ -104,7 +104,7 @@ impl<C: Connector> Directory<C> {
         let (mut cells, mut past) = (Vec::new(), Counted::default());
         for shard in &self.0 {
             let hosts = shard.0.lock();
-            cells.extend(hosts.listed.iter().map(|host| host.clone()));
+            cells.extend(hosts.listed.iter().cloned());
             hosts.past.iter().for_each(|counted| past.add_past(counted));
         }
         (cells, past)

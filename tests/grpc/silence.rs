@@ -190,7 +190,7 @@ async fn keepalive_pings_after_its_time_and_ends_the_call_after_its_timeout() {
     time::pause();
     let begun = time::Instant::now();
     connection.read_until(PING).await;
-    assert!((19..=21).contains(&begun.elapsed().as_secs()), "{:?}", begun.elapsed());
+    assert!((329..=331).contains(&begun.elapsed().as_secs()), "{:?}", begun.elapsed());
     call.await.unwrap().unwrap_err();
-    assert!((29..=31).contains(&begun.elapsed().as_secs()), "{:?}", begun.elapsed());
+    assert!((339..=341).contains(&begun.elapsed().as_secs()), "{:?}", begun.elapsed());
 }

@@ -17,8 +17,9 @@ pub(super) struct Keepalive {
 const MOST: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
 impl Default for Keepalive {
+    /// Servers at their defaults take more than one ping in five minutes for abuse.
     fn default() -> Self {
-        let [time, timeout] = [20, 10].map(Duration::from_secs);
+        let [time, timeout] = [330, 10].map(Duration::from_secs);
         Keepalive { time: Some(time), timeout, without_calls: false }
     }
 }

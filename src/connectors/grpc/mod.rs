@@ -69,7 +69,7 @@
 //!   [`reserved_streams`](GrpcOptions::reserved_streams). A connection whose server is not serving
 //!   is closed.
 //! - **Networks that vanish while calls run**: [`keepalive`](GrpcOptions::keepalive) pings on the level
-//!   of HTTP/2 (after 20 seconds of silence by default), and fails the calls of a connection that is dead. See
+//!   of HTTP/2 (after five and a half minutes of silence by default), and fails the calls of a connection that is dead. See
 //!   [there](GrpcOptions#keepalive) for servers that take pings for abuse. A heartbeat finds the dead
 //!   connection too, but calls that run on it are not failed by it: give them a deadline.
 //! - **Firewalls that forget idle connections**: an

@@ -102,16 +102,15 @@ impl GrpcOptions {
 /// one ping after each time that they have sent a header or a message, and otherwise expect five minutes
 /// between two pings. After the third that comes too early they end the connection (GOAWAY with
 /// `ENHANCE_YOUR_CALM`, `too_many_pings`), and the calls on it fail with `UNAVAILABLE` or `RESOURCE_EXHAUSTED`.
-/// So calls that are answered within a minute are safe with the defaults here, and so are streams that hear from
-/// their servers as often. A stream on which the server is silent for longer, alone on its connection, is not:
-/// agree on it with the server (`PERMIT_KEEPALIVE_TIME`, in Go `EnforcementPolicy::MinTime`), set five minutes
-/// here, or none. Servers made with tonic or hyper take any number.
+/// The default here is longer than that, so that a stream on which a server is silent for hours is safe. Agree on a
+/// shorter time with the server (`PERMIT_KEEPALIVE_TIME`, in Go `EnforcementPolicy::MinTime`). Servers made with tonic
+/// or hyper take any number.
 impl GrpcOptions {
     /// Pings a server from which nothing was heard for this long, while calls run. A connection whose
     /// ping is not answered ends, and the calls on it fail.
     ///
-    /// Defaults to 20 seconds, so that calls without a deadline notice within half a minute that their server has
-    /// vanished. `None` pings nobody.
+    /// Defaults to five and a half minutes, which every server permits. Calls without a deadline notice only then that
+    /// their server has vanished; calls with one do not depend on it, see [the module](super). `None` pings nobody.
     pub fn keepalive(mut self, time: impl Into<Option<Duration>>) -> Self {
         self.keepalive.time = time.into();
         self
