@@ -49,6 +49,7 @@ impl HttpConnection {
         HttpConnection(Arc::new(Wire { speaks, driver, runtime, peer }))
     }
 
+    #[cfg(feature = "grpc")]
     pub(crate) fn start_http2(
         http2: Http2,
         peer: Option<SocketAddr>,
@@ -62,6 +63,7 @@ impl HttpConnection {
     }
 
     /// The connection, if it speaks HTTP/2.
+    #[cfg(feature = "grpc")]
     pub(crate) fn http2(&self) -> Option<&Http2> {
         match self.speaks() {
             Speaks::Http1(_) => None,

@@ -80,6 +80,7 @@ impl Http2 {
     }
 
     /// Whether an exchange has ended in silence since the last ping.
+    #[cfg(feature = "grpc")]
     pub(crate) fn is_doubted(&self) -> bool {
         self.peer.is_doubted()
     }
@@ -93,13 +94,14 @@ impl Http2 {
         self.sender.lock().as_ref().is_some_and(|sender| !sender.is_closed())
     }
 
-    /// A peer that allows none for the moment is given one, which waits: were the connection given
-    /// up for it, the next one would be as well.
     /// How many streams the peer allows. `None` when it sets no limit, or has not told yet.
+    #[cfg(feature = "grpc")]
     pub(crate) fn allowed_streams(&self) -> Option<u32> {
         u32::try_from(self.news.streams()).ok()
     }
 
+    /// A peer that allows none for the moment is given one, which waits: were the connection given
+    /// up for it, the next one would be as well.
     pub(super) fn max_streams(&self) -> usize {
         self.news.streams().min(self.max_streams).max(1)
     }
@@ -128,6 +130,7 @@ where
     Ok((http2, driver.run()))
 }
 
+#[cfg(feature = "grpc")]
 /// Does the same, and waits until the peer has told how many streams it allows. None when it ended
 /// the connection before.
 pub(crate) async fn greeted_handshake<T>(
@@ -142,6 +145,7 @@ where
     Ok(is_greeted.then(|| (http2, driver.run())))
 }
 
+#[cfg(feature = "grpc")]
 /// More streams than a peer can allow, and not what stands for no limit.
 const UNTOLD: usize = usize::MAX - 1;
 

@@ -100,6 +100,7 @@ where
         self.news.clone()
     }
 
+    #[cfg(feature = "grpc")]
     /// Drives the connection until there is such news. False when it ended before.
     pub(super) async fn until(&mut self, is_there: impl Fn(&News) -> bool) -> bool {
         poll_fn(|cx| match self.poll(cx) {

@@ -53,6 +53,7 @@ impl Peer {
         })
     }
 
+    #[cfg(feature = "grpc")]
     /// Whether an exchange has ended in silence since the last ping began.
     pub(super) fn is_doubted(&self) -> bool {
         self.doubted.load(Acquire)
