@@ -8,6 +8,7 @@ use wharf::postgres::Reset;
 use wharf::postgres::tokio_postgres::{Client, CopyInSink};
 use wharf::{Builder, Connector, HealthCheck, Pool};
 
+use crate::log::Log;
 use crate::support::{
     IN_TRANSACTION, Loan, NOTE, NOTES, SLEEPING, acquire, assert_nothing_leaked, needs_server,
     one_connection, poll, process, until, within_a_minute, works_as_new,
@@ -183,6 +184,49 @@ async fn a_copy_that_nobody_can_finish_costs_the_connection() {
 }
 
 #[tokio::test]
+async fn a_copy_that_was_begun_where_nobody_watches_fails_nobody_else() {
+    needs_server!();
+    let (_database, pool, session) = one_connection(Reset::Rollback).await;
+    let copy = "COPY notes FROM STDIN";
+    for way in 0..8 {
+        let mut first = acquire(&pool).await;
+        let client: &Client = &first;
+        let refusal = match way {
+            0 => client.batch_execute(copy).await.err(),
+            1 => client.execute(copy, &[]).await.err(),
+            2 => client.simple_query(copy).await.err(),
+            3 => client.query_typed(copy, &[]).await.err(),
+            4 => first.transaction().await.unwrap().batch_execute(copy).await.err(),
+            5 => first.transaction().await.unwrap().execute(copy, &[]).await.err(),
+            6 => first.begin().await.unwrap().batch_execute(copy).await.err(),
+            _ => first.begin().await.unwrap().execute(copy, &[]).await.err(),
+        };
+        assert_eq!(refusal.unwrap().to_string(), "unexpected message from server", "way {way}");
+        drop(first);
+        works_as_new(acquire(&pool).await, &session).await;
+    }
+    assert_nothing_leaked(&pool, &session).await;
+}
+
+#[tokio::test]
+async fn what_the_server_remarks_about_a_reset_is_not_logged() {
+    needs_server!();
+    let (_database, pool, session) = one_connection(Reset::Rollback).await;
+    let log = Log::begin();
+    let first = acquire(&pool).await;
+    first.batch_execute("BEGIN; BEGIN").await.unwrap();
+    drop(first);
+    works_as_new(acquire(&pool).await, &session).await;
+    let remarks = |text: &str| text.matches("already a transaction in progress").count();
+    assert_eq!(remarks(&log.text()), 1, "the borrower's own: {}", log.text());
+
+    acquire(&pool).await.batch_execute("DO $$ BEGIN RAISE NOTICE 'mine'; END $$").await.unwrap();
+    works_as_new(acquire(&pool).await, &session).await;
+    assert!(log.text().contains("NOTICE: mine"), "{}", log.text());
+    assert_nothing_leaked(&pool, &session).await;
+}
+
+#[tokio::test]
 async fn an_error_of_the_caller_does_not_cost_the_connection() {
     needs_server!();
     let (_database, pool, session) = one_connection(Reset::Rollback).await;
@@ -202,7 +246,46 @@ async fn an_error_of_the_caller_does_not_cost_the_connection() {
 /// Leaves a query that goes on for ten minutes, and that nobody watched.
 async fn leave_a_query(mut loan: Loan, session: &Client) {
     let transaction = loan.transaction().await.unwrap();
-    let mut query = Box::pin(transaction.query("SELECT pg_sleep(600)", &[]));
+    cut_off(transaction.query(SLEEP, &[]), session).await;
+}
+
+#[tokio::test]
+async fn a_transaction_whose_beginning_was_cut_off_goes_to_nobody() {
+    needs_server!();
+    let (_database, pool, session) = one_connection(Reset::Rollback).await;
+    let mut loan = acquire(&pool).await;
+    assert!(poll(pin!(loan.transaction())).is_pending());
+    drop(loan);
+
+    works_as_new(acquire(&pool).await, &session).await;
+    assert_eq!(pool.status().dials, 1);
+    assert_nothing_leaked(&pool, &session).await;
+}
+
+#[tokio::test]
+async fn what_holds_up_a_ping_or_the_end_is_cancelled() {
+    needs_server!();
+    for (reset, failed_pings) in [(Reset::Rollback, 0), (Reset::None, 1)] {
+        let (database, pool, session) = one_connection(reset).await;
+        drop(pool);
+        let set =
+            |builder: Builder| builder.max_per_host(1).ping_timeout(Duration::from_millis(100));
+        let connector = database.connector().reset(reset);
+        let pool = set(Pool::builder().health_check(HealthCheck::Always)).build(connector).unwrap();
+        leave_a_query(acquire(&pool).await, &session).await;
+        works_as_new(acquire(&pool).await, &session).await;
+        assert_eq!(pool.status().failed_pings, failed_pings);
+        until(&session, SLEEPING, 0).await;
+
+        leave_a_query(acquire(&pool).await, &session).await;
+        assert_nothing_leaked(&pool, &session).await;
+        until(&session, SLEEPING, 0).await;
+    }
+}
+
+/// Waits until the server sleeps, and drops what makes it sleep.
+async fn cut_off<T>(query: impl Future<Output = T>, session: &Client) {
+    let mut query = Box::pin(query);
     within_a_minute(async {
         tokio::select! {
             _ = &mut query => panic!("it should sleep"),
@@ -212,75 +295,68 @@ async fn leave_a_query(mut loan: Loan, session: &Client) {
     .await;
 }
 
-#[tokio::test]
-async fn a_transaction_whose_beginning_was_cut_off_costs_the_connection() {
-    needs_server!();
-    let (_database, pool, session) = one_connection(Reset::Rollback).await;
-    let mut loan = acquire(&pool).await;
-    assert!(poll(pin!(loan.transaction())).is_pending());
-    drop(loan);
+const SLEEP: &str = "SELECT pg_sleep(600)";
 
-    works_as_new(acquire(&pool).await, &session).await;
-    assert_eq!(pool.status().dials, 2);
-    assert_nothing_leaked(&pool, &session).await;
-}
+/// The ways by which a query can be asked.
+const WAYS: usize = 6;
 
-#[tokio::test]
-async fn what_holds_up_a_ping_or_the_end_is_cancelled() {
-    needs_server!();
-    for reset in [Reset::Rollback, Reset::None] {
-        let (database, pool, session) = one_connection(reset).await;
-        drop(pool);
-        let set =
-            |builder: Builder| builder.max_per_host(1).ping_timeout(Duration::from_millis(100));
-        let connector = database.connector().reset(reset);
-        let pool = set(Pool::builder().health_check(HealthCheck::Always)).build(connector).unwrap();
-        leave_a_query(acquire(&pool).await, &session).await;
-        works_as_new(acquire(&pool).await, &session).await;
-        assert_eq!(pool.status().failed_pings, 1);
-        until(&session, SLEEPING, 0).await;
-
-        leave_a_query(acquire(&pool).await, &session).await;
-        assert_nothing_leaked(&pool, &session).await;
-        until(&session, SLEEPING, 0).await;
+async fn leave_a_query_by(way: usize, loan: &mut Loan, session: &Client) {
+    match way {
+        0 => cut_off(loan.query(SLEEP, &[]), session).await,
+        1 => cut_off(loan.execute_cached(SLEEP, &[]), session).await,
+        2 => cut_off(loan.begin().await.unwrap().query_one(SLEEP, &[]), session).await,
+        3 => cut_off(loan.transaction().await.unwrap().query_one(SLEEP, &[]), session).await,
+        4 => {
+            let transaction = loan.begin().await.unwrap();
+            let inner: &wharf::postgres::tokio_postgres::Transaction<'_> = &transaction;
+            cut_off(inner.query_typed(SLEEP, &[]), session).await;
+        }
+        _ => {
+            let client: &Client = loan;
+            cut_off(client.simple_query(SLEEP), session).await;
+        }
     }
 }
 
 #[tokio::test]
-async fn a_query_that_was_cut_off_is_cancelled_and_its_connection_replaced() {
+async fn a_query_that_was_cut_off_in_any_way_is_cancelled_and_its_connection_goes_on() {
+    needs_server!();
+    for reset in [Reset::Rollback, Reset::Discard] {
+        let (_database, pool, session) = one_connection(reset).await;
+        let id = process(&acquire(&pool).await).await;
+        for way in 0..WAYS {
+            let mut first = acquire(&pool).await;
+            first.execute(NOTE, &[]).await.unwrap();
+            first.execute("DELETE FROM notes", &[]).await.unwrap();
+            leave_a_query_by(way, &mut first, &session).await;
+            drop(first);
+            let next = acquire(&pool).await;
+            until(&session, SLEEPING, 0).await;
+            // No cancellation comes late.
+            for _ in 0..20 {
+                assert_eq!(process(&next).await, id, "way {way}");
+            }
+            works_as_new(next, &session).await;
+        }
+        assert_eq!(pool.status().dials, 1);
+        assert_nothing_leaked(&pool, &session).await;
+    }
+}
+
+#[tokio::test]
+async fn what_cannot_be_cancelled_is_closed_after_a_while() {
     needs_server!();
     let (_database, pool, session) = one_connection(Reset::Rollback).await;
+    let stubborn = "DO $$ BEGIN LOOP BEGIN PERFORM pg_sleep(600); \
+         EXCEPTION WHEN query_canceled THEN NULL; END; END LOOP; END $$";
     let first = acquire(&pool).await;
     let id = process(&first).await;
-    let mut query = Box::pin(first.query("SELECT pg_sleep(600)", &[]));
-    within_a_minute(async {
-        tokio::select! {
-            _ = &mut query => panic!("it should sleep"),
-            () = until(&session, SLEEPING, 1) => {}
-        }
-    })
-    .await;
-    drop(query);
+    cut_off(first.batch_execute(stubborn), &session).await;
     drop(first);
 
     let next = acquire(&pool).await;
     assert_ne!(process(&next).await, id);
-    until(&session, SLEEPING, 0).await;
-    works_as_new(next, &session).await;
-    assert_nothing_leaked(&pool, &session).await;
-}
-
-#[tokio::test]
-async fn a_connection_held_up_by_what_nobody_watched_goes_to_nobody() {
-    needs_server!();
-    let (_database, pool, session) = one_connection(Reset::Rollback).await;
-    let first = acquire(&pool).await;
-    let id = process(&first).await;
-    leave_a_query(first, &session).await;
-
-    let next = acquire(&pool).await;
-    assert_ne!(process(&next).await, id);
-    until(&session, SLEEPING, 0).await;
+    session.execute("SELECT pg_terminate_backend($1)", &[&id]).await.unwrap();
     works_as_new(next, &session).await;
     assert_nothing_leaked(&pool, &session).await;
 }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use wharf::postgres::PostgresError;
 use wharf::postgres::tokio_postgres::Config;
 use wharf::postgres::tokio_postgres::error::SqlState;
 use wharf::{AcquireError, Backoff, Builder, Pool};
@@ -21,7 +22,7 @@ fn stubborn(config: Config) -> PostgresPool {
 }
 
 /// The error that a caller has at once, although the pool would dial again.
-async fn refusal(config: Config) -> AcquireError<wharf::postgres::tokio_postgres::Error> {
+async fn refusal(config: Config) -> AcquireError<PostgresError> {
     let pool = stubborn(config);
     let error = within_a_minute(pool.acquire(&())).await.unwrap_err();
     assert!(matches!(error, AcquireError::Connect(_)), "{error:?}");
@@ -29,7 +30,7 @@ async fn refusal(config: Config) -> AcquireError<wharf::postgres::tokio_postgres
     error
 }
 
-fn code(error: &AcquireError<wharf::postgres::tokio_postgres::Error>) -> Option<&SqlState> {
+fn code(error: &AcquireError<PostgresError>) -> Option<&SqlState> {
     let AcquireError::Connect(error) = error else { return None };
     error.code()
 }

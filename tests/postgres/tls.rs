@@ -1,21 +1,19 @@
 //! Servers that speak TLS.
 
 use std::error::Error as StdError;
-use std::pin::{Pin, pin};
+use std::future::{Ready, ready};
+use std::pin::pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 use std::{fmt, io};
 
 use rcgen::{CertifiedKey, KeyPair, generate_simple_self_signed};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio_rustls::TlsConnector;
-use tokio_rustls::client::TlsStream as RustlsStream;
+use tokio_postgres_rustls::MakeRustlsConnect;
 use tokio_rustls::rustls::crypto::ring;
-use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName};
+use tokio_rustls::rustls::pki_types::CertificateDer;
 use tokio_rustls::rustls::{ClientConfig, RootCertStore};
 use wharf::postgres::PostgresConnector;
 use wharf::postgres::tokio_postgres::config::SslMode;
-use wharf::postgres::tokio_postgres::tls::{ChannelBinding, MakeTlsConnect, TlsConnect, TlsStream};
+use wharf::postgres::tokio_postgres::tls::{MakeTlsConnect, NoTlsStream, TlsConnect};
 use wharf::postgres::tokio_postgres::{Config, Socket};
 use wharf::{AcquireError, Backoff, Connector, Pool};
 
@@ -24,93 +22,27 @@ use crate::support::{
     SLEEPING, assert_nothing_leaked, in_full, needs_server, session, until, within_a_minute,
 };
 
-fn certify() -> CertifiedKey<KeyPair> {
-    generate_simple_self_signed(["127.0.0.1".to_owned()]).unwrap()
+fn certify(name: &str) -> CertifiedKey<KeyPair> {
+    generate_simple_self_signed([name.to_owned()]).unwrap()
 }
 
-/// A server with a certificate of its own, which it gives to whoever asks for TLS.
-fn server() -> (Server, CertificateDer<'static>) {
-    let CertifiedKey { cert, signing_key } = certify();
+/// A server with a certificate of its own for this name, which it gives to everybody who asks for TLS.
+fn server(name: &str) -> (Server, CertificateDer<'static>) {
+    let CertifiedKey { cert, signing_key } = certify(name);
     let files = [("server.crt", &*cert.pem()), ("server.key", &*signing_key.serialize_pem())];
     (Server::start_with(&["ssl=on"], &files), cert.der().clone())
 }
 
-/// TLS by rustls, with these authorities.
-#[derive(Clone)]
-struct Tls(Arc<ClientConfig>);
-
-fn trust(authorities: impl IntoIterator<Item = CertificateDer<'static>>) -> Tls {
+/// TLS by rustls, with this authority.
+fn trust(authority: CertificateDer<'static>) -> MakeRustlsConnect {
     let mut roots = RootCertStore::empty();
-    for authority in authorities {
-        roots.add(authority).unwrap();
-    }
+    roots.add(authority).unwrap();
     let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
         .with_safe_default_protocol_versions()
         .unwrap()
         .with_root_certificates(roots)
         .with_no_client_auth();
-    Tls(Arc::new(config))
-}
-
-type Connecting<S, E> = Pin<Box<dyn Future<Output = Result<S, E>> + Send>>;
-
-impl MakeTlsConnect<Socket> for Tls {
-    type Stream = Encrypted;
-    type TlsConnect = To;
-    type Error = io::Error;
-
-    fn make_tls_connect(&mut self, host: &str) -> Result<To, io::Error> {
-        let name = ServerName::try_from(host.to_owned()).map_err(io::Error::other)?;
-        Ok(To(self.0.clone().into(), name))
-    }
-}
-
-struct To(TlsConnector, ServerName<'static>);
-
-impl TlsConnect<Socket> for To {
-    type Stream = Encrypted;
-    type Error = io::Error;
-    type Future = Connecting<Encrypted, io::Error>;
-
-    fn connect(self, socket: Socket) -> Self::Future {
-        Box::pin(async move { self.0.connect(self.1, socket).await.map(Encrypted) })
-    }
-}
-
-struct Encrypted(RustlsStream<Socket>);
-
-impl TlsStream for Encrypted {
-    fn channel_binding(&self) -> ChannelBinding {
-        ChannelBinding::none()
-    }
-}
-
-impl AsyncRead for Encrypted {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_read(cx, buffer)
-    }
-}
-
-impl AsyncWrite for Encrypted {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.0).poll_write(cx, bytes)
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_flush(cx)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_shutdown(cx)
-    }
+    MakeRustlsConnect::new(config)
 }
 
 /// Sessions that are encrypted or not there.
@@ -120,16 +52,18 @@ fn config(server: &Server) -> Config {
     config
 }
 
-fn pool(connector: PostgresConnector<Tls>) -> Pool<PostgresConnector<Tls>> {
+type TlsPool = Pool<PostgresConnector<MakeRustlsConnect>>;
+
+fn pool(connector: PostgresConnector<MakeRustlsConnect>) -> TlsPool {
     Pool::builder().max_per_host(1).retry(Backoff::default()).build(connector).unwrap()
 }
 
 #[tokio::test]
 async fn sessions_are_encrypted_and_cancelled_by_the_same_means() {
     needs_server!();
-    let (server, certificate) = server();
+    let (server, certificate) = server("127.0.0.1");
     let looker = session(server.url().parse().unwrap()).await;
-    let pool = pool(PostgresConnector::new(config(&server)).tls(trust([certificate])));
+    let pool = pool(PostgresConnector::new(config(&server)).tls(trust(certificate)));
     let is_encrypted = "SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()";
     assert!(!looker.query_one(is_encrypted, &[]).await.unwrap().get::<_, bool>(0));
     for _ in 0..2 {
@@ -150,20 +84,64 @@ async fn sessions_are_encrypted_and_cancelled_by_the_same_means() {
         .await;
     }
     drop(loan);
+    // The same connection: the server has said that it has cancelled the query.
+    drop(within_a_minute(pool.acquire(&())).await.unwrap());
+    assert_eq!(pool.status().dials, 1);
     until(&looker, SLEEPING, 0).await;
     assert_nothing_leaked(&pool, &looker).await;
+}
+
+/// What a caller is told at once of a server with this certificate, although the pool would dial again.
+async fn refusal(server: &Server, tls: MakeRustlsConnect) -> String {
+    let pool = pool(PostgresConnector::new(config(server)).tls(tls));
+    let error = within_a_minute(pool.acquire(&())).await.unwrap_err();
+    assert!(matches!(error, AcquireError::Connect(_)), "{error:?}");
+    assert_eq!(pool.status().dials, 1);
+    in_full(&error)
 }
 
 #[tokio::test]
 async fn a_certificate_that_nobody_vouches_for_is_told_at_once() {
     needs_server!();
-    let (server, _) = server();
-    let other = certify().cert.der().clone();
-    let pool = pool(PostgresConnector::new(config(&server)).tls(trust([other])));
-    let error = within_a_minute(pool.acquire(&())).await.unwrap_err();
-    assert!(matches!(error, AcquireError::Connect(_)), "{error:?}");
-    assert!(in_full(&error).contains("certificate"), "{}", in_full(&error));
-    assert_eq!(pool.status().dials, 1);
+    let (server, _) = server("127.0.0.1");
+    let error = refusal(&server, trust(certify("127.0.0.1").cert.der().clone())).await;
+    assert!(error.contains("invalid peer certificate"), "{error}");
+}
+
+#[tokio::test]
+async fn a_certificate_for_another_name_is_told_at_once() {
+    needs_server!();
+    let (server, certificate) = server("db.example");
+    let error = refusal(&server, trust(certificate)).await;
+    assert!(error.contains("not valid for name"), "{error}");
+}
+
+#[tokio::test]
+async fn where_the_server_has_no_tls_a_query_that_was_cut_off_costs_the_connection() {
+    needs_server!();
+    let server = Server::start(&[]);
+    let looker = session(server.url().parse().unwrap()).await;
+    let mut config = config(&server);
+    config.ssl_mode(SslMode::Prefer);
+    let tls = trust(certify("127.0.0.1").cert.der().clone());
+    let pool = pool(PostgresConnector::new(config).tls(tls));
+    let loan = within_a_minute(pool.acquire(&())).await.unwrap();
+    {
+        let mut query = pin!(loan.query("SELECT pg_sleep(600)", &[]));
+        within_a_minute(async {
+            tokio::select! {
+                _ = &mut query => panic!("it should sleep"),
+                () = until(&looker, SLEEPING, 1) => {}
+            }
+        })
+        .await;
+    }
+    drop(loan);
+    // Nobody knows when the server gets round to the cancellation.
+    drop(within_a_minute(pool.acquire(&())).await.unwrap());
+    assert_eq!(pool.status().dials, 2);
+    until(&looker, SLEEPING, 0).await;
+    assert_nothing_leaked(&pool, &looker).await;
 }
 
 /// A library whose handshakes fail, and which has errors of its own, as native-tls does.
@@ -186,7 +164,7 @@ impl StdError for Failure {
 }
 
 impl MakeTlsConnect<Socket> for Failing {
-    type Stream = Encrypted;
+    type Stream = NoTlsStream;
     type TlsConnect = Self;
     type Error = Failure;
 
@@ -196,19 +174,19 @@ impl MakeTlsConnect<Socket> for Failing {
 }
 
 impl TlsConnect<Socket> for Failing {
-    type Stream = Encrypted;
+    type Stream = NoTlsStream;
     type Error = Failure;
-    type Future = Connecting<Encrypted, Failure>;
+    type Future = Ready<Result<NoTlsStream, Failure>>;
 
     fn connect(self, _: Socket) -> Self::Future {
-        Box::pin(async move { Err(Failure(self.0.into())) })
+        ready(Err(Failure(self.0.into())))
     }
 }
 
 #[tokio::test]
 async fn a_handshake_that_the_network_broke_is_tried_again() {
     needs_server!();
-    let (server, _) = server();
+    let (server, _) = server("127.0.0.1");
     for (kind, is_retryable) in
         [(io::ErrorKind::ConnectionReset, true), (io::ErrorKind::InvalidData, false)]
     {

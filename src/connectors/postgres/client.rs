@@ -3,6 +3,7 @@
 use std::fmt;
 use std::ops::{Deref, DerefMut};
 use std::pin::pin;
+use std::time::Duration;
 
 use tokio::time::timeout;
 use tokio_postgres::tls::MakeTlsConnect;
@@ -11,8 +12,11 @@ use tokio_postgres::{
     Client, Error, Row, SimpleQueryMessage, Socket, Statement, ToStatement, Transaction,
 };
 
+use super::cancel::Cancel;
 use super::driver::{Driver, LONG_WAIT};
-use super::failure::is_outdated;
+use super::error::PostgresError;
+use super::failure::{is_cancelled, is_outdated};
+use super::parameters::typed;
 use super::requests::{Answer, Requests};
 use super::reset::{self, Reset};
 use super::statements::Statements;
@@ -32,7 +36,23 @@ pub struct PostgresClient {
     requests: Requests,
     /// A ping or a reset has no answer yet, and may never have one.
     held_up: bool,
+    cancel: Cancel,
+    /// How long an answer may take before what holds it up is cancelled.
+    soon: Duration,
+    /// The server was asked for because it writes.
+    is_to_write: bool,
+    keeps_statements: bool,
     driver: Driver,
+}
+
+/// What a dial has made.
+pub(super) struct Dialed {
+    pub(super) client: Client,
+    pub(super) driver: Driver,
+    pub(super) cancel: Cancel,
+    pub(super) took: Duration,
+    pub(super) is_to_write: bool,
+    pub(super) keeps_statements: bool,
 }
 
 type Params<'a> = &'a [&'a (dyn ToSql + Sync)];
@@ -54,8 +74,8 @@ type Params<'a> = &'a [&'a (dyn ToSql + Sync)];
 ///
 /// # Cancel safety
 ///
-/// A connection that comes back after one of these was dropped before its answer is closed, and the
-/// server is told to cancel what it was doing.
+/// When a connection comes back after one of these was dropped before its answer, the server is told to cancel what it
+/// was doing, and the connection is lent when that is over.
 impl PostgresClient {
     /// Prepares a statement, or gives the one that this connection has already.
     ///
@@ -91,6 +111,9 @@ impl PostgresClient {
     ///
     /// Those of [`Client::query`].
     pub async fn query_cached(&self, sql: &str, params: Params<'_>) -> Result<Vec<Row>, Error> {
+        if !self.keeps_statements {
+            return self.query_typed(sql, &typed(params)).await;
+        }
         self.cached(sql, |statement| async move { self.client.query(&statement, params).await })
             .await
     }
@@ -101,6 +124,11 @@ impl PostgresClient {
     ///
     /// Those of [`Client::query_one`]; none or several rows are one.
     pub async fn query_one_cached(&self, sql: &str, params: Params<'_>) -> Result<Row, Error> {
+        if !self.keeps_statements {
+            let asked = self.requests.ask();
+            return asked
+                .executed(Some(sql), self.client.query_typed_one(sql, &typed(params)).await);
+        }
         self.cached(sql, |statement| async move { self.client.query_one(&statement, params).await })
             .await
     }
@@ -115,6 +143,11 @@ impl PostgresClient {
         sql: &str,
         params: Params<'_>,
     ) -> Result<Option<Row>, Error> {
+        if !self.keeps_statements {
+            let asked = self.requests.ask();
+            return asked
+                .executed(Some(sql), self.client.query_typed_opt(sql, &typed(params)).await);
+        }
         self.cached(sql, |statement| async move { self.client.query_opt(&statement, params).await })
             .await
     }
@@ -125,6 +158,10 @@ impl PostgresClient {
     ///
     /// Those of [`Client::execute`].
     pub async fn execute_cached(&self, sql: &str, params: Params<'_>) -> Result<u64, Error> {
+        if !self.keeps_statements {
+            let asked = self.requests.ask();
+            return asked.executed(Some(sql), self.client.execute_typed(sql, &typed(params)).await);
+        }
         self.cached(sql, |statement| async move { self.client.execute(&statement, params).await })
             .await
     }
@@ -168,7 +205,7 @@ impl PostgresClient {
     ///
     /// # Cancel safety
     ///
-    /// Dropped before the answer, it closes the connection at its return.
+    /// Dropped before the answer, it is cancelled and undone when the connection comes back.
     pub async fn begin(&mut self) -> Result<transaction::Transaction<'_>, Error> {
         self.requests.unknown();
         let asked = self.requests.ask();
@@ -180,7 +217,8 @@ impl PostgresClient {
 /// # `Client`'s methods whose answers are seen
 ///
 /// See [the module](crate::postgres#between-borrowers) for what needs no reset. A connection that comes back after one
-/// of these was dropped before its answer (its task was aborted, its time was over) is closed, and the server is told to cancel what it was doing.
+/// of these was dropped before its answer (its task was aborted, its time was over) is kept back until the server has
+/// cancelled what it was doing.
 #[allow(clippy::missing_errors_doc)] // They are those of the methods named.
 impl PostgresClient {
     /// As [`Client::query`].
@@ -274,19 +312,29 @@ impl PostgresClient {
 
 /// # For the connector
 impl PostgresClient {
-    pub(super) fn new(client: Client, driver: Driver) -> Self {
+    pub(super) fn new(dialed: Dialed) -> Self {
+        let Dialed { client, driver, cancel, took, is_to_write, keeps_statements } = dialed;
         PostgresClient {
             client,
             statements: Statements::default(),
             requests: Requests::default(),
             held_up: false,
+            cancel,
+            soon: took.clamp(SOON, LONG_WAIT / 2),
+            is_to_write,
+            keeps_statements,
             driver,
         }
     }
 
+    /// What was asked of it so far is not to be undone.
+    pub(super) fn is_set_up(&mut self) {
+        self.requests.keep();
+    }
+
     /// Whether it may be lent, or lent on.
     pub(super) fn is_fit(&self) -> bool {
-        !(self.is_lost() || self.requests.are_cut_off() || self.held_up)
+        !(self.is_lost() || self.held_up)
     }
 
     /// Whether what was done with it is to be undone.
@@ -294,21 +342,64 @@ impl PostgresClient {
         self.requests.call_for(reset)
     }
 
-    /// Undoes what was done with it. What holds that up is something that a borrower left running: the connection is not
-    /// fit then, which says nothing of others.
-    pub(super) async fn reset(&mut self, reset: Reset) -> Result<(), Error> {
+    /// Cancels what was cut off, and undoes what was done with it. What holds that up for long is something that a
+    /// borrower left running and that cannot be cancelled: the connection is not fit then, which says nothing of
+    /// others.
+    pub(super) async fn reset<T>(&mut self, reset: Reset, tls: &T) -> Result<(), PostgresError>
+    where
+        T: MakeTlsConnect<Socket> + Clone,
+        T::Stream: Send,
+    {
         self.held_up = true;
-        if let Some(answer) = within_a_long_wait(reset::undo(&self.client, reset)).await {
-            answer?;
+        self.driver.set_quiet(true);
+        let is_done = within_a_long_wait(self.clear(reset, tls)).await;
+        self.driver.set_quiet(false);
+        if is_done.transpose()? == Some(true) {
             self.held_up = false;
             self.requests.forget();
         }
         Ok(())
     }
 
-    pub(super) async fn ping(&mut self) -> Result<(), Error> {
+    /// Says whether nothing of its borrower is left, neither here nor in the server nor on its way there.
+    async fn clear<T>(&self, reset: Reset, tls: &T) -> Result<bool, PostgresError>
+    where
+        T: MakeTlsConnect<Socket> + Clone,
+        T::Stream: Send,
+    {
+        let token = self.client.cancel_token();
+        let mut is_cut_off = self.requests.are_cut_off();
+        // Cancellations that may still hit what is asked here.
+        let mut cancelled = 0_u32;
+        let mut soon = self.soon;
+        loop {
+            if is_cut_off {
+                if !self.cancel.run(&token, tls.clone()).await {
+                    return Ok(false);
+                }
+                cancelled += 1;
+            }
+            let undone = timeout(soon, reset::undo(&self.client, reset, self.is_to_write)).await;
+            is_cut_off = undone.is_err();
+            match undone {
+                Ok(Err(PostgresError::Postgres(error)))
+                    if cancelled > 0 && is_cancelled(&error) =>
+                {
+                    cancelled -= 1;
+                }
+                Ok(answer) => return answer.map(|()| true),
+                Err(_) => soon *= 2,
+            }
+        }
+    }
+
+    pub(super) async fn ping(&mut self) -> Result<(), PostgresError> {
         self.held_up = true;
-        self.client.check_connection().await?;
+        if self.is_to_write {
+            reset::still_writes(&self.client).await?;
+        } else {
+            self.client.check_connection().await?;
+        }
         self.held_up = false;
         Ok(())
     }
@@ -333,6 +424,10 @@ impl PostgresClient {
         }
     }
 }
+
+/// An answer that takes no longer is not held up by anything. On a slow line it may take as long as a dial, which is some
+/// round trips.
+const SOON: Duration = Duration::from_millis(50);
 
 /// What comes of `future` in this time. In two halves: where nobody drove the runtime meanwhile, an answer may have come
 /// that is yet to be read.

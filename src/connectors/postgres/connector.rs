@@ -1,32 +1,43 @@
 //! Dials a PostgreSQL server.
 
 use std::fmt;
+use std::hash::Hash;
+use std::pin::Pin;
 use std::str::FromStr;
+use std::sync::Arc;
 
 use async_trait::async_trait;
+use tokio::time::Instant;
+use tokio_postgres::config::{SslMode, TargetSessionAttrs};
 use tokio_postgres::tls::{MakeTlsConnect, TlsConnect};
 use tokio_postgres::{Config, Error, NoTls, Socket};
 
-use super::client::PostgresClient;
+use super::cancel::Cancel;
+use super::client::{Dialed, PostgresClient};
+use super::dial::{Peer, dial};
 use super::driver::Driver;
-use super::failure;
+use super::error::{BoxError, PostgresError};
+use super::new_connection::NewConnection;
 use super::reset::Reset;
 use crate::policy::connector::Connector;
 
-/// Makes connections to one PostgreSQL database: the key is `()`.
+/// Makes connections to PostgreSQL databases.
 ///
-/// Everything about the database is said by the [`Config`]: several hosts, Unix sockets,
+/// [`new`](Self::new) is for one database, whose key is `()`; [`with_config`](Self::with_config) for one for each key,
+/// or for a password for each dial.
+///
+/// Everything about a database is said by its [`Config`]: several hosts, Unix sockets,
 /// `target_session_attrs` and its other settings work as they do there. All hosts of one dial share
 /// the pool's [`connect_timeout`](crate::Builder::connect_timeout): where the first may be a black
 /// hole, set the `Config`'s own, which is for each.
 ///
 /// # Errors
 ///
-/// A dial fails with tokio-postgres' own error, whose `source()` is the server's answer or the
-/// system's error. No retry is made ([`is_retryable`](Connector::is_retryable)) after an answer of the
-/// SQLSTATE classes 0A, 22, 28, 3D and 42 (a wrong user or password, no such database, no permission,
+/// A dial fails with a [`PostgresError`]. No retry is made ([`is_retryable`](Connector::is_retryable)) after an answer
+/// of the SQLSTATE classes 0A, 22, 28, 3D and 42 (a wrong user or password, no such database, no permission,
 /// a setting that the server does not take), and after a mistake in the settings: no host, no
-/// password, TLS that the server does not speak or whose certificate is not trusted.
+/// password, TLS that the server does not speak or whose certificate is not trusted. What the closures of
+/// [`with_config`](Self::with_config) and [`on_connect`](Self::on_connect) say is retried, but for such answers.
 ///
 /// # Examples
 ///
@@ -41,16 +52,29 @@ use crate::policy::connector::Connector;
 /// # run().unwrap();
 /// ```
 #[derive(Clone)]
-pub struct PostgresConnector<T = NoTls> {
-    config: Config,
+pub struct PostgresConnector<T = NoTls, K = ()> {
+    source: Source<K>,
+    on_connect: Option<OnConnect>,
     tls: T,
     reset: Reset,
+    transaction_pooling: bool,
+}
+
+type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
+type Ask<K> = Arc<dyn Fn(K) -> BoxFuture<Result<Config, BoxError>> + Send + Sync>;
+type OnConnect = Arc<dyn Fn(NewConnection) -> BoxFuture<Result<(), BoxError>> + Send + Sync>;
+
+/// Where a dial's configuration comes from.
+#[derive(Clone)]
+enum Source<K> {
+    Fixed(Arc<Config>),
+    Asked(Ask<K>),
 }
 
 impl PostgresConnector {
-    /// Makes a connector for what the configuration says, without TLS.
+    /// Makes a connector for what the configuration says, without TLS. The key is `()`.
     pub fn new(config: Config) -> Self {
-        PostgresConnector { config, tls: NoTls, reset: Reset::default() }
+        PostgresConnector::from_source(Source::Fixed(Arc::new(config)))
     }
 }
 
@@ -64,12 +88,65 @@ impl FromStr for PostgresConnector {
     }
 }
 
-impl<T> PostgresConnector<T> {
+impl<K> PostgresConnector<NoTls, K> {
+    /// Makes a connector that asks this closure for the configuration of each dial, without TLS.
+    ///
+    /// The key is yours: `()` for one database, a tenant's name for one database each. Caps such as
+    /// [`max_total`](crate::Builder::max_total) hold over all of them. The closure may wait, such as for a token that is
+    /// valid for a few minutes; it runs in the dial's task, within its
+    /// [`connect_timeout`](crate::Builder::connect_timeout), and its error is the dial's:
+    /// [`PostgresError::Config`]. A connection that is open stays so when its password is no longer valid.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use std::convert::Infallible;
+    /// # async fn token() -> Result<String, Infallible> { Ok("secret".to_owned()) }
+    /// # fn run() -> Result<(), Box<dyn std::error::Error>> {
+    /// use wharf::Pool;
+    /// use wharf::postgres::PostgresConnector;
+    /// use wharf::postgres::tokio_postgres::Config;
+    ///
+    /// let connector = PostgresConnector::with_config(async |tenant: String| {
+    ///     let mut config = Config::new();
+    ///     config.host("db.example").user("app").password(token().await?).dbname(tenant);
+    ///     Ok::<_, Infallible>(config)
+    /// });
+    /// let pool = Pool::builder().max_per_host(4).max_total(40).build(connector)?;
+    /// let shop = pool.host("shop");
+    /// # Ok(()) }
+    /// # run().unwrap();
+    /// ```
+    pub fn with_config<F, Fut, E>(config: F) -> Self
+    where
+        F: Fn(K) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<Config, E>> + Send + 'static,
+        E: Into<BoxError> + 'static,
+    {
+        PostgresConnector::from_source(Source::Asked(Arc::new(move |key| {
+            let config = config(key);
+            Box::pin(async move { config.await.map_err(Into::into) })
+        })))
+    }
+
+    fn from_source(source: Source<K>) -> Self {
+        PostgresConnector {
+            source,
+            on_connect: None,
+            tls: NoTls,
+            reset: Reset::default(),
+            transaction_pooling: false,
+        }
+    }
+}
+
+impl<T, K> PostgresConnector<T, K> {
     /// Speaks TLS by these means, where the configuration's `sslmode` and the server agree to it.
     ///
-    /// Defaults to [`NoTls`].
-    pub fn tls<U>(self, tls: U) -> PostgresConnector<U> {
-        PostgresConnector { config: self.config, tls, reset: self.reset }
+    /// Defaults to [`NoTls`]. See [the module](crate::postgres#tls) for an example.
+    pub fn tls<U>(self, tls: U) -> PostgresConnector<U, K> {
+        let PostgresConnector { source, on_connect, reset, transaction_pooling, .. } = self;
+        PostgresConnector { source, on_connect, tls, reset, transaction_pooling }
     }
 
     /// What is undone when a connection has come back, before anybody else gets it.
@@ -80,27 +157,116 @@ impl<T> PostgresConnector<T> {
         self.reset = reset;
         self
     }
+
+    /// Sets each new connection up by this closure, before anybody gets it: settings, roles, statements that are kept.
+    ///
+    /// It runs in the dial's task, within its [`connect_timeout`](crate::Builder::connect_timeout). Its error is the
+    /// dial's: [`PostgresError::OnConnect`]. [`Reset::Discard`] undoes settings that were made here, as
+    /// it does others; what the `options` of a [`Config`] set (`-c search_path=shop`) stays.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # fn run() -> Result<(), Box<dyn std::error::Error>> {
+    /// use wharf::postgres::{NewConnection, PostgresConnector};
+    ///
+    /// let connector: PostgresConnector = "host=/run/postgresql user=app dbname=shop".parse()?;
+    /// let connector = connector.on_connect(async |client: NewConnection| {
+    ///     client.batch_execute("SET statement_timeout = '30s'").await?;
+    ///     client.prepare_cached("SELECT price FROM items WHERE id = $1").await.map(drop)
+    /// });
+    /// # Ok(()) }
+    /// # run().unwrap();
+    /// ```
+    pub fn on_connect<F, Fut, E>(mut self, set_up: F) -> Self
+    where
+        F: Fn(NewConnection) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<(), E>> + Send + 'static,
+        E: Into<BoxError> + 'static,
+    {
+        self.on_connect = Some(Arc::new(move |client| {
+            let done = set_up(client);
+            Box::pin(async move { done.await.map_err(Into::into) })
+        }));
+        self
+    }
+
+    /// In front of the database there is a pooler that lends its servers for a transaction at a time, such as PgBouncer
+    /// with `pool_mode = transaction`.
+    ///
+    /// Calls whose names end in `_cached` prepare nothing then: they send the text with each request, and their
+    /// parameters with the types that the values have. See [the module](crate::postgres#behind-pgbouncer) for what else
+    /// does not work there.
+    ///
+    /// Defaults to false. With [`Reset::Discard`] every dial fails.
+    pub fn transaction_pooling(mut self, is_on: bool) -> Self {
+        self.transaction_pooling = is_on;
+        self
+    }
+}
+
+impl<T, K> PostgresConnector<T, K>
+where
+    T: MakeTlsConnect<Socket> + Clone + Send + Sync + 'static,
+    T::Stream: Send + 'static,
+    K: Clone,
+{
+    async fn dial(&self, config: &Config) -> Result<PostgresClient, PostgresError> {
+        let began = Instant::now();
+        let (client, connection, peer) = dial(config, &self.tls).await?;
+        let is_plain = Cancel::is_never_encrypted::<T>()
+            || config.get_ssl_mode() == SslMode::Disable
+            || peer.as_ref().is_some_and(Peer::is_local);
+        Ok(PostgresClient::new(Dialed {
+            client,
+            driver: Driver::start(connection),
+            cancel: Cancel { peer, is_plain },
+            took: began.elapsed(),
+            is_to_write: config.get_target_session_attrs() == TargetSessionAttrs::ReadWrite,
+            keeps_statements: !self.transaction_pooling,
+        }))
+    }
+
+    async fn set_up(&self, client: PostgresClient) -> Result<PostgresClient, PostgresError> {
+        let Some(on_connect) = &self.on_connect else { return Ok(client) };
+        let (new, back) = NewConnection::new(client);
+        on_connect(new).await.map_err(PostgresError::OnConnect)?;
+        let mut client = back.await.expect("it is sent when it is dropped");
+        client.is_set_up();
+        Ok(client)
+    }
 }
 
 #[async_trait]
-impl<T> Connector for PostgresConnector<T>
+impl<T, K> Connector for PostgresConnector<T, K>
 where
     T: MakeTlsConnect<Socket> + Clone + Send + Sync + 'static,
     T::Stream: Send + 'static,
     T::TlsConnect: Send,
     <T::TlsConnect as TlsConnect<Socket>>::Future: Send,
+    K: Clone + Eq + Hash + fmt::Debug + Send + Sync + 'static,
 {
-    type Key = ();
+    type Key = K;
     type Connection = PostgresClient;
-    type Error = Error;
+    type Error = PostgresError;
 
-    async fn connect(&self, (): &()) -> Result<PostgresClient, Error> {
-        let (client, connection) = self.config.connect(self.tls.clone()).await?;
-        Ok(PostgresClient::new(client, Driver::start(connection)))
+    async fn connect(&self, key: &K) -> Result<PostgresClient, PostgresError> {
+        if self.transaction_pooling && self.reset == Reset::Discard {
+            return Err(PostgresError::DiscardWithoutSession);
+        }
+        let client = match &self.source {
+            Source::Fixed(config) => self.dial(config).await?,
+            Source::Asked(ask) => {
+                let config = ask(key.clone()).await.map_err(PostgresError::Config)?;
+                self.dial(&config).await?
+            }
+        };
+        self.set_up(client).await
     }
 
-    /// One empty round trip, behind all that a borrower has left.
-    async fn ping(&self, conn: &mut PostgresClient) -> Result<(), Error> {
+    /// One empty round trip, behind all that a borrower has left. With `target_session_attrs=read-write`, the server is
+    /// asked whether it still is.
+    async fn ping(&self, conn: &mut PostgresClient) -> Result<(), PostgresError> {
         conn.ping().await
     }
 
@@ -109,19 +275,20 @@ where
         conn.is_fit()
     }
 
-    /// Whether its borrower may have left what the [`Reset`] undoes.
+    /// Whether its borrower may have left what the [`Reset`] undoes, or a request that was cut off.
     fn needs_reset(&self, conn: &PostgresClient) -> bool {
         conn.needs_reset(self.reset)
     }
 
-    /// Undoes what the [`Reset`] says, in one round trip, or three after a transaction that failed. What takes longer than a second is held up by a query that a
-    /// borrower left: the connection is not open then.
-    async fn reset(&self, conn: &mut PostgresClient) -> Result<(), Error> {
-        conn.reset(self.reset).await
+    /// Cancels what was cut off, and undoes what the [`Reset`] says, in one round trip, or three after a transaction
+    /// that failed. What is not answered soon is held up by a query that a borrower left, and that is cancelled.
+    /// What takes longer than a second: the connection is not open then.
+    async fn reset(&self, conn: &mut PostgresClient) -> Result<(), PostgresError> {
+        conn.reset(self.reset, &self.tls).await
     }
 
-    fn is_retryable(&self, error: &Error) -> bool {
-        failure::is_retryable(error)
+    fn is_retryable(&self, error: &PostgresError) -> bool {
+        error.is_retryable()
     }
 
     /// Says goodbye, and cancels what the server still does for it: at once what is known to be held
@@ -131,11 +298,17 @@ where
     }
 }
 
-impl<T> fmt::Debug for PostgresConnector<T> {
+impl<T, K> fmt::Debug for PostgresConnector<T, K> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let config: &dyn fmt::Debug = match &self.source {
+            Source::Fixed(config) => config,
+            Source::Asked(_) => &"asked for",
+        };
         f.debug_struct("PostgresConnector")
-            .field("config", &self.config)
+            .field("config", config)
+            .field("on_connect", &self.on_connect.is_some())
             .field("reset", &self.reset)
+            .field("transaction_pooling", &self.transaction_pooling)
             .finish_non_exhaustive()
     }
 }

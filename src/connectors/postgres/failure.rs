@@ -34,6 +34,16 @@ pub(super) fn ends_session(error: &Error) -> bool {
     error.is_closed() || matches!(severity, Some(Severity::Fatal | Severity::Panic))
 }
 
+/// Whether the server, or the session, does not write. After a switch-over that is the wrong server.
+pub(super) fn is_read_only(error: &Error) -> bool {
+    error.code() == Some(&SqlState::READ_ONLY_SQL_TRANSACTION)
+}
+
+/// Whether a cancellation has hit this.
+pub(super) fn is_cancelled(error: &Error) -> bool {
+    error.code() == Some(&SqlState::QUERY_CANCELED)
+}
+
 /// Whether the answer did not fit the request, which is how a COPY ends that was not begun by
 /// `copy_in` or `copy_out`: the server waits for the data then, and takes the next request for it.
 /// The words are all by which this error can be told.

@@ -1,6 +1,6 @@
 //! Pools of PostgreSQL connections, by tokio-postgres (feature `postgres`).
 //!
-//! A [`PostgresConnector`] dials one database; a pool of it has one host, whose key is `()`. What it
+//! A [`PostgresConnector`] dials one database, whose key is `()`, or one for each key. What a pool of it
 //! lends is a [`PostgresClient`], which derefs to [`tokio_postgres::Client`].
 //!
 //! # Examples
@@ -51,19 +51,78 @@
 //!
 //! # What was cut off
 //!
-//! A query whose future is dropped goes on in the server. After one of [`PostgresClient`]'s own methods
-//! the connection is closed at its return, and the server is asked to cancel the query; the pool may
-//! dial another in its place. It is not waited for, since nobody knows how long it takes, and not
-//! cancelled and kept, since a cancellation that comes late hits the next borrower's query.
+//! A query whose future is dropped goes on in the server. The connection is kept back at its return: the server is told
+//! to cancel the query, by the same means (TLS or not) as the connection was made, and the connection is lent when the
+//! server has done so and a reset is answered. Nothing of the query, its answer, its transaction or its cancellation
+//! reaches the next borrower.
 //!
-//! What was cut off in a [`Transaction`](tokio_postgres::Transaction), or by a method of `Client` that
-//! `PostgresClient` does not have itself, is not seen, and holds the reset up. After a second (or
-//! [`ping_timeout`](crate::Builder::ping_timeout), if that is shorter) the connection is closed, and the query is
-//! cancelled; a caller that waits is served by a dial before that, if there is room. The same goes for a row stream or a
-//! COPY that is kept, unread, beyond its loan.
+//! What was asked by one of [`PostgresClient`]'s or [`Transaction`]'s own methods is cancelled at once. What was asked
+//! by [`tokio_postgres::Client`] or [`tokio_postgres::Transaction`] is not seen, and holds the reset up: after 50
+//! milliseconds (after as long as the connection's dial took, if that is longer, but at most half a second) it is
+//! cancelled as well. A query that is just slow to be rolled back loses nothing by that.
+//!
+//! After a second (or [`ping_timeout`](crate::Builder::ping_timeout), if that is shorter) the connection is closed: what
+//! goes on does not let itself be cancelled, or the cancellation does not get through, or it is a row stream or a COPY
+//! that is kept, unread, beyond its loan. So is a connection whose cancellation may still be under way, which is where
+//! `sslmode` is `prefer` and the server speaks no TLS. A caller that waits is served by a dial before that, if there is
+//! room.
 //!
 //! A COPY that was begun by another method than `copy_in` or `copy_out` fails, and costs the connection.
-//! In a `Transaction` this is not seen either: the next borrower's first request fails.
+//!
+//! # Many databases, and passwords that change
+//!
+//! [`PostgresConnector::with_config`] asks a closure of yours for the configuration of each dial. The key is of your type:
+//! one pool for all tenants, with one [`max_total`](crate::Builder::max_total), or two keys for a primary and its
+//! replicas. [`on_connect`](PostgresConnector::on_connect) sets each new connection up.
+//!
+//! # TLS
+//!
+//! By the crate `tokio-postgres-rustls`, or another one for tokio-postgres, such as `postgres-native-tls`:
+//!
+//! ```
+//! # #[allow(unused)]
+//! # fn run(rustls: tokio_rustls::rustls::ClientConfig) -> Result<(), Box<dyn std::error::Error>> {
+//! # use wharf::postgres::PostgresConnector;
+//! let connector: PostgresConnector = "host=db.example user=app sslmode=require".parse()?;
+//! let connector = connector.tls(tokio_postgres_rustls::MakeRustlsConnect::new(rustls));
+//! # Ok(()) }
+//! ```
+//!
+//! Say `sslmode=require`: with `prefer`, which is tokio-postgres' default, a server that speaks no TLS is spoken to
+//! without.
+//!
+//! # Failover
+//!
+//! Name all hosts and say `target_session_attrs=read-write`, also where there is only one name: each dial takes the first
+//! host that writes. A connection whose server shuts down (SQLSTATE 57P01, 57P02, 57P03) or has become read-only (25006)
+//! is closed at its return, and its elder peers must answer a ping before they are lent, which asks whether their server
+//! still writes. So a switch-over costs the borrowers of that moment their requests, and a dial. A write that is refused
+//! in a transaction that was begun `READ ONLY` looks the same, and costs the connection.
+//!
+//! Seen are the answers to [`PostgresClient`]'s and [`Transaction`]'s own methods. After others there is a reset, which
+//! asks the same.
+//!
+//! # Behind PgBouncer
+//!
+//! With `pool_mode = session` nothing is different. With `pool_mode = transaction`, each transaction may run in another
+//! session: tell the connector, by [`transaction_pooling`](PostgresConnector::transaction_pooling). What works then:
+//!
+//! - calls whose names end in `_cached`, `query_typed` and its kin, `batch_execute`, `simple_query`;
+//! - transactions, by [`begin`](PostgresClient::begin) and `transaction`, with `query_typed` and its kin inside;
+//! - resets, cancellations, pings.
+//!
+//! What does not:
+//!
+//! - statements that are prepared: `prepare`, `prepare_cached`, and `query`, `query_one`, `query_opt` and `execute`, which
+//!   prepare a text that they are given;
+//! - values of types that the server defines (enums, composites, extensions' types), which tokio-postgres looks up by
+//!   statements; cast them to `text`;
+//! - parameters in another type than their value's own: a `String` is sent as `text`, so write `$1::text::jsonb`;
+//! - what belongs to a session: `SET` (but for `SET LOCAL` in a transaction), `LISTEN`, advisory locks that are not a
+//!   transaction's, temporary tables, [`Reset::Discard`], and settings made by
+//!   [`on_connect`](PostgresConnector::on_connect);
+//! - options in the `Config` that PgBouncer does not know: it refuses them, unless its `ignore_startup_parameters` says
+//!   otherwise.
 //!
 //! # What goes with which setting of the pool
 //!
@@ -80,8 +139,9 @@
 //! - [`connect_timeout`](crate::Builder::connect_timeout) is for a whole dial, with all its hosts.
 //! - [`max_lifetime`](crate::Builder::max_lifetime) gives back the memory that a server's process
 //!   gathers, and finds the new primary after a switch-over.
-//! - [`close_timeout`](crate::Builder::close_timeout) includes the cancellation of what was cut off. What
-//!   was not seen to be cut off is cancelled after a second: with less than that it goes on in the server.
+//! - [`close_timeout`](crate::Builder::close_timeout) includes the cancellation of what was cut off, where a connection is
+//!   closed at its return. What was not seen to be cut off is cancelled after a second: with less than that it goes on in
+//!   the server.
 //!
 //! # Race window
 //!
@@ -96,13 +156,19 @@
 //!
 //! # Notifications
 //!
-//! The connection's task logs notices (by `log`, as tokio-postgres does) and drops notifications: for
-//! `LISTEN`, use a connection of your own.
+//! The connection's task logs notices (by `log`, as tokio-postgres does), but for what the server remarks about a reset,
+//! and drops notifications: for `LISTEN`, use a connection of your own. The server's own log has a warning where a reset
+//! has found a transaction open.
 
+mod cancel;
 mod client;
 mod connector;
+mod dial;
 mod driver;
+mod error;
 mod failure;
+mod new_connection;
+mod parameters;
 mod requests;
 mod reset;
 mod statements;
@@ -112,5 +178,7 @@ pub use tokio_postgres;
 
 pub use client::PostgresClient;
 pub use connector::PostgresConnector;
+pub use error::PostgresError;
+pub use new_connection::NewConnection;
 pub use reset::Reset;
 pub use transaction::Transaction;

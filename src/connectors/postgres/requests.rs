@@ -18,7 +18,8 @@ pub(super) struct Requests {
     unknown: AtomicBool,
     /// Begun, and not answered: more than zero in a loan that is over means that one was dropped.
     unanswered: AtomicUsize,
-    /// An answer was the session's last, or left both sides with different ideas of whose turn it is.
+    /// An answer was the session's last, or left both sides with different ideas of whose turn it is, or said that this
+    /// is the wrong server.
     lost: AtomicBool,
 }
 
@@ -45,17 +46,26 @@ impl Requests {
         self.unanswered.load(Ordering::Relaxed) > 0
     }
 
+    /// What was cut off is to be cancelled, also where nothing is undone.
     pub(super) fn call_for(&self, reset: Reset) -> bool {
-        match reset {
+        let left = match reset {
             Reset::None => false,
             Reset::Rollback => self.unknown.load(Ordering::Relaxed),
             Reset::Discard => self.any.load(Ordering::Relaxed),
-        }
+        };
+        left || self.are_cut_off()
     }
 
-    pub(super) fn forget(&mut self) {
+    /// What was asked is to stay as it is.
+    pub(super) fn keep(&mut self) {
         *self.any.get_mut() = false;
         *self.unknown.get_mut() = false;
+    }
+
+    /// All that was asked has been answered or cancelled, and undone.
+    pub(super) fn forget(&mut self) {
+        self.keep();
+        *self.unanswered.get_mut() = 0;
     }
 }
 
@@ -66,7 +76,11 @@ pub(super) struct Asked<'a>(&'a Requests);
 impl Asked<'_> {
     pub(super) fn answered<T>(self, answer: Result<T, Error>) -> Result<T, Error> {
         self.0.unanswered.fetch_sub(1, Ordering::Relaxed);
-        let is_last = |error| failure::ends_session(error) || failure::is_misunderstanding(error);
+        let is_last = |error| {
+            failure::ends_session(error)
+                || failure::is_misunderstanding(error)
+                || failure::is_read_only(error)
+        };
         if answer.as_ref().is_err_and(is_last) {
             self.0.lost.store(true, Ordering::Relaxed);
         }

@@ -1,7 +1,9 @@
 //! What is undone between two borrowers.
 
 use tokio_postgres::error::SqlState;
-use tokio_postgres::{Client, Error};
+use tokio_postgres::{Client, SimpleQueryMessage};
+
+use super::error::PostgresError;
 
 /// What is undone when a connection comes back, before anybody else's first request.
 ///
@@ -10,7 +12,7 @@ use tokio_postgres::{Client, Error};
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Reset {
-    /// Nothing. A transaction that a borrower left open is the next one's.
+    /// Nothing but what was cut off. A transaction that a borrower left open is the next one's.
     None,
     /// A transaction that was left open.
     #[default]
@@ -40,14 +42,40 @@ const DISCARD: &str = "BEGIN; ROLLBACK; SET SESSION AUTHORIZATION DEFAULT; RESET
                        CLOSE ALL; UNLISTEN *; SELECT pg_advisory_unlock_all(); \
                        DISCARD PLANS; DISCARD TEMP; DISCARD SEQUENCES";
 
-/// One round trip, or three where a transaction has failed: that refuses all but a ROLLBACK, also the BEGIN
-/// before it.
-pub(super) async fn undo(client: &Client, reset: Reset) -> Result<(), Error> {
-    match client.batch_execute(reset.sql()).await {
-        Err(error) if error.code() == Some(&SqlState::IN_FAILED_SQL_TRANSACTION) => {
+/// Undoes it in one round trip, or three where a transaction has failed: that refuses all but a ROLLBACK, also the
+/// BEGIN before it. `is_to_write` asks whether the server still writes, too.
+pub(super) async fn undo(
+    client: &Client,
+    reset: Reset,
+    is_to_write: bool,
+) -> Result<(), PostgresError> {
+    let sql = if is_to_write { format!("{}; {SHOW}", reset.sql()) } else { reset.sql().to_owned() };
+    match ask(client, &sql).await {
+        Err(PostgresError::Postgres(error))
+            if error.code() == Some(&SqlState::IN_FAILED_SQL_TRANSACTION) =>
+        {
             client.batch_execute("ROLLBACK").await?;
-            client.batch_execute(reset.sql()).await
+            ask(client, &sql).await
         }
         answer => answer,
     }
 }
+
+/// Whether the server still does what `target_session_attrs=read-write` asked of it when it was dialed.
+pub(super) async fn still_writes(client: &Client) -> Result<(), PostgresError> {
+    ask(client, SHOW).await
+}
+
+const SHOW: &str = "SHOW transaction_read_only";
+
+async fn ask(client: &Client, sql: &str) -> Result<(), PostgresError> {
+    let answers = client.simple_query(sql).await?;
+    let is_on = |answer: &SimpleQueryMessage| match answer {
+        SimpleQueryMessage::Row(row) => row.columns()[0].name() == NAME && row.get(0) == Some("on"),
+        _ => false,
+    };
+    if answers.iter().any(is_on) { Err(PostgresError::ReadOnly) } else { Ok(()) }
+}
+
+/// The column that `SHOW` answers with.
+const NAME: &str = "transaction_read_only";

@@ -3,14 +3,16 @@
 use std::fmt;
 use std::ops::Deref;
 
-use tokio_postgres::Error;
+use tokio_postgres::types::{ToSql, Type};
+use tokio_postgres::{Error, Row, SimpleQueryMessage, Statement, ToStatement};
 
 use super::requests::Requests;
 
 /// A transaction that [`PostgresClient::begin`](super::PostgresClient::begin) has begun.
 ///
-/// It derefs to [`tokio_postgres::Transaction`]. Dropped before its end, it is rolled back when the
-/// connection comes back. It does not deref mutably: exchanged for another connection's, its end would show
+/// It derefs to [`tokio_postgres::Transaction`], and has some of its methods itself, whose answers are seen: a request
+/// that is dropped before its answer is cancelled as soon as the connection comes back. Dropped before its end, the
+/// transaction is rolled back then. It does not deref mutably: exchanged for another connection's, its end would show
 /// nothing of its own connection.
 ///
 /// ```compile_fail,E0596
@@ -61,7 +63,7 @@ impl<'a> Transaction<'a> {
     ///
     /// # Cancel safety
     ///
-    /// Dropped before the answer, it closes the connection at its return, and nobody knows whether the
+    /// Dropped before the answer, it is cancelled when the connection comes back, and nobody knows whether the
     /// transaction was committed.
     pub async fn commit(self) -> Result<(), Error> {
         let asked = self.requests.ask();
@@ -76,10 +78,86 @@ impl<'a> Transaction<'a> {
     ///
     /// # Cancel safety
     ///
-    /// Dropped before the answer, it closes the connection at its return.
+    /// Dropped before the answer, it is rolled back all the same.
     pub async fn rollback(self) -> Result<(), Error> {
         let asked = self.requests.ask();
         asked.ended(self.transaction.rollback().await)
+    }
+}
+
+type Params<'a> = &'a [&'a (dyn ToSql + Sync)];
+
+/// # Methods whose answers are seen
+///
+/// They do what those of [`tokio_postgres::Transaction`] do that have the same names.
+#[allow(clippy::missing_errors_doc)] // They are those of the methods named.
+impl Transaction<'_> {
+    /// As [`query`](tokio_postgres::Transaction::query).
+    pub async fn query<T>(&self, statement: &T, params: Params<'_>) -> Result<Vec<Row>, Error>
+    where
+        T: ?Sized + ToStatement,
+    {
+        let asked = self.requests.ask();
+        asked.answered(self.transaction.query(statement, params).await)
+    }
+
+    /// As [`query_one`](tokio_postgres::Transaction::query_one).
+    pub async fn query_one<T>(&self, statement: &T, params: Params<'_>) -> Result<Row, Error>
+    where
+        T: ?Sized + ToStatement,
+    {
+        let asked = self.requests.ask();
+        asked.answered(self.transaction.query_one(statement, params).await)
+    }
+
+    /// As [`query_opt`](tokio_postgres::Transaction::query_opt).
+    pub async fn query_opt<T>(
+        &self,
+        statement: &T,
+        params: Params<'_>,
+    ) -> Result<Option<Row>, Error>
+    where
+        T: ?Sized + ToStatement,
+    {
+        let asked = self.requests.ask();
+        asked.answered(self.transaction.query_opt(statement, params).await)
+    }
+
+    /// As [`execute`](tokio_postgres::Transaction::execute).
+    pub async fn execute<T>(&self, statement: &T, params: Params<'_>) -> Result<u64, Error>
+    where
+        T: ?Sized + ToStatement,
+    {
+        let asked = self.requests.ask();
+        asked.answered(self.transaction.execute(statement, params).await)
+    }
+
+    /// As [`query_typed`](tokio_postgres::Transaction::query_typed).
+    pub async fn query_typed(
+        &self,
+        sql: &str,
+        params: &[(&(dyn ToSql + Sync), Type)],
+    ) -> Result<Vec<Row>, Error> {
+        let asked = self.requests.ask();
+        asked.answered(self.transaction.query_typed(sql, params).await)
+    }
+
+    /// As [`prepare`](tokio_postgres::Transaction::prepare).
+    pub async fn prepare(&self, sql: &str) -> Result<Statement, Error> {
+        let asked = self.requests.ask();
+        asked.answered(self.transaction.prepare(sql).await)
+    }
+
+    /// As [`simple_query`](tokio_postgres::Transaction::simple_query).
+    pub async fn simple_query(&self, sql: &str) -> Result<Vec<SimpleQueryMessage>, Error> {
+        let asked = self.requests.ask();
+        asked.answered(self.transaction.simple_query(sql).await)
+    }
+
+    /// As [`batch_execute`](tokio_postgres::Transaction::batch_execute).
+    pub async fn batch_execute(&self, sql: &str) -> Result<(), Error> {
+        let asked = self.requests.ask();
+        asked.answered(self.transaction.batch_execute(sql).await)
     }
 }
 

@@ -1,0 +1,83 @@
+//! What can go wrong with a connection.
+
+use std::error::Error as StdError;
+use std::fmt;
+
+use tokio_postgres::Error;
+use tokio_postgres::error::SqlState;
+
+use super::failure;
+
+/// An error of the user's own code.
+pub(super) type BoxError = Box<dyn StdError + Send + Sync>;
+
+/// Why a connection could not be made, or did not pass a ping or a reset.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum PostgresError {
+    /// The closure of [`with_config`](super::PostgresConnector::with_config) failed.
+    Config(BoxError),
+    /// tokio-postgres' own error: the server's answer, or the system's error. Its `Display` and `source()` are those of
+    /// this one.
+    Postgres(Error),
+    /// The closure of [`on_connect`](super::PostgresConnector::on_connect) failed.
+    OnConnect(BoxError),
+    /// The server has become read-only, and `target_session_attrs` asks for one that is not.
+    ReadOnly,
+    /// [`Reset::Discard`](super::Reset::Discard) with
+    /// [`transaction_pooling`](super::PostgresConnector::transaction_pooling), which leaves no session to discard.
+    DiscardWithoutSession,
+}
+
+impl PostgresError {
+    /// The server's SQLSTATE, if it is the server that has refused, also in the closure of `on_connect`.
+    pub fn code(&self) -> Option<&SqlState> {
+        self.postgres()?.code()
+    }
+
+    /// Whether dialing again may help. What a user's closure says is not known to be settled.
+    pub(super) fn is_retryable(&self) -> bool {
+        match self {
+            PostgresError::DiscardWithoutSession => false,
+            _ => self.postgres().is_none_or(failure::is_retryable),
+        }
+    }
+
+    fn postgres(&self) -> Option<&Error> {
+        match self {
+            PostgresError::Postgres(error) => Some(error),
+            PostgresError::OnConnect(error) => error.downcast_ref(),
+            _ => None,
+        }
+    }
+}
+
+impl From<Error> for PostgresError {
+    fn from(error: Error) -> Self {
+        PostgresError::Postgres(error)
+    }
+}
+
+impl fmt::Display for PostgresError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            PostgresError::Config(_) => f.write_str("with_config gave no configuration"),
+            PostgresError::Postgres(error) => error.fmt(f),
+            PostgresError::OnConnect(_) => f.write_str("on_connect failed"),
+            PostgresError::ReadOnly => f.write_str("the server has become read-only"),
+            PostgresError::DiscardWithoutSession => {
+                f.write_str("Reset::Discard needs a session, and transaction pooling has none")
+            }
+        }
+    }
+}
+
+impl StdError for PostgresError {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        match self {
+            PostgresError::Config(error) | PostgresError::OnConnect(error) => Some(&**error),
+            PostgresError::Postgres(error) => error.source(),
+            PostgresError::ReadOnly | PostgresError::DiscardWithoutSession => None,
+        }
+    }
+}
