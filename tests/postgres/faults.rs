@@ -9,6 +9,7 @@ use tokio::time;
 use wharf::Backoff;
 use wharf::postgres::tokio_postgres::error::SqlState;
 
+use crate::cuts::Cuts;
 use crate::server::Server;
 use crate::support::{
     Database, PostgresPool, SLEEPING, acquire, assert_nothing_leaked, in_full, needs_server,
@@ -176,4 +177,13 @@ async fn busy_connections_whose_sessions_are_ended_fail_their_borrower_alone() {
     process(&other).await;
     drop(other);
     assert_nothing_leaked(&pool, &session).await;
+}
+
+/// Ten thousand of them: `cargo bench -p wharf-benches-alone --features postgres --bench cuts`.
+#[tokio::test(flavor = "multi_thread")]
+async fn nobody_finds_anything_of_what_others_left_when_they_were_cut_off() {
+    needs_server!();
+    let seed = std::env::var("WHARF_SEED").map_or(7, |seed| seed.parse().expect("a number"));
+    let report = Cuts { seed, cuts: 600, restarts: 2 }.run().await;
+    println!("seed {seed}\n{report}");
 }

@@ -6,7 +6,10 @@
 #![allow(clippy::unwrap_used)] // The helpers are tests too, but clippy cannot know.
 
 mod borrowers;
+mod bouncer;
+mod cuts;
 mod dialing;
+mod failover;
 mod faults;
 mod load;
 mod log;

@@ -65,6 +65,40 @@ impl Server {
         server
     }
 
+    /// Starts a standby of this server, which follows it and takes no writes.
+    #[allow(dead_code)] // As above.
+    pub(crate) fn standby(&self) -> Self {
+        let programs = Programs::find();
+        let directory = programs.make_directory();
+        let mut standby =
+            Server { programs, directory, port: 0, settings: self.settings.clone(), running: None };
+        let primary = format!("host=127.0.0.1 port={} user=postgres", self.port);
+        let copy = ["-D", &standby.data(), "-R", "-c", "fast", "--no-sync", "-d", &primary];
+        standby.programs.run("pg_basebackup", &copy);
+        while let Err(log) = standby.try_port() {
+            assert!(log.contains("could not bind"), "the standby does not start:\n{log}");
+        }
+        standby
+    }
+
+    /// Makes a standby the primary, and waits until it takes writes.
+    #[allow(dead_code)] // As above.
+    pub(crate) fn promote(&self) {
+        self.programs.run("pg_ctl", &["promote", "-D", &self.data(), "-w"]);
+    }
+
+    /// Starts another program as the user who runs the server, with a file of this text as its last argument.
+    #[allow(dead_code)] // As above.
+    pub(crate) fn run_beside(&self, program: &Path, args: &[&str], file: &str) -> Child {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let nth = COUNT.fetch_add(1, Ordering::Relaxed);
+        let path = self.directory.join(format!("beside-{nth}"));
+        self.programs.write_secret(&path, file);
+        let mut command = self.programs.command(&program.display().to_string());
+        command.args(args).arg(&path).stdout(Stdio::null()).stderr(Stdio::null());
+        spawn(command)
+    }
+
     fn try_port(&mut self) -> Result<(), String> {
         let free = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         self.port = free.local_addr().unwrap().port();
@@ -155,7 +189,8 @@ impl Server {
             return false;
         };
         let notes: Vec<_> = notes.lines().map(str::trim).collect();
-        notes.first() == Some(&&*process.to_string()) && notes.get(7) == Some(&"ready")
+        notes.first() == Some(&&*process.to_string())
+            && matches!(notes.get(7), Some(&("ready" | "standby")))
     }
 }
 
@@ -168,6 +203,7 @@ impl Drop for Server {
 
 /// Everybody may come in, but for `guarded`, who needs a password.
 const ACCESS: &str = "\
+host  replication  all  127.0.0.1/32  trust
 host  all  guarded  127.0.0.1/32  scram-sha-256
 host  all  all      127.0.0.1/32  trust
 local all  all                    trust
@@ -273,7 +309,9 @@ fn installed() -> Option<PathBuf> {
         .collect();
     debian.sort_by_key(|bin| std::cmp::Reverse(version(bin)));
     let has_all = |directory: &PathBuf| {
-        ["initdb", "pg_ctl", "postgres"].iter().all(|name| directory.join(name).exists())
+        ["initdb", "pg_basebackup", "pg_ctl", "postgres"]
+            .iter()
+            .all(|name| directory.join(name).exists())
     };
     env::split_paths(&path).chain(config).chain(debian).find(has_all)
 }

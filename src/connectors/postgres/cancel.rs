@@ -10,10 +10,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, ready};
 
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
+#[cfg(unix)]
+use tokio::net::UnixStream;
 use tokio_postgres::tls::{ChannelBinding, MakeTlsConnect, TlsConnect, TlsStream};
-use tokio_postgres::{CancelToken, NoTls, Socket};
+use tokio_postgres::{CancelToken, Error, NoTls, Socket};
 
 use super::dial::Peer;
 
@@ -49,22 +51,21 @@ impl Cancel {
     }
 }
 
-async fn plain(token: &CancelToken, peer: &Peer) -> Result<(), Box<dyn std::error::Error>> {
-    match peer {
+async fn plain(token: &CancelToken, peer: &Peer) -> io::Result<()> {
+    let cancelled = match peer {
         Peer::Tcp(address) => plain_on(token, TcpStream::connect(address).await?).await,
         #[cfg(unix)]
-        Peer::Unix(path) => plain_on(token, tokio::net::UnixStream::connect(path).await?).await,
-    }
+        Peer::Unix(path) => plain_on(token, UnixStream::connect(path).await?).await,
+    };
+    cancelled.map_err(io::Error::other)
 }
 
-async fn plain_on<S>(token: &CancelToken, mut stream: S) -> Result<(), Box<dyn std::error::Error>>
+async fn plain_on<S>(token: &CancelToken, stream: S) -> Result<(), Error>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
-    token.cancel_query_raw(&mut stream, NoTls).await?;
-    // A reset is an end, too.
-    let _ = stream.read(&mut [0]).await;
-    Ok(())
+    let is_closed = Arc::default();
+    token.cancel_query_raw(LingeringStream { inner: stream, is_closed }, NoTls).await
 }
 
 /// TLS whose streams, shut down, wait for the other side's end.
@@ -109,6 +110,7 @@ impl<S, E, F: Future<Output = Result<S, E>>> Future for Handshake<F> {
     }
 }
 
+/// Its end of the stream is the second one: PgBouncer 1.18 ends itself when a client that cancels is gone before.
 struct LingeringStream<S> {
     inner: S,
     is_closed: Arc<AtomicBool>,
@@ -137,7 +139,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for LingeringStream<S> {
         Pin::new(&mut self.inner).poll_flush(cx)
     }
 
-    /// Waits for the other side, which may be gone already and have no use for an end of ours.
+    /// Waits for the other side's end, which comes also when it is a reset.
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let mut byte = [0];
         // The server says nothing but that.

@@ -19,6 +19,7 @@ use super::failure::{is_cancelled, is_outdated};
 use super::parameters::typed;
 use super::requests::{Answer, Requests};
 use super::reset::{self, Reset};
+use super::servers::Writes;
 use super::statements::Statements;
 use super::transaction;
 
@@ -40,7 +41,7 @@ pub struct PostgresClient {
     /// How long an answer may take before what holds it up is cancelled.
     soon: Duration,
     /// The server was asked for because it writes.
-    is_to_write: bool,
+    writes: Option<Writes>,
     keeps_statements: bool,
     driver: Driver,
 }
@@ -51,7 +52,7 @@ pub(super) struct Dialed {
     pub(super) driver: Driver,
     pub(super) cancel: Cancel,
     pub(super) took: Duration,
-    pub(super) is_to_write: bool,
+    pub(super) writes: Option<Writes>,
     pub(super) keeps_statements: bool,
 }
 
@@ -313,7 +314,7 @@ impl PostgresClient {
 /// # For the connector
 impl PostgresClient {
     pub(super) fn new(dialed: Dialed) -> Self {
-        let Dialed { client, driver, cancel, took, is_to_write, keeps_statements } = dialed;
+        let Dialed { client, driver, cancel, took, writes, keeps_statements } = dialed;
         PostgresClient {
             client,
             statements: Statements::default(),
@@ -321,7 +322,7 @@ impl PostgresClient {
             held_up: false,
             cancel,
             soon: took.clamp(SOON, LONG_WAIT / 2),
-            is_to_write,
+            writes,
             keeps_statements,
             driver,
         }
@@ -334,7 +335,16 @@ impl PostgresClient {
 
     /// Whether it may be lent, or lent on.
     pub(super) fn is_fit(&self) -> bool {
-        !(self.is_lost() || self.held_up)
+        !(self.is_lost() || self.held_up || self.is_outdated())
+    }
+
+    /// Whether the server writes no more. Who finds that out tells all that are connected to it.
+    fn is_outdated(&self) -> bool {
+        let is_refused = self.requests.were_refused_to_write();
+        if let (Some(writes), true) = (&self.writes, is_refused) {
+            writes.refute();
+        }
+        is_refused || self.writes.as_ref().is_some_and(Writes::is_outdated)
     }
 
     /// Whether what was done with it is to be undone.
@@ -379,7 +389,8 @@ impl PostgresClient {
                 }
                 cancelled += 1;
             }
-            let undone = timeout(soon, reset::undo(&self.client, reset, self.is_to_write)).await;
+            let undo = reset::undo(&self.client, reset, self.writes.as_ref());
+            let undone = timeout(soon, undo).await;
             is_cut_off = undone.is_err();
             match undone {
                 Ok(Err(PostgresError::Postgres(error)))
@@ -395,10 +406,9 @@ impl PostgresClient {
 
     pub(super) async fn ping(&mut self) -> Result<(), PostgresError> {
         self.held_up = true;
-        if self.is_to_write {
-            reset::still_writes(&self.client).await?;
-        } else {
-            self.client.check_connection().await?;
+        match &self.writes {
+            Some(writes) => reset::still_writes(&self.client, writes).await?,
+            None => self.client.check_connection().await?,
         }
         self.held_up = false;
         Ok(())
@@ -410,16 +420,20 @@ impl PostgresClient {
 
     /// Says goodbye, if there is anybody to say it to. The server hears that when it has done all
     /// that was asked of it: what may take long is cancelled.
-    pub(super) async fn end<T: MakeTlsConnect<Socket>>(self, tls: T) {
+    pub(super) async fn end<T>(self, tls: T)
+    where
+        T: MakeTlsConnect<Socket>,
+        T::Stream: Send,
+    {
         if self.is_lost() {
             return;
         }
         let is_held_up = self.requests.are_cut_off() || self.held_up;
         let token = self.client.cancel_token();
-        let PostgresClient { client, mut driver, .. } = self;
+        let PostgresClient { client, cancel, mut driver, .. } = self;
         drop(client);
         if is_held_up || timeout(LONG_WAIT, driver.end()).await.is_err() {
-            let _ = token.cancel_query(tls).await;
+            cancel.run(&token, tls).await;
             driver.end().await;
         }
     }

@@ -19,6 +19,7 @@ use super::driver::Driver;
 use super::error::{BoxError, PostgresError};
 use super::new_connection::NewConnection;
 use super::reset::Reset;
+use super::servers::Servers;
 use crate::policy::connector::Connector;
 
 /// Makes connections to PostgreSQL databases.
@@ -58,6 +59,7 @@ pub struct PostgresConnector<T = NoTls, K = ()> {
     tls: T,
     reset: Reset,
     transaction_pooling: bool,
+    servers: Servers,
 }
 
 type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
@@ -136,6 +138,7 @@ impl<K> PostgresConnector<NoTls, K> {
             tls: NoTls,
             reset: Reset::default(),
             transaction_pooling: false,
+            servers: Servers::default(),
         }
     }
 }
@@ -145,8 +148,9 @@ impl<T, K> PostgresConnector<T, K> {
     ///
     /// Defaults to [`NoTls`]. See [the module](crate::postgres#tls) for an example.
     pub fn tls<U>(self, tls: U) -> PostgresConnector<U, K> {
-        let PostgresConnector { source, on_connect, reset, transaction_pooling, .. } = self;
-        PostgresConnector { source, on_connect, tls, reset, transaction_pooling }
+        let PostgresConnector { source, on_connect, reset, transaction_pooling, servers, .. } =
+            self;
+        PostgresConnector { source, on_connect, tls, reset, transaction_pooling, servers }
     }
 
     /// What is undone when a connection has come back, before anybody else gets it.
@@ -217,12 +221,14 @@ where
         let is_plain = Cancel::is_never_encrypted::<T>()
             || config.get_ssl_mode() == SslMode::Disable
             || peer.as_ref().is_some_and(Peer::is_local);
+        let is_to_write = config.get_target_session_attrs() == TargetSessionAttrs::ReadWrite;
+        let writes = peer.as_ref().filter(|_| is_to_write).map(|peer| self.servers.writes(peer));
         Ok(PostgresClient::new(Dialed {
             client,
             driver: Driver::start(connection),
             cancel: Cancel { peer, is_plain },
             took: began.elapsed(),
-            is_to_write: config.get_target_session_attrs() == TargetSessionAttrs::ReadWrite,
+            writes,
             keeps_statements: !self.transaction_pooling,
         }))
     }

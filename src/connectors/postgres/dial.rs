@@ -12,7 +12,7 @@ use tokio_postgres::{Client, Config, Connection, Error, Socket};
 const PORT: u16 = 5432;
 
 /// Where a server is reached.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Peer {
     Tcp(SocketAddr),
     #[cfg(unix)]

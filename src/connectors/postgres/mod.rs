@@ -94,13 +94,14 @@
 //! # Failover
 //!
 //! Name all hosts and say `target_session_attrs=read-write`, also where there is only one name: each dial takes the first
-//! host that writes. A connection whose server shuts down (SQLSTATE 57P01, 57P02, 57P03) or has become read-only (25006)
-//! is closed at its return, and its elder peers must answer a ping before they are lent, which asks whether their server
-//! still writes. So a switch-over costs the borrowers of that moment their requests, and a dial. A write that is refused
-//! in a transaction that was begun `READ ONLY` looks the same, and costs the connection.
+//! host that writes. A connection that the server has ended (SQLSTATE 57P01, 57P02, 57P03) is closed at its return. An
+//! answer that the server, or a transaction, is read-only (25006) shows that the server is the wrong one: the connection
+//! is closed at its return, and all others to the same address instead of being lent again. So a switch-over costs the
+//! borrowers of that moment their requests, and a dial. A write in a transaction that was begun `READ ONLY` looks the same.
 //!
 //! Seen are the answers to [`PostgresClient`]'s and [`Transaction`]'s own methods. After others there is a reset, which
-//! asks the same.
+//! asks the server whether it still writes, as a ping does. Without `target_session_attrs`, an answer of 25006 costs its
+//! connection, and the others are lent on.
 //!
 //! # Behind PgBouncer
 //!
@@ -171,6 +172,7 @@ mod new_connection;
 mod parameters;
 mod requests;
 mod reset;
+mod servers;
 mod statements;
 mod transaction;
 

@@ -18,9 +18,10 @@ pub(super) struct Requests {
     unknown: AtomicBool,
     /// Begun, and not answered: more than zero in a loan that is over means that one was dropped.
     unanswered: AtomicUsize,
-    /// An answer was the session's last, or left both sides with different ideas of whose turn it is, or said that this
-    /// is the wrong server.
+    /// An answer was the session's last, or left both sides with different ideas of whose turn it is.
     lost: AtomicBool,
+    /// The server does not write, or a transaction did not.
+    refused_to_write: AtomicBool,
 }
 
 impl Requests {
@@ -56,6 +57,10 @@ impl Requests {
         left || self.are_cut_off()
     }
 
+    pub(super) fn were_refused_to_write(&self) -> bool {
+        self.refused_to_write.load(Ordering::Relaxed)
+    }
+
     /// What was asked is to stay as it is.
     pub(super) fn keep(&mut self) {
         *self.any.get_mut() = false;
@@ -76,11 +81,10 @@ pub(super) struct Asked<'a>(&'a Requests);
 impl Asked<'_> {
     pub(super) fn answered<T>(self, answer: Result<T, Error>) -> Result<T, Error> {
         self.0.unanswered.fetch_sub(1, Ordering::Relaxed);
-        let is_last = |error| {
-            failure::ends_session(error)
-                || failure::is_misunderstanding(error)
-                || failure::is_read_only(error)
-        };
+        if answer.as_ref().is_err_and(failure::is_read_only) {
+            self.0.refused_to_write.store(true, Ordering::Relaxed);
+        }
+        let is_last = |error| failure::ends_session(error) || failure::is_misunderstanding(error);
         if answer.as_ref().is_err_and(is_last) {
             self.0.lost.store(true, Ordering::Relaxed);
         }

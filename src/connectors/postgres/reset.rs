@@ -4,6 +4,7 @@ use tokio_postgres::error::SqlState;
 use tokio_postgres::{Client, SimpleQueryMessage};
 
 use super::error::PostgresError;
+use super::servers::Writes;
 
 /// What is undone when a connection comes back, before anybody else's first request.
 ///
@@ -43,39 +44,54 @@ const DISCARD: &str = "BEGIN; ROLLBACK; SET SESSION AUTHORIZATION DEFAULT; RESET
                        DISCARD PLANS; DISCARD TEMP; DISCARD SEQUENCES";
 
 /// Undoes it in one round trip, or three where a transaction has failed: that refuses all but a ROLLBACK, also the
-/// BEGIN before it. `is_to_write` asks whether the server still writes, too.
+/// BEGIN before it. A server that is to write is asked whether it does, too.
 pub(super) async fn undo(
     client: &Client,
     reset: Reset,
-    is_to_write: bool,
+    writes: Option<&Writes>,
 ) -> Result<(), PostgresError> {
-    let sql = if is_to_write { format!("{}; {SHOW}", reset.sql()) } else { reset.sql().to_owned() };
-    match ask(client, &sql).await {
+    match try_undo(client, reset, writes).await {
         Err(PostgresError::Postgres(error))
             if error.code() == Some(&SqlState::IN_FAILED_SQL_TRANSACTION) =>
         {
             client.batch_execute("ROLLBACK").await?;
-            ask(client, &sql).await
+            try_undo(client, reset, writes).await
         }
         answer => answer,
     }
 }
 
+async fn try_undo(
+    client: &Client,
+    reset: Reset,
+    writes: Option<&Writes>,
+) -> Result<(), PostgresError> {
+    match writes {
+        None => Ok(client.batch_execute(reset.sql()).await?),
+        Some(writes) => ask(client, &format!("{}; {SHOW}", reset.sql()), writes).await,
+    }
+}
+
 /// Whether the server still does what `target_session_attrs=read-write` asked of it when it was dialed.
-pub(super) async fn still_writes(client: &Client) -> Result<(), PostgresError> {
-    ask(client, SHOW).await
+pub(super) async fn still_writes(client: &Client, writes: &Writes) -> Result<(), PostgresError> {
+    ask(client, SHOW, writes).await
 }
 
 const SHOW: &str = "SHOW transaction_read_only";
+/// The column that it answers with.
+const COLUMN: &str = "transaction_read_only";
 
-async fn ask(client: &Client, sql: &str) -> Result<(), PostgresError> {
+async fn ask(client: &Client, sql: &str, writes: &Writes) -> Result<(), PostgresError> {
     let answers = client.simple_query(sql).await?;
     let is_on = |answer: &SimpleQueryMessage| match answer {
-        SimpleQueryMessage::Row(row) => row.columns()[0].name() == NAME && row.get(0) == Some("on"),
+        SimpleQueryMessage::Row(row) => {
+            row.columns()[0].name() == COLUMN && row.get(0) == Some("on")
+        }
         _ => false,
     };
-    if answers.iter().any(is_on) { Err(PostgresError::ReadOnly) } else { Ok(()) }
+    if !answers.iter().any(is_on) {
+        return Ok(());
+    }
+    writes.refute();
+    Err(PostgresError::ReadOnly)
 }
-
-/// The column that `SHOW` answers with.
-const NAME: &str = "transaction_read_only";
