@@ -3,6 +3,7 @@
 //! | question | page |
 //! | --- | --- |
 //! | How many connections? | [`sizes`] |
+//! | How many in a fleet, and behind PgBouncer or Envoy? | [`many_processes`] |
 //! | One pool for many hosts, or a pool each? | [`many_hosts`] |
 //! | How does it notice that a connection is dead? | [`health`] |
 //! | What about connections that live for weeks, and load balancers? | [`long_lived`] |
@@ -45,6 +46,9 @@ pub mod long_lived {}
 
 #[doc = include_str!("many_hosts.md")]
 pub mod many_hosts {}
+
+#[doc = include_str!("many_processes.md")]
+pub mod many_processes {}
 
 #[doc = include_str!("shutdown.md")]
 pub mod shutdown {}

@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use tokio::task::spawn_blocking;
 use tokio::time;
-use wharf::postgres::tokio_postgres::Client;
+use wharf::postgres::PostgresConnector;
 use wharf::postgres::tokio_postgres::error::SqlState;
+use wharf::postgres::tokio_postgres::{Client, Config};
 use wharf::{Backoff, Pool};
 
 use crate::server::Server;
@@ -167,4 +168,37 @@ async fn a_primary_that_is_gone_costs_one_request_and_the_standby_is_found_when_
     .unwrap();
     within_a_minute(waiter).await.unwrap();
     assert_nothing_leaked(&pair.pool, &pair.looker().await).await;
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+enum Role {
+    Writes,
+    Reads,
+}
+
+#[tokio::test]
+async fn two_keys_lead_to_the_primary_and_to_its_replica() {
+    needs_server!();
+    let pair = Pair::new().await;
+    let hosts = format!(
+        "host=127.0.0.1,127.0.0.1 port={},{} user=postgres dbname=postgres",
+        pair.primary.port(),
+        pair.standby.port()
+    );
+    let connector = PostgresConnector::with_config(move |role: Role| {
+        let of_role = if role == Role::Writes { "read-write" } else { "read-only" };
+        let config = format!("{hosts} target_session_attrs={of_role}").parse::<Config>();
+        async move { config }
+    });
+    let pool = Pool::new(connector);
+    for (role, server) in [(Role::Writes, &pair.primary), (Role::Reads, &pair.standby)] {
+        for _ in 0..3 {
+            let loan = within_a_minute(pool.acquire(&role)).await.unwrap();
+            let row = loan.query_one_cached("SELECT inet_server_port()", &[]).await.unwrap();
+            assert_eq!(row.get::<_, i32>(0), i32::from(server.port()));
+            let written = loan.execute_cached(INSERT, &[]).await;
+            assert_eq!(written.is_ok(), role == Role::Writes);
+        }
+    }
+    within_a_minute(pool.close()).await;
 }

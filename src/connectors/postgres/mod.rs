@@ -75,6 +75,33 @@
 //! one pool for all tenants, with one [`max_total`](crate::Builder::max_total), or two keys for a primary and its
 //! replicas. [`on_connect`](PostgresConnector::on_connect) sets each new connection up.
 //!
+//! ```
+//! # fn run() -> Result<(), Box<dyn std::error::Error>> {
+//! use wharf::Pool;
+//! use wharf::postgres::PostgresConnector;
+//! use wharf::postgres::tokio_postgres::{Config, Error};
+//!
+//! #[derive(Clone, Debug, PartialEq, Eq, Hash)]
+//! enum Role {
+//!     Writes,
+//!     Reads,
+//! }
+//!
+//! let connector = PostgresConnector::with_config(async |role: Role| {
+//!     let of_role = match role {
+//!         Role::Writes => "host=a,b target_session_attrs=read-write",
+//!         Role::Reads => "host=a,b target_session_attrs=read-only load_balance_hosts=random",
+//!     };
+//!     let mut config: Config = of_role.parse()?;
+//!     config.user("app").dbname("shop");
+//!     Ok::<_, Error>(config)
+//! });
+//! let pool = Pool::builder().max_per_host(8).build(connector)?;
+//! let (primary, replicas) = (pool.host(&Role::Writes), pool.host(&Role::Reads));
+//! # Ok(()) }
+//! # run().unwrap();
+//! ```
+//!
 //! # TLS
 //!
 //! By the crate `tokio-postgres-rustls`, or another one for tokio-postgres, such as `postgres-native-tls`:
@@ -130,7 +157,8 @@
 //! - [`max_per_host`](crate::Builder::max_per_host): all pools together must fit into the server's
 //!   `max_connections`. Where they do not, callers share what the server takes, and get its "too many
 //!   clients" only when nothing can serve them.
-//! - [`retry`](crate::Builder::retry) bridges a restart of the server. What a retry does not mend (a
+//! - [`retry`](crate::Builder::retry) bridges a restart of the server, which is found again within the longest wait of its
+//!   [`Backoff`](crate::Backoff): 400 milliseconds do no harm to a server, and the default is 10 seconds. What a retry does not mend (a
 //!   wrong password, no such database) is told at once all the same.
 //! - [`health_check`](crate::Builder::health_check): the end of a session is seen without a ping, as
 //!   soon as the system knows. A ping is for what vanishes without a word (a firewall that forgets,
