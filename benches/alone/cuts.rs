@@ -19,7 +19,7 @@ fn main() {
         tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
     let began = Instant::now();
     println!("random cuts while 32 tasks work over 8 connections\n  {:<46}{seed}", "--seed");
-    let report = runtime.unwrap().block_on(cuts::Cuts { seed, cuts: 10_000, restarts: 10 }.run());
+    let report = runtime.unwrap().block_on(cuts::Cuts { seed, number: 10_000, restarts: 10 }.run());
     print!("{report}");
     println!("  {:<46}{:.0} s", "time", began.elapsed().as_secs_f64());
 }

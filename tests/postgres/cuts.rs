@@ -30,7 +30,7 @@ type Loan = PooledConnection<PostgresConnector>;
 pub(crate) struct Cuts {
     pub(crate) seed: u64,
     /// How many requests and transactions are cut off.
-    pub(crate) cuts: u64,
+    pub(crate) number: u64,
     /// How often the server is killed or stopped meanwhile.
     pub(crate) restarts: u64,
 }
@@ -72,7 +72,7 @@ impl Cuts {
             pool,
             report: Report::default(),
             next: AtomicI64::new(1),
-            wanted: self.cuts,
+            wanted: self.number,
             is_over: AtomicBool::new(false),
         });
         let mut tasks = JoinSet::new();
@@ -83,15 +83,15 @@ impl Cuts {
         let mut kills = JoinSet::new();
         kills.spawn(end_sessions(stage.clone(), config.clone()));
         for nth in 1..=self.restarts {
-            let due = self.cuts * nth / (self.restarts + 1);
+            let due = self.number * nth / (self.restarts + 1);
             while stage.report.cuts() < due {
                 sleep(Duration::from_millis(1)).await;
             }
             server = spawn_blocking(move || {
                 if nth % 2 == 0 {
-                    server.stop()
+                    server.stop();
                 } else {
-                    server.kill()
+                    server.kill();
                 }
                 server.start_again();
                 server

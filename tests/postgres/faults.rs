@@ -184,6 +184,6 @@ async fn busy_connections_whose_sessions_are_ended_fail_their_borrower_alone() {
 async fn nobody_finds_anything_of_what_others_left_when_they_were_cut_off() {
     needs_server!();
     let seed = std::env::var("WHARF_SEED").map_or(7, |seed| seed.parse().expect("a number"));
-    let report = Cuts { seed, cuts: 600, restarts: 2 }.run().await;
+    let report = Cuts { seed, number: 600, restarts: 2 }.run().await;
     println!("seed {seed}\n{report}");
 }
