@@ -106,13 +106,13 @@ pub use pool::acquire::Acquire;
 pub use pool::builder::{Builder, Exclusive, Shared};
 pub use pool::close::{Close, CloseReport};
 pub use pool::connector_fn::{ConnectorFn, connector_fn};
-pub use pool::error::{AcquireError, AddError, TimeoutReport, WarmError};
-pub use pool::error::{LastDialError, Phase, TimeoutDetails};
+pub use pool::error::{AcquireError, AddError, ConnectFailed, WarmError};
 pub use pool::host::Host;
 pub use pool::pool::{NoConnector, Pool};
 pub use pool::pooled_connection::{ConnectionInfo, PooledConnection};
 pub use pool::shared::{AcquireLease, Lease, SharedConnector, SharedHost, SharedPool};
 pub use pool::status::{HostStatus, LoanInfo, PoolStatus};
+pub use pool::timeout_report::{LastDialError, Phase, TimeoutDetails, TimeoutReport};
 pub use pool::warm::Warm;
 
 #[cfg(fuzzing)]

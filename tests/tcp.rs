@@ -284,7 +284,7 @@ async fn a_local_address_that_is_not_of_this_machine_is_named() {
     let error = pool.acquire(&address).await.unwrap_err();
 
     let error = dial_error(&error);
-    assert_eq!(error.to_string(), "local_address 192.0.2.1 cannot be used");
+    assert!(error.to_string().starts_with("local_address 192.0.2.1 cannot be used: "), "{error}");
     assert_eq!(system_error(error).kind(), ErrorKind::AddrNotAvailable);
     assert!(system_error(error).raw_os_error().is_some());
 }
@@ -426,7 +426,10 @@ async fn a_key_that_cannot_be_resolved_is_named() {
         let error = pool.acquire(key).await.unwrap_err();
 
         let error = dial_error(&error);
-        assert_eq!(error.to_string(), format!("{key:?} could not be resolved"));
+        assert!(
+            error.to_string().starts_with(&format!("{key:?} could not be resolved: ")),
+            "{error}"
+        );
         assert_eq!(system_error(error).kind(), error.kind());
     }
 }

@@ -6,6 +6,8 @@ use std::fmt;
 
 use ::deadpool::managed::RecycleError;
 
+use crate::pool::error::AcquireError;
+
 /// Why a manager of deadpool's did not make, or not recycle, a connection.
 #[derive(Debug)]
 #[non_exhaustive]
@@ -22,6 +24,13 @@ impl<E> DeadpoolError<E> {
             RecycleError::Backend(error) => DeadpoolError::Manager(map(error)),
             RecycleError::Message(words) => DeadpoolError::NotRecycled(words),
         }
+    }
+}
+
+/// For `?` on the manager's own error in a function that returns the pool's.
+impl<E> From<E> for AcquireError<DeadpoolError<E>> {
+    fn from(error: E) -> Self {
+        AcquireError::from(DeadpoolError::Manager(error))
     }
 }
 

@@ -126,7 +126,11 @@ impl<C: Connector> Acquire<C> {
                         return self.hit(loan, None);
                     }
                 }
-                Joined::Full => return self.fail(AcquireError::QueueFull),
+                Joined::Full => {
+                    let key = self.cell().name();
+                    let limit = self.cell().pool.common.limits.max_waiters_per_host;
+                    return self.fail(AcquireError::QueueFull { key, limit });
+                }
                 Joined::Closed => return self.fail(AcquireError::Closed),
                 Joined::NotListed => {
                     self.cell = Some(self.cell().pool.directory.enter(self.cell()));

@@ -12,5 +12,6 @@ pub(crate) mod pool;
 pub(crate) mod pooled_connection;
 pub(crate) mod shared;
 pub(crate) mod status;
+pub(crate) mod timeout_report;
 mod waiting;
 pub(crate) mod warm;

@@ -3,8 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::error::{AcquireError, LastDialError, Phase, TimeoutDetails, TimeoutReport, in_full};
+use super::error::AcquireError;
 use super::status::LoanInfo;
+use super::timeout_report::{LastDialError, Phase, TimeoutDetails, TimeoutReport};
 use crate::engine::status::{Causes, Seen};
 use crate::policy::connector::Connector;
 use crate::policy::observer::TimedOut;
@@ -64,12 +65,7 @@ fn last_dial_error<E: std::error::Error>(
     failure: DialFailure<E>,
     age: Duration,
 ) -> LastDialError<E> {
-    let (error, message) = match failure {
-        DialFailure::Error(error) => {
-            let message = in_full(&*error);
-            (Some(error), message)
-        }
-        other => (None, other.to_string()),
-    };
+    let message = failure.to_string();
+    let error = if let DialFailure::Error(error) = failure { Some(error) } else { None };
     LastDialError { error, message, age }
 }

@@ -245,7 +245,7 @@ impl<C: Connector> Pool<C> {
         Q: Hash + Eq + ToOwned<Owned = C::Key> + ?Sized,
     {
         if !self.core().is_open(&mut conn) {
-            return Err(AddError::NotOpen(conn));
+            return Err(AddError::NotOpen { connection: conn, key: self.core().host(key).name() });
         }
         let host = self.host(key);
         self.core().see_runtime();
@@ -254,7 +254,10 @@ impl<C: Connector> Pool<C> {
         self.core().ensure_maintenance();
         match room {
             Room::Taken => Ok(()),
-            Room::Full(conn) => Err(AddError::Full(conn)),
+            Room::Full(connection) => {
+                let (key, max) = (host.cell().name(), host.status().max);
+                Err(AddError::Full { connection, key, max })
+            }
             Room::Closed(conn) => Err(AddError::Closed(conn)),
         }
     }

@@ -149,7 +149,7 @@ impl<C: Connector> Waiting<C> {
     pub(super) fn answer(self, seat: Seat<C>, cell: Arc<HostCell<C>>) -> Answer<C> {
         match seat {
             Seat::Served(loan) => Ok(self.acquired(loan, cell)),
-            Seat::Failed(failure) => Err(failure.into()),
+            Seat::Failed(failure) => Err(AcquireError::of_dial(failure, cell.name())),
             Seat::Closed | Seat::Waiting(_) | Seat::Gone => Err(AcquireError::Closed),
         }
     }

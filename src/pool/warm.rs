@@ -59,9 +59,12 @@ impl<C: Connector> Future for Warm<C> {
         match cell.change(|state, section| state.warmth(&wish, waker, section)) {
             Warmth::Dialing => Poll::Pending,
             Warmth::Reached => Poll::Ready(Ok(())),
-            Warmth::NoRoom => Poll::Ready(Err(WarmError::NoRoom)),
+            Warmth::NoRoom => {
+                let (key, max) = (cell.name(), cell.look(|state| state.view().max));
+                Poll::Ready(Err(WarmError::NoRoom { key, wanted: wish.connections, max }))
+            }
             Warmth::Closed => Poll::Ready(Err(WarmError::Closed)),
-            Warmth::Failed(failure) => Poll::Ready(Err(failure.into())),
+            Warmth::Failed(failure) => Poll::Ready(Err(WarmError::of_dial(failure, cell.name()))),
         }
     }
 }

@@ -47,6 +47,13 @@ impl<C: Connector> HostCell<C> {
         HostCell { pool, crowded: AtomicBool::new(false), state: Mutex::new(state), hash, key }
     }
 
+    /// The key in its `Debug` form, for errors. That is the user's, and may panic.
+    #[cold]
+    pub(crate) fn name(&self) -> Box<str> {
+        let name = panics::catch("the Debug of a key", || format!("{:?}", self.key));
+        name.map_or_else(|_| "a key whose Debug panics".into(), String::into_boxed_str)
+    }
+
     /// Another one for the same key.
     pub(super) fn again(&self) -> Arc<Self> {
         self.pool.new_host(self.key.clone(), self.hash)

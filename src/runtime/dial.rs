@@ -63,7 +63,10 @@ async fn dial<C: Connector>(dialing: Dialing<C>) {
     match dialing.unless_cut_off(connect).await {
         Some(Ok(Ok(Ok(connection)))) => dialing.done(connection),
         Some(Ok(Ok(Err(error)))) => dialing.failed(DialFailure::Error(Arc::new(error))),
-        Some(Ok(Err(_))) => dialing.failed(DialFailure::TimedOut),
+        Some(Ok(Err(_))) => {
+            let limit = pool.settings.connect_timeout.unwrap_or(Duration::MAX);
+            dialing.failed(DialFailure::TimedOut(limit));
+        }
         Some(Err(Panicked)) => dialing.failed(DialFailure::Panicked),
         None => dialing.lost(&"cut off: nobody can use it any more"),
     }
@@ -133,7 +136,7 @@ impl<C: Connector> Dialing<C> {
                 panics::catch("is_retryable", || pool.connector.is_retryable(error))
                     .unwrap_or(false)
             }
-            DialFailure::TimedOut => true,
+            DialFailure::TimedOut(_) => true,
             DialFailure::Panicked => false,
         };
         self.ended = true;

@@ -1,13 +1,16 @@
 //! How a dial failed.
 
-use std::fmt;
+use std::error::Error;
 use std::sync::Arc;
+use std::time::Duration;
+use std::{fmt, iter};
 
 /// How a dial failed. Everybody who waited for it shares the error.
 #[derive(Debug)]
 pub(crate) enum DialFailure<E> {
     Error(Arc<E>),
-    TimedOut,
+    /// It took longer than this `connect_timeout`.
+    TimedOut(Duration),
     Panicked,
 }
 
@@ -15,18 +18,114 @@ impl<E> Clone for DialFailure<E> {
     fn clone(&self) -> Self {
         match self {
             DialFailure::Error(error) => DialFailure::Error(error.clone()),
-            DialFailure::TimedOut => DialFailure::TimedOut,
+            DialFailure::TimedOut(limit) => DialFailure::TimedOut(*limit),
             DialFailure::Panicked => DialFailure::Panicked,
         }
     }
 }
 
-impl<E: fmt::Display> fmt::Display for DialFailure<E> {
+/// In one line, with all that lies behind it.
+impl<E: Error> fmt::Display for DialFailure<E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            DialFailure::Error(error) => error.fmt(f),
-            DialFailure::TimedOut => f.write_str("connect_timeout passed"),
-            DialFailure::Panicked => f.write_str("the connector panicked"),
+            DialFailure::Error(error) => f.write_str(&in_full(&**error)),
+            DialFailure::TimedOut(limit) => {
+                write!(f, "the dial took longer than connect_timeout ({})", limit_in_words(*limit))
+            }
+            DialFailure::Panicked => f.write_str("the connector panicked while dialing"),
         }
+    }
+}
+
+/// An error and its sources in one line, without what is said already. An error may be its own
+/// source: beyond some sources nobody looks.
+pub(crate) fn in_full(error: &dyn Error) -> String {
+    let mut words = one_line(error);
+    for source in iter::successors(error.source(), |&error| error.source()).take(16) {
+        let source = one_line(source);
+        if !words.contains(&source) {
+            words = format!("{words}: {source}");
+        }
+    }
+    words
+}
+
+/// `10 s`, `2.5 s` or `250 ms`.
+pub(crate) fn limit_in_words(limit: Duration) -> String {
+    if limit < Duration::from_secs(1) {
+        format!("{} ms", limit.as_secs_f64() * 1e3)
+    } else {
+        format!("{} s", limit.as_secs_f64())
+    }
+}
+
+/// What has happened, and why in full, in one line.
+#[cfg_attr(not(any(feature = "grpc", feature = "http", feature = "websocket")), expect(dead_code))]
+pub(crate) fn with_cause(what: &str, cause: &dyn Error) -> String {
+    let cause = in_full(cause);
+    if cause.is_empty() { what.to_owned() } else { format!("{what}: {cause}") }
+}
+
+fn one_line(error: &dyn Error) -> String {
+    let words = error.to_string();
+    if words.contains('\n') {
+        words.split_whitespace().collect::<Vec<_>>().join(" ")
+    } else {
+        words
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug)]
+    struct Link(&'static str, Option<Box<Link>>);
+
+    impl fmt::Display for Link {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str(self.0)
+        }
+    }
+
+    impl Error for Link {
+        fn source(&self) -> Option<&(dyn Error + 'static)> {
+            self.1.as_deref().map(|link| link as &(dyn Error + 'static))
+        }
+    }
+
+    #[derive(Debug)]
+    struct Itself;
+
+    impl fmt::Display for Itself {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("turtles")
+        }
+    }
+
+    impl Error for Itself {
+        fn source(&self) -> Option<&(dyn Error + 'static)> {
+            Some(&Itself)
+        }
+    }
+
+    fn chain(words: &[&'static str]) -> Link {
+        let (first, rest) = words.split_first().unwrap();
+        Link(first, (!rest.is_empty()).then(|| Box::new(chain(rest))))
+    }
+
+    #[test]
+    fn an_error_in_full_has_all_its_sources_and_says_nothing_twice() {
+        for (links, words) in [
+            (&["db error"][..], "db error"),
+            (&["db error", "FATAL: too many clients"], "db error: FATAL: too many clients"),
+            (&["a", "b", "c"], "a: b: c"),
+            (&["cannot dial: refused", "refused"], "cannot dial: refused"),
+            (&["dial: refused", "refused", "os error 111"], "dial: refused: os error 111"),
+            (&["refused:\n  no such user", "code 7\n"], "refused: no such user: code 7"),
+        ] {
+            assert_eq!(in_full(&chain(links)), words);
+        }
+        assert_eq!(in_full(&Itself), "turtles");
     }
 }

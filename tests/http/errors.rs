@@ -13,7 +13,7 @@ use wharf::{AcquireError, SharedPool};
 use crate::support::*;
 
 async fn error_of(request: Request<Empty<Bytes>>) -> String {
-    chain(&plain(1).request(request).await.unwrap_err())
+    plain(1).request(request).await.unwrap_err().to_string()
 }
 
 #[tokio::test]
@@ -51,11 +51,9 @@ async fn a_host_that_refuses() {
     let address = socket.local_addr().unwrap();
     let text = error_of(get(&format!("http://{address}/"))).await;
     let says = format!(
-        "no connection to http://{address}: the connection could not be made: the host could not be \
-         reached: "
+        "no connection to http://{address}: the host could not be reached: Connection refused"
     );
     assert!(text.starts_with(&says), "{text}");
-    assert!(text.contains("refused"), "{text}");
 }
 
 #[tokio::test]

@@ -92,7 +92,7 @@ async fn a_failed_or_panicking_dial_gives_its_slot_back() {
     connector.once(Stage::Connect, Step::Error);
     assert!(matches!(pool.acquire(&1).await, Err(AcquireError::Connect(_))));
     connector.once(Stage::Connect, Step::Panic);
-    assert!(matches!(pool.acquire(&1).await, Err(AcquireError::ConnectorPanicked)));
+    assert!(matches!(pool.acquire(&1).await, Err(AcquireError::ConnectorPanicked { .. })));
     drop(pool.acquire(&1).await.unwrap());
     assert_balanced(&pool, &connector);
 }
@@ -234,7 +234,7 @@ async fn a_dial_that_hangs_ends_at_the_connect_timeout() {
     connector.once(Stage::Connect, Step::Never);
     let began = Instant::now();
     let error = pool.acquire(&1).await.unwrap_err();
-    assert!(matches!(error, AcquireError::ConnectTimeout), "{error}");
+    assert!(matches!(error, AcquireError::ConnectTimeout { .. }), "{error}");
     assert_eq!(began.elapsed().as_secs(), 2);
     drop(pool.acquire(&1).await.unwrap());
     assert_balanced(&pool, &connector);
@@ -282,7 +282,7 @@ async fn warming_counts_what_is_open_and_tells_how_it_went() {
     let loan = pool.acquire(&1).await.unwrap();
     pool.warm(&1, 3).await.unwrap();
     assert_eq!((pool.status().idle, connector.counts().made), (2, 3));
-    assert!(matches!(pool.warm(&1, 5).await, Err(wharf::WarmError::NoRoom)));
+    assert!(matches!(pool.warm(&1, 5).await, Err(wharf::WarmError::NoRoom { .. })));
     assert_eq!(connector.counts().made, 4);
     connector.always(Stage::Connect, Step::Error);
     assert!(matches!(pool.warm(&2, 1).await, Err(wharf::WarmError::Connect(_))));

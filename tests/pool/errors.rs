@@ -110,7 +110,7 @@ async fn dials_that_fail() {
     };
     for (step, last, has_source) in [
         (Step::Error, "2.0 s ago: told to fail", true),
-        (Step::Never, "1.0 s ago: connect_timeout passed", false),
+        (Step::Never, "1.0 s ago: the dial took longer than connect_timeout (1 s)", false),
     ] {
         connector.once(Stage::Connect, step);
         assert_eq!(time_out(&pool, 1, secs(2)).await, (expected(last), has_source));
@@ -120,7 +120,8 @@ async fn dials_that_fail() {
     let _loan = pool.acquire(&1).await.unwrap();
     connector.once(Stage::Connect, Step::Panic);
     let (text, has_source) = time_out(&pool, 1, secs(2)).await;
-    let expected = format!("; last dial error 2.0 s ago: the connector panicked; {FAILS}");
+    let expected =
+        format!("; last dial error 2.0 s ago: the connector panicked while dialing; {FAILS}");
     assert!(text.ends_with(&expected) && !has_source, "{text}");
 }
 
@@ -226,16 +227,19 @@ fn told_to_fail(text: &str) -> (String, Vec<String>) {
 #[tokio::test(start_paused = true)]
 async fn an_acquire_that_does_not_time_out() {
     let failed = acquire(Step::Error).await;
-    assert_eq!(failed, told_to_fail("the connection could not be made"));
-    let slow = "the dial took longer than connect_timeout; raise it or look at the network";
+    assert_eq!(failed, told_to_fail("no connection to 1: told to fail"));
+    let slow =
+        "the dial to 1 took longer than connect_timeout (10 s); raise it or look at the network";
     assert_eq!(acquire(Step::Never).await, no_source(slow));
     let panicked = acquire(Step::Panic).await;
-    assert_eq!(panicked, no_source("the connector panicked while dialing"));
+    let text = "the connector panicked while dialing 1; the panic hook has said why";
+    assert_eq!(panicked, no_source(text));
 
     let (pool, _) = pool(|b| b.max_per_host(1).max_waiters_per_host(0));
     let _loan = pool.acquire(&1).await.unwrap();
     let full = pool.acquire(&1).await.unwrap_err();
-    let text = "the queue is full: max_waiters_per_host callers wait already";
+    let text = "the queue for 1 is full: max_waiters_per_host (0) callers wait already; raise max_per_host or look \
+                for loans that are never returned";
     assert_eq!((full.to_string(), sources(&full)), no_source(text));
     drop(pool.close());
     let closed = pool.acquire(&1).await.unwrap_err();
@@ -262,16 +266,19 @@ async fn warm(pool: &TestPool, n: usize) -> (String, Vec<String>) {
 async fn a_warm() {
     let (pool, connector) = pool_of(2);
     connector.once(Stage::Connect, Step::Error);
-    assert_eq!(warm(&pool, 1).await, told_to_fail("the connection could not be made"));
+    assert_eq!(warm(&pool, 1).await, told_to_fail("no connection to 1: told to fail"));
     sleep(secs(60)).await;
     connector.once(Stage::Connect, Step::Never);
-    assert_eq!(warm(&pool, 1).await, no_source("the dial took longer than connect_timeout"));
+    let slow =
+        "the dial to 1 took longer than connect_timeout (10 s); raise it or look at the network";
+    assert_eq!(warm(&pool, 1).await, no_source(slow));
     sleep(secs(60)).await;
     connector.once(Stage::Connect, Step::Panic);
-    assert_eq!(warm(&pool, 1).await, no_source("the connector panicked while dialing"));
+    let panicked = "the connector panicked while dialing 1; the panic hook has said why";
+    assert_eq!(warm(&pool, 1).await, no_source(panicked));
     sleep(secs(60)).await;
     let full = warm(&pool, 3).await;
-    assert_eq!(full, no_source("the caps leave no room for so many connections"));
+    assert_eq!(full, no_source("no room for 3 connections to 1: max_per_host is 2"));
     drop(pool.close());
     assert_eq!(warm(&pool, 1).await, no_source("the pool is closed"));
 }
@@ -282,7 +289,8 @@ async fn an_add() {
     let add = || -> AddError<_> { pool.add(&1, connector.make(1)).unwrap_err() };
     let loan = pool.acquire(&1).await.unwrap();
     let full = add();
-    let text = "the caps leave no room for another connection";
+    let text = "no room for another connection to 1: max_per_host (1), max_total or a limit of idle \
+                connections is reached";
     assert_eq!((full.to_string(), sources(&full)), no_source(text));
     PooledConnection::discard(loan);
     drop(pool.close());
@@ -291,7 +299,10 @@ async fn an_add() {
     let dead = connector.make(1);
     dead.kill();
     let dead = pool.add(&1, dead).unwrap_err();
-    assert_eq!((dead.to_string(), sources(&dead)), no_source("the connection is not open"));
+    assert_eq!(
+        (dead.to_string(), sources(&dead)),
+        no_source("the connection to 1 that was to be added is not open")
+    );
 }
 
 /// Those of the builder that `settings` does not go through.

@@ -532,7 +532,7 @@ async fn what_a_panic_carries_may_panic_when_it_is_dropped() {
         }))
         .unwrap();
     let e = pool.acquire_timeout(&1, secs(5)).await.unwrap_err();
-    assert!(matches!(e, AcquireError::ConnectorPanicked), "{e}");
+    assert!(matches!(e, AcquireError::ConnectorPanicked { .. }), "{e}");
     drop(pool.acquire_timeout(&1, secs(5)).await.unwrap());
     assert_eq!(n.load(SeqCst), 2);
 }

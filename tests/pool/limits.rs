@@ -221,7 +221,7 @@ async fn above_the_limit_of_waiters_the_queue_is_full_at_once() {
     let loan = pool.acquire(&1).await.unwrap();
     let mut first = waiting(&pool, 1);
     let second = waiting(&pool, 1);
-    assert!(matches!(pool.acquire(&1).await, Err(AcquireError::QueueFull)));
+    assert!(matches!(pool.acquire(&1).await, Err(AcquireError::QueueFull { .. })));
     drop(second);
     drop(waiting(&pool, 1));
     drop(loan);
@@ -304,7 +304,7 @@ async fn an_added_connection_is_lent_or_given_back_when_there_is_no_room() {
     pool.add(&1, connector.make(1)).unwrap();
     assert_eq!(pool.status().idle, 1);
     let refused = pool.add(&1, connector.make(1)).unwrap_err();
-    assert_eq!(refused.to_string(), "the caps leave no room for another connection");
+    assert!(refused.to_string().starts_with("no room for another connection to 1"), "{refused}");
     drop(refused.into_connection());
     let loan = pool.acquire(&1).await.unwrap();
     assert_eq!((loan.number, connector.counts().dials), (0, 0));
@@ -387,7 +387,7 @@ async fn limit_of_waiters_holds_under_max_total() {
     let refused = more
         .iter_mut()
         .filter_map(|acquire| match poll(acquire) {
-            std::task::Poll::Ready(Err(AcquireError::QueueFull)) => Some(()),
+            std::task::Poll::Ready(Err(AcquireError::QueueFull { .. })) => Some(()),
             _ => None,
         })
         .count();

@@ -220,7 +220,7 @@ async fn the_limit_of_waiters_counts_those_that_no_dial_or_room_will_serve() {
     let (pool, connector) = pool(|b| b.max_per_host(10).max_waiters_per_host(3));
     connector.always(Stage::Connect, Step::Slow(ms(100)));
     let waiters: Vec<_> = (0..13).map(|_| waiting(&pool, 1)).collect();
-    assert!(matches!(pool.acquire(&1).await, Err(AcquireError::QueueFull)));
+    assert!(matches!(pool.acquire(&1).await, Err(AcquireError::QueueFull { .. })));
     for waiter in waiters {
         drop(waiter.await.unwrap());
     }
@@ -230,7 +230,7 @@ async fn the_limit_of_waiters_counts_those_that_no_dial_or_room_will_serve() {
 async fn with_a_limit_of_zero_nobody_queues_and_dials_still_begin() {
     let (pool, _) = pool(|b| b.max_per_host(1).max_waiters_per_host(0));
     let loan = pool.acquire(&1).await.unwrap();
-    assert!(matches!(pool.acquire(&1).await, Err(AcquireError::QueueFull)));
+    assert!(matches!(pool.acquire(&1).await, Err(AcquireError::QueueFull { .. })));
     drop(loan);
     drop(pool.acquire(&1).await.unwrap());
 }

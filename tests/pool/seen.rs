@@ -131,8 +131,8 @@ async fn an_observer_is_told_of_trouble() {
         failed,
         [
             "1 dial failed in 0ns: told to fail",
-            "1 dial failed in 50ms: connect_timeout passed",
-            "1 dial failed in 0ns: the connector panicked"
+            "1 dial failed in 50ms: the dial took longer than connect_timeout (50 ms)",
+            "1 dial failed in 0ns: the connector panicked while dialing"
         ]
     );
     let loan = pool.acquire(&1).await.unwrap();

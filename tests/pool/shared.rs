@@ -575,7 +575,7 @@ async fn a_connection_made_elsewhere_is_shared_too() {
     stage.pool.add(&1, made).unwrap();
     assert_eq!(numbers(&stage.leases(2).await), [0, 0]);
     let second = stage.pool.add(&1, Arc::new(stage.script.make(1)));
-    assert!(matches!(second, Err(wharf::AddError::Full(_))));
+    assert!(matches!(second, Err(wharf::AddError::Full { .. })));
     drop(second);
     stage.pool.retain(|_, _, info| info.uses > 9);
     quiet().await;

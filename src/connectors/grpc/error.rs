@@ -12,6 +12,8 @@ use crate::pool::error::AcquireError;
 
 use crate::connectors::tls;
 
+use crate::runtime::failure::with_cause;
+
 /// Why a dial or a health check failed.
 #[derive(Debug)]
 #[non_exhaustive]
@@ -60,16 +62,20 @@ impl fmt::Display for GrpcError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             GrpcError::InvalidUri { uri, reason } => write!(f, "the URI {uri} {reason}"),
-            GrpcError::Connect(_) => f.write_str("the server could not be reached"),
-            GrpcError::Tls(_) => f.write_str("the TLS handshake failed"),
+            GrpcError::Connect(cause) => {
+                f.write_str(&with_cause("the server could not be reached", cause))
+            }
+            GrpcError::Tls(cause) => f.write_str(&with_cause("the TLS handshake failed", cause)),
             GrpcError::NoHttp2 => f.write_str("the server does not offer HTTP/2 over TLS"),
-            GrpcError::Handshake(_) => f.write_str("HTTP/2 could not be begun"),
+            GrpcError::Handshake(cause) => {
+                f.write_str(&with_cause("HTTP/2 could not be begun", cause))
+            }
             GrpcError::NoSettings => f.write_str(
                 "the server ended the connection before it sent HTTP/2 settings; \
                  it may not speak HTTP/2 on this port, or expect TLS",
             ),
             GrpcError::Silent => f.write_str("the server does not answer any more"),
-            GrpcError::Check(_) => f.write_str("the health check failed"),
+            GrpcError::Check(cause) => f.write_str(&with_cause("the health check failed", cause)),
             GrpcError::NotServing { service } if service.is_empty() => {
                 f.write_str("the server says that it does not serve")
             }
@@ -140,10 +146,14 @@ mod tests {
             ),
             (
                 GrpcError::Connect(io::ErrorKind::ConnectionRefused.into()),
-                "the server could not be reached",
+                "the server could not be reached: connection refused",
                 true,
             ),
-            (GrpcError::Tls(io::ErrorKind::InvalidData.into()), "the TLS handshake failed", true),
+            (
+                GrpcError::Tls(io::ErrorKind::InvalidData.into()),
+                "the TLS handshake failed: invalid data",
+                true,
+            ),
             (GrpcError::NoHttp2, "the server does not offer HTTP/2 over TLS", false),
             (
                 GrpcError::NoSettings,
@@ -152,7 +162,11 @@ mod tests {
                 false,
             ),
             (GrpcError::Silent, "the server does not answer any more", false),
-            (GrpcError::Check(Status::internal("no")), "the health check failed", true),
+            (
+                GrpcError::Check(Status::internal("no")),
+                "the health check failed: code: 'Internal error', message: \"no\"",
+                true,
+            ),
             (not_serving(""), "the server says that it does not serve", false),
             (not_serving("a.B"), "the server says that a.B does not serve", false),
         ];

@@ -8,12 +8,13 @@ use super::Origin;
 use super::interim::MAX_INTERIM;
 use crate::connectors::tls;
 use crate::pool::error::AcquireError;
+use crate::runtime::failure::with_cause;
 
 pub(super) type BoxError = Box<dyn StdError + Send + Sync>;
 
 /// Why a request was not answered, or its answer was not read to the end.
 ///
-/// The text says which host it was; `source()` and its sources say why.
+/// Its `Display` is one line that says which host it was, and why; `source()` is the cause.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Error {
@@ -78,7 +79,7 @@ impl Error {
         use AcquireError::{ConnectTimeout, Timeout};
         match self {
             Error::HeaderTimeout { .. } | Error::Timeout { .. } => true,
-            Error::Acquire { source, .. } => matches!(source, Timeout(_) | ConnectTimeout),
+            Error::Acquire { source, .. } => matches!(source, Timeout(_) | ConnectTimeout { .. }),
             _ => false,
         }
     }
@@ -88,11 +89,25 @@ impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Error::Request(reason) => write!(f, "the request cannot be sent: {reason}"),
-            Error::RequestBody(_) => f.write_str("the body of the request failed"),
-            Error::Acquire { origin, .. } => write!(f, "no connection to {origin}"),
-            Error::Exchange { origin, .. } => write!(f, "{origin} did not answer the request"),
-            Error::Upload { origin, .. } => {
-                write!(f, "the request to {origin} could not be completed")
+            Error::RequestBody(cause) => {
+                f.write_str(&with_cause("the body of the request failed", &**cause))
+            }
+            // These do not name the host.
+            Error::Acquire {
+                origin,
+                source: source @ (AcquireError::Closed | AcquireError::NoRuntime),
+            } => {
+                let what = format!("no connection to {origin}");
+                f.write_str(&with_cause(&what, source))
+            }
+            Error::Acquire { source, .. } => source.fmt(f),
+            Error::Exchange { origin, source } => {
+                let what = format!("{origin} did not answer the request");
+                f.write_str(&with_cause(&what, source))
+            }
+            Error::Upload { origin, source } => {
+                let what = format!("the request to {origin} could not be completed");
+                f.write_str(&with_cause(&what, &**source))
             }
             Error::Interim { origin } => {
                 write!(f, "{origin} sent more than {MAX_INTERIM} interim answers before its answer")
@@ -106,7 +121,9 @@ impl fmt::Display for Error {
             Error::Timeout { origin, limit } => {
                 write!(f, "the exchange with {origin} took longer than {limit:?} (timeout)")
             }
-            Error::Body { origin, .. } => write!(f, "the answer of {origin} broke off"),
+            Error::Body { origin, source } => {
+                f.write_str(&with_cause(&format!("the answer of {origin} broke off"), source))
+            }
         }
     }
 }
@@ -158,16 +175,17 @@ impl ConnectError {
 
 impl fmt::Display for ConnectError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            ConnectError::Tcp(_) => "the host could not be reached",
-            ConnectError::Tls(_) => "the TLS handshake failed",
-            ConnectError::HostName(_) => "the host's name cannot be verified",
+        let (what, cause): (_, Option<&dyn StdError>) = match self {
+            ConnectError::Tcp(cause) => ("the host could not be reached", Some(cause)),
+            ConnectError::Tls(cause) => ("the TLS handshake failed", Some(cause)),
+            ConnectError::HostName(cause) => ("the host's name cannot be verified", Some(cause)),
             ConnectError::NoHttp2 => {
-                "the server did not choose HTTP/2, which Protocol::Http2 needs"
+                ("the server did not choose HTTP/2, which Protocol::Http2 needs", None)
             }
-            ConnectError::Handshake(_) => "the HTTP handshake failed",
-            ConnectError::Ended => "the connection has ended",
-        })
+            ConnectError::Handshake(cause) => ("the HTTP handshake failed", Some(cause)),
+            ConnectError::Ended => ("the connection has ended", None),
+        };
+        f.write_str(&cause.map_or_else(|| what.to_owned(), |cause| with_cause(what, cause)))
     }
 }
 

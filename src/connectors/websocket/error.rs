@@ -7,6 +7,7 @@ use std::{fmt, io};
 use tokio_tungstenite::tungstenite::{self, http::StatusCode, protocol::CloseFrame};
 
 use crate::connectors::tls;
+use crate::runtime::failure::with_cause;
 
 /// Why a connection could not be made, or has ended.
 ///
@@ -85,13 +86,19 @@ impl fmt::Display for WebSocketError {
             WebSocketError::Url { url, reason } => {
                 write!(f, "{url:?} cannot be dialed: it {reason}")
             }
-            WebSocketError::Connect(_) => f.write_str("the host could not be reached"),
-            WebSocketError::Tls(_) => f.write_str("the TLS handshake failed"),
-            WebSocketError::Handshake(_) => match self.status() {
+            WebSocketError::Connect(cause) => {
+                f.write_str(&with_cause("the host could not be reached", &**cause))
+            }
+            WebSocketError::Tls(cause) => {
+                f.write_str(&with_cause("the TLS handshake failed", &**cause))
+            }
+            WebSocketError::Handshake(cause) => match self.status() {
                 Some(status) => write!(f, "the server refused the upgrade with status {status}"),
-                None => f.write_str("the upgrade to a WebSocket failed"),
+                None => f.write_str(&with_cause("the upgrade to a WebSocket failed", &**cause)),
             },
-            WebSocketError::Broken(_) => f.write_str("the connection broke"),
+            WebSocketError::Broken(cause) => {
+                f.write_str(&with_cause("the connection broke", &**cause))
+            }
             WebSocketError::Silent { missed } => {
                 write!(f, "the peer is silent: {missed} beats in a row without an answer")
             }

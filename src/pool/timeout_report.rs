@@ -1,0 +1,161 @@
+//! What an acquire says that timed out.
+
+use std::fmt;
+use std::ops::Deref;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::status::LoanInfo;
+
+/// What a caller was waiting for when its time was over.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Phase {
+    /// A connection that returns: none was idle, and neither a dial nor a ping was in flight.
+    Queue,
+    /// A dial was in flight.
+    Dial,
+    /// An idle connection was being pinged or reset, and no dial was in flight.
+    Ping,
+}
+
+impl fmt::Display for Phase {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Phase::Queue => "a connection",
+            Phase::Dial => "a dial",
+            Phase::Ping => "a ping",
+        })
+    }
+}
+
+/// Why an acquire timed out. Its parts are the fields of [`TimeoutDetails`], to which it derefs:
+/// `report.in_use`.
+pub struct TimeoutReport<E>(Box<TimeoutDetails<E>>);
+
+impl<E> TimeoutReport<E> {
+    /// In a box, so that what is rare does not make every result large.
+    pub(crate) fn new(details: TimeoutDetails<E>) -> Self {
+        TimeoutReport(Box::new(details))
+    }
+}
+
+impl<E> Deref for TimeoutReport<E> {
+    type Target = TimeoutDetails<E>;
+
+    fn deref(&self) -> &TimeoutDetails<E> {
+        &self.0
+    }
+}
+
+impl<E: fmt::Debug> fmt::Debug for TimeoutReport<E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// The state of a host at the moment when an acquire timed out.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct TimeoutDetails<E> {
+    /// The host's key, in its `Debug` form.
+    pub key: String,
+    /// How long the caller waited.
+    pub waited: Duration,
+    /// What it was waiting for.
+    pub phase: Phase,
+    /// For how long the oldest ping or reset in flight had not been answered, if the caller waited for one.
+    pub pinged: Duration,
+    /// Connections that were lent.
+    pub in_use: usize,
+    /// Connections that were idle.
+    pub idle: usize,
+    /// Dials in flight.
+    pub dialing: usize,
+    /// Connections being closed that still held their place under the caps.
+    pub closing: usize,
+    /// Callers that waited, this one included.
+    pub waiting: usize,
+    /// Callers that waited already when this one came.
+    pub ahead: usize,
+    /// The host's cap; `usize::MAX` when there is none.
+    pub max: usize,
+    /// The loans that are held longest, up to 16, the longest held first. An error stays small however many there are;
+    /// [`Host::loans`](crate::Host::loans) lists them all.
+    pub loans: Vec<LoanInfo>,
+    /// How many loans there are besides those in `loans`.
+    pub more_loans: usize,
+    /// How the last dial failed, if none has succeeded since.
+    pub last_dial_error: Option<LastDialError<E>>,
+}
+
+/// The failure of a dial, and how long ago it was.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct LastDialError<E> {
+    /// The error. Not present when the dial timed out or panicked.
+    pub error: Option<Arc<E>>,
+    /// The failure in words: the error's own, and those of its sources that it does not quote, with
+    /// `": "` between them.
+    pub message: String,
+    /// How long ago it was.
+    pub age: Duration,
+}
+
+impl<E> TimeoutDetails<E> {
+    pub(super) fn dial_error(&self) -> Option<&E> {
+        self.last_dial_error.as_ref()?.error.as_deref()
+    }
+
+    /// What to look at: the first of these that holds.
+    fn hint(&self) -> &'static str {
+        if self.waited.is_zero() && self.idle > 0 {
+            "what is idle has to answer a ping first, and it was not to wait"
+        } else if self.waited.is_zero() {
+            "nothing was idle, and it was not to wait"
+        } else if self.pinged > self.waited / 2 || self.idle > 0 {
+            // What is idle while somebody waits is being pinged.
+            "pings are not answered: look at the host, or lower ping_timeout"
+        } else if self.in_use >= self.max {
+            "raise max_per_host or look for loans that are never returned"
+        } else if self.last_dial_error.is_some() {
+            "dials fail: look at the host"
+        } else if self.dialing > 0 {
+            "dials are slow: look at the host, or raise acquire_timeout"
+        } else if self.in_use + self.closing >= self.max {
+            "closes are slow: look at the host, or lower close_timeout"
+        } else {
+            "a cap for all hosts leaves no room: raise max_total or max_dialing"
+        }
+    }
+}
+
+impl<E> fmt::Display for TimeoutReport<E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let TimeoutDetails { key, phase, in_use, idle, dialing, .. } = &*self.0;
+        write!(f, "timed out after {} waiting for {phase} to {key}: {in_use}", secs(self.waited))?;
+        if self.max != usize::MAX {
+            write!(f, " of {}", self.max)?;
+        }
+        write!(f, " in use, {idle} idle, {dialing} dialing, ")?;
+        if self.closing > 0 {
+            write!(f, "{} closing, ", self.closing)?;
+        }
+        write!(f, "{} waiting", self.waiting)?;
+        if self.ahead > 0 {
+            write!(f, " ({} when this one came)", self.ahead)?;
+        }
+        if let Some(longest) = self.loans.first() {
+            let (held, place) = (secs(longest.held), longest.place);
+            write!(f, "; longest held {held}, acquired at {}:{}", place.file(), place.line())?;
+        }
+        if let Some(last) = &self.last_dial_error {
+            write!(f, "; last dial error {} ago: {}", secs(last.age), last.message)?;
+        }
+        write!(f, "; {}", self.hint())
+    }
+}
+
+fn secs(duration: Duration) -> String {
+    format!("{:.1} s", duration.as_secs_f64())
+}
