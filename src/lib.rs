@@ -89,6 +89,7 @@ pub use connectors::tcp;
 pub use connectors::websocket;
 
 pub use async_trait::async_trait;
+pub use policy::acquire_failure::AcquireFailure;
 pub use policy::backoff::Backoff;
 pub use policy::build_error::BuildError;
 pub use policy::close_reason::{CloseCounts, CloseReason};
@@ -97,8 +98,8 @@ pub use policy::connector::Connector;
 pub use policy::health_check::HealthCheck;
 pub use policy::heartbeat::Heartbeat;
 pub use policy::observer::{
-    Acquired, Closed, DialDone, DialFailed, HeartbeatMissed, Observer, PingFailed, Returned,
-    TimedOut,
+    AcquireFailed, Acquired, Closed, DialDone, DialFailed, HeartbeatMissed, Leaked, Observer,
+    PingAnswered, PingFailed, Returned, SlowAcquire, TimedOut,
 };
 pub use policy::reuse::Reuse;
 pub use policy::spread::Spread;

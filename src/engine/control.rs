@@ -174,7 +174,8 @@ impl<P: Parts> HostState<P> {
         }
         let Some(slot) = self.reserve(section) else { return Room::Full(connection) };
         self.used = true;
-        self.make(slot, Dialed { connection, max_leases, took: Duration::ZERO }, section);
+        let id = section.common.next_id();
+        self.make(slot, Dialed { id, connection, max_leases, took: Duration::ZERO }, section);
         self.settle_proven(slot, section);
         Room::Taken
     }

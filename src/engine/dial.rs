@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::actions::DialOrder;
 use super::entry::{Entry, State};
+use super::failing::Outage;
 use super::{HostState, Loan, Parts, Phase, Section};
 use crate::policy::close_reason::CloseReason;
 use crate::policy::time::Time;
@@ -11,6 +12,7 @@ use crate::policy::time::Time;
 /// A connection that was made.
 #[derive(Debug)]
 pub(crate) struct Dialed<T> {
+    pub(crate) id: u64,
     pub(crate) connection: T,
     /// Leases that it takes.
     pub(crate) max_leases: usize,
@@ -34,29 +36,29 @@ impl<P: Parts> HostState<P> {
     }
 
     /// A dial has succeeded: its connection serves who waits, or goes idle. Where the host was retired meanwhile, it
-    /// serves one that has waited since before that, so that frequent retires leave nobody without a connection.
+    /// serves one that has waited since before that, so that frequent retires leave nobody without a connection. Says
+    /// which outage ends.
     pub(crate) fn dialed(
         &mut self,
         slot: u32,
         dialed: Dialed<P::Connection>,
         section: &mut Section<'_, P>,
-    ) {
-        let Dialed { connection, max_leases, took } = dialed;
+    ) -> Option<Outage> {
+        let took = dialed.took;
         self.counters.dial_time += took.into();
         self.note_dial_time(took, section);
         self.wake_warmers(section);
         let dial = &self.entries[slot];
         let (retired_at, is_cut_off) = (dial.expires, dial.cut_off);
         self.note_end_of_dial(is_cut_off || retired_at != Time::NEVER);
-        self.make(slot, Dialed { connection, max_leases, took }, section);
+        self.make(slot, dialed, section);
         if let Some(rare) = &mut self.rare {
             rare.cut_offs = 0;
         }
-        if !is_cut_off {
-            self.end_failing(section);
-        }
+        let outage = if is_cut_off { None } else { self.end_failing(section) };
         if retired_at == Time::NEVER && !is_cut_off {
-            return self.settle_proven(slot, section);
+            self.settle_proven(slot, section);
+            return outage;
         }
         let oldest = self.waiters.as_mut().and_then(|waiters| waiters.front());
         if !is_cut_off && oldest.is_some_and(|oldest| oldest.since < retired_at) {
@@ -65,6 +67,7 @@ impl<P: Parts> HostState<P> {
         let reason =
             if retired_at == Time::NEVER { CloseReason::OverCap } else { CloseReason::Retired };
         self.drain(slot, reason, section);
+        outage
     }
 
     /// A new connection takes the place of its dial.
@@ -74,12 +77,11 @@ impl<P: Parts> HostState<P> {
         dialed: Dialed<P::Connection>,
         section: &Section<'_, P>,
     ) {
-        let Dialed { connection, max_leases, took } = dialed;
+        let Dialed { id, connection, max_leases, took } = dialed;
         let (now, limits) = (section.now, &section.common.limits);
         let idle_since = section.common.idle_stamp(section.now);
         let expires =
             now.after(limits.max_lifetime.shortened(limits.lifetime_jitter * section.random));
-        let id = section.common.next_id();
         let turn = self.next_turn;
         self.next_turn += 1;
         // A dial that has succeeded is proof of life: what was found dead before says nothing of it.
@@ -100,25 +102,26 @@ impl<P: Parts> HostState<P> {
     }
 
     /// A dial has failed. Where nothing else can serve those who wait, all of them get the error, unless it makes sense
-    /// to dial again and they are to wait for that.
+    /// to dial again and they are to wait for that. Says whether an outage begins.
     pub(crate) fn dial_failed(
         &mut self,
         slot: u32,
         failed: Failed<P::Failure>,
         section: &mut Section<'_, P>,
-    ) {
+    ) -> bool {
         let dial = self.remove(slot);
         self.rare().counters.failed_dials += 1;
         self.wake_warmers(section);
         self.note_end_of_dial(dial.cut_off || dial.expires != Time::NEVER);
         if dial.cut_off {
             // It says nothing of what is dialed from now on.
-            return section.actions.unused.failures.push(failed.failure);
+            section.actions.unused.failures.push(failed.failure);
+            return false;
         }
         let (now, limits) = (section.now, &section.common.limits);
         let is_retried = failed.retryable && limits.retry;
         let failure = failed.failure.clone();
-        self.note_failure(&dial, failed, section);
+        let begins = self.note_failure(&dial, failed, section);
         if self.gauges.dialing == 0 {
             self.floor = 0;
         }
@@ -132,6 +135,7 @@ impl<P: Parts> HostState<P> {
             self.answer_failed(&failure, before, section);
         }
         section.actions.unused.failures.push(failure);
+        begins
     }
 
     /// Cuts a dial off: its task is to stop, and its place is free when it has.

@@ -26,6 +26,16 @@ pub(super) struct Failing<F> {
     pub(super) took: Span,
     /// Those who wait go on waiting for the next dial.
     retried: bool,
+    pub(super) outage: Outage,
+}
+
+/// From the first failed dial until one succeeds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Outage {
+    pub(crate) since: Time,
+    pub(crate) failed_dials: u64,
+    /// Callers that got an error of these dials.
+    pub(crate) told: u64,
 }
 
 /// Failures in a row with no return between them after which nothing older counts as on its way.
@@ -36,20 +46,23 @@ impl<P: Parts> HostState<P> {
         self.rare.as_ref()?.failing.as_ref()
     }
 
-    /// A dial has failed. It is no news where another that was in flight with it has failed before.
+    /// A dial has failed. It is no news where another that was in flight with it has failed before. Says whether an
+    /// outage begins.
     pub(super) fn note_failure(
         &mut self,
         dial: &Entry<P>,
         failed: Failed<P::Failure>,
         section: &mut Section<'_, P>,
-    ) {
+    ) -> bool {
         let retried = failed.retryable && section.common.limits.retry;
         let Failed { failure, took, .. } = failed;
         let (now, next_turn) = (section.now, self.next_turn);
         let rare = self.rare();
         if let Some(failing) = rare.failing.as_mut().filter(|failing| dial.turn <= failing.turn) {
+            failing.outage.failed_dials += 1;
             let old = std::mem::replace(&mut failing.failure, failure);
-            return section.actions.unused.failures.push(old);
+            section.actions.unused.failures.push(old);
+            return false;
         }
         let old = rare.failing.take();
         let has_returned = old.as_ref().is_none_or(|old| old.has_returned(next_turn));
@@ -57,6 +70,8 @@ impl<P: Parts> HostState<P> {
             |n: fn(&Failing<_>) -> u32| old.as_ref().map_or(1, |old| n(old).saturating_add(1));
         let failures = counted(|old| old.failures);
         let wait = section.common.limits.backoff.wait(failures, section.random);
+        let begins = Outage { since: now, failed_dials: 0, told: 0 };
+        let outage = old.as_ref().map_or(begins, |old| old.outage);
         rare.failing = Some(Failing {
             failure,
             at: now,
@@ -66,9 +81,12 @@ impl<P: Parts> HostState<P> {
             until: now.after(wait),
             took: Span::from(took),
             retried,
+            outage: Outage { failed_dials: outage.failed_dials + 1, ..outage },
         });
         self.next_turn += 1;
+        let is_first = old.is_none();
         section.actions.unused.failures.extend(old.map(|old| old.failure));
+        is_first
     }
 
     /// The host was retired: what has failed before says little of what is dialed from now on.
@@ -79,10 +97,11 @@ impl<P: Parts> HostState<P> {
         }
     }
 
-    /// A dial has succeeded.
-    pub(super) fn end_failing(&mut self, section: &mut Section<'_, P>) {
-        let failing = self.rare.as_mut().and_then(|rare| rare.failing.take());
-        section.actions.unused.failures.extend(failing.map(|failing| failing.failure));
+    /// A dial has succeeded: says which outage ends.
+    pub(super) fn end_failing(&mut self, section: &mut Section<'_, P>) -> Option<Outage> {
+        let failing = self.rare.as_mut()?.failing.take()?;
+        section.actions.unused.failures.push(failing.failure);
+        Some(failing.outage)
     }
 
     /// Whether anything that is open or being made will probably serve a waiter. A ping counts for a limited time. A

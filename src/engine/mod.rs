@@ -94,6 +94,7 @@ pub(crate) use actions::{Actions, CloseOrder, DialOrder, Leak, PingOrder, Purpos
 pub(crate) use common::Common;
 pub(crate) use control::Room;
 pub(crate) use dial::{Dialed, Failed};
+pub(crate) use failing::Outage;
 pub(crate) use give_back::{Returned, Use};
 pub(crate) use host::{HostState, Listing, Phase};
 pub(crate) use leases::Lease;

@@ -194,7 +194,11 @@ impl<P: Parts> HostState<P> {
         let is_told = |waiter: &Waiter<P>| before.is_none_or(|time| waiter.since < time);
         let told = self.answer_while(is_told, || Seat::Failed(failure.clone()), section);
         if told > 0 {
-            self.rare().counters.failed += told;
+            let rare = self.rare();
+            rare.counters.failed += told;
+            if let Some(failing) = &mut rare.failing {
+                failing.outage.told += told;
+            }
         }
     }
 

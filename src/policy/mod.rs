@@ -1,6 +1,7 @@
 //! What a pool is told: settings, reasons, and what its user implements. Plain data and traits; nothing here decides
 //! anything, and nothing here is imported from another layer.
 
+pub(crate) mod acquire_failure;
 pub(crate) mod backoff;
 pub(crate) mod build_error;
 pub(crate) mod close_reason;

@@ -2,8 +2,10 @@
 
 use std::fmt::{self, Debug};
 use std::net::SocketAddr;
+use std::panic::Location;
 use std::time::Duration;
 
+use crate::policy::acquire_failure::AcquireFailure;
 use crate::policy::close_reason::CloseReason;
 
 /// Told of each event of a pool: for metrics, logs and tests. Every method does nothing by default.
@@ -68,9 +70,30 @@ pub trait Observer: Send + Sync + 'static {
         let _ = event;
     }
 
+    /// An acquire has ended without a connection. One that timed out is told by [`timed_out`](Observer::timed_out) as
+    /// well, and before this.
+    fn acquire_failed(&self, event: &AcquireFailed<'_>) {
+        let _ = event;
+    }
+
+    /// A caller that has its connection waited for [`slow_acquire`](crate::Builder::slow_acquire) or longer.
+    fn slow_acquire(&self, event: &SlowAcquire<'_>) {
+        let _ = event;
+    }
+
+    /// A connection has been lent for [`leak_after`](crate::Builder::leak_after), or has come back after that.
+    fn leaked(&self, event: &Leaked<'_>) {
+        let _ = event;
+    }
+
     /// A loan has ended, and the connection has come back: healthy or dead, to be lent again or closed.
     /// Every connection that was acquired is returned once, unless its borrower detached it.
     fn returned(&self, event: &Returned<'_>) {
+        let _ = event;
+    }
+
+    /// A connection has answered a ping, or was reset. Heartbeats are not told of.
+    fn ping_answered(&self, event: &PingAnswered<'_>) {
         let _ = event;
     }
 
@@ -109,6 +132,8 @@ macro_rules! event {
 event! {
     /// A dial has succeeded.
     DialDone {
+        /// The id of the connection that came of it.
+        id: u64,
         /// How long it took.
         took: Duration,
         /// The address that the connection leads to, where the connector knows it.
@@ -143,6 +168,58 @@ event! {
     TimedOut {
         /// How long it has waited.
         waited: Duration,
+    }
+}
+
+event! {
+    /// An acquire has ended without a connection.
+    AcquireFailed {
+        /// How.
+        kind: AcquireFailure,
+        /// How long it has waited.
+        waited: Duration,
+    }
+}
+
+event! {
+    /// An acquire was slow. What it waited for is one after the other, so that the parts add up.
+    SlowAcquire {
+        /// The connection's id.
+        id: u64,
+        /// From the first poll to the connection.
+        waited: Duration,
+        /// The part of it before the dial or the ping of this connection.
+        queueing: Duration,
+        /// The part of it that this connection was dialed.
+        dialing: Duration,
+        /// The part of it that this connection was pinged or reset.
+        pinging: Duration,
+        /// Where in the code it was asked for.
+        place: &'static Location<'static>,
+    }
+}
+
+event! {
+    /// A connection is, or was, lent for long.
+    Leaked {
+        /// The connection's id.
+        id: u64,
+        /// How long it has been lent.
+        held: Duration,
+        /// Where in the code it was acquired.
+        place: &'static Location<'static>,
+        /// Whether it has come back by now.
+        is_back: bool,
+    }
+}
+
+event! {
+    /// A ping or a reset was answered.
+    PingAnswered {
+        /// The connection's id.
+        id: u64,
+        /// How long it took.
+        took: Duration,
     }
 }
 

@@ -14,6 +14,7 @@ use super::pooled_connection::PooledConnection;
 use super::waiting::{Answer, Ended, Waiting};
 use crate::engine::status::LoanView;
 use crate::engine::{CallSite, Joined, Until};
+use crate::policy::acquire_failure::AcquireFailure;
 use crate::policy::connector::Connector;
 use crate::policy::time::Span;
 use crate::runtime::cell::HostCell;
@@ -78,8 +79,10 @@ impl<C: Connector> Acquire<C> {
         Poll::Ready(Ok(loan))
     }
 
+    /// It fails before it waits.
     fn fail(&mut self, error: AcquireError<C::Error>) -> Poll<Answer<C>> {
         self.stage = Stage::Over;
+        out_of_time::tell_failure(self.cell(), error.kind(), Duration::ZERO);
         Poll::Ready(Err(error))
     }
 
@@ -176,6 +179,7 @@ impl<C: Connector> Acquire<C> {
             Poll::Ready(Ended::NoRuntime) => {
                 let (waiting, cell) = self.end();
                 waiting.cancel(&cell);
+                out_of_time::tell_failure(&cell, AcquireFailure::NoRuntime, waiting.waited(&cell));
                 Poll::Ready(Err(AcquireError::NoRuntime))
             }
         }
@@ -201,7 +205,7 @@ impl<C: Connector> Acquire<C> {
         if let Some(seat) = seat {
             return Poll::Ready(waiting.answer(seat, cell));
         }
-        out_of_time::tell(&cell, waited);
+        out_of_time::tell_failure(&cell, AcquireFailure::TimedOut, waited);
         Poll::Ready(Err(report))
     }
 }
@@ -231,6 +235,9 @@ impl<C: Connector> Drop for Acquire<C> {
     fn drop(&mut self) {
         if let (Stage::Waiting(waiting), Some(cell)) = (&self.stage, &self.cell) {
             waiting.cancel(cell);
+            if cell.pool.settings.observer.is_there() {
+                out_of_time::tell_failure(cell, AcquireFailure::Cancelled, waiting.waited(cell));
+            }
         }
     }
 }

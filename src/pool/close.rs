@@ -1,7 +1,7 @@
 //! The end of a pool.
 
 use std::fmt;
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -10,7 +10,9 @@ use std::time::Duration;
 use super::status::{LoanInfo, PoolStatus};
 use crate::engine::status::{Counted, Seen};
 use crate::policy::connector::Connector;
+use crate::runtime::panics;
 use crate::runtime::pool_core::PoolCore;
+use crate::runtime::timer::Timer;
 
 /// Resolves once a closed pool is empty: every loan is back and every close has ended. Dials and pings are cut off. Made
 /// by [`Pool::close`](crate::Pool::close); closing has begun by then.
@@ -28,7 +30,11 @@ impl Close {
     }
 }
 
+/// A close that takes longer says once what it waits for.
+const LONG: Duration = Duration::from_secs(5);
+
 async fn drained<C: Connector>(core: Arc<PoolCore<C>>) {
+    let mut until_long = UntilLong::new();
     loop {
         let mut notified = std::pin::pin!(core.drained.notified());
         // First listen, then look: what happens in between is not missed.
@@ -36,8 +42,72 @@ async fn drained<C: Connector>(core: Arc<PoolCore<C>>) {
         if core.is_drained() {
             return;
         }
-        notified.await;
+        poll_fn(|cx| match notified.as_mut().poll(cx) {
+            Poll::Ready(()) => Poll::Ready(()),
+            Poll::Pending => {
+                if until_long.is_over(&core, cx) {
+                    log_what_is_out(&core);
+                }
+                Poll::Pending
+            }
+        })
+        .await;
     }
+}
+
+/// Runs out once, in a runtime with timers. Elsewhere it does not.
+enum UntilLong {
+    Fresh,
+    Running(Timer),
+    Over,
+}
+
+impl UntilLong {
+    fn new() -> Self {
+        UntilLong::Fresh
+    }
+
+    fn is_over<C: Connector>(&mut self, core: &Arc<PoolCore<C>>, cx: &mut Context<'_>) -> bool {
+        let Some(runtime) = core.any_runtime() else { return false };
+        if let UntilLong::Fresh = self {
+            *self = UntilLong::Over;
+            // There is no asking a runtime whether it has timers.
+            if !core.maintenance.knows_timers_of(&runtime) {
+                return false;
+            }
+            *self = UntilLong::Running(Timer::new(LONG, &runtime));
+        }
+        let UntilLong::Running(timer) = self else { return false };
+        let is_over = timer.has_run_out(&runtime, cx);
+        if is_over {
+            *self = UntilLong::Over;
+        }
+        is_over
+    }
+}
+
+/// One warning that names the loans held longest.
+#[cold]
+fn log_what_is_out<C: Connector>(core: &PoolCore<C>) {
+    let (loans, status) = (loans(core), pool_status(core));
+    let held = |loan: &LoanInfo| {
+        let LoanInfo { key, held, place, .. } = loan;
+        format!(
+            "{key} for {:.1} s, acquired at {}:{}",
+            held.as_secs_f64(),
+            place.file(),
+            place.line()
+        )
+    };
+    let longest: Vec<_> = loans.iter().take(16).map(held).collect();
+    let (longest, loans) = (longest.join("; "), loans.len());
+    let (dialing, closing) = (status.dialing, status.closing);
+    panics::log(|| {
+        tracing::warn!(
+            target: "wharf::close", waited = ?LONG, loans, dialing, closing, %longest,
+            "close waits for loans that are not back and closes that have not ended"
+        );
+    });
 }
 
 impl Future for Close {

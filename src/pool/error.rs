@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::timeout_report::TimeoutReport;
+use crate::policy::acquire_failure::AcquireFailure;
 use crate::runtime::failure::{DialFailure, in_full, limit_in_words};
 
 /// Why [`acquire`](crate::Pool::acquire) gave no connection.
@@ -147,6 +148,17 @@ impl<E: Error + Send + Sync + 'static> Error for AcquireError<E> {
 }
 
 impl<E> AcquireError<E> {
+    /// As what observers and metrics count it.
+    pub(super) fn kind(&self) -> AcquireFailure {
+        match self {
+            AcquireError::Timeout(_) => AcquireFailure::TimedOut,
+            AcquireError::QueueFull { .. } => AcquireFailure::QueueFull,
+            AcquireError::Closed => AcquireFailure::Closed,
+            AcquireError::NoRuntime => AcquireFailure::NoRuntime,
+            _ => AcquireFailure::Dial,
+        }
+    }
+
     pub(super) fn of_dial(failure: DialFailure<E>, key: Box<str>) -> Self {
         match failure {
             DialFailure::Error(error) => AcquireError::Connect(ConnectFailed::new(key, error)),

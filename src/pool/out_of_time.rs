@@ -1,4 +1,4 @@
-//! What a caller is told whose time is over.
+//! What a caller is told whose time is over, and an observer of each acquire that fails.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,22 +7,29 @@ use super::error::AcquireError;
 use super::status::LoanInfo;
 use super::timeout_report::{LastDialError, Phase, TimeoutDetails, TimeoutReport};
 use crate::engine::status::{Causes, Seen};
+use crate::policy::acquire_failure::AcquireFailure;
 use crate::policy::connector::Connector;
-use crate::policy::observer::TimedOut;
+use crate::policy::observer::{AcquireFailed, TimedOut};
 use crate::runtime::cell::HostCell;
 use crate::runtime::failure::DialFailure;
 
 /// Nothing was idle for a caller who would not wait.
 #[cold]
 pub(super) fn too_late<C: Connector>(cell: &Arc<HostCell<C>>) -> AcquireError<C::Error> {
-    let report = report(cell, Duration::ZERO, 0);
-    tell(cell, Duration::ZERO);
-    report
+    report(cell, Duration::ZERO, 0)
 }
 
-pub(super) fn tell<C: Connector>(cell: &HostCell<C>, waited: Duration) {
-    let observer = &cell.pool.settings.observer;
-    observer.tell(|observer| observer.timed_out(&TimedOut { host: cell, waited }));
+/// Tells the observer of an acquire that gives no connection.
+pub(super) fn tell_failure<C: Connector>(
+    cell: &HostCell<C>,
+    kind: AcquireFailure,
+    waited: Duration,
+) {
+    let (observer, host) = (&cell.pool.settings.observer, cell);
+    if kind == AcquireFailure::TimedOut {
+        observer.tell(|observer| observer.timed_out(&TimedOut { host, waited }));
+    }
+    observer.tell(|observer| observer.acquire_failed(&AcquireFailed { host, kind, waited }));
 }
 
 /// What a time-out says. The caller is still in the queue, if it ever was, where this many were ahead of it.

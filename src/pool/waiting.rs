@@ -5,11 +5,15 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use tracing::level_filters::LevelFilter;
+
 use super::error::AcquireError;
+use super::out_of_time;
 use super::pooled_connection::PooledConnection;
 use crate::engine::Use;
 use crate::policy::close_reason::CloseReason;
 use crate::policy::connector::Connector;
+use crate::policy::observer::SlowAcquire;
 use crate::policy::time::Time;
 use crate::runtime::cell::HostCell;
 use crate::runtime::handle::Runtime;
@@ -147,19 +151,25 @@ impl<C: Connector> Waiting<C> {
 
     /// The wait is over, with this.
     pub(super) fn answer(self, seat: Seat<C>, cell: Arc<HostCell<C>>) -> Answer<C> {
-        match seat {
-            Seat::Served(loan) => Ok(self.acquired(loan, cell)),
-            Seat::Failed(failure) => Err(AcquireError::of_dial(failure, cell.name())),
-            Seat::Closed | Seat::Waiting(_) | Seat::Gone => Err(AcquireError::Closed),
-        }
+        let error = match seat {
+            Seat::Served(loan) => return Ok(self.acquired(loan, cell)),
+            Seat::Failed(failure) => AcquireError::of_dial(failure, cell.name()),
+            Seat::Closed | Seat::Waiting(_) | Seat::Gone => AcquireError::Closed,
+        };
+        out_of_time::tell_failure(&cell, error.kind(), self.waited(&cell));
+        Err(error)
     }
 
     fn acquired(self, loan: Loan<C>, cell: Arc<HostCell<C>>) -> PooledConnection<C> {
         let settings = &cell.pool.settings;
-        if settings.slow_acquire.is_none() && !settings.observer.is_there() {
+        let is_logged = LevelFilter::current() >= LevelFilter::DEBUG;
+        if settings.slow_acquire.is_none() && !settings.observer.is_there() && !is_logged {
             return PooledConnection::new(loan, cell);
         }
         let waited = cell.pool.clock.exact().since(self.waiter.since);
+        if is_logged {
+            log_wait(&cell, waited);
+        }
         if settings.slow_acquire.is_some_and(|limit| waited >= limit) {
             self.warn_of(waited, &loan, &cell);
         }
@@ -171,7 +181,7 @@ impl<C: Connector> Waiting<C> {
     #[cold]
     fn warn_of(&self, waited: Duration, loan: &Loan<C>, cell: &HostCell<C>) {
         let got = cell.look(|state| state.entry_view(loan.slot, loan.lease));
-        let (key, place) = (cell, self.waiter.call_site);
+        let (key, id, place) = (cell, got.id, self.waiter.call_site);
         // What proved the connection alive during the wait: its dial, or a ping.
         let took = if got.proved_at > self.waiter.since {
             got.proof_took.min(waited)
@@ -187,5 +197,16 @@ impl<C: Connector> Waiting<C> {
                 ?key, ?waited, ?queueing, ?dialing, ?pinging, %place, "a slow acquire"
             );
         });
+        let event = SlowAcquire { host: key, id, waited, queueing, dialing, pinging, place };
+        cell.pool.settings.observer.tell(|observer| observer.slow_acquire(&event));
     }
+}
+
+/// On the caller's span, where it polls.
+#[cold]
+fn log_wait<C: Connector>(cell: &HostCell<C>, waited: Duration) {
+    let key = cell;
+    panics::log(
+        || tracing::debug!(target: "wharf::acquire", ?key, ?waited, "waited for a connection"),
+    );
 }

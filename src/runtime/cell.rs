@@ -16,6 +16,7 @@ use crate::engine::sync::Mutex;
 use crate::engine::{CallSite, Leak, Phase, Returned, Use};
 use crate::policy::close_reason::CloseReason;
 use crate::policy::connector::{Connector, ShownKey};
+use crate::policy::observer::Leaked;
 use crate::policy::time::Time;
 
 /// Shared by all that has to do with one host. It does not keep the host in the directory. What a hit needs comes
@@ -50,7 +51,7 @@ impl<C: Connector> HostCell<C> {
     /// The key in its `Debug` form, for errors. That is the user's, and may panic.
     #[cold]
     pub(crate) fn name(&self) -> Box<str> {
-        let name = panics::catch("the Debug of a key", || format!("{:?}", self.key));
+        let name = panics::catch("the Debug of a key", || format!("{self:?}"));
         name.map_or_else(|_| "a key whose Debug panics".into(), String::into_boxed_str)
     }
 
@@ -438,11 +439,13 @@ fn report_leaks<C: Connector>(cell: &HostCell<C>, leaks: Vec<Leak>) {
     let now = cell.pool.clock.precise();
     let key = cell;
     for leak in leaks {
-        let (words, id, lease) = match leak {
-            Leak::StillOut { id, lease } => ("held for long", id, lease),
-            Leak::Back { id, lease } => ("back at last", id, lease),
+        let (words, is_back, id, lease) = match leak {
+            Leak::StillOut { id, lease } => ("held for long", false, id, lease),
+            Leak::Back { id, lease } => ("back at last", true, id, lease),
         };
         let (held, place) = (now.since(lease.since), lease.call_site);
+        let event = Leaked { host: key, id, held, place, is_back };
+        cell.pool.settings.observer.tell(|observer| observer.leaked(&event));
         panics::log(|| tracing::warn!(target: "wharf::loan", ?key, id, ?held, %place, "{words}"));
     }
 }

@@ -7,13 +7,16 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
+use tracing::field::Empty;
+
 use super::cell::{HostCell, carry_out};
 use super::deadline;
 use super::failure::DialFailure;
 use super::panics::{self, Panicked};
 use super::parts::{Actions, PartsOf, WaitsIn};
+use super::traced::Traced;
 use crate::engine::sync::Mutex;
-use crate::engine::{DialOrder, Dialed, Failed};
+use crate::engine::{DialOrder, Dialed, Failed, Outage};
 use crate::policy::connector::Connector;
 use crate::policy::observer::{DialDone, DialFailed};
 use crate::policy::time::Time;
@@ -32,7 +35,11 @@ pub(super) fn begin<C: Connector>(
         None => pool.any_runtime(),
     };
     pool.settings.observer.tell(|observer| observer.dial_began(cell));
-    let dialing = Dialing { cell: cell.clone(), slot, began: pool.clock.precise(), ended: false };
+    let span = Traced::by(
+        || tracing::info_span!(target: "wharf::dial", "dial", key = ?cell, outcome = Empty),
+    );
+    let (cell, began) = (cell.clone(), pool.clock.precise());
+    let dialing = Dialing { cell, slot, began, ended: false, span };
     let Some(runtime) = runtime else { return Some(dialing) };
     // A runtime that has ended drops its task at once, and what is left here is the last of it.
     let parcel = Arc::new(Mutex::new(Some(dialing)));
@@ -60,7 +67,7 @@ async fn dial<C: Connector>(dialing: Dialing<C>) {
             Some(limit) => tokio::time::timeout(limit, deadline::told(limit, connect)).await,
         }
     });
-    match dialing.unless_cut_off(connect).await {
+    match dialing.span.run(dialing.unless_cut_off(connect)).await {
         Some(Ok(Ok(Ok(connection)))) => dialing.done(connection),
         Some(Ok(Ok(Err(error)))) => dialing.failed(DialFailure::Error(Arc::new(error))),
         Some(Ok(Err(_))) => {
@@ -79,6 +86,7 @@ pub(super) struct Dialing<C: Connector> {
     slot: u32,
     began: Time,
     ended: bool,
+    span: Traced,
 }
 
 impl<C: Connector> Dialing<C> {
@@ -105,12 +113,40 @@ impl<C: Connector> Dialing<C> {
         let (pool, took, slot) = (&self.cell.pool, self.took(), self.slot);
         let peer_addr =
             panics::catch("peer_addr", || pool.connector.peer_addr(&connection)).unwrap_or(None);
+        let (host, id) = (&self.cell, pool.common.next_id());
         pool.settings.observer.tell(|observer| {
-            observer.dial_done(&DialDone { host: &self.cell, took, peer_addr });
+            observer.dial_done(&DialDone { host, id, took, peer_addr });
         });
+        self.span.ends(&"connected");
         let max_leases = pool.max_leases(&connection).max(1);
-        let dialed = Dialed { connection, max_leases, took };
-        self.cell.change(|state, section| state.dialed(slot, dialed, section));
+        let dialed = Dialed { id, connection, max_leases, took };
+        let ends = self.cell.change(|state, section| state.dialed(slot, dialed, section));
+        if let Some(outage) = ends {
+            self.log_end(outage);
+        }
+    }
+
+    /// An outage is over.
+    fn log_end(&self, Outage { since, failed_dials, told }: Outage) {
+        let lasted = self.cell.pool.clock.precise().since(since);
+        panics::log(|| {
+            tracing::info!(
+                target: "wharf::dial", key = ?self.cell, ?lasted, failed_dials, callers_told = told,
+                "the host can be dialed again"
+            );
+        });
+    }
+
+    /// The first failure of an outage is a warning: what follows until a dial succeeds is for debugging.
+    fn log_failure(&self, error: &dyn Display, begins: bool) {
+        let (key, took) = (&self.cell, self.took());
+        panics::log(|| {
+            if begins {
+                tracing::warn!(target: "wharf::dial", ?key, %error, ?took, "the host cannot be dialed");
+            } else {
+                tracing::debug!(target: "wharf::dial", ?key, %error, ?took, "a dial failed");
+            }
+        });
     }
 
     fn took(&self) -> Duration {
@@ -122,14 +158,11 @@ impl<C: Connector> Dialing<C> {
         self.cell.pool.settings.observer.tell(|observer| {
             observer.dial_failed(&DialFailed { host, took, error: format_args!("{error}") });
         });
+        self.span.ends(error);
     }
 
     fn failed(mut self, failure: DialFailure<C::Error>) {
         let pool = &self.cell.pool;
-        panics::log(|| {
-            let key = &self.cell;
-            tracing::debug!(target: "wharf::dial", ?key, ?failure, "a dial failed");
-        });
         self.tell_failure(&failure);
         let retryable = match &failure {
             DialFailure::Error(error) => {
@@ -140,8 +173,11 @@ impl<C: Connector> Dialing<C> {
             DialFailure::Panicked => false,
         };
         self.ended = true;
-        let (slot, failed) = (self.slot, Failed { failure, retryable, took: self.took() });
-        self.cell.change(|state, section| state.dial_failed(slot, failed, section));
+        let (slot, error) = (self.slot, failure.clone());
+        let failed = Failed { failure, retryable, took: self.took() };
+        let begins = self.cell.change(|state, section| state.dial_failed(slot, failed, section));
+        self.log_failure(&error, begins);
+        let _ = panics::catch("a destructor", || drop(error));
     }
 
     fn lost(mut self, why: &dyn Display) {

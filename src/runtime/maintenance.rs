@@ -22,6 +22,8 @@ pub(crate) struct Maintenance {
     runtime: Mutex<Option<Runtime>>,
     /// The number of that runtime, once it is known to have timers, or zero. All threads read it at each wait.
     timers_in: AtomicU64,
+    /// The number of the runtime where a timer was last made, also after maintenance has ended there.
+    timers_seen: AtomicU64,
 }
 
 /// Hosts looked at before other tasks have a turn.
@@ -35,6 +37,7 @@ impl Maintenance {
             running: AtomicBool::new(false),
             runtime: Mutex::new(None),
             timers_in: AtomicU64::new(0),
+            timers_seen: AtomicU64::new(0),
         }
     }
 
@@ -61,8 +64,14 @@ impl Maintenance {
         self.runtime.lock().clone()
     }
 
+    /// Whether a timer was made in this runtime, so that another one can be.
+    pub(crate) fn knows_timers_of(&self, runtime: &Runtime) -> bool {
+        self.timers_seen.load(Ordering::Relaxed) == runtime.number()
+    }
+
     /// This runtime has timers: one was made there. There is no asking a runtime.
     pub(crate) fn has_timers(&self, runtime: &Runtime) {
+        self.timers_seen.store(runtime.number(), Ordering::Relaxed);
         if self.runs_in(runtime) {
             return;
         }

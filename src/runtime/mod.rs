@@ -20,3 +20,4 @@ mod runtimes;
 mod scheduled;
 pub(crate) mod settings;
 pub(crate) mod timer;
+mod traced;

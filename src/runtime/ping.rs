@@ -6,21 +6,28 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use tracing::field::Empty;
+
 use super::cell::HostCell;
 use super::panics;
 use super::parts::{Loan, PartsOf};
 use super::pool_core::PoolCore;
 use super::timer::Timer;
+use super::traced::Traced;
 use crate::engine::{PingOrder, Purpose, Verdict};
 use crate::policy::connector::Connector;
-use crate::policy::observer::{HeartbeatMissed, PingFailed};
+use crate::policy::observer::{HeartbeatMissed, PingAnswered, PingFailed};
+use crate::policy::time::Time;
 
 /// Starts a ping in a task of its own. Without a runtime it counts as cut off.
 pub(super) fn begin<C: Connector>(cell: &Arc<HostCell<C>>, order: PingOrder<PartsOf<C>>) {
     let PingOrder { loan, purpose, id } = order;
     let runtime = cell.pool.any_runtime();
     let asked = Asked { cell: cell.clone(), slot: loan.slot, purpose, id };
-    let pinging = Pinging { asked, loan: Some(loan) };
+    let span = Traced::by(
+        || tracing::debug_span!(target: "wharf::ping", "ping", key = ?cell, id, ?purpose, outcome = Empty),
+    );
+    let pinging = Pinging { asked, loan: Some(loan), span };
     if let Some(runtime) = runtime {
         runtime.spawn(pinging.run());
     }
@@ -30,12 +37,18 @@ pub(super) fn begin<C: Connector>(cell: &Arc<HostCell<C>>, order: PingOrder<Part
 struct Pinging<C: Connector> {
     asked: Asked<C>,
     loan: Option<Loan<C>>,
+    span: Traced,
 }
 
 impl<C: Connector> Pinging<C> {
     async fn run(mut self) {
         let Some(loan) = &mut self.loan else { return };
-        let answer = self.asked.ask(&mut loan.connection).await;
+        let began = self.asked.cell.pool.clock.precise();
+        let answer = self.span.run(self.asked.ask(&mut loan.connection)).await;
+        self.span.ends(&answer.in_words());
+        if let Answer::Yes = answer {
+            self.asked.report_answer(began);
+        }
         let (key, purpose) = (&self.asked.cell, self.asked.purpose);
         panics::log(|| tracing::debug!(target: "wharf::ping", ?key, ?purpose, ?answer, "pinged"));
         self.end(answer);
@@ -80,6 +93,16 @@ enum Answer {
         was_late: bool,
     },
     CutOff,
+}
+
+impl Answer {
+    fn in_words(self) -> &'static str {
+        match self {
+            Answer::Yes => "answered",
+            Answer::No { .. } => "failed",
+            Answer::CutOff => "cut off",
+        }
+    }
 }
 
 /// Which connection is asked, and what for.
@@ -149,6 +172,16 @@ impl<C: Connector> Asked<C> {
                 let missed = self.cell.look(|state| state.missed_beats(self.slot)) + 1;
                 self.report_missed_beat(missed);
             }
+        }
+    }
+
+    fn report_answer(&self, began: Time) {
+        let pool = &self.cell.pool;
+        if self.purpose != Purpose::Heartbeat {
+            pool.settings.observer.tell(|observer| {
+                let took = pool.clock.precise().since(began);
+                observer.ping_answered(&PingAnswered { host: &self.cell, id: self.id, took });
+            });
         }
     }
 

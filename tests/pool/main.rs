@@ -1,5 +1,6 @@
 //! The behaviours of the pool, one test each, on paused time.
 
+mod log;
 mod sharing;
 mod support;
 mod tally;
@@ -33,4 +34,5 @@ mod shared;
 mod shared_trouble;
 mod shutdown;
 mod stale;
+mod telling;
 mod timeouts;

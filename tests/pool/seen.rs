@@ -1,16 +1,17 @@
 //! What can be seen of a pool: events, loans, warnings, accounts.
 
 use std::fmt::Debug;
-use std::io::Write;
 use std::sync::{Arc, Mutex};
 
 use tokio::time::sleep;
+use tracing::Level;
 use tracing::instrument::WithSubscriber;
 use wharf::{
     Acquired, CloseReason, Closed, DialDone, DialFailed, HealthCheck, Heartbeat, HeartbeatMissed,
     Observer, PingFailed, PooledConnection, Returned, TimedOut,
 };
 
+use crate::log::Log;
 use crate::support::*;
 
 // Where an id is named the pool has a cap across hosts, so that its connections count up from 1.
@@ -311,42 +312,10 @@ async fn loans_are_listed_with_their_places_the_longest_held_first() {
     assert!(host.loans().is_empty() && pool.loans().is_empty());
 }
 
-/// What was written to the log.
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
-
-impl Write for Log {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().unwrap().write(bytes)
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
-}
-
-impl Log {
-    fn subscriber(&self) -> impl tracing::Subscriber + Send + Sync + use<> {
-        let log = self.clone();
-        tracing_subscriber::fmt()
-            .with_writer(move || log.clone())
-            .without_time()
-            .with_ansi(false)
-            .with_max_level(tracing::Level::WARN)
-            .finish()
-    }
-
-    /// The lines written since it was last asked.
-    fn take(&self) -> Vec<String> {
-        let text = std::mem::take(&mut *self.0.lock().unwrap());
-        String::from_utf8(text).unwrap().lines().map(str::to_owned).collect()
-    }
-}
-
 #[test]
 fn a_loan_that_is_held_for_long_is_told_of_once_and_again_when_it_comes_back() {
     let log = Log::default();
-    let _guard = tracing::subscriber::set_default(log.subscriber());
+    let _guard = tracing::subscriber::set_default(log.subscriber(Level::WARN));
     let mut runtime = tokio::runtime::Builder::new_current_thread();
     let runtime = runtime.enable_all().start_paused(true).build().unwrap();
     runtime.block_on(async {
@@ -398,7 +367,7 @@ async fn a_slow_acquire_tells_where_its_time_went() {
         assert!(told[0].contains("queueing=0ns dialing=0ns pinging=3s"), "{told:?}");
         assert!(told[0].contains("seen.rs"), "{told:?}");
     }
-    .with_subscriber(log.subscriber())
+    .with_subscriber(log.subscriber(Level::WARN))
     .await;
 }
 

@@ -149,7 +149,7 @@ async fn a_server_with_less_room_than_the_pool_serves_all_with_what_there_is() {
             tokio::spawn(async move {
                 let loan = pool.acquire(&()).await?;
                 loan.query_one_cached("SELECT pg_sleep(0.01)", &[]).await.unwrap();
-                Ok::<_, AcquireError<_>>(())
+                Ok::<_, AcquireError<wharf::postgres::PostgresError>>(())
             })
         })
         .collect();

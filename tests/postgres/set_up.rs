@@ -158,7 +158,7 @@ async fn a_set_up_that_fails_fails_the_dial_under_its_name() {
     let hurried = Pool::builder().connect_timeout(Duration::from_millis(300));
     let pool = hurried.build(failing("SELECT pg_sleep(600)")).unwrap();
     let error = within_a_minute(pool.acquire(&())).await.unwrap_err();
-    assert!(matches!(error, AcquireError::ConnectTimeout), "{error:?}");
+    assert!(matches!(error, AcquireError::ConnectTimeout { .. }), "{error:?}");
     session
         .execute(
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE wait_event = 'PgSleep' \

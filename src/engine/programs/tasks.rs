@@ -73,8 +73,10 @@ impl World {
             (dial.retired.is_some() || self.is_cut_off(dial), self.serves_one(dial));
         let connection = self.made(dial.at, is_over && !serves);
         let took = Duration::from_millis(1 + connection as u64 % 40);
-        let dialed = Dialed { connection, max_leases, took };
-        self.change(dial.at, |state, section| state.dialed(slot, dialed, section));
+        self.change(dial.at, |state, section| {
+            let dialed = Dialed { id: section.common.next_id(), connection, max_leases, took };
+            state.dialed(slot, dialed, section)
+        });
         self.connections[connection].over |= is_over;
     }
 

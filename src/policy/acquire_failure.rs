@@ -1,0 +1,43 @@
+//! How acquires end that give no connection.
+
+/// How an acquire ended that gave no connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum AcquireFailure {
+    /// The caller's time was over, or it found nothing idle and did not wait.
+    TimedOut,
+    /// A dial failed, took too long or panicked, and nothing else could serve the caller.
+    Dial,
+    /// [`max_waiters_per_host`](crate::Builder::max_waiters_per_host) callers waited already.
+    QueueFull,
+    /// The pool is closed.
+    Closed,
+    /// The caller dropped its future while it waited.
+    Cancelled,
+    /// There was no tokio runtime to dial or wait in.
+    NoRuntime,
+}
+
+impl AcquireFailure {
+    /// All of them.
+    pub const ALL: [AcquireFailure; 6] = [
+        AcquireFailure::TimedOut,
+        AcquireFailure::Dial,
+        AcquireFailure::QueueFull,
+        AcquireFailure::Closed,
+        AcquireFailure::Cancelled,
+        AcquireFailure::NoRuntime,
+    ];
+
+    /// Its name in metrics: `timed_out`, `dial`, `queue_full`, `closed`, `cancelled` or `no_runtime`.
+    pub fn label(self) -> &'static str {
+        match self {
+            AcquireFailure::TimedOut => "timed_out",
+            AcquireFailure::Dial => "dial",
+            AcquireFailure::QueueFull => "queue_full",
+            AcquireFailure::Closed => "closed",
+            AcquireFailure::Cancelled => "cancelled",
+            AcquireFailure::NoRuntime => "no_runtime",
+        }
+    }
+}

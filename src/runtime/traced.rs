@@ -1,0 +1,60 @@
+//! The span of a task of the pool. What a subscriber does there is its own: a panic of it stays here.
+
+use std::fmt::Display;
+use std::future::{Future, poll_fn};
+use std::mem;
+use std::pin::pin;
+
+use tracing::Span;
+use tracing::field::display;
+
+use super::panics;
+
+/// A span with a field `outcome`.
+pub(super) struct Traced(Span);
+
+const WHAT: &str = "a subscriber, or the Debug of a key";
+
+impl Traced {
+    pub(super) fn by(make: impl FnOnce() -> Span) -> Self {
+        Traced(panics::catch(WHAT, make).unwrap_or_else(|_| Span::none()))
+    }
+
+    /// Polls the future within the span.
+    pub(super) async fn run<F: Future>(&self, future: F) -> F::Output {
+        let mut future = pin!(future);
+        poll_fn(|cx| {
+            let _entered = self.enter();
+            future.as_mut().poll(cx)
+        })
+        .await
+    }
+
+    pub(super) fn ends(&self, outcome: &dyn Display) {
+        if !self.0.is_disabled() {
+            let _ = panics::catch(WHAT, || self.0.record("outcome", display(outcome)).is_none());
+        }
+    }
+
+    fn enter(&self) -> Entered<'_> {
+        let is_watched = !self.0.is_disabled();
+        Entered(is_watched.then(|| panics::catch(WHAT, || self.0.enter()).ok()).flatten())
+    }
+}
+
+impl Drop for Traced {
+    fn drop(&mut self) {
+        let span = mem::replace(&mut self.0, Span::none());
+        let _ = panics::catch(WHAT, || drop(span));
+    }
+}
+
+struct Entered<'a>(Option<tracing::span::Entered<'a>>);
+
+impl Drop for Entered<'_> {
+    fn drop(&mut self) {
+        if let Some(entered) = self.0.take() {
+            let _ = panics::catch(WHAT, || drop(entered));
+        }
+    }
+}
