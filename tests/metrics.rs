@@ -166,6 +166,16 @@ async fn every_metric_after_a_program_of_acquires_time_outs_and_failures() {
         ("db_client_connection_wait_time_seconds_count", "7"),
         ("db_client_connection_use_time_seconds_count", "4"),
         ("wharf_dial_failures_total", "2"),
+        ("wharf_acquire_failures_total{wharf_acquire_failure=\"cancelled\"}", "0"),
+        ("wharf_acquire_failures_total{wharf_acquire_failure=\"closed\"}", "0"),
+        ("wharf_acquire_failures_total{wharf_acquire_failure=\"dial\"}", "2"),
+        ("wharf_acquire_failures_total{wharf_acquire_failure=\"no_runtime\"}", "0"),
+        ("wharf_acquire_failures_total{wharf_acquire_failure=\"queue_full\"}", "0"),
+        ("wharf_acquire_failures_total{wharf_acquire_failure=\"timed_out\"}", "3"),
+        ("wharf_acquire_slow_total", "0"),
+        ("wharf_leaks_total", "0"),
+        ("wharf_heartbeat_misses_total", "0"),
+        ("wharf_pings_total", "3"),
         ("wharf_ping_failures_total", "1"),
         ("wharf_closes_total{wharf_close_reason=\"detached\"}", "1"),
         ("wharf_closes_total{wharf_close_reason=\"discarded\"}", "1"),
@@ -255,7 +265,7 @@ async fn a_prefix_stands_in_names_and_labels() {
     let _loan = pool.acquire("db").await.unwrap();
     metrics.report(&pool);
     let series = exporter.series("http_client_connection_pool_name=\"backends\"").await;
-    assert_eq!(series["http_client_connection_count{http_client_connection_state=\"used\"}"], "1");
+    assert_eq!(series["http_client_open_connections{http_connection_state=\"active\"}"], "1");
     assert_eq!(series["http_client_connection_create_time_seconds_count"], "1");
     assert!(series.keys().all(|name| name.starts_with("http_") || name.starts_with("wharf_")));
 }

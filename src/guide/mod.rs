@@ -12,6 +12,7 @@
 //! | How do I test my code without a server? | [`testing`] |
 //! | How do I pool something of my own? | [`connector`] |
 //! | It says "timed out". Why? | [`timed_out`] |
+//! | What does it log and measure, and what should wake me up? | [`observability`] |
 //! | What may I rely on, and what not? | [`trust`] |
 //! | I come from another pool. | [`from_bb8`], [`from_deadpool`], [`from_r2d2`], [`from_go`] |
 
@@ -52,6 +53,9 @@ pub mod many_processes {}
 
 #[doc = include_str!("shutdown.md")]
 pub mod shutdown {}
+
+#[doc = include_str!("observability.md")]
+pub mod observability {}
 
 #[doc = include_str!("sizes.md")]
 pub mod sizes {}

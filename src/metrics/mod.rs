@@ -4,7 +4,8 @@
 //! [`report`](Metrics::report), from one picture of the pool;
 //! [`report_every`](Metrics::report_every) does so on a timer. Everything goes to the recorder that
 //! the program has installed (`metrics-exporter-prometheus`, for one), whenever that was: what
-//! happens before is lost. A counter has a series once it has counted something.
+//! happens before is lost. A series of `wharf.closes` begins when it has counted something, those of the other counters
+//! with the first report.
 //!
 //! # Examples
 //!
@@ -38,8 +39,12 @@
 //! | `db.client.connection.create_time` | histogram | a dial that succeeded |
 //! | `db.client.connection.wait_time` | histogram | from the first poll of an acquire to its connection |
 //! | `db.client.connection.use_time` | histogram | a loan that has ended (not by `detach`) |
+//! | `wharf.acquire.failures` | counter | acquires that gave no connection, by `wharf.acquire.failure` ([`AcquireFailure::label`](crate::AcquireFailure::label)) |
+//! | `wharf.acquire.slow` | counter | acquires that took [`slow_acquire`](crate::Builder::slow_acquire) or longer |
+//! | `wharf.leaks` | counter | loans that were held for [`leak_after`](crate::Builder::leak_after) |
 //! | `wharf.dial.failures` | counter | dials that failed |
 //! | `wharf.closes` | counter | connections that have left, by `wharf.close.reason` ([`CloseReason::label`](crate::CloseReason::label)) |
+//! | `wharf.pings` | counter | pings and resets that have ended |
 //! | `wharf.ping.failures` | counter | pings and resets that failed |
 //! | `wharf.heartbeat.misses` | counter | heartbeats that were missed |
 //! | `wharf.dialing` | gauge | dials under way |
@@ -51,6 +56,29 @@
 //!
 //! Where there is no limit there is no gauge of it. Before the first host is known, the caps are
 //! those of one host.
+//!
+//! With the prefix `http.client` the first gauge is `http.client.open_connections`, by `http.connection.state` (`idle` or
+//! `active`), as OpenTelemetry calls it there.
+//!
+//! # Buckets
+//!
+//! Set [`BUCKETS`] for the histograms. Without buckets Prometheus' exporter makes summaries, whose quantiles cannot be added
+//! up over several processes.
+//!
+//! ```
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! use metrics_exporter_prometheus::{Matcher, PrometheusBuilder};
+//! use wharf::metrics::BUCKETS;
+//!
+//! let exporter = PrometheusBuilder::new()
+//!     .with_recommended_naming(true)
+//!     .set_buckets_for_metric(Matcher::Suffix("_time".into()), &BUCKETS)?;
+//! # drop(exporter);
+//! # Ok(()) }
+//! ```
+//!
+//! A dashboard for Grafana and rules for Prometheus' alerts, made for these names, are in `dashboards` of the repository:
+//! see [`guide::observability`](crate::guide::observability).
 
 mod names;
 mod report;
@@ -65,11 +93,15 @@ use ::metrics::{Key, Label, SharedString};
 use self::names::{METADATA, Names};
 use self::report::Reported;
 use crate::policy::observer::{
-    Acquired, Closed, DialDone, DialFailed, HeartbeatMissed, Observer, PingFailed, Returned,
-    TimedOut,
+    AcquireFailed, Acquired, Closed, DialDone, DialFailed, HeartbeatMissed, Leaked, Observer,
+    PingAnswered, PingFailed, Returned, SlowAcquire, TimedOut,
 };
 
 pub use self::report::Reportable;
+
+/// Buckets for the histograms, in seconds: those that OpenTelemetry recommends for the operations of database clients, and
+/// two for what is held for long.
+pub const BUCKETS: [f64; 11] = [0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 10.0, 30.0, 300.0];
 
 /// Metrics of one pool: see the [module](self). Cloning is cheap, and all clones are one.
 #[derive(Clone, Debug)]
@@ -204,6 +236,24 @@ impl Observer for Metrics {
         self.time(&self.names.wait_time, event.host, event.waited);
     }
 
+    fn acquire_failed(&self, event: &AcquireFailed<'_>) {
+        self.count(self.names.failures_by(event.kind), event.host);
+    }
+
+    fn slow_acquire(&self, event: &SlowAcquire<'_>) {
+        self.count(&self.names.slow_acquires, event.host);
+    }
+
+    fn leaked(&self, event: &Leaked<'_>) {
+        if !event.is_back {
+            self.count(&self.names.leaks, event.host);
+        }
+    }
+
+    fn ping_answered(&self, event: &PingAnswered<'_>) {
+        self.count(&self.names.pings, event.host);
+    }
+
     fn timed_out(&self, event: &TimedOut<'_>) {
         self.count(&self.names.timeouts, event.host);
     }
@@ -213,6 +263,7 @@ impl Observer for Metrics {
     }
 
     fn ping_failed(&self, event: &PingFailed<'_>) {
+        self.count(&self.names.pings, event.host);
         self.count(&self.names.ping_failures, event.host);
     }
 

@@ -2,6 +2,7 @@
 
 use metrics::{Key, Label, Level, Metadata, SharedString, Unit, with_recorder};
 
+use crate::policy::acquire_failure::AcquireFailure;
 use crate::policy::close_reason::CloseReason;
 
 pub(super) static METADATA: Metadata<'static> =
@@ -26,12 +27,16 @@ pub(super) struct Names {
     pub(super) dial_failures: Key,
     pub(super) ping_failures: Key,
     pub(super) heartbeat_misses: Key,
+    pub(super) pings: Key,
+    pub(super) slow_acquires: Key,
+    pub(super) leaks: Key,
     pub(super) dialing: Key,
     pub(super) pinging: Key,
     pub(super) draining: Key,
     pub(super) closing: Key,
     pub(super) leases: Key,
     pub(super) hosts: Key,
+    acquire_failures: [Key; AcquireFailure::ALL.len()],
     closes: [Key; CloseReason::ALL.len()],
 }
 
@@ -41,16 +46,23 @@ impl Names {
         let own = |name: &'static str| Key::from_parts(name, vec![pool.clone()]);
         let otel =
             |name: &str| Key::from_parts(format!("{prefix}.connection.{name}"), vec![pool.clone()]);
-        let count = |state: &'static str| {
-            let state = Label::new(format!("{prefix}.connection.state"), state);
-            otel("count").with_extra_labels(vec![state])
+        // The one gauge for which OpenTelemetry has another name with HTTP.
+        let (count, state, used) = if prefix == "http.client" {
+            (own("http.client.open_connections"), "http.connection.state".to_owned(), "active")
+        } else {
+            (otel("count"), format!("{prefix}.connection.state"), "used")
+        };
+        let count = |value| count.with_extra_labels(vec![Label::new(state.clone(), value)]);
+        let acquire_failures = |kind: AcquireFailure| {
+            let kind = Label::from_static_parts("wharf.acquire.failure", kind.label());
+            own("wharf.acquire.failures").with_extra_labels(vec![kind])
         };
         let closes = |reason: CloseReason| {
             let reason = Label::from_static_parts("wharf.close.reason", reason.label());
             own("wharf.closes").with_extra_labels(vec![reason])
         };
         Names {
-            used: count("used"),
+            used: count(used),
             idle: count("idle"),
             max: otel("max"),
             idle_max: otel("idle.max"),
@@ -63,18 +75,40 @@ impl Names {
             dial_failures: own("wharf.dial.failures"),
             ping_failures: own("wharf.ping.failures"),
             heartbeat_misses: own("wharf.heartbeat.misses"),
+            pings: own("wharf.pings"),
+            slow_acquires: own("wharf.acquire.slow"),
+            leaks: own("wharf.leaks"),
             dialing: own("wharf.dialing"),
             pinging: own("wharf.pinging"),
             draining: own("wharf.draining"),
             closing: own("wharf.closing"),
             leases: own("wharf.leases"),
             hosts: own("wharf.hosts"),
+            acquire_failures: AcquireFailure::ALL.map(acquire_failures),
             closes: CloseReason::ALL.map(closes),
         }
     }
 
     pub(super) fn closes_for(&self, reason: CloseReason) -> &Key {
         &self.closes[reason as usize]
+    }
+
+    pub(super) fn failures_by(&self, kind: AcquireFailure) -> &Key {
+        &self.acquire_failures[kind as usize]
+    }
+
+    /// The counters that a report sets up: a first count of a series that was not there is no increase to who scrapes it.
+    pub(super) fn counters(&self) -> impl Iterator<Item = &Key> {
+        let single = [
+            &self.timeouts,
+            &self.dial_failures,
+            &self.pings,
+            &self.ping_failures,
+            &self.heartbeat_misses,
+            &self.slow_acquires,
+            &self.leaks,
+        ];
+        single.into_iter().chain(&self.acquire_failures)
     }
 
     pub(super) fn describe(&self) {
@@ -94,7 +128,11 @@ impl Names {
         let counters = [
             (&self.timeouts, "Acquires whose time was over."),
             (&self.dial_failures, "Dials that failed."),
+            (&self.pings, "Pings and resets that have ended, answered or not."),
             (&self.ping_failures, "Pings and resets that failed."),
+            (&self.slow_acquires, "Acquires that took as long as slow_acquire."),
+            (&self.leaks, "Loans that were held for leak_after."),
+            (&self.acquire_failures[0], "Acquires that gave no connection, by kind."),
             (&self.heartbeat_misses, "Heartbeats that were missed."),
             (&self.closes[0], "Connections that have left, by reason."),
         ];

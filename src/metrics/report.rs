@@ -159,6 +159,10 @@ impl Metrics {
         for (name, value) in gauges.into_iter().chain(limited) {
             set(&key(name), value);
         }
+        for name in names.counters() {
+            let key = key(name);
+            with_recorder(|recorder| recorder.register_counter(&key, &METADATA).increment(0));
+        }
     }
 }
 

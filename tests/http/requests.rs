@@ -206,7 +206,7 @@ async fn a_tls_handshake_without_end_is_over_with_the_time_of_the_dial() {
     let client = Client::builder().connect_timeout(limit).build().unwrap();
     let url = server.url("/").replace("http:", "https:");
     let error = fetch(&client, &url).await.unwrap_err();
-    let Error::Acquire { source: AcquireError::ConnectTimeout, .. } = &error else {
+    let Error::Acquire { source: AcquireError::ConnectTimeout { .. }, .. } = &error else {
         panic!("{}", chain(&error));
     };
     assert!(error.is_timeout() && error.to_string().contains(&server.address.to_string()));
