@@ -107,6 +107,11 @@ impl<E> TimeoutDetails<E> {
         self.last_dial_error.as_ref()?.error.as_deref()
     }
 
+    /// Whether all that is lent now was lent after this caller came.
+    fn have_all_come_back(&self) -> bool {
+        self.loans.first().is_some_and(|longest| longest.held < self.waited)
+    }
+
     /// What to look at: the first of these that holds.
     fn hint(&self) -> &'static str {
         if self.waited.is_zero() && self.idle > 0 {
@@ -116,6 +121,8 @@ impl<E> TimeoutDetails<E> {
         } else if self.pinged > self.waited / 2 || self.idle > 0 {
             // What is idle while somebody waits is being pinged.
             "pings are not answered: look at the host, or lower ping_timeout"
+        } else if self.in_use >= self.max && self.have_all_come_back() {
+            "connections come back, but callers come faster: raise max_per_host, or hold them for shorter"
         } else if self.in_use >= self.max {
             "raise max_per_host or look for loans that are never returned"
         } else if self.last_dial_error.is_some() {
