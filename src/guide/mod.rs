@@ -11,6 +11,7 @@
 //! | How does my program end well? | [`shutdown`] |
 //! | How do I test my code without a server? | [`testing`] |
 //! | How do I pool something of my own? | [`connector`] |
+//! | How does a web service use it, from start to end? | [`web_service`] |
 //! | It says "timed out". Why? | [`timed_out`] |
 //! | What does it log and measure, and what should wake me up? | [`observability`] |
 //! | What may I rely on, and what not? | [`trust`] |
@@ -75,3 +76,16 @@ pub mod timed_out {}
 
 #[doc = include_str!("trust.md")]
 pub mod trust {}
+
+#[doc = include_str!("web_service.md")]
+#[cfg_attr(
+    all(feature = "metrics", feature = "postgres"),
+    doc = "```no_run",
+    doc = include_str!("../../examples/web_service.rs"),
+    doc = "```"
+)]
+#[cfg_attr(
+    not(all(feature = "metrics", feature = "postgres")),
+    doc = "The code is shown in documentation with the features `metrics` and `postgres`."
+)]
+pub mod web_service {}
