@@ -92,3 +92,25 @@ fn the_managers_error_is_shown_as_if_it_stood_alone() {
     assert_eq!(error.to_string(), "it was not recycled: too old");
     assert!(error.source().is_none());
 }
+
+/// As in a function that returned the other pool's error.
+#[test]
+fn the_managers_own_error_becomes_the_pools_by_a_question_mark() {
+    fn of_bb8(query: Result<(), Words>) -> Result<(), AcquireError<Words>> {
+        Ok(query?)
+    }
+    fn of_deadpool(query: Result<(), Words>) -> Result<(), AcquireError<DeadpoolError<Words>>> {
+        Ok(query?)
+    }
+    let error = of_bb8(Err(Words("no such table"))).unwrap_err();
+    assert!(matches!(error, AcquireError::Borrower(_)), "{error:?}");
+    assert_eq!(
+        (error.to_string(), cause(&error)),
+        ("no such table".into(), "no such table".into())
+    );
+    let error = of_deadpool(Err(Words("no such table"))).unwrap_err();
+    assert!(
+        matches!(&error, AcquireError::Borrower(error) if matches!(**error, DeadpoolError::Manager(_)))
+    );
+    assert_eq!(error.to_string(), "no such table");
+}
