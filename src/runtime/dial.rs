@@ -67,7 +67,11 @@ async fn dial<C: Connector>(dialing: Dialing<C>) {
             Some(limit) => tokio::time::timeout(limit, deadline::told(limit, connect)).await,
         }
     });
-    match dialing.span.run(dialing.unless_cut_off(connect)).await {
+    let made = {
+        let made = pin!(dialing.unless_cut_off(connect));
+        dialing.span.run(made).await
+    };
+    match made {
         Some(Ok(Ok(Ok(connection)))) => dialing.done(connection),
         Some(Ok(Ok(Err(error)))) => dialing.failed(DialFailure::Error(Arc::new(error))),
         Some(Ok(Err(_))) => {

@@ -44,7 +44,10 @@ impl<C: Connector> Pinging<C> {
     async fn run(mut self) {
         let Some(loan) = &mut self.loan else { return };
         let began = self.asked.cell.pool.clock.precise();
-        let answer = self.span.run(self.asked.ask(&mut loan.connection)).await;
+        let answer = {
+            let ask = pin!(self.asked.ask(&mut loan.connection));
+            self.span.run(ask).await
+        };
         self.span.ends(&answer.in_words());
         if let Answer::Yes = answer {
             self.asked.report_answer(began);

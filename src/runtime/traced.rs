@@ -3,7 +3,7 @@
 use std::fmt::Display;
 use std::future::{Future, poll_fn};
 use std::mem;
-use std::pin::pin;
+use std::pin::Pin;
 
 use tracing::Span;
 use tracing::field::display;
@@ -20,9 +20,9 @@ impl Traced {
         Traced(panics::catch(WHAT, make).unwrap_or_else(|_| Span::none()))
     }
 
-    /// Polls the future within the span.
-    pub(super) async fn run<F: Future>(&self, future: F) -> F::Output {
-        let mut future = pin!(future);
+    /// Polls the future within the span. It is pinned by the caller: an argument of an async function is kept twice, and
+    /// the tasks are to stay small.
+    pub(super) async fn run<F: Future>(&self, mut future: Pin<&mut F>) -> F::Output {
         poll_fn(|cx| {
             let _entered = self.enter();
             future.as_mut().poll(cx)
