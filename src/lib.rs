@@ -107,7 +107,7 @@ pub use pool::acquire::Acquire;
 pub use pool::builder::{Builder, Exclusive, Shared};
 pub use pool::close::{Close, CloseReport};
 pub use pool::connector_fn::{ConnectorFn, connector_fn};
-pub use pool::error::{AcquireError, AddError, ConnectFailed, WarmError};
+pub use pool::error::{AcquireError, AddError, AtHost, ConnectFailed, WarmError};
 pub use pool::host::Host;
 pub use pool::pool::{NoConnector, Pool};
 pub use pool::pooled_connection::{ConnectionInfo, PooledConnection};

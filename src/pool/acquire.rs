@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use super::error::AcquireError;
+use super::error::{AcquireError, AtHost};
 use super::out_of_time;
 use super::pooled_connection::PooledConnection;
 use super::waiting::{Answer, Ended, Waiting};
@@ -132,7 +132,7 @@ impl<C: Connector> Acquire<C> {
                 Joined::Full => {
                     let key = self.cell().name();
                     let limit = self.cell().pool.common.limits.max_waiters_per_host;
-                    return self.fail(AcquireError::QueueFull { key, limit });
+                    return self.fail(AcquireError::QueueFull(AtHost::new(key, limit)));
                 }
                 Joined::Closed => return self.fail(AcquireError::Closed),
                 Joined::NotListed => {

@@ -48,27 +48,11 @@ pub enum AcquireError<E> {
     Connect(ConnectFailed<E>),
     /// A dial took longer than [`connect_timeout`](crate::Builder::connect_timeout), and nothing
     /// else could serve the caller.
-    #[non_exhaustive]
-    ConnectTimeout {
-        /// The host's key, in its `Debug` form.
-        key: Box<str>,
-        /// The pool's `connect_timeout`.
-        limit: Duration,
-    },
+    ConnectTimeout(AtHost<Duration>),
     /// The connector's `connect` panicked, and nothing else could serve the caller.
-    #[non_exhaustive]
-    ConnectorPanicked {
-        /// The host's key, in its `Debug` form.
-        key: Box<str>,
-    },
+    ConnectorPanicked(AtHost<()>),
     /// [`max_waiters_per_host`](crate::Builder::max_waiters_per_host) callers wait already.
-    #[non_exhaustive]
-    QueueFull {
-        /// The host's key, in its `Debug` form.
-        key: Box<str>,
-        /// The pool's `max_waiters_per_host`.
-        limit: usize,
-    },
+    QueueFull(AtHost<usize>),
     /// The pool is closed.
     Closed,
     /// A connection had to be dialed, but the future was polled outside a tokio runtime and the
@@ -108,12 +92,14 @@ impl<E: Error> fmt::Display for AcquireError<E> {
         match self {
             AcquireError::Timeout(report) => report.fmt(f),
             AcquireError::Connect(failed) => failed.fmt(f),
-            AcquireError::ConnectTimeout { key, limit } => dial_too_slow(f, key, *limit),
-            AcquireError::ConnectorPanicked { key } => dial_panicked(f, key),
-            AcquireError::QueueFull { key, limit } => write!(
+            AcquireError::ConnectTimeout(at) => dial_too_slow(f, at.key(), *at.limit()),
+            AcquireError::ConnectorPanicked(at) => dial_panicked(f, at.key()),
+            AcquireError::QueueFull(at) => write!(
                 f,
-                "the queue for {key} is full: max_waiters_per_host ({limit}) callers wait already; raise \
-                 max_per_host or look for loans that are never returned"
+                "the queue for {} is full: max_waiters_per_host ({}) callers wait already; raise \
+                 max_per_host or look for loans that are never returned",
+                at.key(),
+                at.limit()
             ),
             AcquireError::Closed => f.write_str("the pool is closed"),
             AcquireError::NoRuntime => f.write_str(NO_RUNTIME),
@@ -162,8 +148,8 @@ impl<E> AcquireError<E> {
     pub(super) fn of_dial(failure: DialFailure<E>, key: Box<str>) -> Self {
         match failure {
             DialFailure::Error(error) => AcquireError::Connect(ConnectFailed::new(key, error)),
-            DialFailure::TimedOut(limit) => AcquireError::ConnectTimeout { key, limit },
-            DialFailure::Panicked => AcquireError::ConnectorPanicked { key },
+            DialFailure::TimedOut(limit) => AcquireError::ConnectTimeout(AtHost::new(key, limit)),
+            DialFailure::Panicked => AcquireError::ConnectorPanicked(AtHost::new(key, ())),
         }
     }
 }
@@ -171,6 +157,27 @@ impl<E> AcquireError<E> {
 /// A dial's error as a plain trait object, for `source()`.
 fn as_source<E: Error + 'static>(error: &E) -> &(dyn Error + 'static) {
     error
+}
+
+/// The host that an error is about, and the limit that was passed.
+#[derive(Debug)]
+pub struct AtHost<L>(Box<(Box<str>, L)>);
+
+impl<L> AtHost<L> {
+    /// In one box, so that what is rare does not make every result large.
+    pub(super) fn new(key: Box<str>, limit: L) -> Self {
+        AtHost(Box::new((key, limit)))
+    }
+
+    /// The host's key, in its `Debug` form.
+    pub fn key(&self) -> &str {
+        &self.0.0
+    }
+
+    /// The limit, as the pool was given it.
+    pub fn limit(&self) -> &L {
+        &self.0.1
+    }
 }
 
 /// A dial that failed: the host, and the connector's error, to which it derefs.
