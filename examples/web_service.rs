@@ -21,7 +21,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 use wharf::metrics::{BUCKETS, Metrics};
-use wharf::postgres::{PostgresConnector, tokio_postgres};
+use wharf::postgres::{PostgresConnector, PostgresError};
 use wharf::{AcquireError, CloseReport, Host, Pool};
 
 type Failure = Box<dyn Error + Send + Sync>;
@@ -122,10 +122,7 @@ async fn double(State(app): State<App>, Path(n): Path<i64>) -> Result<String, No
 }
 
 /// `?` works for both: the acquire and the query.
-async fn ask(
-    shop: &Host<PostgresConnector>,
-    n: i64,
-) -> Result<i64, AcquireError<tokio_postgres::Error>> {
+async fn ask(shop: &Host<PostgresConnector>, n: i64) -> Result<i64, AcquireError<PostgresError>> {
     let connection = shop.acquire().await?;
     let row = connection.query_one_cached("SELECT 2 * $1::int8", &[&n]).await?;
     Ok(row.get(0))
@@ -149,12 +146,12 @@ async fn ready(State(app): State<App>) -> Result<&'static str, NoAnswer> {
 
 /// Why a request has no answer.
 enum NoAnswer {
-    Database(AcquireError<tokio_postgres::Error>),
+    Database(AcquireError<PostgresError>),
     TooSlow,
 }
 
-impl From<AcquireError<tokio_postgres::Error>> for NoAnswer {
-    fn from(error: AcquireError<tokio_postgres::Error>) -> Self {
+impl From<AcquireError<PostgresError>> for NoAnswer {
+    fn from(error: AcquireError<PostgresError>) -> Self {
         NoAnswer::Database(error)
     }
 }

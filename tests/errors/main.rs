@@ -13,6 +13,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 use wharf::compat::DeadpoolError;
 use wharf::grpc::GrpcError;
+use wharf::postgres::PostgresError;
 use wharf::test_util::{Stage, Step, TestConnector, TestError};
 use wharf::websocket::{CloseCode, CloseFrame, WebSocketError, tungstenite};
 use wharf::{AcquireError, HealthCheck, Pool, http, tcp};
@@ -230,6 +231,14 @@ async fn cancelled() -> hyper::Error {
     sender.send_request(::http::Request::new(Full::new(Bytes::new()))).await.unwrap_err()
 }
 
+fn of_postgres(list: &mut List) {
+    let refused = || refusal().into();
+    list.add("PostgresError::Config", &PostgresError::Config(refused()));
+    list.add("PostgresError::OnConnect", &PostgresError::OnConnect(refused()));
+    list.add("PostgresError::ReadOnly", &PostgresError::ReadOnly);
+    list.add("PostgresError::DiscardWithoutSession", &PostgresError::DiscardWithoutSession);
+}
+
 async fn of_grpc(list: &mut List) {
     let uri = "ftp://files.example".parse().unwrap();
     let reason = "must begin with http:// or https://";
@@ -279,6 +288,7 @@ fn every_error_says_in_one_line_what_to_look_at() {
     of_managers(&mut list);
     runtime(false).block_on(of_http(&mut list));
     runtime(false).block_on(of_grpc(&mut list));
+    of_postgres(&mut list);
     of_websocket(&mut list);
     if env::var_os("WHARF_ACCEPT").is_some() {
         fs::write(LIST, list.0.join("\n") + "\n").unwrap();

@@ -7,6 +7,8 @@ use tokio_postgres::Error;
 use tokio_postgres::error::SqlState;
 
 use super::failure;
+use crate::pool::error::AcquireError;
+use crate::runtime::failure::with_cause;
 
 /// An error of the user's own code.
 pub(super) type BoxError = Box<dyn StdError + Send + Sync>;
@@ -58,12 +60,23 @@ impl From<Error> for PostgresError {
     }
 }
 
+/// So that `?` works for the acquire and for the queries of one function.
+impl From<Error> for AcquireError<PostgresError> {
+    fn from(error: Error) -> Self {
+        PostgresError::from(error).into()
+    }
+}
+
 impl fmt::Display for PostgresError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            PostgresError::Config(_) => f.write_str("with_config gave no configuration"),
+            PostgresError::Config(cause) => {
+                f.write_str(&with_cause("with_config gave no configuration", &**cause))
+            }
             PostgresError::Postgres(error) => error.fmt(f),
-            PostgresError::OnConnect(_) => f.write_str("on_connect failed"),
+            PostgresError::OnConnect(cause) => {
+                f.write_str(&with_cause("on_connect failed", &**cause))
+            }
             PostgresError::ReadOnly => f.write_str("the server has become read-only"),
             PostgresError::DiscardWithoutSession => {
                 f.write_str("Reset::Discard needs a session, and transaction pooling has none")
