@@ -170,3 +170,97 @@ where
     let news = driver.news();
     Ok((Http2 { sender, news, peer, max_streams: options.max_streams }, driver))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::convert::Infallible;
+    use std::future::pending;
+    use std::net::{Ipv4Addr, SocketAddr};
+
+    use http::{Request, Response, Uri};
+    use http_body_util::Empty;
+    use hyper::service::service_fn;
+    use hyper_util::rt::{TokioExecutor, TokioIo};
+    use tokio::net::TcpListener;
+    use tokio::sync::Notify;
+    use tokio::task::yield_now;
+
+    use super::*;
+    use crate::connectors::http::{Client, HttpConnector, Origin, Protocol};
+    use crate::pool::shared::Lease;
+
+    /// A server that answers nothing, takes one connection, and says GOAWAY when it is told to.
+    struct Server {
+        address: SocketAddr,
+        has_request: Arc<Notify>,
+        goes_away: Arc<Notify>,
+    }
+
+    impl Server {
+        async fn start() -> Self {
+            let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+            let address = listener.local_addr().unwrap();
+            let server = Server { address, has_request: Arc::default(), goes_away: Arc::default() };
+            let (has_request, goes_away) = (server.has_request.clone(), server.goes_away.clone());
+            tokio::spawn(async move {
+                let (stream, _) = listener.accept().await.unwrap();
+                let service = service_fn(move |_| {
+                    has_request.notify_one();
+                    pending::<Result<Response<Empty<&[u8]>>, Infallible>>()
+                });
+                let builder = hyper::server::conn::http2::Builder::new(TokioExecutor::new());
+                let connection = builder.serve_connection(TokioIo::new(stream), service);
+                let mut connection = std::pin::pin!(connection);
+                tokio::select! {
+                    _ = &mut connection => return,
+                    () = goes_away.notified() => connection.as_mut().graceful_shutdown(),
+                }
+                let _ = connection.await;
+            });
+            server
+        }
+
+        /// A connection on which a request waits for its answer, with a lease of its own.
+        async fn asked(&self) -> Lease<HttpConnector> {
+            let client = Client::builder().protocol(Protocol::Http2).build().unwrap();
+            let uri: Uri = format!("http://{}/", self.address).parse().unwrap();
+            let origin = Origin::try_from(&uri).unwrap();
+            let request = Request::get(uri).body(Empty::<&[u8]>::new()).unwrap();
+            let of_task = client.clone();
+            tokio::spawn(async move { of_task.request(request).await });
+            self.has_request.notified().await;
+            client.pool().acquire(&origin).await.unwrap()
+        }
+    }
+
+    fn http2(lease: &Lease<HttpConnector>) -> &Http2 {
+        lease.http2().expect("nothing else is spoken")
+    }
+
+    // hyper drops the receiver of its channel when the exchanges end. A message that is sent at that moment stays in
+    // tokio's channel until the last sender is dropped, and its caller waits until then.
+
+    #[tokio::test]
+    async fn who_waits_for_an_answer_keeps_no_sender() {
+        let server = Server::start().await;
+        let lease = server.asked().await;
+        // hyper ends the exchanges where there is no other sender.
+        http2(&lease).lose();
+        for _ in 0..100 {
+            yield_now().await;
+        }
+        assert!(http2(&lease).has_ended());
+    }
+
+    #[tokio::test]
+    async fn a_connection_whose_exchanges_have_ended_keeps_no_sender() {
+        let server = Server::start().await;
+        let lease = server.asked().await;
+        assert!(http2(&lease).begin().is_some());
+        server.goes_away.notify_one();
+        while !http2(&lease).has_ended() {
+            yield_now().await;
+        }
+        assert!(http2(&lease).begin().is_none());
+    }
+}
