@@ -28,6 +28,8 @@ pub(crate) struct HostCell<C: Connector> {
     /// look, too false one more turn of the lock; the look and the joining are under one lock, so nobody overtakes.
     crowded: AtomicBool,
     state: Mutex<HostState<C>>,
+    /// Never used again for another host.
+    pub(super) id: u64,
     pub(crate) hash: u64,
     pub(crate) key: C::Key,
 }
@@ -42,10 +44,11 @@ impl<C: Connector> std::fmt::Debug for HostCell<C> {
 impl<C: Connector> HostCell<C> {
     pub(super) fn new(
         pool: Arc<PoolCore<C>>,
+        id: u64,
         (key, hash): (C::Key, u64),
         state: HostState<C>,
     ) -> Self {
-        HostCell { pool, crowded: AtomicBool::new(false), state: Mutex::new(state), hash, key }
+        HostCell { pool, crowded: AtomicBool::new(false), state: Mutex::new(state), id, hash, key }
     }
 
     /// The key in its `Debug` form, for errors. That is the user's, and may panic.

@@ -132,7 +132,7 @@ impl<C: Connector> PoolCore<C> {
         let own_max = self.settings.caps.of(&self.connector, &key);
         let id = self.next_host.fetch_add(1, Ordering::Relaxed);
         let state = HostState::new(id, carries, &self.common).with_max(own_max);
-        Arc::new(HostCell::new(self.clone(), (key, hash), state))
+        Arc::new(HostCell::new(self.clone(), id, (key, hash), state))
     }
 }
 

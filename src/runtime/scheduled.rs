@@ -6,12 +6,12 @@ use std::sync::Arc;
 use super::cell::HostCell;
 use crate::policy::connector::Connector;
 
-/// See the module. Among others with the same time it has its place by its address.
+/// See the module. Among others with the same time, the host that was made first comes first.
 pub(crate) struct Scheduled<C: Connector>(pub(super) Arc<HostCell<C>>);
 
 impl<C: Connector> Ord for Scheduled<C> {
     fn cmp(&self, other: &Self) -> Ordering {
-        Arc::as_ptr(&self.0).cmp(&Arc::as_ptr(&other.0))
+        self.0.id.cmp(&other.0.id)
     }
 }
 
@@ -25,6 +25,6 @@ impl<C: Connector> Eq for Scheduled<C> {}
 
 impl<C: Connector> PartialEq for Scheduled<C> {
     fn eq(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.0, &other.0)
+        self.0.id == other.0.id
     }
 }

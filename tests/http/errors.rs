@@ -51,7 +51,8 @@ async fn a_host_that_refuses() {
     let address = socket.local_addr().unwrap();
     let text = error_of(get(&format!("http://{address}/"))).await;
     let says = format!(
-        "no connection to http://{address}: the host could not be reached: Connection refused"
+        "no connection to http://{address}: the host could not be reached: \"{address}\" could not be reached at {address}: \
+         Connection refused"
     );
     assert!(text.starts_with(&says), "{text}");
 }

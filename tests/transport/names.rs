@@ -47,9 +47,10 @@ async fn every_client_asks_the_resolver_and_names_the_host_and_the_address() {
 async fn a_name_that_the_resolver_does_not_know_is_an_error_with_its_own_as_the_cause() {
     let pool = pool(Names::of("nothing", &[]).options(), |b| b);
     let error = chain(&pool.acquire("orders:80").await.unwrap_err());
-    assert!(error.ends_with("\"orders:80\" could not be resolved: the test has no such name"));
+    let says = "\"orders:80\" could not be resolved: the test has no such name";
+    assert!(error.contains(says), "{error}");
     let error = chain(&pool.acquire("nothing:80").await.unwrap_err());
-    assert!(error.ends_with("\"nothing:80\" has no address"), "{error}");
+    assert!(error.contains("\"nothing:80\" has no address"), "{error}");
 }
 
 #[tokio::test]
