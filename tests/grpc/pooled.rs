@@ -216,6 +216,23 @@ async fn a_deadline_bounds_the_wait_for_a_lease_all_tries_and_the_answer() {
 }
 
 #[tokio::test]
+async fn a_call_whose_message_is_stalled_is_reset_when_its_answer_is_dropped() {
+    let peer = RawPeer::start().await;
+    let pool = pool(|b| b);
+    let mut client = HealthClient::new(channel(&pool, &uri(peer.address())));
+    let (watch, mut connection) =
+        tokio::join!(client.watch(HealthCheckRequest::default()), async {
+            let mut connection = peer.accept().await;
+            connection.settings_without_window().await;
+            let stream = connection.read_until(HEADERS).await.stream;
+            connection.head(stream).await;
+            connection
+        });
+    drop(watch.unwrap());
+    connection.read_until(crate::raw_peer::RST_STREAM).await;
+}
+
+#[tokio::test]
 async fn a_server_that_cannot_be_reached_is_unavailable_and_the_cause_is_told() {
     let options = GrpcOptions::new();
     let pool = pool_with(options, |b| b);

@@ -14,6 +14,8 @@ const SETTINGS: u8 = 4;
 pub(crate) const PING: u8 = 6;
 const GO_AWAY: u8 = 7;
 
+const END_HEADERS: u8 = 4;
+
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
 pub(crate) struct RawPeer(TcpListener);
@@ -73,6 +75,18 @@ impl RawConnection {
         self.send(SETTINGS, 0, &setting.unwrap_or_default()).await;
     }
 
+    /// Takes no message on any stream.
+    pub(crate) async fn settings_without_window(&mut self) {
+        self.send(SETTINGS, 0, &[0, 4, 0, 0, 0, 0]).await;
+    }
+
+    /// Sends the head of an answer.
+    pub(crate) async fn head(&mut self, stream: u32) {
+        // `:status: 200`, and the content type by the name that HPACK has for it.
+        let head = b"\x88\x5f\x10application/grpc";
+        self.send_flagged((HEADERS, END_HEADERS), stream, head).await;
+    }
+
     pub(crate) async fn go_away(&mut self, last_stream: u32) {
         self.send(GO_AWAY, 0, &[last_stream.to_be_bytes(), [0; 4]].concat()).await;
     }
@@ -82,8 +96,12 @@ impl RawConnection {
     }
 
     async fn send(&mut self, kind: u8, stream: u32, payload: &[u8]) {
+        self.send_flagged((kind, 0), stream, payload).await;
+    }
+
+    async fn send_flagged(&mut self, (kind, flags): (u8, u8), stream: u32, payload: &[u8]) {
         let [_, a, b, c] = u32::try_from(payload.len()).unwrap().to_be_bytes();
-        let head = [&[a, b, c, kind, 0], &stream.to_be_bytes()[..]].concat();
+        let head = [&[a, b, c, kind, flags], &stream.to_be_bytes()[..]].concat();
         self.0.write_all(&[&head, payload].concat()).await.unwrap();
     }
 }

@@ -26,4 +26,5 @@ mod reuse;
 mod service;
 mod time_limits;
 mod tls;
+mod uploads;
 mod vanishing;

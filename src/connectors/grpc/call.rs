@@ -44,7 +44,7 @@ impl Call {
         &mut self,
         channel: Held,
     ) -> Result<(Turn, Response<Incoming>), Failure> {
-        let Some((mut turn, mut sender)) = Turn::begin(channel) else {
+        let Some((mut turn, sender)) = Turn::begin(channel) else {
             return Err(Failure { status: unprocessed::status(Gone), may_be_sent_again: true });
         };
         let copy = self.messages.copy();
@@ -52,9 +52,7 @@ impl Call {
         let body = RequestBody::streamed(outgoing.map_err(Into::into).boxed_unsync());
         let request = turn.channel().target().address(&self.head, body);
         turn.note(true);
-        let sent = sender.try_send_request(request);
-        drop(sender);
-        let sent = sent.await;
+        let sent = turn.send(sender, request).await;
         turn.note(false);
         match sent {
             Ok(response) => Ok((turn, response)),

@@ -1,11 +1,16 @@
 //! One call's hold on its connection.
 
+use std::future::Future;
 use std::ops::Deref;
+
+use http::Request;
 
 use super::channel::GrpcChannel;
 use super::connector::GrpcConnector;
+use crate::connectors::http::http1::Answer;
 use crate::connectors::http::http2;
 use crate::connectors::http::peer::Exchange;
+use crate::connectors::http::request_body::RequestBody;
 use crate::pool::shared::Lease;
 
 /// A connection for one call, until its last message has come.
@@ -29,6 +34,14 @@ impl Turn {
     pub(super) fn begin(channel: Held) -> Option<(Self, http2::Sender)> {
         let (sender, exchange) = channel.begin()?;
         Some((Turn { exchange, channel }, sender))
+    }
+
+    pub(super) fn send(
+        &mut self,
+        sender: http2::Sender,
+        request: Request<RequestBody>,
+    ) -> impl Future<Output = Answer> + Send + use<> {
+        sender.send(request, &mut self.exchange)
     }
 
     /// Whether it waits for what the server sends next.

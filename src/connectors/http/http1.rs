@@ -17,7 +17,7 @@ use super::upload::Upload;
 use super::wire::Written;
 
 type Sender = http1::SendRequest<RequestBody>;
-pub(super) type Answer = Result<Response<Incoming>, TrySendError<Request<RequestBody>>>;
+pub(crate) type Answer = Result<Response<Incoming>, TrySendError<Request<RequestBody>>>;
 
 /// The side that exchanges are begun from.
 pub(super) struct Http1 {

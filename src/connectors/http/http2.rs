@@ -4,17 +4,48 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::future::AbortHandle;
+use http::Request;
+use http_body::Body;
 use hyper::client::conn::http2;
 use hyper::rt::{Read, Write};
 use parking_lot::Mutex;
 
-use super::http2_driver::{Crew, Driver, News};
+use super::http1::Answer;
+use super::http2_driver::{Beginning, Crew, Driver, News};
 use super::peer::{Ear, Exchange, Peer};
 use super::ping_timer::PingTimer;
 use super::request_body::RequestBody;
 use crate::policy::build_error::BuildError;
 
-pub(crate) type Sender = http2::SendRequest<RequestBody>;
+/// What sends a request.
+#[derive(Clone)]
+pub(crate) struct Sender {
+    hyper: http2::SendRequest<RequestBody>,
+    crew: Crew,
+}
+
+impl Sender {
+    pub(crate) fn is_closed(&self) -> bool {
+        self.hyper.is_closed()
+    }
+
+    /// Sends it as that exchange. What is left of its body when the exchange is dropped is not sent,
+    /// and the stream is reset, even if the peer takes nothing of it.
+    pub(crate) fn send(
+        mut self,
+        mut request: Request<RequestBody>,
+        exchange: &mut Exchange,
+    ) -> impl Future<Output = Answer> + Send + use<> {
+        let body = request.body_mut();
+        if !body.is_end_stream() {
+            let (handle, registration) = AbortHandle::new_pair();
+            exchange.ends_upload(handle);
+            body.tell_begin(Beginning::new(self.crew, registration));
+        }
+        self.hyper.try_send_request(request)
+    }
+}
 
 /// What is set for HTTP/2 connections.
 #[derive(Clone, Debug)]
@@ -164,8 +195,8 @@ where
     builder.timer(timer).initial_max_send_streams(assumed_streams);
     // The timer knows which idle connections are to be pinged.
     builder.keep_alive_interval(interval).keep_alive_timeout(timeout).keep_alive_while_idle(true);
-    let (sender, exchanges) = builder.handshake(Ear::new(io, peer.clone())).await?;
-    let sender = Arc::new(Mutex::new(Some(sender)));
+    let (hyper, exchanges) = builder.handshake(Ear::new(io, peer.clone())).await?;
+    let sender = Arc::new(Mutex::new(Some(Sender { hyper, crew: crew.clone() })));
     let driver = Driver::new(exchanges, sender.clone(), crew);
     let news = driver.news();
     Ok((Http2 { sender, news, peer, max_streams: options.max_streams }, driver))

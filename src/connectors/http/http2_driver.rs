@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::task::{Context, Poll, Waker};
 
-use futures_util::future::CatchUnwind;
+use futures_util::future::{AbortRegistration, Abortable, CatchUnwind};
 use futures_util::stream::FuturesUnordered;
 use futures_util::{FutureExt, StreamExt};
 use hyper::client::conn::http2::Connection;
@@ -201,18 +201,53 @@ type Task = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// Takes the tasks that hyper starts: a connection's frames first, then one or two for each exchange.
 #[derive(Clone, Default)]
-pub(super) struct Crew(Arc<Mutex<Vec<Task>>>);
+pub(super) struct Crew(Arc<Mutex<Started>>);
+
+#[derive(Default)]
+struct Started {
+    tasks: Vec<Task>,
+    /// What may end the next one early.
+    end: Option<AbortRegistration>,
+}
 
 impl Crew {
     fn take(&self) -> Vec<Task> {
-        mem::take(&mut *self.0.lock())
+        mem::take(&mut self.0.lock().tasks)
+    }
+}
+
+/// Finds the task that sends a body, so that the end of its exchange can end it.
+///
+/// While that task waits until the peer takes more, it asks nobody whether there is any need, and holds
+/// the stream open. hyper asks a body for its beginning just before it starts the task. Where nothing is
+/// left to be sent then, it starts the one that waits for the answer, which the exchange may end as well.
+pub(super) struct Beginning {
+    crew: Crew,
+    end: AbortRegistration,
+}
+
+impl Beginning {
+    pub(super) fn new(crew: Crew, end: AbortRegistration) -> Self {
+        Beginning { crew, end }
+    }
+
+    /// The body is asked for the first time.
+    pub(super) fn tell(self) {
+        self.crew.0.lock().end = Some(self.end);
     }
 }
 
 impl<F: Future<Output = ()> + Send + 'static> Executor<F> for Crew {
     fn execute(&self, task: F) {
-        // The block drops it at its end, and with it perhaps a body, where a panic is caught.
+        let mut started = self.0.lock();
+        // The blocks drop it at their end, and with it perhaps a body, where a panic is caught.
         #[allow(clippy::redundant_async_block)]
-        self.0.lock().push(Box::pin(async { task.await }));
+        let task: Task = match started.end.take() {
+            None => Box::pin(async { task.await }),
+            Some(end) => Box::pin(async {
+                let _ended_early = Abortable::new(task, end).await;
+            }),
+        };
+        started.tasks.push(task);
     }
 }

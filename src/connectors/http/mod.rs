@@ -112,7 +112,7 @@ mod deadline;
 mod due;
 mod error;
 mod framing;
-mod http1;
+pub(crate) mod http1;
 pub(crate) mod http2;
 mod http2_driver;
 mod interim;

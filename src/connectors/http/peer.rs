@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use futures_util::future::AbortHandle;
 use futures_util::task::AtomicWaker;
 use hyper::rt::{Read, ReadBufCursor, Write};
 use tokio::sync::Notify;
@@ -122,12 +123,24 @@ pub(crate) struct Exchange {
     peer: Arc<Peer>,
     /// How often something had been read when it began to wait for what the peer sends next, while it waits.
     waits_since: Option<u64>,
+    /// What ends the sending of its body.
+    upload: Option<AbortHandle>,
 }
 
 impl Exchange {
     pub(super) fn begin(peer: Arc<Peer>) -> Self {
         peer.streams.fetch_add(1, Relaxed);
-        Exchange { peer, waits_since: None }
+        Exchange { peer, waits_since: None, upload: None }
+    }
+
+    /// Its end is that of its upload.
+    pub(super) fn ends_upload(&mut self, by: AbortHandle) {
+        self.upload = Some(by);
+    }
+
+    /// The upload goes on without it.
+    pub(super) fn let_upload_go(&mut self) {
+        self.upload = None;
     }
 
     /// It waits for the peer, or does so no more.
@@ -155,6 +168,9 @@ impl Exchange {
 
 impl Drop for Exchange {
     fn drop(&mut self) {
+        if let Some(upload) = &self.upload {
+            upload.abort();
+        }
         self.peer.streams.fetch_sub(1, Relaxed);
     }
 }

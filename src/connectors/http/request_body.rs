@@ -13,6 +13,7 @@ use http_body_util::combinators::UnsyncBoxBody;
 
 use super::Error;
 use super::error::BoxError;
+use super::http2_driver::Beginning;
 use super::measured::{Measured, WrongLength};
 use super::upload::{Sending, Upload};
 use crate::runtime::panics::{self, Panicked};
@@ -23,6 +24,8 @@ pub(crate) struct RequestBody {
     content: Content,
     /// Who is to know of it while it is sent.
     sending: Option<Sending>,
+    /// Until it is asked for the first time.
+    beginning: Option<Beginning>,
 }
 
 enum Content {
@@ -50,7 +53,7 @@ impl Default for Content {
 
 impl From<Content> for RequestBody {
     fn from(content: Content) -> Self {
-        RequestBody { content, sending: None }
+        RequestBody { content, sending: None, beginning: None }
     }
 }
 
@@ -98,6 +101,10 @@ impl RequestBody {
     /// Who is to know of it while it is sent.
     pub(super) fn watch(&mut self, upload: Option<Arc<Upload>>) {
         self.sending = upload.map(Sending::new);
+    }
+
+    pub(super) fn tell_begin(&mut self, beginning: Beginning) {
+        self.beginning = Some(beginning);
     }
 
     pub(super) fn is_kept(&self) -> bool {
@@ -166,6 +173,9 @@ impl Body for RequestBody {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
         let this = self.get_mut();
+        if let Some(beginning) = this.beginning.take() {
+            beginning.tell();
+        }
         if let Some(sending) = &this.sending {
             ready!(sending.poll_gate(cx)?);
         }

@@ -103,11 +103,11 @@ impl Turn {
         self.upload.clone_from(&upload);
         if let Sender::Http2(sender, exchange) = &mut self.sender {
             exchange.note(true);
-            let mut sender = sender.take().expect("a turn sends one request");
+            let sender = sender.take().expect("a turn sends one request");
             *request.version_mut() = Version::HTTP_2;
             *request.uri_mut() = address.uri.clone();
             request.headers_mut().remove(HOST);
-            return Either::Left(sender.try_send_request(request));
+            return Either::Left(sender.send(request, exchange));
         }
         let Speaks::Http1(http1) = self.lease.speaks() else { unreachable!("it is one of two") };
         *request.version_mut() = Version::HTTP_11;
@@ -128,10 +128,14 @@ impl Turn {
     /// The answer has been read to its end: the connection is lent again as soon as it is ready, which
     /// the future that may come back waits for.
     pub(super) fn finish(mut self) -> Option<Settling> {
+        if let Sender::Http2(_, exchange) = &mut self.sender {
+            // The peer may still want the rest of the request.
+            exchange.let_upload_go();
+            self.upload = None;
+            return None;
+        }
         let (Speaks::Http1(http1), Sender::Http1 { .. }) = (self.lease.speaks(), &self.sender)
         else {
-            // The peer may still want the rest of the request.
-            self.upload = None;
             return None;
         };
         if self.upload.as_ref().is_some_and(|upload| upload.is_refused()) {
