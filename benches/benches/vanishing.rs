@@ -1,5 +1,5 @@
 //! When clients are answered again after all connections to their server have frozen, compared with hyper-util's legacy
-//! client and with Go's.
+//! client and with Go's, and for gRPC with a tonic channel.
 //!
 //! Run: `cargo bench -p wharf-benches --bench vanishing`, with `-- --long` for a longer look.
 

@@ -15,6 +15,7 @@ pub mod expiry;
 pub mod hit;
 pub mod instructions;
 pub mod keys;
+pub mod max_age;
 pub mod memory;
 pub mod postgres;
 pub mod queue;

@@ -7,6 +7,7 @@
 
 mod client;
 mod go;
+mod grpc;
 mod server;
 
 use std::sync::Arc;
@@ -18,6 +19,7 @@ use crate::form::Form;
 use crate::machine;
 use crate::proxy::Proxy;
 use client::{HyperUtil, Wharf};
+use grpc::{Tonic, WharfGrpc};
 use server::Server;
 
 const TASKS: usize = 64;
@@ -62,42 +64,60 @@ async fn all(seconds: u64) {
         "{TASKS} tasks, {LIMIT:?} for a request, {PAUSE:?} between two of a task; {seconds} s from the freeze on. \
          Client, proxy and server share the cores."
     );
-    for (version, is_http2) in [("HTTP/2", true), ("HTTP/1.1", false)] {
+    for (version, protocol) in [("HTTP/2", Protocol::Http2), ("HTTP/1.1", Protocol::Http1)] {
         println!("\n{version}");
         for cap in [10, 1, TASKS] {
             // Where each task has a connection, all are frozen at once.
-            if is_http2 == (cap < TASKS) {
+            if (protocol == Protocol::Http2) == (cap < TASKS) {
                 let name = format!("wharf, up to {cap} connections");
-                show(&name, seconds, is_http2, |to, ends| Wharf::start(to, ends, cap)).await;
+                show(&name, seconds, protocol, |to, ends| Wharf::start(to, ends, cap)).await;
             }
         }
-        show("hyper-util, legacy client", seconds, is_http2, HyperUtil::start).await;
+        show("hyper-util, legacy client", seconds, protocol, HyperUtil::start).await;
         match go::build().await {
             Ok(go) => {
-                show("Go, over TLS", seconds, is_http2, |to, ends| go.start(to, ends)).await;
+                show("Go, over TLS", seconds, protocol, |to, ends| go.start(to, ends)).await;
             }
             Err(why) => println!("  Go is ABSENT from this comparison: {why}"),
         }
     }
+    calls(seconds).await;
+}
+
+async fn calls(seconds: u64) {
+    println!("\ngRPC, unary calls");
+    for cap in [10, 1] {
+        let name = format!("wharf, up to {cap} connections");
+        show(&name, seconds, Protocol::Grpc, |to, ends| WharfGrpc::start(to, ends, cap)).await;
+    }
+    show("tonic, one channel", seconds, Protocol::Grpc, Tonic::start).await;
+    println!("  grpc-go is ABSENT from this comparison: it is not in Go's standard library");
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Protocol {
+    Http1,
+    Http2,
+    Grpc,
 }
 
 /// Where a client is to send its requests.
 struct Target {
     authority: String,
-    is_http2: bool,
+    protocol: Protocol,
 }
 
 /// What `start` returns is a client at work, until it is dropped.
 async fn show<C>(
     name: &str,
     seconds: u64,
-    is_http2: bool,
+    protocol: Protocol,
     start: impl FnOnce(&Target, &Ends) -> C,
 ) {
-    let server = Server::start().await;
+    let server = Server::start(protocol).await;
     let proxy = Proxy::start(server.address).await;
     let ends = Ends::default();
-    let target = Target { authority: proxy.address().to_string(), is_http2 };
+    let target = Target { authority: proxy.address().to_string(), protocol };
     let at_work = start(&target, &ends);
     while ends.0.lock().iter().filter(|end| end.is_answer).count() < TASKS {
         tokio::time::sleep(Duration::from_millis(10)).await;

@@ -7,7 +7,7 @@ use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
 use tokio::task::JoinSet;
 
-use super::{Ends, LIMIT, PAUSE, TASKS, Target};
+use super::{Ends, LIMIT, PAUSE, Protocol, TASKS, Target};
 
 /// The program, where it could be built.
 pub(super) struct Go(PathBuf);
@@ -30,7 +30,9 @@ impl Go {
     /// The process, and the task that reads what it prints: a line for each request.
     pub(super) fn start(&self, target: &Target, ends: &Ends) -> (Child, JoinSet<()>) {
         let mut command = Command::new(&self.0);
-        command.arg(format!("https://{}/", target.authority)).arg(target.is_http2.to_string());
+        command
+            .arg(format!("https://{}/", target.authority))
+            .arg((target.protocol == Protocol::Http2).to_string());
         command.args([LIMIT.as_millis(), PAUSE.as_millis(), TASKS as u128].map(|n| n.to_string()));
         command.stdout(Stdio::piped()).kill_on_drop(true);
         let mut process = command.spawn().expect("a process");

@@ -1,4 +1,4 @@
-//! A server that answers at once: HTTP/1.1 and HTTP/2, plain to those who begin so, and over TLS.
+//! A server that answers at once: HTTP/1.1 and HTTP/2, plain to those who begin so, and over TLS; or gRPC, plain.
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
@@ -16,6 +16,10 @@ use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::pki_types::PrivateKeyDer;
 use tokio_rustls::rustls::{ServerConfig, crypto};
+use tonic::transport::server::TcpIncoming;
+use tonic_health::server::health_reporter;
+
+use super::Protocol;
 
 /// Until it is dropped.
 pub(super) struct Server {
@@ -27,11 +31,17 @@ pub(super) struct Server {
 const HANDSHAKE: u8 = 22;
 
 impl Server {
-    pub(super) async fn start() -> Server {
+    pub(super) async fn start(protocol: Protocol) -> Server {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("an address");
-        let acceptor = TlsAcceptor::from(Arc::new(config()));
         let mut tasks = JoinSet::new();
+        if protocol == Protocol::Grpc {
+            let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
+            let server = tonic::transport::Server::builder().add_service(health_reporter().1);
+            tasks.spawn(async move { drop(server.serve_with_incoming(incoming).await) });
+            return Server { address, _tasks: tasks };
+        }
+        let acceptor = TlsAcceptor::from(Arc::new(config()));
         tasks.spawn(async move {
             let mut connections = JoinSet::new();
             while let Ok((stream, _)) = listener.accept().await {
