@@ -1,4 +1,4 @@
-//! TLS for every client: whom it trusts, what it offers, and the handshake.
+//! TLS for every client: which servers it trusts, what it offers, and the handshake.
 
 use std::error::Error;
 use std::sync::{Arc, OnceLock};

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::acquire::{Acquire, TimeLimit};
+use super::error::AddError;
 use super::pool::Pool;
 use super::pooled_connection::PooledConnection;
 use super::status::{HostStatus, LoanInfo};
@@ -57,6 +58,10 @@ impl<C: Connector> Host<C> {
             cell = cell.pool.directory.enter(&cell);
         }
         Host(Arc::new(Held { cell, handle }))
+    }
+
+    pub(super) fn has_no_room(&self, connection: C::Connection) -> AddError<C::Connection> {
+        AddError::Full { connection, key: self.cell().name(), max: self.status().max }
     }
 
     pub(super) fn cell(&self) -> &Arc<HostCell<C>> {

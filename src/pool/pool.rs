@@ -254,10 +254,7 @@ impl<C: Connector> Pool<C> {
         self.core().ensure_maintenance();
         match room {
             Room::Taken => Ok(()),
-            Room::Full(connection) => {
-                let (key, max) = (host.cell().name(), host.status().max);
-                Err(AddError::Full { connection, key, max })
-            }
+            Room::Full(conn) => Err(host.has_no_room(conn)),
             Room::Closed(conn) => Err(AddError::Closed(conn)),
         }
     }

@@ -18,7 +18,7 @@ fn protocol(kind: Fickle) -> Protocol {
     if kind == Fickle::GoesAway { Protocol::Http2 } else { Protocol::Http1 }
 }
 
-/// Sends so many requests, each with a path of its own, and gives the errors.
+/// Sends this many requests, each with a path of its own, and gives the errors.
 async fn ask(client: &Client, server: &FickleServer, method: &Method) -> Vec<String> {
     let next = Arc::new(AtomicUsize::new(0));
     let mut tasks = JoinSet::new();

@@ -85,7 +85,7 @@ impl Cut {
     }
 }
 
-/// Carries so many bytes, and says whether the last of them was carried.
+/// Carries this many bytes, and says whether the last of them was carried.
 async fn copy(
     from: &mut (impl AsyncRead + Unpin),
     to: &mut (impl AsyncWrite + Unpin),

@@ -83,7 +83,7 @@ impl FickleServer {
         .await
     }
 
-    /// One that speaks HTTP/2, and takes so many streams on each connection.
+    /// One that speaks HTTP/2, and takes this many streams on each connection.
     pub(crate) async fn with_streams(max: u32) -> Self {
         Self::serve(move |stream, seen| async move {
             let mut builder = hyper::server::conn::http2::Builder::new(TokioExecutor::new());

@@ -13,7 +13,7 @@ use wharf::http::{Client, Protocol};
 
 use crate::support::*;
 
-/// A body of a length that nobody knows, which panics after so many frames: when it is polled, or when it is dropped.
+/// A body of a length that nobody knows, which panics after this many frames: when it is polled, or when it is dropped.
 struct Panics {
     frames: u32,
     when_dropped: bool,

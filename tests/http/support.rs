@@ -38,8 +38,8 @@ pub(crate) const HTTP2: Kind = Kind { tls: None, http2: true, max_streams: None 
 
 /// A server that answers by the path:
 ///
-/// - `/bytes/N` and `/chunked/N` with so many bytes, of a length told or not
-/// - `/stall/N` with so many bytes and no end
+/// - `/bytes/N` and `/chunked/N` with this many bytes, of a length told or not
+/// - `/stall/N` with this many bytes and no end
 /// - `/echo` with the body of the request
 /// - `/wait` when its gate gives a permit
 /// - `/close` with `Connection: close`

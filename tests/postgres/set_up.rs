@@ -13,7 +13,7 @@ use crate::support::{
     Database, assert_nothing_leaked, in_full, needs_server, one_connection, within_a_minute,
 };
 
-/// A user of whom the server wants a password.
+/// A user who needs a password.
 const USER: &str = "CREATE ROLE guarded LOGIN";
 
 async fn set_password(session: &Client, password: &str) {

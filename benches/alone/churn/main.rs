@@ -87,7 +87,7 @@ impl Contestant {
         }
     }
 
-    /// Errors of so many requests by so many tasks, each with a path of its own.
+    /// Errors of this many requests by so many tasks, each with a path of its own.
     async fn errors(
         &self,
         server: &FickleServer,

@@ -30,7 +30,7 @@ use crate::pool::shared::SharedHost;
 /// A call that is known to have been begun by no server is sent again by itself, on another connection
 /// (gRPC's transparent retry). These are the calls of which [`is_unprocessed`](super::is_unprocessed)
 /// speaks: their connection ended before a message was sent, or the server said GOAWAY before it looked
-/// at them, or refused them (`REFUSED_STREAM`). It is done whatever the call does, and never with a call
+/// at them, or refused them (`REFUSED_STREAM`). It is done for every call, and never with a call
 /// that a server may have begun.
 ///
 /// All of its messages must be in memory: those of unary calls are, up to 256 KiB; a stream can be

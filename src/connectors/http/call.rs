@@ -65,7 +65,7 @@ pub(super) struct Call {
     request: Request<RequestBody>,
 }
 
-/// What a request asks for, and of whom.
+/// What a request asks for, and which server.
 pub(super) struct Address {
     /// The authority is what HTTP/2 names the host by.
     pub(super) uri: Uri,

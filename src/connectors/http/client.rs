@@ -79,7 +79,7 @@ impl Client {
     /// HTTP/2 its stream is reset), and no other request gets its remains. Its last piece is sent when
     /// the body ends.
     ///
-    /// A body that tells nothing is sent in chunks, on HTTP/1.1 whatever the method.
+    /// A body that tells nothing is sent in chunks, on HTTP/1.1 with every method.
     ///
     /// # Interim answers
     ///

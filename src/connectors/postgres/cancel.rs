@@ -19,7 +19,7 @@ use tokio_postgres::{CancelToken, Error, NoTls, Socket};
 
 use super::dial::Peer;
 
-/// Whom to tell, and how.
+/// Who is told, and how.
 #[derive(Clone)]
 pub(super) struct Cancel {
     /// None where it is not known which host has answered.

@@ -158,7 +158,7 @@
 //!   `max_connections`. Where they do not, callers share what the server takes, and get its "too many
 //!   clients" only when nothing can serve them.
 //! - [`retry`](crate::Builder::retry) bridges a restart of the server, which is found again within the longest wait of its
-//!   [`Backoff`](crate::Backoff): 400 milliseconds do no harm to a server, and the default is 10 seconds. What a retry does not mend (a
+//!   [`Backoff`](crate::Backoff): 400 milliseconds do no harm to a server, and the default is 10 seconds. What a retry does not help against (a
 //!   wrong password, no such database) is told at once all the same.
 //! - [`health_check`](crate::Builder::health_check): the end of a session is seen without a ping, as
 //!   soon as the system knows. A ping is for what vanishes without a word (a firewall that forgets,

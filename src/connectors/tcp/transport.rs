@@ -84,7 +84,7 @@ impl Transport {
     }
 }
 
-/// How long one of so many addresses may keep the next waiting: of what is left of the pool's
+/// How long one of this many addresses may keep the next waiting: of what is left of the pool's
 /// `connect_timeout`, each has its share.
 fn pace(addresses: usize) -> Duration {
     let Some(deadline) = deadline::of_this_dial() else { return PACE };

@@ -27,7 +27,7 @@ type Server = WebSocketStream<DuplexStream>;
 const SECOND: Duration = Duration::from_secs(1);
 const MAX_UNREAD: usize = 4;
 
-/// A connection, and the bare end of its pipe, which holds so many bytes.
+/// A connection, and the bare end of its pipe, which holds this many bytes.
 async fn bare(
     heartbeat: impl Into<Option<WebSocketHeartbeat>>,
     room: usize,
