@@ -10,7 +10,7 @@ use tonic::{Code, Status};
 use crate::connectors::http::retry::cause;
 use crate::pool::error::AcquireError;
 
-use crate::connectors::tls;
+use crate::connectors::{tcp, tls};
 
 use crate::runtime::failure::with_cause;
 
@@ -52,6 +52,7 @@ impl GrpcError {
     pub(super) fn is_retryable(&self) -> bool {
         match self {
             GrpcError::InvalidUri { .. } | GrpcError::NoHttp2 => false,
+            GrpcError::Connect(error) => tcp::is_retryable(error),
             GrpcError::Tls(error) => tls::is_retryable(error),
             _ => true,
         }
@@ -183,6 +184,7 @@ mod tests {
         assert!(!GrpcError::NoHttp2.is_retryable());
         assert!(!GrpcError::Tls(io::ErrorKind::InvalidData.into()).is_retryable());
         assert!(GrpcError::Tls(io::ErrorKind::UnexpectedEof.into()).is_retryable());
+        assert!(!GrpcError::Connect(io::ErrorKind::Unsupported.into()).is_retryable());
         assert!(GrpcError::NoSettings.is_retryable());
         assert!(GrpcError::Connect(io::ErrorKind::ConnectionRefused.into()).is_retryable());
     }

@@ -6,7 +6,7 @@ use std::{fmt, io};
 
 use super::Origin;
 use super::interim::MAX_INTERIM;
-use crate::connectors::tls;
+use crate::connectors::{tcp, tls};
 use crate::pool::error::AcquireError;
 use crate::runtime::failure::with_cause;
 
@@ -165,7 +165,7 @@ impl ConnectError {
     /// so.
     pub(super) fn is_retryable(&self) -> bool {
         match self {
-            ConnectError::Tcp(error) => error.kind() != io::ErrorKind::InvalidInput,
+            ConnectError::Tcp(error) => tcp::is_retryable(error),
             ConnectError::Tls(error) => tls::is_retryable(error),
             ConnectError::HostName(_) | ConnectError::NoHttp2 => false,
             ConnectError::Handshake(_) | ConnectError::Ended => true,
@@ -197,5 +197,18 @@ impl StdError for ConnectError {
             ConnectError::Handshake(error) => Some(error),
             ConnectError::NoHttp2 | ConnectError::Ended => None,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_resolver_says_is_of_no_use_is_not_dialed_again() {
+        let is_retryable = |kind: io::ErrorKind| ConnectError::Tcp(kind.into()).is_retryable();
+        assert!(!is_retryable(io::ErrorKind::Unsupported));
+        assert!(!is_retryable(io::ErrorKind::InvalidInput));
+        assert!(is_retryable(io::ErrorKind::ConnectionRefused));
     }
 }

@@ -28,6 +28,6 @@ pub(super) fn of(what: String, source: io::Error) -> io::Error {
 }
 
 /// Input that is wrong once is wrong every time; anything else may mend.
-pub(super) fn is_retryable(error: &io::Error) -> bool {
+pub(crate) fn is_retryable(error: &io::Error) -> bool {
     !matches!(error.kind(), io::ErrorKind::InvalidInput | io::ErrorKind::Unsupported)
 }

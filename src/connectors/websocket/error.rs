@@ -6,7 +6,7 @@ use std::{fmt, io};
 
 use tokio_tungstenite::tungstenite::{self, http::StatusCode, protocol::CloseFrame};
 
-use crate::connectors::tls;
+use crate::connectors::{tcp, tls};
 use crate::runtime::failure::with_cause;
 
 /// Why a connection could not be made, or has ended.
@@ -62,6 +62,7 @@ impl WebSocketError {
     pub(super) fn is_retryable(&self) -> bool {
         match self {
             WebSocketError::Url { .. } => false,
+            WebSocketError::Connect(error) => tcp::is_retryable(error),
             WebSocketError::Tls(error) => tls::is_retryable(error),
             WebSocketError::Handshake(_) => self.status().is_none_or(may_mend),
             _ => true,
