@@ -14,7 +14,7 @@ use tokio::time;
 use wharf::http::{Client, Error, Protocol};
 use wharf::{Heartbeat, SharedPool};
 
-use crate::frames::Peer;
+use crate::frames::{DATA, END_HEADERS, HEADERS, Peer, RST_STREAM};
 use crate::support::*;
 
 fn http2(cap: usize) -> Client {
@@ -386,4 +386,22 @@ async fn an_answer_that_came_is_read_before_a_write_that_fails_ends_the_connecti
     assert_eq!(all_answered(first).await, 1);
     drop(client);
     server.join().unwrap();
+}
+
+#[tokio::test]
+async fn an_answer_whose_stream_is_reset_is_not_whole() {
+    for reason in [0_u32, 8] {
+        let server = Server::raw(move |_, stream| async move {
+            let mut peer = Peer::greet(stream, None).await.unwrap();
+            let stream = peer.request().await.unwrap();
+            peer.write(HEADERS, END_HEADERS, stream, &[0x88]).await.unwrap();
+            peer.write(DATA, 0, stream, b"half").await.unwrap();
+            peer.write(RST_STREAM, 0, stream, &reason.to_be_bytes()).await.unwrap();
+            while peer.read().await.is_some() {}
+        })
+        .await;
+        let client = client(1, |builder| builder.protocol(Protocol::Http2));
+        let fetched = within_a_minute(fetch(&client, &server.url("/"))).await;
+        assert!(fetched.is_err(), "{reason}: {fetched:?}");
+    }
 }

@@ -63,6 +63,11 @@ pub enum Error {
         /// How long it had.
         limit: Duration,
     },
+    /// The peer reset the stream of its answer before the end (HTTP/2, `NO_ERROR` or `CANCEL`).
+    Reset {
+        /// The peer.
+        origin: Origin,
+    },
     /// The answer's body broke off.
     Body {
         /// The peer.
@@ -121,6 +126,9 @@ impl fmt::Display for Error {
             Error::Timeout { origin, limit } => {
                 write!(f, "the exchange with {origin} took longer than {limit:?} (timeout)")
             }
+            Error::Reset { origin } => {
+                write!(f, "the answer of {origin} broke off: its stream was reset")
+            }
             Error::Body { origin, source } => {
                 f.write_str(&with_cause(&format!("the answer of {origin} broke off"), source))
             }
@@ -133,6 +141,7 @@ impl StdError for Error {
         match self {
             Error::Request(_)
             | Error::Interim { .. }
+            | Error::Reset { .. }
             | Error::HeaderTimeout { .. }
             | Error::Timeout { .. } => None,
             Error::RequestBody(source) | Error::Upload { source, .. } => Some(&**source),

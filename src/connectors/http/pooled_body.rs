@@ -87,6 +87,12 @@ impl PooledBody {
         Some(Error::Timeout { origin: self.origin.clone(), limit })
     }
 
+    /// Whether the end has come of what seems to be over: on HTTP/2 hyper takes a stream that the peer
+    /// has reset, with NO_ERROR or CANCEL, for one that has ended.
+    fn is_whole(&self) -> bool {
+        !matches!(&self.hold, Hold::Reading(turn) if turn.is_shared()) || self.is_end_stream()
+    }
+
     fn poll_settled(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         if let Hold::Settling(settling) = &mut self.hold {
             ready!(settling.future.as_mut().poll(cx));
@@ -129,7 +135,12 @@ impl Body for PooledBody {
                 Poll::Ready(Some(Err(Error::Body { origin, source })))
             }
             None => {
+                let is_whole = self.is_whole();
                 self.incoming = None;
+                if !is_whole {
+                    self.hold = Hold::Over;
+                    return Poll::Ready(Some(Err(Error::Reset { origin: self.origin.clone() })));
+                }
                 self.finish();
                 self.poll_settled(cx).map(|()| None)
             }
