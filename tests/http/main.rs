@@ -23,6 +23,7 @@ mod panics;
 mod requests;
 mod retry;
 mod reuse;
+mod runtimes;
 mod service;
 mod time_limits;
 mod tls;

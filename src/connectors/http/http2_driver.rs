@@ -24,7 +24,7 @@ use crate::runtime::panics;
 pub(super) struct News {
     /// The streams that the peer allows.
     streams: AtomicUsize,
-    /// It takes no more exchanges: the peer has said so, or is gone.
+    /// It takes no more exchanges: the peer has said so, or is gone. Not where its runtime is.
     has_ended: AtomicBool,
 }
 
@@ -48,6 +48,8 @@ pub(super) struct Driver<T>
 where
     T: Read + Write + Unpin + Send + 'static,
 {
+    /// Dropped before all the others.
+    unfinished: Unfinished,
     due: Arc<Due>,
     frames: Task,
     frames_waker: Waker,
@@ -81,7 +83,9 @@ where
     ) -> Self {
         let due = Due::new(3);
         let streams = AtomicUsize::new(exchanges.current_max_send_streams());
+        let news = Arc::new(News { streams, has_ended: AtomicBool::new(false) });
         Driver {
+            unfinished: Unfinished(Some(news.clone())),
             frames: crew.take().pop().expect("hyper starts it before the handshake is over"),
             frames_waker: due.waker(FRAMES),
             exchanges: Some(exchanges),
@@ -91,7 +95,7 @@ where
             under_way_waker: due.waker(UNDER_WAY),
             crew,
             gives_way: false,
-            news: Arc::new(News { streams, has_ended: AtomicBool::new(false) }),
+            news,
             due,
         }
     }
@@ -115,10 +119,11 @@ where
     pub(super) async fn run(mut self) {
         poll_fn(|cx| self.poll(cx)).await;
         self.end_exchanges();
-        let Driver { frames, mut under_way, .. } = self;
+        let Driver { frames, mut under_way, mut unfinished, .. } = self;
         // Now everything that is under way hears of the end.
         drop(frames);
         while under_way.next().await.is_some() {}
+        unfinished.0 = None;
     }
 
     /// Ready when the frames are over.
@@ -171,6 +176,18 @@ where
         self.news.has_ended.store(true, Ordering::Release);
         self.exchanges = None;
         self.sender.lose();
+    }
+}
+
+/// A driver, until its end. Dropped before, it went down with its runtime: exchanges that go on after the peer
+/// has said that it takes no more are dropped then, and may have run. hyper fails them like those that it never sent.
+struct Unfinished(Option<Arc<News>>);
+
+impl Drop for Unfinished {
+    fn drop(&mut self) {
+        if let Some(news) = &self.0 {
+            news.has_ended.store(false, Ordering::Release);
+        }
     }
 }
 
