@@ -7,6 +7,7 @@
 
 #![allow(clippy::unwrap_used)] // The helpers are tests too, but clippy cannot know.
 
+mod answers;
 mod dialing;
 mod going_away;
 mod health;

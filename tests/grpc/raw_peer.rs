@@ -14,6 +14,7 @@ const SETTINGS: u8 = 4;
 pub(crate) const PING: u8 = 6;
 const GO_AWAY: u8 = 7;
 
+const END_STREAM: u8 = 1;
 const END_HEADERS: u8 = 4;
 
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
@@ -72,34 +73,48 @@ impl RawConnection {
 
     pub(crate) async fn settings(&mut self, max_concurrent_streams: Option<u32>) {
         let setting = max_concurrent_streams.map(|max| [&[0, 3], &max.to_be_bytes()[..]].concat());
-        self.send(SETTINGS, 0, &setting.unwrap_or_default()).await;
+        self.send(SETTINGS, 0, 0, &setting.unwrap_or_default()).await;
     }
 
     /// Takes no message on any stream.
     pub(crate) async fn settings_without_window(&mut self) {
-        self.send(SETTINGS, 0, &[0, 4, 0, 0, 0, 0]).await;
+        self.send(SETTINGS, 0, 0, &[0, 4, 0, 0, 0, 0]).await;
     }
 
     /// Sends the head of an answer.
     pub(crate) async fn head(&mut self, stream: u32) {
         // `:status: 200`, and the content type by the name that HPACK has for it.
         let head = b"\x88\x5f\x10application/grpc";
-        self.send_flagged((HEADERS, END_HEADERS), stream, head).await;
+        self.send(HEADERS, END_HEADERS, stream, head).await;
     }
 
     pub(crate) async fn go_away(&mut self, last_stream: u32) {
-        self.send(GO_AWAY, 0, &[last_stream.to_be_bytes(), [0; 4]].concat()).await;
+        self.send(GO_AWAY, 0, 0, &[last_stream.to_be_bytes(), [0; 4]].concat()).await;
     }
 
     pub(crate) async fn reset(&mut self, stream: u32, reason: u32) {
-        self.send(RST_STREAM, stream, &reason.to_be_bytes()).await;
+        self.send(RST_STREAM, 0, stream, &reason.to_be_bytes()).await;
     }
 
-    async fn send(&mut self, kind: u8, stream: u32, payload: &[u8]) {
-        self.send_flagged((kind, 0), stream, payload).await;
+    /// The head of an answer that goes on.
+    pub(crate) async fn answer(&mut self, stream: u32) {
+        // Status 200, and a `content-type` that is not to be remembered.
+        let head = [&[0x88, 0x0f, 0x10, 16][..], b"application/grpc"].concat();
+        self.send(HEADERS, END_HEADERS, stream, &head).await;
     }
 
-    async fn send_flagged(&mut self, (kind, flags): (u8, u8), stream: u32, payload: &[u8]) {
+    /// The message that the server serves.
+    pub(crate) async fn message(&mut self, stream: u32) {
+        self.send(DATA, 0, stream, &[0, 0, 0, 0, 2, 8, 1]).await;
+    }
+
+    /// The end of an answer, and that all went well.
+    pub(crate) async fn trailers(&mut self, stream: u32) {
+        let status = [&[0, 11][..], b"grpc-status", &[1], b"0"].concat();
+        self.send(HEADERS, END_HEADERS | END_STREAM, stream, &status).await;
+    }
+
+    async fn send(&mut self, kind: u8, flags: u8, stream: u32, payload: &[u8]) {
         let [_, a, b, c] = u32::try_from(payload.len()).unwrap().to_be_bytes();
         let head = [&[a, b, c, kind, flags], &stream.to_be_bytes()[..]].concat();
         self.0.write_all(&[&head, payload].concat()).await.unwrap();

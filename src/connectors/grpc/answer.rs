@@ -1,7 +1,7 @@
 //! The messages of an answer.
 
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use http::Response;
@@ -17,8 +17,8 @@ use super::turn::Turn;
 /// The messages of an answer, until the last one or the call's deadline. Dropped earlier, it cancels
 /// the call.
 pub(super) struct Answer {
-    /// Its stream is reset before the turn ends.
-    incoming: Incoming,
+    /// Until it has failed. Its stream is reset before the turn ends.
+    incoming: Option<Incoming>,
     /// Until the last message has come.
     turn: Option<Turn>,
     deadline: Deadline,
@@ -30,7 +30,16 @@ impl Answer {
         (turn, response): (Turn, Response<Incoming>),
         deadline: Deadline,
     ) -> Response<Body> {
-        response.map(|incoming| Body::new(Answer { incoming, turn: Some(turn), deadline }))
+        response.map(|incoming| {
+            Body::new(Answer { incoming: Some(incoming), turn: Some(turn), deadline })
+        })
+    }
+
+    /// Ends as if its caller had dropped it, also while that one still holds it.
+    fn fail(&mut self, status: Status) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
+        self.incoming = None;
+        self.turn = None;
+        Poll::Ready(Some(Err(status)))
     }
 }
 
@@ -42,24 +51,31 @@ impl HttpBody for Answer {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
-        let polled = Pin::new(&mut self.incoming).poll_frame(cx);
+        let Some(incoming) = &mut self.incoming else { return Poll::Ready(None) };
+        let polled = Pin::new(incoming).poll_frame(cx);
         if let Some(turn) = &mut self.turn {
             turn.note(polled.is_pending());
+            // Also where the next message is always there.
+            if let Poll::Ready(status) = self.deadline.poll(cx) {
+                return self.fail(status);
+            }
         }
-        let Poll::Ready(frame) = polled else {
-            return self.deadline.poll(cx).map(|status| Some(Err(status)));
+        let frame = ready!(polled).transpose().map_err(error::status);
+        let frame = match frame {
+            Ok(frame) => frame,
+            Err(status) => return self.fail(status),
         };
         if frame.is_none() || self.is_end_stream() {
             self.turn = None;
         }
-        Poll::Ready(frame.map(|frame| frame.map_err(error::status)))
+        Poll::Ready(frame.map(Ok))
     }
 
     fn is_end_stream(&self) -> bool {
-        self.incoming.is_end_stream()
+        self.incoming.as_ref().is_none_or(HttpBody::is_end_stream)
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.incoming.size_hint()
+        self.incoming.as_ref().map_or(SizeHint::with_exact(0), HttpBody::size_hint)
     }
 }
