@@ -71,13 +71,17 @@ impl Peer {
 
     async fn ask(&self) -> bool {
         let before = self.heard.load(Acquire);
-        // Subscribe before asking, so that no answer is missed.
-        let mut told = pin!(self.told.notified());
-        told.as_mut().enable();
         self.listened.store(true, Release);
         self.asked.store(true, Release);
         self.timer.wake();
-        if !self.has_ended.load(Acquire) {
+        loop {
+            // Subscribe before looking, so that no answer is missed.
+            let mut told = pin!(self.told.notified());
+            told.as_mut().enable();
+            if self.heard.load(Acquire) != before || self.has_ended.load(Acquire) {
+                break;
+            }
+            // It may be told late of what was heard before.
             told.await;
         }
         self.listened.store(false, Release);
@@ -89,6 +93,10 @@ impl Peer {
 
     fn hear(&self) {
         self.heard.fetch_add(1, AcqRel);
+        self.tell();
+    }
+
+    fn tell(&self) {
         if self.listened.load(Acquire) {
             self.told.notify_waiters();
         }
@@ -234,5 +242,26 @@ impl<T: Write + Unpin> Write for Ear<T> {
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.io).poll_shutdown(cx)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::task::Waker;
+
+    use super::*;
+
+    #[test]
+    fn what_was_heard_just_before_the_peer_is_asked_is_no_answer_and_no_silence() {
+        let peer = Peer::new();
+        let mut cx = Context::from_waker(Waker::noop());
+        let mut ask = pin!(peer.ask());
+        // `hear` on another thread, in whose middle it is asked.
+        peer.heard.fetch_add(1, AcqRel);
+        assert_eq!(ask.as_mut().poll(&mut cx), Poll::Pending);
+        peer.tell();
+        assert_eq!(ask.as_mut().poll(&mut cx), Poll::Pending);
+        peer.hear();
+        assert_eq!(ask.as_mut().poll(&mut cx), Poll::Ready(true));
     }
 }
