@@ -149,11 +149,11 @@ fn own_port(tls: bool) -> &'static str {
     if tls { "443" } else { "80" }
 }
 
-/// A port as it is usually written, so that one port has one name.
+/// A port as it is usually written, so that one port has one name. What is none may be a part of a password.
 fn canonical(port: &str) -> Result<&str, Error> {
     if port.parse::<u16>().is_err() {
-        let must = "it must be a number from 0 to 65535";
-        return Err(Error::Request(format!("the port is {port:?}: {must}")));
+        let reason = "the port of the URI must be a number from 0 to 65535";
+        return Err(Error::Request(reason.to_owned()));
     }
     match port.trim_start_matches(['+', '0']) {
         "" => Ok("0"),
