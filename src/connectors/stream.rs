@@ -4,6 +4,8 @@ use std::net::SocketAddr;
 
 use tokio::io::{AsyncRead, AsyncWrite};
 
+use super::tcp::Trial;
+
 pub(crate) trait Io: AsyncRead + AsyncWrite + Send + Unpin + 'static {}
 
 impl<T: AsyncRead + AsyncWrite + Send + Unpin + 'static> Io for T {}
@@ -17,4 +19,6 @@ pub(crate) struct Dialed {
     pub(crate) stream: Stream,
     /// The address of the peer. A Unix socket has none.
     pub(crate) peer: Option<SocketAddr>,
+    /// Passed when the handshakes on the stream are over.
+    pub(crate) trial: Trial,
 }

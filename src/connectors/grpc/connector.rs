@@ -113,6 +113,7 @@ impl Connector for GrpcConnector {
         let stream = if is_tls { self.secure(uri, stream).await? } else { stream };
         let begun = http2::greeted_handshake(TokioIo::new(stream), &self.options.http2()).await;
         let (http2, driver) = begun.map_err(GrpcError::Handshake)?.ok_or(GrpcError::NoSettings)?;
+        dialed.trial.passed();
         let connection = HttpConnection::start_http2(http2, dialed.peer, driver);
         Ok(GrpcChannel::new(connection, target))
     }

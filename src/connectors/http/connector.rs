@@ -59,10 +59,12 @@ impl Connector for HttpConnector {
         if is_http2 {
             let handshake = http2::handshake(io, &self.http2).await;
             let (http2, driver) = handshake.map_err(ConnectError::Handshake)?;
+            dialed.trial.passed();
             return Ok(HttpConnection::start(Speaks::Http2(http2), dialed.peer, driver));
         }
         let (http1, driver) =
             http1::handshake(io, written).await.map_err(ConnectError::Handshake)?;
+        dialed.trial.passed();
         Ok(HttpConnection::start(Speaks::Http1(http1), dialed.peer, driver))
     }
 

@@ -107,12 +107,34 @@ pub(super) struct Seat {
 }
 
 impl Seat {
-    pub(super) fn answered(&self) {
-        self.addresses.0.lock().failed.remove(&self.address);
-    }
-
     pub(super) fn failed(&self) {
         self.addresses.0.lock().fail(self.address, Instant::now());
+    }
+}
+
+/// An address that takes connections, until its server has shown that it is there, too. Dropped before, the
+/// address has failed: the system takes connections for a program that hangs, and the one with the fewest
+/// connections would be the next one's again.
+#[derive(Debug, Default)]
+pub(crate) struct Trial(Option<(Addresses, SocketAddr)>);
+
+impl Trial {
+    pub(super) fn of(seat: Option<&Seat>) -> Self {
+        Trial(seat.map(|seat| (seat.addresses.clone(), seat.address)))
+    }
+
+    pub(crate) fn passed(mut self) {
+        if let Some((addresses, address)) = self.0.take() {
+            addresses.0.lock().failed.remove(&address);
+        }
+    }
+}
+
+impl Drop for Trial {
+    fn drop(&mut self) {
+        if let Some((addresses, address)) = self.0.take() {
+            addresses.0.lock().fail(address, Instant::now());
+        }
     }
 }
 
@@ -142,7 +164,7 @@ mod tests {
     fn dial(known: &Addresses, of: &[u8]) -> (u8, Seat) {
         let (order, seat) = known.order(of.iter().copied().map(address).collect());
         let seat = seat.unwrap();
-        seat.answered();
+        Trial::of(Some(&seat)).passed();
         (last_byte(order[0]), seat)
     }
 
@@ -171,7 +193,7 @@ mod tests {
         known.seat(address(1)).failed();
         let _one = known.seat(address(2));
         assert_eq!(order(&known, &[1, 2, 3]), [3, 2, 1]);
-        known.seat(address(1)).answered();
+        Trial::of(Some(&known.seat(address(1)))).passed();
         assert_eq!(order(&known, &[1, 2, 3]), [1, 3, 2]);
     }
 

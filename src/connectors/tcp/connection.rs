@@ -10,7 +10,7 @@ use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
-use super::addresses::Seat;
+use super::addresses::{Seat, Trial};
 
 /// A [`TcpStream`] that counts for [`AddressChoice::Spread`](super::AddressChoice::Spread) as long as
 /// it lives. It is made by a [`TcpHostConnector`](super::TcpHostConnector), and derefs to the stream,
@@ -30,6 +30,11 @@ impl TcpConnection {
     pub fn into_inner(self) -> TcpStream {
         drop(self.seat);
         self.stream
+    }
+
+    /// What its address has still to show.
+    pub(super) fn trial(&self) -> Trial {
+        Trial::of(self.seat.as_ref())
     }
 
     /// The address that was dialed: known also when the system has forgotten it, as it has when the

@@ -75,7 +75,9 @@ impl Connector for TcpHostConnector {
         let host = Host::read(key).map_err(|error| {
             failure::of(format!("{:?} could not be resolved", Shown(key)), error)
         })?;
-        self.transport.tcp(host).await
+        let connection = self.transport.tcp(host).await?;
+        connection.trial().passed();
+        Ok(connection)
     }
 
     /// Whether neither an end, nor an error, nor a byte is waiting to be read. See

@@ -90,6 +90,7 @@ pub use resolve::Resolve;
 
 #[cfg(any(feature = "grpc", feature = "http", feature = "websocket"))]
 pub(crate) use {
+    addresses::Trial,
     failure::is_retryable,
     place::{Host, Place},
     transport::Transport,

@@ -47,13 +47,14 @@ impl Transport {
             Place::Unix(path) => super::unix::connect(path).await,
             Place::Host(host) => {
                 let connection = self.tcp(host).await?;
-                let peer = Some(connection.peer());
-                Ok(Dialed { stream: Box::new(connection), peer })
+                let (peer, trial) = (Some(connection.peer()), connection.trial());
+                Ok(Dialed { stream: Box::new(connection), peer, trial })
             }
         }
     }
 
-    /// Connects to the first address of the host that answers.
+    /// Connects to the first address of the host that takes the connection. Whether its server answers, its
+    /// [`trial`](TcpConnection::trial) is to show.
     pub(super) async fn tcp(&self, host: Host<'_>) -> io::Result<TcpConnection> {
         let resolved = self.options.resolver.resolve(host.bare_name(), host.port).await;
         let mut resolved = resolved
@@ -117,9 +118,7 @@ impl Attempt {
         let stream: TcpStream = socket::dial(self.address, options).await.inspect_err(|_| {
             self.fail();
         })?;
-        let seat = self.seat.take();
-        seat.iter().for_each(Seat::answered);
-        Ok(TcpConnection::new(stream, self.address, seat))
+        Ok(TcpConnection::new(stream, self.address, self.seat.take()))
     }
 
     fn fail(&mut self) {

@@ -2,6 +2,7 @@
 
 use std::io;
 
+use super::addresses::Trial;
 use crate::connectors::stream::Dialed;
 
 #[cfg(unix)]
@@ -9,7 +10,7 @@ pub(super) async fn connect(path: &str) -> io::Result<Dialed> {
     let stream = tokio::net::UnixStream::connect(path).await.map_err(|error| {
         super::failure::of(format!("\"unix:{path}\" could not be reached"), error)
     })?;
-    Ok(Dialed { stream: Box::new(stream), peer: None })
+    Ok(Dialed { stream: Box::new(stream), peer: None, trial: Trial::default() })
 }
 
 #[cfg(not(unix))]

@@ -94,7 +94,9 @@ impl Connector for WebSocketConnector {
         };
         let (options, all_missed) = (&*self.options, &self.missed);
         let upgrade = Upgrade { url, uri: to.uri, peer: dialed.peer, options, all_missed };
-        upgrade.run(stream).await
+        let connection = upgrade.run(stream).await?;
+        dialed.trial.passed();
+        Ok(connection)
     }
 
     fn peer_addr(&self, connection: &WebSocketConnection) -> Option<SocketAddr> {
