@@ -4,7 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 
-use http::uri::{Authority, PathAndQuery};
+use http::uri::Authority;
 use http::{HeaderValue, Uri};
 use tokio_rustls::rustls::pki_types::{InvalidDnsNameError, ServerName};
 
@@ -90,10 +90,12 @@ impl Origin {
 
     /// What is asked for, once it is known where: the URI without the path of a Unix socket.
     pub(super) fn requested(&self, uri: Uri) -> Result<Uri, Error> {
-        let whole = uri.path_and_query().map_or("/", PathAndQuery::as_str);
-        let Some((_, asked)) = unix_socket(authority(&uri), whole) else { return Ok(uri) };
-        let uri = Uri::builder().scheme(self.scheme()).authority(LOCALHOST).path_and_query(asked);
+        let Some((_, path)) = unix_socket(authority(&uri), uri.path()) else { return Ok(uri) };
+        // A colon in the query is none of the socket's.
+        let asked = uri.query().map_or_else(|| path.to_owned(), |query| format!("{path}?{query}"));
+        let uri = Uri::builder().scheme(self.scheme()).authority(LOCALHOST).path_and_query(&*asked);
         uri.build().map_err(|error| {
+            let asked = Shown(&asked);
             Error::Request(format!("{asked:?} cannot be asked of a Unix socket: {error}"))
         })
     }
@@ -196,5 +198,24 @@ impl fmt::Display for Origin {
 impl fmt::Debug for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_colon_in_a_query_does_not_say_what_a_unix_socket_is_asked_for() {
+        for (uri, asked) in [
+            ("http://unix:/run/a.sock:/v1?at=10:30", "http://localhost/v1?at=10:30"),
+            ("http://unix:/run/a.sock?at=10:30", "http://localhost/?at=10:30"),
+            ("http://unix:/run/a.sock?to=http://b/c", "http://localhost/?to=http://b/c"),
+        ] {
+            let uri: Uri = uri.parse().unwrap();
+            let origin = Origin::try_from(&uri).unwrap();
+            assert_eq!(origin.to_string(), "http://unix:/run/a.sock");
+            assert_eq!(origin.requested(uri).unwrap(), asked);
+        }
     }
 }
