@@ -60,10 +60,12 @@ impl HttpBody for Answer {
                 return self.fail(status);
             }
         }
-        let frame = ready!(polled).transpose().map_err(error::status);
-        let frame = match frame {
+        let frame = match ready!(polled).transpose() {
             Ok(frame) => frame,
-            Err(status) => return self.fail(status),
+            Err(error) => {
+                let own = self.turn.as_ref().and_then(|turn| turn.own_failure.take());
+                return self.fail(own.unwrap_or_else(|| error::status(error)));
+            }
         };
         if frame.is_none() || self.is_end_stream() {
             self.turn = None;

@@ -10,7 +10,7 @@ use tonic::Status;
 use tonic::body::Body;
 
 use super::error;
-use super::messages::{Handed, Messages};
+use super::messages::{Handed, Messages, OwnFailure};
 use super::turn::{Held, Turn};
 use super::unprocessed::{self, Gone, Unprocessed};
 use crate::connectors::http::request_body::RequestBody;
@@ -48,15 +48,20 @@ impl Call {
             return Err(Failure { status: unprocessed::status(Gone), may_be_sent_again: true });
         };
         let copy = self.messages.copy();
+        turn.own_failure = OwnFailure::of(&self.messages);
+        let failed = turn.own_failure.keeper();
         let (handed, outgoing) = Handed::new(mem::take(&mut self.messages));
-        let body = RequestBody::streamed(outgoing.map_err(Into::into).boxed_unsync());
+        let body = RequestBody::streamed(outgoing.map_err(failed).boxed_unsync());
         let request = turn.channel().target().address(&self.head, body);
         turn.note(true);
         let sent = turn.send(sender, request).await;
         turn.note(false);
         match sent {
             Ok(response) => Ok((turn, response)),
-            Err(error) => Err(self.judge(error, handed.take_back(), copy)),
+            Err(error) => Err(match turn.own_failure.take() {
+                Some(status) => Failure { status, may_be_sent_again: false },
+                None => self.judge(error, handed.take_back(), copy),
+            }),
         }
     }
 

@@ -12,6 +12,8 @@ use parking_lot::Mutex;
 use tonic::Status;
 use tonic::body::Body;
 
+type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
 /// What is to be sent, of which the first part may be in memory already.
 #[derive(Default)]
 pub(super) struct Messages {
@@ -90,6 +92,32 @@ impl Handed {
     /// The messages, if nothing of them was sent. Nothing will be.
     pub(super) fn take_back(&self) -> Option<Messages> {
         self.0.lock().take()
+    }
+}
+
+/// What the caller's own stream of messages has failed of: all that HTTP/2 tells then is that the call was reset.
+#[derive(Default)]
+pub(super) struct OwnFailure(Option<Arc<Mutex<Option<Status>>>>);
+
+impl OwnFailure {
+    /// Messages that are all there cannot fail any more.
+    pub(super) fn of(messages: &Messages) -> Self {
+        OwnFailure((!messages.is_complete()).then(Arc::default))
+    }
+
+    /// The error of a body that fails so, which is kept here.
+    pub(super) fn keeper(&self) -> impl FnMut(Status) -> BoxError + Send + use<> {
+        let kept = self.0.clone();
+        move |status| {
+            if let Some(kept) = &kept {
+                *kept.lock() = Some(status.clone());
+            }
+            status.into()
+        }
+    }
+
+    pub(super) fn take(&self) -> Option<Status> {
+        self.0.as_ref()?.lock().take()
     }
 }
 

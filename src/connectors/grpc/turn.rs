@@ -7,6 +7,7 @@ use http::Request;
 
 use super::channel::GrpcChannel;
 use super::connector::GrpcConnector;
+use super::messages::OwnFailure;
 use crate::connectors::http::http1::Answer;
 use crate::connectors::http::http2;
 use crate::connectors::http::peer::Exchange;
@@ -20,6 +21,7 @@ use crate::pool::shared::Lease;
 pub(super) struct Turn {
     exchange: Exchange,
     channel: Held,
+    pub(super) own_failure: OwnFailure,
 }
 
 /// What keeps the connection open.
@@ -33,7 +35,7 @@ impl Turn {
     /// With what sends the call's request. None when the connection takes no new calls.
     pub(super) fn begin(channel: Held) -> Option<(Self, http2::Sender)> {
         let (sender, exchange) = channel.begin()?;
-        Some((Turn { exchange, channel }, sender))
+        Some((Turn { exchange, channel, own_failure: OwnFailure::default() }, sender))
     }
 
     pub(super) fn send(
