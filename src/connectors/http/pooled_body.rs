@@ -88,7 +88,7 @@ impl PooledBody {
     }
 
     /// Whether the end has come of what seems to be over: on HTTP/2 hyper takes a stream that the peer
-    /// has reset, with NO_ERROR or CANCEL, for one that has ended.
+    /// has reset, with `NO_ERROR` or `CANCEL`, for one that has ended.
     fn is_whole(&self) -> bool {
         !matches!(&self.hold, Hold::Reading(turn) if turn.is_shared()) || self.is_end_stream()
     }
