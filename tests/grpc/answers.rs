@@ -26,7 +26,7 @@ async fn stream(
     let mut connection = peer.accept().await;
     connection.settings(None).await;
     let id = connection.read_until(HEADERS).await.stream;
-    connection.answer(id).await;
+    connection.head(id).await;
     let messages = within_a_minute(call).await.unwrap().unwrap().into_inner();
     (pool, connection, id, messages)
 }

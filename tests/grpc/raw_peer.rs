@@ -96,13 +96,6 @@ impl RawConnection {
         self.send(RST_STREAM, 0, stream, &reason.to_be_bytes()).await;
     }
 
-    /// The head of an answer that goes on.
-    pub(crate) async fn answer(&mut self, stream: u32) {
-        // Status 200, and a `content-type` that is not to be remembered.
-        let head = [&[0x88, 0x0f, 0x10, 16][..], b"application/grpc"].concat();
-        self.send(HEADERS, END_HEADERS, stream, &head).await;
-    }
-
     /// The message that the server serves.
     pub(crate) async fn message(&mut self, stream: u32) {
         self.send(DATA, 0, stream, &[0, 0, 0, 0, 2, 8, 1]).await;
