@@ -154,7 +154,7 @@ pub(super) fn loans<C: Connector>(core: &PoolCore<C>) -> Vec<LoanInfo> {
     let of_host = |cell: &Arc<_>| {
         let cell: &crate::runtime::cell::HostCell<C> = cell;
         let loans = cell.look(|state| state.loans());
-        let key = if loans.is_empty() { String::new() } else { format!("{cell:?}") };
+        let key = if loans.is_empty() { String::new() } else { cell.name().into_string() };
         loans.into_iter().map(move |loan| LoanInfo::new(key.clone(), loan, now))
     };
     let mut loans: Vec<_> = core.directory.all().0.iter().flat_map(of_host).collect();

@@ -92,6 +92,27 @@ async fn a_close_that_waits_for_five_seconds_says_once_who_holds_what() {
     close.await;
 }
 
+#[derive(Clone, PartialEq, Eq, Hash)]
+struct Shy;
+
+impl std::fmt::Debug for Shy {
+    fn fmt(&self, _: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        panic!("told to panic")
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_close_that_waits_is_not_ended_by_the_debug_of_a_key() {
+    let connector = wharf::connector_fn(|_: Shy| async { Ok::<_, TestError>(7) });
+    let pool = wharf::Pool::new(connector);
+    let loan = pool.acquire(&Shy).await.unwrap();
+    let close = tokio::spawn(pool.close());
+    sleep(secs(60)).await;
+    assert!(!close.is_finished(), "a loan is out");
+    drop(loan);
+    close.await.unwrap();
+}
+
 /// In a runtime without timers it waits all the same.
 #[test]
 fn a_close_in_a_runtime_without_timers_waits_in_silence() {
