@@ -10,7 +10,8 @@ use wharf::postgres::{NewConnection, PostgresConnector, PostgresError, Reset};
 use wharf::{AcquireError, Backoff, Pool};
 
 use crate::support::{
-    Database, assert_nothing_leaked, in_full, needs_server, one_connection, within_a_minute,
+    Database, NOTE, NOTES, SLEEPING, acquire, assert_nothing_leaked, in_full, needs_server,
+    one_connection, until, within_a_minute, works_as_new,
 };
 
 /// A user who needs a password.
@@ -131,6 +132,41 @@ async fn each_new_connection_is_set_up_once_and_needs_no_reset_for_it() {
     }
     assert_eq!(pool.status().dials, 1);
     assert_nothing_leaked(&pool, &database.session().await).await;
+}
+
+#[tokio::test]
+async fn a_set_up_leaves_neither_a_transaction_nor_a_query_to_the_first_borrower() {
+    needs_server!();
+    let (database, _, session) = one_connection(Reset::Rollback).await;
+    let one = |connector| Pool::builder().max_per_host(1).build(connector).unwrap();
+    // The script fails before its COMMIT, and nobody minds.
+    let pool = one(database.connector().on_connect(async |client: NewConnection| {
+        client.batch_execute("SET search_path TO public").await?;
+        let _ = client.batch_execute("BEGIN; CREATE TABLE notes (); COMMIT").await;
+        Ok::<_, PostgresError>(())
+    }));
+    works_as_new(acquire(&pool).await, &session).await;
+    assert_nothing_leaked(&pool, &session).await;
+
+    let pool = one(database
+        .connector()
+        .on_connect(async |client: NewConnection| client.batch_execute("BEGIN").await));
+    let loan = acquire(&pool).await;
+    loan.execute(NOTE, &[]).await.unwrap();
+    drop(loan);
+    until(&session, NOTES, 1).await;
+    session.batch_execute("DELETE FROM notes").await.unwrap();
+    assert_nothing_leaked(&pool, &session).await;
+
+    let pool = one(database.connector().on_connect(async |client: NewConnection| {
+        let warm = client.query_one("SELECT pg_sleep(600)", &[]);
+        let _ = tokio::time::timeout(Duration::from_millis(100), warm).await;
+        Ok::<_, PostgresError>(())
+    }));
+    works_as_new(acquire(&pool).await, &session).await;
+    until(&session, SLEEPING, 0).await;
+    assert_eq!(pool.status().dials, 1);
+    assert_nothing_leaked(&pool, &session).await;
 }
 
 #[tokio::test]

@@ -338,6 +338,11 @@ impl PostgresClient {
         !(self.is_lost() || self.held_up || self.is_outdated())
     }
 
+    /// A ping or a reset has got no answer.
+    pub(super) fn is_held_up(&self) -> bool {
+        self.held_up
+    }
+
     /// Whether the server writes no more. Who finds that out tells all that are connected to it.
     fn is_outdated(&self) -> bool {
         let is_refused = self.requests.were_refused_to_write();

@@ -165,7 +165,8 @@ impl<T, K> PostgresConnector<T, K> {
     /// Sets each new connection up by this closure, before anybody gets it: settings, roles, statements that are kept.
     ///
     /// It runs in the dial's task, within its [`connect_timeout`](crate::Builder::connect_timeout). Its error is the
-    /// dial's: [`PostgresError::OnConnect`]. [`Reset::Discard`] undoes settings that were made here, as
+    /// dial's: [`PostgresError::OnConnect`]. A transaction that it leaves open is rolled back (but for
+    /// [`Reset::None`]), and a query that it drops is cancelled, before anybody gets the connection. [`Reset::Discard`] undoes settings that were made here, as
     /// it does others; what the `options` of a [`Config`] set (`-c search_path=shop`) stays.
     ///
     /// # Examples
@@ -238,10 +239,19 @@ where
         let (new, back) = NewConnection::new(client);
         on_connect(new).await.map_err(PostgresError::OnConnect)?;
         let mut client = back.await.expect("it is sent when it is dropped");
+        let reset = self.reset.of_set_up();
+        if client.needs_reset(reset) {
+            client.reset(reset, &self.tls).await?;
+            if client.is_held_up() {
+                return Err(PostgresError::OnConnect(HELD_UP.into()));
+            }
+        }
         client.is_set_up();
         Ok(client)
     }
 }
+
+const HELD_UP: &str = "it left a request that cannot be cancelled";
 
 #[async_trait]
 impl<T, K> Connector for PostgresConnector<T, K>

@@ -24,6 +24,14 @@ pub enum Reset {
 }
 
 impl Reset {
+    /// What the set-up of a connection leaves that nobody wants. Its settings are wanted.
+    pub(super) fn of_set_up(self) -> Self {
+        match self {
+            Reset::None => Reset::None,
+            Reset::Rollback | Reset::Discard => Reset::Rollback,
+        }
+    }
+
     fn sql(self) -> &'static str {
         match self {
             Reset::None => "",
