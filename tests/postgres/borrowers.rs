@@ -458,3 +458,29 @@ async fn discard_undoes_settings_locks_and_temporary_tables_and_keeps_statements
     session.batch_execute("DROP ROLE guest").await.unwrap();
     assert_nothing_leaked(&pool, &session).await;
 }
+
+/// tokio-postgres does not wait for what a token does, and a token outlives its loan.
+#[tokio::test]
+async fn a_cancellation_by_a_borrower_does_not_reach_the_next_one() {
+    needs_server!();
+    let (_database, pool, session) = one_connection(Reset::Rollback).await;
+    for way in 0..2 {
+        let mut first = acquire(&pool).await;
+        let token = match way {
+            0 => first.cancel_token(),
+            _ => first.begin().await.unwrap().cancel_token(),
+        };
+        first.query_one_cached("SELECT 1", &[]).await.unwrap();
+        drop(first);
+        let next = acquire(&pool).await;
+        let query = next.query_one("SELECT 1 FROM pg_sleep(1)", &[]);
+        let late = async {
+            until(&session, SLEEPING, 1).await;
+            token.cancel_query(wharf::postgres::tokio_postgres::NoTls).await
+        };
+        let (answer, _sent) = within_a_minute(async { tokio::join!(query, late) }).await;
+        answer.expect("another's cancellation");
+        works_as_new(next, &session).await;
+    }
+    assert_nothing_leaked(&pool, &session).await;
+}

@@ -9,7 +9,8 @@ use tokio::time::timeout;
 use tokio_postgres::tls::MakeTlsConnect;
 use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{
-    Client, Error, Row, SimpleQueryMessage, Socket, Statement, ToStatement, Transaction,
+    CancelToken, Client, Error, Row, SimpleQueryMessage, Socket, Statement, ToStatement,
+    Transaction,
 };
 
 use super::cancel::Cancel;
@@ -289,6 +290,13 @@ impl PostgresClient {
         self.client.is_closed()
     }
 
+    /// As [`Client::cancel_token`]. Nobody knows when a token is used, so this costs the connection: it is closed at its
+    /// return. What is dropped is cancelled without one.
+    pub fn cancel_token(&self) -> CancelToken {
+        self.requests.token_is_out();
+        self.client.cancel_token()
+    }
+
     /// As [`Client::simple_query`].
     pub async fn simple_query(&self, sql: &str) -> Result<Vec<SimpleQueryMessage>, Error> {
         self.requests.unknown();
@@ -335,7 +343,7 @@ impl PostgresClient {
 
     /// Whether it may be lent, or lent on.
     pub(super) fn is_fit(&self) -> bool {
-        !(self.is_lost() || self.held_up || self.is_outdated())
+        !(self.is_lost() || self.held_up || self.is_outdated() || self.requests.has_token_out())
     }
 
     /// A ping or a reset has got no answer.

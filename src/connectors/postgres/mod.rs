@@ -67,6 +67,9 @@
 //! `sslmode` is `prefer` and the server speaks no TLS. A caller that waits is served by a dial before that, if there is
 //! room.
 //!
+//! A connection whose [`cancel_token`](PostgresClient::cancel_token) somebody has taken is closed at its return: such a
+//! cancellation may come at any time. One that was taken through [`tokio_postgres::Client`] is not seen.
+//!
 //! A COPY that was begun by another method than `copy_in` or `copy_out` fails, and costs the connection.
 //!
 //! # Many databases, and passwords that change

@@ -22,6 +22,8 @@ pub(super) struct Requests {
     lost: AtomicBool,
     /// The server does not write, or a transaction did not.
     refused_to_write: AtomicBool,
+    /// Somebody has a token by which the session can be interrupted at any time.
+    token_out: AtomicBool,
 }
 
 impl Requests {
@@ -55,6 +57,14 @@ impl Requests {
             Reset::Discard => self.any.load(Ordering::Relaxed),
         };
         left || self.are_cut_off()
+    }
+
+    pub(super) fn token_is_out(&self) {
+        self.token_out.store(true, Ordering::Relaxed);
+    }
+
+    pub(super) fn has_token_out(&self) -> bool {
+        self.token_out.load(Ordering::Relaxed)
     }
 
     pub(super) fn were_refused_to_write(&self) -> bool {

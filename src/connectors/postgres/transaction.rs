@@ -4,7 +4,7 @@ use std::fmt;
 use std::ops::Deref;
 
 use tokio_postgres::types::{ToSql, Type};
-use tokio_postgres::{Error, Row, SimpleQueryMessage, Statement, ToStatement};
+use tokio_postgres::{CancelToken, Error, Row, SimpleQueryMessage, Statement, ToStatement};
 
 use super::requests::Requests;
 
@@ -146,6 +146,12 @@ impl Transaction<'_> {
     pub async fn prepare(&self, sql: &str) -> Result<Statement, Error> {
         let asked = self.requests.ask();
         asked.answered(self.transaction.prepare(sql).await)
+    }
+
+    /// As [`cancel_token`](super::PostgresClient::cancel_token).
+    pub fn cancel_token(&self) -> CancelToken {
+        self.requests.token_is_out();
+        self.transaction.cancel_token()
     }
 
     /// As [`simple_query`](tokio_postgres::Transaction::simple_query).
