@@ -17,7 +17,7 @@ use super::client::{Dialed, PostgresClient};
 use super::dial::{Peer, dial};
 use super::driver::Driver;
 use super::error::{BoxError, PostgresError};
-use super::new_connection::NewConnection;
+use super::new_connection::{End, NewConnection};
 use super::reset::Reset;
 use super::servers::Servers;
 use crate::policy::connector::Connector;
@@ -214,6 +214,8 @@ impl<T, K> PostgresConnector<T, K>
 where
     T: MakeTlsConnect<Socket> + Clone + Send + Sync + 'static,
     T::Stream: Send + 'static,
+    T::TlsConnect: Send,
+    <T::TlsConnect as TlsConnect<Socket>>::Future: Send,
     K: Clone,
 {
     async fn dial(&self, config: &Config) -> Result<PostgresClient, PostgresError> {
@@ -236,9 +238,11 @@ where
 
     async fn set_up(&self, client: PostgresClient) -> Result<PostgresClient, PostgresError> {
         let Some(on_connect) = &self.on_connect else { return Ok(client) };
-        let (new, back) = NewConnection::new(client);
+        let tls = self.tls.clone();
+        let end: End = Box::new(|client| Box::pin(client.end(tls)));
+        let (new, back) = NewConnection::new(client, end);
         on_connect(new).await.map_err(PostgresError::OnConnect)?;
-        let mut client = back.await.expect("it is sent when it is dropped");
+        let mut client = back.set_up().await;
         let reset = self.reset.of_set_up();
         if client.needs_reset(reset) {
             client.reset(reset, &self.tls).await?;

@@ -2,8 +2,12 @@
 
 use std::fmt;
 use std::ops::{Deref, DerefMut};
+use std::pin::Pin;
+use std::time::Duration;
 
+use tokio::runtime::Handle;
 use tokio::sync::oneshot;
+use tokio::time::timeout;
 
 use super::client::PostgresClient;
 
@@ -17,11 +21,40 @@ pub struct NewConnection {
 }
 
 impl NewConnection {
-    pub(super) fn new(client: PostgresClient) -> (Self, oneshot::Receiver<PostgresClient>) {
+    pub(super) fn new(client: PostgresClient, end: End) -> (Self, Back) {
         let (home, back) = oneshot::channel();
-        (NewConnection { client: Some(client), home: Some(home) }, back)
+        (NewConnection { client: Some(client), home: Some(home) }, Back { back, end: Some(end) })
     }
 }
+
+/// How a connection is ended whose set-up has failed.
+pub(super) type End =
+    Box<dyn FnOnce(PostgresClient) -> Pin<Box<dyn Future<Output = ()> + Send>> + Send>;
+
+/// The dial's end of it. Dropped before the set-up is done, because that has failed or the dial was given up, it has the
+/// connection ended by a task: the server is to go on with nothing that was asked of it.
+pub(super) struct Back {
+    back: oneshot::Receiver<PostgresClient>,
+    end: Option<End>,
+}
+
+impl Back {
+    pub(super) async fn set_up(mut self) -> PostgresClient {
+        (&mut self.back).await.expect("it is sent when it is dropped")
+    }
+}
+
+impl Drop for Back {
+    fn drop(&mut self) {
+        let (Ok(client), Some(end)) = (self.back.try_recv(), self.end.take()) else { return };
+        if let Ok(runtime) = Handle::try_current() {
+            runtime.spawn(timeout(END, end(client)));
+        }
+    }
+}
+
+/// Longer than a cancellation and a goodbye take.
+const END: Duration = Duration::from_secs(5);
 
 impl Deref for NewConnection {
     type Target = PostgresClient;
