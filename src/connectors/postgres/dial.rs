@@ -35,7 +35,7 @@ where
 {
     let mut failure = None;
     for (host, address, port) in hosts(config) {
-        for peer in peers(host, address, port).await {
+        for peer in balanced(peers(host, address, port).await, config) {
             let only = with_host(config, host, &peer, port);
             match only.connect(tls.clone()).await {
                 Ok((client, connection)) => return Ok((client, connection, Some(peer))),
@@ -65,11 +65,15 @@ fn hosts(config: &Config) -> Vec<Target<'_>> {
     }
     let port = |nth| *ports.get(nth).or(ports.first()).unwrap_or(&PORT);
     let target = |nth| (names.get(nth), addresses.get(nth).copied(), port(nth));
-    let mut hosts: Vec<_> = (0..count).map(target).collect();
+    balanced((0..count).map(target).collect(), config)
+}
+
+/// In the order in which they are tried: hosts, and the addresses of each.
+fn balanced<T>(mut targets: Vec<T>, config: &Config) -> Vec<T> {
     if config.get_load_balance_hosts() == LoadBalanceHosts::Random {
-        fastrand::shuffle(&mut hosts);
+        fastrand::shuffle(&mut targets);
     }
-    hosts
+    targets
 }
 
 /// The addresses that a host has.
@@ -157,6 +161,18 @@ mod tests {
         let wanted: Config =
             url.replace("host=a,b port=1,2", "host=b hostaddr=127.0.0.1 port=2").parse().unwrap();
         assert_eq!(with_host(&config, host, &peer, port), wanted);
+    }
+
+    /// Replicas behind one name are as many addresses of one host.
+    #[test]
+    fn hosts_and_addresses_are_tried_in_random_order_where_that_is_asked_for() {
+        let firsts = |config: &str| {
+            let config: Config = config.parse().unwrap();
+            let addresses = || balanced(vec![1, 2, 3], &config)[0];
+            (0..200).map(|_| addresses()).collect::<std::collections::HashSet<_>>().len()
+        };
+        assert_eq!(firsts("host=replicas"), 1);
+        assert_eq!(firsts("host=replicas load_balance_hosts=random"), 3);
     }
 
     #[test]
