@@ -143,7 +143,8 @@ fn compiled_go() -> Option<Arc<std::path::PathBuf>> {
     command.status().is_ok_and(|status| status.success()).then(|| Arc::new(program))
 }
 
-async fn line(name: &str, contestants: &[(&str, Contestant)], scene: Scene) {
+/// Who takes no part leaves the last columns.
+async fn line(name: &str, contestants: &[(&str, Contestant)], scene: Scene, columns: usize) {
     print!("| {name} | {} |", scene.method);
     for (_, contestant) in contestants {
         let server = scene.server().await;
@@ -164,6 +165,9 @@ async fn line(name: &str, contestants: &[(&str, Contestant)], scene: Scene) {
         print!(" {cell} |");
         // Who reads along sees who takes long.
         let _ = std::io::stdout().flush();
+    }
+    for _ in contestants.len()..columns {
+        print!(" absent |");
     }
     println!();
 }
@@ -210,6 +214,7 @@ async fn table() {
         if go.is_some() { " Go |" } else { "" }
     );
     println!("| --- | --- | --- | --- | --- |{}", if go.is_some() { " --- |" } else { "" });
+    let columns = if go.is_some() { 4 } else { 3 };
     let kinds = KINDS.into_iter().filter(|_| only.as_deref() != Some("streams"));
     for kind in kinds {
         let http2 = kind == Fickle::GoesAway;
@@ -217,7 +222,7 @@ async fn table() {
             let mut contestants = contestants(http2);
             contestants.extend(go.clone().filter(|_| !http2).map(|go| ("Go", Contestant::Go(go))));
             let scene = Scene { kind: Kind::Ends(kind), method, requests: REQUESTS, tasks: TASKS };
-            line(said(kind), &contestants, scene).await;
+            line(said(kind), &contestants, scene, columns).await;
         }
     }
     for max in [1, 10, 100] {
@@ -225,7 +230,7 @@ async fn table() {
             let scene =
                 Scene { kind: Kind::Streams(max), method, requests: REQUESTS, tasks: 1_000 };
             let name = format!("HTTP/2, {max} streams at once, 1,000 callers");
-            line(&name, &contestants(true), scene).await;
+            line(&name, &contestants(true), scene, columns).await;
         }
     }
     if let Some(program) = go {
