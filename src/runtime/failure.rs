@@ -60,7 +60,10 @@ pub(crate) fn limit_in_words(limit: Duration) -> String {
 }
 
 /// What has happened, and why in full, in one line.
-#[cfg_attr(not(any(feature = "grpc", feature = "http", feature = "postgres", feature = "websocket")), expect(dead_code))]
+#[cfg_attr(
+    not(any(feature = "grpc", feature = "http", feature = "postgres", feature = "websocket")),
+    expect(dead_code)
+)]
 pub(crate) fn with_cause(what: &str, cause: &dyn Error) -> String {
     let cause = in_full(cause);
     if cause.is_empty() { what.to_owned() } else { format!("{what}: {cause}") }
