@@ -66,9 +66,10 @@ impl Report {
         let all = self.answered + self.failed + self.given_up;
         assert_eq!(all, storm.exchanges, "{storm:?}: {self}");
         // It was a storm, and not the end of the world.
-        let least = storm.exchanges / 200;
-        let rarest = self.answered.min(self.failed).min(self.given_up).min(self.cuts as u64);
-        assert!(rarest > least, "{storm:?}: {self}");
+        let rarest = self.answered.min(self.failed).min(self.cuts as u64);
+        assert!(rarest > storm.exchanges / 200, "{storm:?}: {self}");
+        // How many are too slow for their callers is the machine's doing.
+        assert!(self.given_up > 0, "{storm:?}: {self}");
     }
 }
 
