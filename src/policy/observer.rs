@@ -10,8 +10,9 @@ use crate::policy::close_reason::CloseReason;
 
 /// Told of each event of a pool: for metrics, logs and tests. Every method does nothing by default.
 ///
-/// Called where the event happens, on whatever thread that is and never under a lock, so it must be
-/// quick; it may use the pool. A panic in it goes nowhere. Events of one connection come in their
+/// Called where the event happens, on the thread that brings it about and never under a lock. It may use the pool. It must
+/// be quick and not block: some events are told by the pool's maintenance, on which the time-outs of all callers
+/// depend. A panic in it goes nowhere. Events of one connection come in their
 /// order; those of different connections may overtake each other.
 ///
 /// `host` is the host's key.

@@ -127,7 +127,7 @@ async fn look(config: &Config) -> Client {
     }
 }
 
-/// Ends sessions of the pool, now and then, in whatever they do.
+/// Ends sessions of the pool now and then, also in the middle of a request.
 async fn end_sessions(stage: Arc<Stage>, config: Config) {
     let end = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity \
          WHERE application_name = 'cuts' ORDER BY random() LIMIT 1";

@@ -87,7 +87,7 @@ impl Contestant {
         }
     }
 
-    /// Errors of this many requests by so many tasks, each with a path of its own.
+    /// Errors of requests that several tasks send, each with a path of its own.
     async fn errors(
         &self,
         server: &FickleServer,
