@@ -22,6 +22,8 @@ pub(super) struct Failing<F> {
     turn: u64,
     /// The end of the backoff.
     pub(super) until: Time,
+    /// The end of it for a host that callers wait for.
+    until_wanted: Time,
     /// How long the dial took.
     pub(super) took: Span,
     /// Those who wait go on waiting for the next dial.
@@ -69,7 +71,7 @@ impl<P: Parts> HostState<P> {
         let counted =
             |n: fn(&Failing<_>) -> u32| old.as_ref().map_or(1, |old| n(old).saturating_add(1));
         let failures = counted(|old| old.failures);
-        let wait = section.common.limits.backoff.wait(failures, section.random);
+        let (backoff, random) = (section.common.limits.backoff, section.random);
         let begins = Outage { since: now, failed_dials: 0, told: 0 };
         let outage = old.as_ref().map_or(begins, |old| old.outage);
         rare.failing = Some(Failing {
@@ -78,7 +80,8 @@ impl<P: Parts> HostState<P> {
             failures,
             without_return: if has_returned { 1 } else { counted(|old| old.without_return) },
             turn: next_turn,
-            until: now.after(wait),
+            until: now.after(backoff.wait(failures, random)),
+            until_wanted: now.after(backoff.wait_while_wanted(failures, random)),
             took: Span::from(took),
             retried,
             outage: Outage { failed_dials: outage.failed_dials + 1, ..outage },
@@ -167,9 +170,9 @@ impl<P: Parts> HostState<P> {
         }
     }
 
-    /// When the next dial for those who wait may begin: at the end of the backoff, but no later than half of the time
-    /// that the oldest waiter had when the backoff began or when it joined. At once for one that has come since and that
-    /// nothing else can serve. Never sooner than the shortest backoff.
+    /// When the next dial for those who wait may begin: at the end of the backoff of a host that callers wait for, but no
+    /// later than half of the time that the oldest waiter had when the backoff began or when it joined. At once for one
+    /// that has come since and that nothing else can serve. Never sooner than the shortest backoff.
     pub(super) fn dial_at(
         &self,
         failing: &Failing<P::Failure>,
@@ -184,7 +187,7 @@ impl<P: Parts> HostState<P> {
         }
         let from = failing.at.max(oldest.since);
         let half = Span::from(oldest.deadline.since(from) / 2);
-        failing.until.min(soonest.max(from.after(half)))
+        failing.until_wanted.min(failing.until).min(soonest.max(from.after(half)))
     }
 }
 

@@ -19,6 +19,13 @@ use super::time::Span;
 ///
 /// let backoff = Backoff::default().initial(Duration::from_millis(50)).max(Duration::from_secs(2));
 /// ```
+/// # While callers wait
+///
+/// A host that callers wait for is dialed at least every four times [`initial`](Self::initial) (0.4 seconds by
+/// default), one dial at a time, however long it has been failing: callers that wait through an outage are served as
+/// soon as callers that come after it. A wait that grew on would answer them seconds after the server is back.
+/// [`max`](Self::max) is for hosts that nobody waits for, such as those kept at a minimum of idle connections. To dial a
+/// host less often while callers wait, set a longer `initial`.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Backoff {
     pub(crate) initial: Duration,
@@ -26,6 +33,9 @@ pub struct Backoff {
     pub(crate) factor: f64,
     pub(crate) jitter: f64,
 }
+
+/// The longest wait while callers wait, in shortest waits.
+const MOST_WHILE_WANTED: u32 = 4;
 
 impl Default for Backoff {
     fn default() -> Self {
@@ -45,7 +55,8 @@ impl Backoff {
         self
     }
 
-    /// The longest wait. Defaults to 10 seconds, after which a host that has come back is found soon
+    /// The longest wait, of a host that nobody waits for: [while callers wait](Self#while-callers-wait) it is four times
+    /// [`initial`](Self::initial) at most. Defaults to 10 seconds, after which a host that has come back is found soon
     /// enough.
     pub fn max(mut self, wait: Duration) -> Self {
         self.max = wait;
@@ -83,7 +94,14 @@ impl Backoff {
         Ok(())
     }
 
-    /// The wait after so many failures in a row (at least one). `random` is from 0 to 1.
+    /// The wait after a number of failures in a row (at least one) while callers wait for the host: they, too, want to
+    /// know soon that it is back.
+    pub(crate) fn wait_while_wanted(&self, failures: u32, random: f64) -> Span {
+        let max = self.max.min(self.initial.saturating_mul(MOST_WHILE_WANTED));
+        Backoff { max, ..*self }.wait(failures, random)
+    }
+
+    /// The wait after a number of failures in a row (at least one). `random` is from 0 to 1.
     pub(crate) fn wait(&self, failures: u32, random: f64) -> Span {
         let steps = i32::try_from(failures.saturating_sub(1)).unwrap_or(i32::MAX);
         let wait = self.initial.as_secs_f64() * self.factor.powi(steps);
@@ -106,6 +124,16 @@ mod tests {
         assert_eq!(waits[8], Span::from(Duration::from_secs(10)));
         assert!(waits.is_sorted());
         assert_eq!(backoff.wait(u32::MAX, 0.0), Span::from(Duration::from_secs(10)));
+    }
+
+    #[test]
+    fn while_callers_wait_no_wait_is_longer_than_four_of_the_shortest() {
+        let backoff = Backoff::default();
+        let wait = |backoff: Backoff, n| backoff.wait_while_wanted(n, 0.0);
+        let span = |ms| Span::from(Duration::from_millis(ms));
+        assert_eq!([1, 2, 3, 4, 9].map(|n| wait(backoff, n)), [100, 200, 400, 400, 400].map(span));
+        assert_eq!(wait(backoff.max(Duration::from_millis(300)), 9), span(300));
+        assert_eq!(backoff.wait_while_wanted(9, 1.0), span(200));
     }
 
     #[test]

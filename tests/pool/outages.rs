@@ -113,9 +113,9 @@ async fn no_backoff_outlasts_half_of_the_time_that_the_oldest_waiter_has() {
     connector.once(Stage::Connect, Step::Error);
     connector.once(Stage::Connect, Step::Error);
     let began = Instant::now();
-    // The second failure is followed by a backoff of 100 s. It has 9.9 of its 10 seconds left then.
-    drop(pool.acquire_timeout(&1, secs(10)).await.unwrap());
-    assert_eq!(began.elapsed(), ms(100 + 4950));
+    // The second failure is followed by a backoff of 400 ms. The caller has 400 of its 500 ms left then.
+    drop(pool.acquire_timeout(&1, ms(500)).await.unwrap());
+    assert_eq!(began.elapsed(), ms(100 + 200));
 }
 
 #[tokio::test(start_paused = true)]
@@ -124,8 +124,8 @@ async fn a_newcomer_that_nothing_else_can_serve_causes_a_dial_also_during_a_back
     let (pool, connector) = pool(|b| b.retry(backoff).acquire_timeout(secs(600)));
     connector.always(Stage::Connect, Step::Error);
     let mut waiter = waiting(&pool, 1);
-    sleep(secs(1)).await;
-    assert_eq!(pool.status().failed_dials, 2);
+    sleep(ms(250)).await;
+    assert_eq!(pool.status().failed_dials, 2, "the next one is at 500 ms");
     connector.behave();
     drop(pool.acquire_timeout(&1, ms(50)).await.unwrap());
     drop(ready(&mut waiter));

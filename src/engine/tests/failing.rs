@@ -246,7 +246,7 @@ fn a_newcomer_that_nothing_else_can_serve_causes_a_dial_after_the_shortest_backo
 }
 
 #[test]
-fn a_newcomer_that_a_loan_may_serve_waits_for_the_end_of_the_backoff() {
+fn a_newcomer_that_a_loan_may_serve_waits_for_the_longest_backoff_of_a_host_that_is_waited_for() {
     let mut world = backing_off(0, |_| {});
     world.borrow(0);
     for _ in 0..5 {
@@ -257,10 +257,25 @@ fn a_newcomer_that_a_loan_may_serve_waits_for_the_end_of_the_backoff() {
         world.run(&Op::Poll(Pick::FIRST));
     }
     world.acquire_of(0);
-    world.run(&Op::Pass(15_990));
+    world.run(&Op::Pass(3_990));
     assert!(world.dials.is_empty());
     world.run(&Op::Pass(10));
     assert_eq!(world.dials.len(), 1);
+}
+
+#[test]
+fn a_host_that_nobody_waits_for_backs_off_for_longer() {
+    let mut world = backing_off(0, |l| l.min_idle_per_host = 1);
+    world.acquire_of(0);
+    for seconds in [1, 2, 4, 8, 16] {
+        while !world.dials.is_empty() {
+            world.run(&FAILS);
+        }
+        world.run(&Op::Pass(seconds * 1000 - 10));
+        assert!(world.dials.is_empty(), "before {seconds} s");
+        world.run(&Op::Pass(10));
+        assert_eq!(world.dials.len(), 1, "after {seconds} s");
+    }
 }
 
 #[test]
@@ -271,12 +286,12 @@ fn no_backoff_outlasts_half_of_the_time_that_the_oldest_has() {
     world.run(&Op::Cancel(Pick::FIRST));
     // Every third caller has 20 s.
     world.acquire_of(0);
-    world.run(&Op::Pass(2_000));
+    world.run(&Op::Pass(15_000));
     world.run(&FAILS_FOR_NOW);
-    world.run(&Op::Pass(8_990));
+    world.run(&Op::Pass(2_490));
     assert!(world.dials.is_empty());
     world.run(&Op::Pass(10));
-    assert_eq!(world.dials.len(), 1, "half of 18 s");
+    assert_eq!(world.dials.len(), 1, "half of 5 s");
 }
 
 #[test]
