@@ -8,10 +8,8 @@
 
 use std::time::Instant;
 
-#[path = "../../tests/postgres/cuts.rs"]
+#[path = "../../tests/servers/postgres/cuts.rs"]
 mod cuts;
-#[path = "../../tests/postgres/server.rs"]
-mod server;
 
 fn main() {
     let seed = seed();

@@ -15,11 +15,11 @@ use wharf::http::Protocol;
 use memory::kept_by;
 use storm::Storm;
 
-#[path = "../../tests/http/cutter.rs"]
+#[path = "../../tests/clients/http/cutter.rs"]
 mod cutter;
-#[path = "../../tests/http/memory.rs"]
+#[path = "../../tests/clients/http/memory.rs"]
 mod memory;
-#[path = "../../tests/http/storm.rs"]
+#[path = "../../tests/clients/http/storm.rs"]
 mod storm;
 
 #[global_allocator]

@@ -10,7 +10,7 @@ use wharf::postgres::PostgresConnector;
 use wharf::postgres::tokio_postgres::{Client, Config, NoTls};
 use wharf::{Backoff, Pool};
 
-use crate::server::Server;
+use servers::Server;
 
 const CAP: usize = 8;
 const TASKS: usize = 32;

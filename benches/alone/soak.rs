@@ -24,9 +24,6 @@ mod proxy;
 #[path = "../../tests/faults/request.rs"]
 #[allow(dead_code)]
 mod request;
-#[cfg(feature = "postgres")]
-#[path = "../../tests/postgres/server.rs"]
-mod server;
 mod soak_scenes;
 #[path = "../../tests/faults/storm.rs"]
 #[allow(dead_code)]

@@ -38,9 +38,6 @@ pub mod publish;
 pub mod table;
 
 // Borrowed from the tests.
-#[path = "../../tests/postgres/server.rs"]
-#[allow(dead_code)] // The tests do more to servers than to start them.
-mod postgres_server;
 #[path = "../../tests/faults/proxy.rs"]
 #[allow(dead_code)] // The tests do more to connections than to delay them.
 mod proxy;

@@ -55,7 +55,7 @@ pub fn run(form: Form) -> Vec<Part> {
     // one or not, from burst to burst: what two do is nearly twice what one does.
     cores::pin(0);
     let runtime = pinned_threads(1);
-    let server = crate::postgres_server::Server::start(&["max_connections=200"]);
+    let server = servers::Server::start(&["max_connections=200"]);
     let config: Config = server.url().parse().expect("a URL");
     let entrants = runtime.block_on(entrants(&config));
     let jobs = [Job::Query, Job::Transaction].into_iter();

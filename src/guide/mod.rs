@@ -77,15 +77,5 @@ pub mod timed_out {}
 #[doc = include_str!("trust.md")]
 pub mod trust {}
 
-#[doc = include_str!("web_service.md")]
-#[cfg_attr(
-    all(feature = "metrics", feature = "postgres"),
-    doc = "```no_run",
-    doc = include_str!("../../examples/web_service.rs"),
-    doc = "```"
-)]
-#[cfg_attr(
-    not(all(feature = "metrics", feature = "postgres")),
-    doc = "The code is shown in documentation with the features `metrics` and `postgres`."
-)]
+#[cfg_attr(not(doctest), doc = include_str!("web_service.md"))]
 pub mod web_service {}

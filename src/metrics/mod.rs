@@ -65,17 +65,7 @@
 //! Set [`BUCKETS`] for the histograms. Without buckets Prometheus' exporter makes summaries, whose quantiles cannot be added
 //! up over several processes.
 //!
-//! ```
-//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
-//! use metrics_exporter_prometheus::{Matcher, PrometheusBuilder};
-//! use wharf::metrics::BUCKETS;
-//!
-//! let exporter = PrometheusBuilder::new()
-//!     .with_recommended_naming(true)
-//!     .set_buckets_for_metric(Matcher::Suffix("_time".into()), &BUCKETS)?;
-//! # drop(exporter);
-//! # Ok(()) }
-//! ```
+#![cfg_attr(not(doctest), doc = include_str!("buckets.md"))]
 //!
 //! A dashboard for Grafana and rules for Prometheus' alerts, made for these names, are in `dashboards` of the repository:
 //! see [`guide::observability`](crate::guide::observability).

@@ -23,7 +23,7 @@ use wharf::http::{Client, Protocol};
 
 use fickle::{Fickle, FickleServer, KINDS};
 
-#[path = "../../../tests/http/fickle.rs"]
+#[path = "../../../tests/clients/http/fickle.rs"]
 mod fickle;
 
 const REQUESTS: usize = 3_000;

@@ -9,7 +9,7 @@ use wharf::postgres::tokio_postgres::{Config, NoTls};
 
 use super::{Protocol, Serving, TASKS};
 use crate::postgres::is_installed;
-use crate::postgres_server::Server;
+use servers::Server;
 
 const SQL: &str = "SELECT $1::int8";
 

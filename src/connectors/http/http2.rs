@@ -204,14 +204,10 @@ where
 
 #[cfg(test)]
 mod tests {
-    use std::convert::Infallible;
-    use std::future::pending;
     use std::net::{Ipv4Addr, SocketAddr};
 
-    use http::{Request, Response, Uri};
+    use http::{Request, Uri};
     use http_body_util::Empty;
-    use hyper::service::service_fn;
-    use hyper_util::rt::{TokioExecutor, TokioIo};
     use tokio::net::TcpListener;
     use tokio::sync::Notify;
     use tokio::task::yield_now;
@@ -235,18 +231,18 @@ mod tests {
             let (has_request, goes_away) = (server.has_request.clone(), server.goes_away.clone());
             tokio::spawn(async move {
                 let (stream, _) = listener.accept().await.unwrap();
-                let service = service_fn(move |_| {
+                let mut connection = h2::server::handshake(stream).await.unwrap();
+                let mut unanswered = Vec::new();
+                loop {
+                    tokio::select! {
+                        request = connection.accept() => match request {
+                            Some(Ok(request)) => unanswered.push(request),
+                            _ => return,
+                        },
+                        () = goes_away.notified() => connection.graceful_shutdown(),
+                    }
                     has_request.notify_one();
-                    pending::<Result<Response<Empty<&[u8]>>, Infallible>>()
-                });
-                let builder = hyper::server::conn::http2::Builder::new(TokioExecutor::new());
-                let connection = builder.serve_connection(TokioIo::new(stream), service);
-                let mut connection = std::pin::pin!(connection);
-                tokio::select! {
-                    _ = &mut connection => return,
-                    () = goes_away.notified() => connection.as_mut().graceful_shutdown(),
                 }
-                let _ = connection.await;
             });
             server
         }

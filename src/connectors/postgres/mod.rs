@@ -109,14 +109,7 @@
 //!
 //! By the crate `tokio-postgres-rustls`, or another one for tokio-postgres, such as `postgres-native-tls`:
 //!
-//! ```
-//! # #[allow(unused)]
-//! # fn run(rustls: tokio_rustls::rustls::ClientConfig) -> Result<(), Box<dyn std::error::Error>> {
-//! # use wharf::postgres::PostgresConnector;
-//! let connector: PostgresConnector = "host=db.example user=app sslmode=require".parse()?;
-//! let connector = connector.tls(tokio_postgres_rustls::MakeRustlsConnect::new(rustls));
-//! # Ok(()) }
-//! ```
+#![cfg_attr(not(doctest), doc = include_str!("tls.md"))]
 //!
 //! Say `sslmode=require`: with `prefer`, which is tokio-postgres' default, a server that speaks no TLS is spoken to
 //! without.

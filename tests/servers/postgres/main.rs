@@ -1,0 +1,20 @@
+//! Pools of PostgreSQL connections, with real servers that the tests start and stop.
+//!
+//! Nothing here asserts how long something takes. Every test ends by comparing what the pool says it
+//! has with what the server does.
+
+#![allow(clippy::unwrap_used)] // The helpers are tests too, but clippy cannot know.
+
+mod borrowers;
+mod bouncer;
+mod cuts;
+mod dialing;
+mod failover;
+mod faults;
+mod load;
+mod log;
+mod set_up;
+mod statements;
+mod support;
+mod tls;
+mod undone;
