@@ -82,7 +82,7 @@
 //! # What it does not do, and what does
 //!
 //! A [`Client`] and a `&Client` are a `tower_service::Service`, so that the layers of tower and
-//! tower-http fit around it. `examples/http_layers.rs` follows redirects and decompresses so.
+//! tower-http fit around it. `examples/http/src/bin/http_layers.rs` follows redirects and decompresses so.
 //!
 //! | it does not | what does |
 //! | --- | --- |

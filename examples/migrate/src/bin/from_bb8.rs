@@ -14,7 +14,7 @@
 //! bb8: Timed out in bb8
 //! wharf: 4 answers over 2 connections
 //! wharf: timed out after 0.1 s waiting for a connection to (): 2 of 2 in use, 0 idle, 0 dialing, \
-//! 1 waiting; longest held 0.1 s, acquired at examples/migrate_from_bb8.rs:…; raise max_per_host or \
+//! 1 waiting; longest held 0.1 s, acquired at examples/migrate/src/bin/from_bb8.rs:…; raise max_per_host or \
 //! look for loans that are never returned
 //! ```
 

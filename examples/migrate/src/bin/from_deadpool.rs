@@ -14,7 +14,7 @@
 //! deadpool: Timeout occurred while waiting for a slot to become available
 //! wharf: session 1 has the settings []
 //! wharf: timed out after 0.0 s waiting for a connection to (): 1 of 1 in use, 0 idle, 0 dialing, \
-//! 0 waiting; longest held 0.0 s, acquired at examples/migrate_from_deadpool.rs:…; nothing was idle, \
+//! 0 waiting; longest held 0.0 s, acquired at examples/migrate/src/bin/from_deadpool.rs:…; nothing was idle, \
 //! and it was not to wait
 //! ```
 
