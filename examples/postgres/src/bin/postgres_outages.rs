@@ -8,6 +8,8 @@
 //!   that ask for five seconds of sleep in a transaction and are given up after 100 ms;
 //! - the time from the server's being up again, after three seconds, until the first answer, and the errors that 32
 //!   tasks were told until then, by kind.
+//!
+//! It fails if afterwards this crate's pool does not lend eight connections at once.
 
 use std::collections::BTreeMap;
 use std::error::Error;
@@ -48,6 +50,9 @@ async fn main() -> Result<(), Failure> {
         println!("{:<34}{:>14}  errors until then", "after a restart", "first answer");
         for (name, pool) in pools(&config).await? {
             let (back, errors) = restart(&pool, &mut server).await?;
+            if let Way::Wharf(pool) = &pool {
+                has_all_slots(pool).await?;
+            }
             println!("{name:<34}{:>11.0} ms  {errors:?}", back.as_secs_f64() * 1e3);
         }
     }
@@ -152,6 +157,21 @@ async fn small_queries(pool: &Way, with_handlers: bool) -> usize {
     }
     tasks.shutdown().await;
     answered.load(Relaxed)
+}
+
+/// Fails unless as many connections as the pool may have are lent at once, and each answers.
+async fn has_all_slots(pool: &Pool<PostgresConnector>) -> Result<(), Failure> {
+    let mut loans = Vec::new();
+    for nth in 1..=CAP {
+        let loan = pool.acquire(&()).await.map_err(|error| format!("slot {nth}: {error}"))?;
+        loan.batch_execute("SELECT 1").await?;
+        loans.push(loan);
+    }
+    let status = pool.status();
+    if status.in_use != loans.len() || status.waiting > 0 {
+        return Err(format!("with {CAP} connections lent: {status:?}").into());
+    }
+    Ok(())
 }
 
 type Errors = BTreeMap<&'static str, usize>;
