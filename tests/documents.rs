@@ -61,30 +61,6 @@ fn the_readme_and_the_report_show_the_figures_of_one_run() {
     assert!(figures(&readme).iter().all(|block| block.lines().count() > 5), "with figures");
 }
 
-/// The version of a dependency that the manifest asks for.
-fn version_of<'a>(manifest: &'a str, dependency: &str) -> &'a str {
-    let (_, rest) = manifest.split_once(&format!("\n{dependency} = {{ version = \"")).unwrap();
-    rest.split_once('"').unwrap().0
-}
-
-#[test]
-fn the_versions_of_bb8_and_deadpool_that_the_documents_name_are_those_of_the_manifest() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let read = |file: &str| fs::read_to_string(root.join(file)).unwrap();
-    let manifest = read("Cargo.toml");
-    for pool in ["bb8", "deadpool"] {
-        let named = format!("{pool} {}", version_of(&manifest, pool));
-        let guide = format!("src/guide/from_{pool}.md");
-        for file in ["src/compat/mod.rs", &guide, "README.md"] {
-            assert!(read(file).contains(&named), "{file} does not name {named}");
-        }
-        let guide = read(&guide);
-        let fits = guide.lines().filter(|line| line.contains(&format!("| {named} |")));
-        assert!(fits.count() > 3, "{pool}'s managers that fit");
-        assert!(guide.contains(&format!("`wharf::compat` fits {named}.")));
-    }
-}
-
 /// Every file below a folder with this extension.
 fn files(folder: &Path, extension: &str) -> Vec<PathBuf> {
     let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());

@@ -1,4 +1,4 @@
-//! Pools of PostgreSQL connections, by tokio-postgres (feature `postgres`).
+//! Pools of PostgreSQL connections, by tokio-postgres 0.7 (feature `postgres`).
 //!
 //! A [`PostgresConnector`] dials one database, whose key is `()`, or one for each key. What a pool of it
 //! lends is a [`PostgresClient`], which derefs to [`tokio_postgres::Client`].

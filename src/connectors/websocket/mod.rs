@@ -1,4 +1,4 @@
-//! Pools of WebSocket connections, plain and TLS (feature `websocket`).
+//! Pools of WebSocket connections, plain and TLS, by tokio-tungstenite 0.30 (feature `websocket`).
 //!
 //! [`WebSocketConnector`] dials `"ws://…"` and `"wss://…"`; [`WebSocketOptions`] has headers,
 //! subprotocols, TLS and the heartbeat; a [`WebSocketConnection`] sends and receives.

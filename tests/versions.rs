@@ -1,0 +1,146 @@
+//! The versions of other crates that the documents name are those that the manifests ask for.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// The versions of each dependency: those of wharf, and of the packages that have examples, tests and benchmarks.
+type Versions = BTreeMap<String, Vec<String>>;
+
+const MANIFESTS: [&str; 12] = [
+    "Cargo.toml",
+    "benches/Cargo.toml",
+    "examples/grpc/Cargo.toml",
+    "examples/http/Cargo.toml",
+    "examples/migrate/Cargo.toml",
+    "examples/postgres/Cargo.toml",
+    "examples/redis/Cargo.toml",
+    "examples/web_service/Cargo.toml",
+    "examples/websocket/Cargo.toml",
+    "tests/clients/Cargo.toml",
+    "tests/guide/Cargo.toml",
+    "tests/servers/Cargo.toml",
+];
+
+/// Each backend: the file that documents it, and the crate whose types are public there.
+const BACKENDS: [(&str, &str); 6] = [
+    ("src/connectors/http/mod.rs", "hyper"),
+    ("src/connectors/grpc/mod.rs", "tonic"),
+    ("src/connectors/postgres/mod.rs", "tokio-postgres"),
+    ("src/connectors/websocket/mod.rs", "tokio-tungstenite"),
+    ("src/compat/mod.rs", "bb8"),
+    ("src/compat/mod.rs", "deadpool"),
+];
+
+fn read(file: &str) -> String {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(file);
+    fs::read_to_string(path).unwrap_or_else(|error| panic!("{file}: {error}"))
+}
+
+fn versions() -> Versions {
+    let mut versions = Versions::new();
+    for file in MANIFESTS {
+        let manifest: toml::Table = toml::from_str(&read(file)).unwrap();
+        for table in ["dependencies", "dev-dependencies"] {
+            let Some(table) = manifest.get(table).and_then(|table| table.as_table()) else {
+                continue;
+            };
+            for (name, wanted) in table {
+                let version = wanted.as_str().or_else(|| wanted.get("version")?.as_str());
+                versions.entry(name.clone()).or_default().extend(version.map(str::to_owned));
+            }
+        }
+    }
+    versions
+}
+
+/// Whether `0.14` is said of `0.14.2`, or the other way round.
+fn fits(named: &str, version: &str) -> bool {
+    named.split('.').zip(version.split('.')).all(|(one, other)| one == other)
+}
+
+/// The versions that a text names after the name of a crate and one of these separators.
+fn named<'a>(text: &'a str, name: &str, separators: &[&str]) -> Vec<&'a str> {
+    let is_part = |c: char| c.is_alphanumeric() || c == '-' || c == '_';
+    let found = text.match_indices(name).filter(|(at, _)| !text[..*at].ends_with(is_part));
+    let rest = found.map(|(at, _)| &text[at + name.len()..]);
+    let version = |rest: &'a str| {
+        let rest = separators.iter().find_map(|separator| rest.strip_prefix(separator))?;
+        let end = rest.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(rest.len());
+        Some(rest[..end].trim_end_matches('.')).filter(|version| !version.is_empty())
+    };
+    rest.filter_map(version).collect()
+}
+
+/// What a text says of dependencies that no manifest asks for.
+fn wrong(text: &str, versions: &Versions) -> Vec<String> {
+    let of_crate = |(name, known): (&String, &Vec<String>)| {
+        let mut named_versions = named(text, name, &[" = \"", " = { version = \""]);
+        // The guides for users of bb8 and deadpool name managers for older versions, too.
+        if BACKENDS[..4].iter().any(|(_, backend)| backend == name) {
+            named_versions.extend(named(text, name, &[" ", "` "]));
+        }
+        let is_known = |version: &str| known.iter().any(|known| fits(version, known));
+        named_versions.retain(|version| !is_known(version));
+        named_versions.iter().map(|version| format!("{name} {version}")).collect::<Vec<_>>()
+    };
+    versions.iter().flat_map(of_crate).collect()
+}
+
+fn documents(folder: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    entries.flat_map(|path| if path.is_dir() { documents(&path) } else { vec![path] }).collect()
+}
+
+#[test]
+fn every_document_names_versions_that_a_manifest_asks_for() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut versions = versions();
+    versions.insert("wharf".to_owned(), vec![env!("CARGO_PKG_VERSION").to_owned()]);
+    let mut documents = documents(&root.join("src"));
+    documents.push(root.join("README.md"));
+    for path in documents {
+        let wrong = wrong(&fs::read_to_string(&path).unwrap(), &versions);
+        assert_eq!(wrong, Vec::<String>::new(), "{}", path.display());
+    }
+}
+
+#[test]
+fn every_backend_names_the_version_of_the_crate_that_it_is_made_with() {
+    let versions = versions();
+    for (file, name) in BACKENDS {
+        let text = read(file);
+        let named = named(&text, name, &[" ", "` "]);
+        let fits = |named: &&str| versions[name].iter().any(|version| fits(named, version));
+        assert!(named.iter().any(fits), "{file} names {named:?} of {name}: {:?}", versions[name]);
+    }
+}
+
+#[test]
+fn the_guides_for_users_of_bb8_and_deadpool_say_which_managers_fit() {
+    let versions = versions();
+    for pool in ["bb8", "deadpool"] {
+        let named = format!("{pool} {}", versions[pool][0]);
+        let guide = read(&format!("src/guide/from_{pool}.md"));
+        let fits = guide.lines().filter(|line| line.contains(&format!("| {named} |")));
+        assert!(fits.count() > 3, "{pool}'s managers that fit");
+        assert!(guide.contains(&format!("`wharf::compat` fits {named}.")));
+        assert!(read("README.md").contains(&named), "README.md does not name {named}");
+    }
+}
+
+#[test]
+fn a_wrong_version_is_found() {
+    let versions = Versions::from([
+        ("hyper".to_owned(), vec!["1.12".to_owned()]),
+        ("axum".to_owned(), vec!["0.8.4".to_owned()]),
+    ]);
+    for right in
+        ["hyper 1", "`hyper` 1.12.", "axum = \"0.8\"", "hyper-util 0.1", "axum 0.7", "my-hyper 2"]
+    {
+        assert_eq!(wrong(right, &versions), Vec::<String>::new(), "{right}");
+    }
+    for bad in ["hyper 0.14", "`hyper` 2", "axum = \"0.7\"", "axum = { version = \"0.9\" }"] {
+        assert_eq!(wrong(bad, &versions).len(), 1, "{bad}");
+    }
+}
