@@ -3,11 +3,11 @@
 use std::io;
 use std::task::Poll;
 
-/// Takes a write to a peer that has closed the connection for done.
+/// Treats a write to a peer that has closed the connection as if it had succeeded.
 ///
-/// A server that has answered everything closes the socket, and the next write fails, while all that
-/// lies here unread. HTTP would end the connection over the write, and fail requests that were
-/// answered. The end comes when everything is read.
+/// A server may answer every request and then close the socket. The next write fails while the
+/// answers are still unread, and HTTP would end the connection because of that write and fail
+/// requests that were answered. The end of the connection is seen once everything has been read.
 pub(crate) fn unless_the_peer_is_gone<T>(
     written: Poll<io::Result<T>>,
     all: T,

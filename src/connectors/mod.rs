@@ -1,4 +1,5 @@
-//! Connectors of particular protocols. Their public paths are `wharf::tcp`, `wharf::http` and so on.
+//! Connectors for particular protocols. Their public paths are `wharf::tcp`, `wharf::http` and so
+//! on.
 
 #[cfg(feature = "grpc")]
 pub mod grpc;

@@ -2,8 +2,8 @@
 
 use std::fmt;
 
-/// A URL, or what was meant to be one, without what may be secret in it: user and password, query and fragment. Three
-/// asterisks stand for what was there. Its `Debug` is that of the string.
+/// Shows a URL (or a string that was meant to be one) without its secrets: user and password, query
+/// and fragment are replaced by three asterisks. Its `Debug` is that of the string.
 pub(crate) struct Shown<'a>(pub(crate) &'a str);
 
 impl fmt::Display for Shown<'_> {
@@ -21,12 +21,12 @@ impl fmt::Debug for Shown<'_> {
 }
 
 struct Parts<'a> {
-    /// With its `://`.
+    /// The scheme with its `://`.
     scheme: &'a str,
     has_user: bool,
     /// Host, port and path.
     rest: &'a str,
-    /// What a query or a fragment begins with.
+    /// The character that starts the query or the fragment.
     query: Option<char>,
 }
 
@@ -41,8 +41,9 @@ impl<'a> Parts<'a> {
     }
 }
 
-/// Where the last `@` of the authority is. A password with a slash in it is no part of a valid authority, and shows in a
-/// port that is none: then everything up to the last `@` is taken for credentials.
+/// Finds the last `@` of the authority. A password that contains a slash makes the authority
+/// invalid: its first half then shows up as a port that is not a number. In that case everything up
+/// to the last `@` of the URL is taken for credentials.
 fn end_of_user(rest: &str) -> Option<usize> {
     let authority = rest.split(['/', '?', '#', '\\']).next().unwrap_or_default();
     let port = authority.rsplit_once(':').filter(|_| !authority.ends_with(']'));

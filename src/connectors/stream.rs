@@ -1,4 +1,5 @@
-//! What HTTP, gRPC and WebSocket connections run on: TCP or a Unix socket, with or without TLS.
+//! The streams that HTTP, gRPC and WebSocket connections use: TCP or a Unix socket, with or without
+//! TLS.
 
 use std::net::SocketAddr;
 
@@ -10,15 +11,15 @@ pub(crate) trait Io: AsyncRead + AsyncWrite + Send + Unpin + 'static {}
 
 impl<T: AsyncRead + AsyncWrite + Send + Unpin + 'static> Io for T {}
 
-/// A stream of any kind. Behind a pointer, so that the protocols above are compiled once; the call
-/// through it costs little next to that of the system which follows.
+/// A stream of any kind. It is boxed so that the protocols above are compiled only once; the
+/// dynamic call costs little next to the system call that follows it.
 pub(crate) type Stream = Box<dyn Io>;
 
-/// A stream as the transport dials it.
+/// A stream as the transport returns it.
 pub(crate) struct Dialed {
     pub(crate) stream: Stream,
     /// The address of the peer. A Unix socket has none.
     pub(crate) peer: Option<SocketAddr>,
-    /// Passed when the handshakes on the stream are over.
+    /// To be passed once the handshakes on the stream are over.
     pub(crate) trial: Trial,
 }

@@ -1,4 +1,4 @@
-//! TLS for every client: which servers it trusts, what it offers, and the handshake.
+//! TLS for every client: the trusted authorities, the offered protocols, and the handshake.
 
 use std::error::Error;
 use std::sync::{Arc, OnceLock};
@@ -15,7 +15,7 @@ use tokio_rustls::rustls::{self, ClientConfig};
 
 use super::stream::Io;
 
-/// What one connector's handshakes are made with. Clones share it.
+/// The TLS settings of one connector. Clones share them.
 #[derive(Clone)]
 pub(crate) struct Tls {
     own: Option<Arc<ClientConfig>>,
@@ -25,13 +25,13 @@ pub(crate) struct Tls {
 }
 
 impl Tls {
-    /// With the user's own configuration or the default, and what the protocol offers with ALPN.
+    /// Uses the given configuration or the default, and offers these protocols with ALPN.
     pub(crate) fn new(own: Option<Arc<ClientConfig>>, alpn: &[&[u8]]) -> Self {
         let alpn = alpn.iter().map(|name| name.to_vec()).collect();
         Tls { own, alpn, config: Arc::default() }
     }
 
-    /// Begins TLS with a server that must show a certificate for this name.
+    /// Starts TLS with a server that must present a certificate for this name.
     pub(crate) async fn handshake<S: Io>(
         &self,
         name: ServerName<'static>,
@@ -60,10 +60,12 @@ impl Tls {
     }
 }
 
-/// What the system trusts, read once for all clients, since that may be some 150 files. A failure is
-/// not kept: the next dial looks again.
+/// Returns a configuration that trusts the system's authorities. They are read once for all
+/// clients, because that may be some 150 files. A failure is not kept: the next dial reads them
+/// again.
 ///
-/// No dial waits for a task of another, whose runtime may stand still: only for a thread that reads.
+/// No dial waits for a task of another dial, whose runtime may be stalled; it waits only for a
+/// thread that reads files.
 async fn trusting_the_system() -> io::Result<Arc<ClientConfig>> {
     static CONFIG: Mutex<Option<Arc<ClientConfig>>> = Mutex::new(None);
     let read = || {
@@ -76,7 +78,8 @@ async fn trusting_the_system() -> io::Result<Arc<ClientConfig>> {
     spawn_blocking(read).await.map_err(io::Error::other)?
 }
 
-/// With its own cryptography, so that it does not depend on what a program sets for all.
+/// Uses its own cryptography provider, so that it does not depend on the one that a program
+/// installs for the process.
 fn load() -> io::Result<Arc<ClientConfig>> {
     let provider = Arc::new(ring::default_provider());
     let verifier = Verifier::new(provider.clone()).map_err(NoTrust)?;
@@ -89,7 +92,7 @@ fn load() -> io::Result<Arc<ClientConfig>> {
     Ok(Arc::new(config))
 }
 
-/// The system names nobody to trust.
+/// The system has no trusted authorities.
 #[derive(Debug)]
 struct NoTrust(rustls::Error);
 
@@ -122,8 +125,8 @@ impl fmt::Debug for Tls {
     }
 }
 
-/// Whether a handshake that failed may succeed another time: not over a certificate, which rustls tells
-/// by this kind, and not without anybody to trust.
+/// Tells whether another handshake may succeed. It may not after a certificate error, which rustls
+/// reports with this kind, or when no authorities are trusted.
 pub(crate) fn is_retryable(error: &io::Error) -> bool {
     !matches!(error.kind(), io::ErrorKind::InvalidData | io::ErrorKind::NotFound)
 }

@@ -1,4 +1,4 @@
-//! Which of a name's addresses is tried first.
+//! Decides which of a name's addresses is tried first.
 
 use std::collections::{HashMap, HashSet};
 use std::net::SocketAddr;
@@ -10,47 +10,50 @@ use tokio::time::Instant;
 
 use super::race::interleaved;
 
-/// Which address a dial tries first, where a name has several.
+/// Selects the address that a dial tries first when a name has several.
 ///
-/// The name is resolved at each dial. IPv6 and IPv4 take turns in the order of attempts, and the next
-/// address is tried as well when one is silent for 250 milliseconds; see [`tcp`](crate::tcp).
+/// The name is resolved at each dial. Attempts alternate between IPv6 and IPv4, and the next
+/// address is tried in parallel when one stays silent for 250 milliseconds; see
+/// [`tcp`](crate::tcp).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum AddressChoice {
-    /// The first that the resolver gives, at every dial. The system's resolver sorts by how near an
-    /// address is (RFC 6724), and gives the same first one as long as nothing changes: all
-    /// connections go there.
+    /// The first address that the resolver returns, at every dial. The system's resolver sorts by
+    /// how near an address is (RFC 6724) and returns the same first one as long as nothing changes,
+    /// so all connections go there.
     SystemOrder,
-    /// The one with the fewest connections that this connector, or a clone of it, has open or is
-    /// making; the resolver's order decides between equals.
+    /// The address with the fewest connections, open or being dialed, of this connector and its
+    /// clones. The resolver's order decides between equals.
     ///
-    /// An address that has failed, or that was silent for too long, is tried last until it answers.
-    /// For 10 seconds, that is: then one dial tries it in its turn, to see whether it has come back.
+    /// An address that has failed or was silent for too long is tried last for 10 seconds, or until
+    /// it answers. After that, one dial tries it in the usual order to see whether it has come
+    /// back.
     #[default]
     Spread,
 }
 
-/// How long an address that has failed is tried last.
+/// How long a failed address is tried last.
 const TRIED_LAST: Duration = Duration::from_secs(10);
 
-/// What a connector knows of the addresses that it has dialed.
+/// What a connector knows about the addresses that it has dialed.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Addresses(Arc<Mutex<Known>>);
 
 #[derive(Debug, Default)]
 struct Known {
-    /// Connections that are open or being made. No address has zero.
+    /// The number of connections that are open or being dialed. An address without any has no
+    /// entry.
     open: HashMap<SocketAddr, usize>,
-    /// Until when those that have failed are tried last.
+    /// Until when each failed address is tried last.
     failed: HashMap<SocketAddr, Instant>,
-    /// At how many failures those that are long over are forgotten: so that each costs little, and
-    /// names whose addresses change leave nothing behind.
+    /// The number of failures at which expired ones are removed. This keeps the cost of each dial
+    /// low, and names whose addresses change leave nothing behind.
     forget_at: usize,
 }
 
 impl Addresses {
-    /// Puts the addresses into the order in which they are to be tried. The first is taken at once, so
-    /// that of two dials at the same time each takes another one.
+    /// Sorts the addresses into the order in which to try them. The first is counted at once, so
+    /// that two dials at the same time choose different ones.
     pub(super) fn order(&self, addresses: Vec<SocketAddr>) -> (Vec<SocketAddr>, Option<Seat>) {
         let mut known = self.0.lock();
         let order = known.order(unique(addresses), Instant::now());
@@ -58,7 +61,7 @@ impl Addresses {
         (order, first.map(|address| self.take(&mut known, address)))
     }
 
-    /// Counts a connection to the address, for as long as the result is held.
+    /// Counts a connection to the address for as long as the result is held.
     pub(super) fn seat(&self, address: SocketAddr) -> Seat {
         self.take(&mut self.0.lock(), address)
     }
@@ -76,7 +79,7 @@ impl Known {
         let (failed, good) = addresses.into_iter().partition::<Vec<_>, _>(is_last);
         let mut order = interleaved(good);
         if let Some(end) = order.first().and_then(|first| self.failed.get_mut(first)) {
-            // This dial sees whether it is back: others need not.
+            // Only this dial finds out whether the address is back; the others keep trying it last.
             *end = now + TRIED_LAST;
         }
         order.extend(interleaved(failed));
@@ -92,14 +95,14 @@ impl Known {
     }
 }
 
-/// The addresses without those that were there before: a table of hosts may name one twice.
+/// Removes duplicate addresses: a hosts file may list one twice.
 pub(super) fn unique(mut addresses: Vec<SocketAddr>) -> Vec<SocketAddr> {
     let mut seen = HashSet::new();
     addresses.retain(|address| seen.insert(*address));
     addresses
 }
 
-/// One connection to an address, or an attempt to make it. Dropped, it is not counted any more.
+/// One connection to an address, or an attempt at one. It stops counting when it is dropped.
 #[derive(Debug)]
 pub(super) struct Seat {
     addresses: Addresses,
@@ -112,9 +115,9 @@ impl Seat {
     }
 }
 
-/// An address that takes connections, until its server has shown that it is there, too. Dropped before, the
-/// address has failed: the system takes connections for a program that hangs, and the one with the fewest
-/// connections would be the next one's again.
+/// An address that has accepted a connection, until its server has shown that it works. If this is
+/// dropped earlier, the address counts as failed: the system accepts connections on behalf of a
+/// program that hangs, and the address would have the fewest connections and be chosen again.
 #[derive(Debug, Default)]
 pub(crate) struct Trial(Option<(Addresses, SocketAddr)>);
 
@@ -160,7 +163,7 @@ mod tests {
         ([192, 0, 2, n], 80).into()
     }
 
-    /// Makes a dial that succeeds at the first address, and says which that is.
+    /// Makes a dial that succeeds at the first address, and returns that address.
     fn dial(known: &Addresses, of: &[u8]) -> (u8, Seat) {
         let (order, seat) = known.order(of.iter().copied().map(address).collect());
         let seat = seat.unwrap();

@@ -12,9 +12,9 @@ use tokio::net::TcpStream;
 
 use super::addresses::{Seat, Trial};
 
-/// A [`TcpStream`] that counts for [`AddressChoice::Spread`](super::AddressChoice::Spread) as long as
-/// it lives. It is made by a [`TcpHostConnector`](super::TcpHostConnector), and derefs to the stream,
-/// so that `peer_addr` and the like are there.
+/// A [`TcpStream`] that counts for [`AddressChoice::Spread`](super::AddressChoice::Spread) as long
+/// as it lives. A [`TcpHostConnector`](super::TcpHostConnector) makes it. It derefs to the stream,
+/// so `peer_addr` and the stream's other methods can be called on it.
 pub struct TcpConnection {
     stream: TcpStream,
     peer: SocketAddr,
@@ -26,19 +26,19 @@ impl TcpConnection {
         TcpConnection { stream, peer, seat }
     }
 
-    /// Gives the stream alone, which is not counted any more.
+    /// Returns the stream alone, which does not count any more.
     pub fn into_inner(self) -> TcpStream {
         drop(self.seat);
         self.stream
     }
 
-    /// What its address has still to show.
+    /// The proof that the address still owes.
     pub(super) fn trial(&self) -> Trial {
         Trial::of(self.seat.as_ref())
     }
 
-    /// The address that was dialed: known also when the system has forgotten it, as it has when the
-    /// peer is gone.
+    /// The address that was dialed. It is known even after the peer is gone, when the system no
+    /// longer tells it.
     pub(crate) fn peer(&self) -> SocketAddr {
         self.peer
     }

@@ -15,9 +15,10 @@ use crate::policy::connector::Connector;
 ///
 /// # Errors
 ///
-/// A dial fails with the system's own error (such as `ConnectionRefused`), without change. Only one
-/// to an address of another family than
-/// [`local_address`](TcpOptions::local_address) fails with `InvalidInput`; it names both.
+/// A dial fails with the system's own error (such as `ConnectionRefused`), unchanged. The one
+/// exception is a dial to an address of another family than
+/// [`local_address`](TcpOptions::local_address): it fails with `InvalidInput`, and the error names
+/// both addresses.
 ///
 /// # Examples
 ///
@@ -47,7 +48,7 @@ impl TcpConnector {
     ///
     /// # Errors
     ///
-    /// An option that cannot be meant: the error names it and its value.
+    /// An invalid option: the error names it and its value.
     pub fn with_options(options: TcpOptions) -> Result<Self, BuildError> {
         options.check()?;
         Ok(TcpConnector { options })
@@ -64,8 +65,8 @@ impl Connector for TcpConnector {
         socket::dial(*peer, &self.options).await
     }
 
-    /// Whether neither an end, nor an error, nor a byte is waiting to be read. See
-    /// [the module](crate::tcp) for what it cannot see.
+    /// Succeeds if nothing is waiting to be read: no end, no error, no byte. See [the
+    /// module](crate::tcp#race-window) for what this cannot detect.
     async fn ping(&self, stream: &mut TcpStream) -> io::Result<()> {
         self.options.ping_on(stream).await
     }

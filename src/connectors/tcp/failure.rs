@@ -1,9 +1,9 @@
-//! Errors of the system that need a word on what was being done.
+//! System errors with a description of the operation that failed.
 
 use std::error::Error;
 use std::{fmt, io};
 
-/// What was being done, and why it failed.
+/// The operation that failed, and why.
 #[derive(Debug)]
 struct Failure {
     what: String,
@@ -22,12 +22,13 @@ impl Error for Failure {
     }
 }
 
-/// An error of the same kind that says what failed, with the system's error as its `source()`.
+/// Makes an error of the same kind that says what failed, with the system's error as its
+/// `source()`.
 pub(super) fn of(what: String, source: io::Error) -> io::Error {
     io::Error::new(source.kind(), Failure { what, source })
 }
 
-/// Input that is wrong once is wrong every time; anything else may mend.
+/// Invalid input stays invalid; any other error may be gone at the next attempt.
 pub(crate) fn is_retryable(error: &io::Error) -> bool {
     !matches!(error.kind(), io::ErrorKind::InvalidInput | io::ErrorKind::Unsupported)
 }

@@ -16,18 +16,18 @@ use crate::policy::connector::Connector;
 
 /// Makes TCP connections to `"host:port"`: the key is that string.
 ///
-/// The name is resolved at every dial, so that a changed address is picked up as connections age;
-/// nothing is cached here, but the system may. Which address is tried first is
-/// [`TcpOptions::address_choice`]; the others follow, see [the module](crate::tcp#addresses).
+/// The name is resolved at every dial, so a changed address is picked up as connections age.
+/// Nothing is cached here, although the system may cache. [`TcpOptions::address_choice`] selects
+/// the address that is tried first; the others follow, see [the module](crate::tcp#addresses).
 ///
 /// An IPv6 address as the host needs brackets, `"[::1]:80"`. Keys are compared as they are written:
 /// `"localhost:80"` and `"LOCALHOST:80"` are two hosts.
 ///
 /// # Errors
 ///
-/// When no address answers, the error names the key and the addresses, and has the system's error for
-/// the last one as its `source()`; its kind is that error's. When there is no address, or the key is
-/// malformed, the error says that of the key.
+/// When no address answers, the error names the key and the addresses, and has the system's error
+/// for the last one as its `source()`; its kind is that error's. When a name has no address, or the
+/// key is malformed, the error says so and names the key.
 ///
 /// # Examples
 ///
@@ -59,7 +59,7 @@ impl TcpHostConnector {
     ///
     /// # Errors
     ///
-    /// An option that cannot be meant: the error names it and its value.
+    /// An invalid option: the error names it and its value.
     pub fn with_options(options: TcpOptions) -> Result<Self, BuildError> {
         Ok(TcpHostConnector { transport: Transport::new(options)? })
     }
@@ -80,8 +80,8 @@ impl Connector for TcpHostConnector {
         Ok(connection)
     }
 
-    /// Whether neither an end, nor an error, nor a byte is waiting to be read. See
-    /// [the module](crate::tcp) for what it cannot see.
+    /// Succeeds if nothing is waiting to be read: no end, no error, no byte. See [the
+    /// module](crate::tcp#race-window) for what this cannot detect.
     async fn ping(&self, stream: &mut TcpConnection) -> io::Result<()> {
         self.transport.options().ping_on(stream).await
     }
@@ -90,7 +90,7 @@ impl Connector for TcpHostConnector {
         socket::is_open(stream)
     }
 
-    /// A URL is no key of this connector, but may be given as one by mistake.
+    /// A URL is not a valid key of this connector, but one may be given by mistake.
     fn fmt_key(&self, host: &String, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Debug::fmt(&Shown(host), f)
     }

@@ -1,4 +1,4 @@
-//! TCP's own probes.
+//! TCP's own keepalive probes.
 
 use std::io;
 use std::time::Duration;
@@ -7,7 +7,7 @@ use socket2::SockRef;
 
 use crate::policy::build_error::BuildError;
 
-/// When and how often the system asks a silent peer whether it is there.
+/// When and how often the system probes a silent peer.
 #[derive(Clone, Debug)]
 pub(super) struct Keepalive {
     pub(super) idle: Duration,
@@ -15,7 +15,8 @@ pub(super) struct Keepalive {
     pub(super) retries: u32,
 }
 
-/// The most that Linux takes; checked everywhere, so that a setting means the same everywhere.
+/// The largest value that Linux accepts. It is enforced on every system, so that a setting means
+/// the same everywhere.
 const MAX_SECS: u64 = 32_767;
 const MAX_RETRIES: u32 = 127;
 
@@ -60,7 +61,7 @@ impl Keepalive {
     }
 }
 
-/// The system would cut a fraction off without a word.
+/// The system would truncate a fraction of a second silently.
 fn whole_seconds(field: &'static str, value: Duration) -> Result<(), BuildError> {
     if value.subsec_nanos() == 0 && (1..=MAX_SECS).contains(&value.as_secs()) {
         return Ok(());

@@ -1,7 +1,7 @@
 //! Pools of plain TCP connections (feature `tcp`).
 //!
-//! [`TcpConnector`] dials a socket address; [`TcpHostConnector`] dials `"host:port"`, and resolves
-//! the name at every dial. What they set on their sockets is in [`TcpOptions`].
+//! [`TcpConnector`] dials a socket address. [`TcpHostConnector`] dials `"host:port"` and resolves
+//! the name at every dial. [`TcpOptions`] holds the settings of their sockets.
 //!
 //! # Examples
 //!
@@ -22,48 +22,50 @@
 //!
 //! # Addresses
 //!
-//! A name is resolved at every dial, and all of its addresses are tried if need be, as in RFC 8305
-//! ("Happy Eyeballs"): IPv6 and IPv4 take turns, the next begins at once when one fails and beside it
-//! when it is silent for 250 milliseconds, and the first to connect is taken; the others are closed.
-//! Where the pool's [`connect_timeout`](crate::Builder::connect_timeout) is short for the number of
-//! addresses the turns are shorter, so that each has one. So an address that swallows packets costs
-//! a dial 250 milliseconds, and not all of its time.
+//! A name is resolved at every dial, and all of its addresses are tried if necessary, as in RFC
+//! 8305 ("Happy Eyeballs"). IPv6 and IPv4 alternate. The next attempt starts at once when one
+//! fails, and in parallel when one is silent for 250 milliseconds. The first to connect is used;
+//! the others are closed. Where the pool's [`connect_timeout`](crate::Builder::connect_timeout) is
+//! short for the number of addresses, the attempts start sooner after each other, so that each
+//! address gets one. An address that swallows packets therefore costs a dial 250 milliseconds and
+//! not all of its time.
 //!
-//! Which address is the first is the choice of [`TcpOptions::address_choice`]: that with the fewest
-//! connections, by default. Connections that are there stay where they are until they end, so
-//! [`max_lifetime`](crate::Builder::max_lifetime) is the time in which a name whose addresses have
-//! changed moves over, without an error.
+//! [`TcpOptions::address_choice`] selects the first address: by default, the one with the fewest
+//! connections. Open connections stay where they are until they end.
+//! [`max_lifetime`](crate::Builder::max_lifetime) is therefore the time within which the
+//! connections of a name whose addresses have changed move over, without an error.
 //!
-//! HTTP, gRPC and WebSocket dial in the same way, with the same options.
+//! HTTP, gRPC and WebSocket dial in the same way and with the same options.
 //!
 //! # Half-done conversations
 //!
-//! A connection goes back when its loan is dropped, in whatever state it is. One that was left in
-//! the middle of an exchange (a future that was cancelled between a request and its answer) must be
-//! given to [`PooledConnection::discard`](crate::PooledConnection::discard): the pool cannot know
-//! that an answer is still to come.
+//! A connection returns to the pool when its guard is dropped, in whichever state it is. A
+//! connection that was left in the middle of an exchange (for example because a future was
+//! cancelled between a request and its answer) must be given to
+//! [`PooledConnection::discard`](crate::PooledConnection::discard): the pool cannot know that an
+//! answer is still to come.
 //!
-//! # What is seen of a dead peer
+//! # How dead peers are detected
 //!
-//! Each time a connection is lent from the idle list, and each time it returns, it is checked: one
-//! whose peer has closed it, that has failed, that has unread bytes nobody asked for, or whose
-//! runtime has ended is closed instead. The check asks what tokio knows already and makes a system
-//! call only where tokio holds the socket to be readable: after an end, after unread bytes, and
-//! after a read that filled its buffer to the last byte.
+//! Each time a connection is lent from the idle list, and each time it returns, it is checked. It
+//! is closed if its peer has closed it, if it has failed, if it has unread bytes that nobody asked
+//! for, or if its runtime has ended. The check asks what tokio knows already. It makes a system
+//! call only where tokio considers the socket readable: after an end, after unread bytes, and after
+//! a read that filled its buffer to the last byte.
 //!
 //! # Race window
 //!
-//! tokio learns of what a peer did when the runtime's I/O driver runs next, and the news needs its
+//! tokio learns what a peer did when the runtime's I/O driver runs next, and the packet takes its
 //! time on the network. A connection that was closed a moment ago may therefore still be lent; its
-//! first use fails then. A peer that vanished without a word (a pulled cable, a firewall that
-//! forgot) is not seen at all, except through [`TcpOptions::keepalive`]. What must not fail because
-//! of this has to be safe to send twice, or needs a ping of its protocol.
+//! first use then fails. A peer that vanished silently (a pulled cable, a firewall that dropped its
+//! state) is not detected at all, except through [`TcpOptions::keepalive`]. Requests that must not
+//! fail because of this have to be safe to send twice, or need a ping of their protocol.
 //!
 //! # Runtimes
 //!
-//! A socket belongs to the runtime that dialed it, and moves only while that runtime is driven.
-//! Where several runtimes use one pool, each may be lent what another has dialed: keep them all
-//! running, or give each a pool.
+//! A socket belongs to the runtime that dialed it, and makes progress only while that runtime is
+//! driven. Where several runtimes use one pool, each may be lent a connection that another has
+//! dialed: keep them all running, or give each its own pool.
 
 mod addresses;
 mod connection;

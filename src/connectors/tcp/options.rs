@@ -1,4 +1,4 @@
-//! What is set on the sockets.
+//! The socket settings.
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -18,7 +18,8 @@ use crate::policy::build_error::BuildError;
 /// Options of TCP connections: for [`TcpConnector`](super::TcpConnector) and
 /// [`TcpHostConnector`](super::TcpHostConnector), and for the clients of HTTP, gRPC and WebSocket.
 ///
-/// Nothing is checked before a connector takes them, and nothing is silently corrected.
+/// The options are checked when a connector takes them. Invalid ones are rejected; none is adjusted
+/// silently.
 ///
 /// # Examples
 ///
@@ -68,44 +69,47 @@ impl Default for TcpOptions {
 
 /// # Setting
 impl TcpOptions {
-    /// Makes options that are all at their defaults.
+    /// Makes options with every value at its default.
     pub fn new() -> Self {
         TcpOptions::default()
     }
 
-    /// Whether small writes are sent at once (`TCP_NODELAY`) instead of waiting until what was sent
-    /// before is acknowledged.
+    /// Sends small writes at once (`TCP_NODELAY`) instead of waiting until the peer has
+    /// acknowledged the previous ones.
     ///
-    /// Defaults to true: a request that waits for its answer gains nothing from the wait, and loses
-    /// up to 40 ms where the peer delays its acknowledgements.
+    /// Defaults to true: a request that waits for its answer gains nothing from the delay, and
+    /// loses up to 40 ms where the peer delays its acknowledgements.
     pub fn nodelay(mut self, on: bool) -> Self {
         self.nodelay = on;
         self
     }
 
-    /// Lets the system probe a peer from which it has heard nothing for `idle`: every `interval`,
-    /// until it answers or `retries` probes went unanswered. The connection has failed then, and
-    /// is not lent any more; so a vanished peer is seen after `idle + interval * retries`.
+    /// Lets the system probe a peer from which it has heard nothing for `idle`. It probes every
+    /// `interval` until the peer answers or `retries` probes went unanswered. Then the connection
+    /// has failed and is not lent any more, so a vanished peer is detected after `idle + interval *
+    /// retries`.
     ///
-    /// The durations are whole seconds from 1 to 32,767, the retries from 1 to 127; that is what
-    /// Linux takes. The probes say that the peer's system is there, not that its program answers.
+    /// The durations are whole seconds from 1 to 32,767, the retries from 1 to 127; these are the
+    /// limits of Linux. An answer proves that the peer's system is up, not that its program
+    /// responds.
     ///
-    /// Defaults to off: the pool's idle time-out of 90 seconds closes most of what this would find,
-    /// and each probe wakes a peer that may want to sleep. Turn it on where connections idle longer
-    /// than firewalls on the way remember them.
+    /// Defaults to off: the pool's idle time-out of 90 seconds closes most of the connections that
+    /// this would find, and each probe may wake a sleeping peer. Turn it on where connections stay
+    /// idle longer than the firewalls on the way remember them.
     ///
-    /// Where the system has no such settings of a socket (OpenBSD, Solaris) every dial fails with
+    /// On systems without these socket settings (OpenBSD, Solaris) every dial fails with
     /// `Unsupported`.
     pub fn keepalive(mut self, idle: Duration, interval: Duration, retries: u32) -> Self {
         self.keepalive = Some(Keepalive { idle, interval, retries });
         self
     }
 
-    /// The address of this machine to connect from. The system picks a port for each connection.
+    /// Sets the local address to connect from. The system picks a port for each connection.
     ///
-    /// Peers of the other family cannot be reached: a dial to one fails with `InvalidInput`, and a
-    /// name's addresses of that family are passed over. Connections from a fixed address share the
-    /// ports of that address, whatever their peer: about 28,000 at once on Linux.
+    /// Peers of the other family cannot be reached: a dial to one fails with `InvalidInput`, and
+    /// addresses of that family are skipped when a name is resolved. Connections from a fixed
+    /// address share the ports of that address, whichever peer they lead to: about 28,000 at once
+    /// on Linux.
     ///
     /// Defaults to `None`: the system picks the address that fits the route.
     pub fn local_address(mut self, address: impl Into<Option<IpAddr>>) -> Self {
@@ -113,34 +117,34 @@ impl TcpOptions {
         self
     }
 
-    /// Which address a dial tries first, where a name has several.
+    /// Selects the address that a dial tries first when a name has several.
     ///
-    /// Defaults to [`AddressChoice::Spread`]: when one server of several goes down it takes only its
-    /// share of the connections along, those that replace them go to the others at once, and a
-    /// server that comes back gets its share again. Set
-    /// [`SystemOrder`](AddressChoice::SystemOrder) where the first address is the near one, and the
-    /// others are there for emergencies.
+    /// Defaults to [`AddressChoice::Spread`]: when one of several servers goes down, only its share
+    /// of the connections is lost, the replacements go to the other servers at once, and a server
+    /// that comes back gets its share again. Set [`SystemOrder`](AddressChoice::SystemOrder) where
+    /// the first address is the nearest and the others are for emergencies.
     ///
-    /// [`TcpConnector`](super::TcpConnector), whose keys are addresses, has nothing to choose.
+    /// It has no effect on [`TcpConnector`](super::TcpConnector), whose keys are addresses.
     pub fn address_choice(mut self, choice: AddressChoice) -> Self {
         self.address_choice = choice;
         self
     }
 
-    /// Finds the addresses of names.
+    /// Sets the resolver that finds the addresses of names.
     ///
-    /// Defaults to the system's resolver (`getaddrinfo`), in one of tokio's blocking threads.
+    /// Defaults to the system's resolver (`getaddrinfo`) on one of tokio's blocking threads.
     pub fn resolver(mut self, resolver: impl Resolve) -> Self {
         self.resolver = Resolver(Some(Arc::new(resolver)));
         self
     }
 
-    /// Pings a connection by sending these bytes and expecting those: `PING\r\n` and `+PONG\r\n`
-    /// for a Redis server. Any other answer, and an end, is a failure.
+    /// Sets a ping that sends `send` and expects `expect` as the answer: `PING\r\n` and `+PONG\r\n`
+    /// for a Redis server. Any other answer is a failure, and so is the end of the connection.
     ///
-    /// When connections are pinged is the pool's setting
-    /// ([`health_check`](crate::Builder::health_check)). Defaults to none: a ping always succeeds.
-    /// HTTP, gRPC and WebSocket have pings of their own, and take no notice of this one.
+    /// The pool decides when connections are pinged
+    /// ([`health_check`](crate::Builder::health_check)). Defaults to no exchange: a ping then
+    /// succeeds without asking the server. HTTP, gRPC and WebSocket have pings of their own and
+    /// ignore this one.
     pub fn ping(mut self, send: impl Into<Vec<u8>>, expect: impl Into<Vec<u8>>) -> Self {
         self.ping = Some(Ping { send: send.into(), expect: expect.into() });
         self
@@ -161,12 +165,12 @@ impl TcpOptions {
         }
     }
 
-    /// Whether the peer is of a family that can be dialed from the local address.
+    /// Tells whether the peer is of a family that can be dialed from the local address.
     pub(super) fn reaches(&self, peer: SocketAddr) -> bool {
         self.local_address.is_none_or(|local| local.is_ipv4() == peer.is_ipv4())
     }
 
-    /// Makes a socket for this peer, not connected yet, with everything set.
+    /// Makes an unconnected socket for this peer, with all options set.
     pub(super) fn socket(&self, peer: SocketAddr) -> io::Result<TcpSocket> {
         let socket = if peer.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
         socket.set_nodelay(self.nodelay)?;

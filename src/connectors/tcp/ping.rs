@@ -1,4 +1,4 @@
-//! A question that an application's server answers, for pings of plain TCP connections.
+//! A request that the server answers, as the ping of plain TCP connections.
 
 use std::io;
 
@@ -7,7 +7,7 @@ use tokio::net::TcpStream;
 
 use crate::policy::build_error::BuildError;
 
-/// What is sent, and what must come back.
+/// The bytes to send and the bytes to expect.
 #[derive(Clone, Debug)]
 pub(super) struct Ping {
     pub(super) send: Vec<u8>,
@@ -24,7 +24,7 @@ impl Ping {
         Ok(())
     }
 
-    /// One round trip. An answer that begins otherwise fails at once.
+    /// Makes one round trip. It fails at the first byte that differs.
     pub(super) async fn run(&self, stream: &mut TcpStream) -> io::Result<()> {
         stream.write_all(&self.send).await?;
         let mut answer = vec![0; self.expect.len()];

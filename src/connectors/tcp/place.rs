@@ -1,4 +1,4 @@
-//! Where a connection leads.
+//! The destination of a connection.
 
 use std::fmt;
 use std::io;
@@ -23,7 +23,7 @@ impl<'a> Host<'a> {
         Ok(Host { name, port })
     }
 
-    /// The name as a resolver and a certificate have it: without brackets.
+    /// The name as resolvers and certificates write it: without brackets.
     pub(crate) fn bare_name(&self) -> &'a str {
         self.name.trim_start_matches('[').trim_end_matches(']')
     }
@@ -36,7 +36,7 @@ impl fmt::Display for Host<'_> {
     }
 }
 
-/// What the clients of protocols dial.
+/// The destination that an HTTP, gRPC or WebSocket client dials.
 #[cfg(any(feature = "grpc", feature = "http", feature = "websocket"))]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Place<'a> {

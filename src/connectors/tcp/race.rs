@@ -1,6 +1,6 @@
-//! Happy Eyeballs (RFC 8305): several addresses are tried, and the first that answers is taken.
+//! Happy Eyeballs (RFC 8305): tries several addresses and takes the first that answers.
 //!
-//! It knows nothing of sockets: what an attempt is, its caller says.
+//! This file knows nothing about sockets; the caller says what an attempt is.
 
 use std::future::{Future, poll_fn};
 use std::net::SocketAddr;
@@ -10,13 +10,13 @@ use std::time::Duration;
 
 use tokio::time::timeout;
 
-/// Begins an attempt for each item in turn: the next when one has failed, or when none has ended for
-/// `pace`. Gives the first success, and drops the other attempts; or every error, in the order in
-/// which they came.
+/// Starts an attempt for each item in order: the next one when one has failed, or when none has
+/// ended for `pace`. Returns the first success and drops the other attempts, or returns all errors
+/// in the order in which they occurred.
 ///
 /// # Cancel safety
 ///
-/// Dropped before its end, it drops all attempts.
+/// Dropping the future drops all attempts.
 pub(super) async fn race<I, F, T, E>(
     items: I,
     pace: Duration,
@@ -48,7 +48,7 @@ where
     }
 }
 
-/// The first attempt to end, which is taken out.
+/// Waits for the first attempt to end, and removes it.
 async fn first<F: Future>(running: &mut Vec<Pin<Box<F>>>) -> F::Output {
     poll_fn(|cx| {
         for at in 0..running.len() {
@@ -62,8 +62,8 @@ async fn first<F: Future>(running: &mut Vec<Pin<Box<F>>>) -> F::Output {
     .await
 }
 
-/// The addresses with their families in turn, beginning with that of the first: so that a family that
-/// does not work costs one attempt, and not one for each of its addresses.
+/// Alternates the address families, beginning with that of the first address, so that a family that
+/// does not work costs one attempt and not one for each of its addresses.
 pub(super) fn interleaved(addresses: Vec<SocketAddr>) -> Vec<SocketAddr> {
     let starts_with_v4 = addresses.first().is_some_and(SocketAddr::is_ipv4);
     let (ours, others): (Vec<_>, Vec<_>) =
@@ -87,11 +87,12 @@ mod tests {
 
     const PACE: Duration = Duration::from_millis(250);
 
-    /// What an attempt does, and after how many milliseconds.
+    /// How long an attempt takes in milliseconds, and how it ends.
     type Fate = (u64, Result<&'static str, &'static str>);
     const NEVER: u64 = 1_000_000;
 
-    /// The result of a race, the milliseconds that it took, and those after which attempts began.
+    /// Returns the result of a race, the milliseconds that it took, and those after which attempts
+    /// began.
     async fn run(fates: &[Fate]) -> (Result<&'static str, Vec<&'static str>>, u64, Vec<u64>) {
         let start = Instant::now();
         let since = || u64::try_from(start.elapsed().as_millis()).unwrap();

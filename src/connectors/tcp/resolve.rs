@@ -1,4 +1,4 @@
-//! From a name to its addresses.
+//! Resolves names to addresses.
 
 use std::fmt;
 use std::io;
@@ -8,15 +8,15 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use tokio::net::lookup_host;
 
-/// Finds the addresses of a name: a resolver of your own for
+/// Finds the addresses of a name. Implement it to use your own resolver with
 /// [`TcpOptions::resolver`](super::TcpOptions::resolver).
 ///
-/// It is asked at every dial to a name, and not for keys that are IP addresses already. What it says
-/// is not cached.
+/// It is called at every dial to a name, but not for keys that are IP addresses already. Its
+/// results are not cached.
 ///
 /// # Examples
 ///
-/// One that knows the names of a test:
+/// A resolver with fixed names, for a test:
 ///
 /// ```
 /// use std::io;
@@ -40,17 +40,17 @@ use tokio::net::lookup_host;
 /// ```
 #[async_trait]
 pub trait Resolve: Send + Sync + 'static {
-    /// The addresses of a name, the preferred first. The port is the one that was asked for; a
-    /// resolver that knows better, such as one of SRV records, may give others.
+    /// Returns the addresses of a name, the preferred one first. `port` is the port of the key; a
+    /// resolver that knows better, for example from SRV records, may return other ports.
     ///
     /// # Errors
     ///
-    /// Any error fails the dial, which names the host and has this error as its `source()`. Of the
-    /// kinds, `InvalidInput` and `Unsupported` say that dialing again is of no use.
+    /// Any error fails the dial, whose error names the host and has this one as its `source()`. The
+    /// kinds `InvalidInput` and `Unsupported` mean that another dial is pointless.
     ///
     /// # Cancel safety
     ///
-    /// It is dropped when the dial is cut off, such as by
+    /// The future is dropped when the dial is cut off, for example by
     /// [`connect_timeout`](crate::Builder::connect_timeout).
     async fn resolve(&self, name: &str, port: u16) -> io::Result<Vec<SocketAddr>>;
 }
@@ -60,7 +60,7 @@ pub trait Resolve: Send + Sync + 'static {
 pub(super) struct Resolver(pub(super) Option<Arc<dyn Resolve>>);
 
 impl Resolver {
-    /// Resolves a host, whose brackets are gone if it is an IPv6 address.
+    /// Resolves a host. An IPv6 address comes without its brackets.
     pub(super) async fn resolve(&self, host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
         if let Ok(ip) = host.parse::<IpAddr>() {
             return Ok(vec![(ip, port).into()]);

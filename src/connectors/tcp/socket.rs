@@ -1,4 +1,4 @@
-//! One socket: dialed, and looked at.
+//! Dials one socket and checks it.
 
 use std::future::{Future, poll_fn};
 use std::io;
@@ -21,27 +21,29 @@ pub(super) async fn dial(peer: SocketAddr, options: &TcpOptions) -> io::Result<T
     Ok(stream)
 }
 
-/// Whether the socket is connected to itself. TCP allows that, and it happens: whoever dials a
-/// local server that is down, on a port from the range that the system picks from, is given that
-/// very port once in some 28,000 dials. The "connection" would echo what it is sent, and keep the
-/// server from starting.
+/// Tells whether the socket is connected to itself. TCP allows that, and it happens: a client that
+/// dials a local server that is down, on a port from the ephemeral range, is given that very port
+/// about once in 28,000 dials. The "connection" would echo what it is sent and keep the server from
+/// starting.
 fn has_met_itself(stream: &TcpStream, peer: SocketAddr) -> bool {
     stream.local_addr().is_ok_and(|local| local == peer)
 }
 
-/// Whether nothing at all is to be read: no end, no error, no byte.
+/// Tells whether nothing at all is to be read: no end, no error, no byte.
 ///
-/// This is one poll of a peek. It asks tokio's record of the socket first, and the system only if
-/// that record says "readable"; when the system then says "nothing", the record is corrected and
-/// the next check is free again. `try_read` would do the same, but it does not tell of a runtime
-/// that has ended: it finds the record not readable, for ever, and a dead socket looks healthy.
+/// This polls a peek once. The peek asks tokio's readiness of the socket first, and makes a system
+/// call only if the socket counts as readable. If the system then reports that nothing is there,
+/// the readiness is cleared and the next check is free again. `try_read` would do the same but does
+/// not notice a runtime that has ended: it would find the socket not readable forever, and a dead
+/// socket would look healthy.
 ///
-/// The peek leaves a waker behind that wakes nobody; the borrower's next read replaces it.
+/// The peek leaves a waker behind that wakes no task; the borrower's next read replaces it.
 pub(super) fn is_open(stream: &TcpStream) -> bool {
     let mut byte = [0];
     let mut byte = ReadBuf::new(&mut byte);
     let peek = poll_fn(|cx| stream.poll_peek(cx, &mut byte));
-    // Without this, a task that has used up its budget would be told "pending" whatever the truth.
+    // Without this, a task that has used up its coop budget would get `Pending` regardless of the
+    // socket.
     let peek = pin!(coop::unconstrained(peek));
     peek.poll(&mut Context::from_waker(Waker::noop())).is_pending()
 }

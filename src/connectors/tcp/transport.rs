@@ -1,4 +1,5 @@
-//! The one way to a connection: resolves, chooses, races and sets.
+//! Makes connections: resolves the name, orders the addresses, races the attempts and sets the
+//! options.
 
 use std::io;
 use std::net::SocketAddr;
@@ -20,11 +21,11 @@ use crate::connectors::stream::Dialed;
 use crate::policy::build_error::BuildError;
 use crate::runtime::deadline;
 
-/// The longest that one address may be silent before the next is tried as well: what RFC 8305
-/// recommends.
+/// The longest time that an address may stay silent before the next is tried in parallel: the value
+/// that RFC 8305 recommends.
 const PACE: Duration = Duration::from_millis(250);
 
-/// Dials for one connector. Clones count their connections together.
+/// Dials for one connector. Clones share the counts of their connections.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Transport {
     options: TcpOptions,
@@ -53,8 +54,8 @@ impl Transport {
         }
     }
 
-    /// Connects to the first address of the host that takes the connection. Whether its server answers, its
-    /// [`trial`](TcpConnection::trial) is to show.
+    /// Connects to the first address of the host that accepts a connection. Its
+    /// [`trial`](TcpConnection::trial) is passed once the server has answered.
     pub(super) async fn tcp(&self, host: Host<'_>) -> io::Result<TcpConnection> {
         let resolved = self.options.resolver.resolve(host.bare_name(), host.port).await;
         let mut resolved = resolved
@@ -85,8 +86,8 @@ impl Transport {
     }
 }
 
-/// How long one of this many addresses may keep the next waiting: of what is left of the pool's
-/// `connect_timeout`, each has its share.
+/// The time that one of this many addresses may delay the next: each gets an equal share of what is
+/// left of the pool's `connect_timeout`.
 fn pace(addresses: usize) -> Duration {
     let Some(deadline) = deadline::of_this_dial() else { return PACE };
     let shares = u32::try_from(addresses + 1).unwrap_or(u32::MAX);
@@ -102,10 +103,11 @@ fn unreachable(host: &Host<'_>, order: &[SocketAddr], mut errors: Vec<io::Error>
     failure::of(format!("\"{host}\" could not be reached at {}", tried.join(", ")), last)
 }
 
-/// One address being tried.
+/// One attempt at an address.
 ///
-/// Dropped without an end, it has lost to another address or was cut off. An address that was silent
-/// for its whole turn has failed then; one that had less time has not been tried in earnest.
+/// If it is dropped before it ends, it has lost to another address or was cut off. An address that
+/// was silent for the whole pace counts as failed; one that had less time has not been tried in
+/// earnest.
 struct Attempt {
     address: SocketAddr,
     seat: Option<Seat>,
