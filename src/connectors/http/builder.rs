@@ -42,7 +42,7 @@ pub struct ClientBuilder {
     tls: Option<Arc<ClientConfig>>,
     tcp: TcpOptions,
     http2: Http2Options,
-    /// Where it was set.
+    /// `None` if it was not set.
     pings_idle: Option<bool>,
     limits: TimeLimits,
 }
@@ -62,59 +62,60 @@ impl Default for ClientBuilder {
 }
 
 impl ClientBuilder {
-    /// All settings of the pool, in place of those that were set before: call it first, where the
-    /// usual ones below are not enough. Caps count connections, of either version; a use is a request.
+    /// Sets all options of the pool, replacing those that were set before. Call it first, and only
+    /// where the common options below are not enough. Caps count connections of either HTTP
+    /// version; a use is a request.
     ///
-    /// Defaults to `SharedPool::builder()`: up to 10 connections to each host. An HTTP/2 host gets a
-    /// second one only when the first is full.
+    /// Defaults to `SharedPool::builder()`: up to 10 connections to each host. An HTTP/2 host gets
+    /// a second one only when the first is full.
     pub fn pool(mut self, pool: Builder<Shared>) -> Self {
         self.pool = pool;
         self
     }
 
-    /// The most connections to one host: [`Builder::max_per_host`].
+    /// Caps the connections to one host: [`Builder::max_per_host`].
     ///
     /// Defaults to 10.
     pub fn max_per_host(self, n: impl Into<Option<usize>>) -> Self {
         self.set_pool(|pool| pool.max_per_host(n))
     }
 
-    /// The most idle connections to one host: [`Builder::max_idle_per_host`].
+    /// Caps the idle connections to one host: [`Builder::max_idle_per_host`].
     ///
     /// Defaults to `None`: as many as `max_per_host`.
     pub fn max_idle_per_host(self, n: impl Into<Option<usize>>) -> Self {
         self.set_pool(|pool| pool.max_idle_per_host(n))
     }
 
-    /// The most connections to all hosts together: [`Builder::max_total`].
+    /// Caps the connections to all hosts together: [`Builder::max_total`].
     ///
     /// Defaults to `None`.
     pub fn max_total(self, n: impl Into<Option<usize>>) -> Self {
         self.set_pool(|pool| pool.max_total(n))
     }
 
-    /// The longest wait for a connection, its dial included: [`Builder::acquire_timeout`].
+    /// Limits the wait for a connection, including its dial: [`Builder::acquire_timeout`].
     ///
     /// Defaults to 30 seconds.
     pub fn acquire_timeout(self, limit: impl Into<Option<Duration>>) -> Self {
         self.set_pool(|pool| pool.acquire_timeout(limit))
     }
 
-    /// The longest that a dial may take, with its TLS handshake: [`Builder::connect_timeout`].
+    /// Limits a dial, including its TLS handshake: [`Builder::connect_timeout`].
     ///
     /// Defaults to 10 seconds.
     pub fn connect_timeout(self, limit: impl Into<Option<Duration>>) -> Self {
         self.set_pool(|pool| pool.connect_timeout(limit))
     }
 
-    /// How long a connection may be idle before it is closed: [`Builder::idle_timeout`].
+    /// Sets how long a connection may stay idle before it is closed: [`Builder::idle_timeout`].
     ///
     /// Defaults to 90 seconds.
     pub fn idle_timeout(self, limit: impl Into<Option<Duration>>) -> Self {
         self.set_pool(|pool| pool.idle_timeout(limit))
     }
 
-    /// How old a connection may become: [`Builder::max_lifetime`].
+    /// Sets how old a connection may become: [`Builder::max_lifetime`].
     ///
     /// Defaults to 30 minutes.
     pub fn max_lifetime(self, limit: impl Into<Option<Duration>>) -> Self {
@@ -126,29 +127,29 @@ impl ClientBuilder {
         self
     }
 
-    /// The longest that a request may take, from the call until its answer has been read to the end:
-    /// the wait for a connection, attempts that are repeated, and the body of the answer included.
-    /// When it is over, the request or the next read of the answer's body fails with
+    /// Limits a request, from the call until its answer has been read to the end. This includes the
+    /// wait for a connection, repeated attempts, and the body of the answer. When the limit is
+    /// over, the request or the next read of the answer's body fails with
     /// [`Error::Timeout`](super::Error::Timeout), and its connection (on HTTP/2: its stream) is
     /// closed as if the caller had given up.
     ///
-    /// Defaults to `None`: how long an answer may take, only its caller knows.
+    /// Defaults to `None`: only the caller knows how long an answer may take.
     pub fn timeout(mut self, limit: impl Into<Option<Duration>>) -> Self {
         self.limits.whole = limit.into();
         self
     }
 
-    /// The longest that the head of an answer may take to come, once the connection has taken the
-    /// whole request. Each attempt has its own. When it is over, the request fails with
+    /// Limits the time until the head of an answer arrives, once the connection has taken the whole
+    /// request. Each attempt has its own limit. When it is over, the request fails with
     /// [`Error::HeaderTimeout`](super::Error::HeaderTimeout), as if the caller had given up.
     ///
-    /// Defaults to `None`, as in Go, whose `ResponseHeaderTimeout` this is.
+    /// Defaults to `None`, like Go's `ResponseHeaderTimeout`.
     pub fn response_header_timeout(mut self, limit: impl Into<Option<Duration>>) -> Self {
         self.limits.head = limit.into();
         self
     }
 
-    /// Which version of HTTP is spoken.
+    /// Selects the version of HTTP.
     ///
     /// Defaults to [`Protocol::Negotiated`].
     pub fn protocol(mut self, protocol: Protocol) -> Self {
@@ -156,20 +157,21 @@ impl ClientBuilder {
         self
     }
 
-    /// What is trusted, and how the client shows who it is. The list of ALPN protocols in it is
-    /// replaced by what [`protocol`](ClientBuilder::protocol) offers.
+    /// Sets the trusted authorities and the client's own certificate. The ALPN protocols in the
+    /// configuration are replaced by those that [`protocol`](ClientBuilder::protocol) offers.
     ///
-    /// Defaults to what the system trusts, a company's own authorities included: macOS and Windows
-    /// verify certificates themselves, elsewhere the authorities of `/etc/ssl` or of `SSL_CERT_FILE`
-    /// are read, once for the program, at the first handshake. Where there are none, dials fail with
-    /// an error that says so. It is TLS 1.2 and 1.3 with ring's cryptography, and no certificate of
-    /// the client's.
+    /// Defaults to TLS 1.2 and 1.3 with ring's cryptography and no client certificate, and trusts
+    /// what the system trusts, including a company's own authorities. macOS and Windows verify
+    /// certificates themselves; elsewhere the authorities in `/etc/ssl` or `SSL_CERT_FILE` are read
+    /// once for the program, at the first handshake. If there are none, dials fail with an error
+    /// that says so.
     pub fn tls(mut self, config: impl Into<Arc<ClientConfig>>) -> Self {
         self.tls = Some(config.into());
         self
     }
 
-    /// How hosts are dialed: the resolver, which of their addresses, and what is set on the sockets.
+    /// Sets how hosts are dialed: the resolver, the choice among their addresses, and the socket
+    /// options.
     ///
     /// Defaults to [`TcpOptions::new`].
     pub fn tcp(mut self, options: TcpOptions) -> Self {
@@ -177,44 +179,49 @@ impl ClientBuilder {
         self
     }
 
-    /// Requests that one HTTP/2 connection carries at once. Where the peer allows fewer, that holds.
+    /// Limits the requests that one HTTP/2 connection carries at once. A lower limit of the peer
+    /// takes precedence.
     ///
-    /// Defaults to 100, the least that the standard recommends peers to allow, which is also what is
-    /// assumed of a peer until it tells.
+    /// Defaults to 100, the lowest limit that the standard recommends to peers. It is also assumed
+    /// of a peer until its settings arrive.
     pub fn http2_max_streams(mut self, n: usize) -> Self {
         self.http2.max_streams = n;
         self
     }
 
-    /// Pings HTTP/2 connections, idle ones too, that were silent for `interval`, and ends those that
-    /// do not answer within `timeout`: the requests on them fail, and new ones go elsewhere.
+    /// Pings HTTP/2 connections that were silent for `interval`, including idle ones, and ends
+    /// those that do not answer within `timeout`: the requests on them fail, and new ones use other
+    /// connections.
     ///
-    /// Defaults to 20 seconds and 10 seconds, which are those of gRPC's guide, and only while a request is under way
-    /// ([`http2_keep_alive_while_idle`](ClientBuilder::http2_keep_alive_while_idle)). So a request that waits for a peer
-    /// that has vanished fails after 30 seconds, with no time-out of its own.
+    /// Defaults to 20 seconds and 10 seconds, the values of gRPC's guide, and only while a request
+    /// is in progress
+    /// ([`http2_keep_alive_while_idle`](ClientBuilder::http2_keep_alive_while_idle)). A request
+    /// that waits for a vanished peer therefore fails after 30 seconds, even without a time-out.
     ///
-    /// Some servers take pings for abuse. gRPC's by default let a client ping every five minutes, and none that has no call
-    /// under way; the third ping that comes too early while they send nothing ends the connection with
-    /// `ENHANCE_YOUR_CALM`, and the requests on it fail. Where answers take minutes, allow more pings at the server (in
-    /// Go, `keepalive.EnforcementPolicy`), or set a longer interval here.
+    /// Some servers treat pings as abuse. By default, gRPC servers let a client ping every five
+    /// minutes, and not at all without a call in progress. The third ping that comes too early
+    /// while the server sends nothing ends the connection with `ENHANCE_YOUR_CALM`, and the
+    /// requests on it fail. Where answers take minutes, allow more pings at the server (in Go,
+    /// `keepalive.EnforcementPolicy`), or set a longer interval here.
     pub fn http2_keep_alive(mut self, interval: Duration, timeout: Duration) -> Self {
         self.http2.keep_alive = Some(KeepAlive { interval, timeout });
         self.pings_idle.get_or_insert(true);
         self
     }
 
-    /// Whether [keep-alive](ClientBuilder::http2_keep_alive) pings HTTP/2 connections that carry no request, too.
+    /// Sets whether [keep-alive](ClientBuilder::http2_keep_alive) also pings HTTP/2 connections that
+    /// carry no request.
     ///
-    /// Defaults to no for the default times, and to yes where `http2_keep_alive` sets others.
+    /// Defaults to false with the default times, and to true where `http2_keep_alive` sets others.
     pub fn http2_keep_alive_while_idle(mut self, pings_idle: bool) -> Self {
         self.pings_idle = Some(pings_idle);
         self
     }
 
-    /// Pings no HTTP/2 connection on a timer. A peer that has vanished is found when a request to it is cancelled or its
-    /// time is over, and not before.
+    /// Turns off the timer that pings HTTP/2 connections. A vanished peer is then found only when a
+    /// request to it is cancelled or times out.
     ///
-    /// Defaults to [pings](ClientBuilder::http2_keep_alive) while a request is under way.
+    /// Defaults to [pings](ClientBuilder::http2_keep_alive) while a request is in progress.
     pub fn no_http2_keep_alive(mut self) -> Self {
         self.http2.keep_alive = None;
         self
@@ -225,11 +232,11 @@ impl ClientBuilder {
         Http2Options { pings_idle, ..self.http2.clone() }
     }
 
-    /// Makes the client. Does no I/O, and needs no runtime.
+    /// Makes the client. It does no I/O and needs no runtime.
     ///
     /// # Errors
     ///
-    /// A setting that cannot be meant: the error names the field and the value.
+    /// An invalid setting: the error names the field and the value.
     pub fn build(self) -> Result<Client, BuildError> {
         self.http2.check()?;
         let http2 = self.http2_options();
@@ -261,7 +268,8 @@ impl fmt::Debug for ClientBuilder {
 mod tests {
     use super::*;
 
-    /// Interval and time for the answer, in seconds, and whether idle connections are pinged.
+    /// Returns the interval and the time for the answer, in seconds, and whether idle connections
+    /// are pinged.
     fn pings(builder: &ClientBuilder) -> Option<(u64, u64, bool)> {
         let options = builder.http2_options();
         let KeepAlive { interval, timeout } = options.keep_alive?;

@@ -1,4 +1,4 @@
-//! One request's way to its answer.
+//! A request, from the call to its answer.
 
 use std::future::{Future, poll_fn};
 use std::mem;
@@ -48,33 +48,33 @@ impl TimeLimits {
     }
 }
 
-/// How long a body waits for a `100 Continue` before it is sent all the same. As long as Go's.
+/// How long a body waits for a `100 Continue` before it is sent anyway. The same as in Go.
 const CONTINUE: Duration = Duration::from_secs(1);
 
-/// One request's way to its answer. Boxed, because it is large, and futures are moved.
+/// A request, from the call to its answer. It is boxed because it is large and futures are moved.
 pub(super) struct Call {
     pool: SharedPool<HttpConnector>,
     origin: Origin,
     address: Address,
     limits: TimeLimits,
-    /// That of the whole request.
+    /// The deadline of the whole request.
     deadline: Option<Deadline>,
-    /// Where in the caller's code it was made.
+    /// The caller's call site.
     place: &'static Location<'static>,
-    /// What is sent next; while it is sent, a copy of it if its body is kept.
+    /// The request to send next; while it is being sent, a copy, with the body if that is kept.
     request: Request<RequestBody>,
 }
 
-/// What a request asks for, and which server.
+/// What a request asks for, and from which server.
 pub(super) struct Address {
-    /// The authority is what HTTP/2 names the host by.
+    /// HTTP/2 names the host by the authority of this URI.
     pub(super) uri: Uri,
-    /// What HTTP/1.1 names the host by, if that is not the origin.
+    /// The `Host` header of HTTP/1.1, if it is not the origin's.
     pub(super) host: Option<HeaderValue>,
 }
 
 impl Address {
-    /// That of a request, which may name another host than it is sent to.
+    /// The address of a request, which may name another host than the one it is sent to.
     fn of(uri: Uri, host: Option<HeaderValue>) -> Result<Self, Error> {
         let Some(host) = host else { return Ok(Address { uri, host }) };
         let mut parts = uri.into_parts();
@@ -87,7 +87,7 @@ impl Address {
     }
 }
 
-/// With the body, and how long it says that it is.
+/// A call that has begun, with its body and the declared length of the body.
 pub(super) type Begun<B> = (Box<Call>, AcquireLease<HttpConnector>, B, Option<u64>);
 
 impl Call {
@@ -97,7 +97,7 @@ impl Call {
         limits: TimeLimits,
         request: Request<B>,
     ) -> Result<Begun<B>, Error> {
-        // At the call, so that the pool's reports name the caller's place in the code.
+        // Taken at the call, so that the pool's reports name the caller's line.
         let place = Location::caller();
         let origin = Origin::try_from(request.uri())?;
         if request.method() == Method::CONNECT {
@@ -139,7 +139,7 @@ impl Call {
         }
     }
 
-    /// One exchange. None when the request is to be sent again.
+    /// Makes one exchange. Returns `None` when the request is to be sent again.
     async fn attempt(
         &mut self,
         lease: Lease<HttpConnector>,
@@ -154,7 +154,7 @@ impl Call {
                 return Ok(Some(response));
             }
             Err(failure) => {
-                // Its lease ends before the pause.
+                // The lease must end before the pause.
                 drop(turn);
                 self.pause(failure, paced).await?;
             }
@@ -162,7 +162,8 @@ impl Call {
         Ok(None)
     }
 
-    /// Sends the request, and waits for the head of its answer. An error is final; a failure is judged.
+    /// Sends the request and waits for the head of its answer. An `Error` is final; a `Failure` may
+    /// be retried.
     async fn exchange(
         &mut self,
         turn: &mut Turn,
@@ -182,7 +183,7 @@ impl Call {
         Ok(answer.map_err(|error| Failure::judge(turn, error, &mut self.request)))
     }
 
-    /// What is to be known of the body while it is sent, if anything is.
+    /// Returns the observer of the body while it is sent, if one is needed.
     fn upload(&self, turn: &Turn) -> Option<Arc<Upload>> {
         let body = self.request.body();
         let expects = !turn.is_shared() && !body.is_end_stream() && self.expects_continue();
@@ -195,7 +196,7 @@ impl Call {
         expected.is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"100-continue"))
     }
 
-    /// Waits for the head of an answer, and looks at all there is to look at meanwhile.
+    /// Waits for the head of an answer, and watches the limits meanwhile.
     async fn head(
         &mut self,
         turn: &Turn,
@@ -205,7 +206,8 @@ impl Call {
         let mut answer = pin!(answer);
         let mut timers = Timers { go_ahead: None, head: None, limit: self.limits.head };
         poll_fn(|cx| {
-            // First, since the answer may have come after the one too many.
+            // Checked first, because the answer may have come after the interim answer that was one
+            // too many.
             if turn.poll_interim_exceeded(cx).is_ready() {
                 return Poll::Ready(Err(Error::Interim { origin: self.origin() }));
             }
@@ -222,7 +224,7 @@ impl Call {
         .await
     }
 
-    /// Waits until it is time to send the request again, if it may be.
+    /// Waits until it is time to send the request again, if that is allowed.
     async fn pause(&mut self, failure: Failure, paced: &mut u32) -> Result<(), Error> {
         let pause = if failure.is_paced { retry::pause(*paced) } else { Some(Duration::ZERO) };
         let Some(pause) = pause.filter(|_| failure.may_be_sent_again) else {
@@ -236,8 +238,8 @@ impl Call {
         Ok(())
     }
 
-    /// Waits for something that needs no connection, or until the time of the whole request is over.
-    /// Outside a runtime there is no timer until there is a connection, which brings its own.
+    /// Waits for a future that needs no connection, or until the request's deadline. Outside a
+    /// runtime no timer runs until a connection exists, which brings its own.
     async fn by_deadline<T>(&mut self, future: impl Future<Output = T>) -> Result<T, Error> {
         let (Some(deadline), Ok(runtime)) = (&mut self.deadline, Handle::try_current()) else {
             return Ok(future.await);
@@ -257,12 +259,12 @@ impl Call {
     }
 }
 
-/// What runs out while a head is waited for.
+/// The timers that run while the head is awaited.
 struct Timers {
-    /// The body is sent then without having been asked for.
+    /// When it fires, the body is sent without a `100 Continue`.
     go_ahead: Option<Deadline>,
     head: Option<Deadline>,
-    /// How long the head may take once the body was sent.
+    /// The limit for the head once the body has been sent.
     limit: Option<Duration>,
 }
 

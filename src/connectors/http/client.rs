@@ -1,4 +1,4 @@
-//! The client.
+//! The HTTP client.
 
 use std::fmt;
 use std::future::Future;
@@ -14,7 +14,7 @@ use super::error::BoxError;
 use super::{ClientBuilder, Error, HttpConnector, PooledBody};
 use crate::pool::shared::SharedPool;
 
-/// An HTTP client on a pool of connections. Cloning is cheap, and all clones are one client.
+/// An HTTP client on a pool of connections. Clones are cheap and share the pool.
 ///
 /// # Examples
 ///
@@ -37,15 +37,15 @@ pub struct Client {
     limits: TimeLimits,
 }
 
-/// # Making one
+/// # Construction
 impl Client {
-    /// Makes a client with every setting at its default. Does no I/O, and needs no runtime.
+    /// Makes a client with every setting at its default. It does no I/O and needs no runtime.
     #[allow(clippy::missing_panics_doc)] // It cannot: the defaults are good.
     pub fn new() -> Self {
         Client::builder().build().expect("the defaults are good")
     }
 
-    /// Sets up a client.
+    /// Starts the configuration of a client.
     pub fn builder() -> ClientBuilder {
         ClientBuilder::default()
     }
@@ -55,76 +55,79 @@ impl Client {
     }
 }
 
-/// # Using it
+/// # Requests
 impl Client {
     /// Sends a request and waits for the head of its answer. The body holds the connection until it
     /// has been read, see [`PooledBody`].
     ///
-    /// The URI must be absolute. The version of the request is not looked at: the connection's is
-    /// spoken. A `Host` header names the host instead of the URI, on HTTP/2 as `:authority`.
-    /// `CONNECT` is not sent.
+    /// The URI must be absolute. The version of the request is ignored; the connection decides it.
+    /// A `Host` header names the host instead of the URI, on HTTP/2 as `:authority`. `CONNECT` is
+    /// not supported.
     ///
-    /// There is no time limit but the pool's own for getting a connection, unless the client has a
+    /// The only time limit is the pool's own for getting a connection, unless the client has a
     /// [`timeout`](ClientBuilder::timeout) or a
     /// [`response_header_timeout`](ClientBuilder::response_header_timeout).
     ///
     /// # The length of the body
     ///
-    /// A body that is declared to be at most 64 KiB long, by its exact size hint or by a
+    /// A body that declares a length of at most 64 KiB, by its exact size hint or by a
     /// `content-length` header, is read into memory before anything is sent, so that it can be sent
-    /// again. Where headers, hint and body contradict each other, the request is refused: several
+    /// again. If headers, hint and body contradict each other, the request is rejected: several
     /// lengths, a length with a `transfer-encoding`, a `transfer-encoding` that does not end in
-    /// `chunked`, a length that is not the body's. A longer body is counted while it is sent. If it
-    /// ends early or goes on, the request fails with [`Error::Upload`], its connection is closed (on
-    /// HTTP/2 its stream is reset), and no other request gets its remains. Its last piece is sent when
-    /// the body ends.
+    /// `chunked`, or a length that is not the body's.
     ///
-    /// A body that tells nothing is sent in chunks, on HTTP/1.1 with every method.
+    /// A longer body is counted while it is sent, and its last piece is sent only when the body
+    /// ends. If it is shorter or longer than declared, the request fails with [`Error::Upload`] and
+    /// its connection is closed (on HTTP/2 its stream is reset), so that no other request receives
+    /// the remains.
+    ///
+    /// A body without a declared length is sent in chunks, on HTTP/1.1 with every method.
     ///
     /// # Interim answers
     ///
-    /// With an `Expect: 100-continue` header, HTTP/1.1 sends the body when the server asks for it, or
-    /// has said nothing for a second. If the answer comes first, the body is never sent, and the
-    /// connection is closed after it. On HTTP/2 the body is sent at once: hyper does not hear interim
-    /// answers there, and a server stops a body by its flow control.
+    /// With an `Expect: 100-continue` header, HTTP/1.1 sends the body when the server asks for it
+    /// or has been silent for a second. If the answer comes first, the body is never sent, and the
+    /// connection is closed after the answer. On HTTP/2 the body is sent at once: hyper does not
+    /// report interim answers there, and a server can hold back a body by its flow control.
     ///
-    /// Other interim answers are passed over. A ninth one fails the request with [`Error::Interim`],
-    /// and closes the connection. To count them, the client takes the place of a
-    /// `hyper::ext::on_informational` in the request.
+    /// Other interim answers are skipped. A ninth one fails the request with [`Error::Interim`] and
+    /// closes the connection. To count them, the client replaces a `hyper::ext::on_informational`
+    /// of the request.
     ///
     /// # Sending again
     ///
-    /// A server may close an idle connection just as a request is sent on it. The rule is that of
-    /// Go's `net/http`. A request is sent again, on another connection or when there is room, if
+    /// A server may close an idle connection just as a request is sent on it. The client follows
+    /// the rule of Go's `net/http`. A request is sent again, on another connection or when there is
+    /// room, if
     ///
-    /// - nothing of it was written, or an HTTP/2 server says that it did nothing with it (`GOAWAY`,
-    ///   `REFUSED_STREAM`): whatever its method, or
-    /// - its connection ended before the head of an answer had come, and it is a `GET`, `HEAD`,
+    /// - nothing of it was written, or an HTTP/2 server says that it did not process it (`GOAWAY`,
+    ///   `REFUSED_STREAM`), with any method, or
+    /// - its connection ended before the head of an answer arrived, and it is a `GET`, `HEAD`,
     ///   `OPTIONS` or `TRACE`, or has an `Idempotency-Key` (or `X-Idempotency-Key`) header.
     ///
-    /// A body must not have been begun, or be in memory. A connection that
-    /// [`http2_keep_alive`](ClientBuilder::http2_keep_alive) gave up is not one that ended.
+    /// In both cases the body must be in memory or must not have been started. A connection that
+    /// [`http2_keep_alive`](ClientBuilder::http2_keep_alive) gave up does not count as ended.
     ///
-    /// But one whose connection was a new one, made for it, is not sent again (except in HTTP/2's
-    /// first case): a server that ends such a connection means it. On HTTP/1.1 this goes on until a
-    /// new connection was tried; on HTTP/2 up to six times, with pauses of 0, 1, 2, 4, 8 and 16
-    /// seconds.
+    /// A request whose connection was dialed for it is not sent again (except when an HTTP/2 server
+    /// did not process it): a server that closes a new connection does so on purpose. On HTTP/1.1,
+    /// retries therefore stop once a new connection was tried. On HTTP/2 there are at most six,
+    /// with pauses of 0, 1, 2, 4, 8 and 16 seconds.
     ///
     /// # Upgrades
     ///
-    /// After a `101 Switching Protocols`, `hyper::upgrade::on(response)` gives the connection, which
-    /// is then none of the pool's: it does not count against its caps.
+    /// After a `101 Switching Protocols`, `hyper::upgrade::on(response)` returns the connection. It
+    /// then no longer belongs to the pool and does not count against its caps.
     ///
     /// # Cancel safety
     ///
-    /// The future may be dropped at any point. An HTTP/1.1 connection that a request was sent on is
-    /// then closed; on HTTP/2 the stream is reset and the others go on. An HTTP/2 peer that was silent
-    /// since the request was sent is pinged, see [A peer that
+    /// The future may be dropped at any point. An HTTP/1.1 connection on which a request was sent
+    /// is then closed. On HTTP/2 the stream is reset and the other requests continue. An HTTP/2
+    /// peer that was silent since the request was sent is pinged, see [A peer that
     /// vanishes](crate::http#a-peer-that-vanishes).
     ///
     /// # Errors
     ///
-    /// [`Error`], which says which host and why.
+    /// [`Error`], which names the host and the cause.
     #[track_caller]
     pub fn request<B>(
         &self,
@@ -142,8 +145,7 @@ impl Client {
         }
     }
 
-    /// The pool that the connections are in: for its status, to warm a host, to retire one, to close
-    /// it.
+    /// Returns the pool of the connections, for its status and to warm, retire or close.
     pub fn pool(&self) -> &SharedPool<HttpConnector> {
         &self.pool
     }
@@ -151,8 +153,8 @@ impl Client {
 
 type Answering = Pin<Box<dyn Future<Output = Result<Response<PooledBody>, Error>> + Send>>;
 
-/// For tower's layers, and those of tower-http. It is always ready: which host's connection a request
-/// needs shows when it is called, and then it waits for one.
+/// For the layers of tower and tower-http. The service is always ready: the host is known only when
+/// a request arrives, and the call then waits for a connection to it.
 impl<B> Service<Request<B>> for Client
 where
     B: Body + Send + 'static,
@@ -173,7 +175,7 @@ where
     }
 }
 
-/// The same, for callers that share a client.
+/// The same for a shared reference to a client.
 impl<B> Service<Request<B>> for &Client
 where
     B: Body + Send + 'static,

@@ -13,15 +13,15 @@ use tokio::task::JoinSet;
 use super::http1::Http1;
 use super::http2::Http2;
 
-/// A connection of a [`Client`](super::Client)'s pool. It is used through the client only.
+/// A connection of a [`Client`](super::Client)'s pool. Only the client can use it.
 #[derive(Clone)]
 pub struct HttpConnection(Arc<Wire>);
 
 struct Wire {
     speaks: Speaks,
-    /// The driver; it ends when the last clone is dropped, at the latest.
+    /// The driver task. It ends at the latest when the last clone is dropped.
     driver: Mutex<JoinSet<()>>,
-    /// Where the driver runs.
+    /// The runtime of the driver.
     runtime: Handle,
     peer: Option<SocketAddr>,
 }
@@ -32,7 +32,7 @@ pub(super) enum Speaks {
 }
 
 impl HttpConnection {
-    /// The address that was dialed. `None` for a Unix socket.
+    /// Returns the address that was dialed. `None` for a Unix socket.
     pub fn peer_addr(&self) -> Option<SocketAddr> {
         self.0.peer
     }
@@ -62,7 +62,7 @@ impl HttpConnection {
         &self.0.speaks
     }
 
-    /// The connection, if it speaks HTTP/2.
+    /// Returns the connection if it speaks HTTP/2.
     #[cfg(feature = "grpc")]
     pub(crate) fn http2(&self) -> Option<&Http2> {
         match self.speaks() {
@@ -82,7 +82,7 @@ impl HttpConnection {
         }
     }
 
-    /// How many exchanges it carries at once.
+    /// Returns how many exchanges the connection carries at once.
     pub(super) fn max_exchanges(&self) -> usize {
         match self.speaks() {
             Speaks::Http1(_) => 1,
@@ -90,7 +90,8 @@ impl HttpConnection {
         }
     }
 
-    /// Lets the driver say goodbye, and waits until it has. Dropped before, it ends the driver.
+    /// Lets the driver shut the connection down, and waits for it. Dropping the future aborts the
+    /// driver.
     pub(crate) async fn close(self) {
         match self.speaks() {
             Speaks::Http1(http1) => http1.lose(),

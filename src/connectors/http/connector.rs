@@ -19,8 +19,8 @@ use crate::pool::shared::SharedConnector;
 
 /// Makes the connections of a [`Client`](super::Client)'s pool.
 ///
-/// A dial is one for either version: what ALPN chooses decides what the connection becomes. An
-/// HTTP/1.1 connection carries one request at a time, an HTTP/2 connection many.
+/// One dial serves both versions: ALPN decides what the connection becomes. An HTTP/1.1 connection
+/// carries one request at a time, an HTTP/2 connection many.
 pub struct HttpConnector {
     pub(super) transport: Transport,
     pub(super) tls: Tls,
@@ -29,7 +29,7 @@ pub struct HttpConnector {
 }
 
 impl HttpConnector {
-    /// Encrypts the stream where the origin asks for it. Says whether HTTP/2 is spoken on it.
+    /// Encrypts the stream if the origin requires it. Returns whether the stream speaks HTTP/2.
     async fn secure(&self, origin: &Origin, wire: Wire) -> Result<(Stream, bool), ConnectError> {
         if !origin.is_tls() {
             return Ok((Box::new(wire), self.protocol == Protocol::Http2));
@@ -72,8 +72,9 @@ impl Connector for HttpConnector {
         conn.peer_addr()
     }
 
-    /// Sends an HTTP/2 peer a PING, and waits until anything is heard from it; of HTTP/1.1, asks the connection's driver
-    /// whether it has ended. After a request that got no answer within its caller's time, an HTTP/2 peer has one second.
+    /// Sends an HTTP/2 peer a PING and waits until anything is heard from it. On HTTP/1.1 it asks
+    /// the connection's driver whether it has ended. After a request that got no answer within its
+    /// caller's time, an HTTP/2 peer has one second to answer.
     async fn ping(&self, conn: &mut HttpConnection) -> Result<(), ConnectError> {
         let is_there = match conn.speaks() {
             Speaks::Http1(http1) => http1.is_open(),
@@ -100,7 +101,7 @@ impl SharedConnector for HttpConnector {
         conn.max_exchanges()
     }
 
-    /// One where it is known that HTTP/1.1 will be spoken; everybody where ALPN is to decide.
+    /// One if HTTP/1.1 is certain; unlimited if ALPN decides.
     fn expected_leases(&self, origin: &Origin) -> usize {
         match self.protocol {
             Protocol::Http1 => 1,

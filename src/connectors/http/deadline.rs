@@ -1,4 +1,4 @@
-//! Times by which something must have happened.
+//! Deadlines.
 
 use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
@@ -10,12 +10,12 @@ use tokio::time::{Instant, Sleep};
 
 use super::turn::within;
 
-/// A time limit from the moment that it was made.
+/// A time limit that starts when this is made.
 pub(super) struct Deadline {
     pub(super) limit: Duration,
-    /// None where it is too far away to matter.
+    /// `None` if it is too far away to matter.
     at: Option<Instant>,
-    /// Made when it is first waited for.
+    /// Made when it is first polled.
     sleep: Option<Pin<Box<Sleep>>>,
 }
 
@@ -24,8 +24,8 @@ impl Deadline {
         Deadline { limit, at: Instant::now().checked_add(limit), sleep: None }
     }
 
-    /// Ready when the time is over. Its timer is that of the runtime that this thread is in, or else of
-    /// the one given.
+    /// Ready when the time is over. It uses the timer of the current runtime, or else of the one
+    /// given.
     pub(super) fn poll(&mut self, runtime: &Handle, cx: &mut Context<'_>) -> Poll<()> {
         let Some(at) = self.at else { return Poll::Pending };
         let sleep = self
@@ -34,7 +34,7 @@ impl Deadline {
         sleep.as_mut().poll(cx)
     }
 
-    /// Waits for the future, or until the time is over: None.
+    /// Waits for the future, and returns `None` when the deadline passes first.
     pub(super) async fn bound<T>(
         &mut self,
         runtime: &Handle,

@@ -1,4 +1,4 @@
-//! Which parts of a task have something to do.
+//! Tracks which parts of a task are due to be polled.
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
@@ -7,11 +7,11 @@ use std::task::{Context, Wake, Waker};
 
 use parking_lot::Mutex;
 
-/// Tells the parts of a task apart that are polled by it: a part that has something to do wakes the
-/// task, unless that is running or woken already.
+/// Tells apart the parts that one task polls. A part that is due wakes the task, unless the task is
+/// running or has been woken already.
 ///
-/// hyper's parts of an HTTP/2 connection wake each other for each request. A task that polled all of them
-/// whenever it runs would poll most of them in vain.
+/// hyper's parts of an HTTP/2 connection wake each other for each request. A task that polled all
+/// of them whenever it runs would poll most of them in vain.
 pub(super) struct Due {
     /// A bit for each part that is due, and one for the task while it runs.
     bits: AtomicUsize,
@@ -31,18 +31,18 @@ impl Part {
 const RUNNING: usize = 1;
 
 impl Due {
-    /// This many parts, all of them due.
+    /// Makes this many parts, all of them due.
     pub(super) fn new(parts: u32) -> Arc<Due> {
         let bits = (1 << (parts + 1)) - 1 - RUNNING;
         Arc::new(Due { bits: AtomicUsize::new(bits), task: Mutex::new(Waker::noop().clone()) })
     }
 
-    /// What the part is polled with.
+    /// Returns the waker with which to poll the part.
     pub(super) fn waker(self: &Arc<Due>, part: Part) -> Waker {
         Waker::from(Arc::new(Bell { due: self.clone(), part }))
     }
 
-    /// The task runs from now on: it need not be woken.
+    /// The task starts to run and need not be woken.
     pub(super) fn begin(&self, cx: &Context<'_>) {
         let mut task = self.task.lock();
         if !task.will_wake(cx.waker()) {
@@ -52,17 +52,17 @@ impl Due {
         self.bits.fetch_or(RUNNING, AcqRel);
     }
 
-    /// Whether that part, and no other, has something to do, while the task runs.
+    /// Tells whether this part is the only one that is due while the task runs.
     pub(super) fn is_only(&self, part: Part) -> bool {
         self.bits.load(Acquire) == part.0 | RUNNING
     }
 
-    /// Whether the part has something to do; it has not any more once it was asked.
+    /// Tells whether the part is due, and clears it.
     pub(super) fn take(&self, part: Part) -> bool {
         self.bits.fetch_and(!part.0, AcqRel) & part.0 != 0
     }
 
-    /// The task stops. It runs again if a part is due by now.
+    /// The task stops. It is woken again if a part has become due meanwhile.
     pub(super) fn end(&self, cx: &Context<'_>) {
         if self.bits.fetch_and(!RUNNING, AcqRel) & !RUNNING != 0 {
             cx.waker().wake_by_ref();
@@ -114,7 +114,7 @@ mod tests {
         }
     }
 
-    /// A task that has run, and has nothing to do.
+    /// Makes a task that has run and has nothing to do.
     fn asleep() -> (Arc<Due>, Arc<Task>, Waker) {
         let (due, task) = (Due::new(2), Arc::new(Task::default()));
         let waker = Waker::from(task.clone());

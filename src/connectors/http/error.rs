@@ -1,4 +1,4 @@
-//! What can go wrong.
+//! The errors of requests and of connections.
 
 use std::error::Error as StdError;
 use std::time::Duration;
@@ -14,72 +14,73 @@ pub(super) type BoxError = Box<dyn StdError + Send + Sync>;
 
 /// Why a request was not answered, or its answer was not read to the end.
 ///
-/// Its `Display` is one line that says which host it was, and why; `source()` is the cause.
+/// `Display` is one line that names the host and the cause; `source()` is the cause.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Error {
-    /// The request cannot be sent as it is. The text says what is wrong with it.
+    /// The request cannot be sent as it is. The text says why.
     Request(String),
     /// The request's body failed while it was read into memory.
     RequestBody(BoxError),
-    /// There was no connection to send it on.
+    /// The pool had no connection for it.
     Acquire {
-        /// Where to.
+        /// The host.
         origin: Origin,
-        /// Why not.
+        /// Why the pool had none.
         source: AcquireError<ConnectError>,
     },
-    /// The request's body failed while it was sent, or was not as long as its `content-length` says.
+    /// The request's body failed while it was sent, or its length differs from the declared one.
     Upload {
-        /// The peer.
+        /// The host.
         origin: Origin,
-        /// What happened.
+        /// The error of the body.
         source: BoxError,
     },
     /// The connection failed before an answer began, or the peer refused the request.
     Exchange {
-        /// The peer.
+        /// The host.
         origin: Origin,
-        /// What happened.
+        /// The error of the exchange.
         source: hyper::Error,
     },
-    /// More than eight interim (1xx) answers came, and no answer.
+    /// More than eight interim (1xx) answers arrived before the final one.
     Interim {
-        /// The peer.
+        /// The host.
         origin: Origin,
     },
     /// The head of the answer did not come within
     /// [`response_header_timeout`](super::ClientBuilder::response_header_timeout).
     HeaderTimeout {
-        /// The peer.
+        /// The host.
         origin: Origin,
-        /// How long it had.
+        /// The limit.
         limit: Duration,
     },
-    /// The request, with its answer, took longer than [`timeout`](super::ClientBuilder::timeout).
+    /// The request, including its answer, took longer than
+    /// [`timeout`](super::ClientBuilder::timeout).
     Timeout {
-        /// The peer.
+        /// The host.
         origin: Origin,
-        /// How long it had.
+        /// The limit.
         limit: Duration,
     },
     /// The peer reset the stream of its answer before the end (HTTP/2, `NO_ERROR` or `CANCEL`).
     Reset {
-        /// The peer.
+        /// The host.
         origin: Origin,
     },
     /// The answer's body broke off.
     Body {
-        /// The peer.
+        /// The host.
         origin: Origin,
-        /// What happened.
+        /// The error of the connection.
         source: hyper::Error,
     },
 }
 
 impl Error {
-    /// Whether a time limit of the client or of its pool ran out: that of the whole request, of the
-    /// head of its answer, or of the wait for a connection.
+    /// Tells whether a time limit of the client or of its pool expired: that of the whole request,
+    /// of the head of its answer, or of the wait for a connection.
     pub fn is_timeout(&self) -> bool {
         use AcquireError::{ConnectTimeout, Timeout};
         match self {
@@ -97,7 +98,7 @@ impl fmt::Display for Error {
             Error::RequestBody(cause) => {
                 f.write_str(&with_cause("the body of the request failed", &**cause))
             }
-            // These do not name the host.
+            // The cause does not name the host, so the text does.
             Error::Acquire {
                 origin,
                 source: source @ (AcquireError::Closed | AcquireError::NoRuntime),
@@ -151,27 +152,26 @@ impl StdError for Error {
     }
 }
 
-/// Why a connection could not be made, or is not open any more.
+/// Why a connection could not be made, or is no longer open.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum ConnectError {
-    /// The name has no address, or none answers.
+    /// The name has no address, or none of them answers.
     Tcp(io::Error),
     /// The TLS handshake failed.
     Tls(io::Error),
-    /// The host's name cannot be in a certificate.
+    /// The host's name is not valid in a certificate.
     HostName(tokio_rustls::rustls::pki_types::InvalidDnsNameError),
     /// The server did not choose HTTP/2, and [`Protocol::Http2`](super::Protocol::Http2) is set.
     NoHttp2,
     /// The HTTP handshake failed.
     Handshake(hyper::Error),
-    /// A connection that was pinged has ended, or its peer has not answered in time.
+    /// A pinged connection has ended, or its peer did not answer in time.
     Ended,
 }
 
 impl ConnectError {
-    /// A name that is not valid, a certificate that is not trusted and a server without HTTP/2 stay
-    /// so.
+    /// An invalid name, an untrusted certificate or a server without HTTP/2 will fail again.
     pub(super) fn is_retryable(&self) -> bool {
         match self {
             ConnectError::Tcp(error) => tcp::is_retryable(error),

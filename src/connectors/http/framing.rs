@@ -1,4 +1,4 @@
-//! How long a request says that its body is.
+//! The declared length of a request's body.
 
 use http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
 use http::{HeaderMap, HeaderValue, Method, Request};
@@ -6,11 +6,11 @@ use http_body::{Body, SizeHint};
 
 use super::Error;
 
-/// What a request declares about its body by `content-length`, or else by the size hint of the body
-/// itself. None where it tells neither, or is sent in chunks.
+/// Returns the length that a request declares for its body, by `content-length` or else by the
+/// body's size hint. `None` if neither gives it or if the body is sent in chunks.
 ///
-/// A peer reads as many bytes as it is told, and takes the next ones for the next request. So what
-/// does not fit together is refused, and none of it is corrected.
+/// A peer reads as many bytes as were declared and takes the following ones for the next request.
+/// Contradictions are therefore rejected; none is resolved silently.
 pub(super) fn declared<B: Body>(request: &Request<B>) -> Result<Option<u64>, Error> {
     let (headers, body) = (request.headers(), request.body());
     let hint = if body.is_end_stream() { SizeHint::with_exact(0) } else { body.size_hint() };
@@ -51,7 +51,7 @@ fn content_length(headers: &HeaderMap) -> Result<Option<u64>, Error> {
     length.map(Some).ok_or_else(refused)
 }
 
-/// `chunked` must be there once, and last: without it a server cannot tell where the body ends.
+/// `chunked` must occur once and be the last: otherwise a server cannot tell where the body ends.
 fn check_chunked(headers: &HeaderMap) -> Result<(), Error> {
     let text = |value: &HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
     let values: Vec<String> = headers.get_all(TRANSFER_ENCODING).iter().map(text).collect();
@@ -65,8 +65,8 @@ fn check_chunked(headers: &HeaderMap) -> Result<(), Error> {
     Err(Error::Request(reason))
 }
 
-/// Says that a body of unknown length comes in chunks where hyper would send none of it: in requests
-/// that rarely have one.
+/// Announces chunks for a body of unknown length where hyper would drop the body: with methods that
+/// rarely have one.
 pub(super) fn announce_chunks<B: Body>(request: &mut Request<B>) {
     let rarely_has_one = [Method::GET, Method::HEAD].contains(request.method());
     let is_untold = !request.body().is_end_stream() && request.body().size_hint().exact().is_none();

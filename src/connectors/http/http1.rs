@@ -1,4 +1,4 @@
-//! An HTTP/1.1 connection: one exchange after the other.
+//! An HTTP/1.1 connection: one exchange after another.
 
 use std::future::Future;
 use std::mem;
@@ -19,14 +19,14 @@ use super::wire::Written;
 type Sender = http1::SendRequest<RequestBody>;
 pub(crate) type Answer = Result<Response<Incoming>, TrySendError<Request<RequestBody>>>;
 
-/// The side that exchanges are begun from.
+/// The handle from which exchanges are started.
 pub(super) struct Http1 {
     slot: Arc<Mutex<Slot>>,
     written: Written,
     interim: Interim,
 }
 
-/// Where the connection's only sender is, and what it is doing.
+/// The connection's only sender, and its state.
 enum Slot {
     /// Ready for an exchange.
     Free(Sender),
@@ -34,12 +34,12 @@ enum Slot {
     Busy(Sender),
     /// The answer was read, and [`Http1::settle`] waits for the sender to be ready.
     Settling,
-    /// It went down with an exchange that did not end well, or the connection is being closed.
+    /// Lost with an exchange that did not end well, or the connection is being closed.
     Lost,
 }
 
 impl Http1 {
-    /// How many bytes were written to the connection.
+    /// Returns how many bytes were written to the connection.
     pub(super) fn written(&self) -> u64 {
         self.written.get()
     }
@@ -56,7 +56,8 @@ impl Http1 {
         matches!(&*self.slot.lock(), Slot::Free(_))
     }
 
-    /// Begins an exchange on a connection that is free. The body that is given waits for a `100 Continue`.
+    /// Starts an exchange on a free connection. `upload` is the body that waits for a `100
+    /// Continue`, if any.
     pub(super) fn send(
         &self,
         mut request: Request<RequestBody>,
@@ -72,13 +73,13 @@ impl Http1 {
         answer
     }
 
-    /// Ready when there were too many interim answers.
+    /// Ready after too many interim answers.
     pub(super) fn poll_interim_exceeded(&self, cx: &Context<'_>) -> Poll<()> {
         self.interim.poll_exceeded(cx)
     }
 
-    /// Ends an exchange whose answer was read to its end. Says whether the next one can begin at once;
-    /// if not, the connection is to be [settled](Http1::settle).
+    /// Ends an exchange whose answer was read to its end. Returns whether the next one can start at
+    /// once; if not, [`settle`](Http1::settle) has to be called.
     pub(super) fn finish(&self) -> bool {
         let mut slot = self.slot.lock();
         match mem::replace(&mut *slot, Slot::Lost) {
@@ -88,7 +89,7 @@ impl Http1 {
         !matches!(&*slot, Slot::Busy(_))
     }
 
-    /// Waits until the next exchange can begin, which it can when the request of the last one is sent.
+    /// Waits until the next exchange can start: when the last request has been sent.
     pub(super) async fn settle(&self) {
         let Some(mut sender) = self.take_busy() else { return };
         let is_ready = sender.ready().await.is_ok();
@@ -106,14 +107,14 @@ impl Http1 {
         }
     }
 
-    /// There will be no more exchanges: without a sender the connection ends.
+    /// Drops the sender, so that the connection ends and takes no more exchanges.
     pub(super) fn lose(&self) {
         let slot = mem::replace(&mut *self.slot.lock(), Slot::Lost);
         drop(slot);
     }
 }
 
-/// Makes a connection, and the future that drives it.
+/// Makes a connection and the future that drives it.
 pub(super) async fn handshake<T>(
     io: T,
     written: Written,
@@ -125,9 +126,9 @@ where
     let slot = Arc::new(Mutex::new(Slot::Free(sender)));
     let end = End(slot.clone());
     let driver = async move {
-        // Dropped after the connection, also when this is.
+        // Dropped after the connection, even if this future is dropped.
         let _end = end;
-        // What the driver fails of, the exchange under way is told.
+        // The driver's error also reaches the exchange in progress.
         drop(connection.with_upgrades().await);
     };
     Ok((Http1 { slot, written, interim: Interim::new() }, driver))
@@ -135,9 +136,9 @@ where
 
 /// The end of a connection's driver.
 ///
-/// A request that is handed over at the very moment of that end may lie in the channel between, which
-/// is cleared when its only sender is dropped. A sender that is not busy stays: it fails the next
-/// request by itself.
+/// A request that is sent just as the driver ends may remain in the channel, which is cleared when
+/// its only sender is dropped. A sender that is not busy is kept: it fails the next request by
+/// itself.
 struct End(Arc<Mutex<Slot>>);
 
 impl Drop for End {

@@ -18,7 +18,7 @@ use super::ping_timer::PingTimer;
 use super::request_body::RequestBody;
 use crate::policy::build_error::BuildError;
 
-/// What sends a request.
+/// Sends requests.
 #[derive(Clone)]
 pub(crate) struct Sender {
     hyper: http2::SendRequest<RequestBody>,
@@ -30,8 +30,8 @@ impl Sender {
         self.hyper.is_closed()
     }
 
-    /// Sends it as that exchange. What is left of its body when the exchange is dropped is not sent,
-    /// and the stream is reset, even if the peer takes nothing of it.
+    /// Sends the request as this exchange. When the exchange is dropped, the rest of the body is
+    /// not sent, and the stream is reset even if the peer reads nothing of it.
     pub(crate) fn send(
         mut self,
         mut request: Request<RequestBody>,
@@ -47,12 +47,12 @@ impl Sender {
     }
 }
 
-/// What is set for HTTP/2 connections.
+/// The options of HTTP/2 connections.
 #[derive(Clone, Debug)]
 pub(crate) struct Http2Options {
     pub(crate) max_streams: usize,
     pub(crate) keep_alive: Option<KeepAlive>,
-    /// Connections without an exchange are pinged, too.
+    /// Also pings connections without an exchange.
     pub(crate) pings_idle: bool,
 }
 
@@ -70,7 +70,7 @@ impl Default for Http2Options {
     }
 }
 
-/// Later than a clock can tell is no time for a ping.
+/// The longest interval: a later ping is beyond the range of the clock.
 pub(super) const LONGEST: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
 impl Http2Options {
@@ -94,9 +94,10 @@ impl Http2Options {
     }
 }
 
-/// The side that exchanges are begun from.
+/// The handle from which exchanges are started.
 pub(crate) struct Http2 {
-    /// None when there will be no more exchanges. Not to be kept by those who wait for an answer: see the driver.
+    /// `None` when the connection takes no more exchanges. A caller that waits for an answer must
+    /// not keep a clone: see the driver.
     sender: Arc<Mutex<Option<Sender>>>,
     news: Arc<News>,
     peer: Arc<Peer>,
@@ -104,19 +105,19 @@ pub(crate) struct Http2 {
 }
 
 impl Http2 {
-    /// Begins an exchange, unless the connection takes no new ones.
+    /// Starts an exchange, unless the connection takes no new ones.
     pub(crate) fn begin(&self) -> Option<(Sender, Exchange)> {
         let sender = self.sender.lock().clone()?;
         Some((sender, Exchange::begin(self.peer.clone())))
     }
 
-    /// Whether an exchange has ended in silence since the last ping.
+    /// Tells whether an exchange has ended in silence since the last ping.
     #[cfg(feature = "grpc")]
     pub(crate) fn is_doubted(&self) -> bool {
         self.peer.is_doubted()
     }
 
-    /// Asks the peer whether it is there.
+    /// Pings the peer. Returns whether it answered.
     pub(crate) async fn ping(&self) -> bool {
         self.is_open() && self.peer.ping().await
     }
@@ -125,31 +126,32 @@ impl Http2 {
         self.sender.lock().as_ref().is_some_and(|sender| !sender.is_closed())
     }
 
-    /// How many streams the peer allows. `None` when it sets no limit, or has not told yet.
+    /// Returns how many streams the peer allows. `None` if it sets no limit, or its settings have
+    /// not arrived.
     #[cfg(feature = "grpc")]
     pub(crate) fn allowed_streams(&self) -> Option<u32> {
         u32::try_from(self.news.streams()).ok()
     }
 
-    /// A peer that allows none for the moment is given one, which waits: were the connection given
-    /// up for it, the next one would be as well.
+    /// Returns at least 1: a peer that allows no stream at the moment gets one request, which
+    /// waits. If the connection were given up instead, the next one would be as well.
     pub(super) fn max_streams(&self) -> usize {
         self.news.streams().min(self.max_streams).max(1)
     }
 
-    /// Whether the connection has ended by itself, not with its runtime.
+    /// Tells whether the connection has ended by itself, not with its runtime.
     pub(super) fn has_ended(&self) -> bool {
         self.news.has_ended()
     }
 
-    /// There will be no more exchanges: the connection ends after those under way.
+    /// Stops new exchanges: the connection ends after those in progress.
     pub(crate) fn lose(&self) {
         let sender = self.sender.lock().take();
         drop(sender);
     }
 }
 
-/// Makes a connection, and the future that drives it.
+/// Makes a connection and the future that drives it.
 pub(super) async fn handshake<T>(
     io: T,
     options: &Http2Options,
@@ -162,8 +164,8 @@ where
 }
 
 #[cfg(feature = "grpc")]
-/// Does the same, and waits until the peer has told how many streams it allows. None when it ended
-/// the connection before.
+/// Does the same, and waits until the peer's settings have arrived. `None` if the connection ended
+/// before.
 pub(crate) async fn greeted_handshake<T>(
     io: T,
     options: &Http2Options,
@@ -177,7 +179,7 @@ where
 }
 
 #[cfg(feature = "grpc")]
-/// More streams than a peer can allow, and not what stands for no limit.
+/// Stands for "not told yet": more streams than a peer can allow, and not the value for "no limit".
 const UNTOLD: usize = usize::MAX - 1;
 
 async fn begin<T>(
@@ -193,7 +195,7 @@ where
     let peer = Peer::new();
     let (timer, interval, timeout) = PingTimer::new(peer.clone(), options);
     builder.timer(timer).initial_max_send_streams(assumed_streams);
-    // The timer knows which idle connections are to be pinged.
+    // Always on: the timer decides which idle connections are pinged.
     builder.keep_alive_interval(interval).keep_alive_timeout(timeout).keep_alive_while_idle(true);
     let (hyper, exchanges) = builder.handshake(Ear::new(io, peer.clone())).await?;
     let sender = Arc::new(Mutex::new(Some(Sender { hyper, crew: crew.clone() })));
@@ -216,7 +218,7 @@ mod tests {
     use crate::connectors::http::{Client, HttpConnector, Origin, Protocol};
     use crate::pool::shared::Lease;
 
-    /// A server that answers nothing, takes one connection, and says GOAWAY when it is told to.
+    /// A server that answers nothing, accepts one connection, and sends GOAWAY on request.
     struct Server {
         address: SocketAddr,
         has_request: Arc<Notify>,
@@ -247,7 +249,7 @@ mod tests {
             server
         }
 
-        /// A connection on which a request waits for its answer, with a lease of its own.
+        /// Returns a connection on which a request waits for its answer, with a lease of its own.
         async fn asked(&self) -> Lease<HttpConnector> {
             let client = Client::builder().protocol(Protocol::Http2).build().unwrap();
             let uri: Uri = format!("http://{}/", self.address).parse().unwrap();
@@ -264,14 +266,15 @@ mod tests {
         lease.http2().expect("nothing else is spoken")
     }
 
-    // hyper drops the receiver of its channel when the exchanges end. A message that is sent at that moment stays in
-    // tokio's channel until the last sender is dropped, and its caller waits until then.
+    // hyper drops the receiver of its channel when the exchanges end. A message that is sent at
+    // that moment stays in tokio's channel until the last sender is dropped, and its caller waits
+    // until then.
 
     #[tokio::test]
     async fn who_waits_for_an_answer_keeps_no_sender() {
         let server = Server::start().await;
         let lease = server.asked().await;
-        // hyper ends the exchanges where there is no other sender.
+        // hyper ends the exchanges when there is no other sender.
         http2(&lease).lose();
         for _ in 0..100 {
             yield_now().await;

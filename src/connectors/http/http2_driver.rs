@@ -20,11 +20,12 @@ use super::http2::Sender;
 use super::request_body::RequestBody;
 use crate::runtime::panics;
 
-/// What the driver has learned of the connection.
+/// What the driver has learned about the connection.
 pub(super) struct News {
-    /// The streams that the peer allows.
+    /// The number of streams that the peer allows.
     streams: AtomicUsize,
-    /// It takes no more exchanges: the peer has said so, or is gone. Not where its runtime is.
+    /// The connection takes no more exchanges, because the peer has said so or is gone. It stays
+    /// false when the runtime has ended.
     has_ended: AtomicBool,
 }
 
@@ -40,30 +41,30 @@ impl News {
 
 /// The parts of a connection, in one task.
 ///
-/// hyper has a task for a connection's frames, which it starts before the handshake is over, one for
-/// its exchanges, which does not hear that a peer goes away or allows another number of streams before
-/// somebody begins an exchange, and one for each exchange, which wakes its caller. Here an exchange is
-/// no task of the runtime's, and news is heard at once.
+/// hyper would use one task for the frames, started before the handshake is over; one for the
+/// exchanges, which does not notice that a peer goes away or changes its stream limit before the
+/// next exchange is started; and one for each exchange, which wakes its caller. Here all of them
+/// run in one task, and changes of the peer are noticed at once.
 pub(super) struct Driver<T>
 where
     T: Read + Write + Unpin + Send + 'static,
 {
-    /// Dropped before all the others.
+    /// Declared first, so that it is dropped before all the others.
     unfinished: Unfinished,
     due: Arc<Due>,
     frames: Task,
     frames_waker: Waker,
-    /// Until there will be no more of them.
+    /// `None` when no more exchanges can start.
     exchanges: Option<Connection<T, RequestBody, Crew>>,
-    /// Dropped after them.
+    /// Dropped after the exchanges.
     sender: LastSender,
     exchanges_waker: Waker,
     under_way: FuturesUnordered<CatchUnwind<AssertUnwindSafe<Task>>>,
     under_way_waker: Waker,
     crew: Crew,
-    /// Callers that are about to run go first, once, and once more before anything is sent: what they
-    /// begin shares a write. tokio would run this task, which the first of them has woken, before the
-    /// second one.
+    /// Lets callers that are ready to run go first: once before the exchanges are started, and once
+    /// before anything is sent, so that their requests share a write. Otherwise tokio would run
+    /// this task, which the first of them has woken, before the second one.
     gives_way: bool,
     news: Arc<News>,
 }
@@ -105,7 +106,8 @@ where
     }
 
     #[cfg(feature = "grpc")]
-    /// Drives the connection until there is such news. False when it ended before.
+    /// Drives the connection until the condition holds. Returns false if the connection ended
+    /// before.
     pub(super) async fn until(&mut self, is_there: impl Fn(&News) -> bool) -> bool {
         poll_fn(|cx| match self.poll(cx) {
             Poll::Ready(()) => Poll::Ready(false),
@@ -120,24 +122,24 @@ where
         poll_fn(|cx| self.poll(cx)).await;
         self.end_exchanges();
         let Driver { frames, mut under_way, mut unfinished, .. } = self;
-        // Now everything that is under way hears of the end.
+        // This tells every exchange in progress about the end.
         drop(frames);
         while under_way.next().await.is_some() {}
         unfinished.0 = None;
     }
 
-    /// Ready when the frames are over.
+    /// Ready when the frames have ended.
     fn poll(&mut self, cx: &Context<'_>) -> Poll<()> {
         self.due.begin(cx);
         self.gives_way = !self.gives_way && self.due.is_only(EXCHANGES);
-        // What begins here makes the frames due again, and is sent at the task's next turn.
+        // What starts here makes the frames due again, and is sent the next time the task runs.
         let are_over = !self.gives_way && self.poll_due();
         self.due.end(cx);
         if are_over { Poll::Ready(()) } else { Poll::Pending }
     }
 
-    /// Polls the parts that are due. The frames come first, so that no exchange is begun on a
-    /// connection that has ended. Says whether they are over.
+    /// Polls the parts that are due. The frames come first, so that no exchange is started on a
+    /// connection that has ended. Returns whether the frames have ended.
     fn poll_due(&mut self) -> bool {
         let may_have_heard = self.due.take(FRAMES);
         if may_have_heard && poll(&mut self.frames, &self.frames_waker).is_ready() {
@@ -147,7 +149,8 @@ where
             self.poll_exchanges();
         }
         if self.due.take(UNDER_WAY) {
-            // An end that is no panic has told its caller, and a panic is the end of one exchange.
+            // An exchange that ends without a panic has told its caller, and a panic ends one
+            // exchange only.
             while let Poll::Ready(Some(_)) = poll(&mut self.under_way.next(), &self.under_way_waker)
             {
             }
@@ -157,7 +160,8 @@ where
 
     fn poll_exchanges(&mut self) {
         let Some(exchanges) = &mut self.exchanges else { return };
-        // The drop of a body may panic here. What was begun until then goes on, and nothing is begun any more.
+        // Dropping a body may panic here. Exchanges that have started continue, and no new one is
+        // started.
         let begin = || poll(exchanges, &self.exchanges_waker).is_ready();
         let are_over = panics::catch("an exchange", begin).unwrap_or(true);
         self.news.streams.store(exchanges.current_max_send_streams(), Ordering::Relaxed);
@@ -170,17 +174,18 @@ where
         }
     }
 
-    /// There will be no more exchanges; those under way go on.
+    /// Stops new exchanges; those in progress continue.
     fn end_exchanges(&mut self) {
-        // Before those who wait are told.
+        // Stored before the waiting callers are told.
         self.news.has_ended.store(true, Ordering::Release);
         self.exchanges = None;
         self.sender.lose();
     }
 }
 
-/// A driver, until its end. Dropped before, it went down with its runtime: exchanges that go on after the peer
-/// has said that it takes no more are dropped then, and may have run. hyper fails them like those that it never sent.
+/// Armed until the driver ends. If it is dropped armed, the driver went down with its runtime.
+/// Exchanges that were still running after the peer had sent GOAWAY are then dropped, and the peer
+/// may have processed them, but hyper fails them like those that it never sent.
 struct Unfinished(Option<Arc<News>>);
 
 impl Drop for Unfinished {
@@ -191,10 +196,10 @@ impl Drop for Unfinished {
     }
 }
 
-/// The sender of a connection, without which new exchanges cannot be begun.
+/// The sender of a connection, without which new exchanges cannot be started.
 ///
-/// A request that is handed over at the very moment when the exchanges end may lie in the channel between,
-/// which is cleared when nobody can send any more.
+/// A request that is sent just as the exchanges end may remain in the channel, which is cleared
+/// when the last sender is dropped.
 struct LastSender(Arc<Mutex<Option<Sender>>>);
 
 impl LastSender {
@@ -216,14 +221,15 @@ fn poll<F: Future + Unpin>(part: &mut F, waker: &Waker) -> Poll<F::Output> {
 
 type Task = Pin<Box<dyn Future<Output = ()> + Send>>;
 
-/// Takes the tasks that hyper starts: a connection's frames first, then one or two for each exchange.
+/// Receives the tasks that hyper spawns: the connection's frames first, then one or two for each
+/// exchange.
 #[derive(Clone, Default)]
 pub(super) struct Crew(Arc<Mutex<Started>>);
 
 #[derive(Default)]
 struct Started {
     tasks: Vec<Task>,
-    /// What may end the next one early.
+    /// Aborts the next task early.
     end: Option<AbortRegistration>,
 }
 
@@ -233,11 +239,12 @@ impl Crew {
     }
 }
 
-/// Finds the task that sends a body, so that the end of its exchange can end it.
+/// Finds the task that sends a body, so that the end of the exchange can abort it.
 ///
-/// While that task waits until the peer takes more, it asks nobody whether there is any need, and holds
-/// the stream open. hyper asks a body for its beginning just before it starts the task. Where nothing is
-/// left to be sent then, it starts the one that waits for the answer, which the exchange may end as well.
+/// While that task waits for the peer's flow control, it does not check whether the exchange still
+/// exists, and holds the stream open. hyper polls a body for the first time just before it spawns
+/// the task. If nothing is left to be sent by then, hyper spawns the task that waits for the answer
+/// instead, which the exchange may abort as well.
 pub(super) struct Beginning {
     crew: Crew,
     end: AbortRegistration,
@@ -248,7 +255,7 @@ impl Beginning {
         Beginning { crew, end }
     }
 
-    /// The body is asked for the first time.
+    /// The body is polled for the first time.
     pub(super) fn tell(self) {
         self.crew.0.lock().end = Some(self.end);
     }
@@ -257,7 +264,7 @@ impl Beginning {
 impl<F: Future<Output = ()> + Send + 'static> Executor<F> for Crew {
     fn execute(&self, task: F) {
         let mut started = self.0.lock();
-        // The blocks drop it at their end, and with it perhaps a body, where a panic is caught.
+        // Dropping the blocks at their end may drop a body; a panic there is caught.
         #[allow(clippy::redundant_async_block)]
         let task: Task = match started.end.take() {
             None => Box::pin(async { task.await }),

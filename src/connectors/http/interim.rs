@@ -11,16 +11,16 @@ use parking_lot::Mutex;
 
 use super::upload::Upload;
 
-/// The most interim answers before the answer. A server sends a `100 Continue` and perhaps a few early
-/// hints, and hyper reads on as long as they come. Go counted to five until its version 1.24 and bounds
-/// their bytes since; a count is what hyper lets see, and this one has room for a few more hints.
+/// The most interim answers before the final one. A server sends a `100 Continue` and perhaps a few
+/// early hints, but hyper reads on as long as they come. Go allowed five until version 1.24 and has
+/// bounded their bytes since; hyper only lets us count, and eight leaves room for a few more hints.
 pub(super) const MAX_INTERIM: usize = 8;
 
-/// Counts the interim answers of the exchange that a connection carries.
+/// Counts the interim answers of a connection's current exchange.
 pub(super) struct Interim {
     heard: Arc<Heard>,
-    /// What a request takes along to have hyper tell: made once, as one connection carries one
-    /// exchange at a time.
+    /// The extension that makes hyper report interim answers. It is made once, because one
+    /// connection carries one exchange at a time.
     listening: Extensions,
 }
 
@@ -53,14 +53,14 @@ impl Interim {
         Interim { heard, listening: request.into_parts().0.extensions }
     }
 
-    /// Begins to count for a request, whose body waits for a `100 Continue` if it is given.
+    /// Starts to count for a request. `upload` is the body that waits for a `100 Continue`, if any.
     pub(super) fn begin<B>(&self, request: &mut Request<B>, upload: Option<Arc<Upload>>) {
         self.heard.count.store(0, Relaxed);
         *self.heard.upload.lock() = upload;
         request.extensions_mut().extend(self.listening.clone());
     }
 
-    /// Ready when there were too many.
+    /// Ready after too many.
     pub(super) fn poll_exceeded(&self, cx: &Context<'_>) -> Poll<()> {
         self.heard.caller.register(cx.waker());
         let is_exceeded = self.heard.count.load(Relaxed) > MAX_INTERIM;

@@ -1,4 +1,4 @@
-//! A body that must be as long as it was declared.
+//! A body that must have its declared length.
 
 use std::error::Error as StdError;
 use std::fmt;
@@ -10,18 +10,18 @@ use http_body::{Body, Frame, SizeHint};
 
 use super::error::BoxError;
 
-/// Fails when the body ends too early, or goes on for too long, instead of passing that on.
+/// Fails when the body is shorter or longer than declared, instead of passing that on.
 ///
-/// The piece that makes it complete is held back until the end has come: after that piece, HTTP/1.1
-/// would not ask for more and call the request a success.
+/// The piece that completes the body is held back until the end is known: after that piece,
+/// HTTP/1.1 would not poll again and would call the request a success.
 pub(super) struct Measured<B> {
-    /// Until its end.
+    /// `None` after its end.
     body: Option<B>,
     declared: u64,
     left: u64,
-    /// The last piece, while it is not known to be the last.
+    /// The last piece, until it is known to be the last.
     held: Option<Bytes>,
-    /// Trailers that came while a piece was held.
+    /// Trailers that arrived while a piece was held.
     trailers: Option<Frame<Bytes>>,
 }
 
@@ -38,7 +38,7 @@ impl<B> Measured<B> {
 type Polled = Option<Result<Frame<Bytes>, BoxError>>;
 
 impl<B: Body<Data = Bytes, Error = BoxError> + Unpin> Measured<B> {
-    /// What is passed on; None where the next frame must be looked at first.
+    /// Returns what to pass on, or `None` if the next frame must be checked first.
     fn take_data(&mut self, data: Bytes) -> Option<Polled> {
         let Some(left) = self.left.checked_sub(data.len() as u64) else {
             return Some(Some(Err(self.failed("more"))));
@@ -55,7 +55,7 @@ impl<B: Body<Data = Bytes, Error = BoxError> + Unpin> Measured<B> {
         self.body.as_ref().is_none_or(Body::is_end_stream)
     }
 
-    /// The end, or the trailers before it.
+    /// Returns the end, or the trailers before it.
     fn end(&mut self, trailers: Option<Frame<Bytes>>) -> Polled {
         self.body = None;
         if self.left > 0 {
@@ -101,7 +101,7 @@ impl<B: Body<Data = Bytes, Error = BoxError> + Unpin> Body for Measured<B> {
     }
 }
 
-/// A body that has more bytes than were declared, or fewer.
+/// A body whose length differs from the declared one.
 #[derive(Debug)]
 pub(super) struct WrongLength {
     declared: u64,

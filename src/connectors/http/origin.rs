@@ -1,4 +1,4 @@
-//! What tells hosts apart.
+//! The key of the client's pool.
 
 use std::fmt;
 use std::str::FromStr;
@@ -13,19 +13,19 @@ use crate::connectors::shown::Shown;
 use crate::connectors::tcp::{Host, Place};
 use crate::connectors::unix_uri::unix_socket;
 
-/// The host that a server on a Unix socket is asked for.
+/// The host name that requests over a Unix socket carry.
 const LOCALHOST: &str = "localhost";
 
 /// A scheme, a host and a port: the key of the client's pool.
 ///
-/// The host is in lower case and the port is always there, so that `http://Example.com` and
-/// `http://example.com:80/path` have one origin.
+/// The host is in lower case and the port is always present: `http://Example.com` and
+/// `http://example.com:80/path` have the same origin.
 ///
-/// Instead of a host and a port it may have a Unix socket, in the form of nginx: the URI
-/// `http://unix:/run/docker.sock:/v1/info` asks the server on the socket `/run/docker.sock` for
-/// `/v1/info`, as the host `localhost`. The path of the socket is taken as it is written and has
-/// neither a colon nor anything else that a URI would have to encode. Where only the origin is meant,
-/// as in a setting, `unix:/run/docker.sock` can be parsed, too.
+/// A Unix socket can stand in place of host and port, in nginx's form: the URI
+/// `http://unix:/run/docker.sock:/v1/info` requests `/v1/info` from the server on the socket
+/// `/run/docker.sock`, as the host `localhost`. The path of the socket is used as written and must
+/// not contain a colon or any character that a URI would have to encode. For the origin alone, as
+/// in a setting, `unix:/run/docker.sock` can be parsed as well.
 ///
 /// # Examples
 ///
@@ -43,17 +43,17 @@ const LOCALHOST: &str = "localhost";
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Origin {
     tls: bool,
-    /// Host and port, or `unix:` and a path. Shared, because each answer knows where it came from.
+    /// Host and port, or `unix:` and a path. It is shared because each answer holds its origin.
     address: Arc<str>,
 }
 
 impl Origin {
-    /// Whether the scheme is `https`.
+    /// Returns whether the scheme is `https`.
     pub fn is_tls(&self) -> bool {
         self.tls
     }
 
-    /// The host; an IPv6 address is in brackets. A Unix socket's is `localhost`.
+    /// Returns the host; an IPv6 address is in brackets. A Unix socket's is `localhost`.
     pub fn host(&self) -> &str {
         match self.place() {
             Place::Host(host) => host.name,
@@ -61,9 +61,9 @@ impl Origin {
         }
     }
 
-    /// What a dial takes.
+    /// Returns the destination of a dial.
     pub(super) fn place(&self) -> Place<'_> {
-        // Where a host named `unix` has its port.
+        // A path starts with a slash; a host that is named `unix` has its port here.
         let socket = self.address.strip_prefix("unix:").filter(|path| path.starts_with('/'));
         if let Some(path) = socket {
             return Place::Unix(path);
@@ -72,13 +72,13 @@ impl Origin {
         Place::Host(Host { name, port: port.parse().expect("it was checked") })
     }
 
-    /// What the server's certificate must be for.
+    /// Returns the name that the server's certificate must have.
     pub(super) fn server_name(&self) -> Result<ServerName<'static>, InvalidDnsNameError> {
         let host = self.host().trim_start_matches('[').trim_end_matches(']');
         ServerName::try_from(host.to_owned())
     }
 
-    /// Host and port, as requests name them: a scheme's own port is left out.
+    /// Returns host and port as requests name them: without the scheme's default port.
     pub(super) fn as_host(&self) -> HeaderValue {
         if let Place::Unix(_) = self.place() {
             return HeaderValue::from_static(LOCALHOST);
@@ -88,10 +88,10 @@ impl Origin {
         HeaderValue::from_str(authority).expect("it is a part of a URI")
     }
 
-    /// What is asked for, once it is known where: the URI without the path of a Unix socket.
+    /// Returns the URI of the request itself: without the path of a Unix socket.
     pub(super) fn requested(&self, uri: Uri) -> Result<Uri, Error> {
         let Some((_, path)) = unix_socket(authority(&uri), uri.path()) else { return Ok(uri) };
-        // A colon in the query is none of the socket's.
+        // A colon in the query does not end the socket's path.
         let asked = uri.query().map_or_else(|| path.to_owned(), |query| format!("{path}?{query}"));
         let uri = Uri::builder().scheme(self.scheme()).authority(LOCALHOST).path_and_query(&*asked);
         uri.build().map_err(|error| {
@@ -151,7 +151,8 @@ fn own_port(tls: bool) -> &'static str {
     if tls { "443" } else { "80" }
 }
 
-/// A port as it is usually written, so that one port has one name. What is none may be a part of a password.
+/// Writes a port in its canonical form, so that each port has one spelling. Text that is not a port
+/// may be a part of a password and is not shown.
 fn canonical(port: &str) -> Result<&str, Error> {
     if port.parse::<u16>().is_err() {
         let reason = "the port of the URI must be a number from 0 to 65535";
@@ -194,7 +195,7 @@ impl fmt::Display for Origin {
     }
 }
 
-/// The same as its `Display`, so that the pool's reports read well.
+/// The same as `Display`, so that the pool's reports read well.
 impl fmt::Debug for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)

@@ -1,4 +1,5 @@
-//! What is known of the peer of an HTTP/2 connection: when it was heard, and whether it is to be asked.
+//! What is known about the peer of an HTTP/2 connection: when it was last heard, and whether it
+//! should be pinged.
 
 use std::io;
 use std::pin::{Pin, pin};
@@ -14,29 +15,29 @@ use hyper::rt::{Read, ReadBufCursor, Write};
 use tokio::sync::Notify;
 use tokio::time;
 
-/// What the connection, its exchanges and its timer know in common.
+/// State that the connection, its exchanges and its timer share.
 pub(super) struct Peer {
     /// How often something was read from the connection.
     heard: AtomicU64,
-    /// What that was when the last ping had been answered.
+    /// The value of `heard` when the last ping was answered.
     proved: AtomicU64,
-    /// An exchange has ended in silence since the last ping began.
+    /// An exchange has ended in silence since the last ping started.
     doubted: AtomicBool,
-    /// Somebody waits until something is heard.
+    /// A ping waits until something is heard.
     listened: AtomicBool,
-    /// Told of what is heard while somebody waits, and of the end.
+    /// Notified of what is heard while a ping waits, and of the end.
     told: Notify,
     has_ended: AtomicBool,
-    /// hyper is to send a PING.
+    /// hyper should send a PING.
     asked: AtomicBool,
-    /// Wakes hyper's timer to do so.
+    /// Wakes hyper's timer for that.
     timer: AtomicWaker,
-    /// Exchanges under way.
+    /// Exchanges in progress.
     streams: AtomicUsize,
 }
 
-/// How long a peer has to answer a ping after an exchange that ended in silence. Silence and a caller's time-out are
-/// evidence already, and a connection that is given up by mistake costs a dial.
+/// How long a peer has to answer a ping after an exchange that ended in silence. Silence and a
+/// caller's time-out are evidence already, and giving up a connection by mistake costs only a dial.
 const ANSWERS_WITHIN: Duration = Duration::from_secs(1);
 
 impl Peer {
@@ -55,12 +56,13 @@ impl Peer {
     }
 
     #[cfg(feature = "grpc")]
-    /// Whether an exchange has ended in silence since the last ping began.
+    /// Tells whether an exchange has ended in silence since the last ping started.
     pub(super) fn is_doubted(&self) -> bool {
         self.doubted.load(Acquire)
     }
 
-    /// Asks the peer. Says whether anything was heard from it before the connection ended, and in time.
+    /// Pings the peer. Returns whether anything was heard from it in time and before the connection
+    /// ended.
     pub(super) async fn ping(&self) -> bool {
         if self.doubted.swap(false, AcqRel) {
             time::timeout(ANSWERS_WITHIN, self.ask()).await.unwrap_or(false)
@@ -75,13 +77,13 @@ impl Peer {
         self.asked.store(true, Release);
         self.timer.wake();
         loop {
-            // Subscribe before looking, so that no answer is missed.
+            // Subscribe before checking, so that no notification is missed.
             let mut told = pin!(self.told.notified());
             told.as_mut().enable();
             if self.heard.load(Acquire) != before || self.has_ended.load(Acquire) {
                 break;
             }
-            // It may be told late of what was heard before.
+            // A wake-up may be late and concern something heard earlier, hence the loop.
             told.await;
         }
         self.listened.store(false, Release);
@@ -110,13 +112,14 @@ impl Peer {
 
 /// # For hyper's timer
 impl Peer {
-    /// Whether a PING is to be sent now. The task of this context is woken when one is.
+    /// Tells whether a PING should be sent now. If not, the task of this context is woken when one
+    /// should.
     pub(super) fn is_asked(&self, cx: &Context<'_>) -> bool {
         self.timer.register(cx.waker());
         self.asked.load(Acquire)
     }
 
-    /// The PING is sent.
+    /// The PING has been sent.
     pub(super) fn was_asked(&self) {
         self.asked.store(false, Release);
     }
@@ -126,12 +129,12 @@ impl Peer {
     }
 }
 
-/// One exchange, as long as it lives.
+/// One exchange, counted as long as it lives.
 pub(crate) struct Exchange {
     peer: Arc<Peer>,
-    /// How often something had been read when it began to wait for what the peer sends next, while it waits.
+    /// The value of `heard` when it started to wait for the peer, while it waits.
     waits_since: Option<u64>,
-    /// What ends the sending of its body.
+    /// Aborts the sending of its body.
     upload: Option<AbortHandle>,
 }
 
@@ -141,17 +144,17 @@ impl Exchange {
         Exchange { peer, waits_since: None, upload: None }
     }
 
-    /// Its end is that of its upload.
+    /// Lets the end of the exchange abort its upload.
     pub(super) fn ends_upload(&mut self, by: AbortHandle) {
         self.upload = Some(by);
     }
 
-    /// The upload goes on without it.
+    /// Lets the upload continue without the exchange.
     pub(super) fn let_upload_go(&mut self) {
         self.upload = None;
     }
 
-    /// It waits for the peer, or does so no more.
+    /// The exchange starts or stops waiting for the peer.
     pub(crate) fn note(&mut self, waits: bool) {
         self.waits_since = match self.waits_since {
             _ if !waits => None,
@@ -160,10 +163,12 @@ impl Exchange {
         };
     }
 
-    /// Whether it ends while it waits for a peer from which nothing was heard meanwhile. The peer is to be asked then.
+    /// Tells whether the exchange ends while it waits for a peer from which nothing was heard
+    /// meanwhile. The peer is then pinged.
     ///
-    /// Not where the answer to a ping was the last thing heard: servers of gRPC take a third ping in a row for abuse, and
-    /// one that is slow would be asked after each of its callers has given up. Go's client has the same rule.
+    /// It is not if the last thing heard was the answer to a ping: gRPC servers treat a third ping
+    /// in a row as abuse, and a slow server would be pinged each time one of its callers gives up.
+    /// Go's client has the same rule.
     pub(crate) fn ends_in_silence(&self) -> bool {
         let heard = self.peer.heard.load(Acquire);
         let is_silent = self.waits_since == Some(heard) && self.peer.proved.load(Acquire) != heard;
@@ -183,7 +188,7 @@ impl Drop for Exchange {
     }
 }
 
-/// The bytes of the connection, whose peer is heard.
+/// The bytes of the connection, which records that the peer was heard.
 pub(super) struct Ear<T> {
     io: T,
     peer: Arc<Peer>,
@@ -256,7 +261,7 @@ mod tests {
         let peer = Peer::new();
         let mut cx = Context::from_waker(Waker::noop());
         let mut ask = pin!(peer.ask());
-        // `hear` on another thread, in whose middle it is asked.
+        // Interleaves `hear` on another thread with the start of a ping.
         peer.heard.fetch_add(1, AcqRel);
         assert_eq!(ask.as_mut().poll(&mut cx), Poll::Pending);
         peer.tell();

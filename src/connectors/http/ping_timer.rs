@@ -1,8 +1,9 @@
 //! The timer that tells hyper when to ping the peer of an HTTP/2 connection.
 //!
-//! hyper has no ping to be called: it sends one when its keep-alive interval is over, and ends the connection when the
-//! time for the answer is. Both times it takes from this timer, which ends the interval early when the peer is to be
-//! asked, and not before an exchange is under way if idle connections are to be left alone.
+//! hyper has no method that pings: it sends a ping when its keep-alive interval is over, and ends
+//! the connection when the time for the answer is over. It takes both times from this timer. The
+//! timer ends the interval early when the peer should be pinged. If idle connections are not to be
+//! pinged, it does not end the interval until an exchange is in progress.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -16,8 +17,8 @@ use hyper_util::rt::TokioTimer;
 use super::http2::{Http2Options, LONGEST};
 use super::peer::Peer;
 
-/// hyper is told a time for answers that is longer by this than the true one, so that its deadline can be told from the
-/// end of an interval, which is never longer.
+/// Added to the time-out that hyper is told, so that the deadline for an answer can be told from
+/// the end of an interval, which is never that long.
 const MARK: Duration = Duration::from_secs(2 * LONGEST.as_secs());
 
 /// See the module.
@@ -27,8 +28,8 @@ pub(super) struct PingTimer {
 }
 
 impl PingTimer {
-    /// With the interval, and the time for an answer, that hyper is to be told. Without keep-alive a peer is asked only
-    /// when somebody wants to know, and nothing ends for lack of an answer.
+    /// Also returns the interval and the time-out to configure in hyper. Without keep-alive, a peer
+    /// is pinged only on request, and a missing answer ends nothing.
     pub(super) fn new(peer: Arc<Peer>, options: &Http2Options) -> (Self, Duration, Duration) {
         let (interval, timeout) =
             options.keep_alive.as_ref().map_or((LONGEST, LONGEST), |k| (k.interval, k.timeout));
@@ -64,7 +65,7 @@ impl Timer for PingTimer {
     }
 }
 
-/// Until a ping is to be sent, or has not been answered in time.
+/// Sleeps until a ping should be sent, or was not answered in time.
 struct PingSleep {
     is_for_answer: bool,
     pings_idle: bool,
@@ -83,7 +84,7 @@ impl Future for PingSleep {
             return Poll::Ready(());
         }
         ready!(self.sleep.as_mut().poll(cx));
-        // An exchange that begins has hyper look again.
+        // When an exchange starts, hyper polls again.
         let may_ping = self.pings_idle || self.peer.has_streams();
         if may_ping { Poll::Ready(()) } else { Poll::Pending }
     }

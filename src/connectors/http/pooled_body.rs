@@ -18,37 +18,37 @@ use super::{Error, Origin};
 
 /// The body of an answer, which holds its connection until it has been read to its end.
 ///
-/// Read to its end (or empty from the start), it lets go of the connection at once, even before it is
-/// dropped. Dropped earlier:
+/// A body that is read to its end (or is empty from the start) releases the connection at once,
+/// even before it is dropped. If it is dropped earlier:
 ///
 /// - On HTTP/1.1 the rest has to be read before the connection can be used again. A rest of at most
-///   256 KiB that comes within 50 milliseconds is read in the background, while the connection still
-///   counts as in use; with a longer one the connection is closed.
-/// - On HTTP/2 the stream is reset, and the connection goes on.
+///   256 KiB that arrives within 50 milliseconds is read in the background while the connection
+///   still counts as in use. With a longer rest the connection is closed.
+/// - On HTTP/2 the stream is reset, and the connection stays open.
 ///
-/// A body that nobody reads nor drops holds its connection for ever.
+/// A body that is neither read nor dropped holds its connection forever.
 #[must_use = "the rest of the answer is thrown away when its body is dropped"]
 pub struct PooledBody {
-    /// Not present after its end.
+    /// `None` after its end.
     incoming: Option<Incoming>,
     hold: Hold,
     origin: Origin,
-    /// Of the whole request; boxed, because it is rare.
+    /// The deadline of the whole request; boxed because it is rare.
     deadline: Option<Box<Deadline>>,
 }
 
-/// What a body has to do with its connection.
+/// What a body still holds of its connection.
 enum Hold {
     Reading(Turn),
-    /// It was read, and the connection will be ready in a moment.
+    /// The body was read, and the connection is ready in a moment.
     Settling(Settling),
     Over,
 }
 
-/// The longest rest that is read so that its connection can be used again. As long as Go's servers
-/// read: a new connection costs less than more of it.
+/// The longest rest that is read to reuse the connection. The same as in Go's servers: beyond this,
+/// a new connection is cheaper.
 const MAX_REST: usize = 256 * 1024;
-/// How long that may take.
+/// How long reading the rest may take.
 const DRAIN: Duration = Duration::from_millis(50);
 
 impl PooledBody {
@@ -57,7 +57,7 @@ impl PooledBody {
         PooledBody { incoming: Some(incoming), hold: Hold::Reading(turn), origin, deadline }
     }
 
-    /// Lets go of the connection of an answer that has no body.
+    /// Releases the connection of an answer without a body.
     pub(super) async fn finish_empty(&mut self) {
         if self.is_end_stream() {
             self.finish();
@@ -65,7 +65,7 @@ impl PooledBody {
         }
     }
 
-    /// Nothing is left to be read.
+    /// The body has been read to its end.
     fn finish(&mut self) {
         self.hold = match mem::replace(&mut self.hold, Hold::Over) {
             Hold::Reading(turn) => turn.finish().map_or(Hold::Over, Hold::Settling),
@@ -73,7 +73,7 @@ impl PooledBody {
         };
     }
 
-    /// When its time is over, it ends as if its caller had dropped it and wanted no more of it.
+    /// When the deadline passes, the body ends as if its caller had dropped it.
     fn poll_late(&mut self, cx: &mut Context<'_>) -> Option<Error> {
         let (Some(deadline), Hold::Reading(turn)) = (&mut self.deadline, &self.hold) else {
             return None;
@@ -87,8 +87,8 @@ impl PooledBody {
         Some(Error::Timeout { origin: self.origin.clone(), limit })
     }
 
-    /// Whether the end has come of what seems to be over: on HTTP/2 hyper takes a stream that the peer
-    /// has reset, with `NO_ERROR` or `CANCEL`, for one that has ended.
+    /// Tells whether the body really ended. On HTTP/2, hyper treats a stream that the peer has
+    /// reset with `NO_ERROR` or `CANCEL` as one that has ended.
     fn is_whole(&self) -> bool {
         !matches!(&self.hold, Hold::Reading(turn) if turn.is_shared()) || self.is_end_stream()
     }
@@ -106,8 +106,9 @@ impl Body for PooledBody {
     type Data = Bytes;
     type Error = Error;
 
-    /// The end comes when the connection is back in the pool, so that whoever asks next finds it
-    /// there; or is closed, 50 milliseconds later, when the request is still being sent.
+    /// The end is reported only when the connection is back in the pool, so that the next caller
+    /// finds it there. If the request is still being sent, the connection is closed after 50
+    /// milliseconds.
     fn poll_frame(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -173,14 +174,14 @@ impl Drop for PooledBody {
 fn abandon(incoming: Option<Incoming>, turn: Turn) {
     let Some(incoming) = incoming else { return };
     if turn.is_shared() {
-        // The stream is reset before its lease ends.
+        // The stream must be reset before its lease ends.
         drop(incoming);
     } else if incoming.size_hint().lower() <= MAX_REST as u64 {
         turn.runtime().clone().spawn(drain(incoming, turn));
     }
 }
 
-/// Reads the rest of an answer, if it is short, so that the connection can be used again.
+/// Reads the rest of an answer, if it is short, so that the connection can be reused.
 async fn drain(mut incoming: Incoming, turn: Turn) {
     let is_read = time::timeout(DRAIN, async {
         let mut left = MAX_REST;

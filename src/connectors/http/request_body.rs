@@ -1,4 +1,4 @@
-//! The body of a request on its way out.
+//! The body of a request while it is sent.
 
 use std::mem;
 use std::pin::{Pin, pin};
@@ -18,13 +18,13 @@ use super::measured::{Measured, WrongLength};
 use super::upload::{Sending, Upload};
 use crate::runtime::panics::{self, Panicked};
 
-/// A body of any type, so that connections are of one.
+/// A body of any type, so that all connections have the same type.
 #[derive(Default)]
 pub(crate) struct RequestBody {
     content: Content,
-    /// Who is to know of it while it is sent.
+    /// Observes the body while it is sent.
     sending: Option<Sending>,
-    /// Until it is asked for the first time.
+    /// `None` once the body has been polled.
     beginning: Option<Beginning>,
 }
 
@@ -32,7 +32,8 @@ enum Content {
     /// In memory: it can be sent again.
     Kept(Kept),
     Streamed(Streamed),
-    /// It was streamed, and is being sent. What is sent is never this.
+    /// It was streamed and has been handed over for sending. A body that is being sent is never in
+    /// this state.
     Gone,
 }
 
@@ -41,7 +42,7 @@ type Streamed = UnsyncBoxBody<Bytes, BoxError>;
 #[derive(Clone, Default)]
 pub(crate) struct Kept {
     data: Bytes,
-    /// Boxed, because they are rare and requests are moved often.
+    /// Boxed because they are rare and requests are moved often.
     trailers: Option<Box<HeaderMap>>,
 }
 
@@ -61,13 +62,14 @@ impl From<Content> for RequestBody {
 const MAX_KEPT: u64 = 64 * 1024;
 
 impl RequestBody {
-    /// A body that is sent as it comes.
+    /// Makes a body that is streamed.
     #[cfg(feature = "grpc")]
     pub(crate) fn streamed(body: UnsyncBoxBody<Bytes, BoxError>) -> Self {
         Content::Streamed(body).into()
     }
 
-    /// Reads a body into memory that is declared to be short. A longer one is measured while it is sent.
+    /// Reads a body into memory if it is declared to be short. A longer one is measured while it is
+    /// sent.
     pub(super) async fn of<B>(body: B, declared: Option<u64>) -> Result<Self, Error>
     where
         B: Body + Send + 'static,
@@ -88,7 +90,7 @@ impl RequestBody {
         .into())
     }
 
-    /// Takes the body to send it, and leaves a copy if it is kept.
+    /// Takes the body for sending, and leaves a copy if it is kept.
     pub(super) fn take(&mut self) -> Self {
         match &mut self.content {
             Content::Kept(kept) => Content::Kept(kept.clone()).into(),
@@ -98,7 +100,7 @@ impl RequestBody {
         }
     }
 
-    /// Who is to know of it while it is sent.
+    /// Sets the observer of the body.
     pub(super) fn watch(&mut self, upload: Option<Arc<Upload>>) {
         self.sending = upload.map(Sending::new);
     }
@@ -125,7 +127,7 @@ impl Content {
     }
 }
 
-/// The body with data and errors of one type each.
+/// Boxes the body with a single data type and a single error type.
 fn in_bytes<B>(body: B) -> impl Body<Data = Bytes, Error = BoxError> + use<B>
 where
     B: Body,
@@ -134,7 +136,7 @@ where
     body.map_frame(|frame| frame.map_data(into_bytes)).map_err(Into::into)
 }
 
-/// A body that panics has failed, which its caller is told: hyper would tell nobody.
+/// Reports a body that panics to its caller as failed: hyper would report nothing.
 fn poll_caught(
     body: &mut Streamed,
     cx: &mut Context<'_>,
@@ -147,7 +149,7 @@ fn into_bytes(mut data: impl Buf) -> Bytes {
     data.copy_to_bytes(data.remaining())
 }
 
-/// Nothing of the request was sent yet.
+/// The error of a body that could not be read into memory; nothing was sent.
 fn unreadable(error: BoxError) -> Error {
     match error.downcast::<WrongLength>() {
         Ok(error) => Error::Request(error.to_string()),

@@ -1,4 +1,4 @@
-//! When a request is sent again.
+//! Decides when a request is sent again.
 
 use std::error::Error as StdError;
 use std::io;
@@ -12,20 +12,20 @@ use tokio::runtime::Handle;
 use super::request_body::RequestBody;
 use super::turn::Turn;
 
-/// A request that was not answered, and what may be done about it.
+/// A request that was not answered, and how to retry it.
 pub(super) struct Failure {
     pub(super) error: hyper::Error,
     pub(super) may_be_sent_again: bool,
-    /// Whether it may be sent again only so often, and after a pause: one connection may fail many
-    /// requests, or the same one many times.
+    /// Whether retries are limited in number and separated by pauses: one connection may fail many
+    /// requests, or the same request many times.
     pub(super) is_paced: bool,
-    /// The connection's.
+    /// The runtime of the connection.
     pub(super) runtime: Handle,
 }
 
 impl Failure {
-    /// Judges how a request failed, of which a copy was kept if its body is kept. One that comes back
-    /// unsent takes the place of the copy.
+    /// Decides whether to retry a request. `request` holds a copy of it if its body is kept; a
+    /// request that comes back unsent replaces the copy.
     pub(super) fn judge(
         turn: &Turn,
         mut error: TrySendError<Request<RequestBody>>,
@@ -35,10 +35,10 @@ impl Failure {
         let error = error.into_error();
         let (is_first, is_shared) = (turn.is_first(), turn.is_shared());
         let is_paced = is_shared && (unsent.is_none() || is_first);
-        // hyper drops the request that waits for a free stream when the connection ends, and calls
-        // that an error of the user's.
+        // hyper drops a request that waits for a free stream when the connection ends, and reports
+        // that as an error of the user's.
         let is_untaken = is_untaken(&error) || (error.is_user() && turn.has_ended());
-        // A new HTTP/1.1 connection that ends means it.
+        // A server that closes a new HTTP/1.1 connection does so on purpose.
         let unsent = unsent.filter(|_| is_shared || !is_first);
         let is_lost = !is_first && is_lost(&error);
         let is_unwritten = turn.is_unwritten();
@@ -52,7 +52,7 @@ impl Failure {
     }
 }
 
-/// Takes a request to send it, and leaves a copy, whose body is there if it is kept.
+/// Takes a request for sending, and leaves a copy, with the body if that is kept.
 pub(super) fn take(request: &mut Request<RequestBody>) -> Request<RequestBody> {
     let mut taken = Request::new(request.body_mut().take());
     *taken.method_mut() = request.method().clone();
@@ -61,7 +61,7 @@ pub(super) fn take(request: &mut Request<RequestBody>) -> Request<RequestBody> {
     taken
 }
 
-/// Whether the method, or the caller, says that sending it twice does no harm.
+/// Tells whether the method or a header says that sending the request twice does no harm.
 fn is_replayable<B>(request: &Request<B>) -> bool {
     let is_safe = [Method::GET, Method::HEAD, Method::OPTIONS, Method::TRACE];
     let keys = ["idempotency-key", "x-idempotency-key"];
@@ -69,7 +69,7 @@ fn is_replayable<B>(request: &Request<B>) -> bool {
         || keys.iter().any(|key| request.headers().contains_key(*key))
 }
 
-/// Whether the connection ended before an answer began.
+/// Tells whether the connection ended before an answer began.
 fn is_lost(error: &hyper::Error) -> bool {
     error.is_incomplete_message()
         || error.is_canceled()
@@ -78,7 +78,8 @@ fn is_lost(error: &hyper::Error) -> bool {
         || cause::<h2::Error>(error).is_some_and(h2::Error::is_go_away)
 }
 
-/// Whether the peer says that it did nothing with this stream: it refused it, or went away before.
+/// Tells whether the peer says that it did not process this stream: it refused it or sent GOAWAY
+/// before.
 pub(crate) fn is_untaken(error: &hyper::Error) -> bool {
     cause::<h2::Error>(error).is_some_and(|error| {
         let is_refusal = error.is_reset() && error.reason() == Some(h2::Reason::REFUSED_STREAM);
@@ -97,9 +98,9 @@ pub(crate) fn cause<E: StdError + 'static>(error: &hyper::Error) -> Option<&E> {
     None
 }
 
-/// How long to wait before a request is sent again on HTTP/2 for the nth time, from 0 on; None when
-/// that was often enough. As Go: six times, the first at once, then after a second, and twice as long
-/// each time.
+/// Returns the pause before the nth retry on HTTP/2, counting from 0; `None` after the last one. As
+/// in Go, there are six: the first at once, the second after a second, and each pause twice as long
+/// as the last.
 pub(super) fn pause(nth: u32) -> Option<Duration> {
     match nth {
         0 => Some(Duration::ZERO),

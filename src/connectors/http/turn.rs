@@ -21,35 +21,36 @@ use super::upload::Upload;
 use super::{HttpConnector, Origin, framing, http2};
 use crate::pool::shared::Lease;
 
-/// A lease, and what sends on it.
+/// A lease and the handle that sends on it.
 ///
-/// An HTTP/1.1 connection whose turn is dropped has an exchange under way that nobody will finish:
-/// it is not open any more. One whose turn is [finished](Turn::finish) is lent again. On an HTTP/2
-/// connection hyper resets the stream; one whose turn is dropped while it waits for a silent peer is suspect.
+/// An HTTP/1.1 connection whose turn is dropped has an unfinished exchange and is not open any
+/// more. One whose turn is [finished](Turn::finish) can be lent again. On an HTTP/2 connection
+/// hyper resets the stream; if the turn is dropped while it waits for a silent peer, the connection
+/// becomes suspect.
 pub(super) struct Turn {
     sender: Sender,
-    /// The body of the request, if it is watched.
+    /// The body of the request, if it is observed.
     upload: Option<Arc<Upload>>,
     lease: Lease<HttpConnector>,
 }
 
 enum Sender {
     Http1 {
-        /// What was written to the connection before.
+        /// The bytes that had been written to the connection before.
         written: u64,
     },
-    /// The sender until the request is sent.
+    /// The sender, until the request is sent.
     Http2(Option<http2::Sender>, Exchange),
     /// The exchange is over, and the connection is free.
     Finished,
 }
 
-/// How long a connection may take to be ready again after its answer, because the request is still
-/// being sent. As long as Go's.
+/// How long a connection may take to become ready after its answer, because the request is still
+/// being sent. The same as in Go.
 const SETTLE: Duration = Duration::from_millis(50);
 
 impl Turn {
-    /// None when the connection has ended.
+    /// `None` if the connection has ended.
     pub(super) fn begin(lease: Lease<HttpConnector>) -> Option<Self> {
         let sender = match lease.speaks() {
             Speaks::Http1(http1) if http1.is_free() => Sender::Http1 { written: http1.written() },
@@ -62,14 +63,14 @@ impl Turn {
         Some(Turn { sender, upload: None, lease })
     }
 
-    /// Whether it is the first exchange of a connection that is new: one that was dialed ahead and
-    /// lay idle may have died as well as one that was used.
+    /// Tells whether this is the first exchange of a connection that was dialed for it. A
+    /// connection that was dialed ahead and then was idle may have died, like a used one.
     pub(super) fn is_first(&self) -> bool {
         let info = Lease::info(&self.lease);
         !info.reused && info.idle_for.is_zero()
     }
 
-    /// Whether the system has taken nothing of the request. On HTTP/2 that cannot be told.
+    /// Tells whether the system has taken nothing of the request. On HTTP/2 that cannot be known.
     pub(super) fn is_unwritten(&self) -> bool {
         match (self.lease.speaks(), &self.sender) {
             (Speaks::Http1(http1), Sender::Http1 { written }) => http1.written() == *written,
@@ -77,12 +78,12 @@ impl Turn {
         }
     }
 
-    /// Whether others go on when it is dropped.
+    /// Tells whether other exchanges continue when this is dropped.
     pub(super) fn is_shared(&self) -> bool {
         matches!(self.sender, Sender::Http2(..))
     }
 
-    /// Whether the connection's driver has ended by itself, not with its runtime.
+    /// Tells whether the connection's driver has ended by itself, not with its runtime.
     pub(super) fn has_ended(&self) -> bool {
         match self.lease.speaks() {
             Speaks::Http1(_) => false,
@@ -118,18 +119,18 @@ impl Turn {
         Either::Right(http1.send(request, upload))
     }
 
-    /// Whether it waits for what the peer sends next.
+    /// The exchange starts or stops waiting for the peer.
     pub(super) fn note(&mut self, waits: bool) {
         if let Sender::Http2(_, exchange) = &mut self.sender {
             exchange.note(waits);
         }
     }
 
-    /// The answer has been read to its end: the connection is lent again as soon as it is ready, which
-    /// the future that may come back waits for.
+    /// The answer has been read to its end. The connection is lent again as soon as it is ready;
+    /// the returned future, if any, waits for that.
     pub(super) fn finish(mut self) -> Option<Settling> {
         if let Sender::Http2(_, exchange) = &mut self.sender {
-            // The peer may still want the rest of the request.
+            // The peer may still need the rest of the request.
             exchange.let_upload_go();
             self.upload = None;
             return None;
@@ -139,7 +140,7 @@ impl Turn {
             return None;
         };
         if self.upload.as_ref().is_some_and(|upload| upload.is_refused()) {
-            // The rest of the request will never come.
+            // The rest of the request will never arrive.
             return None;
         }
         if http1.finish() {
@@ -158,7 +159,7 @@ impl Turn {
         }
     }
 
-    /// Ready when an HTTP/1.1 peer has sent too many interim answers. Those on HTTP/2 are not heard.
+    /// Ready after too many interim answers of an HTTP/1.1 peer. Those on HTTP/2 are not reported.
     pub(super) fn poll_interim_exceeded(&self, cx: &Context<'_>) -> Poll<()> {
         match self.lease.speaks() {
             Speaks::Http1(http1) => http1.poll_interim_exceeded(cx),
@@ -172,7 +173,7 @@ impl Turn {
 }
 
 impl Drop for Turn {
-    /// Before its lease ends.
+    /// Runs before the lease ends.
     fn drop(&mut self) {
         if let Some(upload) = &self.upload {
             upload.end();
@@ -187,26 +188,26 @@ impl Drop for Turn {
     }
 }
 
-/// The end of a turn, for as long as the connection is not ready again.
+/// The end of an exchange while the connection is not ready yet.
 pub(super) struct Settling {
     pub(super) future: Pin<Box<dyn Future<Output = ()> + Send + Sync>>,
     pub(super) runtime: Handle,
 }
 
 impl Settling {
-    /// Lets it go on by itself.
+    /// Lets it finish in the background.
     pub(super) fn let_go(self) {
         self.runtime.spawn(self.future);
     }
 }
 
-/// Sets a timer in the runtime that this thread is in, or else in that one.
+/// Sets a timer in the current runtime, or else in the given one.
 pub(super) fn within<T>(runtime: &Handle, set: impl FnOnce() -> T) -> T {
     let _guard = Handle::try_current().is_err().then(|| runtime.enter());
     set()
 }
 
-/// Path and query, as HTTP/1.1 wants them.
+/// Returns path and query, the form that HTTP/1.1 requires.
 fn origin_form(uri: &Uri) -> Uri {
     uri.path_and_query().cloned().map_or_else(|| Uri::from_static("/"), Uri::from)
 }

@@ -1,4 +1,4 @@
-//! A request's body on its way out, as its caller and its connection see it.
+//! The state of a request's body that its caller and its connection share.
 
 use std::error::Error as StdError;
 use std::fmt;
@@ -11,7 +11,7 @@ use parking_lot::Mutex;
 
 use super::error::BoxError;
 
-/// Shared by a body, the caller that waits for the answer, and who hears a `100 Continue`.
+/// Shared by the body, the caller that waits for the answer, and the observer of a `100 Continue`.
 pub(super) struct Upload {
     state: Mutex<State>,
     caller: AtomicWaker,
@@ -20,7 +20,7 @@ pub(super) struct Upload {
 
 struct State {
     gate: Gate,
-    /// The connection has all of the body, or needs no more of it.
+    /// The connection has taken all of the body, or needs no more of it.
     is_over: bool,
     failure: Option<Arc<dyn StdError + Send + Sync>>,
 }
@@ -29,11 +29,11 @@ struct State {
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Gate {
     Open,
-    /// Until the peer asks for it, or says nothing for long enough.
+    /// Not until the peer asks for it or has been silent for long enough.
     Shut,
-    /// The answer came first: it is never sent.
+    /// Never: the answer came first.
     Refused,
-    /// Nobody waits for the rest of it.
+    /// No more: nobody waits for the rest of it.
     Ended,
 }
 
@@ -44,17 +44,17 @@ impl Upload {
         Arc::new(Upload { state, caller: AtomicWaker::new(), body: AtomicWaker::new() })
     }
 
-    /// The body may be sent.
+    /// Allows the body to be sent.
     pub(super) fn open(&self) {
         self.turn(Gate::Shut, Gate::Open);
     }
 
-    /// The head of the answer is there: a body that was not begun is never sent.
+    /// The head of the answer has arrived: a body that has not been started is never sent.
     pub(super) fn refuse(&self) {
         self.turn(Gate::Shut, Gate::Refused);
     }
 
-    /// The exchange was given up, or was over before its body was sent: what is left of it ends with
+    /// The exchange was given up, or ended before its body was sent. The rest of the body ends with
     /// an error, so that nobody waits for it.
     pub(super) fn end(&self) {
         self.state.lock().gate = Gate::Ended;
@@ -81,20 +81,20 @@ impl Upload {
         self.state.lock().gate == Gate::Refused
     }
 
-    /// Whether the connection has taken the body. If not, the caller is woken when it has.
+    /// Tells whether the connection has taken the body. If not, the caller is woken when it has.
     pub(super) fn poll_over(&self, cx: &Context<'_>) -> bool {
         self.caller.register(cx.waker());
         self.state.lock().is_over
     }
 
-    /// What the body has failed of.
+    /// Takes the error with which the body failed.
     pub(super) fn take_failure(&self) -> Option<BoxError> {
         let failure = self.state.lock().failure.take();
         failure.map(|error| Box::new(Shared(error)) as BoxError)
     }
 }
 
-/// The body's end of it.
+/// The body's side.
 pub(super) struct Sending(Arc<Upload>);
 
 impl Sending {
@@ -104,7 +104,7 @@ impl Sending {
 
     /// Ready when the body may be sent.
     pub(super) fn poll_gate(&self, cx: &Context<'_>) -> Poll<Result<(), BoxError>> {
-        // Before the look, so that no change is missed.
+        // Register before checking, so that no change is missed.
         self.0.body.register(cx.waker());
         match self.0.state.lock().gate {
             Gate::Open => Poll::Ready(Ok(())),
@@ -113,7 +113,7 @@ impl Sending {
         }
     }
 
-    /// Keeps the error for the caller: on HTTP/2 hyper does not pass it on.
+    /// Keeps the error for the caller, because hyper does not pass it on for HTTP/2.
     pub(super) fn fail(&self, error: BoxError) -> BoxError {
         let error: Arc<dyn StdError + Send + Sync> = error.into();
         self.0.state.lock().failure = Some(error.clone());
@@ -130,7 +130,7 @@ impl Drop for Sending {
     }
 }
 
-/// An error that two are told of.
+/// An error that is reported twice.
 struct Shared(Arc<dyn StdError + Send + Sync>);
 
 impl fmt::Debug for Shared {

@@ -1,4 +1,4 @@
-//! The bytes of one connection, on their way between the socket and TLS or HTTP.
+//! The bytes of one connection, between the socket and TLS or HTTP.
 
 use std::io;
 use std::pin::Pin;
@@ -11,13 +11,13 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use crate::connectors::late_write::unless_the_peer_is_gone;
 use crate::connectors::stream::Stream;
 
-/// A stream that counts what the system takes.
+/// A stream that counts the bytes that the system takes.
 pub(crate) struct Wire {
     stream: Stream,
     written: Written,
 }
 
-/// How many bytes the system has taken.
+/// The number of bytes that the system has taken.
 #[derive(Clone, Default)]
 pub(crate) struct Written(Arc<AtomicU64>);
 
