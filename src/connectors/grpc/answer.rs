@@ -14,18 +14,18 @@ use super::deadline::Deadline;
 use super::error;
 use super::turn::Turn;
 
-/// The messages of an answer, until the last one or the call's deadline. Dropped earlier, it cancels
-/// the call.
+/// The messages of an answer, until the last one or the call's deadline. Dropping it earlier
+/// cancels the call.
 pub(super) struct Answer {
-    /// Until it has failed. Its stream is reset before the turn ends.
+    /// `None` after a failure. The stream must be reset before the turn ends.
     incoming: Option<Incoming>,
-    /// Until the last message has come.
+    /// `None` once the last message has arrived.
     turn: Option<Turn>,
     deadline: Deadline,
 }
 
 impl Answer {
-    /// An answer whose head has come.
+    /// Makes the messages of an answer whose head has arrived.
     pub(super) fn to(
         (turn, response): (Turn, Response<Incoming>),
         deadline: Deadline,
@@ -35,7 +35,7 @@ impl Answer {
         })
     }
 
-    /// Ends as if its caller had dropped it, also while that one still holds it.
+    /// Ends as if the caller had dropped it, even while the caller still holds it.
     fn fail(&mut self, status: Status) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
         self.incoming = None;
         self.turn = None;
@@ -55,7 +55,7 @@ impl HttpBody for Answer {
         let polled = Pin::new(incoming).poll_frame(cx);
         if let Some(turn) = &mut self.turn {
             turn.note(polled.is_pending());
-            // Also where the next message is always there.
+            // Checked here too, because the next message may always be ready.
             if let Poll::Ready(status) = self.deadline.poll(cx) {
                 return self.fail(status);
             }

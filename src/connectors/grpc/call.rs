@@ -1,4 +1,4 @@
-//! One call: sent, and judged when it fails.
+//! One call: sends it, and decides about a retry when it fails.
 
 use std::mem;
 
@@ -19,27 +19,27 @@ use crate::connectors::http::retry::{cause, is_untaken};
 /// A call, which may be sent more than once.
 pub(super) struct Call {
     head: request::Parts,
-    /// What is sent next.
+    /// The messages to send next.
     messages: Messages,
 }
 
 /// Why a call was not answered.
 pub(super) struct Failure {
     pub(super) status: Status,
-    /// No server began it, and all of it is still there.
+    /// No server has started the call, and all of its messages are still available.
     pub(super) may_be_sent_again: bool,
 }
 
 impl Call {
     /// # Errors
     ///
-    /// The first message that cannot be encoded.
+    /// The error of the first message, if it cannot be encoded.
     pub(super) async fn of(request: Request<Body>) -> Result<Self, Status> {
         let (head, body) = request.into_parts();
         Ok(Call { head, messages: Messages::of(body).await? })
     }
 
-    /// Sends it on this connection, and waits for the head of the answer.
+    /// Sends the call on this connection and waits for the head of the answer.
     pub(super) async fn attempt(
         &mut self,
         channel: Held,
@@ -65,7 +65,8 @@ impl Call {
         }
     }
 
-    /// Judges how it failed: what of its messages came back, and of which a copy was kept.
+    /// Decides whether the call can be sent again, from the messages that came back and the copy,
+    /// if one was kept.
     fn judge(
         &mut self,
         mut error: TrySendError<Request<RequestBody>>,
@@ -74,7 +75,8 @@ impl Call {
     ) -> Failure {
         let came_back = error.take_message().is_some();
         let error = error.into_error();
-        // A server begins a unary call with its message. A stream it may begin with the head alone.
+        // A server starts a unary call when its message arrives, but it may start a stream with the
+        // head alone.
         let is_unsent = left.as_ref().is_some_and(Messages::is_complete) && !is_reset(&error);
         if !(came_back || is_unsent || is_untaken(&error)) {
             return Failure { status: error::status(error), may_be_sent_again: false };

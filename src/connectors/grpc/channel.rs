@@ -1,4 +1,4 @@
-//! What is pooled: a channel on one connection.
+//! The pooled type: a channel on one connection.
 
 use std::fmt;
 use std::future::Future;
@@ -21,19 +21,20 @@ use crate::connectors::http::connection::HttpConnection;
 use crate::connectors::http::http2::{self, Http2};
 use crate::connectors::http::peer::Exchange;
 
-/// Calls on exactly one connection, which ends with it: it does not dial again behind the pool's back.
+/// Makes calls on exactly one connection and ends with it: it does not redial behind the pool's
+/// back.
 ///
-/// It is what a generated client is made of, `EchoClient::new(lease.clone())`. Clones are cheap and
-/// share the connection. Where all there is is a reference to the lease, write
-/// `GrpcChannel::clone(lease)`, since `lease.clone()` would copy the reference.
+/// Pass it to a generated client, `EchoClient::new(lease.clone())`. Clones are cheap and share the
+/// connection. Where you have only a reference to the lease, write `GrpcChannel::clone(lease)`,
+/// since `lease.clone()` would copy the reference.
 ///
-/// A call that the server did not begin is not sent again: see
-/// [`is_unprocessed`](super::is_unprocessed), or use a [`PooledChannel`](super::PooledChannel), which
-/// does that.
+/// A call that the server did not start is not sent again: see
+/// [`is_unprocessed`](super::is_unprocessed), or use a [`PooledChannel`](super::PooledChannel),
+/// which retries such calls.
 ///
-/// A clone that outlives its lease goes on working and keeps the connection open, but the pool does
-/// not know of its calls: keep the lease until the last message of the call has come, and the clone
-/// no longer.
+/// A clone that outlives its lease still works and keeps the connection open, but the pool does not
+/// know about its calls. Keep the lease until the last message of the call has arrived, and the
+/// clone no longer than that.
 #[derive(Clone)]
 pub struct GrpcChannel {
     connection: HttpConnection,
@@ -41,22 +42,24 @@ pub struct GrpcChannel {
 }
 
 impl GrpcChannel {
-    /// Calls on a connection that speaks HTTP/2.
+    /// Wraps a connection that speaks HTTP/2.
     pub(super) fn new(connection: HttpConnection, target: Target) -> Self {
         GrpcChannel { connection, target: Arc::new(target) }
     }
 
-    /// The address that was dialed. `None` for a Unix socket.
+    /// Returns the address that was dialed. `None` for a Unix socket.
     pub fn peer_addr(&self) -> Option<SocketAddr> {
         self.connection.peer_addr()
     }
 
-    /// Whether the connection takes new calls: it has not ended, and its server has not said GOAWAY.
+    /// Returns whether the connection takes new calls: it has not ended, and its server has not
+    /// sent GOAWAY.
     pub fn is_open(&self) -> bool {
         self.connection.is_open()
     }
 
-    /// How many calls the server takes at once on this connection, now. `None` when it sets no limit.
+    /// Returns how many calls the server allows at once on this connection at the moment. `None` if
+    /// it sets no limit.
     pub fn max_concurrent_streams(&self) -> Option<u32> {
         self.http2().allowed_streams()
     }
@@ -65,7 +68,7 @@ impl GrpcChannel {
         self.connection.close().await;
     }
 
-    /// None when it takes no new calls.
+    /// `None` if the connection takes no new calls.
     pub(super) fn begin(&self) -> Option<(http2::Sender, Exchange)> {
         self.http2().begin().filter(|(sender, _)| !sender.is_closed())
     }
@@ -89,7 +92,7 @@ impl GrpcChannel {
     }
 }
 
-/// The answer to a call, until its head has come.
+/// The answer to a call, until its head has arrived.
 pub(super) type Answering = Pin<Box<dyn Future<Output = Result<Response<Body>, Status>> + Send>>;
 
 impl Service<Request<Body>> for GrpcChannel {

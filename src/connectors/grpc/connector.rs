@@ -27,19 +27,19 @@ use crate::policy::build_error::BuildError;
 use crate::policy::connector::Connector;
 use crate::pool::shared::SharedConnector;
 
-/// Makes gRPC channels for a [`SharedPool`](crate::SharedPool): the key is the server's URI,
-/// `http://host:port` or `https://host:port`; or `http://unix:/path`, for a server on a Unix socket.
-/// (nginx writes it so. tonic's `unix:/path` is nothing that a [`Uri`] can be.) The path is taken as it
-/// is written; calls name the host `localhost`.
+/// Makes gRPC channels for a [`SharedPool`](crate::SharedPool). The key is the server's URI,
+/// `http://host:port` or `https://host:port`, or `http://unix:/path` for a server on a Unix socket.
+/// (This is nginx's form; tonic's `unix:/path` is not a valid [`Uri`].) The path is used as
+/// written, and calls name the host `localhost`.
 ///
-/// A dial ends when the server has sent its HTTP/2 settings, so that its limit of calls is known
-/// before the first lease. The name is resolved at every dial, and its addresses are tried as
-/// [`tcp`](crate::tcp#addresses) says. A URI with user and password is refused, and shown
-/// without them: credentials are sent as metadata of the calls.
+/// A dial ends when the server has sent its HTTP/2 settings, so that its limit of concurrent calls
+/// is known before the first lease. The name is resolved at every dial, and its addresses are tried
+/// as described in [`tcp`](crate::tcp#addresses). A URI with user and password is rejected, and
+/// shown without them: send credentials as metadata of the calls.
 ///
 /// # Errors
 ///
-/// A dial fails with [`GrpcError`], which says how far it came.
+/// A dial fails with [`GrpcError`], which names the step that failed.
 ///
 /// # Examples
 ///
@@ -77,7 +77,7 @@ impl GrpcConnector {
     ///
     /// # Errors
     ///
-    /// An option that cannot be meant: the error names it and its value.
+    /// An invalid option: the error names it and its value.
     pub fn with_options(options: GrpcOptions) -> Result<Self, BuildError> {
         options.check()?;
         let transport = Transport::new(options.tcp.clone())?;
@@ -122,9 +122,10 @@ impl Connector for GrpcConnector {
         channel.peer_addr()
     }
 
-    /// Asks the standard health service, `grpc.health.v1.Health`. A server that has none answers
-    /// that, which is an answer. After a call that ended while its server was silent it sends an HTTP/2 ping instead,
-    /// which needs no stream: the question then is whether the server is there.
+    /// Asks the standard health service, `grpc.health.v1.Health`. A server without that service
+    /// says so, which counts as an answer. After a call that ended while its server was silent, it
+    /// sends an HTTP/2 ping instead, which needs no stream: the question is then only whether the
+    /// server is alive.
     async fn ping(&self, channel: &mut GrpcChannel) -> Result<(), GrpcError> {
         if channel.http2().is_doubted() {
             return if channel.http2().ping().await { Ok(()) } else { Err(GrpcError::Silent) };
@@ -143,7 +144,7 @@ impl Connector for GrpcConnector {
         channel.is_open()
     }
 
-    /// Without credentials and query.
+    /// Shows the URI without credentials and query.
     fn fmt_key(&self, uri: &Uri, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(&Shown(&uri.to_string()), f)
     }

@@ -1,4 +1,4 @@
-//! How long a call may take.
+//! The deadline of a call.
 
 use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
@@ -9,17 +9,17 @@ use http::HeaderMap;
 use tokio::time::{Sleep, sleep};
 use tonic::Status;
 
-/// The moment when a call fails, from its beginning to its last message, if there is one.
+/// The time at which a call fails, from its start to its last message. `None` for no deadline.
 pub(super) struct Deadline(Option<Pin<Box<Sleep>>>);
 
 const HEADER: &str = "grpc-timeout";
 
 impl Deadline {
-    /// The earlier one of what the call says and of this limit, counted from now.
+    /// Takes the earlier of the call's own timeout and this limit, counted from now.
     ///
     /// # Errors
     ///
-    /// A time that is not written as gRPC has it.
+    /// A timeout that is not in gRPC's format.
     pub(super) fn of(headers: &HeaderMap, limit: Option<Duration>) -> Result<Self, Status> {
         let own = match headers.get(HEADER) {
             None => None,
@@ -31,7 +31,7 @@ impl Deadline {
         Ok(Deadline(time.map(|time| Box::pin(sleep(time)))))
     }
 
-    /// Cuts off what takes longer.
+    /// Waits for the future, and fails when the deadline passes first.
     pub(super) async fn bound<T>(
         &mut self,
         work: impl Future<Output = Result<T, Status>>,
@@ -44,7 +44,7 @@ impl Deadline {
         .await
     }
 
-    /// Ready, with what to tell, when it has passed.
+    /// Ready with the status to report when the deadline has passed.
     pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Status> {
         let Some(sleep) = &mut self.0 else { return Poll::Pending };
         ready!(sleep.as_mut().poll(cx));

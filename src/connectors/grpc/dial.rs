@@ -1,4 +1,4 @@
-//! What a URI says about where to dial.
+//! Reads from a URI where to dial.
 
 use http::Uri;
 use http::uri::{Authority, PathAndQuery, Scheme};
@@ -10,7 +10,7 @@ use crate::connectors::shown::Shown;
 use crate::connectors::tcp::{Host, Place};
 use crate::connectors::unix_uri::unix_socket;
 
-/// Refuses what cannot be dialed. Says whether it is to be dialed with TLS.
+/// Rejects URIs that cannot be dialed. Returns whether to use TLS.
 pub(super) fn check(uri: &Uri) -> Result<bool, GrpcError> {
     let invalid = |reason| Err(GrpcError::InvalidUri { uri: shown(uri), reason });
     let scheme = uri.scheme();
@@ -46,7 +46,7 @@ fn shown(uri: &Uri) -> Uri {
 
 const HAS_PATH: &str = "must not have a path: a call's path is its method";
 
-/// Where to dial, for a URI that was checked.
+/// Returns the destination of a dial, for a URI that was checked.
 pub(super) fn place(uri: &Uri) -> Place<'_> {
     if let Some((path, _)) = unix_socket(authority(uri), uri.path()) {
         return Place::Unix(path);
@@ -56,7 +56,7 @@ pub(super) fn place(uri: &Uri) -> Place<'_> {
     Place::Host(Host { name, port: uri.port_u16().unwrap_or(own) })
 }
 
-/// What calls say that they are for: not more of a Unix socket than its scheme.
+/// Returns the origin that calls name: of a Unix socket only the scheme.
 pub(super) fn origin(uri: &Uri) -> Uri {
     match (place(uri), uri.scheme() == Some(&Scheme::HTTPS)) {
         (Place::Host(_), _) => uri.clone(),
@@ -69,7 +69,7 @@ fn authority(uri: &Uri) -> &str {
     uri.authority().map_or("", Authority::as_str)
 }
 
-/// What the server's certificate must be for.
+/// Returns the name that the server's certificate must have.
 pub(super) fn server_name(
     uri: &Uri,
     options: &GrpcOptions,

@@ -1,4 +1,4 @@
-//! What can go wrong.
+//! The errors of dials and calls.
 
 use std::error::Error;
 use std::sync::Arc;
@@ -18,7 +18,7 @@ use crate::runtime::failure::with_cause;
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum GrpcError {
-    /// The URI is none that can be dialed.
+    /// The URI cannot be dialed.
     InvalidUri {
         /// The key, without credentials and query.
         uri: Uri,
@@ -27,28 +27,28 @@ pub enum GrpcError {
     },
     /// The TCP connection could not be made.
     Connect(io::Error),
-    /// The TLS handshake failed, such as over a certificate that nobody vouches for.
+    /// The TLS handshake failed, for example because of an untrusted certificate.
     Tls(io::Error),
     /// The server does not offer HTTP/2 over TLS.
     NoHttp2,
-    /// HTTP/2 could not be begun.
+    /// The HTTP/2 handshake failed.
     Handshake(hyper::Error),
-    /// The server ended the connection before it had sent its settings: it does not speak HTTP/2, or
-    /// it is going down.
+    /// The server ended the connection before it had sent its settings: it does not speak HTTP/2,
+    /// or it is shutting down.
     NoSettings,
     /// The server did not answer an HTTP/2 ping, or the connection has ended.
     Silent,
     /// The health check failed.
     Check(Status),
-    /// The server says that the service does not serve.
+    /// The server reports that the service is not serving.
     NotServing {
-        /// The service that was asked for; empty for the server as a whole.
+        /// The service in the request; empty for the server as a whole.
         service: String,
     },
 }
 
 impl GrpcError {
-    /// What is wrong once is wrong every time: a URI, a certificate, a server without HTTP/2.
+    /// A bad URI, an untrusted certificate or a server without HTTP/2 will fail again.
     pub(super) fn is_retryable(&self) -> bool {
         match self {
             GrpcError::InvalidUri { .. } | GrpcError::NoHttp2 => false,
@@ -102,8 +102,8 @@ impl Error for GrpcError {
     }
 }
 
-/// The status of a call that failed on its connection. That of a stream that the server reset is as gRPC's
-/// protocol has it.
+/// Returns the status of a call whose connection failed. The status of a stream that the server
+/// reset follows gRPC's protocol.
 pub(super) fn status(error: hyper::Error) -> Status {
     let reset = cause::<h2::Error>(&error).filter(|error| error.is_reset());
     let code = match reset.and_then(h2::Error::reason) {
@@ -121,7 +121,7 @@ pub(super) fn status(error: hyper::Error) -> Status {
     with_source(Status::new(code, message), error)
 }
 
-/// The status of a call that got no lease.
+/// Returns the status of a call that got no lease.
 pub(super) fn no_lease(error: AcquireError<GrpcError>) -> Status {
     with_source(Status::unavailable(error.to_string()), error)
 }

@@ -1,11 +1,11 @@
-//! HTTP/2's pings.
+//! HTTP/2 pings.
 
 use std::time::Duration;
 
 use crate::connectors::http::http2::KeepAlive;
 use crate::policy::build_error::BuildError;
 
-/// When a silent server is asked whether it is there.
+/// When a silent server is pinged.
 #[derive(Clone, Debug)]
 pub(super) struct Keepalive {
     pub(super) time: Option<Duration>,
@@ -13,11 +13,11 @@ pub(super) struct Keepalive {
     pub(super) without_calls: bool,
 }
 
-/// Later than a clock can tell is no time for a ping.
+/// The longest interval: a later ping is beyond the range of the clock.
 const MOST: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
 impl Default for Keepalive {
-    /// Servers at their defaults take more than one ping in five minutes for abuse.
+    /// Servers with default settings treat more than one ping in five minutes as abuse.
     fn default() -> Self {
         let [time, timeout] = [330, 10].map(Duration::from_secs);
         Keepalive { time: Some(time), timeout, without_calls: false }

@@ -1,4 +1,4 @@
-//! The messages of a request, on their way out.
+//! The messages of a request while they are sent.
 
 use std::future::poll_fn;
 use std::mem;
@@ -14,19 +14,21 @@ use tonic::body::Body;
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
-/// What is to be sent, of which the first part may be in memory already.
+/// The messages to send; the first part may be in memory already.
 #[derive(Default)]
 pub(super) struct Messages {
     held: Bytes,
-    /// None when everything is held.
+    /// `None` when all messages are held.
     rest: Option<Body>,
 }
 
-/// The longest request that is kept so that it can be sent again, as in gRPC's own libraries.
+/// The longest request that is kept so that it can be sent again. The same as in gRPC's own
+/// libraries.
 const MAX_KEPT: usize = 256 * 1024;
 
 impl Messages {
-    /// Reads what is there at once, up to what can be kept. That is all of a unary request.
+    /// Reads the messages that are ready, up to the length that can be kept. For a unary request
+    /// that is everything.
     pub(super) async fn of(mut body: Body) -> Result<Self, Status> {
         let mut held = Bytes::new();
         while held.len() <= MAX_KEPT {
@@ -39,7 +41,7 @@ impl Messages {
         Ok(Messages { held, rest: Some(body) })
     }
 
-    /// A copy, if everything is held and short enough to be kept.
+    /// Returns a copy if all messages are held and short enough.
     pub(super) fn copy(&self) -> Option<Self> {
         let is_kept = self.is_complete() && self.held.len() <= MAX_KEPT;
         is_kept.then(|| Messages { held: self.held.clone(), rest: None })
@@ -72,40 +74,41 @@ fn append(held: &mut Bytes, data: Bytes) {
     }
 }
 
-/// Messages that are handed to HTTP/2, which may never come to send them.
+/// Messages that are handed to HTTP/2, which may never send them.
 ///
-/// A connection may be told to go away when a call has a place in it and no more. hyper then fails the
-/// call like one that was cut off in the middle. Whether it was begun is told by who takes the messages
-/// out of here first: [`Outgoing`], which sends them, or the failed call.
+/// A connection may receive GOAWAY when a call has just been assigned to it. hyper then fails the
+/// call like one that was interrupted in the middle. Whether the call was started depends on who
+/// takes the messages out first: [`Outgoing`], which sends them, or the failed call.
 pub(super) struct Handed(Arc<Mutex<Option<Messages>>>);
 
 impl Handed {
     pub(super) fn new(messages: Messages) -> (Self, Outgoing) {
         if messages.is_empty() {
-            // There is no message to wait for: the head is everything.
+            // No message to wait for: the head is the whole request.
             return (Handed(Arc::default()), Outgoing::Begun(messages));
         }
         let handed = Arc::new(Mutex::new(Some(messages)));
         (Handed(handed.clone()), Outgoing::Waiting(handed))
     }
 
-    /// The messages, if nothing of them was sent. Nothing will be.
+    /// Returns the messages if none of them was sent, and ensures that none will be.
     pub(super) fn take_back(&self) -> Option<Messages> {
         self.0.lock().take()
     }
 }
 
-/// What the caller's own stream of messages has failed of: all that HTTP/2 tells then is that the call was reset.
+/// The error of the caller's own stream of messages: HTTP/2 then reports only that the call was
+/// reset.
 #[derive(Default)]
 pub(super) struct OwnFailure(Option<Arc<Mutex<Option<Status>>>>);
 
 impl OwnFailure {
-    /// Messages that are all there cannot fail any more.
+    /// Messages that are complete cannot fail any more.
     pub(super) fn of(messages: &Messages) -> Self {
         OwnFailure((!messages.is_complete()).then(Arc::default))
     }
 
-    /// The error of a body that fails so, which is kept here.
+    /// Returns a mapping for the body's error that also keeps the error here.
     pub(super) fn keeper(&self) -> impl FnMut(Status) -> BoxError + Send + use<> {
         let kept = self.0.clone();
         move |status| {
@@ -128,7 +131,7 @@ pub(super) enum Outgoing {
 }
 
 impl Outgoing {
-    /// None when the call has failed.
+    /// `None` when the call has failed.
     fn begin(&mut self) -> Option<&mut Messages> {
         if let Outgoing::Waiting(handed) = self {
             let messages = handed.lock().take()?;

@@ -1,17 +1,17 @@
 //! Pools of gRPC connections for tonic's clients (feature `grpc`).
 //!
-//! [`GrpcConnector`] makes connections for a [`SharedPool`](crate::SharedPool); how, is in
-//! [`GrpcOptions`]. A [`PooledChannel`] is what clients are made of: each of its calls takes a lease on one
-//! of the host's connections.
+//! [`GrpcConnector`] makes connections for a [`SharedPool`](crate::SharedPool), with the settings
+//! in [`GrpcOptions`]. Generated clients run on a [`PooledChannel`]: each of its calls takes a
+//! lease on one of the host's connections.
 //!
-//! A tonic `Channel` is one connection, however many clone it: all calls go to one server, wait for one TCP
-//! stream, and share its limit of concurrent calls. The pool dials further connections as calls need them, up
-//! to [`max_per_host`](crate::Builder::max_per_host), knows when each has ended, and a call that came too late
-//! for its connection is sent again.
+//! A tonic `Channel` is one connection, even when it is cloned: all calls go to one server, wait
+//! for one TCP stream, and share its limit of concurrent calls. The pool dials further connections
+//! as calls need them, up to [`max_per_host`](crate::Builder::max_per_host), notices when one ends,
+//! and sends a call again that came too late for its connection.
 //!
 //! # Examples
 //!
-//! `EchoClient` stands for a client that tonic 0.14 has generated from your service's description.
+//! `EchoClient` stands for a client that tonic 0.14 has generated from your service definition.
 //!
 //! ```
 //! # use tonic_health::pb::{HealthCheckRequest, health_client::HealthClient as EchoClient};
@@ -31,54 +31,59 @@
 //!
 //! # Calls and leases
 //!
-//! A call through a [`PooledChannel`] waits for a lease first, as every borrower of the pool does, and holds it
-//! until the last message of its answer, or until the answer is dropped. So `status` counts running calls as
-//! leases, and [`acquire_timeout`](crate::Builder::acquire_timeout) bounds the wait.
+//! A call through a [`PooledChannel`] first waits for a lease, like every borrower of the pool. It
+//! holds the lease until the last message of its answer, or until the answer is dropped. `status`
+//! therefore counts running calls as leases, and
+//! [`acquire_timeout`](crate::Builder::acquire_timeout) bounds the wait.
 //!
-//! Who needs several calls on one connection, or wants to decide by himself what is sent again, acquires
-//! leases: `EchoClient::new(lease.clone())`. A lease is a [`GrpcChannel`], which is one connection. One lease
-//! is one call: the pool counts leases against the number of calls that the server takes at once, and a second
-//! call on the same lease would wait inside HTTP/2, unseen. Keep the lease for as long as the call runs, which
-//! for a stream is until its last message.
+//! To make several calls on one connection, or to decide yourself which calls are sent again,
+//! acquire leases: `EchoClient::new(lease.clone())`. A lease is a [`GrpcChannel`], which is one
+//! connection. Use one lease for each call: the pool counts leases against the number of calls that
+//! the server allows at once, and a second call on the same lease would wait inside HTTP/2, where
+//! the pool cannot see it. Keep the lease as long as the call runs; for a stream, until its last
+//! message.
 //!
 //! # When a server goes away
 //!
-//! A server that shuts down, or ends connections at a certain age, sends GOAWAY. It is noticed as it
-//! arrives: no new leases are given on that connection, the calls that run on it finish, and new ones
-//! go to another, whose dial has room at once. A connection that ends is noticed likewise. Neither
-//! needs a ping.
+//! A server that shuts down, or ends connections at a certain age, sends GOAWAY. The pool notices
+//! when it arrives: it gives no new leases on that connection, the running calls finish, and new
+//! calls use another connection, which can be dialed at once because the old one no longer counts.
+//! The end of a connection is noticed in the same way. Neither needs a ping.
 //!
 //! # Race window
 //!
-//! A call whose lease was given just before the GOAWAY came may be too late. The server does not
-//! begin it. A [`PooledChannel`] sends it again, see [there](PooledChannel#sending-again); a call on a lease
-//! fails, and [`is_unprocessed`] tells that it can be made again.
+//! A call whose lease was given just before the GOAWAY arrived may be too late: the server does not
+//! start it. A [`PooledChannel`] sends it again, see [Sending again](PooledChannel#sending-again).
+//! A call on a lease fails, and [`is_unprocessed`] tells whether it can be repeated.
 //!
-//! # Which setting for what
+//! # Which setting to use
 //!
 //! - **New servers, and balancers that balance connections (layer 4)**: a connection stays with the
 //!   server that it was dialed to. [`max_lifetime`](crate::Builder::max_lifetime) (30 minutes by
-//!   default) sends new calls to a new connection, whose dial resolves the name and is balanced anew;
-//!   the old one ends after its last call, and long streams do not hold up the new one.
-//!   Lower it where servers come and go faster than that, or set the servers' own maximum age.
+//!   default) moves new calls to a new connection, whose dial resolves the name and is balanced
+//!   again. The old connection ends after its last call, and long streams do not delay the new one.
+//!   Set a lower lifetime where servers come and go faster, or set the servers' own maximum age.
 //!   [`Spread::LeastLoaded`](crate::Spread::LeastLoaded), after a
-//!   [`warm`](crate::SharedPool::warm), spreads calls over the connections that are there.
-//! - **Servers that hang, not serving, behind proxies that hide it**:
-//!   [`heartbeat`](crate::Builder::heartbeat) asks the health service on a timer, a real call through
-//!   everything on the way. It needs a stream of its own: see
+//!   [`warm`](crate::SharedPool::warm), spreads calls over the open connections.
+//! - **Servers that hang or do not serve, behind proxies that hide it**:
+//!   [`heartbeat`](crate::Builder::heartbeat) calls the health service on a timer, through
+//!   everything on the way. The call needs a stream of its own: see
 //!   [`reserved_streams`](GrpcOptions::reserved_streams). A connection whose server is not serving
 //!   is closed.
-//! - **Networks that vanish while calls run**: [`keepalive`](GrpcOptions::keepalive) pings on the level
-//!   of HTTP/2 (after five and a half minutes of silence by default), and fails the calls of a connection that is dead. See
-//!   [there](GrpcOptions#keepalive) for servers that take pings for abuse. A heartbeat finds the dead
-//!   connection too, but calls that run on it are not failed by it: give them a deadline.
-//! - **Firewalls that forget idle connections**: an
-//!   [`idle_timeout`](crate::Builder::idle_timeout) below their memory, or heartbeats. Keepalive only
-//!   with [`keepalive_without_calls`](GrpcOptions::keepalive_without_calls), which servers seldom permit.
+//! - **Networks that vanish while calls run**: [`keepalive`](GrpcOptions::keepalive) sends HTTP/2
+//!   pings (after five and a half minutes of silence by default) and fails the calls of a dead
+//!   connection. See [Keepalive](GrpcOptions#keepalive) for servers that treat pings as abuse. A
+//!   heartbeat finds the dead connection too but does not fail its running calls: give them a
+//!   deadline.
+//! - **Firewalls that forget idle connections**: an [`idle_timeout`](crate::Builder::idle_timeout)
+//!   below the firewall's, or heartbeats. Keepalive helps only with
+//!   [`keepalive_without_calls`](GrpcOptions::keepalive_without_calls), which servers seldom
+//!   permit.
 //!
 //! # Runtimes
 //!
-//! A channel lives in the runtime that dialed it, and moves only while that runtime is driven.
+//! A channel lives in the runtime that dialed it, and makes progress only while that runtime is
+//! driven.
 
 mod answer;
 mod call;

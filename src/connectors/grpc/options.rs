@@ -1,4 +1,4 @@
-//! How channels are made.
+//! The settings of channels.
 
 use std::fmt;
 use std::sync::Arc;
@@ -15,7 +15,8 @@ use crate::policy::build_error::BuildError;
 
 /// Options of the channels that a [`GrpcConnector`](super::GrpcConnector) makes.
 ///
-/// Nothing is checked before the connector takes them, and nothing is silently corrected.
+/// The options are checked when the connector takes them. Invalid ones are rejected; none is
+/// adjusted silently.
 ///
 /// # Examples
 ///
@@ -62,29 +63,30 @@ impl Default for GrpcOptions {
     }
 }
 
-/// # How many calls
+/// # Concurrent calls
 impl GrpcOptions {
-    /// Makes options that are all at their defaults.
+    /// Makes options with every value at its default.
     pub fn new() -> Self {
         GrpcOptions::default()
     }
 
-    /// The most leases on one connection. A server that takes fewer calls at once
-    /// (`SETTINGS_MAX_CONCURRENT_STREAMS`) lowers it for its connection, and may change that at any
-    /// time; one that takes none for now is given no new leases on that connection at all.
+    /// Caps the leases on one connection. A server that allows fewer calls at once
+    /// (`SETTINGS_MAX_CONCURRENT_STREAMS`) lowers the cap for its connection, and may change it at
+    /// any time. While a server allows none, no new leases are given on that connection.
     ///
-    /// Defaults to 100, which is what most servers take, and few enough that one connection's loss
-    /// does not fail everything.
+    /// Defaults to 100, which most servers allow, and which is few enough that the loss of one
+    /// connection does not fail everything.
     pub fn max_leases(mut self, n: usize) -> Self {
         self.max_leases = n;
         self
     }
 
-    /// Calls below the server's own limit that no lease is given for, so that a health check finds a
-    /// stream on a connection that is otherwise full. At least one lease is given all the same.
+    /// Keeps this many calls below the server's own limit free of leases, so that a health check
+    /// finds a stream on a connection that is otherwise full. At least one lease is given in any
+    /// case.
     ///
-    /// Defaults to 0. Set 1 where heartbeats meet calls that last longer than the heartbeat's
-    /// patience, on servers with a limit below [`max_leases`](GrpcOptions::max_leases).
+    /// Defaults to 0. Set 1 where calls may last longer than the heartbeat's time limit, on servers
+    /// with a limit below [`max_leases`](GrpcOptions::max_leases).
     pub fn reserved_streams(mut self, n: usize) -> Self {
         self.reserved_streams = n;
         self
@@ -93,30 +95,33 @@ impl GrpcOptions {
 
 /// # Keepalive
 ///
-/// gRPC's own three settings. These pings are HTTP/2's: the server's stack answers them, whatever its
-/// program does. They are apart from the pool's heartbeats; see [the module](super).
+/// These are gRPC's own three settings. The pings are HTTP/2's: the server's stack answers them
+/// even if its program hangs. They are separate from the pool's heartbeats; see [the
+/// module](super).
 ///
 /// # When pings are too many
 ///
-/// Servers of gRPC's own libraries (Go, C++, Java and those on top of these), left at their defaults, forgive
-/// one ping after each time that they have sent a header or a message, and otherwise expect five minutes
-/// between two pings. After the third that comes too early they end the connection (GOAWAY with
-/// `ENHANCE_YOUR_CALM`, `too_many_pings`), and the calls on it fail with `UNAVAILABLE` or `RESOURCE_EXHAUSTED`.
-/// The default here is longer than that, so that a stream on which a server is silent for hours is safe. Agree on a
-/// shorter time with the server (`PERMIT_KEEPALIVE_TIME`, in Go `EnforcementPolicy::MinTime`). Servers made with tonic
-/// or hyper take any number.
+/// Servers of gRPC's own libraries (Go, C++, Java and those built on them) with default settings
+/// allow one ping after each header or message that they have sent, and otherwise expect five
+/// minutes between two pings. After the third ping that comes too early they end the connection
+/// (GOAWAY with `ENHANCE_YOUR_CALM`, `too_many_pings`), and the calls on it fail with `UNAVAILABLE`
+/// or `RESOURCE_EXHAUSTED`. The default here is longer than that, so a stream is safe even if its
+/// server is silent for hours. For a shorter time, configure the server as well
+/// (`PERMIT_KEEPALIVE_TIME`, in Go `EnforcementPolicy::MinTime`). Servers made with tonic or hyper
+/// accept any number.
 impl GrpcOptions {
-    /// Pings a server from which nothing was heard for this long, while calls run. A connection whose
-    /// ping is not answered ends, and the calls on it fail.
+    /// Pings a server from which nothing was heard for this long, while calls run. A connection
+    /// whose ping is not answered ends, and the calls on it fail.
     ///
-    /// Defaults to five and a half minutes, which every server permits. Calls without a deadline notice only then that
-    /// their server has vanished; calls with one do not depend on it, see [the module](super). `None` pings nobody.
+    /// Defaults to five and a half minutes, which every server permits. A call without a deadline
+    /// notices a vanished server only after that time; a call with a deadline does not depend on
+    /// it, see [the module](super). `None` sends no pings.
     pub fn keepalive(mut self, time: impl Into<Option<Duration>>) -> Self {
         self.keepalive.time = time.into();
         self
     }
 
-    /// How long the answer to such a ping may take.
+    /// Limits the time for the answer to such a ping.
     ///
     /// Defaults to 10 seconds.
     pub fn keepalive_timeout(mut self, limit: Duration) -> Self {
@@ -124,18 +129,18 @@ impl GrpcOptions {
         self
     }
 
-    /// Whether such pings are sent also while no call runs.
+    /// Sets whether these pings are also sent while no call runs.
     ///
-    /// Defaults to false, as in gRPC: servers permit it only when they are told to.
+    /// Defaults to false, as in gRPC: servers permit it only if they are configured to.
     pub fn keepalive_without_calls(mut self, on: bool) -> Self {
         self.keepalive.without_calls = on;
         self
     }
 }
 
-/// # What is sent
+/// # Requests and connections
 impl GrpcOptions {
-    /// The name of this program, which stands before tonic's own in the `user-agent`.
+    /// Sets the name of this program, which precedes tonic's own in the `user-agent`.
     ///
     /// Defaults to none: tonic's alone.
     pub fn user_agent(mut self, name: impl Into<String>) -> Self {
@@ -143,7 +148,8 @@ impl GrpcOptions {
         self
     }
 
-    /// How hosts are dialed: the resolver, which of their addresses, and what is set on the sockets.
+    /// Sets how hosts are dialed: the resolver, the choice among their addresses, and the socket
+    /// options.
     ///
     /// Defaults to [`TcpOptions::new`].
     pub fn tcp(mut self, options: TcpOptions) -> Self {
@@ -151,18 +157,19 @@ impl GrpcOptions {
         self
     }
 
-    /// TLS for `https` URIs: whom to trust, and who this client is. HTTP/2 is asked for in any case.
+    /// Sets TLS for `https` URIs: the trusted authorities and the client's own certificate. HTTP/2
+    /// is always requested.
     ///
-    /// Defaults to `None`: TLS 1.2 and 1.3, and what the system trusts, a company's own authorities
-    /// included: macOS and Windows verify certificates themselves, elsewhere the authorities of
-    /// `/etc/ssl` or of `SSL_CERT_FILE` are read, once for the program. Where there are none, dials
+    /// Defaults to `None`: TLS 1.2 and 1.3, trusting what the system trusts, including a company's
+    /// own authorities. macOS and Windows verify certificates themselves; elsewhere the authorities
+    /// in `/etc/ssl` or `SSL_CERT_FILE` are read once for the program. If there are none, dials
     /// fail with an error that says so.
     pub fn tls(mut self, config: impl Into<Option<Arc<ClientConfig>>>) -> Self {
         self.tls = config.into();
         self
     }
 
-    /// The name that a server's certificate must be for, for all hosts.
+    /// Sets the name that a server's certificate must have, for all hosts.
     ///
     /// Defaults to none: the host of the URI.
     pub fn tls_server_name(mut self, name: impl Into<String>) -> Self {
@@ -170,7 +177,7 @@ impl GrpcOptions {
         self
     }
 
-    /// The service that a ping asks after, such as `"shop.Orders"`.
+    /// Sets the service whose health a ping checks, such as `"shop.Orders"`.
     ///
     /// Defaults to the empty name: the server as a whole.
     pub fn health_service(mut self, name: impl Into<String>) -> Self {

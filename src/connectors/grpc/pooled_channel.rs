@@ -19,39 +19,40 @@ use super::error;
 use super::turn::{Held, Turn};
 use crate::pool::shared::SharedHost;
 
-/// A channel on the pooled connections of one server: each call takes a lease, and gives it back
-/// after the last message of its answer.
+/// A channel on the pooled connections of one server: each call takes a lease and returns it after
+/// the last message of its answer.
 ///
-/// It is what a generated client is made of, `EchoClient::new(PooledChannel::new(pool.host(&uri)))`.
-/// Clones are cheap, and calls of all clones run at once.
+/// Pass it to a generated client, `EchoClient::new(PooledChannel::new(pool.host(&uri)))`. Clones
+/// are cheap, and the calls of all clones run concurrently.
 ///
 /// # Sending again
 ///
-/// A call that is known to have been begun by no server is sent again by itself, on another connection
-/// (gRPC's transparent retry). These are the calls of which [`is_unprocessed`](super::is_unprocessed)
-/// speaks: their connection ended before a message was sent, or the server said GOAWAY before it looked
-/// at them, or refused them (`REFUSED_STREAM`). It is done for every call, and never with a call
-/// that a server may have begun.
+/// A call that no server has started is sent again automatically, on another connection (gRPC's
+/// transparent retry). These are the calls that [`is_unprocessed`](super::is_unprocessed)
+/// describes: their connection ended before a message was sent, or the server sent GOAWAY before it
+/// looked at them, or refused them (`REFUSED_STREAM`). Every method is retried in these cases, but
+/// never a call that a server may have started.
 ///
-/// All of its messages must be in memory: those of unary calls are, up to 256 KiB; a stream can be
-/// sent again while nothing of it was sent. The first time it is done at once, then after 10 ms, and
-/// twice as long each time, up to eight times in all.
+/// All messages of the call must be in memory. Those of unary calls are, up to 256 KiB; a stream
+/// can be sent again while nothing of it was sent. The first retry is immediate, the second comes
+/// after 10 ms, and each pause is twice as long as the last, up to eight retries.
 ///
 /// # Deadlines
 ///
-/// A call's `grpc-timeout` (`tonic::Request::set_timeout`), or the shorter [`timeout`](PooledChannel::timeout)
-/// set here, holds from the beginning of the call to its last message: for the wait for a lease, for all
-/// its sendings and for the messages of the answer. Then the call fails with `DEADLINE_EXCEEDED`.
+/// A call's `grpc-timeout` (`tonic::Request::set_timeout`), or the
+/// [`timeout`](PooledChannel::timeout) set here if it is shorter, covers the whole call to its last
+/// message: the wait for a lease, all retries, and the messages of the answer. After that the call
+/// fails with `DEADLINE_EXCEEDED`.
 ///
 /// # Cancel safety
 ///
-/// A call that is dropped, or its answer before the last message, is cancelled: its stream is reset and
-/// the other calls go on.
+/// Dropping a call, or its answer before the last message, cancels it: its stream is reset, and the
+/// other calls continue.
 ///
 /// # Errors
 ///
-/// A server that cannot be reached, a full queue, and a lease that did not come in time are `UNAVAILABLE`;
-/// the [`AcquireError`](crate::AcquireError) is the status' `source()`.
+/// A server that cannot be reached, a full queue, and a lease that did not come in time give the
+/// status `UNAVAILABLE`; the [`AcquireError`](crate::AcquireError) is its `source()`.
 ///
 /// # Panics
 ///
@@ -64,21 +65,22 @@ pub struct PooledChannel {
 }
 
 impl PooledChannel {
-    /// Makes a channel to the server that this host of a pool stands for. Does not dial.
+    /// Makes a channel to the server of this host. It does not dial.
     pub fn new(host: SharedHost<GrpcConnector>) -> Self {
         PooledChannel { host, timeout: None }
     }
 
-    /// The longest that a call may take. A call's own shorter time holds before it.
+    /// Limits the duration of a call. A shorter time of the call itself takes precedence.
     ///
-    /// Defaults to `None`, because streams may last. Clones have their own: long streams can be called through
-    /// another one. It is not sent to the server, which notices that the call was cancelled.
+    /// Defaults to `None`, because streams may last. Each clone has its own limit, so that long
+    /// streams can use another clone. The limit is not sent to the server, which notices that the
+    /// call is cancelled.
     pub fn timeout(mut self, limit: impl Into<Option<Duration>>) -> Self {
         self.timeout = limit.into();
         self
     }
 
-    /// The host of the pool: for its status, to warm it, to retire its connections.
+    /// Returns the host of the pool, for its status and to warm it or to retire its connections.
     pub fn host(&self) -> &SharedHost<GrpcConnector> {
         &self.host
     }
@@ -108,8 +110,7 @@ impl PooledChannel {
     }
 }
 
-/// How long to wait before a call is sent again for the nth time, from 0 on. None when that was often
-/// enough.
+/// Returns the pause before the nth retry, counting from 0; `None` after the last one.
 fn pause(nth: u32) -> Option<Duration> {
     match nth {
         0 => Some(Duration::ZERO),

@@ -1,11 +1,11 @@
-//! Where calls go.
+//! The target of calls.
 
 use http::uri::{Authority, PathAndQuery, Scheme};
 use http::{HeaderValue, Request, Uri, Version, header, request};
 
 use super::options::GrpcOptions;
 
-/// What each call on a connection says of the server and of this program.
+/// The server and the program that each call on a connection names.
 #[derive(Debug)]
 pub(super) struct Target {
     scheme: Scheme,
@@ -17,7 +17,7 @@ pub(super) struct Target {
 const USER_AGENT: &str = concat!("grpc-rust-wharf/", env!("CARGO_PKG_VERSION"));
 
 impl Target {
-    /// That of a URI that has been checked.
+    /// Makes the target of a URI that was checked.
     pub(super) fn of(uri: &Uri, options: &GrpcOptions) -> Self {
         let parts = uri.clone().into_parts();
         Target {
@@ -27,7 +27,7 @@ impl Target {
         }
     }
 
-    /// The head of a call as it is sent.
+    /// Returns the head of a call as it is sent.
     pub(super) fn address<B>(&self, head: &request::Parts, body: B) -> Request<B> {
         let mut request = Request::new(body);
         *request.method_mut() = head.method.clone();

@@ -14,10 +14,10 @@ use crate::connectors::http::peer::Exchange;
 use crate::connectors::http::request_body::RequestBody;
 use crate::pool::shared::Lease;
 
-/// A connection for one call, until its last message has come.
+/// A connection for one call, until its last message has arrived.
 ///
-/// One that is dropped while it waits for a server from which nothing has come since makes the connection
-/// suspect: the pool asks the server, and makes no new calls there before it has answered.
+/// A turn that is dropped while it waits for a silent server makes the connection suspect: the pool
+/// pings the server, and starts no new calls there until the server answers.
 pub(super) struct Turn {
     exchange: Exchange,
     channel: Held,
@@ -32,7 +32,7 @@ pub(super) enum Held {
 }
 
 impl Turn {
-    /// With what sends the call's request. None when the connection takes no new calls.
+    /// Returns also the sender of the call's request. `None` if the connection takes no new calls.
     pub(super) fn begin(channel: Held) -> Option<(Self, http2::Sender)> {
         let (sender, exchange) = channel.begin()?;
         Some((Turn { exchange, channel, own_failure: OwnFailure::default() }, sender))
@@ -46,7 +46,7 @@ impl Turn {
         sender.send(request, &mut self.exchange)
     }
 
-    /// Whether it waits for what the server sends next.
+    /// The call starts or stops waiting for the server.
     pub(super) fn note(&mut self, waits: bool) {
         self.exchange.note(waits);
     }

@@ -7,22 +7,22 @@ use std::sync::Arc;
 
 use tonic::Status;
 
-/// Says whether a call failed before any server began it, because its connection was going away: the
-/// call can be made again on a fresh lease, whatever it does.
+/// Returns whether a call failed before any server started it, because its connection was going
+/// away. Such a call can be repeated on a new lease even if its method is not idempotent.
 ///
-/// A [`PooledChannel`](super::PooledChannel) makes such calls again by itself, except streams of
-/// which a part was sent. This is for calls on leases.
+/// A [`PooledChannel`](super::PooledChannel) repeats such calls itself, except streams that were
+/// partly sent. This function is for calls on leases.
 ///
-/// A server that is about to close a connection says GOAWAY, and the pool gives no new leases on it
-/// from then on. A call that was given its lease just before may still come too late. This tells such
-/// a call from one that a server has, or may have, worked on. It is so for
+/// A server that is about to close a connection sends GOAWAY, and the pool then gives no new leases
+/// on it. A call that got its lease just before may still be too late. This function tells such a
+/// call from one that a server has processed, or may have. It returns true for
 ///
 /// - a call on a connection that had ended, or that ended before any message of the call was sent,
 /// - a call that the server's GOAWAY says was not looked at,
 /// - a call that the server refused unprocessed (`REFUSED_STREAM`).
 ///
-/// No for everything else, also where nobody can know. A server that is overloaded may refuse the call
-/// again and again: bound the tries where that can be.
+/// It returns false for everything else, including cases that cannot be decided. An overloaded
+/// server may refuse a call repeatedly: limit the number of attempts if that can happen.
 ///
 /// # Examples
 ///
@@ -53,7 +53,7 @@ pub fn is_unprocessed(status: &Status) -> bool {
     causes.any(|cause| cause.is::<Gone>() || cause.is::<Unprocessed>())
 }
 
-/// The status of a call that no server began.
+/// The status of a call that no server started.
 pub(super) fn status(cause: impl Error + Send + Sync + 'static) -> Status {
     let mut status = Status::unavailable(cause.to_string());
     status.set_source(Arc::new(cause));
@@ -74,7 +74,7 @@ impl fmt::Display for Gone {
 
 impl Error for Gone {}
 
-/// The server did not begin the call.
+/// The server did not start the call.
 #[derive(Debug)]
 pub(super) struct Unprocessed(pub(super) hyper::Error);
 
