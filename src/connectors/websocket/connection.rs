@@ -1,4 +1,4 @@
-//! One connection, as its borrower has it.
+//! A connection as its borrower sees it.
 
 use std::fmt;
 use std::future::poll_fn;
@@ -20,23 +20,23 @@ use super::error::WebSocketError;
 use super::heartbeat::HeartbeatStatus;
 use super::mailbox::Mailbox;
 
-/// A WebSocket that takes care of itself: a task of its own reads, answers Pings and beats, whether
-/// it is lent or idle.
+/// A WebSocket connection with a task of its own, which reads, answers Pings and sends heartbeats,
+/// whether the connection is lent or idle.
 ///
-/// [`request`](WebSocketConnection::request) suits most; [`send`](WebSocketConnection::send) and
-/// [`next`](WebSocketConnection::next) are its halves; and it is a [`Stream`] and a [`Sink`] of messages,
-/// so that it can be split and forwarded. Only text and binary messages come out. A [`Message::Close`]
-/// that is sent closes the connection.
+/// [`request`](WebSocketConnection::request) fits most uses; [`send`](WebSocketConnection::send)
+/// and [`next`](WebSocketConnection::next) are its halves. The connection is also a [`Stream`] and
+/// a [`Sink`] of messages, so it can be split and forwarded. It yields only text and binary
+/// messages. Sending a [`Message::Close`] closes the connection.
 ///
-/// Dropped without [`close`](WebSocketConnection::close), it sends a close frame, if that takes no
-/// waiting, and is gone, with whatever was not flushed.
+/// If it is dropped without [`close`](WebSocketConnection::close), it sends a close frame if that
+/// is possible without waiting, and everything that was not flushed is lost.
 pub struct WebSocketConnection {
     mailbox: Arc<Mailbox>,
     peer: Option<SocketAddr>,
     response: Response,
-    /// Whether a request has no answer yet.
+    /// A request has no answer yet.
     is_in_request: bool,
-    /// Whether the stream has told of the end.
+    /// The stream has reported the end.
     has_ended: bool,
 }
 
@@ -46,19 +46,20 @@ impl WebSocketConnection {
     }
 }
 
-/// # Talking
+/// # Messages
 impl WebSocketConnection {
-    /// Sends a message and waits for the next one that comes, which is its answer where the peer
-    /// answers each message with one and says nothing else.
+    /// Sends a message and waits for the next one that arrives. That is the answer if the peer
+    /// answers each message with one and sends nothing else.
     ///
     /// # Errors
     ///
     /// The reason why the connection has ended; or [`Unread`](WebSocketError::Unread), with nothing
-    /// sent, when an earlier message would be taken for the answer.
+    /// sent, if an earlier message would be taken for the answer.
     ///
     /// # Cancel safety
     ///
-    /// Dropped before its end it leaves an answer on its way: the connection is not lent again.
+    /// If the future is dropped before its end, an answer may still arrive, so the connection is
+    /// not lent again.
     pub async fn request(&mut self, message: Message) -> Result<Message, WebSocketError> {
         if self.unread() > 0 {
             return Err(WebSocketError::Unread);
@@ -70,7 +71,8 @@ impl WebSocketConnection {
         Ok(answer)
     }
 
-    /// Sends a message: gives it to the system, and so waits where the peer does not read.
+    /// Sends a message. It waits until the system has taken it, so it blocks while the peer does
+    /// not read.
     ///
     /// # Errors
     ///
@@ -78,27 +80,28 @@ impl WebSocketConnection {
     ///
     /// # Cancel safety
     ///
-    /// Dropped before its end, the message is sent whole or not at all, never in part.
+    /// If the future is dropped before its end, the message is sent whole or not at all, never in
+    /// part.
     pub async fn send(&mut self, message: Message) -> Result<(), WebSocketError> {
         poll_fn(|cx| self.mailbox.poll_ready(cx)).await?;
         self.put(message)?;
         poll_fn(|cx| self.mailbox.poll_flush(cx)).await
     }
 
-    /// The next message; `None` once the connection was closed in the proper way.
+    /// Returns the next message; `None` once the connection was closed with a close frame.
     ///
     /// # Errors
     ///
-    /// The reason why the connection has ended otherwise. After it comes `None`.
+    /// The reason why the connection has ended otherwise. After the error comes `None`.
     ///
     /// # Cancel safety
     ///
-    /// Dropped before its end it has taken no message.
+    /// If the future is dropped before its end, no message is lost.
     pub async fn next(&mut self) -> Option<Result<Message, WebSocketError>> {
         poll_fn(|cx| Pin::new(&mut *self).poll_next(cx)).await
     }
 
-    /// Sends a Ping and waits for its Pong. Gives the time between.
+    /// Sends a Ping, waits for its Pong, and returns the time between.
     ///
     /// # Errors
     ///
@@ -106,7 +109,7 @@ impl WebSocketConnection {
     ///
     /// # Cancel safety
     ///
-    /// Dropped at any point it leaves nothing behind that disturbs.
+    /// The future may be dropped at any point; a late Pong is ignored.
     pub async fn ping(&mut self) -> Result<Duration, WebSocketError> {
         let begun = Instant::now();
         match self.mailbox.ping().await {
@@ -115,12 +118,13 @@ impl WebSocketConnection {
         }
     }
 
-    /// Sends a close frame after all that was sent before, and waits for the peer's. Messages that
-    /// arrive meanwhile are thrown away. `None` closes with code 1000 (normal).
+    /// Sends a close frame after everything that was sent before, and waits for the peer's.
+    /// Messages that arrive meanwhile are discarded. `None` closes with code 1000 (normal).
     ///
     /// # Cancel safety
     ///
-    /// Dropped before its end, the closing goes on for as long as the connection is held.
+    /// If the future is dropped before its end, closing continues as long as the connection is
+    /// held.
     pub async fn close(&mut self, frame: impl Into<Option<CloseFrame>>) {
         self.mailbox.close(Some(frame.into().unwrap_or_else(normal)));
         poll_fn(|cx| self.mailbox.poll_end(cx)).await;
@@ -139,44 +143,45 @@ fn normal() -> CloseFrame {
     CloseFrame { code: CloseCode::Normal, reason: "".into() }
 }
 
-/// # Looking
+/// # State
 impl WebSocketConnection {
-    /// Whether it can still be used: neither side has closed it, and it has not failed.
+    /// Returns whether the connection can still be used: neither side has closed it, and it has not
+    /// failed.
     pub fn is_open(&self) -> bool {
         self.mailbox.is_open()
     }
 
-    /// The address that was dialed. `None` for a Unix socket.
+    /// Returns the address that was dialed. `None` for a Unix socket.
     pub fn peer_addr(&self) -> Option<SocketAddr> {
         self.peer
     }
 
-    /// Why it has ended, if it has.
+    /// Returns why the connection has ended, if it has.
     pub fn end(&self) -> Option<WebSocketError> {
         self.mailbox.end()
     }
 
-    /// The messages that have arrived and that nobody has read.
+    /// Returns the number of messages that have arrived and were not read.
     pub fn unread(&self) -> usize {
         self.mailbox.unread()
     }
 
-    /// What its beats came to.
+    /// Returns the results of its heartbeats.
     pub fn heartbeat(&self) -> HeartbeatStatus {
         self.mailbox.record().status()
     }
 
-    /// The subprotocol that the server chose.
+    /// Returns the subprotocol that the server chose.
     pub fn subprotocol(&self) -> Option<&str> {
         self.response.headers().get(SEC_WEBSOCKET_PROTOCOL)?.to_str().ok()
     }
 
-    /// The server's answer to the upgrade, with its headers.
+    /// Returns the server's answer to the upgrade, with its headers.
     pub fn response(&self) -> &Response {
         &self.response
     }
 
-    /// Whether the next borrower may have it.
+    /// Returns whether the connection can be lent again.
     pub(super) fn is_clean(&self) -> bool {
         let unread = self.unread();
         if unread > 0 {

@@ -20,17 +20,17 @@ use crate::policy::connector::Connector;
 
 /// Makes WebSocket connections to URLs: the key is a string such as `"wss://chat.example/room"`.
 ///
-/// The name is resolved at every dial, and its addresses are tried as
-/// [`tcp`](crate::tcp#addresses) says. `"ws://unix:/run/chat.sock:/room"` asks the server on a Unix
-/// socket, the form of nginx. Keys are compared as they are written. Errors and logs show them without their query,
-/// which may hold a token. A URL with a user and a password is refused, as RFC 6455 has none: send credentials in a
-/// [`header`](WebSocketOptions::header).
+/// The name is resolved at every dial, and its addresses are tried as described in
+/// [`tcp`](crate::tcp#addresses). `"ws://unix:/run/chat.sock:/room"`, nginx's form, connects to the
+/// server on a Unix socket. Keys are compared as they are written. Errors and logs show them
+/// without their query, which may hold a token. A URL with a user and a password is rejected,
+/// because RFC 6455 has none: send credentials in a [`header`](WebSocketOptions::header).
 ///
 /// # Errors
 ///
-/// [`WebSocketError`] says which step failed. No retry is tried for a URL that cannot be dialed, a
-/// certificate that is not trusted, or an upgrade that was refused with a status that no repetition
-/// mends (3xx, and 4xx other than 408, 425 and 429).
+/// [`WebSocketError`] says which step failed. There is no retry for a URL that cannot be dialed, an
+/// untrusted certificate, or an upgrade that was refused with a permanent status (3xx, and 4xx
+/// other than 408, 425 and 429).
 #[derive(Clone, Debug)]
 pub struct WebSocketConnector {
     options: Arc<WebSocketOptions>,
@@ -55,7 +55,7 @@ impl WebSocketConnector {
     ///
     /// # Errors
     ///
-    /// An option that cannot be meant: the error names it and its value.
+    /// An invalid option: the error names it and its value.
     pub fn with_options(options: WebSocketOptions) -> Result<Self, BuildError> {
         options.check()?;
         let transport = Transport::new(options.tcp.clone())?;
@@ -68,8 +68,7 @@ impl WebSocketConnector {
         })
     }
 
-    /// The beats that were missed by all connections that this connector, or a clone of it, has
-    /// made.
+    /// Returns the number of heartbeats missed by all connections of this connector and its clones.
     pub fn missed_beats(&self) -> u64 {
         self.missed.load(Ordering::Relaxed)
     }
@@ -103,18 +102,18 @@ impl Connector for WebSocketConnector {
         connection.peer_addr()
     }
 
-    /// Sends a Ping with a payload of its own and waits for its Pong.
+    /// Sends a Ping with a unique payload and waits for its Pong.
     async fn ping(&self, connection: &mut WebSocketConnection) -> Result<(), WebSocketError> {
         connection.ping().await.map(drop)
     }
 
-    /// Whether the connection has neither ended nor an unread message, nor a request without its
-    /// answer. See [the module](crate::websocket) for what that cannot see.
+    /// Returns whether the connection has not ended and has no unread message and no unanswered
+    /// request. See [the module](crate::websocket) for what this cannot detect.
     fn is_open(&self, connection: &mut WebSocketConnection) -> bool {
         connection.is_clean()
     }
 
-    /// Without user, password and query.
+    /// Shows the URL without user, password and query.
     fn fmt_key(&self, url: &String, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Debug::fmt(&Shown(url), f)
     }

@@ -1,4 +1,4 @@
-//! What follows the connection in a dial: the upgrade, and the driver.
+//! The steps of a dial after the transport: the upgrade, and the start of the driver.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -22,7 +22,7 @@ use crate::connectors::stream::Stream;
 pub(super) struct Upgrade<'a> {
     /// The key.
     pub(super) url: &'a str,
-    /// What is asked for.
+    /// The request of the upgrade.
     pub(super) uri: Uri,
     pub(super) peer: Option<SocketAddr>,
     pub(super) options: &'a WebSocketOptions,

@@ -1,5 +1,5 @@
-//! The task that owns one connection's socket: it reads at all times, answers Pings, sends what it
-//! is given, and beats. Nobody else touches the socket.
+//! The task that owns one connection's socket: it reads at all times, answers Pings, sends messages
+//! and heartbeats. Nothing else touches the socket.
 
 use std::future::poll_fn;
 use std::pin::Pin;
@@ -26,17 +26,17 @@ use crate::connectors::shown::Shown;
 pub(super) struct Driver<S> {
     socket: WebSocketStream<Meter<S>>,
     mailbox: Arc<Mailbox>,
-    /// As logs show it.
+    /// The URL as logs show it.
     url: String,
     pulse: Option<Pulse>,
     record: Record,
-    /// The missed beats of all connections of a connector.
+    /// The missed heartbeats of all connections of a connector.
     all_missed: Arc<AtomicU64>,
-    /// The bytes read when the record was last written.
+    /// The bytes that had been read when the status was last updated.
     read: u64,
     /// The number of the last Ping, which is its payload.
     last_ping: u64,
-    /// The number of a Ping that is to be sent, and of one whose Pong somebody waits for.
+    /// The number of a Ping to send, and that of a Ping whose Pong a caller awaits.
     due: Option<u64>,
     asked: Option<(u64, oneshot::Sender<()>)>,
     unflushed: bool,
@@ -79,9 +79,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
         }
     }
 
-    /// Moves everything as far as it goes, until the end. Reading comes first: what has arrived
-    /// decides whether a beat was missed, and a peer's reason to close comes before the error of
-    /// writing to it.
+    /// Makes as much progress as possible, until the end. Reading comes first: the data that has
+    /// arrived decides whether a heartbeat was missed, and the peer's reason for closing takes
+    /// precedence over an error of writing to it.
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<WebSocketError> {
         self.mailbox.register_driver(cx);
         if self.mailbox.is_forsaken() {
@@ -97,7 +97,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
         self.transmit(cx)
     }
 
-    /// Tells the peer, as far as that takes no waiting.
+    /// Tells the peer, as far as that is possible without waiting.
     fn leave(&mut self, cx: &mut Context<'_>) {
         let frame = CloseFrame { code: CloseCode::Away, reason: "".into() };
         let mut socket = Pin::new(&mut self.socket);
@@ -107,8 +107,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
         let _ = socket.poll_flush(cx);
     }
 
-    /// After the end: answers the peer's close frame and ends the stream. A peer that does not take
-    /// it is left as soon as nobody holds the connection any more.
+    /// After the end, answers the peer's close frame and ends the stream. If the peer does not take
+    /// it, the driver stops as soon as the connection is dropped.
     fn poll_part(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         self.mailbox.register_driver(cx);
         let flushed = Pin::new(&mut self.socket).poll_flush(cx).map(Result::ok);
@@ -121,8 +121,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
 
 /// # Reading
 impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
-    /// Reads until nothing is there, or until the borrower has to read first. The peer is held back
-    /// by the network then.
+    /// Reads until nothing is left, or until the borrower has to read first. TCP's flow control
+    /// then holds the peer back.
     fn receive(&mut self, cx: &mut Context<'_>) -> Poll<WebSocketError> {
         let polled = loop {
             if !self.mailbox.has_room() {
@@ -148,14 +148,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
             Message::Text(_) | Message::Binary(_) => self.mailbox.deliver(message),
             Message::Pong(payload) => self.answer(&payload),
             Message::Close(frame) => return Some(WebSocketError::Closed(frame)),
-            // A Ping's Pong is written by the next read, which always follows. Frames as such are
-            // only ever written.
+            // The next read, which always follows, writes the Pong for a Ping. Raw frames are only
+            // ever written.
             Message::Ping(_) | Message::Frame(_) => {}
         }
         None
     }
 
-    /// A Pong answers the Pings before as well: a peer may answer only the last of several.
+    /// A Pong also answers the Pings before it: a peer may answer only the last of several.
     fn answer(&mut self, payload: &[u8]) {
         let Ok(number) = payload.try_into().map(u64::from_be_bytes) else { return };
         if number > self.last_ping {
@@ -186,12 +186,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
     }
 }
 
-/// # Beating
+/// # Heartbeats
 impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
     fn beat(&mut self, cx: &mut Context<'_>) -> Poll<WebSocketError> {
         let asked = self.mailbox.take_ping();
         if !self.mailbox.has_room() {
-            // Whatever would answer lies behind the unread messages.
+            // The answer would be behind the unread messages.
             self.asked = None;
             if let Some(pulse) = &mut self.pulse {
                 pulse.rest(Instant::now());
@@ -260,7 +260,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
         Poll::Ready(Ok(()))
     }
 
-    /// A Ping goes before the messages. After the farewell nothing may be sent.
+    /// A Ping goes before the messages. After the close frame nothing may be sent.
     fn next_outgoing(&mut self) -> Option<Message> {
         let ping = self.due.take().filter(|_| !self.said_farewell);
         if let Some(number) = ping {
@@ -270,7 +270,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
     }
 }
 
-/// Also where the task ends otherwise: with its runtime.
+/// Also needed where the task ends otherwise: with its runtime.
 impl<S> Drop for Driver<S> {
     fn drop(&mut self) {
         self.mailbox.finish(WebSocketError::RuntimeEnded);

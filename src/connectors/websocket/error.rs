@@ -1,4 +1,4 @@
-//! What can go wrong with a connection.
+//! The errors of connections.
 
 use std::error::Error;
 use std::sync::Arc;
@@ -11,42 +11,42 @@ use crate::runtime::failure::with_cause;
 
 /// Why a connection could not be made, or has ended.
 ///
-/// Cloning is cheap: whoever uses a connection that has failed gets the same error.
+/// Clones are cheap: every use of a failed connection gets the same error.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum WebSocketError {
-    /// The key is no URL that can be dialed.
+    /// The key is not a URL that can be dialed.
     Url {
         /// The key, without user, password and query.
         url: String,
-        /// What is wrong with it.
+        /// What is wrong with the key.
         reason: String,
     },
     /// The host could not be resolved, or does not answer.
     Connect(Arc<io::Error>),
-    /// The TLS handshake failed, such as over a certificate that nobody vouches for.
+    /// The TLS handshake failed, for example because of an untrusted certificate.
     Tls(Arc<io::Error>),
-    /// The server did not agree to the upgrade. [`status`](WebSocketError::status) says how it
-    /// answered, if it did.
+    /// The server refused the upgrade. [`status`](WebSocketError::status) is its answer, if it sent
+    /// one.
     Handshake(Arc<tungstenite::Error>),
     /// The connection broke: it ended without a close frame, or the peer violated the protocol.
     Broken(Arc<tungstenite::Error>),
-    /// The peer has said nothing for so many beats in a row, and is held to be dead.
+    /// The peer did not answer several heartbeats in a row and is considered dead.
     Silent {
-        /// The beats without an answer.
+        /// The number of heartbeats without an answer.
         missed: u32,
     },
-    /// One side closed it: with this frame, if the peer sent one.
+    /// One side closed the connection, with this frame if the peer sent one.
     Closed(Option<CloseFrame>),
-    /// There are unread messages that have to be read first: before a request, because its answer
-    /// could not be told from them; before a ping, when they fill the connection's room.
+    /// Unread messages have to be read first: before a request, because its answer could not be
+    /// told from them; before a ping, if they fill the connection's buffer.
     Unread,
-    /// The runtime that the connection was dialed in has ended.
+    /// The runtime in which the connection was dialed has ended.
     RuntimeEnded,
 }
 
 impl WebSocketError {
-    /// The HTTP status with which the server refused the upgrade.
+    /// Returns the HTTP status with which the server refused the upgrade.
     pub fn status(&self) -> Option<StatusCode> {
         match self {
             WebSocketError::Handshake(error) => match &**error {
@@ -57,8 +57,8 @@ impl WebSocketError {
         }
     }
 
-    /// Whether dialing again may help: not for a bad URL, a certificate that is refused, or a
-    /// server that says that the request is wrong.
+    /// Returns whether another dial may help. It does not help against a bad URL, a rejected
+    /// certificate, or a server that says that the request is wrong.
     pub(super) fn is_retryable(&self) -> bool {
         match self {
             WebSocketError::Url { .. } => false,
@@ -74,7 +74,7 @@ impl WebSocketError {
     }
 }
 
-/// These three of the client's errors are about the moment, not about the request.
+/// These three client errors are about the moment, not about the request.
 fn may_mend(status: StatusCode) -> bool {
     let passing =
         [StatusCode::REQUEST_TIMEOUT, StatusCode::TOO_EARLY, StatusCode::TOO_MANY_REQUESTS];

@@ -1,4 +1,4 @@
-//! When a connection beats, and what its beats came to.
+//! The settings and results of a connection's heartbeats.
 
 use std::time::Duration;
 
@@ -6,16 +6,16 @@ use tokio::time::Instant;
 
 use crate::policy::build_error::BuildError;
 
-/// How a connection finds out that its peer is gone: with Ping frames, sent whether it is lent or
-/// idle.
+/// Sets how a connection finds out that its peer is gone: with Ping frames, which are sent whether
+/// the connection is lent or idle.
 ///
 /// A Ping is sent after the peer has been silent for [`every`](WebSocketHeartbeat::every). Any byte
-/// from the peer is a sign of life, not only the Pong; so a busy connection sends no Pings at all. When
-/// nothing came within [`timeout`](WebSocketHeartbeat::timeout), the beat is missed; after
-/// [`max_missed`](WebSocketHeartbeat::max_missed) in a row the connection is dead. A sign of life in
-/// between starts the count again.
+/// from the peer counts as a sign of life, not only the Pong, so a busy connection sends no Pings
+/// at all. If nothing arrives within [`timeout`](WebSocketHeartbeat::timeout), the heartbeat is
+/// missed. After [`max_missed`](WebSocketHeartbeat::max_missed) missed heartbeats in a row the
+/// connection is dead. A sign of life resets the count.
 ///
-/// With the defaults a peer that vanished is found 100 seconds after its last sign of life.
+/// With the defaults a vanished peer is found 100 seconds after its last sign of life.
 ///
 /// # Examples
 ///
@@ -43,20 +43,20 @@ impl Default for WebSocketHeartbeat {
 }
 
 impl WebSocketHeartbeat {
-    /// Beats when the peer has been silent for so long. Defaults to 30 seconds, which is less than
-    /// most proxies on the way wait before they cut an idle connection (60).
+    /// Sends a heartbeat after the peer has been silent for this long. Defaults to 30 seconds, less
+    /// than the 60 seconds after which most proxies cut an idle connection.
     pub fn every(period: Duration) -> Self {
         WebSocketHeartbeat { every: period, timeout: Duration::from_secs(10), max_missed: 3 }
     }
 
-    /// How long a beat waits for a sign of life. Defaults to 10 seconds.
+    /// Sets how long a heartbeat waits for a sign of life. Defaults to 10 seconds.
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout;
         self
     }
 
-    /// After so many missed beats in a row the connection is dead. Defaults to 3, so that a pause of
-    /// the peer, or of the network, costs no connection.
+    /// Sets how many heartbeats in a row must be missed before the connection is dead. Defaults to
+    /// 3, so that a pause of the peer or of the network does not cost the connection.
     pub fn max_missed(mut self, beats: u32) -> Self {
         self.max_missed = beats;
         self
@@ -76,17 +76,17 @@ impl WebSocketHeartbeat {
     }
 }
 
-/// What the beats of one connection came to.
+/// The results of one connection's heartbeats.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct HeartbeatStatus {
-    /// Beats begun.
+    /// The heartbeats that were sent.
     pub beats: u64,
-    /// Beats that nothing answered in time, since the connection was made.
+    /// The heartbeats that were not answered in time, since the connection was made.
     pub missed: u64,
-    /// The missed beats since the last sign of life.
+    /// The heartbeats missed since the last sign of life.
     pub missed_in_a_row: u32,
-    /// How long ago the last sign of life was, or the dial, if there was none.
+    /// The time since the last sign of life, or since the dial if there was none.
     pub silent_for: Duration,
 }
 

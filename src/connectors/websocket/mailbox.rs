@@ -1,7 +1,8 @@
-//! What a connection and its driver share: the messages on their way, and how it ended.
+//! State that a connection and its driver share: the messages that are underway, and how the
+//! connection ended.
 //!
-//! A waker is registered before the state is looked at and woken after it was changed, outside the
-//! lock: so no change is missed, and no code of a user's runs under the lock.
+//! A waker is registered before the state is checked, and woken after the state has changed and
+//! outside the lock. Therefore no change is missed, and no user code runs under the lock.
 
 use std::collections::VecDeque;
 use std::task::{Context, Poll};
@@ -16,7 +17,7 @@ use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use super::error::WebSocketError;
 use super::heartbeat::Record;
 
-/// Messages that may wait for the socket. The sender waits beyond that.
+/// How many messages may wait for the socket. Beyond that the sender waits.
 const MAX_OUTGOING: usize = 16;
 
 pub(super) struct Mailbox {
@@ -30,10 +31,10 @@ pub(super) struct Mailbox {
 struct State {
     unread: VecDeque<Message>,
     outgoing: VecDeque<Message>,
-    /// Whether all that was ever in `outgoing` has been given to the system.
+    /// Whether the system has taken everything that was ever in `outgoing`.
     flushed: bool,
     ping: Option<oneshot::Sender<()>>,
-    /// What to close with. Stays, once it is set.
+    /// The frame to close with. Once set, it stays.
     farewell: Option<Message>,
     /// The connection was dropped.
     forsaken: bool,
@@ -82,7 +83,7 @@ impl Mailbox {
         self.state.lock().end.clone()
     }
 
-    /// The next message. What came before the end is given out before it.
+    /// Returns the next message. Messages that arrived before the end come before it.
     pub(super) fn poll_read(&self, cx: &mut Context<'_>) -> Poll<Result<Message, WebSocketError>> {
         self.reader.register(cx.waker());
         let (message, was_full) = {
@@ -135,7 +136,7 @@ impl Mailbox {
         }
     }
 
-    /// Asks for a Ping. The sender is dropped when its Pong will never come.
+    /// Requests a Ping. The sender is dropped if its Pong will never arrive.
     pub(super) fn ping(&self) -> oneshot::Receiver<()> {
         let (answered, answer) = oneshot::channel();
         let mut state = self.state.lock();
@@ -147,7 +148,7 @@ impl Mailbox {
         answer
     }
 
-    /// Asks for the end, if nobody has yet.
+    /// Requests the end, unless that was done before.
     pub(super) fn close(&self, frame: Option<CloseFrame>) {
         self.state.lock().farewell.get_or_insert(Message::Close(frame));
         self.driver.wake();
@@ -158,7 +159,7 @@ impl Mailbox {
         if self.state.lock().end.is_some() { Poll::Ready(()) } else { Poll::Pending }
     }
 
-    /// Nobody is there any more to read, or to write.
+    /// The connection was dropped: nothing reads or writes any more.
     pub(super) fn forsake(&self) {
         self.state.lock().forsaken = true;
         self.driver.wake();
@@ -175,13 +176,13 @@ impl Mailbox {
         self.state.lock().forsaken
     }
 
-    /// Whether another message may be read: there is room, or nobody will ever look at it.
+    /// Returns whether another message may be read: there is room, or the connection was dropped.
     pub(super) fn has_room(&self) -> bool {
         let state = self.state.lock();
         state.unread.len() < self.max_unread || state.farewell.is_some()
     }
 
-    /// A message for the borrower. One that comes after the farewell is for nobody.
+    /// Adds a message for the borrower. Messages after the close frame are discarded.
     pub(super) fn deliver(&self, message: Message) {
         let mut state = self.state.lock();
         if state.farewell.is_some() {
@@ -196,7 +197,7 @@ impl Mailbox {
         self.state.lock().ping.take()
     }
 
-    /// The next message to write: at last the farewell, once.
+    /// Returns the next message to write; the close frame comes last, once.
     pub(super) fn next_outgoing(&self, said_farewell: &mut bool) -> Option<Message> {
         let (message, was_full) = {
             let mut state = self.state.lock();
@@ -216,7 +217,7 @@ impl Mailbox {
         Some(message)
     }
 
-    /// All that was taken has been given to the system.
+    /// The system has taken everything that was written.
     pub(super) fn flushed(&self) {
         {
             let mut state = self.state.lock();
@@ -232,13 +233,13 @@ impl Mailbox {
         self.state.lock().record = record;
     }
 
-    /// The end, unless there was one before.
+    /// Sets the end, unless there was one before.
     pub(super) fn finish(&self, end: WebSocketError) {
         let mut state = self.state.lock();
         state.end.get_or_insert(end);
         let ping = state.ping.take();
         drop(state);
-        // This wakes who waits for its Pong.
+        // Dropping it wakes the caller that waits for the Pong.
         drop(ping);
         self.reader.wake();
         self.writer.wake();
@@ -254,7 +255,7 @@ mod tests {
 
     use super::*;
 
-    /// Looks at the mailbox when it is woken, as a caller's executor may.
+    /// Locks the mailbox when it is woken, as a caller's executor may.
     struct Looker(Arc<Mailbox>, AtomicU32);
 
     impl Wake for Looker {

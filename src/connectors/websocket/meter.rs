@@ -1,4 +1,5 @@
-//! A stream that counts what passes: a byte is a sign of life, long before its frame is complete.
+//! A stream that counts the bytes that pass: a byte is a sign of life long before its frame is
+//! complete.
 
 use std::io;
 use std::pin::Pin;

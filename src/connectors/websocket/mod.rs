@@ -1,7 +1,7 @@
 //! Pools of WebSocket connections, plain and TLS, by tokio-tungstenite 0.30 (feature `websocket`).
 //!
-//! [`WebSocketConnector`] dials `"ws://…"` and `"wss://…"`; [`WebSocketOptions`] has headers,
-//! subprotocols, TLS and the heartbeat; a [`WebSocketConnection`] sends and receives.
+//! [`WebSocketConnector`] dials `"ws://…"` and `"wss://…"`. [`WebSocketOptions`] sets headers,
+//! subprotocols, TLS and the heartbeat. A [`WebSocketConnection`] sends and receives.
 //!
 //! # Examples
 //!
@@ -21,52 +21,55 @@
 //! # The driver
 //!
 //! Each connection has a task of its own, in the runtime that dialed it, which owns the socket. It
-//! reads at all times: so a Ping of the peer is answered, and a close frame or the end of the stream
-//! is seen, while the connection idles in the pool. It writes whole messages, whatever becomes of the
-//! borrower who sent them. A borrower who does not read holds the peer back: beyond
-//! [`max_unread`](WebSocketOptions::max_unread) messages nothing more is read from the socket.
+//! reads at all times, so it answers the peer's Pings and sees a close frame or the end of the
+//! stream while the connection is idle in the pool. It writes messages whole, even if the borrower
+//! who sent them gives up. A borrower who does not read holds the peer back: beyond
+//! [`max_unread`](WebSocketOptions::max_unread) messages, nothing more is read from the socket.
 //!
 //! # Heartbeats
 //!
-//! The driver beats, by [`WebSocketHeartbeat`], whether the connection is lent or idle. A missed beat
-//! is a warning under the `tracing` target `wharf::websocket`, and is counted:
-//! [`WebSocketConnection::heartbeat`], and [`WebSocketConnector::missed_beats`] for all connections.
-//! A connection found dead fails whoever uses it, and is never lent again.
+//! The driver sends heartbeats as set by [`WebSocketHeartbeat`], whether the connection is lent or
+//! idle. A missed heartbeat is logged as a warning under the `tracing` target `wharf::websocket`,
+//! and counted: for one connection in [`WebSocketConnection::heartbeat`], for all in
+//! [`WebSocketConnector::missed_beats`]. A connection found dead returns an error from then on, and
+//! is never lent again.
 //!
-//! The pool's own pings (a health check before lending, the ping of a suspect) are Pings too, and ask for
-//! their very Pong. Because of the driver's beats a pool needs none. They are worth it where a
-//! connection must be known to answer at the moment when it is lent. The pool's
-//! [`heartbeat`](crate::Builder::heartbeat) is worth it beside
-//! [`min_idle_per_host`](crate::Builder::min_idle_per_host): an idle connection that the peer has closed
-//! counts as idle until the pool looks at it, which it does to lend it, or at its heartbeat.
+//! The pool's own pings (a health check before lending, the ping of a suspect) are Pings too, and
+//! wait for their own Pong. Because the driver sends heartbeats, a pool needs no pings; use them
+//! where a connection must be known to answer at the moment when it is lent. The pool's
+//! [`heartbeat`](crate::Builder::heartbeat) is useful together with
+//! [`min_idle_per_host`](crate::Builder::min_idle_per_host): an idle connection that the peer has
+//! closed counts as idle until the pool checks it, which happens when it is lent or at the pool's
+//! heartbeat.
 //!
 //! # Half-done conversations
 //!
-//! What is on its way to one borrower must not become the answer to the next. Whenever a connection
-//! is lent from the idle list, and whenever it returns, it is closed instead if a message is there that
-//! nobody has read, whether it was left by a borrower or came unasked while the connection was idle, or
-//! if a [`request`](WebSocketConnection::request) was dropped before its answer came.
+//! A message for one borrower must not become the answer to the next. Each time a connection is
+//! lent from the idle list, and each time it returns, it is closed instead if it has an unread
+//! message, whether a borrower left it or it arrived unasked, or if a
+//! [`request`](WebSocketConnection::request) was dropped before its answer arrived.
 //!
-//! An answer that has not arrived when a connection is lent cannot be seen. Who uses
-//! [`send`](WebSocketConnection::send) and gives up before the answer must
+//! An answer that has not arrived when a connection is lent cannot be detected. If you use
+//! [`send`](WebSocketConnection::send) and give up before the answer,
 //! [`discard`](crate::PooledConnection::discard) the connection.
 //!
-//! For the same reason a subscription, to which the server speaks at any time, is nothing to give
-//! back: [`detach`](crate::PooledConnection::detach) it, or discard it in the end.
+//! For the same reason do not return a connection with a subscription, on which the server sends at
+//! any time: [`detach`](crate::PooledConnection::detach) it, or discard it in the end.
 //!
 //! # Race window
 //!
-//! What the peer did a moment ago is still on the network, or waits for the driver to run. A
-//! connection that was closed just now may therefore still be lent; its first use fails then.
+//! The peer's latest action may still be on the network, or waiting for the driver to run. A
+//! connection that was closed a moment ago may therefore still be lent; its first use then fails.
 //!
 //! # Limits
 //!
-//! No compression (`permessage-deflate`), no HTTP proxies, and only HTTP/1.1 for the upgrade.
+//! Compression (`permessage-deflate`) and HTTP proxies are not supported. The upgrade uses
+//! HTTP/1.1.
 //!
 //! # Runtimes
 //!
-//! A driver moves only while its runtime is driven. When that runtime has ended, its connections
-//! are [`RuntimeEnded`](WebSocketError::RuntimeEnded) and are not lent any more.
+//! A driver makes progress only while its runtime is driven. When that runtime has ended, its
+//! connections fail with [`RuntimeEnded`](WebSocketError::RuntimeEnded) and are not lent any more.
 
 mod connection;
 mod connector;
@@ -88,7 +91,7 @@ pub use error::WebSocketError;
 pub use heartbeat::{HeartbeatStatus, WebSocketHeartbeat};
 pub use options::WebSocketOptions;
 
-// What the types above are made of.
+// Re-exports of the types in the public API.
 pub use tokio_rustls::rustls;
 pub use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 pub use tokio_tungstenite::tungstenite::protocol::{CloseFrame, WebSocketConfig};

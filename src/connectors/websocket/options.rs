@@ -1,4 +1,4 @@
-//! What is asked of the server, and set on the connections.
+//! The settings of connections.
 
 use std::fmt;
 use std::sync::Arc;
@@ -13,7 +13,8 @@ use crate::policy::build_error::BuildError;
 
 /// Options of the connections that a [`WebSocketConnector`](super::WebSocketConnector) makes.
 ///
-/// Nothing is checked before a connector takes them, and nothing is silently corrected.
+/// The options are checked when a connector takes them. Invalid ones are rejected; none is adjusted
+/// silently.
 ///
 /// # Examples
 ///
@@ -58,39 +59,40 @@ impl Default for WebSocketOptions {
     }
 }
 
-/// # Setting
+/// # Settings
 impl WebSocketOptions {
-    /// Makes options that are all at their defaults.
+    /// Makes options with every value at its default.
     pub fn new() -> Self {
         WebSocketOptions::default()
     }
 
-    /// A header to send with each upgrade, such as credentials; once more for each value. Its value
-    /// must be visible ASCII, and is never shown by `Debug`. Defaults to none.
+    /// Adds a header to each upgrade, such as credentials; call it once for each value. The value
+    /// must be visible ASCII and is never shown by `Debug`. Defaults to none.
     pub fn header(mut self, name: HeaderName, mut value: HeaderValue) -> Self {
         value.set_sensitive(true);
         self.headers.push((name, value));
         self
     }
 
-    /// The subprotocols to offer, the best first. The server must choose one of them, or the dial
-    /// fails. Some servers take a token here: neither errors nor `Debug` show the names. Defaults to
-    /// none.
+    /// Sets the subprotocols to offer, the best first. The server must choose one of them, or the
+    /// dial fails. Some servers take a token here, so neither errors nor `Debug` show the names.
+    /// Defaults to none.
     pub fn subprotocols<P: Into<String>>(mut self, names: impl IntoIterator<Item = P>) -> Self {
         self.subprotocols = names.into_iter().map(Into::into).collect();
         self
     }
 
-    /// The protocol's own settings: the sizes of buffers, and of the largest message and frame that
-    /// is taken. Defaults to tungstenite's: 64 MiB a message, 16 MiB a frame, buffers of 128 KiB.
-    /// Each connection has its read buffer at all times, also while it idles: make it smaller where
-    /// there are many connections and small messages.
+    /// Sets the protocol's own options: the sizes of buffers and the largest message and frame that
+    /// is accepted. Defaults to tungstenite's: 64 MiB for a message, 16 MiB for a frame, buffers of
+    /// 128 KiB. Each connection holds its read buffer at all times, even while it is idle: set a
+    /// smaller one for many connections with small messages.
     pub fn config(mut self, config: WebSocketConfig) -> Self {
         self.config = config;
         self
     }
 
-    /// How hosts are dialed: the resolver, which of their addresses, and what is set on the sockets.
+    /// Sets how hosts are dialed: the resolver, the choice among their addresses, and the socket
+    /// options.
     ///
     /// Defaults to [`TcpOptions::new`].
     pub fn tcp(mut self, options: TcpOptions) -> Self {
@@ -98,37 +100,37 @@ impl WebSocketOptions {
         self
     }
 
-    /// How `wss` connections are encrypted and what they trust: a private authority, a client's
-    /// certificate. The protocols that it offers with ALPN are replaced by `http/1.1`.
+    /// Sets TLS for `wss` connections, for example with a private authority or a client
+    /// certificate. The ALPN protocols in the configuration are replaced by `http/1.1`.
     ///
-    /// Defaults to `None`: TLS 1.2 and 1.3, and what the system trusts, a company's own authorities
-    /// included: macOS and Windows verify certificates themselves, elsewhere the authorities of
-    /// `/etc/ssl` or of `SSL_CERT_FILE` are read, once for the program. Where there are none, dials
+    /// Defaults to `None`: TLS 1.2 and 1.3, trusting what the system trusts, including a company's
+    /// own authorities. macOS and Windows verify certificates themselves; elsewhere the authorities
+    /// in `/etc/ssl` or `SSL_CERT_FILE` are read once for the program. If there are none, dials
     /// fail with an error that says so.
     pub fn tls(mut self, config: impl Into<Option<Arc<ClientConfig>>>) -> Self {
         self.tls = config.into();
         self
     }
 
-    /// How a peer that is gone is found. Defaults to [`WebSocketHeartbeat::default`]; with `None`
-    /// nothing but an error of the socket tells.
+    /// Sets how a vanished peer is detected. Defaults to [`WebSocketHeartbeat::default`]. With
+    /// `None`, only an error of the socket reveals it.
     pub fn heartbeat(mut self, heartbeat: impl Into<Option<WebSocketHeartbeat>>) -> Self {
         self.heartbeat = heartbeat.into();
         self
     }
 
-    /// How many messages that nobody has read are kept. While there are so many, no more is read
-    /// from the socket: the peer is held back, and the heart rests.
+    /// Sets how many unread messages are kept. While that many are unread, nothing more is read
+    /// from the socket: the peer is held back, and no heartbeats are sent.
     ///
-    /// Defaults to 16: enough that a borrower who reads steadily never makes the socket wait. Each
-    /// may be as large as [`config`](WebSocketOptions::config) allows.
+    /// Defaults to 16: a borrower who reads steadily then never blocks the socket. Each message may
+    /// be as large as [`config`](WebSocketOptions::config) allows.
     pub fn max_unread(mut self, messages: usize) -> Self {
         self.max_unread = messages;
         self
     }
 }
 
-/// What the upgrade itself is made of.
+/// The parts of the upgrade request.
 const RESERVED: [HeaderName; 7] = [
     header::HOST,
     header::CONNECTION,
@@ -167,14 +169,15 @@ impl WebSocketOptions {
         self.heartbeat.as_ref().map_or(Ok(()), WebSocketHeartbeat::check)
     }
 
-    /// The offer of subprotocols as the upgrade has it.
+    /// Returns the list of subprotocols as the upgrade sends it.
     pub(super) fn offer(&self) -> Option<HeaderValue> {
         let offer = self.subprotocols.join(", ");
         HeaderValue::from_str(&offer).ok().filter(|offer| !offer.is_empty())
     }
 }
 
-/// Without the names of subprotocols, which may be tokens; the values of headers are marked as sensitive.
+/// Leaves out the names of subprotocols, which may be tokens; header values are marked as
+/// sensitive.
 impl fmt::Debug for WebSocketOptions {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("WebSocketOptions")

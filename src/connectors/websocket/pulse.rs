@@ -1,4 +1,4 @@
-//! The timer of one connection's beats: plain state, moved by its driver.
+//! The timer of one connection's heartbeats: plain state that its driver updates.
 
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -11,25 +11,25 @@ use super::heartbeat::{Record, WebSocketHeartbeat};
 pub(super) struct Pulse {
     settings: WebSocketHeartbeat,
     timer: Pin<Box<Sleep>>,
-    /// The beat that waits for a sign of life.
+    /// The heartbeat that waits for a sign of life.
     beat: Option<Beat>,
 }
 
 struct Beat {
     begun: Instant,
-    /// Whether its Ping was given to the system: its time to be answered begins then.
+    /// Whether its Ping was given to the system: the time for the answer starts then.
     is_sent: bool,
-    /// The bytes that had been written to the socket when this was last looked at.
+    /// The bytes that had been written to the socket at the last check.
     written: u64,
 }
 
-/// What the timer asks for.
+/// The action that the timer requests.
 pub(super) enum Strike {
     /// Send a Ping.
     Beat,
-    /// Nothing came: so many in a row.
+    /// Nothing arrived: this many heartbeats in a row are missed.
     Missed(u32),
-    /// So many in a row that the peer is given up.
+    /// This many in a row are missed, and the peer is given up.
     Dead(u32),
 }
 
@@ -39,16 +39,16 @@ impl Pulse {
         Pulse { settings, timer, beat: None }
     }
 
-    /// The beat under way, if any, is answered. The timer is only moved where it would be late: it
-    /// finds out by itself that there was a sign of life, at a fraction of the price.
+    /// Any heartbeat in flight is answered. The timer is reset only where it would fire too late:
+    /// it finds out by itself that there was a sign of life, at a fraction of the cost.
     pub(super) fn heard(&mut self, now: Instant) {
         if self.beat.take().is_some() {
             self.rest(now);
         }
     }
 
-    /// All that was to be written was given to the system. Says whether a Ping was among it: then the
-    /// timer was moved, and has to be polled.
+    /// The system has taken everything that was written. Returns whether a Ping was among it: the
+    /// timer was then reset and has to be polled.
     pub(super) fn sent(&mut self) -> bool {
         let Some(beat) = self.beat.as_mut().filter(|beat| !beat.is_sent) else { return false };
         beat.is_sent = true;
@@ -57,7 +57,7 @@ impl Pulse {
         true
     }
 
-    /// Begins anew: nothing that the peer does can be seen at present.
+    /// Starts over: at present, nothing that the peer does can be seen.
     pub(super) fn rest(&mut self, now: Instant) {
         self.beat = None;
         self.timer.as_mut().reset(later(now, self.settings.every));
@@ -80,7 +80,7 @@ impl Pulse {
         }
     }
 
-    /// When to look again, and what is to be done now.
+    /// The time of the next check, and what to do now.
     fn strike(
         &mut self,
         now: Instant,
@@ -97,7 +97,7 @@ impl Pulse {
             self.beat = Some(Beat { begun: now, is_sent: false, written });
             return (later(now, timeout), Some(Strike::Beat));
         };
-        // The Ping stands behind what is still being written, and the peer takes that: it is alive.
+        // The Ping is queued behind data that the peer is still reading: it is alive.
         if !beat.is_sent && written > beat.written {
             beat.written = written;
             return (later(now, timeout), None);
@@ -112,8 +112,8 @@ impl Pulse {
     }
 }
 
-/// Some time later, or so late that nobody waits for it: the clock does not reach as far as a
-/// `Duration`.
+/// Adds the duration, or returns a time that is too far away to matter: the clock's range is
+/// smaller than that of `Duration`.
 fn later(now: Instant, time: Duration) -> Instant {
     const CENTURY: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
     now + time.min(CENTURY)

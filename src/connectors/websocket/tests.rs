@@ -1,4 +1,4 @@
-//! The driver on a pipe, in paused time: the server's end is a tungstenite's, or bare bytes.
+//! The driver on an in-memory pipe with paused time. The server's end is tungstenite or raw bytes.
 
 mod warnings;
 
@@ -46,7 +46,7 @@ async fn pair(heartbeat: impl Into<Option<WebSocketHeartbeat>>) -> (WebSocketCon
     (connection, WebSocketStream::from_raw_socket(server, Role::Server, None).await)
 }
 
-/// Beats every 30 seconds, waits 10, and gives up after 3.
+/// A heartbeat every 30 seconds, a time-out of 10, and death after 3.
 fn defaults() -> WebSocketHeartbeat {
     WebSocketHeartbeat::default()
 }
@@ -167,7 +167,7 @@ async fn a_peer_that_takes_a_long_message_slowly_is_not_given_up() {
     sent.unwrap();
     assert_eq!(connection.heartbeat().missed, 0);
 
-    // Once nothing is taken any more, it is as dead as any other.
+    // Once the peer reads nothing any more, it is as dead as any other.
     let end = soon(connection.next()).await.unwrap().unwrap_err();
     assert!(matches!(end, WebSocketError::Silent { missed: 3 }));
 }
@@ -225,7 +225,7 @@ async fn a_borrower_who_does_not_read_holds_the_peer_back_and_the_heart_rests() 
     });
     sleep(3600 * SECOND).await;
 
-    // What waits is bounded, nothing is lost, and nobody is taken for dead.
+    // The buffer is bounded, nothing is lost, and the peer is not taken for dead.
     assert_eq!(connection.unread(), MAX_UNREAD);
     assert!(!flood.is_finished());
     assert_eq!(counts(&connection), (0, 0, 0));
@@ -235,7 +235,7 @@ async fn a_borrower_who_does_not_read_holds_the_peer_back_and_the_heart_rests() 
         assert_eq!(message.into_text().unwrap(), format!("message number {n}"));
     }
 
-    // Then the heart beats again.
+    // Then heartbeats are sent again.
     let _server = flood.await.unwrap();
     let end = soon(connection.next()).await.unwrap().unwrap_err();
     assert!(matches!(end, WebSocketError::Silent { missed: 3 }));
@@ -294,7 +294,7 @@ async fn a_sender_goes_on_as_soon_as_there_is_room_for_its_message() {
         assert_eq!(soon(server.next()).await.unwrap().unwrap(), long);
         settle().await;
     }
-    // Most of those before it are still to be written.
+    // Most of the messages before it are still to be written.
     assert!(feeding.is_finished());
 }
 
@@ -320,7 +320,7 @@ async fn a_message_whose_sender_gave_up_arrives_whole_or_not_at_all() {
         whole += 1;
     }
     last.await.unwrap();
-    // One in the socket's hands, and as many as may wait for it.
+    // One in the socket, and as many as may wait for it.
     assert_eq!(whole, 17);
 }
 
@@ -386,7 +386,7 @@ async fn what_was_sent_comes_before_the_close_frame_and_the_peer_is_waited_for()
     connection.feed(Message::text("two")).await.unwrap();
     let mut closing = Box::pin(connection.close(None));
     assert!(!is_ready(&mut closing).await);
-    // What the peer says from now on is for nobody.
+    // Messages that the peer sends from now on are discarded.
     server.send(Message::text("unheard")).await.unwrap();
     for word in ["one", "two"] {
         assert_eq!(soon(server.next()).await.unwrap().unwrap(), Message::text(word));
@@ -460,7 +460,7 @@ fn a_connection_whose_runtime_has_ended_says_so() {
     assert!(matches!(connection.end(), Some(WebSocketError::RuntimeEnded)));
 }
 
-// What is told.
+// Logs.
 
 #[tokio::test(start_paused = true)]
 async fn each_missed_beat_is_a_warning() {

@@ -1,4 +1,4 @@
-//! What a key says about where to dial.
+//! Reads from a key where to dial.
 
 use rustls::pki_types::ServerName;
 use tokio_rustls::rustls;
@@ -10,17 +10,17 @@ use crate::connectors::shown::Shown;
 use crate::connectors::tcp::{Host, Place};
 use crate::connectors::unix_uri::unix_socket;
 
-/// A URL, taken apart.
+/// The parts of a URL.
 #[derive(Debug)]
 pub(super) struct Url {
-    /// What is asked for, without the path of a Unix socket.
+    /// The request's URI, without the path of a Unix socket.
     pub(super) uri: Uri,
-    /// Without the brackets of an IPv6 address.
+    /// The host without the brackets of an IPv6 address.
     host: String,
     port: u16,
     /// The path of the Unix socket to dial instead of the host.
     socket: Option<String>,
-    /// For `wss`: the name that the certificate must be for.
+    /// The name that the certificate must have, for `wss`.
     pub(super) tls: Option<ServerName<'static>>,
 }
 
@@ -65,7 +65,7 @@ fn take_apart(url: &str) -> Result<Url, String> {
     Ok(Url { uri, host, port, socket, tls })
 }
 
-/// The URI that is asked for, and the Unix socket of one that names it.
+/// Returns the URI of the request, and the Unix socket if the URI names one.
 fn without_socket(uri: Uri) -> Result<(Uri, Option<String>), String> {
     let path = uri.path_and_query().map_or("/", PathAndQuery::as_str);
     let Some((socket, asked)) = unix_socket(uri.authority().map_or("", Authority::as_str), path)

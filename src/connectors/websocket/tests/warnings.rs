@@ -1,4 +1,4 @@
-//! What the driver warns of.
+//! The warnings of the driver.
 
 use std::sync::{Arc, Mutex};
 
