@@ -1,7 +1,9 @@
-//! Cancels what the server does for a connection, and knows when that is over.
+//! Cancels what the server is executing for a connection, and finds out when the cancellation is
+//! over.
 //!
-//! A cancellation is a connection of its own, and the server closes it when it has interrupted the session. Until then
-//! it may hit what the session does next, so a connection that is to be used again waits for that close, as libpq does.
+//! A cancellation is a connection of its own, which the server closes when it has interrupted the
+//! session. Until then it may hit the session's next request. A connection that is to be used again
+//! therefore waits for that close, as libpq does.
 
 use std::any::TypeId;
 use std::io;
@@ -19,22 +21,23 @@ use tokio_postgres::{CancelToken, Error, NoTls, Socket};
 
 use super::dial::Peer;
 
-/// Who is told, and how.
+/// Which server receives the cancellation, and how.
 #[derive(Clone)]
 pub(super) struct Cancel {
-    /// None where it is not known which host has answered.
+    /// `None` if it is not known which host has answered.
     pub(super) peer: Option<Peer>,
-    /// The session is not encrypted.
+    /// Whether the session is not encrypted.
     pub(super) is_plain: bool,
 }
 
 impl Cancel {
-    /// Whether connections by these means are never encrypted.
+    /// Whether connections of this kind are never encrypted.
     pub(super) fn is_never_encrypted<T: 'static>() -> bool {
         TypeId::of::<T>() == TypeId::of::<NoTls>()
     }
 
-    /// Says whether the server has done it. Otherwise it may still do it at any time.
+    /// Returns whether the server has finished the cancellation. If not, it may still take effect
+    /// at any time.
     pub(super) async fn run<T>(&self, token: &CancelToken, tls: T) -> bool
     where
         T: MakeTlsConnect<Socket>,
@@ -68,7 +71,7 @@ where
     token.cancel_query_raw(LingeringStream { inner: stream, is_closed }, NoTls).await
 }
 
-/// TLS whose streams, shut down, wait for the other side's end.
+/// TLS whose streams, when shut down, wait for the end from the other side.
 struct Lingering<T> {
     inner: T,
     is_closed: Arc<AtomicBool>,
@@ -110,7 +113,8 @@ impl<S, E, F: Future<Output = Result<S, E>>> Future for Handshake<F> {
     }
 }
 
-/// Its end of the stream is the second one: PgBouncer 1.18 ends itself when a client that cancels is gone before.
+/// The end of the stream counts only after the peer's: PgBouncer 1.18 gives up if a cancelling
+/// client is gone before it.
 struct LingeringStream<S> {
     inner: S,
     is_closed: Arc<AtomicBool>,
@@ -139,10 +143,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for LingeringStream<S> {
         Pin::new(&mut self.inner).poll_flush(cx)
     }
 
-    /// Waits for the other side's end, which comes also when it is a reset.
+    /// Waits for the other side's end; a reset counts as one.
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let mut byte = [0];
-        // The server says nothing but that.
+        // The server sends nothing but its end.
         let _end = ready!(Pin::new(&mut self.inner).poll_read(cx, &mut ReadBuf::new(&mut byte)));
         self.is_closed.store(true, Ordering::Relaxed);
         Pin::new(&mut self.inner).poll_shutdown(cx)

@@ -24,30 +24,31 @@ use super::servers::Writes;
 use super::statements::Statements;
 use super::transaction;
 
-/// One connection to a PostgreSQL server. Made by a
-/// [`PostgresConnector`](super::PostgresConnector).
+/// One connection to a PostgreSQL server. A [`PostgresConnector`](super::PostgresConnector) makes
+/// it.
 ///
-/// It derefs to [`tokio_postgres::Client`], and has some methods of its own: those that keep their
-/// statements, [`begin`](Self::begin), and some of `Client`'s names, which do the same and whose answers are
-/// seen.
-/// Dropped, it cuts the connection off; the server then ends its session.
+/// It derefs to [`tokio_postgres::Client`] and adds methods of its own: those that cache their
+/// statements, [`begin`](Self::begin), and methods that do the same as the ones of `Client` with
+/// their name but observe the answers. Dropping it cuts the connection, and the server then ends
+/// the session.
 pub struct PostgresClient {
     client: Client,
-    /// After `client`: each that is dropped earlier would tell the server so.
+    /// Declared after `client`: a statement that is dropped while the client lives sends a message
+    /// to the server.
     statements: Statements,
     requests: Requests,
-    /// A ping or a reset has no answer yet, and may never have one.
+    /// A ping or a reset has no answer yet, and may never get one.
     held_up: bool,
     cancel: Cancel,
-    /// How long an answer may take before what holds it up is cancelled.
+    /// How long to wait for an answer before cancelling what delays it.
     soon: Duration,
-    /// The server was asked for because it writes.
+    /// The server, which was chosen because it accepts writes.
     writes: Option<Writes>,
     keeps_statements: bool,
     driver: Driver,
 }
 
-/// What a dial has made.
+/// The result of a dial.
 pub(super) struct Dialed {
     pub(super) client: Client,
     pub(super) driver: Driver,
@@ -59,27 +60,29 @@ pub(super) struct Dialed {
 
 type Params<'a> = &'a [&'a (dyn ToSql + Sync)];
 
-/// # Statements that are kept
+/// # Cached statements
 ///
-/// Each text is prepared once for each connection, and kept as long as the connection lives: use few
-/// texts, and parameters for what differs. A statement is no burden to the next borrower. None of these
-/// calls needs a [reset](crate::postgres#between-borrowers) if its text is plain, which means that it begins
-/// with `SELECT`, `INSERT`, `UPDATE`, `DELETE`, `MERGE`, `WITH`, `VALUES`, `TABLE` or `SHOW`.
+/// Each text is prepared once for each connection and cached as long as the connection lives: use
+/// few different texts, and parameters for the values. Cached statements do not disturb the next
+/// borrower. None of these calls needs a [reset](crate::postgres#between-borrowers) if its text is
+/// plain, which means that it begins with `SELECT`, `INSERT`, `UPDATE`, `DELETE`, `MERGE`, `WITH`,
+/// `VALUES`, `TABLE` or `SHOW`.
 ///
-/// A statement may become outdated: a table that it reads has got other columns, or somebody ran
-/// `DEALLOCATE` or `DISCARD ALL` on this connection. The server then refuses to execute it ("cached plan
-/// must not change result type", "prepared statement does not exist"). The methods that execute prepare
-/// it again and try once more, which is safe, since nothing was executed; but inside a transaction the
-/// refusal has failed the transaction, so there it is what the caller gets, and the statement is
-/// prepared anew by the next call. Whoever executes what [`prepare_cached`](Self::prepare_cached) gave
-/// sees the refusal, and calls [`clear_cached`](Self::clear_cached).
+/// A cached statement may become outdated: the columns of its table have changed, or `DEALLOCATE`
+/// or `DISCARD ALL` was run on this connection. The server then refuses to execute it ("cached plan
+/// must not change result type", "prepared statement does not exist"). The methods that execute
+/// statements prepare it again and retry once, which is safe because nothing was executed. Inside a
+/// transaction, however, the refusal has failed the transaction: the caller gets the error, and the
+/// next call prepares the statement anew. If you execute the result of
+/// [`prepare_cached`](Self::prepare_cached) yourself, you get the error and have to call
+/// [`clear_cached`](Self::clear_cached).
 ///
 /// # Cancel safety
 ///
-/// When a connection comes back after one of these was dropped before its answer, the server is told to cancel what it
-/// was doing, and the connection is lent when that is over.
+/// If one of these calls is dropped before its answer, the server is told to cancel the statement
+/// when the connection returns, and the connection is lent again when that is done.
 impl PostgresClient {
-    /// Prepares a statement, or gives the one that this connection has already.
+    /// Prepares a statement, or returns the cached one.
     ///
     /// # Errors
     ///
@@ -88,8 +91,8 @@ impl PostgresClient {
         self.prepare_typed_cached(sql, &[]).await
     }
 
-    /// Prepares a statement with parameters of these types, or gives the one that this connection has
-    /// already. Types that are not given are the server's choice.
+    /// Prepares a statement with parameters of these types, or returns the cached one. The server
+    /// infers the types that are missing.
     ///
     /// # Errors
     ///
@@ -107,7 +110,7 @@ impl PostgresClient {
         Ok(self.statements.keep(sql, types, statement))
     }
 
-    /// Executes a kept statement, and gives its rows.
+    /// Executes a cached statement and returns its rows.
     ///
     /// # Errors
     ///
@@ -120,11 +123,11 @@ impl PostgresClient {
             .await
     }
 
-    /// Executes a kept statement that gives one row.
+    /// Executes a cached statement that returns exactly one row.
     ///
     /// # Errors
     ///
-    /// Those of [`Client::query_one`]; none or several rows are one.
+    /// Those of [`Client::query_one`]; it also fails if there is no row or more than one.
     pub async fn query_one_cached(&self, sql: &str, params: Params<'_>) -> Result<Row, Error> {
         if !self.keeps_statements {
             let asked = self.requests.ask();
@@ -135,11 +138,11 @@ impl PostgresClient {
             .await
     }
 
-    /// Executes a kept statement that gives one row or none.
+    /// Executes a cached statement that returns at most one row.
     ///
     /// # Errors
     ///
-    /// Those of [`Client::query_opt`]; several rows are one.
+    /// Those of [`Client::query_opt`]; it also fails if there is more than one row.
     pub async fn query_opt_cached(
         &self,
         sql: &str,
@@ -154,7 +157,7 @@ impl PostgresClient {
             .await
     }
 
-    /// Executes a kept statement, and says how many rows it changed.
+    /// Executes a cached statement and returns how many rows it changed.
     ///
     /// # Errors
     ///
@@ -168,7 +171,7 @@ impl PostgresClient {
             .await
     }
 
-    /// Forgets the kept statements, and has the server forget them.
+    /// Removes the cached statements, here and on the server.
     pub fn clear_cached(&self) {
         self.statements.clear();
     }
@@ -197,9 +200,9 @@ impl PostgresClient {
 
 /// # Transactions
 impl PostgresClient {
-    /// Begins a transaction whose end is seen: once its COMMIT or ROLLBACK is answered, nothing that was done
-    /// before needs a reset. For code that takes [`tokio_postgres::Transaction`]'s end into its own hands there
-    /// is [`transaction`](Self::transaction).
+    /// Begins a transaction whose end is observed: once its COMMIT or ROLLBACK is answered, nothing
+    /// that was done before needs a reset. Code that has to own a [`tokio_postgres::Transaction`]
+    /// uses [`transaction`](Self::transaction) instead.
     ///
     /// # Errors
     ///
@@ -207,7 +210,8 @@ impl PostgresClient {
     ///
     /// # Cancel safety
     ///
-    /// Dropped before the answer, it is cancelled and undone when the connection comes back.
+    /// If the future is dropped before the answer, the transaction is cancelled and rolled back
+    /// when the connection returns.
     pub async fn begin(&mut self) -> Result<transaction::Transaction<'_>, Error> {
         self.requests.unknown();
         let asked = self.requests.ask();
@@ -216,14 +220,14 @@ impl PostgresClient {
     }
 }
 
-/// # `Client`'s methods whose answers are seen
+/// # Methods of `Client` whose answers are observed
 ///
-/// See [the module](crate::postgres#between-borrowers) for what needs no reset. A connection that comes back after one
-/// of these was dropped before its answer (its task was aborted, its time was over) is kept back until the server has
-/// cancelled what it was doing.
+/// See [the module](crate::postgres#between-borrowers) for what needs no reset. If one of these
+/// calls is dropped before its answer (the task was aborted, a time limit expired), the connection
+/// is held back at its return until the server has cancelled the statement.
 #[allow(clippy::missing_errors_doc)] // They are those of the methods named.
 impl PostgresClient {
-    /// As [`Client::query`].
+    /// Same as [`Client::query`].
     pub async fn query<T>(&self, statement: &T, params: Params<'_>) -> Result<Vec<Row>, Error>
     where
         T: ?Sized + ToStatement,
@@ -232,7 +236,7 @@ impl PostgresClient {
         asked.executed(None, self.client.query(statement, params).await)
     }
 
-    /// As [`Client::query_one`].
+    /// Same as [`Client::query_one`].
     pub async fn query_one<T>(&self, statement: &T, params: Params<'_>) -> Result<Row, Error>
     where
         T: ?Sized + ToStatement,
@@ -241,7 +245,7 @@ impl PostgresClient {
         asked.executed(None, self.client.query_one(statement, params).await)
     }
 
-    /// As [`Client::query_opt`].
+    /// Same as [`Client::query_opt`].
     pub async fn query_opt<T>(
         &self,
         statement: &T,
@@ -254,7 +258,7 @@ impl PostgresClient {
         asked.executed(None, self.client.query_opt(statement, params).await)
     }
 
-    /// As [`Client::execute`].
+    /// Same as [`Client::execute`].
     pub async fn execute<T>(&self, statement: &T, params: Params<'_>) -> Result<u64, Error>
     where
         T: ?Sized + ToStatement,
@@ -263,7 +267,7 @@ impl PostgresClient {
         asked.executed(None, self.client.execute(statement, params).await)
     }
 
-    /// As [`Client::query_typed`].
+    /// Same as [`Client::query_typed`].
     pub async fn query_typed(
         &self,
         sql: &str,
@@ -273,45 +277,45 @@ impl PostgresClient {
         asked.executed(Some(sql), self.client.query_typed(sql, params).await)
     }
 
-    /// As [`Client::prepare`].
+    /// Same as [`Client::prepare`].
     pub async fn prepare(&self, sql: &str) -> Result<Statement, Error> {
         let asked = self.requests.ask();
         asked.answered(self.client.prepare(sql).await)
     }
 
-    /// As [`Client::prepare_typed`].
+    /// Same as [`Client::prepare_typed`].
     pub async fn prepare_typed(&self, sql: &str, types: &[Type]) -> Result<Statement, Error> {
         let asked = self.requests.ask();
         asked.answered(self.client.prepare_typed(sql, types).await)
     }
 
-    /// As [`Client::is_closed`].
+    /// Same as [`Client::is_closed`].
     pub fn is_closed(&self) -> bool {
         self.client.is_closed()
     }
 
-    /// As [`Client::cancel_token`]. Nobody knows when a token is used, so this costs the connection: it is closed at its
-    /// return. What is dropped is cancelled without one.
+    /// Same as [`Client::cancel_token`]. The token could be used at any later time, so the
+    /// connection is closed at its return. Dropped calls are cancelled without a token.
     pub fn cancel_token(&self) -> CancelToken {
         self.requests.token_is_out();
         self.client.cancel_token()
     }
 
-    /// As [`Client::simple_query`].
+    /// Same as [`Client::simple_query`].
     pub async fn simple_query(&self, sql: &str) -> Result<Vec<SimpleQueryMessage>, Error> {
         self.requests.unknown();
         let asked = self.requests.ask();
         asked.answered(self.client.simple_query(sql).await)
     }
 
-    /// As [`Client::batch_execute`].
+    /// Same as [`Client::batch_execute`].
     pub async fn batch_execute(&self, sql: &str) -> Result<(), Error> {
         self.requests.unknown();
         let asked = self.requests.ask();
         asked.answered(self.client.batch_execute(sql).await)
     }
 
-    /// As [`Client::transaction`], whose end is not seen: see [`begin`](Self::begin).
+    /// Same as [`Client::transaction`], whose end is not observed: see [`begin`](Self::begin).
     pub async fn transaction(&mut self) -> Result<Transaction<'_>, Error> {
         self.requests.unknown();
         let asked = self.requests.ask();
@@ -336,22 +340,23 @@ impl PostgresClient {
         }
     }
 
-    /// What was asked of it so far is not to be undone.
+    /// Marks everything asked so far as not to be undone.
     pub(super) fn is_set_up(&mut self) {
         self.requests.keep();
     }
 
-    /// Whether it may be lent, or lent on.
+    /// Returns whether the connection may be lent.
     pub(super) fn is_fit(&self) -> bool {
         !(self.is_lost() || self.held_up || self.is_outdated() || self.requests.has_token_out())
     }
 
-    /// A ping or a reset has got no answer.
+    /// A ping or a reset has no answer.
     pub(super) fn is_held_up(&self) -> bool {
         self.held_up
     }
 
-    /// Whether the server writes no more. Who finds that out tells all that are connected to it.
+    /// Returns whether the server has stopped accepting writes. The first connection to notice
+    /// marks all connections to that server.
     fn is_outdated(&self) -> bool {
         let is_refused = self.requests.were_refused_to_write();
         if let (Some(writes), true) = (&self.writes, is_refused) {
@@ -360,14 +365,14 @@ impl PostgresClient {
         is_refused || self.writes.as_ref().is_some_and(Writes::is_outdated)
     }
 
-    /// Whether what was done with it is to be undone.
+    /// Returns whether something has to be undone.
     pub(super) fn needs_reset(&self, reset: Reset) -> bool {
         self.requests.call_for(reset)
     }
 
-    /// Cancels what was cut off, and undoes what was done with it. What holds that up for long is something that a
-    /// borrower left running and that cannot be cancelled: the connection is not fit then, which says nothing of
-    /// others.
+    /// Cancels dropped requests and undoes what the borrower did. If that is delayed for long, a
+    /// borrower left something running that cannot be cancelled: this connection is then unfit,
+    /// which says nothing about others.
     pub(super) async fn reset<T>(&mut self, reset: Reset, tls: &T) -> Result<(), PostgresError>
     where
         T: MakeTlsConnect<Socket> + Clone,
@@ -384,7 +389,8 @@ impl PostgresClient {
         Ok(())
     }
 
-    /// Says whether nothing of its borrower is left, neither here nor in the server nor on its way there.
+    /// Returns whether nothing of its borrower is left: neither here, nor on the server, nor on the
+    /// way there.
     async fn clear<T>(&self, reset: Reset, tls: &T) -> Result<bool, PostgresError>
     where
         T: MakeTlsConnect<Socket> + Clone,
@@ -392,7 +398,7 @@ impl PostgresClient {
     {
         let token = self.client.cancel_token();
         let mut is_cut_off = self.requests.are_cut_off();
-        // Cancellations that may still hit what is asked here.
+        // Cancellations that may still hit the next request.
         let mut cancelled = 0_u32;
         let mut soon = self.soon;
         loop {
@@ -431,8 +437,8 @@ impl PostgresClient {
         self.client.is_closed() || self.driver.has_ended() || self.requests.are_lost()
     }
 
-    /// Says goodbye, if there is anybody to say it to. The server hears that when it has done all
-    /// that was asked of it: what may take long is cancelled.
+    /// Ends the session properly if the server is still there. The server reads the farewell after
+    /// everything that was asked of it, so requests that may take long are cancelled.
     pub(super) async fn end<T>(self, tls: T)
     where
         T: MakeTlsConnect<Socket>,
@@ -452,12 +458,12 @@ impl PostgresClient {
     }
 }
 
-/// An answer that takes no longer is not held up by anything. On a slow line it may take as long as a dial, which is some
-/// round trips.
+/// The longest time for an undelayed answer. On a slow line it may take as long as a dial, which is
+/// a few round trips.
 const SOON: Duration = Duration::from_millis(50);
 
-/// What comes of `future` in this time. In two halves: where nobody drove the runtime meanwhile, an answer may have come
-/// that is yet to be read.
+/// Returns the result of `future` if it is ready in this time. The time is split in two halves: if
+/// the runtime was not driven meanwhile, an answer may have arrived that is yet to be read.
 async fn within_a_long_wait<T>(future: impl Future<Output = T>) -> Option<T> {
     let mut future = pin!(future);
     match timeout(LONG_WAIT / 2, future.as_mut()).await {
@@ -482,7 +488,7 @@ impl DerefMut for PostgresClient {
     }
 }
 
-/// Shows whether it is closed, and how many statements it keeps.
+/// Shows whether the connection is closed, and how many statements it caches.
 impl fmt::Debug for PostgresClient {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("PostgresClient")

@@ -24,21 +24,23 @@ use crate::policy::connector::Connector;
 
 /// Makes connections to PostgreSQL databases.
 ///
-/// [`new`](Self::new) is for one database, whose key is `()`; [`with_config`](Self::with_config) for one for each key,
-/// or for a password for each dial.
+/// [`new`](Self::new) is for one database, with the key `()`. [`with_config`](Self::with_config) is
+/// for one database for each key, or for a password that changes between dials.
 ///
-/// Everything about a database is said by its [`Config`]: several hosts, Unix sockets,
-/// `target_session_attrs` and its other settings work as they do there. All hosts of one dial share
-/// the pool's [`connect_timeout`](crate::Builder::connect_timeout): where the first may be a black
-/// hole, set the `Config`'s own, which is for each.
+/// A [`Config`] describes each database: several hosts, Unix sockets, `target_session_attrs` and
+/// its other settings work as in tokio-postgres. All hosts of one dial share the pool's
+/// [`connect_timeout`](crate::Builder::connect_timeout). If the first host may not respond at all,
+/// set the `Config`'s own `connect_timeout`, which applies to each host.
 ///
 /// # Errors
 ///
-/// A dial fails with a [`PostgresError`]. No retry is made ([`is_retryable`](Connector::is_retryable)) after an answer
-/// of the SQLSTATE classes 0A, 22, 28, 3D and 42 (a wrong user or password, no such database, no permission,
-/// a setting that the server does not take), and after a mistake in the settings: no host, no
-/// password, TLS that the server does not speak or whose certificate is not trusted. What the closures of
-/// [`with_config`](Self::with_config) and [`on_connect`](Self::on_connect) say is retried, but for such answers.
+/// A dial fails with a [`PostgresError`]. It is not retried
+/// ([`is_retryable`](Connector::is_retryable)) after an answer of the SQLSTATE classes 0A, 22, 28,
+/// 3D and 42 (a wrong user or password, an unknown database, a missing permission, a setting that
+/// the server rejects), nor after a mistake in the settings: no host, no password, TLS that the
+/// server does not speak, or an untrusted certificate. Errors of the closures of
+/// [`with_config`](Self::with_config) and [`on_connect`](Self::on_connect) are retried, except for
+/// such answers.
 ///
 /// # Examples
 ///
@@ -66,7 +68,7 @@ type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 type Ask<K> = Arc<dyn Fn(K) -> BoxFuture<Result<Config, BoxError>> + Send + Sync>;
 type OnConnect = Arc<dyn Fn(NewConnection) -> BoxFuture<Result<(), BoxError>> + Send + Sync>;
 
-/// Where a dial's configuration comes from.
+/// The source of a dial's configuration.
 #[derive(Clone)]
 enum Source<K> {
     Fixed(Arc<Config>),
@@ -74,14 +76,14 @@ enum Source<K> {
 }
 
 impl PostgresConnector {
-    /// Makes a connector for what the configuration says, without TLS. The key is `()`.
+    /// Makes a connector for this configuration, without TLS. The key is `()`.
     pub fn new(config: Config) -> Self {
         PostgresConnector::from_source(Source::Fixed(Arc::new(config)))
     }
 }
 
-/// From a URL (`postgres://user@host/database`) or from pairs (`host=/run/postgresql user=app`), as
-/// [`Config`] reads them.
+/// Parses a URL (`postgres://user@host/database`) or pairs (`host=/run/postgresql user=app`), like
+/// [`Config`].
 impl FromStr for PostgresConnector {
     type Err = Error;
 
@@ -91,13 +93,14 @@ impl FromStr for PostgresConnector {
 }
 
 impl<K> PostgresConnector<NoTls, K> {
-    /// Makes a connector that asks this closure for the configuration of each dial, without TLS.
+    /// Makes a connector that calls this closure for the configuration of each dial, without TLS.
     ///
-    /// The key is yours: `()` for one database, a tenant's name for one database each. Caps such as
-    /// [`max_total`](crate::Builder::max_total) hold over all of them. The closure may wait, such as for a token that is
-    /// valid for a few minutes; it runs in the dial's task, within its
-    /// [`connect_timeout`](crate::Builder::connect_timeout), and its error is the dial's:
-    /// [`PostgresError::Config`]. A connection that is open stays so when its password is no longer valid.
+    /// You choose the type of the key: `()` for one database, or a tenant's name for a database for
+    /// each tenant. Caps such as [`max_total`](crate::Builder::max_total) apply to all of them
+    /// together. The closure may wait, for example for a token that is valid for a few minutes. It
+    /// runs in the dial's task, within its [`connect_timeout`](crate::Builder::connect_timeout),
+    /// and its error is the dial's: [`PostgresError::Config`]. Open connections stay open when
+    /// their password is no longer valid.
     ///
     /// # Examples
     ///
@@ -144,7 +147,8 @@ impl<K> PostgresConnector<NoTls, K> {
 }
 
 impl<T, K> PostgresConnector<T, K> {
-    /// Speaks TLS by these means, where the configuration's `sslmode` and the server agree to it.
+    /// Sets the TLS implementation. It is used if the configuration's `sslmode` and the server
+    /// agree to TLS.
     ///
     /// Defaults to [`NoTls`]. See [the module](crate::postgres#tls) for an example.
     pub fn tls<U>(self, tls: U) -> PostgresConnector<U, K> {
@@ -153,21 +157,23 @@ impl<T, K> PostgresConnector<T, K> {
         PostgresConnector { source, on_connect, tls, reset, transaction_pooling, servers }
     }
 
-    /// What is undone when a connection has come back, before anybody else gets it.
+    /// Sets what is undone when a connection has returned, before it is lent again.
     ///
-    /// Defaults to [`Reset::Rollback`]: a transaction that goes from one borrower to another is never
-    /// meant, and commits what nobody wanted.
+    /// Defaults to [`Reset::Rollback`]: a transaction that passes from one borrower to another is
+    /// always a mistake, and commits changes that nobody meant to commit.
     pub fn reset(mut self, reset: Reset) -> Self {
         self.reset = reset;
         self
     }
 
-    /// Sets each new connection up by this closure, before anybody gets it: settings, roles, statements that are kept.
+    /// Sets a closure that prepares each new connection before it is lent: settings, roles, cached
+    /// statements.
     ///
-    /// It runs in the dial's task, within its [`connect_timeout`](crate::Builder::connect_timeout). Its error is the
-    /// dial's: [`PostgresError::OnConnect`]. A transaction that it leaves open is rolled back (but for
-    /// [`Reset::None`]), and a query that it drops is cancelled, before anybody gets the connection. [`Reset::Discard`] undoes settings that were made here, as
-    /// it does others; what the `options` of a [`Config`] set (`-c search_path=shop`) stays.
+    /// It runs in the dial's task, within its [`connect_timeout`](crate::Builder::connect_timeout).
+    /// Its error is the dial's: [`PostgresError::OnConnect`]. Before the connection is lent, a
+    /// transaction that the closure leaves open is rolled back (except with [`Reset::None`]), and a
+    /// query that it drops is cancelled. [`Reset::Discard`] undoes the settings made here like any
+    /// others; those in the `options` of a [`Config`] (`-c search_path=shop`) stay.
     ///
     /// # Examples
     ///
@@ -196,14 +202,14 @@ impl<T, K> PostgresConnector<T, K> {
         self
     }
 
-    /// In front of the database there is a pooler that lends its servers for a transaction at a time, such as PgBouncer
-    /// with `pool_mode = transaction`.
+    /// Declares that the connections lead to a pooler that assigns a server session for one
+    /// transaction at a time, such as PgBouncer with `pool_mode = transaction`.
     ///
-    /// Calls whose names end in `_cached` prepare nothing then: they send the text with each request, and their
-    /// parameters with the types that the values have. See [the module](crate::postgres#behind-pgbouncer) for what else
-    /// does not work there.
+    /// Methods whose names end in `_cached` then prepare nothing: they send the text with each
+    /// request, and give each parameter the type of its value. See [the
+    /// module](crate::postgres#behind-pgbouncer) for what else does not work there.
     ///
-    /// Defaults to false. With [`Reset::Discard`] every dial fails.
+    /// Defaults to false. In combination with [`Reset::Discard`] every dial fails.
     pub fn transaction_pooling(mut self, is_on: bool) -> Self {
         self.transaction_pooling = is_on;
         self
@@ -284,25 +290,28 @@ where
         self.set_up(client).await
     }
 
-    /// One empty round trip, behind all that a borrower has left. With `target_session_attrs=read-write`, the server is
-    /// asked whether it still is.
+    /// Makes one empty round trip after everything that a borrower has left. With
+    /// `target_session_attrs=read-write`, it also asks the server whether it still accepts writes.
     async fn ping(&self, conn: &mut PostgresClient) -> Result<(), PostgresError> {
         conn.ping().await
     }
 
-    /// Whether nothing is wrong with it. See [the module](crate::postgres) for what makes a connection unfit.
+    /// Returns whether the connection is fit. See [the module](crate::postgres) for what makes it
+    /// unfit.
     fn is_open(&self, conn: &mut PostgresClient) -> bool {
         conn.is_fit()
     }
 
-    /// Whether its borrower may have left what the [`Reset`] undoes, or a request that was cut off.
+    /// Returns whether the borrower may have left something that the [`Reset`] undoes, or a dropped
+    /// request.
     fn needs_reset(&self, conn: &PostgresClient) -> bool {
         conn.needs_reset(self.reset)
     }
 
-    /// Cancels what was cut off, and undoes what the [`Reset`] says, in one round trip, or three after a transaction
-    /// that failed. What is not answered soon is held up by a query that a borrower left, and that is cancelled.
-    /// What takes longer than a second: the connection is not open then.
+    /// Cancels dropped requests and performs the [`Reset`], in one round trip, or in three after a
+    /// failed transaction. If the answer is delayed, it waits for a query that a borrower left,
+    /// which is then cancelled. After a second without success, the connection is not open any
+    /// more.
     async fn reset(&self, conn: &mut PostgresClient) -> Result<(), PostgresError> {
         conn.reset(self.reset, &self.tls).await
     }
@@ -311,8 +320,8 @@ where
         error.is_retryable()
     }
 
-    /// Says goodbye, and cancels what the server still does for it: at once what is known to be held
-    /// up, anything else when the goodbye has taken a second.
+    /// Ends the session properly, and cancels what the server still executes for it: a request
+    /// known to delay the end at once, anything else after a second.
     async fn close(&self, conn: PostgresClient) {
         conn.end(self.tls.clone()).await;
     }

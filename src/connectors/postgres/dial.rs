@@ -1,5 +1,5 @@
-//! Dials a configuration's hosts, one address at a time, so that it is known which of them has answered: that is where
-//! a cancellation goes.
+//! Dials a configuration's hosts, one address at a time, so that it is known which of them has
+//! answered: a cancellation must go to the same address.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -11,7 +11,7 @@ use tokio_postgres::{Client, Config, Connection, Error, Socket};
 /// tokio-postgres' own default.
 const PORT: u16 = 5432;
 
-/// Where a server is reached.
+/// The address of a server.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Peer {
     Tcp(SocketAddr),
@@ -20,7 +20,7 @@ pub(super) enum Peer {
 }
 
 impl Peer {
-    /// On the same machine, where nothing is encrypted.
+    /// Whether it is on the same machine, where nothing is encrypted.
     pub(super) fn is_local(&self) -> bool {
         !matches!(self, Peer::Tcp(_))
     }
@@ -28,7 +28,8 @@ impl Peer {
 
 type Dialed<T> = (Client, Connection<Socket, <T as MakeTlsConnect<Socket>>::Stream>, Option<Peer>);
 
-/// As `Config::connect`, which also says what is wrong with a configuration that means no host.
+/// Same as `Config::connect`; the call also reports what is wrong with a configuration that has no
+/// host.
 pub(super) async fn dial<T>(config: &Config, tls: &T) -> Result<Dialed<T>, Error>
 where
     T: MakeTlsConnect<Socket> + Clone,
@@ -54,7 +55,7 @@ where
 
 type Target<'a> = (Option<&'a Host>, Option<IpAddr>, u16);
 
-/// Nothing where the numbers of names, addresses and ports do not fit.
+/// Returns nothing if the numbers of names, addresses and ports do not match.
 fn hosts(config: &Config) -> Vec<Target<'_>> {
     let (names, addresses, ports) =
         (config.get_hosts(), config.get_hostaddrs(), config.get_ports());
@@ -68,7 +69,7 @@ fn hosts(config: &Config) -> Vec<Target<'_>> {
     balanced((0..count).map(target).collect(), config)
 }
 
-/// In the order in which they are tried: hosts, and the addresses of each.
+/// Returns the hosts in the order in which they are tried, each with its addresses.
 fn balanced<T>(mut targets: Vec<T>, config: &Config) -> Vec<T> {
     if config.get_load_balance_hosts() == LoadBalanceHosts::Random {
         fastrand::shuffle(&mut targets);
@@ -76,7 +77,7 @@ fn balanced<T>(mut targets: Vec<T>, config: &Config) -> Vec<T> {
     targets
 }
 
-/// The addresses that a host has.
+/// Returns the addresses of a host.
 async fn peers(host: Option<&Host>, address: Option<IpAddr>, port: u16) -> Vec<Peer> {
     if let Some(address) = address {
         return vec![Peer::Tcp((address, port).into())];
@@ -93,7 +94,7 @@ async fn peers(host: Option<&Host>, address: Option<IpAddr>, port: u16) -> Vec<P
     }
 }
 
-/// The same configuration with one host alone, and one address of it.
+/// Returns the same configuration with a single host and a single address of it.
 fn with_host(config: &Config, host: Option<&Host>, peer: &Peer, port: u16) -> Config {
     let mut only = without_hosts(config);
     match host {
@@ -109,7 +110,7 @@ fn with_host(config: &Config, host: Option<&Host>, peer: &Peer, port: u16) -> Co
     only
 }
 
-/// A configuration's hosts can be added to, but not taken from.
+/// Hosts can be added to a configuration, but not removed.
 fn without_hosts(config: &Config) -> Config {
     let mut new = Config::new();
     let texts = [
@@ -149,7 +150,7 @@ fn without_hosts(config: &Config) -> Config {
 mod tests {
     use super::*;
 
-    /// What is told apart by `Debug` is all there is, but for the password and the hosts.
+    /// `Debug` shows everything that a configuration holds, except for the password and the hosts.
     #[test]
     fn one_host_of_a_configuration_keeps_everything_else() {
         let url = "host=a,b port=1,2 user=u password=p dbname=d options='-c x=y' application_name=n \

@@ -1,4 +1,4 @@
-//! The task that moves one connection's bytes.
+//! The task that reads and writes one connection's socket.
 
 use std::future::poll_fn;
 use std::pin::Pin;
@@ -11,14 +11,14 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::task::JoinHandle;
 use tokio_postgres::{Connection, Error};
 
-/// How long the server may take for what should be done at once. What holds it up for longer is
-/// something that a borrower left running.
+/// How long the server may take for something that should be immediate. If it takes longer, a
+/// borrower left something running.
 pub(super) const LONG_WAIT: Duration = Duration::from_secs(1);
 
-/// Owns the task: dropped, it cuts the connection off.
+/// Owns the task: dropping it cuts the connection.
 pub(super) struct Driver {
     task: JoinHandle<()>,
-    /// What the server remarks is about the pool's own requests, which nobody else has to know of.
+    /// Whether to drop the server's notices: they concern the pool's own requests.
     is_quiet: Arc<AtomicBool>,
 }
 
@@ -39,24 +39,24 @@ impl Driver {
         Driver { task, is_quiet }
     }
 
-    /// Whether the connection is gone, also because the task's runtime is.
+    /// Returns whether the connection is gone, possibly with the task's runtime.
     pub(super) fn has_ended(&self) -> bool {
         self.task.is_finished()
     }
 
-    /// Keeps the server's notices out of the log, or no longer.
+    /// Sets whether the server's notices are kept out of the log.
     pub(super) fn set_quiet(&self, is_quiet: bool) {
         self.is_quiet.store(is_quiet, Ordering::Relaxed);
     }
 
-    /// Waits until the server has been told that this is the end, which happens once the client is
-    /// dropped and every request has its answer.
+    /// Waits until the server has been sent the end of the session, which happens once the client
+    /// is dropped and every request has its answer.
     pub(super) async fn end(&mut self) {
         let _ = (&mut self.task).await;
     }
 }
 
-/// tokio-postgres' own way logs notices, and this one may drop them.
+/// tokio-postgres' own implementation logs notices; this one can drop them.
 fn drive<S, T>(
     connection: &mut Connection<S, T>,
     is_quiet: bool,

@@ -1,4 +1,4 @@
-//! What can go wrong with a connection.
+//! The errors of dials, pings and resets.
 
 use std::error::Error as StdError;
 use std::fmt;
@@ -13,31 +13,33 @@ use crate::runtime::failure::with_cause;
 /// An error of the user's own code.
 pub(super) type BoxError = Box<dyn StdError + Send + Sync>;
 
-/// Why a connection could not be made, or did not pass a ping or a reset.
+/// Why a connection could not be made, or failed a ping or a reset.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum PostgresError {
     /// The closure of [`with_config`](super::PostgresConnector::with_config) failed.
     Config(BoxError),
-    /// tokio-postgres' own error: the server's answer, or the system's error. Its `Display` and `source()` are those of
-    /// this one.
+    /// An error of tokio-postgres: the server's answer, or the system's error. `Display` and
+    /// `source()` are passed through.
     Postgres(Error),
     /// The closure of [`on_connect`](super::PostgresConnector::on_connect) failed.
     OnConnect(BoxError),
-    /// The server has become read-only, and `target_session_attrs` asks for one that is not.
+    /// The server has become read-only, and `target_session_attrs` requires one that is not.
     ReadOnly,
-    /// [`Reset::Discard`](super::Reset::Discard) with
-    /// [`transaction_pooling`](super::PostgresConnector::transaction_pooling), which leaves no session to discard.
+    /// [`Reset::Discard`](super::Reset::Discard) was combined with
+    /// [`transaction_pooling`](super::PostgresConnector::transaction_pooling), where there is no
+    /// session to discard.
     DiscardWithoutSession,
 }
 
 impl PostgresError {
-    /// The server's SQLSTATE, if it is the server that has refused, also in the closure of `on_connect`.
+    /// Returns the server's SQLSTATE, if the server refused something, also in the closure of
+    /// `on_connect`.
     pub fn code(&self) -> Option<&SqlState> {
         self.postgres()?.code()
     }
 
-    /// Whether dialing again may help. What a user's closure says is not known to be settled.
+    /// Returns whether another dial may help. A failure of a user's closure may be temporary.
     pub(super) fn is_retryable(&self) -> bool {
         match self {
             PostgresError::DiscardWithoutSession => false,
@@ -60,7 +62,7 @@ impl From<Error> for PostgresError {
     }
 }
 
-/// So that `?` works for the acquire and for the queries of one function.
+/// Lets `?` convert the errors of acquiring and of queries in one function.
 impl From<Error> for AcquireError<PostgresError> {
     fn from(error: Error) -> Self {
         PostgresError::from(error).into()

@@ -1,4 +1,4 @@
-//! A connection that is being set up.
+//! A connection that is being prepared by the user.
 
 use std::fmt;
 use std::ops::{Deref, DerefMut};
@@ -11,11 +11,11 @@ use tokio::time::timeout;
 
 use super::client::PostgresClient;
 
-/// A new connection, in the hands of [`on_connect`](super::PostgresConnector::on_connect).
+/// A new connection, passed to [`on_connect`](super::PostgresConnector::on_connect).
 ///
-/// It derefs to [`PostgresClient`]. The dial goes on when it has been dropped.
+/// It derefs to [`PostgresClient`]. The dial continues when it has been dropped.
 pub struct NewConnection {
-    /// Taken by `drop` alone.
+    /// Taken only by `drop`.
     client: Option<PostgresClient>,
     home: Option<oneshot::Sender<PostgresClient>>,
 }
@@ -27,12 +27,12 @@ impl NewConnection {
     }
 }
 
-/// How a connection is ended whose set-up has failed.
+/// How to end a connection whose preparation failed.
 pub(super) type End =
     Box<dyn FnOnce(PostgresClient) -> Pin<Box<dyn Future<Output = ()> + Send>> + Send>;
 
-/// The dial's end of it. Dropped before the set-up is done, because that has failed or the dial was given up, it has the
-/// connection ended by a task: the server is to go on with nothing that was asked of it.
+/// The dial's side. If it is dropped before the preparation is done, because that has failed or the
+/// dial was given up, a task ends the connection, so that the server stops working on its requests.
 pub(super) struct Back {
     back: oneshot::Receiver<PostgresClient>,
     end: Option<End>,
@@ -53,7 +53,7 @@ impl Drop for Back {
     }
 }
 
-/// Longer than a cancellation and a goodbye take.
+/// Longer than a cancellation and the end of a session take.
 const END: Duration = Duration::from_secs(5);
 
 impl Deref for NewConnection {

@@ -1,9 +1,9 @@
-//! The types of parameters, where no statement is prepared that would tell them.
+//! Infers the types of parameters where no prepared statement tells them.
 
 use bytes::BytesMut;
 use tokio_postgres::types::{ToSql, Type};
 
-/// In this order: the first that a value can be is taken.
+/// The types in the order in which they are tried: the first that fits the value is used.
 const TYPES: [Type; 26] = [
     Type::BOOL,
     Type::INT2,
@@ -35,12 +35,13 @@ const TYPES: [Type; 26] = [
 
 pub(super) type Typed<'a> = (&'a (dyn ToSql + Sync), Type);
 
-/// Each parameter with the type that its value has.
+/// Pairs each parameter with the type of its value.
 pub(super) fn typed<'a>(params: &[&'a (dyn ToSql + Sync)]) -> Vec<Typed<'a>> {
     params.iter().map(|param| (*param, type_of(*param))).collect()
 }
 
-/// What is none of these is left to the server to infer, which then refuses what does not fit.
+/// The server infers the type of any other value, and rejects the request if the value does not
+/// fit.
 fn type_of(param: &(dyn ToSql + Sync)) -> Type {
     let mut scratch = BytesMut::new();
     let is = |ty: &&Type| param.to_sql_checked(ty, &mut scratch).is_ok();

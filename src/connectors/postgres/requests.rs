@@ -1,4 +1,4 @@
-//! What a borrower has asked of a connection, and what the answers show.
+//! Tracks a borrower's requests on a connection, and what the answers show.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
@@ -7,33 +7,34 @@ use tokio_postgres::{Error, Row};
 use super::failure;
 use super::reset::Reset;
 
-/// What was asked since the connection was last known to be as new.
+/// The requests since the connection was last known to be clean.
 ///
-/// All of it is read by the one owner of the connection, so no order among the atomics is needed.
+/// Only the connection's one owner reads these, so the atomics need no ordering among each other.
 #[derive(Default)]
 pub(super) struct Requests {
-    /// Anything at all.
+    /// Any request was made.
     any: AtomicBool,
-    /// Something that may have left a transaction open.
+    /// A request may have left a transaction open.
     unknown: AtomicBool,
-    /// Begun, and not answered: more than zero in a loan that is over means that one was dropped.
+    /// Requests that have started and are not answered. If this is more than zero after a loan, one
+    /// was dropped.
     unanswered: AtomicUsize,
-    /// An answer was the session's last, or left both sides with different ideas of whose turn it is.
+    /// An answer was the session's last, or left client and server out of step.
     lost: AtomicBool,
-    /// The server does not write, or a transaction did not.
+    /// The server, or a transaction, is read-only.
     refused_to_write: AtomicBool,
-    /// Somebody has a token by which the session can be interrupted at any time.
+    /// A token was taken with which the session can be interrupted at any time.
     token_out: AtomicBool,
 }
 
 impl Requests {
-    /// Something is asked whose answer nobody here sees.
+    /// A request whose answer is not observed.
     pub(super) fn unknown(&self) {
         self.any.store(true, Ordering::Relaxed);
         self.unknown.store(true, Ordering::Relaxed);
     }
 
-    /// Something is asked whose answer will be seen.
+    /// A request whose answer is observed.
     pub(super) fn ask(&self) -> Asked<'_> {
         self.any.store(true, Ordering::Relaxed);
         self.unanswered.fetch_add(1, Ordering::Relaxed);
@@ -44,12 +45,12 @@ impl Requests {
         self.lost.load(Ordering::Relaxed)
     }
 
-    /// Whether one was cut off.
+    /// Returns whether a request was dropped.
     pub(super) fn are_cut_off(&self) -> bool {
         self.unanswered.load(Ordering::Relaxed) > 0
     }
 
-    /// What was cut off is to be cancelled, also where nothing is undone.
+    /// Dropped requests are to be cancelled, even if nothing is undone.
     pub(super) fn call_for(&self, reset: Reset) -> bool {
         let left = match reset {
             Reset::None => false,
@@ -71,20 +72,20 @@ impl Requests {
         self.refused_to_write.load(Ordering::Relaxed)
     }
 
-    /// What was asked is to stay as it is.
+    /// Everything asked so far is to stay as it is.
     pub(super) fn keep(&mut self) {
         *self.any.get_mut() = false;
         *self.unknown.get_mut() = false;
     }
 
-    /// All that was asked has been answered or cancelled, and undone.
+    /// Every request has been answered or cancelled, and undone.
     pub(super) fn forget(&mut self) {
         self.keep();
         *self.unanswered.get_mut() = 0;
     }
 }
 
-/// A request that is under way. Dropped without an answer, it stays counted.
+/// A request in progress. If it is dropped without an answer, it stays counted.
 #[must_use]
 pub(super) struct Asked<'a>(&'a Requests);
 
@@ -101,7 +102,7 @@ impl Asked<'_> {
         answer
     }
 
-    /// It was one statement alone, whose text is known or not.
+    /// The request was a single statement, whose text may be known.
     pub(super) fn executed<A: Answer>(
         self,
         sql: Option<&str>,
@@ -113,10 +114,10 @@ impl Asked<'_> {
         self.answered(answer)
     }
 
-    /// It was a COMMIT or ROLLBACK that nothing can follow: it was sent while the connection was borrowed
-    /// for it alone. Once it is obeyed, no transaction is open, and all that was asked before has been
-    /// answered. A refusal shows nothing: a cancellation may come before the COMMIT begins, and leaves the
-    /// transaction open.
+    /// The request was a COMMIT or ROLLBACK that no other request can follow: it was sent while the
+    /// connection was mutably borrowed for it. Once it succeeds, no transaction is open, and every
+    /// earlier request has been answered. A refusal proves nothing: a cancellation may arrive
+    /// before the COMMIT starts and leave the transaction open.
     pub(super) fn ended(self, answer: Result<(), Error>) -> Result<(), Error> {
         if answer.is_ok() {
             self.0.unknown.store(false, Ordering::Relaxed);
@@ -127,7 +128,8 @@ impl Asked<'_> {
 
 /// The answer to one statement.
 pub(super) trait Answer {
-    /// Whether it has rows, or counts some. The answer to what begins or ends a transaction never does.
+    /// Whether it contains or counts rows. The answer to a statement that begins or ends a
+    /// transaction never does.
     fn has_rows(&self) -> bool;
 }
 
@@ -155,10 +157,11 @@ impl Answer for u64 {
     }
 }
 
-/// Whether one statement with this answer can neither have begun a transaction nor still be running.
+/// Returns whether a single statement with this answer can neither have begun a transaction nor
+/// still be running.
 ///
-/// The server has finished what it refuses. Any other error may be about an answer that was read only in
-/// part, such as one with too many rows.
+/// The server has finished a statement that it refuses. Any other error may concern an answer that
+/// was read only in part, for example one with too many rows.
 fn leaves_nothing<A: Answer>(sql: Option<&str>, answer: &Result<A, Error>) -> bool {
     match answer {
         Ok(answer) if answer.has_rows() => true,
@@ -167,7 +170,7 @@ fn leaves_nothing<A: Answer>(sql: Option<&str>, answer: &Result<A, Error>) -> bo
     }
 }
 
-/// What begins with one of these can, alone, neither begin a transaction nor a COPY.
+/// A single statement that begins with one of these can begin neither a transaction nor a COPY.
 const PLAIN: [&str; 9] =
     ["select", "insert", "update", "delete", "with", "values", "merge", "table", "show"];
 
@@ -191,7 +194,7 @@ mod tests {
         {
             assert!(!is_plain(sql), "{sql}");
         }
-        // Not understood, so not trusted.
+        // Not recognized, so not trusted.
         for sql in ["/* hint */ SELECT 1", "-- select\nBEGIN", "(SELECT 1)"] {
             assert!(!is_plain(sql), "{sql}");
         }

@@ -6,25 +6,27 @@ use tokio_postgres::{Client, SimpleQueryMessage};
 use super::error::PostgresError;
 use super::servers::Writes;
 
-/// What is undone when a connection comes back, before anybody else's first request.
+/// Selects what is undone when a connection returns, before the next borrower's first request.
 ///
-/// A task of the pool undoes it: see [`Connector::reset`](crate::Connector::reset), and
-/// [the module](crate::postgres) for what each costs, and when.
+/// A task of the pool performs the reset: see [`Connector::reset`](crate::Connector::reset), and
+/// [the module](crate::postgres) for when it is needed and what it costs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Reset {
-    /// Nothing but what was cut off. A transaction that a borrower left open is the next one's.
+    /// Nothing except dropped requests. A transaction that a borrower left open passes to the next
+    /// one.
     None,
     /// A transaction that was left open.
     #[default]
     Rollback,
-    /// All that `DISCARD ALL` undoes (settings, the role, cursors, `LISTEN`, advisory locks, temporary
-    /// tables, sequences' caches), but for prepared statements: the connection goes on using its own.
+    /// Everything that `DISCARD ALL` undoes (settings, the role, cursors, `LISTEN`, advisory locks,
+    /// temporary tables, cached sequences) except prepared statements: the connection keeps using
+    /// its own.
     Discard,
 }
 
 impl Reset {
-    /// What the set-up of a connection leaves that nobody wants. Its settings are wanted.
+    /// Undoes what the preparation of a connection left by accident, but keeps its settings.
     pub(super) fn of_set_up(self) -> Self {
         match self {
             Reset::None => Reset::None,
@@ -41,18 +43,19 @@ impl Reset {
     }
 }
 
-/// A ROLLBACK alone would have the server warn, in its log, at every return that left no transaction.
-/// Settings come before anything that may take a while: what was set may be a `statement_timeout`, which
-/// is for each of these statements by itself.
+/// A ROLLBACK alone would make the server log a warning at every return without an open
+/// transaction. Settings come first, before anything that may take a while: one of them may be a
+/// `statement_timeout`, which applies to each of these statements.
 ///
-/// `DISCARD ALL` would drop the statements by which tokio-postgres looks up types, and it does not notice
-/// that.
+/// `DISCARD ALL` would drop the statements with which tokio-postgres looks up types, and
+/// tokio-postgres would not notice.
 const DISCARD: &str = "BEGIN; ROLLBACK; SET SESSION AUTHORIZATION DEFAULT; RESET ALL; \
                        CLOSE ALL; UNLISTEN *; SELECT pg_advisory_unlock_all(); \
                        DISCARD PLANS; DISCARD TEMP; DISCARD SEQUENCES";
 
-/// Undoes it in one round trip, or three where a transaction has failed: that refuses all but a ROLLBACK, also the
-/// BEGIN before it. A server that is to write is asked whether it does, too.
+/// Performs the reset in one round trip, or in three after a failed transaction, which rejects
+/// everything but a ROLLBACK, including the BEGIN before it. If the server must accept writes, it
+/// is also asked whether it does.
 pub(super) async fn undo(
     client: &Client,
     reset: Reset,
@@ -80,13 +83,13 @@ async fn try_undo(
     }
 }
 
-/// Whether the server still does what `target_session_attrs=read-write` asked of it when it was dialed.
+/// Asks whether the server still satisfies `target_session_attrs=read-write`.
 pub(super) async fn still_writes(client: &Client, writes: &Writes) -> Result<(), PostgresError> {
     ask(client, SHOW, writes).await
 }
 
 const SHOW: &str = "SHOW transaction_read_only";
-/// The column that it answers with.
+/// The column of the answer.
 const COLUMN: &str = "transaction_read_only";
 
 async fn ask(client: &Client, sql: &str, writes: &Writes) -> Result<(), PostgresError> {

@@ -1,4 +1,5 @@
-//! Which servers were found to write no more, so that all connections to them are known to be outdated.
+//! Records which servers were found to be read-only, so that all connections to them are known to
+//! be outdated.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -8,23 +9,23 @@ use parking_lot::Mutex;
 
 use super::dial::Peer;
 
-/// The servers that a connector has dialed: as many as there are addresses.
+/// The servers that a connector has dialed, by their addresses.
 #[derive(Clone, Default)]
 pub(super) struct Servers(Arc<Mutex<HashMap<Peer, Arc<AtomicU32>>>>);
 
 impl Servers {
-    /// What a new connection, which the server has said that it writes on, knows of it.
+    /// The record of a new connection, on which the server has just said that it accepts writes.
     pub(super) fn writes(&self, peer: &Peer) -> Writes {
         let found = Arc::clone(self.0.lock().entry(peer.clone()).or_default());
         Writes { known: found.load(Ordering::Relaxed), found }
     }
 }
 
-/// That a server writes, unless it was found since that it does not.
+/// Holds that a server accepts writes, until it is found that it does not.
 pub(super) struct Writes {
-    /// How often it was found.
+    /// How often the server was found to be read-only.
     found: Arc<AtomicU32>,
-    /// How often when this was said.
+    /// The value of `found` when the connection was made.
     known: u32,
 }
 
@@ -33,10 +34,10 @@ impl Writes {
         self.found.load(Ordering::Relaxed) != self.known
     }
 
-    /// The server does not write. Connections that are made from now on are another matter.
+    /// The server is read-only. Connections that are made later are not affected.
     pub(super) fn refute(&self) {
         let next = self.known.wrapping_add(1);
-        // Somebody else may have found out before.
+        // Another connection may have found out before.
         let _ = self.found.compare_exchange(self.known, next, Ordering::Relaxed, Ordering::Relaxed);
     }
 }

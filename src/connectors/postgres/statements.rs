@@ -6,7 +6,7 @@ use parking_lot::Mutex;
 use tokio_postgres::Statement;
 use tokio_postgres::types::Type;
 
-/// By their text, then by the parameter types that were asked for.
+/// By text, then by the requested parameter types.
 #[derive(Default)]
 pub(super) struct Statements(Mutex<HashMap<String, Vec<Prepared>>>);
 
@@ -22,7 +22,7 @@ impl Statements {
         Some(found.statement.clone())
     }
 
-    /// Gives the one that is kept: another, where somebody else has prepared the same meanwhile.
+    /// Returns the cached statement: an earlier one if the same text was prepared concurrently.
     pub(super) fn keep(&self, sql: &str, types: &[Type], statement: Statement) -> Statement {
         let mut prepared = self.0.lock();
         let same_text = prepared.entry(sql.to_owned()).or_default();
@@ -35,7 +35,7 @@ impl Statements {
 
     pub(super) fn forget(&self, sql: &str) {
         let forgotten = self.0.lock().remove(sql);
-        // Each one that goes tells the server: not under the lock.
+        // Dropping a statement sends a message to the server, so drop outside the lock.
         drop(forgotten);
     }
 

@@ -1,4 +1,4 @@
-//! A transaction whose end is seen.
+//! A transaction whose end is observed.
 
 use std::fmt;
 use std::ops::Deref;
@@ -10,10 +10,11 @@ use super::requests::Requests;
 
 /// A transaction that [`PostgresClient::begin`](super::PostgresClient::begin) has begun.
 ///
-/// It derefs to [`tokio_postgres::Transaction`], and has some of its methods itself, whose answers are seen: a request
-/// that is dropped before its answer is cancelled as soon as the connection comes back. Dropped before its end, the
-/// transaction is rolled back then. It does not deref mutably: exchanged for another connection's, its end would show
-/// nothing of its own connection.
+/// It derefs to [`tokio_postgres::Transaction`], and has some of its methods itself, whose answers
+/// are observed: a request that is dropped before its answer is cancelled as soon as the connection
+/// returns. A transaction that is dropped before its end is rolled back at that time. It does not
+/// deref mutably, because a transaction could then be swapped with that of another connection, and
+/// its end would say nothing about its own connection.
 ///
 /// ```compile_fail,E0596
 /// # use wharf::postgres::Transaction;
@@ -34,7 +35,7 @@ impl<'a> Transaction<'a> {
         Transaction { transaction, requests }
     }
 
-    /// Begins a transaction inside this one, by a savepoint.
+    /// Begins a nested transaction, as a savepoint.
     ///
     /// # Errors
     ///
@@ -43,7 +44,7 @@ impl<'a> Transaction<'a> {
         self.transaction.transaction().await
     }
 
-    /// The same, by a savepoint of this name.
+    /// Begins a nested transaction, as a savepoint with this name.
     ///
     /// # Errors
     ///
@@ -55,7 +56,7 @@ impl<'a> Transaction<'a> {
         self.transaction.savepoint(name).await
     }
 
-    /// Commits it.
+    /// Commits the transaction.
     ///
     /// # Errors
     ///
@@ -63,14 +64,14 @@ impl<'a> Transaction<'a> {
     ///
     /// # Cancel safety
     ///
-    /// Dropped before the answer, it is cancelled when the connection comes back, and nobody knows whether the
-    /// transaction was committed.
+    /// If the future is dropped before the answer, the COMMIT is cancelled when the connection
+    /// returns, and it is unknown whether the transaction was committed.
     pub async fn commit(self) -> Result<(), Error> {
         let asked = self.requests.ask();
         asked.ended(self.transaction.commit().await)
     }
 
-    /// Rolls it back.
+    /// Rolls the transaction back.
     ///
     /// # Errors
     ///
@@ -78,7 +79,7 @@ impl<'a> Transaction<'a> {
     ///
     /// # Cancel safety
     ///
-    /// Dropped before the answer, it is rolled back all the same.
+    /// If the future is dropped before the answer, the transaction is still rolled back.
     pub async fn rollback(self) -> Result<(), Error> {
         let asked = self.requests.ask();
         asked.ended(self.transaction.rollback().await)
@@ -87,12 +88,12 @@ impl<'a> Transaction<'a> {
 
 type Params<'a> = &'a [&'a (dyn ToSql + Sync)];
 
-/// # Methods whose answers are seen
+/// # Methods whose answers are observed
 ///
-/// They do what those of [`tokio_postgres::Transaction`] do that have the same names.
+/// They do the same as the methods of [`tokio_postgres::Transaction`] with the same names.
 #[allow(clippy::missing_errors_doc)] // They are those of the methods named.
 impl Transaction<'_> {
-    /// As [`query`](tokio_postgres::Transaction::query).
+    /// Same as [`query`](tokio_postgres::Transaction::query).
     pub async fn query<T>(&self, statement: &T, params: Params<'_>) -> Result<Vec<Row>, Error>
     where
         T: ?Sized + ToStatement,
@@ -101,7 +102,7 @@ impl Transaction<'_> {
         asked.answered(self.transaction.query(statement, params).await)
     }
 
-    /// As [`query_one`](tokio_postgres::Transaction::query_one).
+    /// Same as [`query_one`](tokio_postgres::Transaction::query_one).
     pub async fn query_one<T>(&self, statement: &T, params: Params<'_>) -> Result<Row, Error>
     where
         T: ?Sized + ToStatement,
@@ -110,7 +111,7 @@ impl Transaction<'_> {
         asked.answered(self.transaction.query_one(statement, params).await)
     }
 
-    /// As [`query_opt`](tokio_postgres::Transaction::query_opt).
+    /// Same as [`query_opt`](tokio_postgres::Transaction::query_opt).
     pub async fn query_opt<T>(
         &self,
         statement: &T,
@@ -123,7 +124,7 @@ impl Transaction<'_> {
         asked.answered(self.transaction.query_opt(statement, params).await)
     }
 
-    /// As [`execute`](tokio_postgres::Transaction::execute).
+    /// Same as [`execute`](tokio_postgres::Transaction::execute).
     pub async fn execute<T>(&self, statement: &T, params: Params<'_>) -> Result<u64, Error>
     where
         T: ?Sized + ToStatement,
@@ -132,7 +133,7 @@ impl Transaction<'_> {
         asked.answered(self.transaction.execute(statement, params).await)
     }
 
-    /// As [`query_typed`](tokio_postgres::Transaction::query_typed).
+    /// Same as [`query_typed`](tokio_postgres::Transaction::query_typed).
     pub async fn query_typed(
         &self,
         sql: &str,
@@ -142,25 +143,25 @@ impl Transaction<'_> {
         asked.answered(self.transaction.query_typed(sql, params).await)
     }
 
-    /// As [`prepare`](tokio_postgres::Transaction::prepare).
+    /// Same as [`prepare`](tokio_postgres::Transaction::prepare).
     pub async fn prepare(&self, sql: &str) -> Result<Statement, Error> {
         let asked = self.requests.ask();
         asked.answered(self.transaction.prepare(sql).await)
     }
 
-    /// As [`cancel_token`](super::PostgresClient::cancel_token).
+    /// Same as [`cancel_token`](super::PostgresClient::cancel_token).
     pub fn cancel_token(&self) -> CancelToken {
         self.requests.token_is_out();
         self.transaction.cancel_token()
     }
 
-    /// As [`simple_query`](tokio_postgres::Transaction::simple_query).
+    /// Same as [`simple_query`](tokio_postgres::Transaction::simple_query).
     pub async fn simple_query(&self, sql: &str) -> Result<Vec<SimpleQueryMessage>, Error> {
         let asked = self.requests.ask();
         asked.answered(self.transaction.simple_query(sql).await)
     }
 
-    /// As [`batch_execute`](tokio_postgres::Transaction::batch_execute).
+    /// Same as [`batch_execute`](tokio_postgres::Transaction::batch_execute).
     pub async fn batch_execute(&self, sql: &str) -> Result<(), Error> {
         let asked = self.requests.ask();
         asked.answered(self.transaction.batch_execute(sql).await)
