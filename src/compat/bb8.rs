@@ -1,4 +1,4 @@
-//! bb8's managers.
+//! Managers of bb8.
 
 use std::any::type_name;
 use std::convert::identity;
@@ -12,12 +12,12 @@ use crate::policy::connector::Connector;
 
 /// Makes connections with a [`bb8::ManageConnection`].
 ///
-/// Dials with `connect`, pings with `is_valid`, and holds a connection to be open unless it
-/// `has_broken`. The pool lends what the manager makes, as it is.
+/// Dials with `connect` and pings with `is_valid`. A connection counts as open unless it
+/// `has_broken`. The pool lends the manager's connections unchanged.
 ///
 /// # Errors
 ///
-/// The manager's own, unchanged. It must be an [`Error`]; what is not one is made into one by
+/// The manager's own, unchanged. It must implement [`Error`]; convert other types with
 /// [`map_err`](Bb8::map_err).
 ///
 /// # Examples
@@ -58,20 +58,20 @@ pub struct Bb8<M: ManageConnection, E = <M as ManageConnection>::Error> {
 }
 
 impl<M: ManageConnection> Bb8<M> {
-    /// Makes a connector of the manager.
+    /// Makes a connector from the manager.
     pub fn new(manager: M) -> Self {
         Bb8 { manager, map: identity }
     }
 }
 
 impl<M: ManageConnection, E> Bb8<M, E> {
-    /// Changes the errors into others: for a manager whose own is no [`Error`] that may be sent to
-    /// and shared between threads.
+    /// Converts the errors, for a manager whose own error type is not an [`Error`] that is `Send`
+    /// and `Sync`.
     pub fn map_err<F>(self, map: fn(M::Error) -> F) -> Bb8<M, F> {
         Bb8 { manager: self.manager, map }
     }
 
-    /// The manager.
+    /// Returns the manager.
     pub fn manager(&self) -> &M {
         &self.manager
     }
@@ -100,7 +100,7 @@ where
     }
 }
 
-/// With the manager's type, and nothing of what it shows: that may be a password.
+/// Shows the manager's type only, because its own `Debug` may contain a password.
 impl<M: ManageConnection, E> fmt::Debug for Bb8<M, E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("Bb8").field(&format_args!("{}", type_name::<M>())).finish()

@@ -1,4 +1,4 @@
-//! deadpool's managers.
+//! Managers of deadpool.
 
 use std::any::type_name;
 use std::convert::identity;
@@ -15,29 +15,31 @@ use crate::policy::connector::Connector;
 
 /// Makes connections with a [`deadpool::managed::Manager`].
 ///
-/// Dials with `create`, pings with `recycle`, and tells the manager with `detach` when a connection
-/// leaves. The pool lends a [`DeadpoolObject`], which derefs to what the manager makes.
+/// Dials with `create`, pings with `recycle`, and calls `detach` when a connection leaves the pool.
+/// The pool lends a [`DeadpoolObject`], which derefs to the manager's type.
 ///
 /// # Recycling
 ///
-/// deadpool recycles each object before it lends it again, and for some managers that is more than a
-/// check: it resets what the last borrower left behind (`RecyclingMethod::Clean` of
-/// `deadpool-postgres`, `UNWATCH` of `deadpool-redis`). So this pool recycles before each loan as well, also when a
-/// connection goes from one borrower to the next that waits, with any
-/// [`health_check`](crate::Builder::health_check). A connection that was just made is not recycled.
+/// deadpool recycles each object before it lends it again, and for some managers that is more than
+/// a check: it resets what the last borrower left behind (`RecyclingMethod::Clean` of
+/// `deadpool-postgres`, `UNWATCH` of `deadpool-redis`). This pool therefore recycles before each
+/// loan as well, with any [`health_check`](crate::Builder::health_check), even when a connection
+/// passes directly from one borrower to a waiter. A new connection is not recycled.
 ///
-/// Recycling is the pool's [ping](crate::Connector::ping), in a task of the pool and for
-/// [`ping_timeout`](crate::Builder::ping_timeout) at most. Its caller waits in the queue, within its own time-out, and
-/// takes what comes first; one that gives up does not end it. `try_acquire` and a time-out of zero do not wait, and so
-/// lend nothing that has to be recycled.
+/// Recycling is the pool's [ping](crate::Connector::ping). It runs in a task of the pool, for at
+/// most [`ping_timeout`](crate::Builder::ping_timeout). The caller waits in the queue, within its
+/// own time-out, and takes the first connection that becomes available; giving up does not end the
+/// recycling. `try_acquire` and a time-out of zero do not wait, and therefore lend nothing that has
+/// to be recycled.
 ///
-/// For a manager whose recycling is only a check, [`recycle_by_health_check`](Deadpool::recycle_by_health_check) saves it
-/// where the pool need not check.
+/// For a manager whose recycling is only a check,
+/// [`recycle_by_health_check`](Deadpool::recycle_by_health_check) skips it where the pool does not
+/// need a check.
 ///
 /// # Errors
 ///
-/// The manager's own, in a [`DeadpoolError`]. It must be an [`Error`]; what is not one is made into
-/// one by [`map_err`](Deadpool::map_err).
+/// The manager's own, in a [`DeadpoolError`]. It must implement [`Error`]; convert other types with
+/// [`map_err`](Deadpool::map_err).
 ///
 /// # Examples
 ///
@@ -76,30 +78,30 @@ pub struct Deadpool<M: Manager, E = <M as Manager>::Error> {
 }
 
 impl<M: Manager> Deadpool<M> {
-    /// Makes a connector of the manager.
+    /// Makes a connector from the manager.
     pub fn new(manager: M) -> Self {
         Deadpool { manager: Arc::new(manager), map: identity, each_loan: true }
     }
 }
 
 impl<M: Manager, E> Deadpool<M, E> {
-    /// Changes the manager's errors into others: for a manager whose own is no [`Error`] that may be
-    /// sent to and shared between threads.
+    /// Converts the manager's errors, for a manager whose own error type is not an [`Error`] that
+    /// is `Send` and `Sync`.
     pub fn map_err<F>(self, map: fn(M::Error) -> F) -> Deadpool<M, F> {
         Deadpool { manager: self.manager, map, each_loan: self.each_loan }
     }
 
-    /// Recycles only when the pool's [`health_check`](crate::Builder::health_check) asks for a ping, after another
-    /// connection has died, and for heartbeats.
+    /// Recycles only when the pool's [`health_check`](crate::Builder::health_check) requires a
+    /// ping, after another connection has died, and for heartbeats.
     ///
-    /// Only for a manager whose recycling resets nothing: else a borrower finds what the last one has left. By default
-    /// each loan is preceded by it, as in deadpool.
+    /// Use it only for a manager whose recycling resets nothing: otherwise a borrower finds what
+    /// the last one left. By default each loan is preceded by recycling, as in deadpool.
     pub fn recycle_by_health_check(mut self) -> Self {
         self.each_loan = false;
         self
     }
 
-    /// The manager.
+    /// Returns the manager.
     pub fn manager(&self) -> &M {
         &self.manager
     }
@@ -126,7 +128,7 @@ where
         recycled.map_err(|error| DeadpoolError::of_recycle(error, self.map))
     }
 
-    /// Whether it is whole: not left in the middle of being recycled.
+    /// Returns whether the object is intact: not left in the middle of recycling.
     fn is_open(&self, object: &mut DeadpoolObject<M>) -> bool {
         object.is_whole()
     }
@@ -136,7 +138,7 @@ where
     }
 }
 
-/// With the manager's type, and nothing of what it shows: that may be a password.
+/// Shows the manager's type only, because its own `Debug` may contain a password.
 impl<M: Manager, E> fmt::Debug for Deadpool<M, E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("Deadpool").field(&format_args!("{}", type_name::<M>())).finish()

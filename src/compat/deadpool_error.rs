@@ -1,4 +1,4 @@
-//! What a manager of deadpool's can say.
+//! The errors of a deadpool manager.
 
 use std::borrow::Cow;
 use std::error::Error;
@@ -8,13 +8,13 @@ use ::deadpool::managed::RecycleError;
 
 use crate::pool::error::AcquireError;
 
-/// Why a manager of deadpool's did not make, or not recycle, a connection.
+/// Why a deadpool manager did not make or recycle a connection.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum DeadpoolError<E> {
-    /// The manager's own error. It is shown, and tells of its source, as if it stood alone.
+    /// The manager's own error. `Display` and `source()` are passed through.
     Manager(E),
-    /// The words with which the manager refused to recycle a connection.
+    /// The manager's reason for not recycling a connection.
     NotRecycled(Cow<'static, str>),
 }
 
@@ -27,7 +27,7 @@ impl<E> DeadpoolError<E> {
     }
 }
 
-/// For `?` on the manager's own error in a function that returns the pool's.
+/// Lets `?` convert the manager's own error in a function that returns the pool's.
 impl<E> From<E> for AcquireError<DeadpoolError<E>> {
     fn from(error: E) -> Self {
         AcquireError::from(DeadpoolError::Manager(error))

@@ -1,4 +1,4 @@
-//! What a manager of deadpool's has made, with what deadpool keeps beside it.
+//! An object of a deadpool manager, with the metrics that deadpool keeps for it.
 
 use std::fmt;
 use std::ops::{Deref, DerefMut};
@@ -7,15 +7,15 @@ use std::time::Instant;
 
 use ::deadpool::managed::{Manager, Metrics, RecycleResult};
 
-/// A connection of a [`Deadpool`](super::Deadpool), to which it derefs, and the manager's view of it.
+/// A connection of a [`Deadpool`](super::Deadpool). It derefs to the manager's type.
 ///
-/// The manager is told (`detach`) when it leaves, in whatever way it does.
+/// The manager's `detach` is called when it leaves the pool, for any reason.
 pub struct DeadpoolObject<M: Manager> {
     /// Present until it is taken out.
     object: Option<M::Type>,
     metrics: Metrics,
     manager: Arc<M>,
-    /// In the middle of being recycled, or given up there: nobody knows its state.
+    /// Recycling is in progress or was aborted: the state of the object is unknown.
     being_recycled: bool,
 }
 
@@ -27,7 +27,7 @@ impl<M: Manager> DeadpoolObject<M> {
         DeadpoolObject { object: Some(object), metrics, manager, being_recycled: false }
     }
 
-    /// Takes the object from its manager.
+    /// Detaches the object from its manager and returns it.
     #[allow(clippy::missing_panics_doc)] // It cannot: this is the end of it.
     pub fn take(mut this: Self) -> M::Type {
         let mut object = this.object.take().expect(PRESENT);
@@ -35,17 +35,17 @@ impl<M: Manager> DeadpoolObject<M> {
         object
     }
 
-    /// What deadpool would tell of it.
+    /// Returns the metrics that deadpool would report.
     pub fn metrics(this: &Self) -> Metrics {
         this.metrics
     }
 
-    /// Whether it may be lent.
+    /// Returns whether the object may be lent.
     pub(super) fn is_whole(&self) -> bool {
         !self.being_recycled
     }
 
-    /// Dropped before its end it leaves an object that is not lent any more.
+    /// If the future is dropped before its end, the object is not lent any more.
     pub(super) async fn recycle(&mut self) -> RecycleResult<M::Error> {
         self.being_recycled = true;
         let object = self.object.as_mut().expect(PRESENT);

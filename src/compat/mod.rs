@@ -1,16 +1,16 @@
-//! Managers that were written for other pools, as they are (features `bb8` and `deadpool`).
+//! Adapters for managers that were written for other pools (features `bb8` and `deadpool`).
 //!
-//! `Bb8` takes a `bb8::ManageConnection`, `Deadpool` a `deadpool::managed::Manager`. So what exists
-//! for PostgreSQL, Redis, `SQLite`, AMQP or SQL Server needs no other code. Each stands for one server,
-//! and so the pool's key is `()`.
+//! `Bb8` takes a `bb8::ManageConnection`, `Deadpool` a `deadpool::managed::Manager`. The existing
+//! managers for PostgreSQL, Redis, `SQLite`, AMQP or SQL Server work without further code. Each
+//! stands for one server, so the pool's key is `()`.
 //!
 //! # Versions
 //!
-//! The managers must be written for bb8 0.9 or deadpool 0.13: those of another version implement another trait, and the
-//! compiler says so. The guide lists the managers that were tried,
-//! [for bb8](crate::guide::from_bb8#managers) and [for deadpool](crate::guide::from_deadpool#managers).
+//! The managers must be written for bb8 0.9 or deadpool 0.13: those for another version implement
+//! another trait, and do not compile. The guide lists the managers that were tested, [for
+//! bb8](crate::guide::from_bb8#managers) and [for deadpool](crate::guide::from_deadpool#managers).
 //!
-//! # What becomes of the settings
+//! # The settings and their counterparts
 //!
 //! | bb8 | deadpool | here |
 //! | --- | --- | --- |
@@ -24,9 +24,9 @@
 //! | `max_lifetime` | | [`max_lifetime`](crate::Builder::max_lifetime) |
 //! | `queue_strategy` | `queue_mode` | [`reuse`](crate::Builder::reuse) |
 //!
-//! Both of those pools check each connection before they lend it, unless they are told not to. Here
+//! Both of those pools check each connection before they lend it, unless this is turned off. Here
 //! that is [`HealthCheck::Always`](crate::HealthCheck::Always): set it where the manager does not
-//! know by itself that a connection has died, as those for Redis do not.
+//! notice by itself that a connection has died, as those for Redis do not.
 
 #[cfg(feature = "bb8")]
 mod bb8;

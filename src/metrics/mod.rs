@@ -1,10 +1,10 @@
 //! Metrics of a pool under OpenTelemetry's names, through the `metrics` facade (feature `metrics`).
 //!
-//! [`Metrics`] is an [`Observer`]: counters and histograms follow the events. Gauges are set by
-//! [`report`](Metrics::report), from one picture of the pool;
+//! [`Metrics`] is an [`Observer`]: the events drive counters and histograms.
+//! [`report`](Metrics::report) sets the gauges from a snapshot of the pool, and
 //! [`report_every`](Metrics::report_every) does so on a timer. Everything goes to the recorder that
-//! the program has installed (`metrics-exporter-prometheus`, for one), whenever that was: what
-//! happens before is lost. A series of `wharf.closes` begins when it has counted something, those of the other counters
+//! the program has installed, such as `metrics-exporter-prometheus`. Events before its installation
+//! are lost. A series of `wharf.closes` begins with its first count, those of the other counters
 //! with the first report.
 //!
 //! # Examples
@@ -23,7 +23,7 @@
 //! # Ok(()) }
 //! ```
 //!
-//! # What there is
+//! # The metrics
 //!
 //! Every series has the label `db.client.connection.pool.name`. `db.client` stands for the
 //! [`prefix`](Metrics::prefix) throughout. Times are in seconds.
@@ -31,11 +31,11 @@
 //! | name | kind | what |
 //! | --- | --- | --- |
 //! | `db.client.connection.count` | gauge | connections, by `db.client.connection.state`: `idle` or `used` |
-//! | `db.client.connection.max` | gauge | the caps of the hosts known, together; at most `max_total` |
-//! | `db.client.connection.idle.max` | gauge | so many of them may be idle; at most `max_idle` |
-//! | `db.client.connection.idle.min` | gauge | so many of them are kept idle |
-//! | `db.client.connection.pending_requests` | gauge | callers that wait |
-//! | `db.client.connection.timeouts` | counter | acquires whose time was over |
+//! | `db.client.connection.max` | gauge | the sum of the caps of all known hosts; at most `max_total` |
+//! | `db.client.connection.idle.max` | gauge | how many of them may be idle; at most `max_idle` |
+//! | `db.client.connection.idle.min` | gauge | how many of them are kept idle |
+//! | `db.client.connection.pending_requests` | gauge | callers that wait for a connection |
+//! | `db.client.connection.timeouts` | counter | acquires that timed out |
 //! | `db.client.connection.create_time` | histogram | a dial that succeeded |
 //! | `db.client.connection.wait_time` | histogram | from the first poll of an acquire to its connection |
 //! | `db.client.connection.use_time` | histogram | a loan that has ended (not by `detach`) |
@@ -47,28 +47,28 @@
 //! | `wharf.pings` | counter | pings and resets that have ended |
 //! | `wharf.ping.failures` | counter | pings and resets that failed |
 //! | `wharf.heartbeat.misses` | counter | heartbeats that were missed |
-//! | `wharf.dialing` | gauge | dials under way |
+//! | `wharf.dialing` | gauge | dials in progress |
 //! | `wharf.pinging` | gauge | pings and resets in flight or about to begin, heartbeats included |
 //! | `wharf.draining` | gauge | connections that take no new loans and close after their last one |
 //! | `wharf.closing` | gauge | connections being closed that still hold a place under the caps |
 //! | `wharf.leases` | gauge | loans, of which several may be on one shared connection |
 //! | `wharf.hosts` | gauge | hosts that the pool knows |
 //!
-//! Where there is no limit there is no gauge of it. Before the first host is known, the caps are
-//! those of one host.
+//! A limit that is not set has no gauge. Before the first host is known, the caps are those of one
+//! host.
 //!
-//! With the prefix `http.client` the first gauge is `http.client.open_connections`, by `http.connection.state` (`idle` or
-//! `active`), as OpenTelemetry calls it there.
+//! With the prefix `http.client` the first gauge is `http.client.open_connections`, by
+//! `http.connection.state` (`idle` or `active`), which is OpenTelemetry's name for it.
 //!
 //! # Buckets
 //!
-//! Set [`BUCKETS`] for the histograms. Without buckets Prometheus' exporter makes summaries, whose quantiles cannot be added
-//! up over several processes.
+//! Set [`BUCKETS`] for the histograms. Without buckets the Prometheus exporter produces summaries,
+//! whose quantiles cannot be aggregated over several processes.
 //!
 #![cfg_attr(not(doctest), doc = include_str!("buckets.md"))]
 //!
-//! A dashboard for Grafana and rules for Prometheus' alerts, made for these names, are in `dashboards` of the repository:
-//! see [`guide::observability`](crate::guide::observability).
+//! The repository's `dashboards` directory contains a Grafana dashboard and Prometheus alert rules
+//! for these names: see [`guide::observability`](crate::guide::observability).
 
 mod names;
 mod report;
@@ -89,11 +89,11 @@ use crate::policy::observer::{
 
 pub use self::report::Reportable;
 
-/// Buckets for the histograms, in seconds: those that OpenTelemetry recommends for the operations of database clients, and
-/// two for what is held for long.
+/// Buckets for the histograms, in seconds: those that OpenTelemetry recommends for the operations
+/// of database clients, and two more for connections that are held for long.
 pub const BUCKETS: [f64; 11] = [0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 10.0, 30.0, 300.0];
 
-/// Metrics of one pool: see the [module](self). Cloning is cheap, and all clones are one.
+/// Metrics of one pool: see the [module](self). Clones are cheap and share their state.
 #[derive(Clone, Debug)]
 pub struct Metrics {
     pool: SharedString,
@@ -102,29 +102,29 @@ pub struct Metrics {
     reported: Arc<Reported>,
 }
 
-/// # Making one
+/// # Construction
 impl Metrics {
-    /// Metrics of the pool with this name, which should be unique in the program.
+    /// Makes the metrics of the pool with this name, which should be unique in the program.
     pub fn new(pool: impl Into<Arc<str>>) -> Self {
         let pool = SharedString::from_shared(pool.into());
         let names = Arc::new(Names::new("db.client", &pool));
         Metrics { pool, per_host: false, names, reported: Arc::default() }
     }
 
-    /// What OpenTelemetry's names begin with.
+    /// Sets the prefix of OpenTelemetry's names.
     ///
-    /// Defaults to `db.client`, the one kind of pool that OpenTelemetry has names for.
+    /// Defaults to `db.client`, the only kind of pool for which OpenTelemetry defines names.
     pub fn prefix(mut self, prefix: &str) -> Self {
         self.names = Arc::new(Names::new(prefix, &self.pool));
         self
     }
 
-    /// Whether every series, but for `wharf.hosts`, has the label `wharf.host`: the host's key in
-    /// its `Debug` form, without the quotes of a string. The gauges are each host's own then, with
+    /// Sets whether every series except `wharf.hosts` has the label `wharf.host`: the host's key in
+    /// its `Debug` form, without the quotes of a string. Each host then has gauges of its own, with
     /// its own caps.
     ///
-    /// Defaults to `false`: a series for each host is too many where hosts come and go. Each event
-    /// allocates its labels where this is on, and nothing where it is off.
+    /// Defaults to `false`, because a series for each host is too many where hosts come and go. If
+    /// it is on, each event allocates its labels; otherwise nothing is allocated.
     pub fn per_host(mut self, per_host: bool) -> Self {
         self.per_host = per_host;
         self
@@ -133,24 +133,24 @@ impl Metrics {
 
 /// # Gauges
 impl Metrics {
-    /// Sets the gauges from one picture of the pool, all hosts at one moment, and describes all
-    /// metrics. A host that was reported before, and is forgotten since, is set to zero.
+    /// Sets the gauges from one snapshot of the pool, which shows all hosts at the same moment, and
+    /// describes all metrics. A host that was reported before and is forgotten now is set to zero.
     ///
     /// # Panics
     ///
-    /// When a key's `Debug` panics and [`per_host`](Metrics::per_host) is on.
+    /// If a key's `Debug` panics and [`per_host`](Metrics::per_host) is on.
     pub fn report(&self, pool: &impl Reportable) {
         self.show(&pool.viewed().picture(self.per_host));
     }
 
-    /// Reports at once and then in this interval, until the pool is closed and empty, or is gone
-    /// with its last handle and loan. It does not keep the pool going, and leaves the gauges of a
-    /// pool that has gone at zero.
+    /// Reports at once and then at this interval, until the pool is closed and empty, or its last
+    /// handle and loan are dropped. It does not keep the pool alive, and leaves the gauges of a
+    /// pool that has ended at zero.
     ///
     /// # Panics
     ///
-    /// At the call, when the interval is zero; as [`report`](Metrics::report); and when it is awaited
-    /// outside a tokio runtime with timers.
+    /// If the interval is zero (at the call); if [`report`](Metrics::report) panics; or if it is
+    /// awaited outside a tokio runtime with timers.
     pub fn report_every<P: Reportable>(
         &self,
         interval: Duration,
@@ -172,7 +172,7 @@ impl Metrics {
         }
     }
 
-    /// Tells the recorder the units and the meaning of all metrics, as every report does.
+    /// Describes the units and the meaning of all metrics to the recorder, as every report does.
     pub fn describe(&self) {
         self.names.describe();
     }
@@ -192,7 +192,7 @@ impl Metrics {
         });
     }
 
-    /// The key as it is, or that of the host.
+    /// The key itself, or the one of the host.
     fn of(&self, key: &Key, host: &dyn Debug, record: impl FnOnce(&Key)) {
         if self.per_host {
             record(&with_host(key, host_label(host)));
@@ -206,7 +206,7 @@ fn with_host(key: &Key, host: impl Into<SharedString>) -> Key {
     key.with_extra_labels(vec![Label::new(names::HOST, host)])
 }
 
-/// A key in its `Debug` form; a string is better off without its quotes.
+/// Formats a key with its `Debug`, without the quotes of a string.
 fn host_label(host: &dyn Debug) -> String {
     let label = format!("{host:?}");
     let bare = label.strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));

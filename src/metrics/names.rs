@@ -1,4 +1,4 @@
-//! What each metric is called, and what it means. Keys are made once, so that an event makes none.
+//! The names and descriptions of the metrics. Keys are made once, so that events make none.
 
 use metrics::{Key, Label, Level, Metadata, SharedString, Unit, with_recorder};
 
@@ -46,7 +46,7 @@ impl Names {
         let own = |name: &'static str| Key::from_parts(name, vec![pool.clone()]);
         let otel =
             |name: &str| Key::from_parts(format!("{prefix}.connection.{name}"), vec![pool.clone()]);
-        // The one gauge for which OpenTelemetry has another name with HTTP.
+        // The only gauge that OpenTelemetry names differently for HTTP.
         let (count, state, used) = if prefix == "http.client" {
             (own("http.client.open_connections"), "http.connection.state".to_owned(), "active")
         } else {
@@ -97,7 +97,8 @@ impl Names {
         &self.acquire_failures[kind as usize]
     }
 
-    /// The counters that a report sets up: a first count of a series that was not there is no increase to who scrapes it.
+    /// The counters that a report initializes: Prometheus does not see an increase in the first
+    /// value of a new series.
     pub(super) fn counters(&self) -> impl Iterator<Item = &Key> {
         let single = [
             &self.timeouts,

@@ -1,4 +1,4 @@
-//! Gauges: one picture of a pool, and the setting of them from it.
+//! Snapshots of a pool, and the gauges set from them.
 
 use std::collections::HashSet;
 use std::mem;
@@ -43,16 +43,16 @@ impl<C: SharedConnector> sealed::Sealed for SharedPool<C> {
     }
 }
 
-/// Whatever its connector is.
+/// Independent of the connector type.
 pub trait Viewed: Send + Sync {
-    /// With a view of each host, if it is wanted.
+    /// Takes a snapshot, with a view of each host if that is requested.
     fn picture(&self, per_host: bool) -> Picture;
 }
 
-/// A pool at one moment.
+/// A snapshot of a pool.
 #[derive(Debug, Default)]
 pub struct Picture {
-    /// Closed and empty: there will be no other.
+    /// The pool is closed and empty: this is the last snapshot.
     pub(super) is_over: bool,
     known: usize,
     whole: View,
@@ -85,7 +85,7 @@ impl Caps {
         self.idle_min = self.idle_min.saturating_add(other.idle_min);
     }
 
-    /// Those of all hosts, under the caps across hosts.
+    /// Adds up all hosts, within the caps across hosts.
     fn under(self, limits: &Limits) -> Self {
         let max = self.max.min(limits.max_total);
         let idle_max = self.idle_max.min(limits.max_idle).min(max);
@@ -105,7 +105,7 @@ impl<C: Connector> Viewed for PoolCore<C> {
             whole.seen.add(view.seen);
             whole.caps.add(view.caps);
             if per_host {
-                // The key's `Debug` is the user's: no lock is held here.
+                // The key's `Debug` is user code: no lock is held here.
                 hosts.push((host_label(&cell), view));
             }
         }
