@@ -1,10 +1,10 @@
-//! How acquires end that give no connection.
+//! How failed acquires end.
 
-/// How an acquire ended that gave no connection.
+/// Says how an acquire ended without a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum AcquireFailure {
-    /// The caller's time was over, or it found nothing idle and did not wait.
+    /// The caller's time-out passed, or it found nothing idle and did not wait.
     TimedOut,
     /// A dial failed, took too long or panicked, and nothing else could serve the caller.
     Dial,
@@ -19,7 +19,7 @@ pub enum AcquireFailure {
 }
 
 impl AcquireFailure {
-    /// All of them.
+    /// All variants.
     pub const ALL: [AcquireFailure; 6] = [
         AcquireFailure::TimedOut,
         AcquireFailure::Dial,
@@ -29,7 +29,8 @@ impl AcquireFailure {
         AcquireFailure::NoRuntime,
     ];
 
-    /// Its name in metrics: `timed_out`, `dial`, `queue_full`, `closed`, `cancelled` or `no_runtime`.
+    /// Returns the name in metrics: `timed_out`, `dial`, `queue_full`, `closed`, `cancelled` or
+    /// `no_runtime`.
     pub fn label(self) -> &'static str {
         match self {
             AcquireFailure::TimedOut => "timed_out",

@@ -3,7 +3,7 @@
 use std::error::Error;
 use std::fmt;
 
-/// A setting that is not valid.
+/// A setting that is invalid.
 ///
 /// # Examples
 ///
@@ -18,11 +18,12 @@ use std::fmt;
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct BuildError {
-    /// The setting's name, as in a file: `retry.initial` is [`Backoff`](crate::Backoff)'s `initial`.
+    /// The setting's name, as in a configuration file: `retry.initial` is
+    /// [`Backoff`](crate::Backoff)'s `initial`.
     pub field: &'static str,
-    /// What it was given.
+    /// The value that was given.
     pub value: String,
-    /// What it must be.
+    /// What the value must be.
     pub reason: String,
 }
 

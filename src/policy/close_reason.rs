@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-/// Why the pool closed a connection, or let it go.
+/// Says why the pool closed a connection or released it.
 ///
 /// # Examples
 ///
@@ -32,7 +32,7 @@ pub enum CloseReason {
     Age,
     /// It was lent `max_uses` times.
     Uses,
-    /// The connector said that it is not open.
+    /// The connector reported that it is not open.
     NotOpen,
     /// It did not answer a ping, or the ping was cut off.
     PingFailed,
@@ -42,17 +42,17 @@ pub enum CloseReason {
     HeartbeatMissed,
     /// Its borrower discarded it, or panicked.
     Discarded,
-    /// Its borrower keeps it: it was not closed.
+    /// Its borrower detached it; it was not closed.
     Detached,
-    /// It came back above a limit on idle connections.
+    /// It returned when the limit on idle connections was reached.
     OverIdleLimit,
-    /// More were open than the host's cap, which was lowered.
+    /// The host's cap was lowered below the number of open connections.
     OverCap,
     /// It made room for another host under `max_total`.
     MadeRoom,
     /// Its host was retired.
     Retired,
-    /// `retain` said no.
+    /// The closure of `retain` returned false.
     NotRetained,
     /// `close_idle` was called.
     Asked,
@@ -81,7 +81,7 @@ impl CloseReason {
         CloseReason::PoolClosed,
     ];
 
-    /// The reason in `snake_case`, as a label.
+    /// Returns the reason in `snake_case`, for use as a label.
     pub fn label(self) -> &'static str {
         match self {
             CloseReason::Idle => "idle",
@@ -104,17 +104,17 @@ impl CloseReason {
     }
 }
 
-/// How many connections have left, by reason.
+/// Counts the connections that have left the pool, by reason.
 #[derive(Clone, Copy, Default, PartialEq, Eq)]
 pub struct CloseCounts([u64; CloseReason::ALL.len()]);
 
 impl CloseCounts {
-    /// How many have left for this reason.
+    /// Returns how many have left for this reason.
     pub fn of(&self, reason: CloseReason) -> u64 {
         self.0[reason as usize]
     }
 
-    /// How many have left, for any reason.
+    /// Returns how many have left in total.
     pub fn total(&self) -> u64 {
         self.0.iter().sum()
     }
@@ -130,7 +130,7 @@ impl CloseCounts {
     }
 }
 
-/// Only the reasons that there were.
+/// Shows only the reasons that occurred.
 impl fmt::Debug for CloseCounts {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let counted = CloseReason::ALL.iter().map(|&reason| (reason.label(), self.of(reason)));

@@ -1,4 +1,4 @@
-//! The trait that a pool's user implements.
+//! The trait that users of a pool implement.
 
 use std::fmt::{self, Debug};
 use std::hash::Hash;
@@ -8,11 +8,11 @@ use async_trait::async_trait;
 
 /// Makes, checks, resets and closes the connections of a pool.
 ///
-/// Only [`connect`](Connector::connect) has to be written. None of these methods is ever called
-/// while the pool holds a lock, so each may use the pool itself. A panic in one of them is caught:
-/// a dial fails with [`ConnectorPanicked`](crate::AcquireError::ConnectorPanicked), a connection
-/// whose check panics is closed. Nothing is lost either when a key's or an error's `Debug` or `Display`
-/// panics, which logs and reports call.
+/// Only [`connect`](Connector::connect) is required. The pool never calls any of these methods
+/// while it holds a lock, so each may use the pool itself. A panic in one of them is caught: a dial
+/// fails with [`ConnectorPanicked`](crate::AcquireError::ConnectorPanicked), and a connection whose
+/// check panics is closed. Logs and reports call the `Debug` and `Display` of keys and errors; a
+/// panic in those loses nothing either.
 ///
 /// # Examples
 ///
@@ -40,133 +40,141 @@ use async_trait::async_trait;
 /// ```
 #[async_trait]
 pub trait Connector: Send + Sync + 'static {
-    /// What tells hosts apart; `()` when there is one. A panic in its `Hash` or `Eq` reaches the
-    /// caller and harms nobody else.
+    /// Identifies a host; `()` if there is only one. A panic in its `Hash` or `Eq` reaches the
+    /// caller and affects nothing else.
     type Key: Clone + Eq + Hash + Debug + Send + Sync + 'static;
-    /// What is pooled.
+    /// The pooled connection.
     type Connection: Send + 'static;
-    /// Why a dial, a ping or a reset failed.
+    /// The error of a dial, a ping or a reset.
     type Error: std::error::Error + Send + Sync + 'static;
 
     /// Makes a connection: the factory.
     ///
-    /// Runs in a task of its own, independent of the callers that wait for it, and is cut off after
-    /// [`connect_timeout`](crate::Builder::connect_timeout).
+    /// It runs in a task of its own, independent of the callers that wait for it, and is cut off
+    /// after [`connect_timeout`](crate::Builder::connect_timeout).
     ///
     /// # Cancel safety
     ///
-    /// It is dropped when that time is over, when the host is retired and it has taken longer than usual, when the host's
-    /// cap is lowered, when the pool is closed, or when the runtime ends. Destructors must release what it has made by
-    /// then.
+    /// The future is dropped when that time-out passes, when the host is retired and the dial has
+    /// taken longer than usual, when the host's cap is lowered, when the pool is closed, or when
+    /// the runtime ends. Destructors must release everything that it has created by then.
     async fn connect(&self, key: &Self::Key) -> Result<Self::Connection, Self::Error>;
 
     /// Checks a connection with one round trip. Does nothing by default.
     ///
-    /// Called before a loan as [`health_check`](crate::Builder::health_check) says, after another connection of the host
-    /// died, and for [heartbeats](crate::Builder::heartbeat). It runs in a task of the pool; callers that need the answer
-    /// wait in their host's queue.
+    /// It is called before a loan as set by [`health_check`](crate::Builder::health_check), after
+    /// another connection of the host died, and for [heartbeats](crate::Builder::heartbeat). It
+    /// runs in a task of the pool; callers that need the answer wait in their host's queue.
     ///
     /// # Errors
     ///
-    /// Any error means that the connection is dead: it is closed, and not lent. As the answer to a heartbeat
-    /// it is a missed one: see [`Heartbeat`](crate::Heartbeat).
+    /// Any error means that the connection is dead: it is closed and not lent. For a heartbeat, an
+    /// error means that the heartbeat is missed: see [`Heartbeat`](crate::Heartbeat).
     ///
     /// # Cancel safety
     ///
-    /// It is dropped after [`ping_timeout`](crate::Builder::ping_timeout), when the pool is closed, and when its runtime
-    /// ends; a heartbeat also when too many were missed, or when it is late and a caller needs its place. A connection
-    /// that is not shared is closed then: nobody knows how much of the conversation has taken place. A caller that gives
-    /// up does not end a ping.
+    /// The future is dropped after [`ping_timeout`](crate::Builder::ping_timeout), when the pool is
+    /// closed, and when its runtime ends. A heartbeat is also dropped when too many were missed, or
+    /// when it is late and a caller needs its place. An exclusive connection is then closed,
+    /// because it may be in the middle of an exchange. A caller that gives up does not end a ping.
     async fn ping(&self, conn: &mut Self::Connection) -> Result<(), Self::Error> {
         let _ = conn;
         Ok(())
     }
 
-    /// Undoes what a borrower has left on the connection: a transaction, settings, a subscription. Does nothing by
-    /// default.
+    /// Undoes what a borrower has left on the connection: a transaction, settings, a subscription.
+    /// Does nothing by default.
     ///
-    /// Called after a loan whose connection [needs it](Connector::needs_reset), and before anybody else gets the
-    /// connection. It runs in a task of the pool, and is a ping in every respect: callers wait in their host's queue
-    /// and take what comes first, at most 8 that no caller waits for run for each host at once, and success is proof of
-    /// life. Status, metrics and observers count it among the pings.
+    /// It is called after a loan whose connection [needs it](Connector::needs_reset), before the
+    /// connection is lent again. It runs in a task of the pool and is treated like a ping: callers
+    /// wait in their host's queue and take the first connection that becomes available; for each
+    /// host, at most 8 that no caller waits for run at once; and success counts as proof of life.
+    /// Status, metrics and observers count it among the pings.
     ///
-    /// A connection that is not going to be lent again is closed without: discarded, too old, used up, retired, above a
-    /// limit, or returned to a closed pool. A detached one is its borrower's. A connection that nobody has used (a
-    /// caller gave up just as it was served, [`retain`](crate::Pool::retain) looked at it) is not reset. Connections of
-    /// a [`SharedPool`](crate::SharedPool) are never reset: the end of a lease is not the end of the others.
+    /// A connection that will not be lent again is closed without a reset: discarded, too old, used
+    /// up, retired, above a limit, or returned to a closed pool. A detached connection belongs to
+    /// its borrower. A connection that was not used (its caller gave up just as it was served, or
+    /// [`retain`](crate::Pool::retain) inspected it) is not reset. Connections of a
+    /// [`SharedPool`](crate::SharedPool) are never reset, because other leases may be in use when
+    /// one ends.
     ///
     /// # Errors
     ///
-    /// Any error means that nobody should use the connection again: it is closed, for the reason
-    /// [`ResetFailed`](crate::CloseReason::ResetFailed), and older connections of its host must answer a ping before they
-    /// are lent.
+    /// Any error means that the connection must not be used again: it is closed with the reason
+    /// [`ResetFailed`](crate::CloseReason::ResetFailed), and older connections of its host must
+    /// answer a ping before they are lent.
     ///
     /// # Cancel safety
     ///
-    /// It is dropped after [`ping_timeout`](crate::Builder::ping_timeout), when the pool is closed, and when its runtime
-    /// ends. The connection is closed then. A caller that gives up does not end a reset.
+    /// The future is dropped after [`ping_timeout`](crate::Builder::ping_timeout), when the pool is
+    /// closed, and when its runtime ends. The connection is then closed. A caller that gives up
+    /// does not end a reset.
     async fn reset(&self, conn: &mut Self::Connection) -> Result<(), Self::Error> {
         let _ = conn;
         Ok(())
     }
 
-    /// Whether the connection, which has just come back from a borrower, needs a [`reset`](Connector::reset). Cheap, and
-    /// without waiting. Never by default, so that a connector without resets pays nothing.
+    /// Returns whether the connection, which has just returned from a borrower, needs a
+    /// [`reset`](Connector::reset). It must be cheap and not block. Returns false by default, so
+    /// that a connector without resets pays nothing.
     ///
-    /// Asked each time that a connection comes back open, in the thread that drops the loan. Say yes always, or look at
-    /// a flag that the connection keeps. A panic in it closes the connection.
+    /// It is called each time a connection returns open, on the thread that drops the loan. Return
+    /// true always, or use a flag that the connection keeps. A panic in it closes the connection.
     #[inline]
     fn needs_reset(&self, conn: &Self::Connection) -> bool {
         let _ = conn;
         false
     }
 
-    /// Whether each loan must be preceded by a ping, with any health check: for `compat`, whose managers undo in it what
-    /// a borrower has left. Others have `reset` for that, and this is not for them.
+    /// Returns whether each loan must be preceded by a ping, with any health check. Only for
+    /// `compat`, whose managers undo there what a borrower has left. Other connectors have `reset`
+    /// for that.
     #[doc(hidden)]
     fn pings_each_loan(&self) -> bool {
         false
     }
 
-    /// Whether the connection can still be used, as far as can be told at once: cheap, and without
-    /// waiting. Asked each time a connection is lent from the idle list or comes back, and when one is
-    /// [added](crate::Pool::add). Always true by default.
+    /// Returns whether the connection can still be used, as far as that is known without waiting.
+    /// It must be cheap. It is called each time a connection is lent from the idle list or returns,
+    /// and when one is [added](crate::Pool::add). Returns true by default.
     fn is_open(&self, conn: &mut Self::Connection) -> bool {
         let _ = conn;
         true
     }
 
-    /// The address that a connection leads to, where there is one. None by default.
+    /// Returns the address that a connection leads to, if there is one. `None` by default.
     ///
-    /// Asked once of each connection, when it is made, for [`DialDone`](crate::DialDone).
+    /// It is called once for each connection, when it is made, for [`DialDone`](crate::DialDone).
     fn peer_addr(&self, conn: &Self::Connection) -> Option<SocketAddr> {
         let _ = conn;
         None
     }
 
-    /// Whether it makes sense to dial again after this error. True by default. Say no where a retry cannot help: a
-    /// wrong password, for example.
+    /// Returns whether another dial may succeed after this error. True by default. Return false
+    /// where a retry cannot help, for example after a wrong password.
     fn is_retryable(&self, error: &Self::Error) -> bool {
         let _ = error;
         true
     }
 
-    /// Writes a key as logs, errors, metrics and observers show it: its `Debug` form by default.
+    /// Writes a key as logs, errors, metrics and observers show it. Uses its `Debug` form by
+    /// default.
     ///
-    /// For keys that may hold what nobody else should read, such as the password in a URL. A panic in it is one in the
-    /// key's `Debug`. What gives the key itself ([`Pool::hosts`](crate::Pool::hosts)) gives all of it.
+    /// Override it for keys that may hold secrets, such as a URL with a password. A panic in it is
+    /// treated like one in the key's `Debug`. Methods that return the key itself, such as
+    /// [`Pool::hosts`](crate::Pool::hosts), are not affected.
     ///
     /// # Errors
     ///
-    /// None but the formatter's own.
+    /// Only the formatter's own.
     fn fmt_key(&self, key: &Self::Key, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         key.fmt(f)
     }
 
-    /// Closes a connection politely. Drops it by default.
+    /// Closes a connection gracefully. Drops it by default.
     ///
-    /// Runs in a task of its own, and is cut off after
-    /// [`close_timeout`](crate::Builder::close_timeout). Where no runtime is left the connection is
+    /// It runs in a task of its own and is cut off after
+    /// [`close_timeout`](crate::Builder::close_timeout). If no runtime is left, the connection is
     /// dropped instead.
     async fn close(&self, conn: Self::Connection) {
         drop(conn);

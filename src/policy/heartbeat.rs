@@ -1,4 +1,4 @@
-//! How connections are kept alive, and dead ones found, without a caller.
+//! Keeps connections alive and finds dead ones without a caller.
 
 use std::time::Duration;
 
@@ -6,25 +6,28 @@ use super::limits::{BEAT_JITTER, Beats};
 use crate::policy::build_error::BuildError;
 use crate::policy::time::Span;
 
-/// Pings that the pool sends on a timer, each by [`Connector::ping`](crate::Connector::ping).
+/// Sets the pings that the pool sends on a timer, with [`Connector::ping`](crate::Connector::ping).
 ///
-/// A heartbeat is due when a connection has given no proof of life for an interval. Every answered ping is proof. A
-/// use that ended well is proof for a connection that one borrower had, so a [`Pool`](crate::Pool) pings only idle
-/// connections. It is none for a connection of a [`SharedPool`](crate::SharedPool), which is pinged while it is in
-/// use, too, and goes on taking leases until it has missed a beat.
+/// A heartbeat is due when a connection has given no proof of life for an interval. Every answered
+/// ping is proof. So is a use that ended well of an exclusive connection, so a
+/// [`Pool`](crate::Pool) pings only idle connections. For a connection of a
+/// [`SharedPool`](crate::SharedPool) a use is not proof: it is also pinged while it is in use, and
+/// takes new leases until it misses a heartbeat.
 ///
-/// A [`Pool`](crate::Pool) does not lend a connection while it is pinged; a caller that waits for it gets it as
-/// soon as it has answered. A connection that has not answered within [`timeout`](Heartbeat::timeout) has missed a
-/// beat. Its ping goes on, and a late answer counts, unless a caller is waiting for a connection by then: it is
-/// closed to make room. An answer, early or late, sets the count of missed beats back to zero;
+/// A [`Pool`](crate::Pool) does not lend a connection while it is being pinged; a caller that waits
+/// for it gets it as soon as it answers. A connection that does not answer within
+/// [`timeout`](Heartbeat::timeout) has missed a heartbeat. Its ping continues, and a late answer
+/// counts, unless a caller is waiting for a connection by then: it is then closed to make room. An
+/// answer, even a late one, resets the count of missed heartbeats;
 /// [`max_missed`](Heartbeat::max_missed) of them in a row close the connection.
 ///
-/// The first missed beat makes the older connections of the host suspect: those that are idle are pinged next, and all
-/// must answer before they are lent again.
+/// The first missed heartbeat makes the older connections of the host suspect: the idle ones are
+/// pinged next, and all must answer before they are lent again.
 ///
-/// A heartbeat does not count as a use: the idle time-out of a connection goes on. At most 8 pings that no caller needs
-/// run for one host at a time. Each connection has an interval of its own, up to a tenth shorter than the one set, so that
-/// connections made together are not pinged together.
+/// A heartbeat does not count as a use, so the idle time-out of a connection keeps running. At most
+/// 8 pings that no caller waits for run for one host at a time. Each connection has an interval of
+/// its own, up to a tenth shorter than the configured one, so that connections that were made
+/// together are not pinged together.
 ///
 /// # Examples
 ///
@@ -44,21 +47,22 @@ pub struct Heartbeat {
 }
 
 impl Default for Heartbeat {
-    /// Every 30 seconds, with 10 seconds for an answer, and closed when 3 were missed.
+    /// Every 30 seconds, with 10 seconds for an answer, and closed after 3 misses.
     fn default() -> Self {
         Heartbeat::every(Duration::from_secs(30))
     }
 }
 
 impl Heartbeat {
-    /// The time from the last proof of life (see above) to the next heartbeat. It should be shorter than the time after
-    /// which the peer, or a firewall on the way, drops a silent connection.
+    /// Makes a heartbeat with this time from the last proof of life (see above) to the next ping.
+    /// It should be shorter than the time after which the peer, or a firewall on the way, drops a
+    /// silent connection.
     pub fn every(interval: Duration) -> Self {
         Heartbeat { every: interval, timeout: Duration::from_secs(10), max_missed: 3 }
     }
 
-    /// How long an answer may take. A connection that stays silent misses a further beat after each interval, or after
-    /// each time-out if that is longer.
+    /// Sets how long an answer may take. A connection that stays silent misses another heartbeat
+    /// after each interval, or after each time-out if that is longer.
     ///
     /// Defaults to 10 seconds.
     pub fn timeout(mut self, limit: Duration) -> Self {
@@ -66,7 +70,7 @@ impl Heartbeat {
         self
     }
 
-    /// Missed beats in a row after which the connection is closed.
+    /// Sets how many missed heartbeats in a row close a connection.
     ///
     /// Defaults to 3.
     pub fn max_missed(mut self, n: u32) -> Self {
@@ -96,7 +100,7 @@ impl Heartbeat {
         self.timeout
     }
 
-    /// From a missed beat to the next one that a late connection misses.
+    /// The time from one missed heartbeat to the next of a connection that stays silent.
     pub(crate) fn next_wait(&self) -> Duration {
         self.every.max(self.timeout)
     }

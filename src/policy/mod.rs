@@ -1,5 +1,5 @@
-//! What a pool is told: settings, reasons, and what its user implements. Plain data and traits; nothing here decides
-//! anything, and nothing here is imported from another layer.
+//! Settings, reasons, and the traits that users implement. Plain data and traits: nothing here
+//! decides anything, and nothing is imported from another layer.
 
 pub(crate) mod acquire_failure;
 pub(crate) mod backoff;

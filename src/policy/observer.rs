@@ -1,4 +1,4 @@
-//! Who is told of what the pool does.
+//! The observer of a pool's events.
 
 use std::fmt::{self, Debug};
 use std::net::SocketAddr;
@@ -8,12 +8,14 @@ use std::time::Duration;
 use crate::policy::acquire_failure::AcquireFailure;
 use crate::policy::close_reason::CloseReason;
 
-/// Told of each event of a pool: for metrics, logs and tests. Every method does nothing by default.
+/// Receives each event of a pool, for metrics, logs and tests. Every method does nothing by
+/// default.
 ///
-/// Called where the event happens, on the thread that brings it about and never under a lock. It may use the pool. It must
-/// be quick and not block: some events are told by the pool's maintenance, on which the time-outs of all callers
-/// depend. A panic in it goes nowhere. Events of one connection come in their
-/// order; those of different connections may overtake each other.
+/// It is called where the event happens, on the thread that causes it, and never under a lock. It
+/// may use the pool. It must be quick and not block: the pool's maintenance reports some of the
+/// events, and the time-outs of all callers depend on it. A panic in it is caught and has no
+/// effect. Events of one connection arrive in order; those of different connections may overtake
+/// each other.
 ///
 /// `host` is the host's key.
 ///
@@ -36,17 +38,18 @@ use crate::policy::close_reason::CloseReason;
 /// let builder = Pool::builder().observer(Failures::default());
 /// ```
 pub trait Observer: Send + Sync + 'static {
-    /// The pool knows a host that it did not know.
+    /// The pool has added a host.
     fn host_appeared(&self, host: &dyn Debug) {
         let _ = host;
     }
 
-    /// The pool has forgotten a host: nothing is open, nobody waits, and it has no handle and no cap of its own.
+    /// The pool has removed a host: it has no connections, no waiters, no handle and no cap of its
+    /// own.
     fn host_forgotten(&self, host: &dyn Debug) {
         let _ = host;
     }
 
-    /// A dial begins.
+    /// A dial has started.
     fn dial_began(&self, host: &dyn Debug) {
         let _ = host;
     }
@@ -61,44 +64,48 @@ pub trait Observer: Send + Sync + 'static {
         let _ = event;
     }
 
-    /// A caller has its connection.
+    /// A caller has received its connection.
     fn acquired(&self, event: &Acquired<'_>) {
         let _ = event;
     }
 
-    /// A caller's time-out has passed; or it found nothing idle and did not wait.
+    /// A caller's time-out has passed, or it found nothing idle and did not wait.
     fn timed_out(&self, event: &TimedOut<'_>) {
         let _ = event;
     }
 
-    /// An acquire has ended without a connection. One that timed out is told by [`timed_out`](Observer::timed_out) as
-    /// well, and before this.
+    /// An acquire has ended without a connection. For a time-out,
+    /// [`timed_out`](Observer::timed_out) is called first.
     fn acquire_failed(&self, event: &AcquireFailed<'_>) {
         let _ = event;
     }
 
-    /// A caller that has its connection waited for [`slow_acquire`](crate::Builder::slow_acquire) or longer.
+    /// A caller has received its connection after waiting for
+    /// [`slow_acquire`](crate::Builder::slow_acquire) or longer.
     fn slow_acquire(&self, event: &SlowAcquire<'_>) {
         let _ = event;
     }
 
-    /// A connection has been lent for [`leak_after`](crate::Builder::leak_after), or has come back after that.
+    /// A connection has been lent for [`leak_after`](crate::Builder::leak_after), or has returned
+    /// after that.
     fn leaked(&self, event: &Leaked<'_>) {
         let _ = event;
     }
 
-    /// A loan has ended, and the connection has come back: healthy or dead, to be lent again or closed.
-    /// Every connection that was acquired is returned once, unless its borrower detached it.
+    /// A loan has ended and the connection has returned: healthy or dead, to be lent again or
+    /// closed. Every connection that was acquired is returned once, unless its borrower detached
+    /// it.
     fn returned(&self, event: &Returned<'_>) {
         let _ = event;
     }
 
-    /// A connection has answered a ping, or was reset. Heartbeats are not told of.
+    /// A connection has answered a ping or was reset. Heartbeats are not reported.
     fn ping_answered(&self, event: &PingAnswered<'_>) {
         let _ = event;
     }
 
-    /// A connection did not answer a ping, or its reset failed, and is closed. The close tells which.
+    /// A connection did not answer a ping, or its reset failed, and it is closed. The close tells
+    /// which.
     fn ping_failed(&self, event: &PingFailed<'_>) {
         let _ = event;
     }
@@ -108,7 +115,7 @@ pub trait Observer: Send + Sync + 'static {
         let _ = event;
     }
 
-    /// A connection has left the pool; its close begins.
+    /// A connection has left the pool and is being closed.
     fn closed(&self, event: &Closed<'_>) {
         let _ = event;
     }
@@ -133,11 +140,11 @@ macro_rules! event {
 event! {
     /// A dial has succeeded.
     DialDone {
-        /// The id of the connection that came of it.
+        /// The id of the new connection.
         id: u64,
         /// How long it took.
         took: Duration,
-        /// The address that the connection leads to, where the connector knows it.
+        /// The address that the connection leads to, if the connector knows it.
         peer_addr: Option<SocketAddr>,
     }
 }
@@ -157,9 +164,9 @@ event! {
     Acquired {
         /// The connection's id.
         id: u64,
-        /// From the first poll to the connection; zero when it was lent without a wait.
+        /// The time from the first poll to the connection; zero if it was lent without a wait.
         waited: Duration,
-        /// Whether the connection was lent before.
+        /// Whether the connection had been lent before.
         reused: bool,
     }
 }
@@ -167,7 +174,7 @@ event! {
 event! {
     /// A caller's time-out has passed.
     TimedOut {
-        /// How long it has waited.
+        /// How long the caller waited.
         waited: Duration,
     }
 }
@@ -175,27 +182,27 @@ event! {
 event! {
     /// An acquire has ended without a connection.
     AcquireFailed {
-        /// How.
+        /// How it ended.
         kind: AcquireFailure,
-        /// How long it has waited.
+        /// How long the caller waited.
         waited: Duration,
     }
 }
 
 event! {
-    /// An acquire was slow. What it waited for is one after the other, so that the parts add up.
+    /// An acquire was slow. The parts of its wait follow each other, so they add up.
     SlowAcquire {
         /// The connection's id.
         id: u64,
-        /// From the first poll to the connection.
+        /// The time from the first poll to the connection.
         waited: Duration,
         /// The part of it before the dial or the ping of this connection.
         queueing: Duration,
-        /// The part of it that this connection was dialed.
+        /// The part of it during which this connection was dialed.
         dialing: Duration,
-        /// The part of it that this connection was pinged or reset.
+        /// The part of it during which this connection was pinged or reset.
         pinging: Duration,
-        /// Where in the code it was asked for.
+        /// The caller's call site.
         place: &'static Location<'static>,
     }
 }
@@ -207,9 +214,9 @@ event! {
         id: u64,
         /// How long it has been lent.
         held: Duration,
-        /// Where in the code it was acquired.
+        /// The call site of the acquire.
         place: &'static Location<'static>,
-        /// Whether it has come back by now.
+        /// Whether it has returned by now.
         is_back: bool,
     }
 }
@@ -247,7 +254,7 @@ event! {
     HeartbeatMissed {
         /// The connection's id.
         id: u64,
-        /// How many it has missed in a row.
+        /// How many heartbeats it has missed in a row.
         missed: u32,
     }
 }

@@ -1,6 +1,6 @@
 //! The order in which idle connections are lent.
 
-/// Which idle connection is lent first.
+/// Selects the idle connection that is lent first.
 ///
 /// # Examples
 ///
@@ -14,9 +14,10 @@
 #[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]
 #[non_exhaustive]
 pub enum Reuse {
-    /// The most recently used one: it is the likeliest to be alive, and spare ones idle out.
+    /// The most recently used one: it is the most likely to be alive, and surplus ones reach the
+    /// idle time-out.
     #[default]
     MostRecent,
-    /// The least recently used one: all are used in turn.
+    /// The least recently used one: all are used in rotation.
     LeastRecent,
 }

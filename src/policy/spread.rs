@@ -1,6 +1,7 @@
-//! Which of several shared connections carries the next lease.
+//! The choice among shared connections for the next lease.
 
-/// Where a [`SharedPool`](crate::SharedPool) puts the next lease when several connections have room.
+/// Selects the connection for a [`SharedPool`](crate::SharedPool)'s next lease when several have
+/// room.
 ///
 /// # Examples
 ///
@@ -14,9 +15,9 @@
 #[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]
 #[non_exhaustive]
 pub enum Spread {
-    /// On the oldest connection with room, so that those that are not needed go idle and end.
+    /// The oldest connection with room, so that surplus ones become idle and are closed.
     #[default]
     OldestFirst,
-    /// On the one with the fewest leases, idle ones first: for work that keeps a connection busy.
+    /// The one with the fewest leases, idle ones first: for work that keeps a connection busy.
     LeastLoaded,
 }

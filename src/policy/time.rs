@@ -1,7 +1,7 @@
 //! Points and spans of time as the engine counts them: nanoseconds since the pool began.
 //!
-//! The engine never reads a clock. A `now` is read before the lock is taken, so a time stored by
-//! another thread may lie ahead of it: every subtraction saturates.
+//! The engine never reads a clock. `now` is read before the lock is taken, so a time stored by
+//! another thread may be ahead of it: every subtraction saturates.
 
 use std::ops::AddAssign;
 use std::time::Duration;
@@ -26,17 +26,17 @@ impl Time {
         self.0
     }
 
-    /// The point `span` later, or `NEVER`.
+    /// Returns the point `span` later, or `NEVER`.
     pub(crate) fn after(self, span: Span) -> Time {
         Time(self.0.saturating_add(span.0))
     }
 
-    /// How long ago `earlier` was; nothing when it lies ahead.
+    /// Returns how long ago `earlier` was; zero if it is ahead.
     pub(crate) fn since(self, earlier: Time) -> Duration {
         self.span_since(earlier).into()
     }
 
-    /// The same.
+    /// Same as `since`, as a `Span`.
     pub(crate) fn span_since(self, earlier: Time) -> Span {
         Span(self.0.saturating_sub(earlier.0))
     }
@@ -54,7 +54,7 @@ impl Span {
         self.0
     }
 
-    /// The same span, shortened by the given share of itself (0 to 1).
+    /// Returns the span shortened by the given share of itself (0 to 1).
     pub(crate) fn shortened(self, share: f64) -> Span {
         if self == Span::FOREVER || share <= 0.0 {
             return self;

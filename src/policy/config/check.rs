@@ -1,4 +1,4 @@
-//! What a setting may be.
+//! Checks the settings.
 
 use std::fmt;
 use std::time::Duration;
@@ -43,7 +43,7 @@ impl Config {
         Ok(())
     }
 
-    /// What a pool whose connections are lent to one borrower at a time has no use for.
+    /// Rejects settings that have no meaning for a pool of exclusive connections.
     pub(crate) fn check_exclusive(&self) -> Result<(), BuildError> {
         match self.spread {
             Spread::OldestFirst => Ok(()),

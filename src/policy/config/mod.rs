@@ -16,29 +16,28 @@ use crate::policy::time::Span;
 
 /// Every setting of a [`Builder`](crate::Builder) that is plain data, with the builder's own defaults.
 ///
-/// It goes in by [`Builder::config`](crate::Builder::config) and is checked, like all settings, by
-/// [`build`](crate::Builder::build).
+/// [`Builder::config`](crate::Builder::config) takes it, and [`build`](crate::Builder::build)
+/// checks it like all settings.
 ///
-/// `None` means no limit, or none of it.
+/// `None` means no limit, or that the feature is off.
 ///
 /// # In a file
 ///
-/// With the feature `serde` it is read from any format that tells what it holds and has maps for choices (TOML, JSON),
-/// and written to it:
+/// With the feature `serde` it can be read from and written to any self-describing format that has
+/// maps for enum variants (TOML, JSON):
 ///
-/// - A setting that is left out has its default. An unknown name is rejected, and a value that cannot be read is rejected
-///   with the setting's name.
-/// - A time is written as people do: `"90s"`, `"30m"`, `"1h 30m"`, `"250ms"`, in `ns`, `us`, `ms`,
-///   `s`, `m`, `h` and `days`. A bare number is rejected, since its unit is unknown.
-/// - `None` is the word `"none"`; where the format has a null, that is read as well.
-/// - Names of choices are in lower case: `reuse = "least_recent"`, `spread = "least_loaded"`,
+/// - A missing setting has its default. An unknown name is rejected; an unreadable value is
+///   rejected with the setting's name.
+/// - Durations are written with units: `"90s"`, `"30m"`, `"1h 30m"`, `"250ms"`, in `ns`, `us`,
+///   `ms`, `s`, `m`, `h` and `days`. A bare number is rejected because its unit is unknown.
+/// - `None` is the string `"none"`; in a format with a null, that is accepted as well.
+/// - Enum variants are in lower case: `reuse = "least_recent"`, `spread = "least_loaded"`,
 ///   `health_check = "always"`, `health_check = { idle_for = "30s" }`.
-/// - Counts are numbers, not strings of digits: it is not made for environment variables.
-/// - Give it a table of its own. Under serde's `flatten` it is read too, but a name that is no setting's
-///   is then nobody's, and is passed over.
+/// - Counts are numbers, not strings of digits: environment variables are not supported directly.
+/// - Give it a table of its own. It can also be read under serde's `flatten`, but unknown names are
+///   then not rejected.
 /// - `heartbeat` (`every`, `timeout`, `max_missed`) and `retry` (`initial`, `max`, `factor`,
-///   `jitter`) are tables with defaults of their own; an empty one means those.
-///
+///   `jitter`) are tables with defaults of their own; an empty table means those defaults.
 /// # Examples
 ///
 #[cfg_attr(feature = "serde", doc = "```")]
@@ -67,38 +66,41 @@ use crate::policy::time::Span;
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Config {
-    /// Connections of one host, at most ([more](crate::Builder::max_per_host)).
+    /// Maximum number of connections of one host ([more](crate::Builder::max_per_host)).
     pub max_per_host: Option<usize>,
-    /// Connections that are dialed as soon as a host is first used ([more](crate::Builder::initial_per_host)).
+    /// Connections dialed as soon as a host is first used
+    /// ([more](crate::Builder::initial_per_host)).
     pub initial_per_host: usize,
-    /// Idle connections that are kept ready for each host ([more](crate::Builder::min_idle_per_host)).
+    /// Idle connections kept ready for each host ([more](crate::Builder::min_idle_per_host)).
     pub min_idle_per_host: usize,
-    /// Idle connections of one host, at most ([more](crate::Builder::max_idle_per_host)).
+    /// Maximum number of idle connections of one host ([more](crate::Builder::max_idle_per_host)).
     pub max_idle_per_host: Option<usize>,
-    /// Idle connections of all hosts together, at most ([more](crate::Builder::max_idle)).
+    /// Maximum number of idle connections of all hosts together ([more](crate::Builder::max_idle)).
     pub max_idle: Option<usize>,
-    /// Connections of all hosts together, at most ([more](crate::Builder::max_total)).
+    /// Maximum number of connections of all hosts together ([more](crate::Builder::max_total)).
     pub max_total: Option<usize>,
-    /// Callers that may wait for one host ([more](crate::Builder::max_waiters_per_host)).
+    /// Maximum number of callers that wait for one host
+    /// ([more](crate::Builder::max_waiters_per_host)).
     pub max_waiters_per_host: Option<usize>,
-    /// Dials to one host at once ([more](crate::Builder::max_dialing_per_host)).
+    /// Maximum number of concurrent dials to one host
+    /// ([more](crate::Builder::max_dialing_per_host)).
     pub max_dialing_per_host: Option<usize>,
-    /// Dials to all hosts at once ([more](crate::Builder::max_dialing)).
+    /// Maximum number of concurrent dials to all hosts ([more](crate::Builder::max_dialing)).
     pub max_dialing: Option<usize>,
     /// Which idle connection is lent first ([more](crate::Builder::reuse)).
     pub reuse: Reuse,
-    /// Where the next lease goes. For a [`SharedPool`](crate::SharedPool) only: another pool
-    /// refuses what is not the default ([more](crate::Builder::spread)).
+    /// Which connection gets the next lease. Only for a [`SharedPool`](crate::SharedPool): a `Pool`
+    /// rejects any other value than the default ([more](crate::Builder::spread)).
     pub spread: Spread,
-    /// The longest that an acquire may take ([more](crate::Builder::acquire_timeout)).
+    /// Time limit of an acquire ([more](crate::Builder::acquire_timeout)).
     pub acquire_timeout: Option<Duration>,
-    /// The longest that one dial may take ([more](crate::Builder::connect_timeout)).
+    /// Time limit of one dial ([more](crate::Builder::connect_timeout)).
     pub connect_timeout: Option<Duration>,
-    /// The longest that one ping or reset may take ([more](crate::Builder::ping_timeout)).
+    /// Time limit of one ping or reset ([more](crate::Builder::ping_timeout)).
     pub ping_timeout: Option<Duration>,
-    /// The longest that one close may take ([more](crate::Builder::close_timeout)).
+    /// Time limit of one close ([more](crate::Builder::close_timeout)).
     pub close_timeout: Option<Duration>,
-    /// How long a connection may be idle ([more](crate::Builder::idle_timeout)).
+    /// How long a connection may stay idle ([more](crate::Builder::idle_timeout)).
     pub idle_timeout: Option<Duration>,
     /// How old a connection may become ([more](crate::Builder::max_lifetime)).
     pub max_lifetime: Option<Duration>,
@@ -110,11 +112,11 @@ pub struct Config {
     pub health_check: HealthCheck,
     /// Pings to idle connections on a timer ([more](crate::Builder::heartbeat)).
     pub heartbeat: Option<Heartbeat>,
-    /// Dialing again after a failed dial ([more](crate::Builder::retry)).
+    /// Retries after a failed dial ([more](crate::Builder::retry)).
     pub retry: Option<Backoff>,
-    /// From when on an acquire writes a warning ([more](crate::Builder::slow_acquire)).
+    /// The wait from which an acquire logs a warning ([more](crate::Builder::slow_acquire)).
     pub slow_acquire: Option<Duration>,
-    /// From when on a loan writes a warning ([more](crate::Builder::leak_after)).
+    /// The time from which a loan logs a warning ([more](crate::Builder::leak_after)).
     pub leak_after: Option<Duration>,
 }
 

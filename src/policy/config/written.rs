@@ -1,7 +1,8 @@
-//! How settings are written in files (feature `serde`).
+//! Reads and writes settings in configuration files (feature `serde`).
 //!
-//! By hand, for two things that derived code does not do: an error names its setting, whatever the
-//! format tells of places, and `None` can be written where a format has no null.
+//! It is written by hand for two things that derived code does not do: an error names its setting,
+//! even if the format does not report positions, and `None` can be written where a format has no
+//! null.
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -20,12 +21,12 @@ use crate::policy::heartbeat::Heartbeat;
 use crate::policy::reuse::Reuse;
 use crate::policy::spread::Spread;
 
-/// What stands for `None`.
+/// Stands for `None`.
 const NONE: &str = "none";
 
 /// A value of a setting.
 pub(crate) trait Written: Sized {
-    /// What may stand there, in words.
+    /// The values that are accepted, in words.
     const EXPECTED: &'static str;
 
     fn write<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error>;
@@ -33,14 +34,14 @@ pub(crate) trait Written: Sized {
     fn read<'de, D: Deserializer<'de>>(from: D) -> Result<Self, D::Error>;
 }
 
-/// Writes a struct field by field, under their names, and reads it over its default.
+/// Writes a struct field by field under their names, and reads it over its default.
 macro_rules! by_name {
     ($whole:ident: $($field:ident),+ $(,)?) => {
         impl serde::Serialize for $whole {
             fn serialize<S: serde::Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
                 use serde::ser::SerializeStruct;
 
-                // Every field has a name here, or this does not compile.
+                // If a field is missing here, this does not compile.
                 let $whole { $($field),+ } = self;
                 let names = [$(stringify!($field)),+];
                 let mut to = to.serialize_struct(stringify!($whole), names.len())?;
@@ -103,7 +104,7 @@ by_name!(Config:
     max_uses, health_check, heartbeat, retry, slow_acquire, leak_after,
 );
 
-/// A field on its way out.
+/// A field to be written.
 pub(crate) struct Out<'a, T>(pub(crate) &'a T);
 
 impl<T: Written> Serialize for Out<'_, T> {
@@ -112,7 +113,7 @@ impl<T: Written> Serialize for Out<'_, T> {
     }
 }
 
-/// A field on its way in: its name, and where it goes.
+/// A field to be read: its name and its destination.
 pub(crate) struct In<'a, T>(pub(crate) &'static str, pub(crate) &'a mut T);
 
 impl<'de, T: Written> DeserializeSeed<'de> for In<'_, T> {
@@ -126,7 +127,7 @@ impl<'de, T: Written> DeserializeSeed<'de> for In<'_, T> {
     }
 }
 
-/// What an error says, in one line: formats tell of places after it, and will again.
+/// Returns the first line of an error: formats add the position after it, and will do so again.
 fn words<E: Error>(error: &E) -> String {
     let all = error.to_string();
     all.lines().next().unwrap_or_default().to_owned()
@@ -149,7 +150,7 @@ pub(crate) fn unknown<E: Error>(name: &str, names: &'static [&'static str]) -> E
     E::unknown_field(name, names)
 }
 
-/// Reads words: what they must be, and what becomes of them.
+/// Reads a word: the words that are accepted, and their conversion.
 struct Words<T>(&'static str, fn(&str) -> Option<T>);
 
 impl<T> Visitor<'_> for Words<T> {
@@ -176,7 +177,8 @@ impl Written for Duration {
     }
 }
 
-/// What `humantime` reads, but not a bare number, nor months as `M`: whoever writes that means minutes.
+/// Accepts what `humantime` does, except bare numbers, and `M` for months, which is usually meant
+/// as minutes.
 fn time_of(words: &str) -> Option<Duration> {
     let is_bare = words.bytes().all(|byte| byte.is_ascii_digit());
     if is_bare || words.contains('M') {
@@ -185,7 +187,7 @@ fn time_of(words: &str) -> Option<Duration> {
     humantime::parse_duration(words).ok()
 }
 
-/// Reads a whole number that is not negative.
+/// Reads a non-negative whole number.
 struct Count<T>(PhantomData<T>);
 
 impl<T: TryFrom<u64>> Visitor<'_> for Count<T> {
@@ -265,7 +267,7 @@ impl<T: Written> Written for Option<T> {
     }
 }
 
-/// Reads a value, or the word that stands for none.
+/// Reads a value, or the word for `None`.
 struct OrNone<T>(PhantomData<T>);
 
 impl<T: Written> OrNone<T> {
@@ -311,7 +313,7 @@ impl<'de, T: Written> Visitor<'de> for OrNone<T> {
     }
 }
 
-/// A time inside derived code.
+/// Durations in derived code.
 pub(crate) mod time {
     use super::{Deserializer, Duration, Serializer, Written};
 
