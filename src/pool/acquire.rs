@@ -1,4 +1,4 @@
-//! The future of one acquire: a hit, or a wait.
+//! The future of one acquire: an idle connection, or a wait.
 
 use std::fmt;
 use std::future::Future;
@@ -21,20 +21,23 @@ use crate::runtime::cell::HostCell;
 use crate::runtime::parts::{Loan, TaskWaker, Waiter, WaitsIn};
 use crate::runtime::timer::Timer;
 
-/// Waits for a connection. Made by [`Pool::acquire`](crate::Pool::acquire) and its kin.
+/// Waits for a connection. Made by [`Pool::acquire`](crate::Pool::acquire) and similar methods.
 ///
-/// Takes an idle connection at its first poll. Without one it joins the host's queue, first in, first out, and takes
-/// what comes first: a connection that returns, one that has answered a ping, or a new one.
+/// It takes an idle connection at its first poll. If there is none, it joins the host's queue, first
+/// in, first out, and takes the first connection that becomes available: one that returns, one that
+/// has answered a ping, or a new one.
 ///
-/// A connection that is handed to a future that is polled late may die before that; it is not checked again.
+/// A connection may die between being handed to a future and the next poll of that future; it is
+/// not checked again.
 ///
 /// # Cancel safety
 ///
-/// Dropping it at any point loses nothing. A dial or a ping begun for it goes on, and its connection serves the next
-/// waiter or goes idle. A connection handed to it already is checked with `is_open` and goes to the next waiter.
+/// Dropping it at any point loses nothing. A dial or a ping that was started for it continues, and
+/// its connection serves the next waiter or becomes idle. A connection that was already handed to it
+/// is checked with `is_open` and passed to the next waiter.
 #[must_use = "an acquire does nothing until it is awaited"]
 pub struct Acquire<C: Connector> {
-    /// Until it is ready: the loan takes it along.
+    /// Moved into the loan when the wait ends.
     cell: Option<Arc<HostCell<C>>>,
     call_site: CallSite,
     stage: Stage<C>,
@@ -46,10 +49,10 @@ enum Stage<C: Connector> {
     Over,
 }
 
-/// How long an acquire may take.
+/// The time limit of an acquire.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum TimeLimit {
-    /// As the pool's `acquire_timeout` says.
+    /// The pool's `acquire_timeout`.
     AsSet,
     Own(Duration),
 }
@@ -59,7 +62,7 @@ const NOT_READY: &str = "an acquire is not polled after it was ready";
 impl<C: Connector> Unpin for Acquire<C> {}
 
 impl<C: Connector> Acquire<C> {
-    /// Built in place: moving it costs as much as the rest.
+    /// Inlined, because moving it costs as much as the rest.
     #[inline(always)]
     #[allow(clippy::inline_always)] // Measured.
     pub(super) fn new(cell: Arc<HostCell<C>>, limit: TimeLimit, call_site: CallSite) -> Self {
@@ -72,21 +75,22 @@ impl<C: Connector> Acquire<C> {
 
     #[inline]
     fn hit(&mut self, loan: Loan<C>, view: Option<LoanView>) -> Poll<Answer<C>> {
-        // Its stage may stay: without its host it is over.
+        // The stage may stay as it is: without its host, the future has ended.
         let cell = self.cell.take().expect(NOT_READY);
         let loan = PooledConnection::new(loan, cell);
         PooledConnection::tell_acquired(&loan, Duration::ZERO, view);
         Poll::Ready(Ok(loan))
     }
 
-    /// It fails before it waits.
+    /// Fails before the caller waits.
     fn fail(&mut self, error: AcquireError<C::Error>) -> Poll<Answer<C>> {
         self.stage = Stage::Over;
         out_of_time::tell_failure(self.cell(), error.kind(), Duration::ZERO);
         Poll::Ready(Err(error))
     }
 
-    /// Nothing was lent by the short path: join the queue. Apart from `poll`, to keep a hit short.
+    /// Joins the queue after the short path found nothing to lend. It is separate from `poll`, to
+    /// keep that path short.
     #[cold]
     #[inline(never)]
     fn join(&mut self, limit: TimeLimit, cx: &mut Context<'_>) -> Poll<Answer<C>> {
@@ -110,7 +114,7 @@ impl<C: Connector> Acquire<C> {
         if timer.is_some() {
             pool.watch_in(&runtime);
         }
-        // A waker's clone is the user's: made before the lock is taken.
+        // Cloning a waker runs user code, so it happens before the lock is taken.
         let waits_in = if is_maintained { WaitsIn::Maintained } else { WaitsIn::Other(runtime) };
         let waker = TaskWaker { waker: cx.waker().clone(), waits_in };
         let waiter = Arc::new(Waiter::<C>::new(since, until, self.call_site, waker));
@@ -120,7 +124,7 @@ impl<C: Connector> Acquire<C> {
         loop {
             match self.cell().change(|state, section| state.join(&waiter, section)) {
                 Joined::Queued { ahead } => {
-                    // It may have ended since it was asked where it runs.
+                    // Maintenance may have ended since it was asked where it runs.
                     self.cell().pool.ensure_maintenance();
                     return self.wait(Waiting::new(waiter, timer, ahead), cx);
                 }
@@ -142,7 +146,7 @@ impl<C: Connector> Acquire<C> {
         }
     }
 
-    /// A caller that may not wait has the right to a look.
+    /// Tries once without waiting; a caller with a zero time-out gets this attempt too.
     fn look_once(&mut self, may_wait: bool) -> Poll<Answer<C>> {
         let pool = &self.cell().pool;
         if let Some(listed) = pool.directory.find(self.cell().hash, &self.cell().key) {
@@ -159,7 +163,8 @@ impl<C: Connector> Acquire<C> {
     }
 
     fn wait(&mut self, waiting: Waiting<C>, cx: &mut Context<'_>) -> Poll<Answer<C>> {
-        // It is in the queue by now: a panic of its timer, whose runtime may have ended, gives its wait up.
+        // The caller is in the queue now: if its timer panics, because the runtime has ended,
+        // dropping the stage ends the wait.
         self.stage = Stage::Waiting(waiting);
         self.cell().ask_peers();
         let Stage::Waiting(waiting) = &mut self.stage else { unreachable!("{NOT_READY}") };
@@ -192,12 +197,13 @@ impl<C: Connector> Acquire<C> {
         (waiting, self.cell.take().expect(NOT_READY))
     }
 
-    /// The time is over; but what arrived at the same moment is taken.
+    /// The time-out has passed; a connection that arrived at the same moment is taken.
     #[cold]
     fn give_up(&mut self) -> Poll<Answer<C>> {
         let cell = self.cell.as_ref().expect(NOT_READY);
         let Stage::Waiting(waiting) = &self.stage else { unreachable!("{NOT_READY}") };
-        // While it is still queued: the user's `Debug` or `Display` may panic in the report.
+        // Done while the caller is still queued: the user's `Debug` or `Display` may panic in the
+        // report.
         let (waited, ahead) = (waiting.waited(cell), waiting.ahead());
         let report = out_of_time::report(cell, waited, ahead);
         let seat = waiting.give_up(cell, true);
@@ -215,8 +221,8 @@ impl<C: Connector> Future for Acquire<C> {
 
     /// # Panics
     ///
-    /// When it is polled again after it was ready, or when it has to wait with a time limit in a
-    /// tokio runtime whose timers are not enabled.
+    /// If it is polled again after it was ready, or if it has to wait with a time limit in a tokio
+    /// runtime whose timers are not enabled.
     #[inline]
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Answer<C>> {
         let Stage::Fresh(limit) = self.stage else { return self.poll_waiting(cx) };

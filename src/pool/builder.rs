@@ -18,7 +18,7 @@ use crate::runtime::caps::Caps;
 use crate::runtime::observing::Observing;
 use crate::runtime::settings::Settings;
 
-/// Sets up a pool. Made by [`Pool::builder`] and [`SharedPool::builder`].
+/// Configures a pool. Made by [`Pool::builder`] and [`SharedPool::builder`].
 ///
 /// Setters take a plain value or an `Option`; `None` means no limit. [`build`](Builder::build) checks all settings and
 /// rejects invalid ones; none is adjusted silently.
@@ -63,11 +63,11 @@ impl<Kind> Builder<Kind> {
 }
 
 impl Builder {
-    /// Makes the pool. Does no I/O, and needs no runtime.
+    /// Makes the pool. It does no I/O and needs no runtime.
     ///
     /// # Errors
     ///
-    /// A setting that is not valid: the error names the field and the value.
+    /// An invalid setting: the error names the field and the value.
     pub fn build<C: Connector>(self, connector: C) -> Result<Pool<C>, BuildError> {
         self.settings.check()?;
         self.settings.check_exclusive()?;
@@ -78,7 +78,7 @@ impl Builder {
 
 /// # Shared connections
 impl Builder<Shared> {
-    /// Where the next lease goes when several connections have room.
+    /// Selects the connection for the next lease when several have room.
     ///
     /// Defaults to [`Spread::OldestFirst`].
     pub fn spread(mut self, spread: Spread) -> Self {
@@ -86,11 +86,11 @@ impl Builder<Shared> {
         self
     }
 
-    /// Makes the pool. Does no I/O, and needs no runtime.
+    /// Makes the pool. It does no I/O and needs no runtime.
     ///
     /// # Errors
     ///
-    /// A setting that is not valid: the error names the field and the value.
+    /// An invalid setting: the error names the field and the value.
     pub fn build<C: SharedConnector>(self, connector: C) -> Result<SharedPool<C>, BuildError> {
         self.settings.check()?;
         self.settings.caps.check::<C::Key>()?;
@@ -98,10 +98,10 @@ impl Builder<Shared> {
     }
 }
 
-/// # All at once
+/// # Configuration files
 impl<Kind> Builder<Kind> {
-    /// Takes every setting from a [`Config`], in place of those set before. The observer and
-    /// [`max_per_host_for`](Builder::max_per_host_for), which are no plain data, stay.
+    /// Sets every option from a [`Config`], replacing those set before. The observer and
+    /// [`max_per_host_for`](Builder::max_per_host_for) are not part of a `Config` and stay.
     ///
     /// # Examples
     ///
@@ -120,34 +120,38 @@ impl<Kind> Builder<Kind> {
     }
 }
 
-/// # How many connections
+/// # Limits on connections
 impl<Kind> Builder<Kind> {
-    /// The hard cap on connections of one host. Dialing, idle, lent and closing connections count. Connections found dead,
-    /// or discarded, do not: their close runs in the background.
+    /// Sets the hard cap on connections of one host. Dialing, idle, lent and closing connections
+    /// count. Connections found dead or discarded do not: their close runs in the background.
     ///
-    /// A shared connection that drains (too old, used up, retired, or making room for another host) gives its place to
-    /// the next one at once, so that long leases do not keep new callers waiting. At most as many as this cap do so at a
-    /// time. They still count under [`max_total`](Builder::max_total).
+    /// A shared connection that drains (too old, used up, retired, or making room for another host)
+    /// frees its place for a new connection at once, so that long leases do not keep new callers
+    /// waiting. At most as many connections as this cap drain this way at a time. They still count
+    /// under [`max_total`](Builder::max_total).
     ///
-    /// Defaults to 10: few servers answer faster with more. [`max_per_host_for`](Builder::max_per_host_for) gives single
-    /// hosts another cap, and [`Host::set_max`](crate::Host::set_max) changes one while the pool runs.
+    /// Defaults to 10: few servers answer faster with more.
+    /// [`max_per_host_for`](Builder::max_per_host_for) sets another cap for single hosts, and
+    /// [`Host::set_max`](crate::Host::set_max) changes one while the pool runs.
     pub fn max_per_host(mut self, n: impl Into<Option<usize>>) -> Self {
         self.settings.config.max_per_host = n.into();
         self
     }
 
-    /// A cap for each key, in place of [`max_per_host`](Builder::max_per_host), which holds where the function says
-    /// `None`: for servers of different sizes in one pool.
+    /// Sets a cap for each key, for servers of different sizes in one pool. Where the function
+    /// returns `None`, [`max_per_host`](Builder::max_per_host) applies.
     ///
-    /// The function is asked when the pool first uses a host, and again when it uses one that it has forgotten (nothing
-    /// open, nobody waiting, no handle). It is never asked while a lock is held. Where callers come to a new host at the same
-    /// time, it may be asked for each of them.
-    /// A cap that [`Host::set_max`](crate::Host::set_max) has given comes before it, and lasts as long as the pool.
+    /// The function is called when the pool first uses a host, and again when it uses one that it
+    /// has forgotten (no connections, no waiters, no handle). It is never called while a lock is
+    /// held. If several callers use a new host at the same time, it may be called for each of them.
+    /// A cap that was set with [`Host::set_max`](crate::Host::set_max) takes precedence, and lasts
+    /// as long as the pool.
     ///
-    /// Zero is no cap: it is rejected with a warning (tracing target `wharf::host`), and `max_per_host` holds for that
-    /// host. So it does when the function panics. A host whose cap is below
-    /// [`initial_per_host`](Builder::initial_per_host) or [`min_idle_per_host`](Builder::min_idle_per_host) has as many
-    /// connections made in advance as its cap allows.
+    /// Zero is rejected with a warning (tracing target `wharf::host`), and `max_per_host` applies
+    /// to that host. The same happens if the function panics. If a host's cap is below
+    /// [`initial_per_host`](Builder::initial_per_host) or
+    /// [`min_idle_per_host`](Builder::min_idle_per_host), only as many connections are made in
+    /// advance as its cap allows.
     ///
     /// Defaults to none. The function takes the connector's [`Key`](Connector::Key);
     /// [`build`](Builder::build) rejects one of another type.
@@ -177,24 +181,28 @@ impl<Kind> Builder<Kind> {
         self
     }
 
-    /// Connections that are dialed as soon as a caller first waits for one of a host, or warms it.
+    /// Sets how many connections are dialed as soon as a caller first waits for one of a host, or
+    /// warms it.
     ///
-    /// Defaults to 0: a connection is made when a caller waits for one.
+    /// Defaults to 0: connections are dialed only for callers that wait.
     pub fn initial_per_host(mut self, n: usize) -> Self {
         self.settings.config.initial_per_host = n;
         self
     }
 
-    /// Idle connections that are kept ready for each host, from its first use on, by dialing new ones. One that has
-    /// been idle for [`idle_timeout`](Builder::idle_timeout) is replaced by a new one, unless it has answered a
+    /// Sets how many idle connections are kept ready for each host, from its first use on, by
+    /// dialing new ones. A connection that has been idle for
+    /// [`idle_timeout`](Builder::idle_timeout) is replaced by a new one, unless it has answered a
     /// [`heartbeat`](Builder::heartbeat) within that time.
     ///
-    /// After an outage the host is filled up again without any traffic while something of it is open or a
-    /// [`Host`](crate::Host) handle is kept. Otherwise it is not dialed again until a caller asks for it.
+    /// After an outage the minimum is restored without any traffic, provided that a connection of
+    /// the host is open or a [`Host`](crate::Host) handle exists. Otherwise the host is not dialed
+    /// until a caller asks for it.
     ///
-    /// An idle connection that its peer has closed counts until the pool looks at it: when it is about to be lent, at a
-    /// ping, or at a heartbeat. Set a [`heartbeat`](Builder::heartbeat) with a minimum idle, so that what is kept ready
-    /// is found dead and replaced before a caller needs it.
+    /// An idle connection that its peer has closed counts until the pool checks it: when it is
+    /// about to be lent, at a ping, or at a heartbeat. Set a [`heartbeat`](Builder::heartbeat)
+    /// together with a minimum idle, so that dead connections are found and replaced before a
+    /// caller needs them.
     ///
     /// Defaults to 0.
     pub fn min_idle_per_host(mut self, n: usize) -> Self {
@@ -202,7 +210,7 @@ impl<Kind> Builder<Kind> {
         self
     }
 
-    /// Idle connections that one host may have; one that returns above it is closed.
+    /// Caps the idle connections of one host; a connection that returns above the cap is closed.
     ///
     /// Defaults to `None`: as many as `max_per_host`.
     pub fn max_idle_per_host(mut self, n: impl Into<Option<usize>>) -> Self {
@@ -210,20 +218,22 @@ impl<Kind> Builder<Kind> {
         self
     }
 
-    /// Idle connections that all hosts together may have; above it the least recently used one of all is closed.
+    /// Caps the idle connections of all hosts together; above it, the least recently used one of
+    /// all hosts is closed.
     ///
-    /// Defaults to `None`. With this cap every loan and every return takes a lock that all hosts share, as it changes the
-    /// number of idle connections.
+    /// Defaults to `None`. With this cap, every loan and every return takes a lock that all hosts
+    /// share, because it changes the number of idle connections.
     pub fn max_idle(mut self, n: impl Into<Option<usize>>) -> Self {
         self.settings.config.max_idle = n.into();
         self
     }
 
-    /// The hard cap on connections of all hosts together.
+    /// Sets the hard cap on connections of all hosts together.
     ///
-    /// An idle connection of another host makes room once it has been idle for as long as a dial usually takes. A busy
-    /// host gives up a connection that returns: at once for a host that has at least two fewer, and after a *tenure* for
-    /// a host that has none. See [`many_hosts`](crate::guide::many_hosts#who-gets-a-connection-under-max_total).
+    /// An idle connection of another host makes room once it has been idle for as long as a dial
+    /// usually takes. A busy host gives up a connection that returns: at once to a host that has at
+    /// least two fewer, and after a *tenure* to a host that has none. See
+    /// [`many_hosts`](crate::guide::many_hosts#who-gets-a-connection-under-max_total).
     ///
     /// Defaults to `None`. The count is behind a lock that all hosts share; dials and closes take it, ordinary loans and
     /// returns do not.
@@ -232,9 +242,10 @@ impl<Kind> Builder<Kind> {
         self
     }
 
-    /// Callers that may wait for one host, beyond those that a dial or a ping in flight will serve or that the cap leaves
-    /// room to dial for. Another gets [`QueueFull`](crate::AcquireError::QueueFull) at once. With zero nobody queues for
-    /// a connection in use; a caller still waits for a dial of its own.
+    /// Caps the callers that may wait for one host, not counting those that a dial or a ping in
+    /// flight will serve or that the cap leaves room to dial for. Further callers get
+    /// [`QueueFull`](crate::AcquireError::QueueFull) at once. With zero, no caller waits for a
+    /// connection in use, but callers still wait for a dial of their own.
     ///
     /// Defaults to `None`.
     pub fn max_waiters_per_host(mut self, n: impl Into<Option<usize>>) -> Self {
@@ -242,7 +253,7 @@ impl<Kind> Builder<Kind> {
         self
     }
 
-    /// Dials to one host that may be in flight at once.
+    /// Caps the dials to one host that may be in flight at once.
     ///
     /// Defaults to `None`.
     pub fn max_dialing_per_host(mut self, n: impl Into<Option<usize>>) -> Self {
@@ -250,7 +261,7 @@ impl<Kind> Builder<Kind> {
         self
     }
 
-    /// Dials that may be in flight at once, to all hosts together.
+    /// Caps the dials that may be in flight at once, to all hosts together.
     ///
     /// Defaults to `None`. The count is behind a lock that all hosts share; dials take it, ordinary loans and returns do
     /// not.
@@ -259,7 +270,7 @@ impl<Kind> Builder<Kind> {
         self
     }
 
-    /// Which idle connection is lent first.
+    /// Selects the idle connection that is lent first.
     ///
     /// Defaults to [`Reuse::MostRecent`].
     pub fn reuse(mut self, reuse: Reuse) -> Self {
@@ -268,50 +279,53 @@ impl<Kind> Builder<Kind> {
     }
 }
 
-/// # How long
+/// # Time limits
 impl<Kind> Builder<Kind> {
-    /// The longest that an acquire may take from its first poll on: queue, dials and pings together.
+    /// Limits an acquire, from its first poll on: queue, dials and pings together.
     ///
-    /// Defaults to 30 seconds. Zero means: an idle connection or an error, without waiting. `None` sets no limit, which
-    /// hides a pool that is too small.
+    /// Defaults to 30 seconds. Zero means that an acquire returns an idle connection or an error
+    /// without waiting. `None` sets no limit, which hides a pool that is too small.
     pub fn acquire_timeout(mut self, limit: impl Into<Option<Duration>>) -> Self {
         self.settings.config.acquire_timeout = limit.into();
         self
     }
 
-    /// The longest that one dial may take.
+    /// Limits one dial.
     ///
-    /// Defaults to 10 seconds. It does not depend on the caller's time-out: a dial goes on for the next caller when its
-    /// own has given up.
+    /// Defaults to 10 seconds. It does not depend on the caller's time-out: a dial continues for
+    /// the next caller when its own has given up.
     pub fn connect_timeout(mut self, limit: impl Into<Option<Duration>>) -> Self {
         self.settings.config.connect_timeout = limit.into();
         self
     }
 
-    /// The longest that one [`Connector::close`] may take; then the connection is dropped.
+    /// Limits one [`Connector::close`]; after that the connection is dropped.
     ///
-    /// Defaults to 5 seconds. A connection that is being closed keeps its place under the caps for so long. Where the
-    /// runtime of the close stands still, it cannot drop the connection then: the place is free all the same, as soon as
-    /// anything of the host is done in another runtime, and the connection stays open until its own runtime goes on.
+    /// Defaults to 5 seconds. A connection that is being closed keeps its place under the caps for
+    /// at most this long. If the runtime of the close is not driven, the connection cannot be
+    /// dropped at that time: its place becomes free as soon as the host is used from another
+    /// runtime, and the connection stays open until its own runtime continues.
     ///
-    /// How long the whole pool may take to close is the argument of [`Pool::close_within`].
+    /// To limit the time that the whole pool takes to close, use [`Pool::close_within`].
     pub fn close_timeout(mut self, limit: impl Into<Option<Duration>>) -> Self {
         self.settings.config.close_timeout = limit.into();
         self
     }
 
-    /// How long a connection may be idle before it is closed. Those of
-    /// [`min_idle_per_host`](Builder::min_idle_per_host) are dialed anew then, or stay if they answer heartbeats.
+    /// Sets how long a connection may stay idle before it is closed. Connections of
+    /// [`min_idle_per_host`](Builder::min_idle_per_host) are then replaced, or stay if they answer
+    /// heartbeats.
     ///
-    /// Defaults to 90 seconds, as in Go. Keep it below the server's own limit, so that this side is
-    /// the one that closes.
+    /// Defaults to 90 seconds, as in Go. Keep it below the server's own limit, so that this side
+    /// closes first.
     pub fn idle_timeout(mut self, limit: impl Into<Option<Duration>>) -> Self {
         self.settings.config.idle_timeout = limit.into();
         self
     }
 
-    /// How old a connection may become. A connection that is past it is closed while it is idle, or when it returns; a loan
-    /// is never cut short. A shared one takes no new leases and is closed after its last one.
+    /// Sets how old a connection may become. An older one is closed while it is idle or when it
+    /// returns; a loan is never cut short. A shared one takes no new leases and is closed after its
+    /// last one.
     ///
     /// Defaults to 30 minutes, so that new addresses and new backends are found.
     pub fn max_lifetime(mut self, limit: impl Into<Option<Duration>>) -> Self {
@@ -319,8 +333,8 @@ impl<Kind> Builder<Kind> {
         self
     }
 
-    /// The share of `max_lifetime` (0 to 1) by which each lifetime is shortened at random, so that
-    /// connections made together do not all end together.
+    /// Sets the share of `max_lifetime` (0 to 1) by which each lifetime is shortened at random, so
+    /// that connections made together do not all end together.
     ///
     /// Defaults to 0.1.
     pub fn lifetime_jitter(mut self, share: f64) -> Self {
@@ -328,7 +342,7 @@ impl<Kind> Builder<Kind> {
         self
     }
 
-    /// How often a connection may be lent before it is closed.
+    /// Sets how often a connection may be lent before it is closed.
     ///
     /// Defaults to `None`.
     pub fn max_uses(mut self, n: impl Into<Option<u64>>) -> Self {
@@ -337,19 +351,21 @@ impl<Kind> Builder<Kind> {
     }
 }
 
-/// # When a host is sick
+/// # Failures
 impl<Kind> Builder<Kind> {
-    /// When a connection is pinged before it is lent.
+    /// Sets when a connection is pinged before it is lent.
     ///
-    /// Defaults to [`HealthCheck::Never`]: `is_open` sees most dead connections without a round trip, and after the first
-    /// one that it did not see, older connections of the host are pinged in any case.
+    /// Defaults to [`HealthCheck::Never`]: `is_open` detects most dead connections without a round
+    /// trip, and after the first one that it missed, older connections of the host are pinged in
+    /// any case.
     pub fn health_check(mut self, check: HealthCheck) -> Self {
         self.settings.config.health_check = check;
         self
     }
 
-    /// The longest that one ping or [reset](crate::Connector::reset) may take; then the connection is closed. If callers wait that nothing else will serve, a
-    /// dial begins in addition after 250 ms, or after half of this time if that is shorter.
+    /// Limits one ping or [reset](crate::Connector::reset); after that the connection is closed. If
+    /// callers wait that nothing else will serve, a dial starts in parallel after 250 ms, or after
+    /// half of this limit if that is shorter.
     ///
     /// Defaults to 5 seconds.
     pub fn ping_timeout(mut self, limit: impl Into<Option<Duration>>) -> Self {
@@ -357,8 +373,9 @@ impl<Kind> Builder<Kind> {
         self
     }
 
-    /// Pings connections that have given no proof of life for an interval: idle ones, and shared ones that are in use, too.
-    /// Closes those that do not answer, and keeps those alive that a peer or a firewall would drop for their silence.
+    /// Pings connections that have given no proof of life for an interval: idle ones, and also
+    /// shared ones in use. It closes those that do not answer, and keeps those alive that a peer or
+    /// a firewall would drop for being silent.
     ///
     /// Defaults to `None`: no heartbeats. `Heartbeat::default()` is every 30 seconds, with
     /// 10 for the answer and 3 misses.
@@ -367,14 +384,16 @@ impl<Kind> Builder<Kind> {
         self
     }
 
-    /// Dials again after a failed dial, for the callers that wait, until [`acquire_timeout`](Builder::acquire_timeout): the
-    /// time-out then carries the last dial's error. An error for which [`Connector::is_retryable`] says no is told
-    /// as without `retry`.
+    /// Dials again after a failed dial, for the callers that wait, until their
+    /// [`acquire_timeout`](Builder::acquire_timeout); the time-out then carries the last dial's
+    /// error. An error for which [`Connector::is_retryable`] returns false is reported as without
+    /// `retry`.
     ///
-    /// Defaults to `None`: when a dial fails and nothing else will probably serve them, all callers that wait get its error
-    /// at once. Where something else will (another dial in flight, a connection in use that will come back), they go on
-    /// waiting until a second dial in a row fails with no connection returned in between. The host dials again after a
-    /// [`Backoff`] by default.
+    /// Defaults to `None`: when a dial fails and nothing else will probably serve the callers that
+    /// wait, all of them get its error at once. If something else will (another dial in flight, or
+    /// a connection in use that will return), they continue to wait until a second dial in a row
+    /// fails with no connection returned in between. The host dials again after a default
+    /// [`Backoff`].
     ///
     /// With or without `retry`, dials that were in flight together and fail count as one failure. While callers wait,
     /// the next dial begins at most four times [`Backoff::initial`] after a failure (0.4 s by default), and no later than
@@ -387,9 +406,10 @@ impl<Kind> Builder<Kind> {
     }
 }
 
-/// # Seeing what happens
+/// # Observability
 impl<Kind> Builder<Kind> {
-    /// The observer that is told of each event. There is one; it may pass events on to others.
+    /// Sets the observer, which receives each event. There is only one; it may pass events on to
+    /// others.
     ///
     /// Defaults to none.
     pub fn observer(mut self, observer: impl Observer) -> Self {
@@ -397,8 +417,8 @@ impl<Kind> Builder<Kind> {
         self
     }
 
-    /// An acquire that takes at least so long writes a warning with the time it has spent queueing,
-    /// dialing and pinging (tracing target `wharf::acquire`).
+    /// Logs a warning for an acquire that takes at least this long, with the time that it spent
+    /// queueing, dialing and pinging (tracing target `wharf::acquire`).
     ///
     /// Defaults to `None`: no warning.
     pub fn slow_acquire(mut self, limit: impl Into<Option<Duration>>) -> Self {
@@ -406,11 +426,11 @@ impl<Kind> Builder<Kind> {
         self
     }
 
-    /// A loan that is held for so long writes a warning, once, with the place in the code where it was
-    /// acquired, and another one when it does come back (tracing target `wharf::loan`).
+    /// Logs a warning, once, for a loan that is held for this long, with its call site, and another
+    /// one when the connection returns (tracing target `wharf::loan`).
     ///
-    /// Defaults to `None`: no warning. [`Host::loans`](crate::Host::loans) tells who holds what in any
-    /// case.
+    /// Defaults to `None`: no warning. [`Host::loans`](crate::Host::loans) always lists the loans
+    /// and their call sites.
     pub fn leak_after(mut self, limit: impl Into<Option<Duration>>) -> Self {
         self.settings.config.leak_after = limit.into();
         self

@@ -14,8 +14,9 @@ use crate::runtime::panics;
 use crate::runtime::pool_core::PoolCore;
 use crate::runtime::timer::Timer;
 
-/// Resolves once a closed pool is empty: every loan is back and every close has ended. Dials and pings are cut off. Made
-/// by [`Pool::close`](crate::Pool::close); closing has begun by then.
+/// Resolves once a closed pool is empty: every loan has returned and every close has ended. Dials
+/// and pings are cut off. Made by [`Pool::close`](crate::Pool::close), which has already started
+/// closing.
 ///
 /// # Cancel safety
 ///
@@ -30,14 +31,14 @@ impl Close {
     }
 }
 
-/// A close that takes longer says once what it waits for.
+/// A close that takes longer logs once what it waits for.
 const LONG: Duration = Duration::from_secs(5);
 
 async fn drained<C: Connector>(core: Arc<PoolCore<C>>) {
     let mut until_long = UntilLong::new();
     loop {
         let mut notified = std::pin::pin!(core.drained.notified());
-        // First listen, then look: what happens in between is not missed.
+        // Subscribe before checking, so that no notification is missed.
         notified.as_mut().enable();
         if core.is_drained() {
             return;
@@ -55,7 +56,7 @@ async fn drained<C: Connector>(core: Arc<PoolCore<C>>) {
     }
 }
 
-/// Runs out once, in a runtime with timers. Elsewhere it does not.
+/// Expires once, in a runtime with timers. In other runtimes it never does.
 enum UntilLong {
     Fresh,
     Running(Timer),
@@ -71,7 +72,7 @@ impl UntilLong {
         let Some(runtime) = core.any_runtime() else { return false };
         if let UntilLong::Fresh = self {
             *self = UntilLong::Over;
-            // There is no asking a runtime whether it has timers.
+            // A runtime cannot be asked whether it has timers.
             if !core.maintenance.knows_timers_of(&runtime) {
                 return false;
             }
@@ -86,7 +87,7 @@ impl UntilLong {
     }
 }
 
-/// One warning that names the loans held longest.
+/// Logs one warning that names the loans held longest.
 #[cold]
 fn log_what_is_out<C: Connector>(core: &PoolCore<C>) {
     let (loans, status) = (loans(core), pool_status(core));
@@ -124,17 +125,18 @@ impl fmt::Debug for Close {
     }
 }
 
-/// What was still out when [`close_within`](crate::Pool::close_within) gave up waiting.
+/// What had not ended when [`close_within`](crate::Pool::close_within) stopped waiting.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct CloseReport {
-    /// Loans that are not back, the longest held first.
+    /// Loans that have not returned, the longest held first.
     pub loans: Vec<LoanInfo>,
-    /// Dials that were told to stop and have not been polled since: their runtime is busy, or does not run.
+    /// Dials that were cut off but whose futures were not dropped yet: their runtime is busy or not
+    /// driven.
     pub dialing: usize,
-    /// Closes that have not ended, of connections that hold a place under the caps.
+    /// Closes that have not ended, of connections that still hold a place under the caps.
     pub closing: usize,
-    /// Whether nothing is out: every loan, dial and close has ended.
+    /// Whether everything has ended: every loan, dial and close.
     pub complete: bool,
 }
 
@@ -148,7 +150,7 @@ pub(super) async fn close_within<C: Connector>(
     CloseReport { loans: loans(&core), dialing: status.dialing, closing: status.closing, complete }
 }
 
-/// The loans of all hosts, the longest held first.
+/// Returns the loans of all hosts, the longest held first.
 pub(super) fn loans<C: Connector>(core: &PoolCore<C>) -> Vec<LoanInfo> {
     let now = core.clock.precise();
     let of_host = |cell: &Arc<_>| {
@@ -162,7 +164,7 @@ pub(super) fn loans<C: Connector>(core: &PoolCore<C>) -> Vec<LoanInfo> {
     loans
 }
 
-/// All hosts, visited one after the other: each host's figures are of one moment.
+/// Visits all hosts one after the other; the figures of each host are consistent.
 pub(super) fn pool_status<C: Connector>(core: &PoolCore<C>) -> PoolStatus {
     let (cells, past) = core.directory.all();
     let (mut seen, mut counted) = (Seen::default(), Counted::default());

@@ -19,10 +19,10 @@ type Close<T> = Arc<dyn Fn(T) -> BoxFuture<'static, ()> + Send + Sync>;
 
 /// Makes a [`Connector`] from a closure that connects. The closure gets its own copy of the key.
 ///
-/// What else a connector does can be added: [`with_is_open`](ConnectorFn::with_is_open),
+/// Its other methods are optional: [`with_is_open`](ConnectorFn::with_is_open),
 /// [`with_ping`](ConnectorFn::with_ping), [`with_reset`](ConnectorFn::with_reset),
-/// [`with_close`](ConnectorFn::with_close). Without the first two nothing is checked, and a connection that its peer has
-/// closed is lent like any other.
+/// [`with_close`](ConnectorFn::with_close). Without the first two nothing is checked, and a
+/// connection that its peer has closed is lent like any other.
 ///
 /// # Examples
 ///
@@ -71,8 +71,8 @@ pub struct ConnectorFn<K, T, E, F> {
 }
 
 impl<K, T, E, F> ConnectorFn<K, T, E, F> {
-    /// Asks this closure whether a connection is still open, each time it is lent or comes back. It
-    /// must not wait.
+    /// Sets the closure that tells whether a connection is still open. It is called each time a
+    /// connection is lent or returns, and must not block.
     pub fn with_is_open<O>(mut self, is_open: O) -> Self
     where
         O: Fn(&mut T) -> bool + Send + Sync + 'static,
@@ -81,8 +81,8 @@ impl<K, T, E, F> ConnectorFn<K, T, E, F> {
         self
     }
 
-    /// Checks connections with this closure, which does one round trip. It returns a boxed future
-    /// because that borrows the connection: `|conn| Box::pin(async move { … })`.
+    /// Sets the closure that checks a connection with one round trip. It returns a boxed future
+    /// because the future borrows the connection: `|conn| Box::pin(async move { … })`.
     pub fn with_ping<P>(mut self, ping: P) -> Self
     where
         P: for<'a> Fn(&'a mut T) -> Pin<Box<dyn Future<Output = Result<(), E>> + Send + 'a>>
@@ -94,8 +94,9 @@ impl<K, T, E, F> ConnectorFn<K, T, E, F> {
         self
     }
 
-    /// Resets connections with the second closure, after each loan for which the first one says that it is needed. See
-    /// [`Connector::reset`]. It returns a boxed future because that borrows the connection.
+    /// Sets the closures that reset connections: the first tells after each loan whether a reset is
+    /// needed, the second performs it. See [`Connector::reset`]. It returns a boxed future because
+    /// the future borrows the connection.
     ///
     /// # Examples
     ///
@@ -133,7 +134,7 @@ impl<K, T, E, F> ConnectorFn<K, T, E, F> {
         self
     }
 
-    /// Closes connections with this closure instead of dropping them.
+    /// Sets the closure that closes connections; by default they are dropped.
     pub fn with_close<C, Fut>(mut self, close: C) -> Self
     where
         C: Fn(T) -> Fut + Send + Sync + 'static,

@@ -1,4 +1,4 @@
-//! What can go wrong, one type an operation.
+//! The errors, one type for each operation.
 
 use std::error::Error;
 use std::fmt;
@@ -10,9 +10,10 @@ use super::timeout_report::TimeoutReport;
 use crate::policy::acquire_failure::AcquireFailure;
 use crate::runtime::failure::{DialFailure, in_full, limit_in_words};
 
-/// Why [`acquire`](crate::Pool::acquire) gave no connection.
+/// Why [`acquire`](crate::Pool::acquire) returned no connection.
 ///
-/// Its `Display` is one line that names the host, the limit that was passed, and the cause; `source()` is that cause.
+/// `Display` is one line that names the host, the limit that was exceeded, and the cause;
+/// `source()` is that cause.
 ///
 /// # Examples
 ///
@@ -41,8 +42,8 @@ use crate::runtime::failure::{DialFailure, in_full, limit_in_words};
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum AcquireError<E> {
-    /// The time was over. The report says what it was spent on, and `source()` is the last dial's
-    /// error, when there is one.
+    /// The time-out passed. The report says how the time was spent, and `source()` is the last
+    /// dial's error, if there is one.
     Timeout(TimeoutReport<E>),
     /// A dial failed, and nothing else could serve the caller. All callers that waited share the error.
     Connect(ConnectFailed<E>),
@@ -51,19 +52,20 @@ pub enum AcquireError<E> {
     ConnectTimeout(AtHost<Duration>),
     /// The connector's `connect` panicked, and nothing else could serve the caller.
     ConnectorPanicked(AtHost<()>),
-    /// [`max_waiters_per_host`](crate::Builder::max_waiters_per_host) callers wait already.
+    /// [`max_waiters_per_host`](crate::Builder::max_waiters_per_host) callers were waiting already.
     QueueFull(AtHost<usize>),
     /// The pool is closed.
     Closed,
     /// A connection had to be dialed, but the future was polled outside a tokio runtime and the
     /// pool has never seen one.
     NoRuntime,
-    /// The borrower's own error: what `?` makes of the connector's error in a function that returns this. No acquire ends
-    /// so.
+    /// The borrower's own error: `?` converts the connector's error into it in a function that
+    /// returns this type. An acquire never ends with it.
     Borrower(Arc<E>),
 }
 
-/// For functions that both acquire and use a connection whose methods fail with the connector's error.
+/// Converts the errors of a connection's methods, in functions that both acquire a connection and
+/// use it.
 ///
 /// # Examples
 ///
@@ -134,7 +136,7 @@ impl<E: Error + Send + Sync + 'static> Error for AcquireError<E> {
 }
 
 impl<E> AcquireError<E> {
-    /// As what observers and metrics count it.
+    /// Returns the kind that observers and metrics count.
     pub(super) fn kind(&self) -> AcquireFailure {
         match self {
             AcquireError::Timeout(_) => AcquireFailure::TimedOut,
@@ -154,36 +156,36 @@ impl<E> AcquireError<E> {
     }
 }
 
-/// A dial's error as a plain trait object, for `source()`.
+/// Returns a dial's error as a trait object, for `source()`.
 fn as_source<E: Error + 'static>(error: &E) -> &(dyn Error + 'static) {
     error
 }
 
-/// The host that an error is about, and the limit that was passed.
+/// The host that an error is about, and the limit that was exceeded.
 #[derive(Debug)]
 pub struct AtHost<L>(Box<(Box<str>, L)>);
 
 impl<L> AtHost<L> {
-    /// In one box, so that what is rare does not make every result large.
+    /// Boxed, so that a rare variant does not enlarge every result.
     pub(super) fn new(key: Box<str>, limit: L) -> Self {
         AtHost(Box::new((key, limit)))
     }
 
-    /// The host's key, in its `Debug` form.
+    /// Returns the host's key, in its `Debug` form.
     pub fn key(&self) -> &str {
         &self.0.0
     }
 
-    /// The limit, as the pool was given it.
+    /// Returns the limit as it was set.
     pub fn limit(&self) -> &L {
         &self.0.1
     }
 }
 
-/// A dial that failed: the host, and the connector's error, to which it derefs.
+/// A failed dial: the host, and the connector's error, to which it derefs.
 #[derive(Debug)]
 pub struct ConnectFailed<E> {
-    /// In one box, as all that is rare, so that no result is large because of it.
+    /// Boxed, so that a rare variant does not enlarge every result.
     failed: Box<(Box<str>, Arc<E>)>,
 }
 
@@ -192,12 +194,12 @@ impl<E> ConnectFailed<E> {
         ConnectFailed { failed: Box::new((key, error)) }
     }
 
-    /// The host's key, in its `Debug` form.
+    /// Returns the host's key, in its `Debug` form.
     pub fn key(&self) -> &str {
         &self.failed.0
     }
 
-    /// The connector's error, which all callers share that waited.
+    /// Returns the connector's error, which all waiting callers share.
     pub fn error(&self) -> &Arc<E> {
         &self.failed.1
     }
@@ -217,12 +219,13 @@ impl<E: Error> fmt::Display for ConnectFailed<E> {
     }
 }
 
-/// Why [`warm`](crate::Pool::warm) did not reach the number it was asked for.
+/// Why [`warm`](crate::Pool::warm) did not reach the requested number.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum WarmError<E> {
-    /// A dial failed: one of these, or the last one before, while the host backs off from that and
-    /// nothing is dialed. With room for no more than there are, [`NoRoom`](Self::NoRoom) is the cause.
+    /// A dial failed: one of this call, or an earlier one while the host still backs off from it
+    /// and does not dial. If the caps leave no room for more connections, the error is
+    /// [`NoRoom`](Self::NoRoom).
     Connect(ConnectFailed<E>),
     /// A dial took longer than [`connect_timeout`](crate::Builder::connect_timeout); see
     /// [`Connect`](Self::Connect).
@@ -239,15 +242,15 @@ pub enum WarmError<E> {
         /// The host's key, in its `Debug` form.
         key: Box<str>,
     },
-    /// The caps leave no room for so many connections, or the runtime of a dial has ended. Those that
-    /// could be made are there.
+    /// The caps leave no room for this many connections, or the runtime of a dial has ended. The
+    /// connections that could be made are kept.
     #[non_exhaustive]
     NoRoom {
         /// The host's key, in its `Debug` form.
         key: Box<str>,
-        /// How many were asked for.
+        /// The requested number.
         wanted: usize,
-        /// The host's cap; `usize::MAX` when there is none.
+        /// The host's cap; `usize::MAX` if it has none.
         max: usize,
     },
     /// The pool is closed.
@@ -295,7 +298,7 @@ impl<E> WarmError<E> {
     }
 }
 
-/// Why [`add`](crate::Pool::add) did not take a connection. It is inside.
+/// Why [`add`](crate::Pool::add) did not take a connection. The error contains the connection.
 ///
 /// # Examples
 ///
@@ -319,12 +322,12 @@ pub enum AddError<T> {
         connection: T,
         /// The host's key, in its `Debug` form.
         key: Box<str>,
-        /// The host's cap; `usize::MAX` when there is none.
+        /// The host's cap; `usize::MAX` if it has none.
         max: usize,
     },
     /// The pool is closed.
     Closed(T),
-    /// It is dead: [`is_open`](crate::Connector::is_open) says no, or panics.
+    /// It is dead: [`is_open`](crate::Connector::is_open) returned false or panicked.
     #[non_exhaustive]
     NotOpen {
         /// The connection.
@@ -335,7 +338,7 @@ pub enum AddError<T> {
 }
 
 impl<T> AddError<T> {
-    /// Gives the connection back.
+    /// Returns the connection.
     pub fn into_connection(self) -> T {
         match self {
             AddError::Full { connection, .. }
@@ -344,7 +347,7 @@ impl<T> AddError<T> {
         }
     }
 
-    /// The same error, with another form of the connection.
+    /// Converts the connection inside the error.
     pub(super) fn map<U>(self, f: impl FnOnce(T) -> U) -> AddError<U> {
         match self {
             AddError::Full { connection, key, max } => {
@@ -358,7 +361,7 @@ impl<T> AddError<T> {
     }
 }
 
-/// Without the connection, which need not be `Debug`.
+/// Leaves out the connection, which may not be `Debug`.
 impl<T> fmt::Debug for AddError<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -16,10 +16,11 @@ use crate::policy::connector::Connector;
 use crate::runtime::cell::HostCell;
 use crate::runtime::pool_core::Handle;
 
-/// One host of a pool: skips the look-up of the key. Made by [`Pool::host`](crate::Pool::host).
+/// One host of a pool: saves the look-up of the key. Made by [`Pool::host`](crate::Pool::host).
 ///
-/// Cloning is cheap. A host with a handle is remembered even when it is empty, with its counters. Like a
-/// [`Pool`], a `Host` keeps the pool going; [`pool`](Host::pool) leads back to it.
+/// Clones are cheap. A host with a handle is not forgotten, even when it is empty, and keeps its
+/// counters. Like a [`Pool`], a `Host` keeps the pool alive; [`pool`](Host::pool) returns that
+/// pool.
 ///
 /// # Examples
 ///
@@ -68,17 +69,18 @@ impl<C: Connector> Host<C> {
         &self.0.cell
     }
 
-    /// The pool that it belongs to.
+    /// Returns the pool that the host belongs to.
     pub fn pool(&self) -> Pool<C> {
         Pool::with_handle(self.0.handle.clone())
     }
 
-    /// The host's key.
+    /// Returns the host's key.
     pub fn key(&self) -> &C::Key {
         &self.0.cell.key
     }
 
-    /// Asks for a connection, as [`Pool::acquire`](crate::Pool::acquire) does, and panics where that does.
+    /// Waits for a connection, as [`Pool::acquire`](crate::Pool::acquire) does, with the same
+    /// panics.
     ///
     /// # Cancel safety
     ///
@@ -93,8 +95,8 @@ impl<C: Connector> Host<C> {
         Acquire::new(self.0.cell.clone(), TimeLimit::AsSet, Location::caller())
     }
 
-    /// Asks for a connection within its own time instead of
-    /// [`acquire_timeout`](crate::Builder::acquire_timeout). Zero means: do not wait.
+    /// Waits for a connection with this time limit instead of
+    /// [`acquire_timeout`](crate::Builder::acquire_timeout). With zero it does not wait.
     ///
     /// # Cancel safety
     ///
@@ -108,24 +110,25 @@ impl<C: Connector> Host<C> {
         Acquire::new(self.0.cell.clone(), TimeLimit::Own(timeout), Location::caller())
     }
 
-    /// Takes an idle connection that needs no ping, if there is one. Never waits, never dials.
+    /// Takes an idle connection that needs no ping, if there is one. It never waits or dials.
     #[track_caller]
     pub fn try_acquire(&self) -> Option<PooledConnection<C>> {
         PooledConnection::lent_at_once(&self.0.cell, Location::caller())
     }
 
-    /// Dials until `n` connections are open, as [`Pool::warm`](crate::Pool::warm) does, which tells of its
-    /// errors.
+    /// Dials until `n` connections are open, as [`Pool::warm`](crate::Pool::warm) does, which
+    /// describes the errors.
     pub fn warm(&self, n: usize) -> Warm<C> {
         Warm::begin(self.clone(), n)
     }
 
-    /// Changes the host's cap, for as long as the pool lasts, also when the host has no connection and no handle for a
-    /// while. It comes before [`max_per_host`](crate::Builder::max_per_host) and
+    /// Changes the host's cap for the lifetime of the pool, even if the host has no connection and
+    /// no handle for a while. It takes precedence over
+    /// [`max_per_host`](crate::Builder::max_per_host) and
     /// [`max_per_host_for`](crate::Builder::max_per_host_for).
     ///
-    /// Lowering it cuts off dials and then closes idle connections at once, and the rest as they return. Raising it starts
-    /// the dials that waiters need.
+    /// Lowering the cap cuts off dials and closes idle connections at once, and closes the rest as
+    /// they return. Raising it starts the dials that waiters need.
     ///
     /// # Errors
     ///
@@ -158,7 +161,7 @@ impl<C: Connector> Host<C> {
         self.0.cell.change(|state, section| state.retire(section));
     }
 
-    /// The loans of this host, the longest held first, each with the place in the code that acquired it.
+    /// Returns the loans of this host, the longest held first, each with its call site.
     pub fn loans(&self) -> Vec<LoanInfo> {
         let cell = self.cell();
         let (now, key) = (cell.pool.clock.precise(), format!("{cell:?}"));
@@ -166,7 +169,7 @@ impl<C: Connector> Host<C> {
         loans.into_iter().map(|loan| LoanInfo::new(key.clone(), loan, now)).collect()
     }
 
-    /// The host at this moment.
+    /// Returns the current state of the host.
     pub fn status(&self) -> HostStatus {
         self.cell().look(|state| state.view()).into()
     }

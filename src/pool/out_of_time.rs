@@ -1,4 +1,4 @@
-//! What a caller is told whose time is over, and an observer of each acquire that fails.
+//! The reports of acquires that timed out or failed.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,13 +13,13 @@ use crate::policy::observer::{AcquireFailed, TimedOut};
 use crate::runtime::cell::HostCell;
 use crate::runtime::failure::DialFailure;
 
-/// Nothing was idle for a caller who would not wait.
+/// Reports a caller that would not wait and found nothing idle.
 #[cold]
 pub(super) fn too_late<C: Connector>(cell: &Arc<HostCell<C>>) -> AcquireError<C::Error> {
     report(cell, Duration::ZERO, 0)
 }
 
-/// Tells the observer of an acquire that gives no connection.
+/// Tells the observer that an acquire has failed.
 pub(super) fn tell_failure<C: Connector>(
     cell: &HostCell<C>,
     kind: AcquireFailure,
@@ -32,7 +32,8 @@ pub(super) fn tell_failure<C: Connector>(
     observer.tell(|observer| observer.acquire_failed(&AcquireFailed { host, kind, waited }));
 }
 
-/// What a time-out says. The caller is still in the queue, if it ever was, where this many were ahead of it.
+/// Builds the report of a time-out. If the caller has queued, it is still in the queue, with
+/// `ahead` callers before it when it joined.
 #[cold]
 pub(super) fn report<C: Connector>(
     cell: &HostCell<C>,

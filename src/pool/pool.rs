@@ -27,12 +27,13 @@ use crate::runtime::settings::Settings;
 
 /// A pool of connections to many hosts.
 ///
-/// Cloning is cheap, and all clones are one pool. When the last `Pool` and [`Host`] is dropped, idle connections are
-/// closed, connections that are lent are closed when they return, and callers that wait are served.
+/// Clones are cheap and share the pool. When the last `Pool` and [`Host`] is dropped, idle
+/// connections are closed, lent connections are closed when they return, and waiting callers are
+/// still served.
 ///
-/// A pool may be used from several runtimes, one after the other or at once. Its maintenance, dials and pings run in the
-/// one that began them: where that is alive but is not driven (a current-thread runtime between two `block_on`s), they
-/// stand still for everybody.
+/// Several runtimes may use a pool, in turn or at the same time. Its maintenance, dials and pings
+/// run in the runtime that started them: while that runtime is alive but not driven (a
+/// current-thread runtime between two `block_on`s), they make no progress for any caller.
 ///
 /// A key may be given in a borrowed form, as with `HashMap`: a `&str` for a `String`. It is cloned
 /// only when its host is new.
@@ -66,7 +67,7 @@ pub struct Pool<C: Connector> {
     handle: Handle<C>,
 }
 
-/// Stands where `Pool::builder()` does not know the connector yet. There is no value of it.
+/// Stands for the connector in `Pool::builder()`, where it is not known yet. It has no values.
 #[derive(Debug)]
 pub enum NoConnector {}
 
@@ -82,15 +83,15 @@ impl Connector for NoConnector {
 }
 
 impl Pool<NoConnector> {
-    /// Sets up a pool: `Pool::builder().max_per_host(30).build(connector)?`.
+    /// Configures a pool: `Pool::builder().max_per_host(30).build(connector)?`.
     pub fn builder() -> Builder {
         Builder::new()
     }
 }
 
-/// # Making one
+/// # Construction
 impl<C: Connector> Pool<C> {
-    /// Makes a pool with every setting at its default. Does no I/O, and needs no runtime.
+    /// Makes a pool with every setting at its default. It does no I/O and needs no runtime.
     pub fn new(connector: C) -> Self {
         Pool::with_settings(connector, Settings::default())
     }
@@ -114,22 +115,25 @@ impl<C: Connector> Pool<C> {
 
 /// # Borrowing
 impl<C: Connector> Pool<C> {
-    /// Asks for a connection to the host with this key, and waits for up to
+    /// Waits for a connection to the host with this key, for up to
     /// [`acquire_timeout`](Builder::acquire_timeout).
     ///
-    /// Nothing is taken before the first poll. The idle connection used last is lent first. Without one the caller joins
-    /// the host's queue and takes what comes first. The pool pings an idle connection for it that has to answer before it
-    /// is lent, and starts a dial if no dial or ping in flight will serve it and every cap leaves room.
+    /// Nothing happens before the first poll. The most recently used idle connection is lent first.
+    /// If there is none, the caller joins the host's queue and takes the first connection that
+    /// becomes available. If an idle connection must answer a ping before it is lent, the pool
+    /// pings it for the caller. If no dial or ping in flight will serve the caller and every cap
+    /// leaves room, the pool starts a dial.
     ///
     /// # Fairness
     ///
-    /// First come, first served: a newcomer never overtakes a caller of the same host that waits. Across hosts, see
+    /// First come, first served: a newcomer never overtakes a caller that waits for the same host.
+    /// Across hosts, see
     /// [`many_hosts`](crate::guide::many_hosts#who-gets-a-connection-under-max_total).
     ///
     /// # Cancel safety
     ///
-    /// The future may be dropped at any point; nothing is lost. A dial or a ping that was begun for it goes on and serves
-    /// the next caller.
+    /// The future may be dropped at any point; nothing is lost. A dial or a ping that was started
+    /// for it continues and serves the next caller.
     ///
     /// # Errors
     ///
@@ -137,9 +141,9 @@ impl<C: Connector> Pool<C> {
     ///
     /// # Panics
     ///
-    /// The future panics when it has to wait, with a time limit, in a tokio runtime whose timers are
-    /// not enabled, and when the key's or the error's `Debug` or `Display` panics while a time-out is
-    /// reported; neither loses anything.
+    /// The future panics if it has to wait, with a time limit, in a tokio runtime whose timers are
+    /// not enabled, or if the `Debug` or `Display` of the key or the error panics while a time-out
+    /// is reported. In both cases nothing is lost.
     #[track_caller]
     pub fn acquire<Q>(&self, key: &Q) -> Acquire<C>
     where
@@ -149,7 +153,7 @@ impl<C: Connector> Pool<C> {
         self.acquire_from(key, Location::caller())
     }
 
-    /// Asks for a connection in the name of another place in the code.
+    /// Waits for a connection on behalf of another call site.
     pub(crate) fn acquire_from<Q>(
         &self,
         key: &Q,
@@ -162,8 +166,8 @@ impl<C: Connector> Pool<C> {
         Acquire::new(self.core().host(key), TimeLimit::AsSet, call_site)
     }
 
-    /// Asks for a connection within its own time instead of
-    /// [`acquire_timeout`](Builder::acquire_timeout). Zero means: an idle connection, or
+    /// Waits for a connection with this time limit instead of
+    /// [`acquire_timeout`](Builder::acquire_timeout). With zero it returns an idle connection, or
     /// [`Timeout`](crate::AcquireError::Timeout) at once.
     ///
     /// # Cancel safety
@@ -182,7 +186,7 @@ impl<C: Connector> Pool<C> {
         Acquire::new(self.core().host(key), TimeLimit::Own(timeout), Location::caller())
     }
 
-    /// Takes an idle connection that needs no ping, if there is one. Never waits, never dials.
+    /// Takes an idle connection that needs no ping, if there is one. It never waits or dials.
     ///
     /// # Examples
     ///
@@ -207,7 +211,7 @@ impl<C: Connector> Pool<C> {
         PooledConnection::lent_at_once(&self.core().find(key)?, Location::caller())
     }
 
-    /// A handle on one host, which skips the look-up of the key.
+    /// Returns a handle on one host, which saves the look-up of the key.
     pub fn host<Q>(&self, key: &Q) -> Host<C>
     where
         C::Key: Borrow<Q>,
@@ -217,15 +221,16 @@ impl<C: Connector> Pool<C> {
     }
 }
 
-/// # Filling and thinning out
+/// # Managing connections
 impl<C: Connector> Pool<C> {
-    /// Hands the pool a connection that was made elsewhere. It is asked whether it
-    /// [is open](Connector::is_open) first: the next caller gets it without another look.
+    /// Adds a connection that was made elsewhere. It is checked with
+    /// [`is_open`](Connector::is_open) first, because the next caller gets it without another
+    /// check.
     ///
     /// # Errors
     ///
-    /// The connection comes back inside the error when it is not open, when a cap leaves no room for it, or when the
-    /// pool is closed.
+    /// The connection is inside the error if it is not open, if a cap leaves no room for it, or if
+    /// the pool is closed.
     ///
     /// # Examples
     ///
@@ -259,17 +264,18 @@ impl<C: Connector> Pool<C> {
         }
     }
 
-    /// Dials until `n` connections to the host are open, lent ones included. The dials begin at the call, as the limits
-    /// allow; awaiting the result tells how they went. The result keeps the host and the pool as a handle does.
+    /// Dials until `n` connections to the host are open, including lent ones. The dials start at
+    /// the call, as the limits allow; awaiting the result reports how they ended. The result keeps
+    /// the host and the pool alive like a handle.
     ///
     /// # Errors
     ///
-    /// [`WarmError`](crate::WarmError): a dial that failed, or the one before that the host backs off
-    /// from, or what leaves no room. What could be made is there all the same.
+    /// [`WarmError`](crate::WarmError): a dial failed, the host backs off from an earlier failure,
+    /// or a cap leaves no room. The connections that could be made are kept.
     ///
     /// # Cancel safety
     ///
-    /// Dropping the result stops no dial: what they make goes idle.
+    /// Dropping the result stops no dial: the new connections become idle.
     ///
     /// # Examples
     ///
@@ -292,12 +298,12 @@ impl<C: Connector> Pool<C> {
         self.host(key).warm(n)
     }
 
-    /// Keeps the idle connections for which `keep` says yes and closes the others. Each is taken out
-    /// while it is looked at, one at a time, and put back where it was.
+    /// Closes the idle connections for which `keep` returns false. Each is taken out while it is
+    /// inspected, one at a time, and then put back in its place.
     ///
     /// # Panics
     ///
-    /// When `keep` panics; the connection that it was looking at is closed.
+    /// If `keep` panics; the connection that it was inspecting is closed.
     ///
     /// # Examples
     ///
@@ -334,7 +340,7 @@ impl<C: Connector> Pool<C> {
         }
     }
 
-    /// The idle connections of all hosts, by id.
+    /// Returns the idle connections of all hosts, by id.
     fn idle(&self) -> Vec<(Arc<HostCell<C>>, u64)> {
         let ids = |cell: Arc<HostCell<C>>| {
             let ids = cell.look(|state| state.idle_ids());
@@ -343,21 +349,24 @@ impl<C: Connector> Pool<C> {
         self.core().directory.all().0.into_iter().flat_map(ids).collect()
     }
 
-    /// Closes every idle connection: at once, and one that is being pinged when it has answered and
-    /// nobody waits for it.
+    /// Closes every idle connection: at once, or, if it is being pinged, when it has answered and
+    /// no caller waits for it.
     pub fn close_idle(&self) {
         self.core().change_all(|state, section| state.close_idle(section));
     }
 
-    /// Drains all connections of the host: idle ones are closed at once, those that are lent or pinged when they return.
-    /// Later callers get new connections.
+    /// Drains all connections of the host: idle ones are closed at once, those that are lent or
+    /// being pinged when they return. Later callers get new connections.
     ///
-    /// A dial that has taken longer than the host's dials usually take (1 s if none has succeeded) is cut off: what it
-    /// tries to reach may be gone. Its place is free as soon as its future is dropped. A younger one goes on, serves at most one caller that has waited since before, and its
-    /// connection is closed after that, so that retiring often leaves nobody without a connection.
+    /// A dial that has taken longer than the host's dials usually take (1 s if none has succeeded)
+    /// is cut off, because its target may be gone. Its place is free as soon as its future is
+    /// dropped. A younger dial continues and serves at most one caller that was already waiting,
+    /// and its connection is closed after that. Frequent retiring therefore leaves no caller
+    /// without a connection.
     ///
-    /// A shared connection that is in use takes no new leases, gives its
-    /// place under [`max_per_host`](Builder::max_per_host) to a new one, and is closed after its last lease.
+    /// A shared connection in use takes no new leases, frees its place under
+    /// [`max_per_host`](Builder::max_per_host) for a new connection, and is closed after its last
+    /// lease.
     ///
     /// # Examples
     ///
@@ -386,30 +395,31 @@ impl<C: Connector> Pool<C> {
         }
     }
 
-    /// Does for every host what [`retire`](Pool::retire) does for one.
+    /// Retires every host, as [`retire`](Pool::retire) does for one.
     pub fn retire_all(&self) {
         self.core().change_all(|state, section| state.retire(section));
     }
 }
 
-/// # Looking
+/// # Inspection
 impl<C: Connector> Pool<C> {
-    /// The figures of all hosts, added up.
+    /// Returns the figures of all hosts, added up.
     ///
-    /// It visits each host in turn: the figures of each host are of one moment, while their sum may mix moments. With many
-    /// hosts it is not for a hot path; [`Host::status`] looks at one.
+    /// It visits each host in turn: the figures of each host are consistent, but the sum may
+    /// combine different moments. With many hosts it is not meant for a hot path; [`Host::status`]
+    /// reads a single host.
     pub fn status(&self) -> PoolStatus {
         close::pool_status(self.core())
     }
 
-    /// The loans of all hosts, the longest held first, each with the place in the code that acquired it.
+    /// Returns the loans of all hosts, the longest held first, each with its call site.
     ///
     /// It visits every host, as [`status`](Pool::status) does.
     pub fn loans(&self) -> Vec<LoanInfo> {
         close::loans(self.core())
     }
 
-    /// Each host that the pool knows.
+    /// Returns each host that the pool knows.
     ///
     /// It visits every host, as [`status`](Pool::status) does.
     pub fn hosts(&self) -> Vec<(C::Key, HostStatus)> {
@@ -421,9 +431,10 @@ impl<C: Connector> Pool<C> {
 
 /// # Closing
 impl<C: Connector> Pool<C> {
-    /// Closes the pool. Closing begins at the call: callers that wait, or ask from now on, get
-    /// [`Closed`](crate::AcquireError::Closed), idle connections are closed, and dials and pings are cut off. Awaiting the
-    /// result waits for loans to come back and for closes to end.
+    /// Closes the pool. Closing starts at the call: callers that wait or arrive later get
+    /// [`Closed`](crate::AcquireError::Closed), idle connections are closed, and dials and pings
+    /// are cut off. Awaiting the result waits until all loans have returned and all closes have
+    /// ended.
     ///
     /// # Cancel safety
     ///
@@ -448,14 +459,15 @@ impl<C: Connector> Pool<C> {
         Close::begin(self.core().clone())
     }
 
-    /// Closes the pool as [`close`](Pool::close) does, waits for up to `limit`, and says what is still out then.
+    /// Closes the pool as [`close`](Pool::close) does, waits for up to `limit`, and reports what
+    /// has not ended by then.
     ///
-    /// The limit is for the whole pool. The time that one connection may take to close is
-    /// [`Builder::close_timeout`].
+    /// The limit is for the whole pool. [`Builder::close_timeout`] limits the close of one
+    /// connection.
     ///
     /// # Panics
     ///
-    /// When it is awaited outside a tokio runtime with timers.
+    /// If it is awaited outside a tokio runtime with timers.
     ///
     /// # Examples
     ///
@@ -481,7 +493,7 @@ impl<C: Connector> Pool<C> {
         close::close_within(self.core().clone(), self.close(), limit)
     }
 
-    /// Whether [`close`](Pool::close) was called.
+    /// Returns whether [`close`](Pool::close) was called.
     pub fn is_closed(&self) -> bool {
         self.core().is_closed()
     }

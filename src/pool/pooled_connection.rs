@@ -1,4 +1,4 @@
-//! A loan.
+//! The guard of a lent connection.
 
 use std::fmt;
 use std::ops::{Deref, DerefMut};
@@ -15,29 +15,30 @@ use crate::policy::time::Time;
 use crate::runtime::cell::HostCell;
 use crate::runtime::parts::Loan;
 
-/// A connection on loan. It goes back to the pool when it is dropped: on any thread, inside a
-/// runtime or outside.
+/// A connection on loan. It returns to the pool when it is dropped, on any thread, inside or
+/// outside a runtime.
 ///
-/// Dropped while its thread is panicking, the connection is closed: nobody knows in which state it
-/// was left. Returned after its time, or when the pool is closed, it is closed too.
+/// If it is dropped while its thread is panicking, the connection is closed, because its state is
+/// unknown. It is also closed if it returns after its lifetime or to a closed pool.
 ///
-/// What can be done with the loan itself are associated functions, so that no method of the
-/// connection is hidden: `PooledConnection::discard(conn)`.
+/// The operations on the loan itself are associated functions, so that they do not hide a method of
+/// the connection: `PooledConnection::discard(conn)`.
 #[must_use = "the connection goes back to the pool at once when it is dropped"]
 pub struct PooledConnection<C: Connector> {
-    /// Present until the loan ends. All that it needs is behind this one pointer, which makes moving it cheap.
+    /// Present until the loan ends. The guard is a single pointer, which makes moving it cheap.
     loan: Option<Loan<C>>,
 }
 
-/// What the pool knows of a connection.
+/// What the pool knows about a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ConnectionInfo {
-    /// Tells it from every other connection of the pool.
+    /// The connection's id, unique within the pool.
     pub id: u64,
-    /// How long ago it was made.
+    /// The time since it was made.
     pub age: Duration,
-    /// How long it was idle before it was lent, or has been idle now. A ping or a heartbeat is not a use.
+    /// How long it was idle before it was lent, or has been idle now. A ping or a heartbeat is not
+    /// a use.
     pub idle_for: Duration,
     /// How often it was lent, this time included.
     pub uses: u64,
@@ -48,19 +49,19 @@ pub struct ConnectionInfo {
 impl<C: Connector> PooledConnection<C> {
     #[inline]
     pub(crate) fn new(mut loan: Loan<C>, cell: Arc<HostCell<C>>) -> Self {
-        // It was not lent: there is nothing to drop.
+        // It was not lent, so there is nothing to drop.
         std::mem::forget(loan.home.replace(cell));
         PooledConnection { loan: Some(loan) }
     }
 
-    /// A connection that is open and needs no ping, if one is there.
+    /// Lends an open connection that needs no ping, if there is one.
     pub(super) fn lent_at_once(cell: &Arc<HostCell<C>>, call_site: CallSite) -> Option<Self> {
         let loan = PooledConnection::new(cell.try_lend(call_site)?, cell.clone());
         PooledConnection::tell_acquired(&loan, Duration::ZERO, None);
         Some(loan)
     }
 
-    /// Ends the loan: the connection, and where it belongs.
+    /// Ends the loan and returns the connection with its host.
     #[inline]
     fn take(&mut self) -> Option<(Loan<C>, Arc<HostCell<C>>)> {
         let mut loan = self.loan.take()?;
@@ -76,7 +77,7 @@ impl<C: Connector> PooledConnection<C> {
         self.loan().home.as_ref().expect(PRESENT)
     }
 
-    /// The key as it is shown.
+    /// Returns the key as it is shown.
     pub(super) fn shown_key(&self) -> &dyn fmt::Debug {
         self.home()
     }
@@ -86,9 +87,9 @@ impl<C: Connector> PooledConnection<C> {
         self.home().look(|state| state.entry_view(loan.slot, loan.lease))
     }
 
-    /// Ends the loan and closes the connection, whose place is free at once: for a connection that has died. Older
-    /// connections of its host are suspect from now on: each must answer a ping before it is lent again, those that are
-    /// lent now included.
+    /// Ends the loan of a connection that has died, and closes it; its place is free at once. Older
+    /// connections of its host become suspect: each must answer a ping before it is lent again,
+    /// including those that are lent now.
     ///
     /// # Examples
     ///
@@ -113,11 +114,13 @@ impl<C: Connector> PooledConnection<C> {
         }
     }
 
-    /// Says that the connection may be dead, for a borrower that has heard nothing from its peer. Once it is returned,
-    /// the pool pings it, and does not lend it before it has answered; others are dialed meanwhile where there is room. One
-    /// that does not answer is closed, and older connections of its host must answer, too.
+    /// Reports that the connection may be dead, for a borrower that has heard nothing from its
+    /// peer. Once the connection is returned, the pool pings it and does not lend it until it has
+    /// answered; others are dialed meanwhile if there is room. If it does not answer, it is closed,
+    /// and older connections of its host must answer, too.
     ///
-    /// The loan goes on: the connection may be used, suspected again, and returned or discarded as any other.
+    /// The loan continues: the connection may be used, suspected again, and returned or discarded
+    /// like any other.
     ///
     /// # Examples
     ///
@@ -141,7 +144,7 @@ impl<C: Connector> PooledConnection<C> {
         this.home().change(|state, _| state.doubt(slot));
     }
 
-    /// Takes the connection out of the pool, which may dial another in its place.
+    /// Takes the connection out of the pool, which may dial a replacement.
     ///
     /// # Examples
     ///
@@ -167,7 +170,7 @@ impl<C: Connector> PooledConnection<C> {
         loan.connection
     }
 
-    /// What the pool knows of this connection.
+    /// Returns what the pool knows about this connection.
     ///
     /// # Examples
     ///
@@ -197,12 +200,12 @@ impl<C: Connector> PooledConnection<C> {
         }
     }
 
-    /// The key of the host that it is connected to.
+    /// Returns the key of the host.
     pub fn key(this: &Self) -> &C::Key {
         &this.home().key
     }
 
-    /// Tells the observer of a loan that begins, which was looked at already or is now.
+    /// Tells the observer about a loan that begins, once the connection has been checked.
     #[inline]
     pub(super) fn tell_acquired(this: &Self, waited: Duration, view: Option<LoanView>) {
         let home = this.home();
@@ -216,7 +219,8 @@ impl<C: Connector> PooledConnection<C> {
         });
     }
 
-    /// Ends the loan of a connection that was only looked at: it goes back to where it was, or is closed.
+    /// Ends the loan of a connection that was only inspected: it returns to its place, or is
+    /// closed.
     pub(super) fn put_back(mut this: Self, keep: bool) {
         if let Some((loan, cell)) = this.take() {
             let how = if keep { Use::LookedAt } else { Use::Over(CloseReason::NotRetained) };
@@ -271,7 +275,7 @@ impl<C: Connector> DerefMut for PooledConnection<C> {
     }
 }
 
-/// Names the host and the connection; what is lent need not be `Debug`.
+/// Names the host and the connection; the connection itself may not be `Debug`.
 impl<C: Connector> fmt::Debug for PooledConnection<C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("PooledConnection")

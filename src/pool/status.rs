@@ -1,4 +1,4 @@
-//! What can be seen of a pool from outside.
+//! The state of a pool, as seen from outside.
 
 use std::panic::Location;
 use std::time::Duration;
@@ -15,34 +15,36 @@ macro_rules! status {
         #[non_exhaustive]
         pub struct $name {
             $($(#[$extra_doc])* pub $extra: usize,)*
-            /// Connections that nobody uses. Those being pinged count, and one that its peer has closed counts until
-            /// the pool looks at it: set a [heartbeat](crate::Builder::heartbeat) together with a minimum idle.
+            /// Connections that are not in use. Those being pinged count, and so does one that its
+            /// peer has closed, until the pool checks it: set a
+            /// [heartbeat](crate::Builder::heartbeat) together with a minimum idle.
             pub idle: usize,
             /// Connections that are lent.
             pub in_use: usize,
-            /// Loans. In a [`SharedPool`](crate::SharedPool) several may be on one connection that is in
-            /// use; in a [`Pool`](crate::Pool) this is `in_use` again.
+            /// Loans. In a [`SharedPool`](crate::SharedPool) a connection in use may have several;
+            /// in a [`Pool`](crate::Pool) this equals `in_use`.
             pub leases: usize,
             /// Dials in flight.
             pub dialing: usize,
             /// Pings and resets in flight or about to begin, heartbeats included. Their connections are idle, or in use
             /// if they are shared.
             pub pinging: usize,
-            /// Connections that take no new leases and are closed after their last one: too old, used up, retired,
-            /// above a lowered cap, or making room for another host. One that is lent to one borrower is in use, too; a
-            /// shared one has given its place under `max_per_host` to the next, unless it is above a lowered cap.
+            /// Connections that take no new leases and are closed after their last one: too old,
+            /// used up, retired, above a lowered cap, or making room for another host. An exclusive
+            /// one also counts as in use. A shared one has freed its place under `max_per_host`,
+            /// unless it is above a lowered cap.
             pub draining: usize,
             /// Connections being closed that still hold their place under the caps.
             pub closing: usize,
-            /// Callers that wait.
+            /// Callers that wait for a connection.
             pub waiting: usize,
-            /// Connections that were lent, at once or after a wait.
+            /// Loans, given at once or after a wait.
             pub acquired: u64,
-            /// Connections lent without a wait. A caller whose connection was pinged first has waited.
+            /// Loans given without a wait. A caller whose connection was pinged first has waited.
             pub reused: u64,
-            /// Times that a caller had to wait: for a connection to return, a dial, or a ping.
+            /// Callers that had to wait for a connection to return, a dial, or a ping.
             pub waited: u64,
-            /// Waits that ended because their time was over. Callers that did not wait at all are not among them.
+            /// Waits that timed out. Callers that did not wait at all are not counted.
             pub timed_out: u64,
             /// Waits that ended because the future was dropped.
             pub cancelled: u64,
@@ -50,15 +52,15 @@ macro_rules! status {
             pub failed: u64,
             /// Waits that ended because the pool was closed.
             pub shut_out: u64,
-            /// Callers that got `QueueFull`, because too many waited.
+            /// Callers that got `QueueFull` because too many were waiting.
             pub refused: u64,
-            /// The time of all waits that have ended.
+            /// The total time of all waits that have ended.
             pub wait_time: Duration,
-            /// Dials begun.
+            /// Dials started.
             pub dials: u64,
             /// Dials that failed.
             pub failed_dials: u64,
-            /// The time of all dials that have succeeded.
+            /// The total time of all dials that have succeeded.
             pub dial_time: Duration,
             /// Connections that the pool closed.
             pub closed: u64,
@@ -66,18 +68,19 @@ macro_rules! status {
             pub detached: u64,
             /// Connections that have left, by reason.
             pub closes: CloseCounts,
-            /// The most that were in use at once. Of a pool: the sum of its hosts' own, which need not
-            /// have been at the same time, or that of a host that is forgotten, if it is greater.
+            /// The most connections in use at once. For a pool, this is the sum of its hosts' own
+            /// peaks, which may have occurred at different times, or the peak of a forgotten host
+            /// if that is greater.
             pub peak_in_use: usize,
-            /// The most that waited at once; of a pool, as above.
+            /// The most callers waiting at once; for a pool, as above.
             pub peak_waiting: usize,
-            /// Pings and resets that have ended with an answer or without, heartbeats not included.
+            /// Pings and resets that have ended, answered or not. Heartbeats are not included.
             pub pings: u64,
-            /// Pings and resets that failed, or took too long.
+            /// Pings and resets that failed or took too long.
             pub failed_pings: u64,
             /// Heartbeats that were answered.
             pub heartbeats: u64,
-            /// Heartbeats that were not answered in time, or with an error.
+            /// Heartbeats that failed or were not answered in time.
             pub missed_heartbeats: u64,
         }
 
@@ -122,20 +125,20 @@ macro_rules! status {
 }
 
 status! {
-    /// All hosts of a pool together. Each host's figures are of one moment; the hosts are visited one after the other.
-    /// Counts include hosts that are forgotten.
+    /// The state of all hosts of a pool together. The hosts are visited one after the other; the
+    /// figures of each host are consistent. Counts include forgotten hosts.
     PoolStatus {
-        /// Hosts that the pool knows: those with anything open, a caller that waits, a handle, a cap of their own, or a
-        /// backoff that has not ended.
+        /// Hosts that the pool knows: those with a connection, a waiting caller, a handle, a cap of
+        /// their own, or a backoff that has not ended.
         hosts,
     }
 }
 
 status! {
-    /// One host at one moment. Counts begin when the host is first used, and again when it was
-    /// forgotten in between.
+    /// The state of one host at one moment. Counts begin when the host is first used, and begin
+    /// again if it is forgotten in between.
     HostStatus {
-        /// The host's cap; `usize::MAX` when there is none.
+        /// The host's cap; `usize::MAX` if it has none.
         max,
     }
 }
@@ -156,7 +159,7 @@ pub struct LoanInfo {
     pub id: u64,
     /// How long it has been lent.
     pub held: Duration,
-    /// Where in the code it was acquired.
+    /// The call site of the acquire.
     pub place: &'static Location<'static>,
 }
 

@@ -11,19 +11,20 @@ use crate::engine::{Warmth, Wish};
 use crate::policy::connector::Connector;
 use crate::runtime::parts::{TaskWaker, WaitsIn};
 
-/// Resolves once the number of connections asked for is open. Made by [`Pool::warm`](crate::Pool::warm).
+/// Resolves once the requested number of connections is open. Made by
+/// [`Pool::warm`](crate::Pool::warm).
 ///
-/// The dials begin at the call, as far as the limits allow; awaiting it only tells how they went.
-/// Called outside a runtime, they begin when it is first polled.
+/// The dials start at the call, as far as the limits allow; awaiting it only reports how they
+/// ended. If it is called outside a runtime, they start at the first poll.
 ///
 /// # Cancel safety
 ///
-/// Dropping it changes nothing: the dials go on.
+/// Dropping it changes nothing: the dials continue.
 #[must_use = "dialing has begun; await this to know how it went"]
 pub struct Warm<C: Connector> {
     host: Host<C>,
     wish: Wish,
-    /// Not before it is polled in a runtime.
+    /// False until it is polled in a runtime.
     begun: bool,
 }
 

@@ -10,11 +10,12 @@ use crate::pool::error::AcquireError;
 use crate::pool::shared::strand::Strands;
 use crate::pool::shared::{Lease, SharedConnector};
 
-/// Waits for a lease. Made by [`SharedPool::acquire`](crate::SharedPool::acquire) and its kin.
+/// Waits for a lease. Made by [`SharedPool::acquire`](crate::SharedPool::acquire) and similar
+/// methods.
 ///
 /// # Cancel safety
 ///
-/// Dropping it at any point loses nothing, and disturbs nobody else on the same connection.
+/// Dropping it at any point loses nothing, and does not affect other leases of the same connection.
 #[must_use = "an acquire does nothing until it is awaited"]
 pub struct AcquireLease<C: SharedConnector>(Acquire<Strands<C>>);
 

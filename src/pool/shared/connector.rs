@@ -1,19 +1,20 @@
-//! What a shared pool needs to know of its connector in addition.
+//! The additional methods of a connector for a shared pool.
 
 use crate::policy::connector::Connector;
 
 /// A connector whose connections carry many borrowers at once, such as HTTP/2 connections.
 ///
-/// Each borrower has a clone of its own, made from the one that the pool keeps, so that methods that
-/// take `&mut self` can be called on it. Clones must be cheap and stand for the same connection.
+/// Each borrower has a clone of its own, made from the pool's, so that it can call methods that
+/// take `&mut self`. Clones must be cheap and refer to the same connection.
 ///
-/// What [`Connector`] says of a connection holds for each clone, with these differences:
+/// The documentation of [`Connector`] applies to each clone, with these differences:
 ///
-/// - [`is_open`](Connector::is_open) saying no means that the connection takes no new leases. Its place is free at once;
-///   it is closed after its last lease.
+/// - If [`is_open`](Connector::is_open) returns false, the connection takes no new leases. Its
+///   place is free at once; it is closed after its last lease.
 /// - [`ping`](Connector::ping) may run while others use the connection.
-/// - [`reset`](Connector::reset) is never called: when one lease ends, the others go on with what they have set up.
-/// - [`close`](Connector::close) gets one clone, after the last lease has ended.
+/// - [`reset`](Connector::reset) is never called: when one lease ends, the others still need the
+///   session's state.
+/// - [`close`](Connector::close) receives one clone, after the last lease has ended.
 ///
 /// # Examples
 ///
@@ -54,22 +55,24 @@ use crate::policy::connector::Connector;
 /// # Ok(()) }
 /// ```
 pub trait SharedConnector: Connector<Connection: Clone + Sync> {
-    /// How many borrowers the connection carries at once.
+    /// Returns how many leases the connection carries at once.
     ///
-    /// Asked when the connection is made, when a lease on it is given without a wait, when one comes back and when a ping
-    /// has ended, since a peer may change it: cheap, and without waiting. A connection that is full is asked also while
-    /// callers wait for its host: when another one joins them or looks in vain, and once a second. So a peer that raises
-    /// its limit is heard, however long the leases are.
+    /// It must be cheap and not block. It is called when the connection is made, when a lease is
+    /// given without a wait, when a lease ends and when a ping has ended, since a peer may change
+    /// its limit. A full connection is also asked while callers wait for its host: when another
+    /// caller joins them or finds nothing, and once a second. A peer that raises its limit is
+    /// therefore noticed even if the leases are long.
     ///
-    /// Fewer than are out means no new lease until they fit. Zero means what a connection that is not open means; a new
-    /// one carries at least one.
+    /// If it returns less than the number of current leases, no new lease is given until they fit.
+    /// Zero means that the connection is not open; a new connection carries at least one lease.
     fn max_leases(&self, conn: &Self::Connection) -> usize;
 
-    /// How many borrowers a first connection to the host will carry, as far as is known before it is
-    /// made: asked once for each new host, so that the right number is dialed for a crowd that is
-    /// there already. Each connection that is made then tells for the next.
+    /// Returns how many leases the first connection to the host will carry, as far as this is known
+    /// before it is made. It is called once for each new host, so that the right number of
+    /// connections is dialed for callers that are already waiting. After that, each new connection
+    /// supplies the number for the next.
     ///
-    /// Everybody by default: one dial, and more when that has told.
+    /// Defaults to unlimited: one dial, and more once that connection has reported its limit.
     fn expected_leases(&self, key: &Self::Key) -> usize {
         let _ = key;
         usize::MAX

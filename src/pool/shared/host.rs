@@ -11,9 +11,9 @@ use crate::pool::shared::strand::Strands;
 use crate::pool::shared::{AcquireLease, Lease, SharedConnector, SharedPool};
 use crate::pool::status::{HostStatus, LoanInfo};
 
-/// One host of a shared pool: skips the look-up of the key. Made by
-/// [`SharedPool::host`](crate::SharedPool::host). It is to a [`SharedPool`] what a
-/// [`Host`] is to a [`Pool`](crate::Pool).
+/// One host of a shared pool: saves the look-up of the key. Made by
+/// [`SharedPool::host`](crate::SharedPool::host). It is for a [`SharedPool`] what a [`Host`] is for
+/// a [`Pool`](crate::Pool).
 pub struct SharedHost<C: SharedConnector>(Host<Strands<C>>);
 
 impl<C: SharedConnector> SharedHost<C> {
@@ -21,17 +21,17 @@ impl<C: SharedConnector> SharedHost<C> {
         SharedHost(host)
     }
 
-    /// The pool that it belongs to.
+    /// Returns the pool that the host belongs to.
     pub fn pool(&self) -> SharedPool<C> {
         SharedPool::of(self.0.pool())
     }
 
-    /// The host's key.
+    /// Returns the host's key.
     pub fn key(&self) -> &C::Key {
         self.0.key()
     }
 
-    /// Asks for a lease.
+    /// Waits for a lease.
     ///
     /// # Errors
     ///
@@ -41,7 +41,7 @@ impl<C: SharedConnector> SharedHost<C> {
         AcquireLease::new(self.0.acquire())
     }
 
-    /// Asks for a lease within its own time. Zero means: do not wait.
+    /// Waits for a lease with this time limit. With zero it does not wait.
     ///
     /// # Errors
     ///
@@ -51,7 +51,7 @@ impl<C: SharedConnector> SharedHost<C> {
         AcquireLease::new(self.0.acquire_timeout(timeout))
     }
 
-    /// Takes a lease on a connection that has room, if there is one: never waits, never dials.
+    /// Takes a lease on a connection that has room, if there is one. It never waits or dials.
     #[track_caller]
     pub fn try_acquire(&self) -> Option<Lease<C>> {
         self.0.try_acquire().map(Lease::new)
@@ -65,8 +65,8 @@ impl<C: SharedConnector> SharedHost<C> {
         self.0.warm(n)
     }
 
-    /// Changes the host's cap on connections, for as long as the pool lasts. Lowering it closes idle ones at once, and the
-    /// newest of the others take no new leases, until the cap is raised again.
+    /// Changes the host's cap on connections for the lifetime of the pool. Lowering it closes idle
+    /// ones at once; the newest of the others take no new leases until the cap is raised again.
     ///
     /// # Errors
     ///
@@ -80,12 +80,12 @@ impl<C: SharedConnector> SharedHost<C> {
         self.0.retire();
     }
 
-    /// The leases that are out, the longest held first.
+    /// Returns the current leases, the longest held first.
     pub fn loans(&self) -> Vec<LoanInfo> {
         self.0.loans()
     }
 
-    /// The host at this moment.
+    /// Returns the current state of the host.
     pub fn status(&self) -> HostStatus {
         self.0.status()
     }

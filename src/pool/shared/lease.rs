@@ -1,4 +1,4 @@
-//! A share in a connection.
+//! A lease of a shared connection.
 
 use std::fmt;
 use std::ops::{Deref, DerefMut};
@@ -7,14 +7,14 @@ use crate::pool::pooled_connection::{ConnectionInfo, PooledConnection};
 use crate::pool::shared::SharedConnector;
 use crate::pool::shared::strand::Strands;
 
-/// A share in a connection, with a clone of its own to use it by. It ends when it is dropped: on any
-/// thread, inside a runtime or outside. The connection goes on for its other borrowers, and goes idle
-/// after the last one.
+/// A lease of a shared connection, with its own clone of it. It ends when it is dropped, on any
+/// thread, inside or outside a runtime. The connection continues to serve its other leases, and
+/// becomes idle after the last one.
 ///
-/// Dropped while its thread is panicking, it discards the connection.
+/// If the lease is dropped while its thread is panicking, the connection is discarded.
 ///
-/// What can be done with the lease itself are associated functions, so that no method of the
-/// connection is hidden: `Lease::discard(lease)`.
+/// The operations on the lease itself are associated functions, so that they do not hide a method
+/// of the connection: `Lease::discard(lease)`.
 #[must_use = "the lease ends at once when it is dropped"]
 pub struct Lease<C: SharedConnector>(PooledConnection<Strands<C>>);
 
@@ -24,9 +24,9 @@ impl<C: SharedConnector> Lease<C> {
         Lease(loan)
     }
 
-    /// Ends the lease of a connection that has died. Its place is free at once; it takes no new leases and is closed after
-    /// its last one. Older connections of its host are suspect from now on: each must answer a ping before it takes new
-    /// leases.
+    /// Ends the lease of a connection that has died. Its place is free at once; it takes no new
+    /// leases and is closed after its last one. Older connections of its host become suspect: each
+    /// must answer a ping before it takes new leases.
     ///
     /// # Examples
     ///
@@ -59,12 +59,14 @@ impl<C: SharedConnector> Lease<C> {
         PooledConnection::discard(this.0);
     }
 
-    /// Says that the connection may be dead, for a borrower that has heard nothing from its peer. The pool pings it at
-    /// once (with [`Connector::ping`](crate::Connector::ping), which should ask the peer), and it takes no new leases
-    /// before it has answered; others are dialed meanwhile where there is room. One that does not answer takes none any
-    /// more: its place is free, it is closed after its last lease, and older connections of its host must answer, too.
+    /// Reports that the connection may be dead, for a borrower that has heard nothing from its
+    /// peer. The pool pings it at once (with [`Connector::ping`](crate::Connector::ping), which
+    /// should ask the peer), and it takes no new leases until it has answered; others are dialed
+    /// meanwhile if there is room. If it does not answer, it takes no leases any more: its place is
+    /// free, it is closed after its last lease, and older connections of its host must answer, too.
     ///
-    /// This lease and the others on the connection go on. When it is full, the ping begins once one of them has ended.
+    /// This lease and the others on the connection continue. If the connection is full, the ping
+    /// starts once one of them has ended.
     ///
     /// # Examples
     ///
@@ -97,13 +99,13 @@ impl<C: SharedConnector> Lease<C> {
         PooledConnection::suspect(&this.0);
     }
 
-    /// What the pool knows of this connection. A use is a lease; a connection that others were using
-    /// already was idle for no time.
+    /// Returns what the pool knows about this connection. A use is a lease; a connection that
+    /// already had other leases was not idle.
     pub fn info(this: &Self) -> ConnectionInfo {
         PooledConnection::info(&this.0)
     }
 
-    /// The key of the host that it is connected to.
+    /// Returns the key of the host.
     pub fn key(this: &Self) -> &C::Key {
         PooledConnection::key(&this.0)
     }
@@ -123,7 +125,7 @@ impl<C: SharedConnector> DerefMut for Lease<C> {
     }
 }
 
-/// Names the host and the connection; what is lent need not be `Debug`.
+/// Names the host and the connection; the connection itself may not be `Debug`.
 impl<C: SharedConnector> fmt::Debug for Lease<C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Lease")

@@ -21,18 +21,19 @@ use crate::runtime::settings::Settings;
 /// A pool of connections that many borrowers use at once, each up to the number of leases that its
 /// [`SharedConnector::max_leases`] names.
 ///
-/// It has the verbs, the settings and the promises of a [`Pool`]; caps count connections. A lease is
-/// given on a connection that has room, the oldest first (see [`Spread`](crate::Spread)), or else on an idle one.
-/// Another one is dialed only when those there cannot carry the callers that wait: many callers of a host that has no
-/// connection yet make one dial.
+/// It has the methods, the settings and the guarantees of a [`Pool`]; caps count connections. A
+/// lease is given on a connection that has room, the oldest first (see [`Spread`](crate::Spread)),
+/// or else on an idle one. Another connection is dialed only if the existing ones cannot carry the
+/// waiting callers: many callers of a host without a connection start a single dial.
 ///
-/// A connection that is not open, too old, used up or retired *drains*: it takes no new leases, gives its place under
-/// [`max_per_host`](Builder::max_per_host) to the next connection (for up to `max_per_host` such), and is closed after its
-/// last lease. One that drains only to make room for another host takes leases again when that host needs the room no
-/// more, and it has answered a ping. Heartbeats ping a connection also while it is leased.
+/// A connection that is not open, too old, used up or retired *drains*: it takes no new leases,
+/// frees its place under [`max_per_host`](Builder::max_per_host) for a new connection (for up to
+/// `max_per_host` draining ones), and is closed after its last lease. If it drains only to make
+/// room for another host, it takes leases again once that host no longer needs the room and the
+/// connection has answered a ping. Heartbeats also ping connections that are leased.
 ///
-/// A lease that is handed to a caller that is slow to poll is not checked again: its connection may die before the caller
-/// resumes.
+/// A connection may die between giving a lease and the next poll of the caller; it is not checked
+/// again.
 ///
 /// # Examples
 ///
@@ -78,15 +79,15 @@ impl SharedConnector for NoConnector {
 }
 
 impl SharedPool<NoConnector> {
-    /// Sets up a pool: `SharedPool::builder().max_per_host(4).build(connector)?`.
+    /// Configures a pool: `SharedPool::builder().max_per_host(4).build(connector)?`.
     pub fn builder() -> Builder<Shared> {
         Builder::new()
     }
 }
 
-/// # Making one
+/// # Construction
 impl<C: SharedConnector> SharedPool<C> {
-    /// Makes a pool with every setting at its default. Does no I/O, and needs no runtime.
+    /// Makes a pool with every setting at its default. It does no I/O and needs no runtime.
     pub fn new(connector: C) -> Self {
         SharedPool::with_settings(connector, Settings::default())
     }
@@ -99,7 +100,7 @@ impl<C: SharedConnector> SharedPool<C> {
         SharedPool(pool)
     }
 
-    /// The pool that this one is a face of.
+    /// Returns the pool inside this one.
     #[cfg(any(feature = "metrics", wharf_loom))]
     pub(crate) fn strands(&self) -> &Pool<Strands<C>> {
         &self.0
@@ -108,12 +109,12 @@ impl<C: SharedConnector> SharedPool<C> {
 
 /// # Borrowing
 impl<C: SharedConnector> SharedPool<C> {
-    /// Asks for a lease on a connection to the host with this key, and waits for up to
+    /// Waits for a lease on a connection to the host with this key, for up to
     /// [`acquire_timeout`](Builder::acquire_timeout).
     ///
     /// # Fairness
     ///
-    /// First come, first served: a newcomer never overtakes a caller of the same host that waits.
+    /// First come, first served: a newcomer never overtakes a caller that waits for the same host.
     ///
     /// # Cancel safety
     ///
@@ -125,7 +126,7 @@ impl<C: SharedConnector> SharedPool<C> {
     ///
     /// # Panics
     ///
-    /// As [`Pool::acquire`].
+    /// The same as [`Pool::acquire`].
     #[track_caller]
     pub fn acquire<Q>(&self, key: &Q) -> AcquireLease<C>
     where
@@ -135,7 +136,7 @@ impl<C: SharedConnector> SharedPool<C> {
         self.acquire_from(key, Location::caller())
     }
 
-    /// Asks for a lease in the name of another place in the code.
+    /// Waits for a lease on behalf of another call site.
     pub(crate) fn acquire_from<Q>(
         &self,
         key: &Q,
@@ -148,9 +149,9 @@ impl<C: SharedConnector> SharedPool<C> {
         AcquireLease::new(self.0.acquire_from(key, place))
     }
 
-    /// Asks for a lease within its own time instead of
-    /// [`acquire_timeout`](Builder::acquire_timeout). Zero means: a lease on what is there, or
-    /// [`Timeout`](crate::AcquireError::Timeout) at once.
+    /// Waits for a lease with this time limit instead of
+    /// [`acquire_timeout`](Builder::acquire_timeout). With zero it returns a lease on an open
+    /// connection, or [`Timeout`](crate::AcquireError::Timeout) at once.
     ///
     /// # Errors
     ///
@@ -164,7 +165,7 @@ impl<C: SharedConnector> SharedPool<C> {
         AcquireLease::new(self.0.acquire_timeout(key, timeout))
     }
 
-    /// Takes a lease on a connection that has room, if there is one: never waits, never dials.
+    /// Takes a lease on a connection that has room, if there is one. It never waits or dials.
     #[track_caller]
     pub fn try_acquire<Q>(&self, key: &Q) -> Option<Lease<C>>
     where
@@ -174,7 +175,7 @@ impl<C: SharedConnector> SharedPool<C> {
         self.0.try_acquire(key).map(Lease::new)
     }
 
-    /// A handle on one host, which skips the look-up of the key.
+    /// Returns a handle on one host, which saves the look-up of the key.
     pub fn host<Q>(&self, key: &Q) -> SharedHost<C>
     where
         C::Key: Borrow<Q>,
@@ -184,14 +185,14 @@ impl<C: SharedConnector> SharedPool<C> {
     }
 }
 
-/// # Filling and thinning out
+/// # Managing connections
 impl<C: SharedConnector> SharedPool<C> {
-    /// Hands the pool a connection that was made elsewhere.
+    /// Adds a connection that was made elsewhere.
     ///
     /// # Errors
     ///
-    /// The connection comes back inside the error when it is not open, when a cap leaves no room for it, or when the
-    /// pool is closed.
+    /// The connection is inside the error if it is not open, if a cap leaves no room for it, or if
+    /// the pool is closed.
     pub fn add<Q>(&self, key: &Q, conn: C::Connection) -> Result<(), AddError<C::Connection>>
     where
         C::Key: Borrow<Q>,
@@ -214,11 +215,11 @@ impl<C: SharedConnector> SharedPool<C> {
         self.0.warm(key, n)
     }
 
-    /// Keeps the idle connections for which `keep` says yes and closes the others.
+    /// Closes the idle connections for which `keep` returns false.
     ///
     /// # Panics
     ///
-    /// When `keep` panics; the connection that it was looking at is closed.
+    /// If `keep` panics; the connection that it was inspecting is closed.
     #[track_caller]
     pub fn retain<F>(&self, mut keep: F)
     where
@@ -227,14 +228,14 @@ impl<C: SharedConnector> SharedPool<C> {
         self.0.retain(|key, strand, info| keep(key, strand.own(), info));
     }
 
-    /// Closes every idle connection: at once, and one that is being pinged when it has answered and
-    /// nobody waits for it.
+    /// Closes every idle connection: at once, or, if it is being pinged, when it has answered and
+    /// no caller waits for it.
     pub fn close_idle(&self) {
         self.0.close_idle();
     }
 
-    /// Drains all connections of the host: idle ones are closed at once, those that are leased after their last lease.
-    /// Later callers get new connections.
+    /// Drains all connections of the host: idle ones are closed at once, leased ones after their
+    /// last lease. Later callers get new connections.
     pub fn retire<Q>(&self, key: &Q)
     where
         C::Key: Borrow<Q>,
@@ -243,25 +244,25 @@ impl<C: SharedConnector> SharedPool<C> {
         self.0.retire(key);
     }
 
-    /// Does for every host what [`retire`](SharedPool::retire) does for one.
+    /// Retires every host, as [`retire`](SharedPool::retire) does for one.
     pub fn retire_all(&self) {
         self.0.retire_all();
     }
 }
 
-/// # Looking
+/// # Inspection
 impl<C: SharedConnector> SharedPool<C> {
-    /// The figures of all hosts, added up; see [`Pool::status`].
+    /// Returns the figures of all hosts, added up; see [`Pool::status`].
     pub fn status(&self) -> PoolStatus {
         self.0.status()
     }
 
-    /// The leases of all hosts, the longest held first.
+    /// Returns the leases of all hosts, the longest held first.
     pub fn loans(&self) -> Vec<LoanInfo> {
         self.0.loans()
     }
 
-    /// Each host that the pool knows.
+    /// Returns each host that the pool knows.
     pub fn hosts(&self) -> Vec<(C::Key, HostStatus)> {
         self.0.hosts()
     }
@@ -269,8 +270,8 @@ impl<C: SharedConnector> SharedPool<C> {
 
 /// # Closing
 impl<C: SharedConnector> SharedPool<C> {
-    /// Closes the pool, as [`Pool::close`] does: dials and pings are cut off, and awaiting the result waits for leases and
-    /// closes.
+    /// Closes the pool, as [`Pool::close`] does: dials and pings are cut off, and awaiting the
+    /// result waits for leases and closes to end.
     ///
     /// # Cancel safety
     ///
@@ -279,11 +280,12 @@ impl<C: SharedConnector> SharedPool<C> {
         self.0.close()
     }
 
-    /// Closes the pool, waits for up to `limit`, and says what is still out then, as [`Pool::close_within`] does.
+    /// Closes the pool, waits for up to `limit`, and reports what has not ended by then, as
+    /// [`Pool::close_within`] does.
     ///
     /// # Panics
     ///
-    /// When it is awaited outside a tokio runtime with timers.
+    /// If it is awaited outside a tokio runtime with timers.
     pub fn close_within(
         &self,
         limit: Duration,
@@ -291,7 +293,7 @@ impl<C: SharedConnector> SharedPool<C> {
         self.0.close_within(limit)
     }
 
-    /// Whether [`close`](SharedPool::close) was called.
+    /// Returns whether [`close`](SharedPool::close) was called.
     pub fn is_closed(&self) -> bool {
         self.0.is_closed()
     }

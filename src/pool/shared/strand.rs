@@ -1,4 +1,4 @@
-//! How a shared connection looks to the pool: the connection, and each borrower's clone of it.
+//! The handles on a shared connection: the connection, and each borrower's clone of it.
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -10,11 +10,11 @@ use crate::policy::connector::Connector;
 use crate::pool::shared::SharedConnector;
 use crate::runtime::pool_core::Sharing;
 
-/// A connector of connections that can be shared under the pool's lock, where no code of the user's
-/// may run: a user's `Clone` waits until a strand is first used.
+/// Wraps a connector so that its connections can be shared under the pool's lock, where no user
+/// code may run: a user's `Clone` is called only when a strand is first used.
 pub(crate) struct Strands<C>(pub(crate) C);
 
-/// One strand: the pool's, a borrower's or a ping's.
+/// One handle on a shared connection: the pool's, a borrower's or a ping's.
 pub(crate) struct Strand<T> {
     all: Arc<T>,
     own: Option<T>,
@@ -29,12 +29,12 @@ impl<T: Clone> Strand<T> {
         Strand { all: self.all.clone(), own: None }
     }
 
-    /// This strand's clone, made when it is first asked for.
+    /// Returns this strand's clone, which is made at the first call.
     pub(crate) fn own(&mut self) -> &mut T {
         self.own.get_or_insert_with(|| (*self.all).clone())
     }
 
-    /// The connection to look at.
+    /// Returns the connection for reading.
     pub(crate) fn get(&self) -> &T {
         self.own.as_ref().unwrap_or(&self.all)
     }
@@ -80,7 +80,7 @@ impl<C: SharedConnector> Connector for Strands<C> {
     }
 }
 
-/// How the pool shares connections.
+/// Tells the pool how to share connections.
 pub(super) fn sharing<C: SharedConnector>() -> Sharing<Strands<C>> {
     Sharing {
         share: Strand::split,
