@@ -1,8 +1,8 @@
-//! A generic async connection pool for tokio: many hosts, fair, fast, and plain about what it is doing.
+//! A generic async connection pool for tokio: many hosts, fair, fast, and easy to diagnose.
 //!
-//! A [`Connector`] makes any kind of connection, says whether it is still open, pings it and closes it. A
-//! [`Pool`] lends each to one borrower at a time; a [`SharedPool`] puts many borrowers on one connection,
-//! as HTTP/2 and gRPC do.
+//! A [`Connector`] makes any kind of connection, tells whether it is still open, pings it and
+//! closes it. A [`Pool`] lends each connection to one borrower at a time. A [`SharedPool`] lends
+//! one connection to many borrowers, as HTTP/2 and gRPC allow.
 //!
 //! ```
 //! # #[tokio::main(flavor = "current_thread")]
@@ -25,45 +25,47 @@
 //! # Ok(()) }
 //! ```
 //!
-//! # Where to look
+//! # Overview
 //!
-//! | for | there is |
+//! | topic | where |
 //! | --- | --- |
 //! | every setting and its default | [`Builder`], or [`Config`] from a file (feature `serde`) |
 //! | what to implement | [`Connector`], [`SharedConnector`], or closures: [`connector_fn()`] |
-//! | what can go wrong | [`AcquireError`], and [`guide::timed_out`] |
-//! | what is going on | [`Pool::status`], [`Pool::loans`], [`Observer`] |
-//! | how to choose, to test, to move here | [`guide`], a page for each |
-//! | what is promised, and how that is tested | [`guide::trust`] |
+//! | errors | [`AcquireError`], and [`guide::timed_out`] |
+//! | the state of a pool | [`Pool::status`], [`Pool::loans`], [`Observer`] |
+//! | how to choose, to test, to migrate | [`guide`], a page for each |
+//! | the guarantees, and how they are tested | [`guide::trust`] |
 //!
 //! # Features
 //!
 //! None is on by default.
 //!
-//! - `tcp`, `http`, `grpc`, `postgres`, `websocket`: pools of these, as modules of those names.
-//! - `bb8`, `deadpool`: managers written for those pools, in `compat`.
-//! - `metrics`: a pool's figures under OpenTelemetry's names, in `metrics`.
-//! - `serde`: [`Config`] is read and written.
-//! - `test-util`: a connector for tests that does as it is told, in `test_util`.
+//! - `tcp`, `http`, `grpc`, `postgres`, `websocket`: pools of these connections, in modules of the
+//!   same names.
+//! - `bb8`, `deadpool`: adapters for managers written for those pools, in `compat`.
+//! - `metrics`: a pool's metrics under OpenTelemetry's names, in `metrics`.
+//! - `serde`: reads and writes [`Config`].
+//! - `test-util`: a connector that a test controls, in `test_util`.
 //!
 //! It needs Rust 1.88 and a tokio runtime with its timers enabled.
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![forbid(unsafe_code)]
-// Here, and not for the tests: an `unwrap` in the pool needs a reason, which `expect` gives.
+// Here and not in Cargo.toml, because tests may use it: an `unwrap` in the pool needs a reason,
+// which `expect` gives.
 #![warn(clippy::unwrap_used)]
 
-// The layers: each imports only from those before it. (`tests/layers.rs` says so.)
+// The layers: each imports only from those before it. (`tests/layers.rs` checks this.)
 //
 // Settings and reasons as data, and the traits that users implement.
 mod policy;
-// What the pool decides: no await, no clock, no tokio.
+// The pool's decisions: no await, no clock, no tokio.
 mod engine;
-// What carries the engine's decisions out: hosts behind locks, tasks, clocks.
+// Carries out the engine's decisions: hosts behind locks, tasks, clocks.
 mod runtime;
 // The public handles and futures, one noun a file.
 mod pool;
-// Connectors of particular protocols.
+// Connectors for particular protocols.
 mod connectors;
 
 #[cfg(any(feature = "bb8", feature = "deadpool"))]
@@ -122,7 +124,7 @@ pub fn fuzz_engine(bytes: &[u8]) {
     engine::programs::Program::read(bytes).run();
 }
 
-/// Its examples are tests as well.
+/// Runs the README's examples as tests.
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
 struct Readme;
