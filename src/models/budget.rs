@@ -2,13 +2,13 @@
 
 use super::*;
 
-/// Two hosts share one place.
+/// Two hosts that share one place.
 fn one_place() -> Stage {
     Stage::with(patient().max_total(1))
 }
 
-/// The one connection is returned while a waiter joins the queue of the other host: it is closed for that
-/// waiter, who dials.
+/// The only connection is returned while a waiter joins the queue of the other host: it is closed
+/// for that waiter, which dials.
 #[test]
 fn a_return_makes_room_for_a_waiter_of_another_host() {
     explore(&["room"], || {
@@ -26,9 +26,9 @@ fn a_return_makes_room_for_a_waiter_of_another_host() {
     });
 }
 
-/// The permit of a discarded connection is granted to the other host while the only waiter there gives up:
-/// it is used, and the connection goes idle; or it is refused, and the host is forgotten. The place is
-/// there for the next one.
+/// The permit of a discarded connection is granted to the other host while its only waiter gives
+/// up. Either the permit is used and the connection becomes idle, or it is refused and the host is
+/// forgotten. The place is free for the next caller.
 #[test]
 fn a_permit_meets_a_waiter_that_gives_up() {
     explore(&["dialed", "refused"], || {
@@ -49,8 +49,8 @@ fn a_permit_meets_a_waiter_that_gives_up() {
     });
 }
 
-/// The same, while another one waits for the connection that is discarded: the permit serves that one in
-/// the end, no matter who was granted it first.
+/// The same, while another caller waits for the discarded connection: that caller gets the permit
+/// in the end, whichever host was granted it first.
 #[test]
 fn a_permit_that_is_refused_goes_to_the_next_host() {
     explore(&["first", "last"], || {
@@ -71,8 +71,8 @@ fn a_permit_that_is_refused_goes_to_the_next_host() {
     });
 }
 
-/// The permit of a discarded connection is granted to the other host while the time of the only waiter
-/// there is over.
+/// The permit of a discarded connection is granted to the other host while the deadline of its only
+/// waiter passes.
 #[test]
 fn a_permit_meets_a_waiter_whose_time_is_over() {
     explore(&["dialed", "refused"], || {
@@ -91,8 +91,9 @@ fn a_permit_meets_a_waiter_whose_time_is_over() {
     });
 }
 
-/// A waiter joins the queue of one host while the idle connection of the other, which has the only place,
-/// is asked for: one is served at once or first, and the other gets the place after it.
+/// A waiter joins the queue of one host while another caller asks for the idle connection of the
+/// other host, which has the only place. One is served at once or first, and the other gets the
+/// place after it.
 #[test]
 fn an_eviction_meets_a_newcomer() {
     explore(&["lent", "evicted"], || {
@@ -122,15 +123,15 @@ fn an_eviction_meets_a_newcomer() {
     });
 }
 
-/// The idle connection is closed for the other host while that one's waiter gives up: the place is there
-/// for the next one.
+/// The idle connection is closed for the other host while that host's waiter gives up: the place is
+/// free for the next caller.
 #[test]
 fn an_eviction_meets_a_waiter_that_gives_up() {
     explore(&["room for the next"], || {
         let stage = one_place();
         drop(stage.loan());
         let other = stage.waiter_of(OTHER);
-        // The close, and what it is for.
+        // Runs the close and the dial that it makes room for.
         let closing = thread::spawn(Runtime::run);
         drop(other);
         join(closing);
@@ -143,7 +144,7 @@ fn an_eviction_meets_a_waiter_that_gives_up() {
     });
 }
 
-/// Two hosts return their connections at once, where one may be idle: one is idle in the end.
+/// Two hosts return their connections at once, and only one may be idle: one is idle in the end.
 #[test]
 fn two_returns_leave_as_many_idle_as_may_be() {
     explore(&["one"], || {
@@ -158,8 +159,8 @@ fn two_returns_leave_as_many_idle_as_may_be() {
     });
 }
 
-/// Newcomers to two hosts ask at once, where one dial may be in flight: both are served, one after the
-/// other.
+/// Newcomers to two hosts acquire at once, and only one dial may be in flight: both are served, one
+/// after the other.
 #[test]
 fn two_hosts_share_one_dial_at_a_time() {
     explore(&["both"], || {
@@ -203,8 +204,8 @@ fn a_failing_dial_meets_a_waiter_of_another_host() {
     });
 }
 
-/// The pool is closed while a permit is granted to the other host: its waiter is told, the permit is
-/// given back, and nothing is left.
+/// The pool is closed while a permit is granted to the other host: its waiter gets `Closed`, the
+/// permit is released, and nothing is left.
 #[test]
 fn closing_meets_a_permit() {
     explore(&["closed"], || {
@@ -246,8 +247,9 @@ fn closing_meets_an_eviction() {
     });
 }
 
-/// A host has both places, and a waiter. One of its connections is returned while a waiter joins the queue of
-/// the other host, which has none: it is given up for that one, or handed over once more. Both are served.
+/// A host has both places and a waiter. One of its connections is returned while a waiter joins the
+/// queue of the other host, which has none. The connection is given up for the other host or handed
+/// over once more; both waiters are served.
 #[test]
 fn a_return_meets_a_host_that_starves() {
     explore(&["given up", "handed over"], || {
@@ -275,11 +277,12 @@ fn a_return_meets_a_host_that_starves() {
     });
 }
 
-/// One second: longer than any tenure here.
+/// One second: longer than any tenure in these models.
 const TENURE: u64 = 1_000_000_000;
 
-/// The connection has served its tenure. It is returned while the only waiter of the host that starves
-/// gives up: it is given up in vain, or handed over to its own host's waiter, who is served in any case.
+/// The connection has served its tenure. It is returned while the only waiter of the starving host
+/// gives up: it is given up in vain, or handed to its own host's waiter, which is served in either
+/// case.
 #[test]
 fn a_return_after_its_tenure_meets_a_waiter_that_gives_up() {
     explore(&["given up", "handed over"], || {

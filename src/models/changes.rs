@@ -1,4 +1,4 @@
-//! Caps and epochs that change.
+//! Changes of caps and generations.
 
 use super::*;
 
@@ -22,8 +22,8 @@ fn a_cap_that_is_lowered_during_a_return_holds_in_the_end() {
     });
 }
 
-/// The cap is lowered to one while one of two loans is returned for which a waiter waits: the waiter
-/// gets that one or the other, and one connection stays.
+/// The cap is lowered to one while one of two loans is returned and a waiter waits: the waiter gets
+/// one connection or the other, and one connection stays.
 #[test]
 fn a_cap_that_is_lowered_during_a_hand_over_leaves_no_waiter_behind() {
     explore(&["served by the first", "served by the second"], || {
@@ -50,7 +50,7 @@ fn a_cap_that_is_lowered_during_a_hand_over_leaves_no_waiter_behind() {
 }
 
 /// The cap is raised to two while the loan that a waiter waits for is returned: the waiter is
-/// served once; a dial that was begun for it goes idle.
+/// served once, and a dial that was started for it leaves an idle connection.
 #[test]
 fn a_cap_that_is_raised_during_a_return_serves_the_waiter_once() {
     explore(&["by the return", "with a dial to spare"], || {
@@ -72,7 +72,8 @@ fn a_cap_that_is_raised_during_a_return_serves_the_waiter_once() {
     });
 }
 
-/// The host is retired while its connection is returned: it is closed, never lent again.
+/// The host is retired while its connection is returned: the connection is closed and never lent
+/// again.
 #[test]
 fn a_connection_returned_while_its_host_is_retired_is_closed() {
     explore(&["retired"], || {
@@ -87,8 +88,8 @@ fn a_connection_returned_while_its_host_is_retired_is_closed() {
     });
 }
 
-/// The host is retired while its connection is returned for which a waiter waits: the waiter has it
-/// already, or gets a new one. The old one is closed in either case.
+/// The host is retired while its connection is returned to a waiter: the waiter has it already, or
+/// gets a new one. The old one is closed in either case.
 #[test]
 fn retiring_meets_a_hand_over() {
     explore(&["the old one", "a new one"], || {
@@ -108,8 +109,8 @@ fn retiring_meets_a_hand_over() {
     });
 }
 
-/// The host is retired while a dial is done: its waiter has the connection already, or gets one that was
-/// dialed later. The old one is closed in either case.
+/// The host is retired while a dial ends: its waiter has the connection already, or gets one that
+/// was dialed later. The old one is closed in either case.
 #[test]
 fn retiring_meets_a_dial() {
     explore(&["the old one", "a new one"], || {
@@ -129,7 +130,7 @@ fn retiring_meets_a_dial() {
     });
 }
 
-/// The host is retired while a newcomer asks: it is lent the old connection, or gets a new one.
+/// The host is retired while a newcomer acquires: it gets the old connection or a new one.
 #[test]
 fn retiring_meets_a_newcomer() {
     explore(&["the old one", "a new one"], || {

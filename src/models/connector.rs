@@ -1,17 +1,18 @@
-//! A connector that does as a model tells it, and counts what becomes of its connections.
+//! A connector that a model controls. It counts the ends of its connections.
 
 use super::*;
 
-/// What a dial or a ping comes to.
+/// The result of a dial or a ping.
 #[derive(Clone, Copy)]
 pub(super) enum Step {
     Works,
     Fails,
-    /// It is dropped before its end.
+    /// Never ends: it is dropped before.
     Hangs,
 }
 
-/// What a pool did with its connections. Not part of the race: the locks of `std` are one step.
+/// What a pool did with its connections. It is not part of the race: an operation on the locks of
+/// `std` is one step.
 pub(super) struct Ledger {
     dial: Mutex<Step>,
     ping: Mutex<Step>,
@@ -31,12 +32,12 @@ impl Ledger {
         })
     }
 
-    /// What dials come to from now on.
+    /// Sets the result of dials from now on.
     pub(super) fn dials(&self, step: Step) {
         *self.dial.lock().expect("nobody panics here") = step;
     }
 
-    /// What pings come to from now on.
+    /// Sets the result of pings from now on.
     pub(super) fn pings(&self, step: Step) {
         *self.ping.lock().expect("nobody panics here") = step;
     }
@@ -45,7 +46,7 @@ impl Ledger {
         step(&self.ping).await
     }
 
-    /// Every connection was closed and dropped.
+    /// Checks that every connection was closed and dropped.
     pub(super) fn is_settled(&self) {
         let made = self.made.load(SeqCst);
         assert_eq!(self.closed.load(SeqCst), made, "every connection was closed, once");

@@ -1,12 +1,12 @@
-//! Three at once, where two of them are not the whole story.
+//! Races of three threads that do not reduce to races of two.
 
 use super::end::close_answers;
 use super::heartbeats::{beat, beaten};
 use super::pings::{checked, ping};
 use super::*;
 
-/// The connection is returned while the first of two waiters gives up and the time of the second is
-/// over: the second gets it, or it stays idle.
+/// The connection is returned while the first of two waiters gives up and the deadline of the
+/// second passes: the second gets it, or it stays idle.
 #[test]
 fn a_return_meets_a_waiter_that_gives_up_and_one_whose_time_is_over() {
     explore(&["delivered", "timed out"], || {
@@ -30,7 +30,7 @@ fn a_return_meets_a_waiter_that_gives_up_and_one_whose_time_is_over() {
     });
 }
 
-/// A dial is done while its waiter gives up and the pool is closed: the connection is closed, and
+/// A dial ends while its waiter gives up and the pool is closed: the connection is closed, and
 /// closing waits for that.
 #[test]
 fn closing_meets_a_dial_whose_waiter_gives_up() {
@@ -53,7 +53,7 @@ fn closing_meets_a_dial_whose_waiter_gives_up() {
     });
 }
 
-/// A heartbeat is answered while a newcomer asks and the pool is closed: the newcomer gets the
+/// A heartbeat is answered while a newcomer acquires and the pool is closed: the newcomer gets the
 /// connection or `Closed`, and the pool becomes empty. (Bounded: all orders take a minute.)
 #[test]
 fn closing_meets_the_answer_of_a_heartbeat_and_a_newcomer() {
@@ -75,8 +75,8 @@ fn closing_meets_the_answer_of_a_heartbeat_and_a_newcomer() {
     });
 }
 
-/// A connection answers while the waiter gives up that it was asked for and the pool is closed: it is closed
-/// once, and closing waits for that.
+/// A connection answers the ping for a waiter while that waiter gives up and the pool is closed: it
+/// is closed once, and closing waits for that.
 #[test]
 fn closing_meets_the_answer_of_a_ping_and_a_waiter_that_gives_up() {
     explore(&["closed"], || {
@@ -119,8 +119,8 @@ fn is_closed(stage: Stage, mut close: Task<crate::Close>) -> &'static str {
     "closed"
 }
 
-/// The connection is returned while the host is retired and the only waiter gives up, and another one asks
-/// afterwards: it gets a new connection.
+/// The connection is returned while the host is retired and the only waiter gives up. A caller that
+/// acquires afterwards gets a new connection.
 #[test]
 fn retiring_meets_a_return_and_a_waiter_that_gives_up() {
     explore(&["retired"], || {

@@ -3,7 +3,7 @@
 use super::heartbeats::beat as maintenance_an_hour_later;
 use super::*;
 
-/// Two newcomers ask a new host with one place at once: one dial serves both.
+/// Two newcomers acquire from a new host with one place at once: one dial serves both.
 #[test]
 fn two_newcomers_share_one_place() {
     explore(&["served"], || {
@@ -29,7 +29,7 @@ fn two_newcomers_share_one_place() {
     });
 }
 
-/// A dial is done while its waiter gives up: the connection goes idle.
+/// A dial ends while its waiter gives up: the connection becomes idle.
 #[test]
 fn a_dial_whose_waiter_gives_up_goes_idle() {
     explore(&["handed over", "not"], || {
@@ -47,7 +47,7 @@ fn a_dial_whose_waiter_gives_up_goes_idle() {
     });
 }
 
-/// A dial is done while the waiter who caused it gives up and another one joins: the connection
+/// A dial ends while the waiter that caused it gives up and another one joins: the connection
 /// serves that one.
 #[test]
 fn a_dial_whose_waiter_gives_up_serves_the_next() {
@@ -72,8 +72,8 @@ fn a_dial_whose_waiter_gives_up_serves_the_next() {
     });
 }
 
-/// A dial is done while another connection is returned: the waiter gets what comes first, and the
-/// other goes idle.
+/// A dial ends while another connection is returned: the waiter gets whichever comes first, and the
+/// other becomes idle.
 #[test]
 fn a_dial_and_a_return_serve_a_waiter_once() {
     explore(&["by the return", "by the dial"], || {
@@ -95,7 +95,7 @@ fn a_dial_and_a_return_serve_a_waiter_once() {
     });
 }
 
-/// A dial that `warm` has begun is done while `warm` is polled: it is told.
+/// A dial of `warm` ends while `warm` is polled: `warm` notices.
 #[test]
 fn warming_is_told_of_its_dial() {
     explore(&["at once", "woken"], || {
@@ -113,7 +113,7 @@ fn warming_is_told_of_its_dial() {
     });
 }
 
-/// The pool is closed while `warm` is polled for its dial: it is told at once.
+/// The pool is closed while `warm` is polled for its dial: `warm` ends at once.
 #[test]
 fn warming_is_told_of_the_end() {
     explore(&["closed"], || {
@@ -124,7 +124,7 @@ fn warming_is_told_of_the_end() {
         let early = warm.poll();
         join(closing);
         stage.watch.check();
-        // Not only when the dial ends.
+        // It must not wait for the dial to end.
         let result = early.or_else(|| warm.poll_if_woken()).expect("it is told");
         assert!(matches!(result, Err(WarmError::Closed)));
         drop(warm);
@@ -134,8 +134,8 @@ fn warming_is_told_of_the_end() {
     });
 }
 
-/// A connection is added while a newcomer asks: it gets that one or its own dial, and the other goes
-/// idle.
+/// A connection is added while a newcomer acquires: the newcomer gets that one or its own dial, and
+/// the other becomes idle.
 #[test]
 fn an_added_connection_meets_a_newcomer() {
     explore(&["lent", "handed over"], || {
@@ -186,8 +186,8 @@ fn a_waiter_that_joins_during_a_failing_dial_is_not_forgotten() {
     });
 }
 
-/// A dial fails while the only other connection is discarded: the waiter whom that one would have
-/// served gets the error, or a new dial after the backoff.
+/// A dial fails while the only other connection is discarded: the waiter that it would have served
+/// gets the error, or a new dial after the backoff.
 #[test]
 fn a_waiter_behind_a_failing_dial_and_a_discard_is_not_forgotten() {
     explore(&["the error", "a new dial"], || {
@@ -212,8 +212,8 @@ fn a_waiter_behind_a_failing_dial_and_a_discard_is_not_forgotten() {
     });
 }
 
-/// A dial dies with its runtime while its waiter is polled in another task: that task is woken, and
-/// dials again.
+/// A dial is lost with its runtime while its waiter is polled in another task: that task is woken
+/// and dials again.
 #[test]
 fn a_dial_that_is_lost_wakes_its_waiter() {
     explore(&["dials again"], || {
@@ -233,7 +233,7 @@ fn a_dial_that_is_lost_wakes_its_waiter() {
     });
 }
 
-/// A dial dies with its runtime while its waiter gives up and another one is queued: that one
+/// A dial is lost with its runtime while its waiter gives up and another one is queued: that one
 /// dials.
 #[test]
 fn a_dial_that_is_lost_with_its_waiter_is_begun_by_the_next() {

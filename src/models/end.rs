@@ -1,9 +1,9 @@
-//! The end.
+//! Closing the pool and dropping its handles.
 
 use super::*;
 
-/// The only loan is returned, and its connection closed, while the pool is closed and waited for:
-/// it is closed once, and whoever waits for that is woken.
+/// The only loan is returned, and its connection closed, while a task closes the pool and waits:
+/// the connection is closed once, and the task is woken.
 #[test]
 fn closing_waits_for_a_return() {
     explore(&["empty at once", "woken"], || {
@@ -43,8 +43,8 @@ fn closing_answers_a_waiter_during_a_return() {
     });
 }
 
-/// A dial is done while the pool is closed: its waiter gets the connection or `Closed`, and the
-/// pool becomes empty.
+/// A dial ends while the pool is closed: its waiter gets the connection or `Closed`, and the pool
+/// becomes empty.
 #[test]
 fn closing_waits_for_a_dial() {
     explore(&["served", "closed"], || {
@@ -58,7 +58,8 @@ fn closing_waits_for_a_dial() {
     });
 }
 
-/// A dial that never ends is cut off when the pool closes, whenever that is, and its waiter is told.
+/// A dial that never ends is cut off when the pool closes, at any time, and its waiter gets
+/// `Closed`.
 #[test]
 fn closing_cuts_off_a_dial() {
     explore(&["before it began", "while it waited"], || {
@@ -104,8 +105,8 @@ pub(super) fn close_answers(
     end
 }
 
-/// Two close the pool at once while its connection is idle: it is closed once, and both see the
-/// pool empty.
+/// Two tasks close the pool at once while its connection is idle: it is closed once, and both see
+/// the pool empty.
 #[test]
 fn two_may_close_a_pool() {
     explore(&["closed"], || {
@@ -130,7 +131,7 @@ fn two_may_close_a_pool() {
     });
 }
 
-/// Two close the pool at once while a newcomer asks: one that is told that the pool is empty is told so when
+/// Two tasks close the pool at once while a newcomer acquires: a task sees the pool empty only when
 /// no connection is lent any more. (Bounded: all orders take too long.)
 #[test]
 fn two_may_close_a_pool_while_a_newcomer_asks() {
@@ -160,8 +161,8 @@ fn two_may_close_a_pool_while_a_newcomer_asks() {
     });
 }
 
-/// A newcomer asks while the pool is closed: it is lent the idle connection or gets `Closed`, and
-/// is never left waiting.
+/// A newcomer acquires while the pool is closed: it gets the idle connection or `Closed`, and is
+/// never left waiting.
 #[test]
 fn a_newcomer_at_the_end_is_answered() {
     explore(&["lent", "closed"], || {
@@ -189,7 +190,7 @@ fn a_newcomer_at_the_end_is_answered() {
 }
 
 /// A newcomer finds nothing idle and joins the queue while the pool is closed: it gets `Closed`, at
-/// once or by a wake-up.
+/// once or after being woken.
 #[test]
 fn a_newcomer_that_waits_at_the_end_is_answered() {
     explore(&["at once", "woken"], || {
@@ -212,8 +213,8 @@ fn a_newcomer_that_waits_at_the_end_is_answered() {
     });
 }
 
-/// The last handle goes while the only loan is returned: nothing stays idle, and nothing is left of
-/// the pool.
+/// The last handle is dropped while the only loan is returned: nothing stays idle, and nothing is
+/// left of the pool.
 #[test]
 fn the_last_handle_leaves_nothing_behind_during_a_return() {
     explore(&["gone"], || {
@@ -228,8 +229,8 @@ fn the_last_handle_leaves_nothing_behind_during_a_return() {
     });
 }
 
-/// The last handle goes while the only loan is returned and a waiter looks when it is woken: the
-/// waiter is served, and then nothing is left.
+/// The last handle is dropped while the only loan is returned and a waiter is polled once it is
+/// woken: the waiter is served, and then nothing is left.
 #[test]
 fn the_last_handle_leaves_waiters_to_be_served() {
     explore(&["served early", "served"], || {
@@ -252,8 +253,8 @@ fn the_last_handle_leaves_waiters_to_be_served() {
     });
 }
 
-/// The last handle goes while an acquire made with it is polled for the first time: it is served,
-/// from the idle list or by a dial, and then nothing is left.
+/// The last handle is dropped while an acquire made with it is polled for the first time: the
+/// acquire is served, from the idle list or by a dial, and then nothing is left.
 #[test]
 fn the_last_handle_leaves_acquires_to_be_served() {
     explore(&["hit", "dial"], || {
@@ -273,8 +274,8 @@ fn the_last_handle_leaves_acquires_to_be_served() {
     });
 }
 
-/// The two last handles, a pool and a host, go at once while the only loan is returned: one of them
-/// is the last, and nothing is left.
+/// The two last handles, a pool and a host, are dropped at once while the only loan is returned:
+/// one of them is the last, and nothing is left.
 #[test]
 fn of_two_handles_that_go_at_once_one_is_the_last() {
     explore(&["gone"], || {

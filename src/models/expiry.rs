@@ -1,9 +1,9 @@
-//! Connections whose time is over.
+//! Connections that expire.
 
 use super::heartbeats::beat as maintenance_an_hour_later;
 use super::*;
 
-/// One place, and one idle connection in it that expires within the hour.
+/// One place, with one idle connection that expires within the hour.
 fn expiring() -> Stage {
     let settings = patient().max_per_host(1);
     let stage = Stage::of(settings.max_lifetime(None).idle_timeout(Duration::from_secs(60)));
@@ -11,8 +11,8 @@ fn expiring() -> Stage {
     stage
 }
 
-/// Maintenance finds the idle connection expired while a newcomer asks: the newcomer has it already, or
-/// gets a new one when that was closed.
+/// Maintenance finds the idle connection expired while a newcomer acquires: the newcomer has it
+/// already, or gets a new one after it was closed.
 #[test]
 fn a_newcomer_meets_an_expiry() {
     explore(&["lent", "dialed"], || {
@@ -33,8 +33,8 @@ fn a_newcomer_meets_an_expiry() {
     });
 }
 
-/// Maintenance looks for what has expired while a connection is returned: that one was just used, and
-/// stays; or it has gone before, and is closed.
+/// Maintenance looks for expired connections while a connection is returned: the connection was
+/// just used and stays, or it had expired before and is closed.
 #[test]
 fn a_return_meets_an_expiry() {
     explore(&["stays", "expires"], || {

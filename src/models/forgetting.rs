@@ -1,16 +1,17 @@
-//! Hosts that nobody needs any more.
+//! Hosts that are forgotten.
 
 use super::*;
 
-/// A host whose last connection was discarded: it is forgotten once that is closed, which is to run next.
+/// A host whose last connection was discarded: it is forgotten once the connection is closed, which
+/// is the next task.
 fn leaving() -> Stage {
     let stage = Stage::new(1);
     PooledConnection::discard(stage.loan());
     stage
 }
 
-/// The last connection of a host is closed while a newcomer asks that has found the host already: it is
-/// served, by the host that is in the directory.
+/// The last connection of a host is closed while a newcomer acquires that has already found the
+/// host: the newcomer is served by the host that is in the directory.
 #[test]
 fn a_newcomer_meets_the_forgetting_of_its_host() {
     explore(&["forgotten", "kept"], || {
@@ -32,7 +33,8 @@ fn a_newcomer_meets_the_forgetting_of_its_host() {
     });
 }
 
-/// Two newcomers have found a host that is forgotten: they enter one new host, and share its place.
+/// Two newcomers have found a host that is then forgotten: they enter one new host and share its
+/// place.
 #[test]
 fn two_newcomers_meet_the_forgetting_of_their_host() {
     explore(&["served"], || {
@@ -60,15 +62,15 @@ fn two_newcomers_meet_the_forgetting_of_their_host() {
     });
 }
 
-/// A waiter gives up, and nothing is open, while another one asks: the host is forgotten or not, and the
-/// newcomer is served.
+/// A waiter gives up, with no connection open, while another caller acquires: the host is forgotten
+/// or not, and the newcomer is served.
 #[test]
 fn a_newcomer_meets_the_last_waiter_that_gives_up() {
     explore(&["served"], || {
         let stage = Stage::new(1);
         stage.dials(Step::Hangs);
         let waiter = stage.waiter();
-        // The dial is lost, and the waiter is to dial again.
+        // The dial is lost, and the waiter has to dial again.
         Runtime::run();
         stage.dials(Step::Works);
         let mut newcomer = stage.acquire(HOST);
@@ -84,8 +86,8 @@ fn a_newcomer_meets_the_last_waiter_that_gives_up() {
     });
 }
 
-/// A handle on a host is made while the host is forgotten: the handle's host is in the directory, and its
-/// cap holds.
+/// A handle on a host is made while the host is forgotten: the handle's host is in the directory,
+/// and its cap applies.
 #[test]
 fn a_handle_meets_the_forgetting_of_its_host() {
     explore(&["remembered"], || {
@@ -104,8 +106,8 @@ fn a_handle_meets_the_forgetting_of_its_host() {
     });
 }
 
-/// The last use of a connection ends while another caller asks: the connection is closed, its host
-/// forgotten or not, and the caller gets a new one.
+/// The last use of a connection ends while another caller acquires: the connection is closed, its
+/// host is forgotten or not, and the caller gets a new connection.
 #[test]
 fn a_return_that_ends_a_host_meets_a_newcomer() {
     explore(&["served"], || {
@@ -114,7 +116,7 @@ fn a_return_that_ends_a_host_meets_a_newcomer() {
         let mut newcomer = stage.acquire(HOST);
         let returning = thread::spawn(move || {
             drop(loan);
-            // Its close, and what follows from that.
+            // The close and its consequences.
             Runtime::run();
         });
         let early = newcomer.poll().map(got);
@@ -128,7 +130,8 @@ fn a_return_that_ends_a_host_meets_a_newcomer() {
     });
 }
 
-/// A newcomer's host is forgotten while the pool is closed: the newcomer is told, and nothing is left.
+/// A newcomer's host is forgotten while the pool is closed: the newcomer gets `Closed`, and nothing
+/// is left.
 #[test]
 fn closing_meets_a_newcomer_to_a_forgotten_host() {
     explore(&["closed", "dialed before"], || {
@@ -149,7 +152,7 @@ fn closing_meets_a_newcomer_to_a_forgotten_host() {
     });
 }
 
-/// The last connection of a host is closed while the last handle goes: nothing is left.
+/// The last connection of a host is closed while the last handle is dropped: nothing is left.
 #[test]
 fn the_last_handle_meets_the_forgetting_of_a_host() {
     explore(&["gone"], || {

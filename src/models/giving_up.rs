@@ -2,8 +2,8 @@
 
 use super::*;
 
-/// A connection is returned while the only waiter gives up: it may be in the waiter's hand already,
-/// and is idle in the end.
+/// A connection is returned while the only waiter gives up: it may have been handed to the waiter
+/// already, and is idle in the end.
 #[test]
 fn a_connection_for_a_waiter_that_gives_up_goes_idle() {
     explore(&["handed over", "not"], || {
@@ -23,8 +23,8 @@ fn a_connection_for_a_waiter_that_gives_up_goes_idle() {
     });
 }
 
-/// A connection is returned while the first of two waiters gives up, and the second looks when it
-/// is woken: it reaches the second.
+/// A connection is returned while the first of two waiters gives up, and the second is polled once
+/// it is woken: the connection reaches the second.
 #[test]
 fn a_connection_for_a_waiter_that_gives_up_goes_to_the_next() {
     explore(&["handed over twice", "handed over"], || {
@@ -49,8 +49,8 @@ fn a_connection_for_a_waiter_that_gives_up_goes_to_the_next() {
     });
 }
 
-/// The connection is returned while the only waiter gives up and a newcomer asks: the newcomer gets
-/// it, and no other is dialed.
+/// The connection is returned while the only waiter gives up and a newcomer acquires: the newcomer
+/// gets it, and no other is dialed.
 #[test]
 fn a_connection_for_a_waiter_that_gives_up_goes_to_a_newcomer() {
     explore(&["lent", "handed over"], || {
@@ -74,7 +74,8 @@ fn a_connection_for_a_waiter_that_gives_up_goes_to_a_newcomer() {
     });
 }
 
-/// A waiter's time is over while the connection is returned: it gets it, or the pool keeps it.
+/// A waiter's deadline passes while the connection is returned: the waiter gets it, or the pool
+/// keeps it.
 #[test]
 fn a_connection_for_a_waiter_whose_time_is_over_is_not_lost() {
     explore(&["delivered", "timed out"], || {
@@ -104,8 +105,8 @@ fn a_connection_for_a_waiter_whose_time_is_over_is_not_lost() {
     });
 }
 
-/// The time of the first of two waiters is over while the connection is returned: whichever gets
-/// it, the second has it in the end.
+/// The deadline of the first of two waiters passes while the connection is returned: no matter who
+/// gets it first, the second has it in the end.
 #[test]
 fn a_connection_for_a_waiter_whose_time_is_over_reaches_the_next() {
     explore(&["delivered", "timed out"], || {

@@ -4,7 +4,7 @@ use super::*;
 use crate::policy::heartbeat::Heartbeat;
 use crate::policy::time::Time;
 
-/// One place, and one idle connection in it whose heartbeat will be due.
+/// One place, with one idle connection whose heartbeat will be due.
 pub(super) fn beaten() -> Stage {
     let stage = Stage::with(patient().max_per_host(1).heartbeat(Heartbeat::default()));
     drop(stage.loan());
@@ -12,7 +12,7 @@ pub(super) fn beaten() -> Stage {
     stage
 }
 
-/// Maintenance, an hour later: the heartbeat is due.
+/// Runs maintenance an hour later: the heartbeat is due.
 pub(super) fn beat<C: Connector>(core: &Arc<PoolCore<C>>) {
     core.change_all(|state, section| {
         section.now = Time::from_nanos(3_600_000_000_000);
@@ -20,8 +20,8 @@ pub(super) fn beat<C: Connector>(core: &Arc<PoolCore<C>>) {
     });
 }
 
-/// A waiter asks while a heartbeat is sent: it is lent the connection, or gets it once that has
-/// answered, which no task but this one's runtime knows.
+/// A waiter acquires while a heartbeat is sent: it gets the connection at once, or after the
+/// answer, which only this task's runtime knows of.
 #[test]
 fn a_newcomer_meets_a_heartbeat_that_begins() {
     explore(&["lent", "handed over"], || {
@@ -42,7 +42,8 @@ fn a_newcomer_meets_a_heartbeat_that_begins() {
     });
 }
 
-/// A heartbeat is answered while a newcomer asks: it never stays idle beside a waiter.
+/// A heartbeat is answered while a newcomer acquires: the connection never stays idle while a
+/// caller waits.
 #[test]
 fn a_newcomer_meets_the_answer_of_a_heartbeat() {
     explore(&["lent", "handed over"], || {
@@ -63,8 +64,8 @@ fn a_newcomer_meets_the_answer_of_a_heartbeat() {
     });
 }
 
-/// A heartbeat fails while a newcomer asks: it gets a new connection, or the old one after another
-/// ping, since that is suspect.
+/// A heartbeat fails while a newcomer acquires: the newcomer gets a new connection, or the old one
+/// after another ping, because it is suspect.
 #[test]
 fn a_newcomer_meets_the_failure_of_a_heartbeat() {
     explore(&["dialed", "asked again"], || {
@@ -110,7 +111,7 @@ fn closing_meets_the_answer_of_a_heartbeat() {
     });
 }
 
-/// A heartbeat that is never answered is told when the pool closes, whenever that is.
+/// A heartbeat that is never answered is stopped when the pool closes, at any time.
 #[test]
 fn closing_gives_up_a_heartbeat_on_its_way() {
     explore(&["before it began", "while it waited"], || {
@@ -131,8 +132,8 @@ fn closing_gives_up_a_heartbeat_on_its_way() {
     });
 }
 
-/// A waiter that comes while a heartbeat has missed its time gets a new connection: the late one
-/// makes room for it.
+/// A waiter that arrives when a heartbeat is late gets a new connection: the late one makes room
+/// for it.
 #[test]
 fn a_newcomer_does_not_wait_for_a_late_heartbeat() {
     explore(&["it came first", "it came later"], || {
@@ -159,7 +160,7 @@ fn a_newcomer_does_not_wait_for_a_late_heartbeat() {
     });
 }
 
-/// A heartbeat's runtime ends while somebody asks: its place is free for a dial.
+/// A heartbeat's runtime ends while a caller acquires: its place is free for a dial.
 #[test]
 fn a_newcomer_meets_a_heartbeat_that_is_lost() {
     explore(&["dialed"], || {

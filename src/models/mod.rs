@@ -1,23 +1,23 @@
-//! Models of the pool's races, which loom runs in every order that its threads can take.
+//! Models of the pool's races. loom runs them in every order that their threads can take.
 //!
-//! Run with `RUSTFLAGS="--cfg wharf_loom" cargo test --profile models --lib models`. The locks and the
-//! atomics that decide anything are loom's (`engine/sync.rs`). Time stands still until the model says what
-//! time it is. A spawned task lies in a list until a thread of the model runs it ([`Runtime::run`]), so
-//! tasks race with the rest as that thread does.
+//! Run them with `RUSTFLAGS="--cfg wharf_loom" cargo test --profile models --lib models`. The locks
+//! and the atomics that decide anything are loom's (`engine/sync.rs`). Time advances only when the
+//! model says so. A spawned task stays in a list until a thread of the model runs it
+//! ([`Runtime::run`]), so tasks race with other threads as that thread does.
 //!
-//! Not modelled: the inside of tokio's `Notify`, whose every use is one step; the reference counts of
-//! `Arc`; and atomics of `std` that are changed under a host's lock only (whether a waiter is queued), or
-//! that only have to be unique (the ids of connections).
+//! These are not modelled: the inside of tokio's `Notify`, each use of which is one step; the
+//! reference counts of `Arc`; and atomics of `std` that are changed only under a host's lock
+//! (whether a waiter is queued) or only have to be unique (the ids of connections).
 //!
-//! Every model is exhaustive, without a bound on preemptions, but for two with too many orders, which say
-//! so ([`explore_bounded`]). Each says which ends it must come to, so that one in which the race does not
-//! happen fails. Three rules hold for all:
+//! Every model is exhaustive, without a bound on preemptions, except for two with too many orders,
+//! which say so ([`explore_bounded`]). Each model lists the outcomes that it must reach, so that it
+//! fails if the race does not happen. Three rules apply to all models:
 //!
-//! - A future is polled again only when its waker was woken, unless the model says otherwise. One that
-//!   still waits when all is quiet and was not woken is a lost wake-up.
+//! - A future is polled again only when its waker was woken, unless the model says otherwise. A
+//!   future that still waits when no task can run, and was not woken, is a lost wake-up.
 //! - The engine's invariants hold once the threads have ended, for each host and for the budget.
-//! - In the end every connection was closed once and dropped, all gauges and the budget's counts are zero,
-//!   the directory is empty, and nothing refers to the pool.
+//! - In the end every connection has been closed once and dropped, all gauges and the budget's
+//!   counts are zero, the directory is empty, and nothing refers to the pool.
 
 mod budget;
 mod changes;
@@ -65,13 +65,13 @@ use crate::runtime::handle::Runtime;
 use crate::runtime::pool_core::PoolCore;
 use crate::runtime::timer::Timer;
 
-/// Runs `model` in every order and asserts that it comes to just these `ends`.
+/// Runs `model` in every order and asserts that it reaches exactly these outcomes.
 fn explore(ends: &[&'static str], model: fn() -> &'static str) {
     explore_within(None, ends, model);
 }
 
-/// The same, in every order in which a thread is interrupted so many times where it need not be: for
-/// models that have too many orders otherwise.
+/// The same, in every order with at most this many preemptions: for models with too many orders
+/// otherwise.
 fn explore_bounded(bound: usize, ends: &[&'static str], model: fn() -> &'static str) {
     explore_within(Some(bound), ends, model);
 }
@@ -84,7 +84,7 @@ fn explore_within(bound: Option<usize>, ends: &[&'static str], model: fn() -> &'
         }
     }
     let _cleanup = Cleanup;
-    // Maintenance sets a timer of tokio's. Nobody waits for it.
+    // Maintenance sets a tokio timer. No task waits for it.
     let tokio = tokio::runtime::Builder::new_current_thread().enable_time().build();
     let tokio = tokio.expect("a runtime needs nothing here");
     let _inside = tokio.enter();

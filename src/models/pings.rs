@@ -1,9 +1,9 @@
-//! Pings for those who wait. They are tasks of the pool: the caller's end changes nothing for them.
+//! Pings for waiters. They are tasks of the pool: they continue when the caller gives up.
 
 use super::*;
 use crate::policy::health_check::HealthCheck;
 
-/// One place, and one idle connection in it that must answer before it is lent.
+/// One place, with one idle connection that must answer before it is lent.
 pub(super) fn checked() -> Stage {
     checked_with(patient())
 }
@@ -16,12 +16,13 @@ fn checked_with(builder: Builder) -> Stage {
     stage
 }
 
-/// The ping that is to run next.
+/// The next ping to run.
 pub(super) fn ping() -> Task<Pin<Box<dyn Future<Output = ()> + Send>>> {
     Task::new(Runtime::take())
 }
 
-/// The connection answers while the only waiter joins that it is for: it is lent once it has answered.
+/// The connection answers while the only waiter, for which it is pinged, joins the queue: it is
+/// lent once it has answered.
 #[test]
 fn an_answer_reaches_the_waiter_that_asked() {
     explore(&["collected", "woken"], || {
@@ -43,8 +44,8 @@ fn an_answer_reaches_the_waiter_that_asked() {
     });
 }
 
-/// The connection answers while another one asks: it serves the one that came first, and then the other,
-/// which a second ping is for.
+/// The connection answers while another caller acquires: it serves the first caller and then, after
+/// a second ping, the other.
 #[test]
 fn a_newcomer_meets_the_answer_of_a_ping() {
     explore(&["in order"], || {
@@ -66,8 +67,8 @@ fn a_newcomer_meets_the_answer_of_a_ping() {
     });
 }
 
-/// The connection answers while the waiter gives up that it was asked for: the ping is not cut off, and
-/// the connection is idle in the end.
+/// The connection answers while the waiter for which it is pinged gives up: the ping is not cut
+/// off, and the connection is idle in the end.
 #[test]
 fn an_answer_meets_a_waiter_that_gives_up() {
     explore(&["handed over", "not"], || {
@@ -87,8 +88,8 @@ fn an_answer_meets_a_waiter_that_gives_up() {
     });
 }
 
-/// The connection answers while the waiter gives up that it was asked for, and another one waits: that
-/// one gets it. If it was handed over before, it is pinged once more.
+/// The connection answers while the waiter for which it is pinged gives up and another one waits:
+/// that one gets it. If it was handed over before, it is pinged once more.
 #[test]
 fn an_answer_for_a_waiter_that_gives_up_reaches_the_next() {
     explore(&["handed over twice", "handed over"], || {
@@ -109,14 +110,14 @@ fn an_answer_for_a_waiter_that_gives_up_reaches_the_next() {
     });
 }
 
-/// The connection answers while the time of the waiter is over that it was asked for: it is delivered,
-/// or stays idle.
+/// The connection answers while the deadline of the waiter for which it is pinged passes: it is
+/// delivered, or stays idle.
 #[test]
 fn an_answer_meets_a_waiter_whose_time_is_over() {
     explore(&["delivered", "timed out"], || {
         let stage = checked_with(Pool::builder().acquire_timeout(Duration::from_secs(1)));
         let mut asking = stage.waiter();
-        // Maintenance began with the waiter's time. Here it does not run.
+        // Maintenance started with the waiter's deadline. It does not run in this model.
         drop(Runtime::take());
         let mut ping = ping();
         Timer::let_time_pass();
@@ -134,7 +135,8 @@ fn an_answer_meets_a_waiter_whose_time_is_over() {
     });
 }
 
-/// A ping fails while a newcomer asks: the one that asked first gets a new connection, and then the newcomer.
+/// A ping fails while a newcomer acquires: the first caller gets a new connection, and then the
+/// newcomer.
 #[test]
 fn a_newcomer_meets_the_failure_of_a_ping() {
     explore(&["dialed"], || {
@@ -158,8 +160,8 @@ fn a_newcomer_meets_the_failure_of_a_ping() {
     });
 }
 
-/// A ping fails while the waiter gives up that it was asked for: the connection is closed, and what
-/// was dialed in its place is idle.
+/// A ping fails while the waiter that it is for gives up: the connection is closed, and its
+/// replacement is idle.
 #[test]
 fn a_failing_ping_meets_a_waiter_that_gives_up() {
     explore(&["dialed", "not"], || {
@@ -177,8 +179,8 @@ fn a_failing_ping_meets_a_waiter_that_gives_up() {
     });
 }
 
-/// A ping's runtime ends while a newcomer asks: the connection is closed, and its place is dialed for the
-/// one that asked first.
+/// A ping's runtime ends while a newcomer acquires: the connection is closed, and a replacement is
+/// dialed for the first caller.
 #[test]
 fn a_newcomer_meets_a_ping_that_is_lost() {
     explore(&["dialed"], || {
@@ -224,8 +226,8 @@ fn retiring_meets_the_answer_of_a_ping() {
     });
 }
 
-/// The connection answers while the pool is closed: its waiter gets the connection or `Closed`, and the
-/// connection is closed in either case.
+/// The connection answers while the pool is closed: its waiter gets the connection or `Closed`, and
+/// the connection is closed in either case.
 #[test]
 fn closing_meets_the_answer_of_a_ping() {
     explore(&["served", "closed"], || {
@@ -240,7 +242,8 @@ fn closing_meets_the_answer_of_a_ping() {
     });
 }
 
-/// A ping that is never answered is cut off when the pool closes, whenever that is. Its waiter is told.
+/// A ping that is never answered is cut off when the pool closes, at any time. Its waiter gets
+/// `Closed`.
 #[test]
 fn closing_cuts_off_a_ping() {
     explore(&["before it began", "while it waited"], || {
@@ -262,8 +265,8 @@ fn closing_cuts_off_a_ping() {
     });
 }
 
-/// The last handle goes while the connection answers that a waiter waits for: it is served, and then
-/// nothing is left.
+/// The last handle is dropped while the connection answers for which a waiter waits: the waiter is
+/// served, and then nothing is left.
 #[test]
 fn the_last_handle_leaves_a_ping_to_its_waiter() {
     explore(&["served"], || {
@@ -281,8 +284,8 @@ fn the_last_handle_leaves_a_ping_to_its_waiter() {
     });
 }
 
-/// The last handle goes while the waiter gives up that a ping is for: nobody wants to know any more, so
-/// that it is told to stop, and nothing is left.
+/// The last handle is dropped while the waiter of a ping gives up: the ping is not needed any more
+/// and is cut off, and nothing is left.
 #[test]
 fn a_ping_that_nobody_needs_is_cut_off_at_the_end() {
     explore(&["cut off"], || {

@@ -2,8 +2,8 @@
 
 use super::*;
 
-/// The central one: a waiter joins the queue while the only connection is returned. It is lent, or
-/// handed over and the waiter woken; no wake-up is lost.
+/// The central race: a waiter joins the queue while the only connection is returned. The connection
+/// is lent, or handed over and the waiter woken; no wake-up is lost.
 #[test]
 fn a_waiter_that_joins_during_a_return_gets_the_connection() {
     explore(&["handed over", "lent"], || {
@@ -25,7 +25,7 @@ fn a_waiter_that_joins_during_a_return_gets_the_connection() {
     });
 }
 
-/// Two waiters join while the only connection is returned, and whoever gets it first passes it on:
+/// Two waiters join while the only connection is returned, and the first to get it passes it on:
 /// both get it.
 #[test]
 fn two_waiters_that_join_during_a_return_both_get_the_connection() {
@@ -48,7 +48,7 @@ fn two_waiters_that_join_during_a_return_both_get_the_connection() {
             (false, true) => "second",
             (false, false) => "neither",
         };
-        // Who waits behind the other is served when the other is done.
+        // The one behind is served when the other has returned the connection.
         let mut left: Vec<_> = [(first, first_served), (second, second_served)]
             .into_iter()
             .filter_map(|(task, served)| (!served).then_some(task))
@@ -63,8 +63,8 @@ fn two_waiters_that_join_during_a_return_both_get_the_connection() {
     });
 }
 
-/// A waiter is polled by another task than before while the connection is handed to it: the task
-/// that polled last is woken, if it was told to wait.
+/// A waiter is polled by another task than before while the connection is handed to it: the last
+/// task that polled it and got `Pending` is woken.
 #[test]
 fn a_waiter_that_changes_tasks_during_a_return_is_woken_in_the_new_one() {
     explore(&["collected", "woken"], || {
@@ -84,7 +84,8 @@ fn a_waiter_that_changes_tasks_during_a_return_is_woken_in_the_new_one() {
     });
 }
 
-/// A newcomer asks while the connection is returned that another one waits for: it never overtakes.
+/// A newcomer acquires while the connection for which another caller waits is returned: it never
+/// overtakes.
 #[test]
 fn a_newcomer_does_not_overtake_during_a_return() {
     explore(&["in order"], || {
@@ -105,8 +106,8 @@ fn a_newcomer_does_not_overtake_during_a_return() {
     });
 }
 
-/// Two returns and a look at both of two waiters: each gets one connection, and the second is never
-/// served before the first.
+/// Two returns race with a poll of each of two waiters: each gets one connection, and the second is
+/// never served before the first.
 #[test]
 fn two_returns_serve_two_waiters_in_order() {
     explore(&["neither yet", "the first", "both"], || {
@@ -115,7 +116,7 @@ fn two_returns_serve_two_waiters_in_order() {
         let (mut first, mut second) = (stage.waiter(), stage.waiter());
         let returning = thread::spawn(move || drop(one));
         let also_returning = thread::spawn(move || drop(other));
-        // Polled without being woken: this is about the order alone.
+        // Polled without being woken: this model is about the order only.
         let second_got = second.poll();
         let first_got = first.poll();
         let end = match (&first_got, &second_got) {
@@ -138,8 +139,8 @@ fn two_returns_serve_two_waiters_in_order() {
     });
 }
 
-/// The connection is discarded while a waiter joins the queue: its place is the waiter's, who gets
-/// a new one.
+/// The connection is discarded while a waiter joins the queue: the waiter gets its place and a new
+/// connection.
 #[test]
 fn a_waiter_that_joins_during_a_discard_gets_a_new_connection() {
     explore(&["before", "after"], || {
@@ -160,8 +161,8 @@ fn a_waiter_that_joins_during_a_discard_gets_a_new_connection() {
     });
 }
 
-/// The idle connection is looked at by `retain`, which keeps it, while a newcomer asks: the newcomer
-/// gets it, before or after.
+/// `retain` inspects and keeps the idle connection while a newcomer acquires: the newcomer gets it,
+/// before or after.
 #[test]
 fn a_connection_that_is_looked_at_goes_to_a_newcomer() {
     explore(&["lent", "handed over"], || {
@@ -183,8 +184,8 @@ fn a_connection_that_is_looked_at_goes_to_a_newcomer() {
     });
 }
 
-/// The idle connection is looked at by `retain`, which does not keep it, while a newcomer asks: the
-/// newcomer gets it before, or a new one after it was closed.
+/// `retain` inspects and closes the idle connection while a newcomer acquires: the newcomer gets it
+/// before, or a new one afterwards.
 #[test]
 fn a_connection_that_is_not_retained_makes_room_for_a_newcomer() {
     explore(&["lent", "a new one"], || {

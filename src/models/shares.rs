@@ -7,7 +7,7 @@ use crate::pool::builder::Shared;
 use crate::pool::shared::strand::Strands;
 use crate::pool::shared::{AcquireLease, Lease, SharedConnector, SharedPool};
 
-/// The scripted connector, whose connections carry two.
+/// The scripted connector with connections that carry two leases.
 struct Double(Scripted);
 
 #[async_trait]
@@ -36,7 +36,7 @@ impl SharedConnector for Double {
     }
 }
 
-/// A shared pool with one place, watched.
+/// A shared pool with one place, and its ledger.
 struct SharedStage {
     pool: SharedPool<Double>,
     watch: Watch<Strands<Double>>,
@@ -69,7 +69,7 @@ impl SharedStage {
         acquire
     }
 
-    /// A lease on what is there, or on a new connection.
+    /// Takes a lease on an open connection, or on a new one.
     fn lease(&self) -> Lease<Double> {
         let mut acquire = self.acquire();
         match acquire.poll() {
@@ -78,7 +78,8 @@ impl SharedStage {
         }
     }
 
-    /// All tasks run, nobody waits, nothing is lent; so many are idle, and so many were made.
+    /// Runs all tasks and checks that no caller waits, nothing is lent, this many connections are
+    /// idle, and this many were made.
     fn rests_with(&self, idle: usize, made: usize) {
         self.watch.check();
         Runtime::run();
@@ -97,7 +98,7 @@ impl SharedStage {
     }
 }
 
-/// The last two leases end at once: the connection goes idle, once.
+/// The last two leases end at once: the connection becomes idle, once.
 #[test]
 fn two_leases_that_end_at_once_leave_one_idle_connection() {
     explore(&["idle"], || {
@@ -112,8 +113,8 @@ fn two_leases_that_end_at_once_leave_one_idle_connection() {
     });
 }
 
-/// A lease ends while a newcomer asks: it joins the others, or takes the idle connection, or is
-/// handed the lease; no other is dialed.
+/// A lease ends while a newcomer acquires: the newcomer joins the others, takes the idle
+/// connection, or is handed the lease. No other connection is dialed.
 #[test]
 fn a_newcomer_meets_the_end_of_the_last_lease() {
     explore(&["at once"], || {
@@ -130,7 +131,7 @@ fn a_newcomer_meets_the_end_of_the_last_lease() {
     });
 }
 
-/// A lease of a full connection ends while a newcomer asks.
+/// A lease of a full connection ends while a newcomer acquires.
 #[test]
 fn a_newcomer_meets_the_end_of_a_lease_on_a_full_connection() {
     explore(&["lent", "handed over"], || {
@@ -187,8 +188,8 @@ fn retiring_meets_the_end_of_the_last_lease() {
     });
 }
 
-/// A newcomer asks while the host is retired that has a lease out: it joins the old connection, or
-/// waits for its end and gets a new one.
+/// A newcomer acquires while the host, which has a lease, is retired: it joins the old connection,
+/// or waits for its end and gets a new one.
 #[test]
 fn retiring_meets_a_newcomer() {
     explore(&["the old one", "a new one"], || {
@@ -208,8 +209,8 @@ fn retiring_meets_a_newcomer() {
     });
 }
 
-/// One borrower discards while the other returns: the connection is closed once, after all. The waiter
-/// may have a lease on it already, or gets a new one.
+/// One borrower discards while the other returns: the connection is closed once, after both. The
+/// waiter may already have a lease on it, or gets a new one.
 #[test]
 fn a_discard_meets_the_end_of_another_lease_and_a_waiter() {
     explore(&["the old one", "a new one"], || {
@@ -247,8 +248,8 @@ fn closing_meets_the_end_of_a_lease() {
     });
 }
 
-/// A lease ends while its host is retired and a newcomer asks: it joins the old connection before that
-/// is closed, or gets a new one.
+/// A lease ends while its host is retired and a newcomer acquires: the newcomer joins the old
+/// connection before that is closed, or gets a new one.
 #[test]
 fn retiring_meets_the_end_of_a_lease_and_a_newcomer() {
     explore(&["the old one", "a new one"], || {
@@ -270,8 +271,8 @@ fn retiring_meets_the_end_of_a_lease_and_a_newcomer() {
     });
 }
 
-/// A heartbeat of a connection in use is answered while its last lease ends: the connection goes idle,
-/// once.
+/// A heartbeat of a connection in use is answered while its last lease ends: the connection becomes
+/// idle, once.
 #[test]
 fn the_answer_of_a_heartbeat_meets_the_end_of_the_last_lease() {
     explore(&["idle"], || {
@@ -315,8 +316,8 @@ fn retiring_meets_the_answer_of_a_heartbeat_and_the_end_of_the_last_lease() {
     });
 }
 
-/// A heartbeat of a connection in use fails for good while a newcomer asks: it joins the old connection,
-/// or gets a new one.
+/// A heartbeat of a connection in use fails for the last time while a newcomer acquires: the
+/// newcomer joins the old connection, or gets a new one.
 #[test]
 fn a_newcomer_meets_the_failure_of_a_shared_heartbeat() {
     explore(&["the old one", "a new one"], || {
@@ -340,8 +341,8 @@ fn a_newcomer_meets_the_failure_of_a_shared_heartbeat() {
     });
 }
 
-/// A connection in use, which has the only place, begins to drain for another host while that host's
-/// waiter gives up: it takes leases again, once it has answered a ping.
+/// A connection in use, which has the only place, starts to drain for another host while that
+/// host's waiter gives up: it takes leases again once it has answered a ping.
 #[test]
 fn draining_for_another_host_meets_a_waiter_that_gives_up() {
     explore(&["lent again"], || {
@@ -365,9 +366,9 @@ fn draining_for_another_host_meets_a_waiter_that_gives_up() {
     });
 }
 
-/// The last lease of the connection that has the only place ends, and the other host has waited for its
-/// turn, while a newcomer asks: it has a lease already, with which the connection ends; or it waits until
-/// the other host has had its turn.
+/// The last lease of the connection with the only place ends while a newcomer acquires and the
+/// other host waits for that place. The newcomer has a lease already, with which the connection
+/// ends, or it waits until the other host has been served.
 #[test]
 fn draining_for_another_host_meets_a_newcomer() {
     explore(&["the old one", "a new one"], || {

@@ -1,4 +1,4 @@
-//! A pool, and what is true of every pool at rest and in the end.
+//! A pool under test, and what must be true of every pool at rest and in the end.
 
 use super::*;
 use crate::engine::budget::Ledger as Shared;
@@ -6,19 +6,19 @@ use crate::engine::budget::Ledger as Shared;
 pub(super) const HOST: u8 = 1;
 pub(super) const OTHER: u8 = 2;
 
-/// A pool, watched.
+/// A pool with its ledger.
 pub(super) struct Stage {
     pub(super) pool: Pool<Scripted>,
     pub(super) watch: Watch<Scripted>,
 }
 
 impl Stage {
-    /// A pool whose hosts have `cap` places.
+    /// Makes a pool whose hosts have `cap` places.
     pub(super) fn new(cap: usize) -> Self {
         Stage::with(patient().max_per_host(cap))
     }
 
-    /// One whose connections do not expire.
+    /// Makes a pool whose connections do not expire.
     pub(super) fn with(builder: Builder) -> Self {
         Stage::of(builder.idle_timeout(None).max_lifetime(None))
     }
@@ -31,22 +31,22 @@ impl Stage {
         Stage { pool, watch }
     }
 
-    /// What dials come to from now on.
+    /// Sets the result of dials from now on.
     pub(super) fn dials(&self, step: Step) {
         self.watch.ledger.dials(step);
     }
 
-    /// What pings come to from now on.
+    /// Sets the result of pings from now on.
     pub(super) fn pings(&self, step: Step) {
         self.watch.ledger.pings(step);
     }
 
-    /// An acquire that was not polled yet.
+    /// Returns an acquire that was not polled yet.
     pub(super) fn acquire(&self, host: u8) -> Task<Acquire<Scripted>> {
         Task::new(self.pool.acquire(&host))
     }
 
-    /// An acquire that waits.
+    /// Returns an acquire that waits.
     pub(super) fn waiter(&self) -> Task<Acquire<Scripted>> {
         self.waiter_of(HOST)
     }
@@ -57,12 +57,12 @@ impl Stage {
         acquire
     }
 
-    /// A new connection, lent.
+    /// Returns a new connection, lent.
     pub(super) fn loan(&self) -> PooledConnection<Scripted> {
         self.waiter().connection()
     }
 
-    /// A connection of this host, which nobody else asks for.
+    /// Returns a connection of this host, for which no other caller waits.
     pub(super) fn acquire_now(&self, host: u8) -> PooledConnection<Scripted> {
         let mut acquire = self.acquire(host);
         match acquire.poll() {
@@ -71,12 +71,12 @@ impl Stage {
         }
     }
 
-    /// An idle connection, lent.
+    /// Returns an idle connection, lent.
     pub(super) fn hit(&self) -> PooledConnection<Scripted> {
         self.acquire(HOST).poll().map(got).expect("an idle connection")
     }
 
-    /// Runs all tasks; before and after, what is true of every pool is true of this one.
+    /// Runs all tasks, and checks before and after what must be true of every pool.
     pub(super) fn settle(&self) -> PoolStatus {
         self.watch.check();
         Runtime::run();
@@ -86,7 +86,8 @@ impl Stage {
         status
     }
 
-    /// All tasks run, nobody waits, nothing is lent, and this many are idle.
+    /// Runs all tasks and checks that no caller waits, nothing is lent, and this many connections
+    /// are idle.
     pub(super) fn rests_with(&self, idle: usize) {
         let status = self.settle();
         assert_eq!((status.idle, status.in_use, status.waiting), (idle, 0, 0), "at rest");
@@ -101,19 +102,19 @@ impl Stage {
     }
 }
 
-/// Nobody gives up, unless the model says so.
+/// No caller gives up, unless the model says so.
 pub(super) fn patient() -> Builder {
     Pool::builder().acquire_timeout(None)
 }
 
-/// What is left of a stage whose pool is gone.
+/// What can be checked after the pool is gone.
 pub(super) struct Watch<C: Connector> {
     pub(super) core: Weak<PoolCore<C>>,
     pub(super) ledger: Arc<Ledger>,
 }
 
 impl<C: Connector> Watch<C> {
-    /// The invariants of each host, and those of the budget. No thread is under way.
+    /// Checks the invariants of each host and those of the budget. No thread is running.
     pub(super) fn check(&self) {
         let Some(core) = self.core.upgrade() else { return };
         let now = core.clock.precise();
@@ -131,7 +132,7 @@ impl<C: Connector> Watch<C> {
         }
     }
 
-    /// Nobody uses the pool any more.
+    /// Checks the end of a pool that is not used any more.
     pub(super) fn end(self) {
         match self.core.upgrade() {
             Some(core) => self.end_of(core),
@@ -142,7 +143,7 @@ impl<C: Connector> Watch<C> {
         }
     }
 
-    /// The same: nothing is left of it.
+    /// The same; nothing is left of the pool.
     pub(super) fn end_of(self, core: Arc<PoolCore<C>>) {
         self.check();
         let cells = core.directory.all().0;
@@ -163,7 +164,7 @@ impl<C: Connector> Watch<C> {
     }
 }
 
-/// Under a lock a check may not panic: what the model drops meanwhile needs the lock.
+/// A check must not panic under a lock: the destructors that then run need the lock.
 fn caught(check: impl FnOnce()) -> std::thread::Result<()> {
     catch_unwind(AssertUnwindSafe(check))
 }

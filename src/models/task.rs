@@ -1,8 +1,8 @@
-//! A task of a model: a future and who wakes it.
+//! A task of a model: a future and its waker.
 
 use super::*;
 
-/// A waker that notes that it was woken.
+/// A waker that records that it was woken.
 pub(super) struct Bell(AtomicBool);
 
 impl Wake for Bell {
@@ -33,7 +33,7 @@ impl<F: Future + Unpin> Task<F> {
         Task { future, bell: Bell::new() }
     }
 
-    /// Polls it, and again if it was woken meanwhile.
+    /// Polls the future, and again if it was woken meanwhile.
     pub(super) fn poll(&mut self) -> Option<F::Output> {
         loop {
             self.bell.0.store(false, SeqCst);
@@ -46,12 +46,12 @@ impl<F: Future + Unpin> Task<F> {
         }
     }
 
-    /// Polls it if it was woken.
+    /// Polls the future if it was woken.
     pub(super) fn poll_if_woken(&mut self) -> Option<F::Output> {
         if self.bell.has_rung() { self.poll() } else { None }
     }
 
-    /// What comes of it when every other task has run as far as it can.
+    /// Returns the output after every other task has run as far as possible.
     pub(super) fn output(mut self) -> F::Output {
         loop {
             Runtime::run();
@@ -64,7 +64,7 @@ impl<F: Future + Unpin> Task<F> {
 }
 
 impl Task<Acquire<Scripted>> {
-    /// The connection that it gets.
+    /// Returns the connection that the task gets.
     pub(super) fn connection(self) -> PooledConnection<Scripted> {
         got(self.output())
     }
