@@ -1,4 +1,4 @@
-//! Caps of single hosts, by their keys: `max_per_host_for`.
+//! Caps of single hosts, by key: `max_per_host_for`.
 
 use std::any::{Any, type_name};
 use std::fmt::{self, Debug};
@@ -8,8 +8,8 @@ use super::panics;
 use crate::policy::build_error::BuildError;
 use crate::policy::connector::{Connector, ShownKey};
 
-/// The function that is asked for the cap of a host, if there is one. The builder does not know the type of the keys:
-/// it is checked when the pool is built.
+/// The function that returns the cap of a host, if it was set. The builder does not know the type
+/// of the keys; the type is checked when the pool is built.
 #[derive(Clone, Default)]
 pub(crate) struct Caps(Option<Asked>);
 
@@ -30,7 +30,7 @@ impl Caps {
         Caps(Some(Asked { ask: Arc::new(ask), takes: type_name::<K>() }))
     }
 
-    /// Whether it can be asked about keys of this type.
+    /// Checks that the function takes keys of this type.
     pub(crate) fn check<K: 'static>(&self) -> Result<(), BuildError> {
         match &self.0 {
             Some(Asked { ask, takes }) if !ask.is::<Ask<K>>() => {
@@ -42,7 +42,8 @@ impl Caps {
         }
     }
 
-    /// The cap of the host with this key, if it has one of its own. The function is the user's: no lock is held here.
+    /// Returns the host's own cap, if the function gives one. The function is user code: no lock is
+    /// held here.
     pub(super) fn of<C: Connector>(&self, connector: &C, key: &C::Key) -> Option<usize> {
         let ask = self.0.as_ref()?.ask.downcast_ref::<Ask<C::Key>>()?;
         let max = panics::catch("max_per_host_for", || ask(key)).ok().flatten();

@@ -1,19 +1,19 @@
-//! The time it is: cheap where it is read at every hit, tokio's where a test has paused it.
+//! The current time: cheap where every hit reads it, and tokio's where a test has paused it.
 //!
-//! [`Clock::now`] reads the system's coarse monotonic clock (5 ns, a few milliseconds late; the
-//! standard clock costs 25 ns and would be half of a hit). [`Clock::exact`] reads the exact one, for a wait and for
-//! all else that takes the long way. [`Clock::precise`] is the exact one too, for what is rare: it looks whether time is
-//! paused.
+//! [`Clock::now`] reads the system's coarse monotonic clock (5 ns, but a few milliseconds late; the
+//! standard clock costs 25 ns, half of a hit). [`Clock::exact`] reads the exact one, for waits and
+//! everything else on the slow path. [`Clock::precise`] is exact, too, and also checks whether time
+//! is paused; it is for rare events.
 //!
-//! Under tokio's paused time all three follow tokio's clock. There is no asking tokio whether time is
-//! paused, but it shows: a running clock read between two others lies between them. Looking costs
-//! three more reads, so only `precise` looks. Since every connection begins with a dial, the pool
-//! notices before it has anything to time.
+//! Under tokio's paused time all three follow tokio's clock. tokio does not tell whether time is
+//! paused, but it can be detected: a running clock that is read between two readings of another
+//! lies between them. The check costs three more readings, so only `precise` does it. Since every
+//! connection begins with a dial, the pool notices before it has anything to time.
 //!
 //! # Race window
 //!
-//! Time that is paused after connections were made is noticed at the next dial or deadline. A hit or
-//! a wait before that still reads the real clock.
+//! If time is paused after connections were made, the pool notices at the next dial or deadline. A
+//! hit or a wait before that still reads the real clock.
 
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -25,12 +25,12 @@ use crate::policy::time::Time;
 pub(crate) struct Clock {
     /// The system clock's reading when the pool was made.
     origin: u64,
-    /// What tokio's clock showed, or would have, at the zero of this one: known once time is found to be
-    /// paused. A paused clock may be ahead of the real one, or behind it when the pool is made outside its
-    /// runtime; this one goes on from where it is.
+    /// The reading of tokio's clock that corresponds to zero of this clock; set once paused time is
+    /// detected. A paused clock may be ahead of the real one, or behind it if the pool was made
+    /// outside its runtime; this clock continues from its current value.
     paused: OnceLock<tokio::time::Instant>,
     /// The latest time read from tokio's clock. A thread outside the paused runtime reads the real
-    /// one, which must not go back behind it.
+    /// clock, which must not go back behind it.
     latest: AtomicU64,
 }
 
@@ -42,7 +42,7 @@ impl Clock {
         clock
     }
 
-    /// The time, up to a few milliseconds late.
+    /// Returns the time, up to a few milliseconds late.
     #[inline]
     pub(crate) fn now(&self) -> Time {
         match self.paused.get() {
@@ -51,7 +51,7 @@ impl Clock {
         }
     }
 
-    /// The time, exactly, as far as is known of time that is paused.
+    /// Returns the exact time, or tokio's if paused time was detected.
     pub(crate) fn exact(&self) -> Time {
         match self.paused.get() {
             Some(zero) => self.tokio_time(*zero),
@@ -59,7 +59,7 @@ impl Clock {
         }
     }
 
-    /// The time, exactly.
+    /// Returns the exact time, and checks whether time is paused.
     pub(crate) fn precise(&self) -> Time {
         if self.paused.get().is_none() {
             self.notices_paused_time();
@@ -106,7 +106,7 @@ mod system {
     #[inline]
     fn read(clock: ClockId) -> u64 {
         let time = clock_gettime(clock);
-        // The monotonic clock counts from the start of the machine: neither part is negative.
+        // The monotonic clock counts from boot: neither part is negative.
         time.tv_sec.unsigned_abs() * 1_000_000_000 + time.tv_nsec.unsigned_abs()
     }
 }
@@ -126,12 +126,12 @@ mod system {
     }
 }
 
-/// For the models: time stands still until the model says what time it is, so that every run is the same.
+/// For the models: time advances only when the model says so, so that every run is the same.
 #[cfg(wharf_loom)]
 mod system {
     use std::cell::Cell;
 
-    // All threads of a model run on one thread of the system.
+    // All threads of a model run on one system thread.
     thread_local!(static NOW: Cell<u64> = const { Cell::new(0) });
 
     pub(super) use precise as coarse;
@@ -179,7 +179,7 @@ mod tests {
     fn a_paused_clock_that_is_behind_does_not_stop_this_one() {
         let mut builder = tokio::runtime::Builder::new_current_thread();
         let runtime = builder.enable_time().start_paused(true).build().unwrap();
-        // Outside of it time goes on.
+        // Outside the runtime, real time continues.
         std::thread::sleep(Duration::from_millis(5));
         let clock = Clock::new();
         runtime.block_on(async {

@@ -9,7 +9,7 @@ use crate::engine::CloseOrder;
 use crate::policy::connector::Connector;
 use crate::policy::observer::Closed;
 
-/// Starts a close in a task of its own. Without a runtime the connection is dropped on the spot.
+/// Starts a close in a task of its own. Without a runtime the connection is dropped at once.
 pub(super) fn begin<C: Connector>(cell: &Arc<HostCell<C>>, order: CloseOrder<PartsOf<C>>) {
     let CloseOrder { loan, reason, id } = order;
     let (key, pool) = (cell, &cell.pool);
@@ -40,7 +40,7 @@ async fn close<C: Connector>(mut closing: Closing<C>) {
     }
 }
 
-/// A connection on its way out, and its slot. Dropped at any point, it ends the close.
+/// A connection being closed, with its slot. Dropping it at any point ends the close.
 struct Closing<C: Connector> {
     connection: Option<C::Connection>,
     cell: Arc<HostCell<C>>,
@@ -49,7 +49,8 @@ struct Closing<C: Connector> {
 
 impl<C: Connector> Drop for Closing<C> {
     fn drop(&mut self) {
-        // The connection goes before its place, so that the cap holds while its destructor runs.
+        // The connection is dropped before its place is freed, so that the cap holds while its
+        // destructor runs.
         let connection = self.connection.take();
         let _ = panics::catch("the drop of a connection", || drop(connection));
         self.cell.change(|state, _| state.closed(self.slot));

@@ -1,4 +1,4 @@
-//! The task of one dial. It belongs to the host, not to those that wait for it.
+//! The task of one dial. It belongs to the host, not to its waiters.
 
 use std::fmt::Display;
 use std::future::{Future, poll_fn};
@@ -21,8 +21,9 @@ use crate::policy::connector::Connector;
 use crate::policy::observer::{DialDone, DialFailed};
 use crate::policy::time::Time;
 
-/// Starts a dial in a task of its own. Where there is no runtime, or it has ended, the dial comes back, and is lost. Its
-/// place may be the next host's, whose dial may be lost in the same way: the caller takes one after the other.
+/// Starts a dial in a task of its own. If there is no runtime, or it has ended, the dial is
+/// returned as lost. Its place may then go to another host, whose dial may be lost in the same way:
+/// the caller handles them one after the other.
 pub(super) fn begin<C: Connector>(
     cell: &Arc<HostCell<C>>,
     order: DialOrder<PartsOf<C>>,
@@ -41,7 +42,7 @@ pub(super) fn begin<C: Connector>(
     let (cell, began) = (cell.clone(), pool.clock.precise());
     let dialing = Dialing { cell, slot, began, ended: false, span };
     let Some(runtime) = runtime else { return Some(dialing) };
-    // A runtime that has ended drops its task at once, and what is left here is the last of it.
+    // A runtime that has ended drops its task at once; this is then the only reference.
     let parcel = Arc::new(Mutex::new(Some(dialing)));
     let of_task = parcel.clone();
     runtime.spawn(async move {
@@ -59,7 +60,7 @@ async fn dial<C: Connector>(dialing: Dialing<C>) {
     let cell = dialing.cell.clone();
     let pool = &cell.pool;
     panics::log(|| tracing::debug!(target: "wharf::dial", key = ?cell, "dialing"));
-    // The time-out is inside: making one panics in a runtime without timers.
+    // The time-out is made inside, because that panics in a runtime without timers.
     let connect = panics::catch_future("connect", async {
         let connect = pool.connector.connect(&cell.key);
         match pool.settings.connect_timeout {
@@ -83,8 +84,8 @@ async fn dial<C: Connector>(dialing: Dialing<C>) {
     }
 }
 
-/// The slot of a dial. Dropped before its end (its task was aborted, or its runtime has gone) it gives the slot back and
-/// wakes those that wait for it.
+/// The slot of a dial. If it is dropped before its end (its task was aborted, or its runtime has
+/// ended) it frees the slot and wakes the waiters.
 pub(super) struct Dialing<C: Connector> {
     cell: Arc<HostCell<C>>,
     slot: u32,
@@ -94,7 +95,8 @@ pub(super) struct Dialing<C: Connector> {
 }
 
 impl<C: Connector> Dialing<C> {
-    /// Runs the dial to its end, unless nobody can use it any more. What was told to begin has begun.
+    /// Runs the dial to its end, unless it is not needed any more. Everything that had to start has
+    /// started by now.
     async fn unless_cut_off<F: Future>(&self, dial: F) -> Option<F::Output> {
         let recheck = &self.cell.pool.recheck;
         let (mut dial, mut told) = (pin!(dial), pin!(recheck.notified()));
@@ -130,7 +132,7 @@ impl<C: Connector> Dialing<C> {
         }
     }
 
-    /// An outage is over.
+    /// Logs the end of an outage.
     fn log_end(&self, Outage { since, failed_dials, told }: Outage) {
         let lasted = self.cell.pool.clock.precise().since(since);
         panics::log(|| {
@@ -141,7 +143,8 @@ impl<C: Connector> Dialing<C> {
         });
     }
 
-    /// The first failure of an outage is a warning: what follows until a dial succeeds is for debugging.
+    /// The first failure of an outage is logged as a warning, and further ones until a dial
+    /// succeeds at debug level.
     fn log_failure(&self, error: &dyn Display, begins: bool) {
         let (key, took) = (&self.cell, self.took());
         panics::log(|| {
@@ -189,12 +192,12 @@ impl<C: Connector> Dialing<C> {
         carry_out(&cell, actions);
     }
 
-    /// It could not begin.
+    /// Ends a dial that could not start.
     pub(super) fn lost_at_once(mut self) -> (Arc<HostCell<C>>, Actions<C>) {
         self.lose(&NO_RUNTIME)
     }
 
-    /// What is decided is for the caller to carry out.
+    /// The caller carries out the actions.
     fn lose(&mut self, why: &dyn Display) -> (Arc<HostCell<C>>, Actions<C>) {
         self.ended = true;
         self.tell_failure(why);

@@ -1,4 +1,4 @@
-//! Which host has which key. Its locks are held for a look-up, an insert or a removal.
+//! Maps keys to hosts. Its locks are held only for a look-up, an insert or a removal.
 
 use std::borrow::Borrow;
 use std::sync::Arc;
@@ -11,20 +11,20 @@ use crate::engine::status::Counted;
 use crate::engine::sync::Mutex;
 use crate::policy::connector::Connector;
 
-/// More than there are threads to collide, and enough that a look at a hundred thousand hosts holds no lock for longer
-/// than some 15 us. A power of two.
+/// More than the number of threads, so that they rarely collide, and enough that visiting a hundred
+/// thousand hosts holds no lock for longer than about 15 us. A power of two.
 const SHARDS: usize = if cfg!(wharf_loom) { 1 } else { 64 };
 
 /// A sharded map.
 pub(crate) struct Directory<C: Connector>([Shard<C>; SHARDS]);
 
-/// Apart from its neighbours, so that two threads on two shards do not share a cache line.
+/// Aligned, so that two threads on two shards do not share a cache line.
 #[repr(align(128))]
 struct Shard<C: Connector>(Mutex<Hosts<C>>);
 
 struct Hosts<C: Connector> {
     listed: HashTable<Arc<HostCell<C>>>,
-    /// What was counted for hosts that are forgotten, once there are some.
+    /// The counts of forgotten hosts, once there are some.
     past: Option<Box<Counted>>,
 }
 
@@ -45,7 +45,7 @@ impl<C: Connector> Directory<C> {
         }))
     }
 
-    /// By bits of the hash that the shard's own map does not look at first.
+    /// Selects a shard by bits of the hash that the shard's own map does not use first.
     fn shard(&self, hash: u64) -> &Mutex<Hosts<C>> {
         &self.0[(hash >> 40) as usize % SHARDS].0
     }
@@ -59,8 +59,8 @@ impl<C: Connector> Directory<C> {
         self.shard(hash).lock().find(hash, key).cloned()
     }
 
-    /// The host with the key of this one that is in the directory: it, if there is none. One that was forgotten is not
-    /// used again.
+    /// Returns the host in the directory with the key of this one, and enters this one if there is
+    /// none. A forgotten host is never used again.
     pub(crate) fn enter(&self, cell: &Arc<HostCell<C>>) -> Arc<HostCell<C>> {
         let spare = if cell.look(|state| state.listing()) == Listing::New {
             cell.clone()
@@ -73,7 +73,7 @@ impl<C: Connector> Directory<C> {
             drop(hosts);
             return listed;
         }
-        // Read under this lock: a close that comes later finds the host here.
+        // Read under this lock: a later close finds the host here.
         spare.enter(cell.pool.phase());
         hosts.listed.insert_unique(spare.hash, spare.clone(), |host| host.hash);
         drop(hosts);
@@ -81,15 +81,15 @@ impl<C: Connector> Directory<C> {
         spare
     }
 
-    /// Takes a host out that nothing and nobody needs. Somebody may have come since that was seen: it is looked at
-    /// again.
+    /// Removes a host that is not needed. A caller may have arrived since that was seen, so it is
+    /// checked again.
     pub(crate) fn forget(&self, cell: &Arc<HostCell<C>>) {
         let mut hosts = self.shard(cell.hash).lock();
         let Some((counted, actions)) = cell.forget() else { return };
         hosts.past.get_or_insert_default().add_past(&counted);
         let gone = hosts.listed.find_entry(cell.hash, |host| Arc::ptr_eq(host, cell));
         let gone = gone.ok().map(|entry| entry.remove().0);
-        // A million hosts visited leave no room behind that is taken for them.
+        // Frees the memory of many hosts that were visited once.
         if hosts.listed.capacity() > 14 && hosts.listed.len() * 8 < hosts.listed.capacity() {
             hosts.listed.shrink_to_fit(|host| host.hash);
         }
@@ -99,7 +99,7 @@ impl<C: Connector> Directory<C> {
         cell.pool.settings.observer.tell(|observer| observer.host_forgotten(cell));
     }
 
-    /// All hosts, and what was counted for those that are forgotten.
+    /// Returns all hosts, and the counts of the forgotten ones.
     pub(crate) fn all(&self) -> (Vec<Arc<HostCell<C>>>, Counted) {
         let (mut cells, mut past) = (Vec::new(), Counted::default());
         for shard in &self.0 {

@@ -1,11 +1,11 @@
-//! How a dial failed.
+//! The failure of a dial.
 
 use std::error::Error;
 use std::sync::Arc;
 use std::time::Duration;
 use std::{fmt, iter};
 
-/// How a dial failed. Everybody who waited for it shares the error.
+/// The failure of a dial. All its waiters share the error.
 #[derive(Debug)]
 pub(crate) enum DialFailure<E> {
     Error(Arc<E>),
@@ -24,7 +24,7 @@ impl<E> Clone for DialFailure<E> {
     }
 }
 
-/// In one line, with all that lies behind it.
+/// In one line, with all of its sources.
 impl<E: Error> fmt::Display for DialFailure<E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -37,8 +37,8 @@ impl<E: Error> fmt::Display for DialFailure<E> {
     }
 }
 
-/// An error and its sources in one line, without what is said already. An error may be its own
-/// source: beyond some sources nobody looks.
+/// Formats an error and its sources in one line, without repetitions. It stops after a number of
+/// sources, because an error may be its own source.
 pub(crate) fn in_full(error: &dyn Error) -> String {
     let mut words = one_line(error);
     for source in iter::successors(error.source(), |&error| error.source()).take(16) {
@@ -59,7 +59,7 @@ pub(crate) fn limit_in_words(limit: Duration) -> String {
     }
 }
 
-/// What has happened, and why in full, in one line.
+/// Formats an event and its cause in one line.
 #[cfg_attr(
     not(any(feature = "grpc", feature = "http", feature = "postgres", feature = "websocket")),
     expect(dead_code)

@@ -1,4 +1,4 @@
-//! Where tasks are spawned.
+//! Spawns tasks.
 
 #[cfg(not(wharf_loom))]
 pub(crate) use self::tokio_runtime::Runtime;
@@ -14,7 +14,7 @@ mod tokio_runtime {
 
     use tokio::runtime::Handle;
 
-    /// Takes the number of an id, which tokio shows to hashers only.
+    /// Extracts the number of an id, which tokio shows only to hashers.
     struct Number(u64);
 
     impl Hasher for Number {
@@ -31,12 +31,12 @@ mod tokio_runtime {
         }
     }
 
-    /// A tokio runtime, which may have ended: then what is spawned on it is dropped at once.
+    /// A tokio runtime. It may have ended: then tasks spawned on it are dropped at once.
     #[derive(Clone, Debug)]
     pub(crate) struct Runtime(Handle);
 
     impl Runtime {
-        /// The one that this thread is in.
+        /// Returns the runtime of this thread.
         pub(crate) fn current() -> Option<Runtime> {
             Handle::try_current().ok().map(Runtime)
         }
@@ -45,14 +45,15 @@ mod tokio_runtime {
             self.0.id() == other.0.id()
         }
 
-        /// No other runtime of the process has this number, and none has zero.
+        /// Returns a number that no other runtime of the process has. It is never zero.
         pub(crate) fn number(&self) -> u64 {
             let mut number = Number(0);
             self.0.id().hash(&mut number);
             number.0
         }
 
-        /// Whether it still runs tasks. For a thread in no runtime: costs a spawn.
+        /// Returns whether the runtime still runs tasks. It costs a spawn, and is for threads
+        /// outside a runtime.
         pub(crate) fn is_alive(&self) -> bool {
             let probe = self.0.spawn(std::future::pending::<()>());
             let alive = !probe.is_finished();
@@ -64,13 +65,14 @@ mod tokio_runtime {
             self.0.spawn(task);
         }
 
-        /// Lets any thread of the runtime run what this one has just woken. A worker keeps the last task that it wakes to
-        /// itself, where no other looks: another task takes that place.
+        /// Lets any thread of the runtime run the task that this one has just woken. A worker keeps
+        /// the last task that it wakes in a slot of its own, from which others do not steal:
+        /// another task takes that slot.
         pub(crate) fn share_woken(&self) {
             self.0.spawn(std::future::ready(()));
         }
 
-        /// Runs `f` as if this thread was in the runtime.
+        /// Runs `f` as if this thread were in the runtime.
         pub(crate) fn within<R>(&self, f: impl FnOnce() -> R) -> R {
             let _guard = self.0.enter();
             f()
@@ -78,7 +80,7 @@ mod tokio_runtime {
     }
 }
 
-/// For the models: tasks are kept until the model runs them.
+/// For the models: keeps tasks until the model runs them.
 #[cfg(wharf_loom)]
 mod model {
     use std::cell::RefCell;
@@ -88,14 +90,14 @@ mod model {
 
     pub(crate) type Task = Pin<Box<dyn Future<Output = ()> + Send>>;
 
-    // All threads of a model run on one thread of the system.
+    // All threads of a model run on one system thread.
     thread_local!(static TASKS: RefCell<Vec<Task>> = const { RefCell::new(Vec::new()) });
 
     #[derive(Clone, Debug)]
     pub(crate) struct Runtime;
 
     impl Runtime {
-        /// Never, when it is asked: what it has not finished it drops.
+        /// Always false when it is asked: unfinished tasks are dropped.
         pub(crate) fn is_alive(&self) -> bool {
             false
         }
@@ -104,7 +106,7 @@ mod model {
             Some(Runtime)
         }
 
-        /// There is one.
+        /// There is only one.
         pub(crate) fn is(&self, _: &Runtime) -> bool {
             true
         }
@@ -117,23 +119,23 @@ mod model {
             TASKS.with_borrow_mut(|tasks| tasks.push(Box::pin(task)));
         }
 
-        /// The model has one thread.
+        /// A model has only one worker.
         pub(crate) fn share_woken(&self) {}
 
-        /// Polls every task once, those that appear meanwhile too. What is not ready is dropped,
-        /// as by a runtime that ends.
+        /// Polls every task once, including those that are spawned meanwhile. Tasks that are not
+        /// ready are dropped, as by a runtime that ends.
         pub(crate) fn run() {
             while let Some(mut task) = TASKS.with_borrow_mut(Vec::pop) {
                 let _ = task.as_mut().poll(&mut Context::from_waker(Waker::noop()));
             }
         }
 
-        /// The task spawned first of those that are left, to be run by hand.
+        /// Returns the oldest remaining task, to be run by hand.
         pub(crate) fn take() -> Task {
             TASKS.with_borrow_mut(|tasks| tasks.remove(0))
         }
 
-        /// Leaks every task: after a model that failed, whose objects may not be touched any more.
+        /// Leaks every task, after a model that failed, whose objects must not be touched any more.
         pub(crate) fn forget() {
             TASKS.take().into_iter().for_each(std::mem::forget);
         }

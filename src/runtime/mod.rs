@@ -1,5 +1,5 @@
-//! What carries the engine's decisions out: hosts behind their locks, the directory that finds them, the tasks of the
-//! pool, clocks and timers.
+//! Carries out the engine's decisions: hosts behind their locks, the directory that finds them, the
+//! tasks of the pool, clocks and timers.
 
 pub(crate) mod caps;
 pub(crate) mod cell;

@@ -1,4 +1,4 @@
-//! A panic in the user's code ends there: it becomes a value, and a line in the log.
+//! Contains panics of user code: each becomes a value and a line in the log.
 
 use std::any::Any;
 use std::future::{Future, poll_fn};
@@ -7,17 +7,18 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
 use std::task::Poll;
 
-/// The user's code has panicked; the panic hook has told how.
+/// The user's code has panicked; the panic hook has reported it.
 #[derive(Debug)]
 pub(crate) struct Panicked;
 
-/// Calls `f` and catches its panic. What `f` touched is not used afterwards by any caller here:
-/// the connection is closed.
+/// Calls `f` and catches its panic. No caller uses afterwards what `f` touched: the connection is
+/// closed.
 pub(crate) fn catch<R>(what: &'static str, f: impl FnOnce() -> R) -> Result<R, Panicked> {
     catch_unwind(AssertUnwindSafe(f)).map_err(|payload| report(what, payload))
 }
 
-/// Drops a host, where others are still to be looked at. It may be the last of it, and its key is the user's.
+/// Drops a host while others are still to be visited. It may be the last reference, and its key is
+/// the user's.
 pub(crate) fn let_go<H>(host: H) {
     let _ = catch("the drop of a key", || drop(host));
 }
@@ -35,12 +36,13 @@ pub(crate) async fn catch_future<F: Future>(
     .await
 }
 
-/// Writes to the log, which formats what is the user's: a panic in that loses nothing else.
+/// Writes to the log, which formats the user's types: a panic in them loses nothing else.
 pub(crate) fn log(write: impl FnOnce()) {
     let _ = catch("the Debug of a key or an error", write);
 }
 
-/// A log may panic too, and what a panic carries when it is dropped: then no more can be done.
+/// A logger may panic too, and so may the drop of a panic's payload: then there is nothing more to
+/// do.
 #[cold]
 fn report(what: &'static str, payload: Box<dyn Any + Send>) -> Panicked {
     mem::forget(catch_unwind(|| tracing::error!(target: "wharf", what, "the connector panicked")));

@@ -1,4 +1,4 @@
-//! What the engine keeps for this layer without looking inside.
+//! Types that the engine stores for this layer without using them.
 
 use std::marker::PhantomData;
 use std::sync::Arc;
@@ -24,22 +24,23 @@ impl<C: Connector> Parts for PartsOf<C> {
     }
 }
 
-/// Wakes a task that waits, and knows the runtime that it waits in.
+/// Wakes a waiting task, and knows the runtime in which it waits.
 #[derive(Debug)]
 pub(crate) struct TaskWaker {
     pub(crate) waker: std::task::Waker,
     pub(crate) waits_in: WaitsIn,
 }
 
-/// The runtime of a task that waits.
+/// The runtime of a waiting task.
 #[derive(Clone, Debug)]
 pub(crate) enum WaitsIn {
-    /// The one where maintenance runs. A reference to it for each wait would be counted by all threads at one place.
+    /// The one where maintenance runs. A reference to it for each wait would make all threads
+    /// update one counter.
     Maintained,
     Other(Runtime),
 }
 
-/// A connection on loan, with its way home.
+/// A connection on loan, with a reference to its host.
 pub(crate) type Loan<C> = Box<crate::engine::Loan<PartsOf<C>>>;
 pub(crate) type HostState<C> = crate::engine::HostState<PartsOf<C>>;
 pub(crate) type Section<'a, C> = crate::engine::Section<'a, PartsOf<C>>;

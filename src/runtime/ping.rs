@@ -1,4 +1,4 @@
-//! The task of one ping: for who waits, of a suspect, for a heartbeat, or as a reset.
+//! The task of one ping: for a waiter, of a suspect, as a heartbeat, or as a reset.
 
 use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
@@ -19,7 +19,7 @@ use crate::policy::connector::Connector;
 use crate::policy::observer::{HeartbeatMissed, PingAnswered, PingFailed};
 use crate::policy::time::Time;
 
-/// Starts a ping in a task of its own. Without a runtime it counts as cut off.
+/// Starts a ping in a task of its own. Without a runtime the ping counts as cut off.
 pub(super) fn begin<C: Connector>(cell: &Arc<HostCell<C>>, order: PingOrder<PartsOf<C>>) {
     let PingOrder { loan, purpose, id } = order;
     let runtime = cell.pool.any_runtime();
@@ -33,7 +33,7 @@ pub(super) fn begin<C: Connector>(cell: &Arc<HostCell<C>>, order: PingOrder<Part
     }
 }
 
-/// A connection that is being pinged. Dropped before its end it counts as cut off.
+/// A connection that is being pinged. If it is dropped before its end, the ping counts as cut off.
 struct Pinging<C: Connector> {
     asked: Asked<C>,
     loan: Option<Loan<C>>,
@@ -69,7 +69,7 @@ impl<C: Connector> Pinging<C> {
             Answer::Yes if is_open => Verdict::Answered { max_leases },
             Answer::Yes => Verdict::NotOpen,
             Answer::No { was_late } => {
-                // Before its close may be told.
+                // Reported before the close may be.
                 self.asked.report_failure(was_late);
                 Verdict::Failed { is_open }
             }
@@ -87,7 +87,7 @@ impl<C: Connector> Drop for Pinging<C> {
     }
 }
 
-/// What a ping has come to.
+/// The result of a ping.
 #[derive(Clone, Copy, Debug)]
 enum Answer {
     Yes,
@@ -108,7 +108,7 @@ impl Answer {
     }
 }
 
-/// Which connection is asked, and what for.
+/// The connection that is pinged, and the purpose.
 struct Asked<C: Connector> {
     cell: Arc<HostCell<C>>,
     slot: u32,
@@ -117,7 +117,7 @@ struct Asked<C: Connector> {
 }
 
 impl<C: Connector> Asked<C> {
-    /// Pings the connection, and waits for as long as the host wants to know.
+    /// Pings the connection, and waits for as long as the host needs the answer.
     async fn ask(&self, connection: &mut C::Connection) -> Answer {
         let pool = &self.cell.pool;
         let mut ping = pin!(ping(pool, self.purpose, connection));
@@ -155,7 +155,7 @@ impl<C: Connector> Asked<C> {
         self.cell.look(|state| state.stops_ping(self.slot, now, &pool.common))
     }
 
-    /// The heartbeat has not been answered in time. Says whether it has missed too many.
+    /// The heartbeat was not answered in time. Returns whether it has missed too many.
     fn miss_beat(&self) -> bool {
         let slot = self.slot;
         let (missed, is_enough) = self.cell.change(|state, section| {
@@ -169,7 +169,7 @@ impl<C: Connector> Asked<C> {
     fn report_failure(&self, was_late: bool) {
         match self.purpose {
             Purpose::Health | Purpose::Reset => self.report_failed_ping(),
-            // A late one has missed this beat already, which was told then.
+            // A late one has missed this heartbeat already, which was reported then.
             Purpose::Heartbeat if was_late => {}
             Purpose::Heartbeat => {
                 let missed = self.cell.look(|state| state.missed_beats(self.slot)) + 1;
@@ -223,7 +223,7 @@ async fn ping<C: Connector>(
     matches!(ping.await, Ok(Ok(())))
 }
 
-/// How long to wait, from the first time that there is nothing yet.
+/// The time limit of a ping, which starts when the first poll is pending.
 struct TimeLimit {
     limit: Option<Duration>,
     timer: Option<Timer>,
@@ -234,7 +234,7 @@ impl TimeLimit {
         TimeLimit { limit, timer: None }
     }
 
-    /// `None` when the time is over first.
+    /// `None` if the limit passes first.
     async fn wait<C: Connector, F: Future>(
         &mut self,
         pool: &PoolCore<C>,
@@ -256,7 +256,7 @@ impl TimeLimit {
     }
 }
 
-/// What comes of `future`, unless the other one ends first.
+/// Returns the output of `future`, unless the other one ends first.
 async fn unless<F: Future + Unpin>(mut future: F, other: impl Future) -> Option<F::Output> {
     let mut other = pin!(other);
     poll_fn(|cx| match Pin::new(&mut future).poll(cx) {

@@ -1,10 +1,11 @@
-//! What all handles, guards and tasks of one pool share.
+//! The state that all handles, guards and tasks of a pool share.
 //!
-//! # Who keeps it alive
+//! # What keeps it alive
 //!
-//! Handles (`Pool`, `Host`) are counted apart from the references to it: the hosts in the directory refer back to it,
-//! and so do guards and tasks. The last handle to go closes what is idle; each host is forgotten when its last
-//! connection is gone, and with it its reference.
+//! Handles (`Pool`, `Host`) are counted separately from references: the hosts in the directory
+//! refer back to the core, and so do guards and tasks. Dropping the last handle closes idle
+//! connections. Each host is forgotten when its last connection is gone, and its reference is
+//! dropped with it.
 
 use std::borrow::Borrow;
 use std::hash::{BuildHasher, Hash, Hasher, RandomState};
@@ -30,15 +31,16 @@ use crate::policy::connector::Connector;
 use crate::policy::observer::Observer;
 use crate::policy::time::{Span, Time};
 
-/// What a pool of shared connections knows beside its connector.
+/// What a pool of shared connections needs in addition to its connector.
 pub(crate) struct Sharing<C: Connector> {
-    /// Makes a borrower's share. Runs under a host's lock: no code of the user's.
+    /// Makes a borrower's share. It runs under a host's lock and must not call user code.
     pub(crate) share: fn(&C::Connection) -> C::Connection,
     pub(crate) max_leases: fn(&C, &C::Connection) -> usize,
     pub(crate) expected_leases: fn(&C, &C::Key) -> usize,
 }
 
-/// See the module. What a hit and a wait need comes first, apart from what is written while the pool is used.
+/// See the module. The fields for hits and waits come first, apart from those that are written
+/// while the pool is used.
 #[repr(C)]
 pub(crate) struct PoolCore<C: Connector> {
     pub(crate) clock: Clock,
@@ -51,21 +53,22 @@ pub(crate) struct PoolCore<C: Connector> {
     pub(crate) settings: Settings,
     pub(crate) schedule: Mutex<Schedule<Scheduled<C>>>,
     pub(crate) maintenance: Arc<Maintenance>,
-    /// Told when a closed pool may have become empty.
+    /// Notified when a closed pool may have become empty.
     pub(crate) drained: Notify,
-    /// Told when tasks of pings or dials are to look whether they are to go on.
+    /// Notified when the tasks of pings and dials have to check whether to continue.
     pub(crate) recheck: Notify,
-    /// Connections, dials and closes, of all hosts. Changed under the host's lock.
+    /// Connections, dials and closes of all hosts. Changed under the host's lock.
     entries: AtomicUsize,
     next_host: AtomicU64,
     handles: AtomicUsize,
-    /// The runtimes seen, the last one last, for what nobody's acquire causes. When one ends, another goes on.
+    /// The runtimes seen, the latest one last, for work that no acquire causes. When one ends,
+    /// another is used.
     pub(super) seen: Mutex<Vec<Runtime>>,
 }
 
 impl<C: Connector> PoolCore<C> {
     pub(crate) fn new(connector: C, settings: Settings, sharing: Option<Sharing<C>>) -> Arc<Self> {
-        // The system's randomness, as the keys of the hasher. Every run of a model is the same.
+        // Random, like the keys of the hasher; fixed in models, so that every run is the same.
         let system = RandomState::new();
         let random = |n: u64| if cfg!(wharf_loom) { n } else { system.hash_one(n) };
         let hasher = SipHasher13::new_with_keys(random(0), random(1));
@@ -101,7 +104,7 @@ impl<C: Connector> PoolCore<C> {
         hasher.finish()
     }
 
-    /// The host with this key, if the pool knows it.
+    /// Returns the host with this key, if the pool knows it.
     #[inline]
     pub(crate) fn find<Q>(&self, key: &Q) -> Option<Arc<HostCell<C>>>
     where
@@ -111,8 +114,8 @@ impl<C: Connector> PoolCore<C> {
         self.directory.find(self.hash(key), key)
     }
 
-    /// The host with this key, or a new one that is in no directory until somebody joins it: an acquire that is never
-    /// polled leaves nothing behind.
+    /// Returns the host with this key, or a new one that enters the directory when a caller joins
+    /// it: an acquire that is never polled leaves nothing behind.
     #[inline]
     pub(crate) fn host<Q>(self: &Arc<Self>, key: &Q) -> Arc<HostCell<C>>
     where
@@ -136,9 +139,9 @@ impl<C: Connector> PoolCore<C> {
     }
 }
 
-/// # Asking the connector
+/// # Calls to the connector
 impl<C: Connector> PoolCore<C> {
-    /// Whether the connection is open, and how many leases it takes now: none if it is not.
+    /// Returns how many leases the connection takes now: none if it is not open.
     #[inline]
     pub(crate) fn max_leases_if_open(&self, connection: &mut C::Connection) -> usize {
         if self.is_open(connection) { self.max_leases(connection) } else { 0 }
@@ -149,7 +152,7 @@ impl<C: Connector> PoolCore<C> {
         panics::catch("is_open", || self.connector.is_open(connection)).unwrap_or(false)
     }
 
-    /// Whether a connection that came back open needs a reset.
+    /// Returns whether a connection that returned open needs a reset.
     #[inline]
     pub(crate) fn needs_reset(&self, connection: &C::Connection) -> Result<bool, Panicked> {
         panics::catch("needs_reset", || self.connector.needs_reset(connection))
@@ -161,7 +164,7 @@ impl<C: Connector> PoolCore<C> {
         panics::catch("max_leases", ask).unwrap_or(0)
     }
 
-    /// Leases that a connection to a new host is expected to carry.
+    /// Returns how many leases a connection to a new host is expected to carry.
     fn expected_leases(&self, key: &C::Key) -> usize {
         let Some(sharing) = &self.sharing else { return 1 };
         let ask = || (sharing.expected_leases)(&self.connector, key);
@@ -171,7 +174,7 @@ impl<C: Connector> PoolCore<C> {
 
 /// # Maintenance and room
 impl<C: Connector> PoolCore<C> {
-    /// The next deadline has moved forward.
+    /// The next deadline has become earlier.
     #[cold]
     pub(crate) fn wake_maintenance(self: &Arc<Self>) {
         self.maintenance.wake();
@@ -179,8 +182,8 @@ impl<C: Connector> PoolCore<C> {
         self.maintenance.share_woken();
     }
 
-    /// Starts maintenance where it does not run, if there is a runtime. Asked at every return, so that it starts again
-    /// after its runtime has ended.
+    /// Starts maintenance if it does not run and there is a runtime. Called at every return, so
+    /// that maintenance starts again after its runtime has ended.
     #[inline]
     pub(crate) fn ensure_maintenance(self: &Arc<Self>) {
         if self.maintenance.is_missing() {
@@ -188,7 +191,8 @@ impl<C: Connector> PoolCore<C> {
         }
     }
 
-    /// A caller that waits in this runtime has made a timer: the next ones need none, since maintenance wakes them.
+    /// A caller that waits in this runtime has made a timer: later ones need none, because
+    /// maintenance wakes them.
     pub(crate) fn watch_in(self: &Arc<Self>, runtime: &Runtime) {
         self.maintenance.want();
         self.ensure_maintenance();
@@ -202,7 +206,8 @@ impl<C: Connector> PoolCore<C> {
         }
     }
 
-    /// Looks at hosts that are due, up to this many. Returns when to look next: at once, if more are due.
+    /// Processes up to this many hosts that are due. Returns when to look next: at once if more are
+    /// due.
     pub(crate) fn maintain(self: &Arc<Self>, most: usize) -> Time {
         let now = self.clock.precise();
         for _ in 0..most {
@@ -212,7 +217,7 @@ impl<C: Connector> PoolCore<C> {
             panics::let_go(cell);
         }
         let makes_room = self.schedule.lock().takes_room(now);
-        // Its host says when to look next, if that is later.
+        // If its own time is later, the host says so.
         if makes_room && let Some(cell) = self.next_scan(Time::NEVER) {
             cell.scan();
             panics::let_go(cell);
@@ -220,15 +225,15 @@ impl<C: Connector> PoolCore<C> {
         self.schedule.lock().next()
     }
 
-    /// A host whose idle connection may make room, if that is wanted.
+    /// Returns a host whose idle connection may make room, if room is needed.
     pub(super) fn next_scan(&self, now: Time) -> Option<Arc<HostCell<C>>> {
         let Ledger { budget, hints } = self.common.ledger.as_ref()?;
         let mut budget = budget.lock();
         budget.begin_scan(hints.idle(), now)
     }
 
-    /// Entries of a host have changed in number: says whether none is left of all. Under the host's lock, so
-    /// that a reader does not find fewer than there are.
+    /// Updates the number of entries of all hosts, and returns whether none is left. Called under
+    /// the host's lock, so that a reader does not find fewer than there are.
     pub(super) fn count_entries(&self, old: usize, new: usize) -> bool {
         if new > old {
             self.entries.fetch_add(new - old, Ordering::SeqCst);
@@ -241,8 +246,8 @@ impl<C: Connector> PoolCore<C> {
 
 /// # The end
 impl<C: Connector> PoolCore<C> {
-    /// Everybody who closes the pool visits all hosts, not only the first: when this returns, none of them begins a dial
-    /// any more, and an empty pool stays empty.
+    /// Every caller of `close` visits all hosts, not only the first one: when this returns, no host
+    /// starts a dial any more, and an empty pool stays empty.
     pub(crate) fn close(self: &Arc<Self>) {
         let is_news = !self.closed.swap(true, Ordering::SeqCst);
         self.change_all(|state, section| state.close(section));
@@ -268,7 +273,7 @@ impl<C: Connector> PoolCore<C> {
         self.closed.load(Ordering::SeqCst)
     }
 
-    /// The phase of a host that is entered now.
+    /// Returns the phase of a host that is entered now.
     pub(crate) fn phase(&self) -> Phase {
         match (self.is_closed(), self.has_handles()) {
             (true, _) => Phase::Closed,
@@ -277,7 +282,8 @@ impl<C: Connector> PoolCore<C> {
         }
     }
 
-    /// Closed, and empty: every loan is back, every dial and every close has ended.
+    /// Returns whether the pool is closed and empty: every loan has returned, every dial and every
+    /// close has ended.
     pub(crate) fn is_drained(&self) -> bool {
         self.is_closed() && self.entries.load(Ordering::SeqCst) == 0
     }
@@ -293,7 +299,7 @@ impl<C: Connector> Drop for PoolCore<C> {
     }
 }
 
-/// One that counts: the pool lives as long as there is one.
+/// A counted handle: the pool lives as long as one exists.
 pub(crate) struct Handle<C: Connector>(Arc<PoolCore<C>>);
 
 impl<C: Connector> Handle<C> {

@@ -1,4 +1,4 @@
-//! Which runtime the tasks of a pool run in.
+//! Selects the runtime for a pool's tasks.
 
 use super::handle::Runtime;
 use super::parts::WaitsIn;
@@ -6,14 +6,15 @@ use super::pool_core::PoolCore;
 use crate::policy::connector::Connector;
 
 impl<C: Connector> PoolCore<C> {
-    /// The runtime last seen of those that have not ended.
+    /// Returns the latest runtime seen that has not ended.
     pub(crate) fn last_runtime(&self) -> Option<Runtime> {
         let seen = self.seen.lock().clone();
         let last = seen.into_iter().rev().find(Runtime::is_alive);
         last.or_else(|| self.maintenance.runtime())
     }
 
-    /// The runtime to wait in, and whether maintenance runs there. Then it is not remembered: maintenance does that.
+    /// Returns the runtime to wait in, and whether maintenance runs there. In that case it is not
+    /// stored here, because maintenance stores it.
     pub(crate) fn find_runtime(&self) -> Option<(Runtime, bool)> {
         let Some(current) = Runtime::current() else {
             return self.last_runtime().map(|last| (last, false));
@@ -32,19 +33,19 @@ impl<C: Connector> PoolCore<C> {
         }
     }
 
-    /// The runtime of this thread, or the one last seen.
+    /// Returns the runtime of this thread, or the latest one seen.
     pub(crate) fn any_runtime(&self) -> Option<Runtime> {
         Runtime::current().or_else(|| self.last_runtime())
     }
 
-    /// The runtime of this thread, unless it has ended, or the one last seen.
+    /// Returns the runtime of this thread unless it has ended, or the latest one seen.
     pub(crate) fn living_runtime(&self) -> Option<Runtime> {
-        // That of the models does not end.
+        // The runtime of the models never ends.
         let current = Runtime::current().filter(|current| cfg!(wharf_loom) || current.is_alive());
         current.or_else(|| self.last_runtime())
     }
 
-    /// The runtime of this thread, which is remembered, or the one last seen.
+    /// Returns the runtime of this thread, and stores it, or the latest one seen.
     pub(crate) fn see_runtime(&self) -> Option<Runtime> {
         let Some(current) = Runtime::current() else { return self.last_runtime() };
         self.remember(&current);
@@ -63,7 +64,7 @@ impl<C: Connector> PoolCore<C> {
         seen[at..].rotate_left(1);
     }
 
-    /// Those that have ended are forgotten: a pool may outlive many.
+    /// Removes the runtimes that have ended: a pool may outlive many.
     #[cold]
     fn remember_another(&self, current: &Runtime) {
         let known = self.seen.lock().clone();

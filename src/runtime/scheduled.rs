@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::cell::HostCell;
 use crate::policy::connector::Connector;
 
-/// See the module. Among others with the same time, the host that was made first comes first.
+/// See the module. Among hosts with the same time, the oldest comes first.
 pub(crate) struct Scheduled<C: Connector>(pub(super) Arc<HostCell<C>>);
 
 impl<C: Connector> Ord for Scheduled<C> {

@@ -1,4 +1,4 @@
-//! The settings of a pool: plain data, its observer, and what is asked for the caps of single hosts.
+//! The settings of a pool: plain data, its observer, and the function for the caps of single hosts.
 
 use std::ops::Deref;
 

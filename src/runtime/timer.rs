@@ -1,4 +1,4 @@
-//! A timer for one wait. It exists only while somebody waits.
+//! The timer of one wait. It exists only as long as the wait.
 
 #[cfg(not(wharf_loom))]
 pub(crate) use self::tokio_timer::Timer;
@@ -17,7 +17,7 @@ mod tokio_timer {
 
     use crate::runtime::handle::Runtime;
 
-    /// Bound to the runtime that its task was last polled in.
+    /// Bound to the runtime in which its task was last polled.
     #[derive(Debug)]
     pub(crate) struct Timer {
         sleep: Pin<Box<Sleep>>,
@@ -25,14 +25,15 @@ mod tokio_timer {
     }
 
     impl Timer {
-        /// Runs out after `duration`.
+        /// Fires after `duration`.
         pub(crate) fn new(duration: Duration, runtime: &Runtime) -> Timer {
             let sleep = runtime.within(|| Box::pin(tokio::time::sleep(duration)));
             Timer { sleep, runtime: runtime.clone() }
         }
 
-        /// Whether it has run out; if not, the task is woken when it does. A task that has moved to
-        /// another runtime takes its timer along: the first one may have ended.
+        /// Returns whether the timer has fired; if not, the task is woken when it does. If the task
+        /// has moved to another runtime, the timer moves along, because the first one may have
+        /// ended.
         pub(crate) fn has_run_out(&mut self, runtime: &Runtime, cx: &mut Context<'_>) -> bool {
             if !self.runtime.is(runtime) {
                 let deadline = self.sleep.deadline();
@@ -42,14 +43,14 @@ mod tokio_timer {
             self.poll(cx)
         }
 
-        /// The same, where its task has not moved.
+        /// The same for a task that has not moved.
         pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> bool {
             self.sleep.as_mut().poll(cx).is_ready()
         }
     }
 }
 
-/// For the models: time passes when the model says so, and then for every timer that is set.
+/// For the models: time advances when the model says so, for every timer that is set.
 #[cfg(wharf_loom)]
 mod model {
     use std::cell::Cell;
@@ -58,7 +59,7 @@ mod model {
 
     use crate::runtime::handle::Runtime;
 
-    // All threads of a model run on one thread of the system.
+    // All threads of a model run on one system thread.
     thread_local!(static NOW: Cell<u64> = const { Cell::new(0) });
 
     #[derive(Debug)]

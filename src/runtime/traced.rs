@@ -1,4 +1,4 @@
-//! The span of a task of the pool. What a subscriber does there is its own: a panic of it stays here.
+//! The tracing span of a task of the pool. A panic of a subscriber is contained here.
 
 use std::fmt::Display;
 use std::future::{Future, poll_fn};
@@ -20,8 +20,8 @@ impl Traced {
         Traced(panics::catch(WHAT, make).unwrap_or_else(|_| Span::none()))
     }
 
-    /// Polls the future within the span. It is pinned by the caller: an argument of an async function is kept twice, and
-    /// the tasks are to stay small.
+    /// Polls the future within the span. The caller pins it: an argument of an async function is
+    /// stored twice, and the tasks should stay small.
     pub(super) async fn run<F: Future>(&self, mut future: Pin<&mut F>) -> F::Output {
         poll_fn(|cx| {
             let _entered = self.enter();
