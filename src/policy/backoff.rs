@@ -1,15 +1,15 @@
-//! How long a host that failed is left alone: exponential, with jitter, per host.
+//! How long a host is not dialed after a failure: exponential, with jitter, per host.
 
 use std::time::Duration;
 
 use super::build_error::BuildError;
 use super::time::Span;
 
-/// How long the pool waits after a failed dial before it dials the same host again: exponential,
-/// with jitter, counted per host, reset by a success.
+/// Sets how long the pool waits after a failed dial before it dials the same host again:
+/// exponential, with jitter, counted for each host, and reset by a success.
 ///
-/// Every pool backs off by the default; [`Builder::retry`](crate::Builder::retry) sets another, and
-/// makes callers wait for the next dial instead of failing with the first.
+/// Every pool backs off with the default. [`Builder::retry`](crate::Builder::retry) sets another
+/// backoff, and makes callers wait for the next dial instead of failing with the first.
 ///
 /// # Examples
 ///
@@ -49,7 +49,7 @@ impl Default for Backoff {
 }
 
 impl Backoff {
-    /// The wait after the first failed dial. Defaults to 100 milliseconds.
+    /// Sets the wait after the first failed dial. Defaults to 100 milliseconds.
     pub fn initial(mut self, wait: Duration) -> Self {
         self.initial = wait;
         self
@@ -63,14 +63,14 @@ impl Backoff {
         self
     }
 
-    /// By how much each wait is longer than the one before, at least 1. Defaults to 2.
+    /// Sets the factor between one wait and the next, at least 1. Defaults to 2.
     pub fn factor(mut self, factor: f64) -> Self {
         self.factor = factor;
         self
     }
 
-    /// The share of a wait (0 to 1) by which it is shortened at random, so that many clients do not
-    /// dial in step. Defaults to 0.5.
+    /// Sets the share of a wait (0 to 1) by which it is shortened at random, so that many clients
+    /// do not dial in step. Defaults to 0.5.
     pub fn jitter(mut self, share: f64) -> Self {
         self.jitter = share;
         self
@@ -105,7 +105,7 @@ impl Backoff {
     pub(crate) fn wait(&self, failures: u32, random: f64) -> Span {
         let steps = i32::try_from(failures.saturating_sub(1)).unwrap_or(i32::MAX);
         let wait = self.initial.as_secs_f64() * self.factor.powi(steps);
-        // What no `Duration` holds is longer than the longest wait.
+        // A wait that exceeds a `Duration` is longer than the longest wait.
         let wait = Duration::try_from_secs_f64(wait).unwrap_or(self.max).min(self.max);
         Span::from(wait).shortened(self.jitter * random)
     }

@@ -89,7 +89,7 @@ impl<C: Connector> Acquire<C> {
         Poll::Ready(Err(error))
     }
 
-    /// Joins the queue after the short path found nothing to lend. It is separate from `poll`, to
+    /// Joins the queue after the fast path found nothing to lend. It is separate from `poll`, to
     /// keep that path short.
     #[cold]
     #[inline(never)]

@@ -1,4 +1,4 @@
-//! What an acquire says that timed out.
+//! The report of an acquire that timed out.
 
 use std::fmt;
 use std::ops::Deref;
@@ -7,11 +7,11 @@ use std::time::Duration;
 
 use super::status::LoanInfo;
 
-/// What a caller was waiting for when its time was over.
+/// What a caller was waiting for when its time-out passed.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Phase {
-    /// A connection that returns: none was idle, and neither a dial nor a ping was in flight.
+    /// A connection to return: none was idle, and neither a dial nor a ping was in flight.
     Queue,
     /// A dial was in flight.
     Dial,
@@ -34,7 +34,7 @@ impl fmt::Display for Phase {
 pub struct TimeoutReport<E>(Box<TimeoutDetails<E>>);
 
 impl<E> TimeoutReport<E> {
-    /// In a box, so that what is rare does not make every result large.
+    /// Boxed, so that a rare variant does not enlarge every result.
     pub(crate) fn new(details: TimeoutDetails<E>) -> Self {
         TimeoutReport(Box::new(details))
     }
@@ -54,7 +54,7 @@ impl<E: fmt::Debug> fmt::Debug for TimeoutReport<E> {
     }
 }
 
-/// The state of a host at the moment when an acquire timed out.
+/// The state of a host when an acquire timed out.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct TimeoutDetails<E> {
@@ -64,7 +64,8 @@ pub struct TimeoutDetails<E> {
     pub waited: Duration,
     /// What it was waiting for.
     pub phase: Phase,
-    /// For how long the oldest ping or reset in flight had not been answered, if the caller waited for one.
+    /// How long the oldest ping or reset in flight had not been answered, if the caller waited for
+    /// one.
     pub pinged: Duration,
     /// Connections that were lent.
     pub in_use: usize,
@@ -76,14 +77,14 @@ pub struct TimeoutDetails<E> {
     pub closing: usize,
     /// Callers that waited, this one included.
     pub waiting: usize,
-    /// Callers that waited already when this one came.
+    /// Callers that were already waiting when this one joined.
     pub ahead: usize,
-    /// The host's cap; `usize::MAX` when there is none.
+    /// The host's cap; `usize::MAX` if it has none.
     pub max: usize,
-    /// The loans that are held longest, up to 16, the longest held first. An error stays small however many there are;
-    /// [`Host::loans`](crate::Host::loans) lists them all.
+    /// The loans that are held longest, up to 16, the longest held first. The limit keeps the error
+    /// small; [`Host::loans`](crate::Host::loans) lists them all.
     pub loans: Vec<LoanInfo>,
-    /// How many loans there are besides those in `loans`.
+    /// How many more loans there are than in `loans`.
     pub more_loans: usize,
     /// How the last dial failed, if none has succeeded since.
     pub last_dial_error: Option<LastDialError<E>>,
@@ -93,10 +94,10 @@ pub struct TimeoutDetails<E> {
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct LastDialError<E> {
-    /// The error. Not present when the dial timed out or panicked.
+    /// The error. `None` if the dial timed out or panicked.
     pub error: Option<Arc<E>>,
-    /// The failure in words: the error's own, and those of its sources that it does not quote, with
-    /// `": "` between them.
+    /// The failure as text: the error's message, followed by those of its sources that it does not
+    /// contain, separated by `": "`.
     pub message: String,
     /// How long ago it was.
     pub age: Duration,
@@ -107,19 +108,19 @@ impl<E> TimeoutDetails<E> {
         self.last_dial_error.as_ref()?.error.as_deref()
     }
 
-    /// Whether all that is lent now was lent after this caller came.
+    /// Returns whether all current loans began after this caller joined.
     fn have_all_come_back(&self) -> bool {
         self.loans.first().is_some_and(|longest| longest.held < self.waited)
     }
 
-    /// What to look at: the first of these that holds.
+    /// Returns the first hint that applies.
     fn hint(&self) -> &'static str {
         if self.waited.is_zero() && self.idle > 0 {
             "what is idle has to answer a ping first, and it was not to wait"
         } else if self.waited.is_zero() {
             "nothing was idle, and it was not to wait"
         } else if self.pinged > self.waited / 2 || self.idle > 0 {
-            // What is idle while somebody waits is being pinged.
+            // If callers wait, idle connections are being pinged.
             "pings are not answered: look at the host, or lower ping_timeout"
         } else if self.in_use >= self.max && self.have_all_come_back() {
             "connections come back, but callers come faster: raise max_per_host, or hold them for shorter"

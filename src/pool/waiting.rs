@@ -1,4 +1,4 @@
-//! A place in the queue, as its caller has it.
+//! A caller's place in the queue.
 
 use std::mem;
 use std::sync::Arc;
@@ -27,15 +27,16 @@ pub(super) type Answer<C> = Result<PooledConnection<C>, AcquireError<<C as Conne
 pub(super) enum Ended<C: Connector> {
     With(Seat<C>),
     OutOfTime,
-    /// It was polled outside a runtime, and the one that it began in has ended.
+    /// It was polled outside a runtime, and the one in which it began has ended.
     NoRuntime,
 }
 
 pub(super) struct Waiting<C: Connector> {
     waiter: Arc<Waiter<C>>,
-    /// Where maintenance does not wake it at its deadline: a timer each would cost more than the rest of a wait.
+    /// Set only if maintenance does not wake it at its deadline: a timer for each wait would cost
+    /// more than the rest of the wait.
     timer: Option<Box<Timer>>,
-    /// How many waited when it came.
+    /// How many waited when it joined.
     ahead: usize,
 }
 
@@ -78,7 +79,7 @@ impl<C: Connector> Waiting<C> {
         if is_over { Poll::Ready(Ended::OutOfTime) } else { Poll::Pending }
     }
 
-    /// Takes the outcome, if there is one. Touches the seat only.
+    /// Takes the outcome, if there is one. It touches only the seat.
     fn collect(&self) -> Option<Seat<C>> {
         let mut seat = self.waiter.seat.lock();
         if matches!(&*seat, Seat::Waiting(_)) {
@@ -87,14 +88,15 @@ impl<C: Connector> Waiting<C> {
         Some(mem::replace(&mut *seat, Seat::Gone))
     }
 
-    /// A caller that was woken to look for itself begins dials: where a runtime that has ended polls it, each of them would be
-    /// lost at once, and it would be woken again.
+    /// Returns the runtime for dials. A caller that was woken to poll again starts dials; in a
+    /// runtime that has ended, each of them would be lost at once, and it would be woken again.
     fn runtime(&self, cell: &HostCell<C>) -> Option<Runtime> {
         let is_to_look = matches!(&*self.waiter.seat.lock(), Seat::Waiting(None));
         if is_to_look { cell.pool.living_runtime() } else { cell.pool.any_runtime() }
     }
 
-    /// Leaves the waker of the task that polls, if another is there, or none because it was woken to look for itself.
+    /// Leaves the waker of the polling task if the seat has another one, or none because it was
+    /// woken to poll again.
     fn bring_waker(&self, cell: &Arc<HostCell<C>>, runtime: &Runtime, cx: &Context<'_>) {
         if let Seat::Waiting(Some(old)) = &*self.waiter.seat.lock()
             && old.waker.will_wake(cx.waker())
@@ -109,7 +111,7 @@ impl<C: Connector> Waiting<C> {
         let _ = panics::catch("a waker", || drop(unused));
     }
 
-    /// Where maintenance does not run in the runtime that polls, it gets a timer of its own.
+    /// Takes a timer of its own if maintenance does not run in the polling runtime.
     fn take_own_timer(&mut self, cell: &HostCell<C>, runtime: &Runtime) {
         let deadline = self.waiter.watched();
         if self.timer.is_none()
@@ -121,13 +123,13 @@ impl<C: Connector> Waiting<C> {
         }
     }
 
-    /// Gives the wait up: what had come by then.
+    /// Gives up the wait. Returns a connection that has arrived by then.
     pub(super) fn give_up(&self, cell: &Arc<HostCell<C>>, expired: bool) -> Option<Seat<C>> {
         cell.change(|state, section| state.give_up(&self.waiter, expired, section))
     }
 
-    /// The caller is gone. What has arrived too late goes to the next one: it lay there for a while, so it is looked at
-    /// again.
+    /// The caller is gone. A connection that has arrived too late goes to the next one. It has
+    /// waited in the seat, so it is checked again.
     #[cold]
     pub(super) fn cancel(&self, cell: &Arc<HostCell<C>>) {
         if cell.leave_crowd(&self.waiter) {
@@ -149,7 +151,7 @@ impl<C: Connector> Waiting<C> {
         }
     }
 
-    /// The wait is over, with this.
+    /// The wait has ended with this outcome.
     pub(super) fn answer(self, seat: Seat<C>, cell: Arc<HostCell<C>>) -> Answer<C> {
         let error = match seat {
             Seat::Served(loan) => return Ok(self.acquired(loan, cell)),
@@ -182,7 +184,7 @@ impl<C: Connector> Waiting<C> {
     fn warn_of(&self, waited: Duration, loan: &Loan<C>, cell: &HostCell<C>) {
         let got = cell.look(|state| state.entry_view(loan.slot, loan.lease));
         let (key, id, place) = (cell, got.id, self.waiter.call_site);
-        // What proved the connection alive during the wait: its dial, or a ping.
+        // The last proof of life during the wait: its dial or a ping.
         let took = if got.proved_at > self.waiter.since {
             got.proof_took.min(waited)
         } else {
@@ -202,7 +204,7 @@ impl<C: Connector> Waiting<C> {
     }
 }
 
-/// On the caller's span, where it polls.
+/// Logs on the caller's span, where it polls.
 #[cold]
 fn log_wait<C: Connector>(cell: &HostCell<C>, waited: Duration) {
     let key = cell;

@@ -1,6 +1,6 @@
-//! A host behind its lock, and the carrying out of what it decides.
+//! A host behind its lock, which carries out the host's decisions.
 //!
-//! Nothing of the user's runs under the lock: no drop of a connection, no clone of a waker, no `is_open`.
+//! No user code runs under the lock: no drop of a connection, no clone of a waker, no `is_open`.
 
 use crate::engine::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::mem;
@@ -19,16 +19,17 @@ use crate::policy::connector::{Connector, ShownKey};
 use crate::policy::observer::Leaked;
 use crate::policy::time::Time;
 
-/// Shared by all that has to do with one host. It does not keep the host in the directory. What a hit needs comes
-/// first.
+/// The shared state of one host. It does not keep the host in the directory. The fields that a hit
+/// uses come first.
 #[repr(C)]
 pub(crate) struct HostCell<C: Connector> {
     pub(crate) pool: Arc<PoolCore<C>>,
-    /// Somebody waited when the lock was last released: who acquires need not look first. Too true costs a slower
-    /// look, too false one more turn of the lock; the look and the joining are under one lock, so nobody overtakes.
+    /// Whether there were waiters when the lock was last released: callers then skip the first
+    /// attempt. A stale `true` costs a slower attempt, a stale `false` one more lock. The attempt
+    /// and the joining are under one lock, so no waiter is overtaken.
     crowded: AtomicBool,
     state: Mutex<HostState<C>>,
-    /// Never used again for another host.
+    /// Never reused for another host.
     pub(super) id: u64,
     pub(crate) hash: u64,
     pub(crate) key: C::Key,
@@ -51,24 +52,24 @@ impl<C: Connector> HostCell<C> {
         HostCell { pool, crowded: AtomicBool::new(false), state: Mutex::new(state), id, hash, key }
     }
 
-    /// The key in its `Debug` form, for errors. That is the user's, and may panic.
+    /// Returns the key in its `Debug` form, for errors. That is user code and may panic.
     #[cold]
     pub(crate) fn name(&self) -> Box<str> {
         let name = panics::catch("the Debug of a key", || format!("{self:?}"));
         name.map_or_else(|_| "a key whose Debug panics".into(), String::into_boxed_str)
     }
 
-    /// Another one for the same key.
+    /// Makes another host for the same key.
     pub(super) fn again(&self) -> Arc<Self> {
         self.pool.new_host(self.key.clone(), self.hash)
     }
 
-    /// Looks at the host's state.
+    /// Reads the host's state.
     pub(crate) fn look<R>(&self, f: impl FnOnce(&HostState<C>) -> R) -> R {
         f(&self.state.lock())
     }
 
-    /// Looks at the host's state, which remembers what was looked for. Nothing is decided.
+    /// Reads the host's state, which remembers what was looked for. It decides nothing.
     pub(crate) fn look_for<R>(&self, f: impl FnOnce(&mut HostState<C>) -> R) -> R {
         f(&mut self.state.lock())
     }
@@ -90,13 +91,13 @@ impl<C: Connector> HostCell<C> {
         }
     }
 
-    /// It is in the directory from now on: called under its lock.
+    /// The host is in the directory from now on. Called under the directory's lock.
     pub(super) fn enter(&self, phase: Phase) {
         self.state.lock().enter(phase);
     }
 
-    /// Leaves the directory, whose lock is held, if nothing and nobody needs the host: what was counted for it, and what
-    /// is to be carried out when that lock is released.
+    /// Leaves the directory, whose lock is held, if the host is not needed any more. Returns its
+    /// counts, and the actions to carry out when that lock is released.
     pub(super) fn forget(self: &Arc<Self>) -> Option<(Counted, Actions<C>)> {
         let mut section = self.section();
         let mut state = self.state.lock();
@@ -120,7 +121,7 @@ impl<C: Connector> HostCell<C> {
         }
     }
 
-    /// Changes the host's state by the long way, and carries out what is decided.
+    /// Changes the host's state on the slow path, and carries out the actions.
     pub(crate) fn change<R>(
         self: &Arc<Self>,
         f: impl FnOnce(&mut HostState<C>, &mut Section<'_, C>) -> R,
@@ -130,7 +131,7 @@ impl<C: Connector> HostCell<C> {
         result
     }
 
-    /// Changes the host's state. What is decided is for the caller to carry out.
+    /// Changes the host's state. The caller carries out the actions.
     pub(super) fn decide<R>(
         self: &Arc<Self>,
         f: impl FnOnce(&mut HostState<C>, &mut Section<'_, C>) -> R,
@@ -150,10 +151,10 @@ impl<C: Connector> HostCell<C> {
         (result, section.actions)
     }
 
-    /// Moves the host in the schedule, if its next look has moved.
+    /// Moves the host in the schedule, if its next look has changed.
     fn reschedule(self: &Arc<Self>, state: &HostState<C>, old: Look, section: &mut Section<'_, C>) {
         let new = state.look();
-        // One that is due may have been taken out by maintenance.
+        // If it is due, maintenance may have removed it from the schedule.
         if new == old && new.at > section.now {
             return;
         }
@@ -168,9 +169,9 @@ impl<C: Connector> HostCell<C> {
     }
 }
 
-/// # Lending and giving back
+/// # Lending and returning
 impl<C: Connector> HostCell<C> {
-    /// Joins the queue by the short path, if others wait already. Returns how many.
+    /// Joins the queue on the fast path, if there are waiters already. Returns how many.
     #[inline]
     pub(crate) fn join_crowd(&self, waiter: &Arc<Waiter<C>>) -> Option<usize> {
         if !self.is_crowded() || self.pool.is_closed() {
@@ -179,7 +180,7 @@ impl<C: Connector> HostCell<C> {
         self.state.lock().join_crowd(waiter, &self.pool.common)
     }
 
-    /// Leaves the queue by the short path, if that is all. Says whether it did.
+    /// Leaves the queue on the fast path, if that is all there is to do. Returns whether it did.
     pub(crate) fn leave_crowd(&self, waiter: &Waiter<C>) -> bool {
         let now = self.pool.clock.exact();
         let unused = self.state.lock().leave_crowd(waiter, now);
@@ -188,8 +189,8 @@ impl<C: Connector> HostCell<C> {
         has_left
     }
 
-    /// Lends a connection that is open, by the short path, with what the observer is told of it, if there is one. Those
-    /// found not open are closed.
+    /// Lends an open connection on the fast path, with the data for the observer, if there is one.
+    /// Connections found not open are closed.
     #[inline]
     pub(crate) fn lend(
         self: &Arc<Self>,
@@ -210,7 +211,7 @@ impl<C: Connector> HostCell<C> {
         }
     }
 
-    /// Lends a connection that is open and needs no ping, by the short path or the long way.
+    /// Lends an open connection that needs no ping, on the fast path or the slow path.
     pub(crate) fn try_lend(self: &Arc<Self>, call_site: CallSite) -> Option<Loan<C>> {
         if let Some((loan, _)) = self.lend(call_site) {
             return Some(loan);
@@ -227,8 +228,8 @@ impl<C: Connector> HostCell<C> {
         }
     }
 
-    /// Looks at a connection that was lent without a wait: whether it is open, and takes its leases, if this is not
-    /// known from when it was lent.
+    /// Checks a connection that was lent without a wait: whether it is open, and whether it takes
+    /// its leases, unless that is known from when it was lent.
     #[inline]
     pub(crate) fn check_lent(
         self: &Arc<Self>,
@@ -262,12 +263,13 @@ impl<C: Connector> HostCell<C> {
         None
     }
 
-    /// Asks the peers of full connections how many leases they take now, for callers that wait. Says whether one has
-    /// changed its mind.
+    /// Asks the peers of full connections how many leases they take now, for waiting callers.
+    /// Returns whether a limit has changed.
     ///
     /// # Race window
     ///
-    /// A connection whose last lease ends meanwhile may be closed while the share that is asked here still lives.
+    /// A connection whose last lease ends meanwhile may be closed while the share used here still
+    /// lives.
     pub(crate) fn ask_peers(self: &Arc<Self>) -> bool {
         let pool = &self.pool;
         if !pool.common.is_shared() {
@@ -277,7 +279,7 @@ impl<C: Connector> HostCell<C> {
         for mut peer in self.look(|state| state.full_peers(&pool.common)) {
             if pool.max_leases(&peer.connection) != peer.max_leases as usize {
                 is_news = true;
-                // A dead one may say that it has room: who waits is not to get it.
+                // A dead one may report room: waiters must not get it.
                 let max_leases = pool.max_leases_if_open(&mut peer.connection);
                 self.change(|state, section| state.heard(&peer, max_leases, section));
             }
@@ -307,7 +309,7 @@ impl<C: Connector> HostCell<C> {
             Returned::HandedOver(waker) => {
                 self.note_crowded(state.waiting() > 0);
                 drop(state);
-                // Its count is next to the lock, which others take now.
+                // The reference count is next to the lock, which other threads take now.
                 drop(self);
                 if let Some(waker) = waker {
                     let _ = panics::catch("a waker", || waker.waker.wake());
@@ -320,14 +322,14 @@ impl<C: Connector> HostCell<C> {
         }
     }
 
-    /// Ends the use of a connection, by the long way.
+    /// Ends the use of a connection, on the slow path.
     #[cold]
     pub(crate) fn end_use(self: &Arc<Self>, loan: Loan<C>, how: Use) {
         self.change(|state, section| state.returned(loan, how, section));
     }
 }
 
-/// Does what was decided for a host, and what follows from that for others. No lock is held here.
+/// Carries out the actions of a host and their consequences for other hosts. No lock is held here.
 pub(super) fn carry_out<C: Connector>(cell: &Arc<HostCell<C>>, actions: Actions<C>) {
     let mut follows = Follows::default();
     follows.take(cell, actions);
@@ -349,9 +351,10 @@ pub(super) fn carry_out<C: Connector>(cell: &Arc<HostCell<C>>, actions: Actions<
     }
 }
 
-/// What follows from one host's section for others. Kept in a list: one may follow from the other for many hosts.
+/// The consequences of one host's section for other hosts. They are kept in a list, because they
+/// may form a long chain.
 struct Follows<C: Connector> {
-    /// Dials that nothing runs.
+    /// Dials that no runtime runs.
     lost: Vec<dial::Dialing<C>>,
     granted: Vec<Arc<HostCell<C>>>,
     stop_draining: Option<Arc<HostCell<C>>>,
@@ -371,7 +374,7 @@ impl<C: Connector> Default for Follows<C> {
 }
 
 impl<C: Connector> Follows<C> {
-    /// Carries out what concerns the host, and keeps the rest.
+    /// Carries out the actions of the host itself, and keeps the others.
     fn take(&mut self, cell: &Arc<HostCell<C>>, mut actions: Actions<C>) {
         self.granted.append(&mut actions.granted);
         self.stop_draining = actions.stop_draining.take().or(self.stop_draining.take());
@@ -402,7 +405,7 @@ fn carry_out_own<C: Connector>(
     lost: &mut Vec<dial::Dialing<C>>,
 ) {
     let pool = &cell.pool;
-    // What a lease was used by goes before the connection is closed.
+    // A lease's share is dropped before the connection is closed.
     if !actions.unused.shares.is_empty() {
         let shares = mem::take(&mut actions.unused.shares);
         let _ = panics::catch("the drop of a connection", || drop(shares));
@@ -433,7 +436,7 @@ fn carry_out_own<C: Connector>(
     if actions.forget {
         pool.directory.forget(cell);
     }
-    // Why a dial failed is the user's: a panic in its drop stays here.
+    // The error of a dial is the user's: a panic in its drop is contained here.
     let _ = panics::catch("a destructor", || drop(actions));
 }
 

@@ -1,5 +1,5 @@
-//! Maintenance: the pool's one background task. It sleeps until the next deadline, or until it is woken when there is
-//! none. It holds the pool weakly, and ends with the pool's last handle.
+//! Maintenance: the pool's only background task. It sleeps until the next deadline, or, if there is
+//! none, until it is woken. It holds the pool weakly, and ends with the pool's last handle.
 
 use std::sync::{Arc, Weak};
 use std::time::Duration;
@@ -11,22 +11,23 @@ use crate::engine::sync::{Mutex, Notify};
 use crate::policy::connector::Connector;
 use crate::policy::time::Time;
 
-/// How the pool talks to its maintenance task.
+/// The link between the pool and its maintenance task.
 #[derive(Debug)]
 pub(crate) struct Maintenance {
     changed: Notify,
-    /// There is something to look at, or has been.
+    /// There is, or was, something to maintain.
     wanted: AtomicBool,
     running: AtomicBool,
-    /// Where it runs.
+    /// The runtime in which it runs.
     runtime: Mutex<Option<Runtime>>,
-    /// The number of that runtime, once it is known to have timers, or zero. All threads read it at each wait.
+    /// The number of that runtime once it is known to have timers, or else zero. All threads read
+    /// it at each wait.
     timers_in: AtomicU64,
-    /// The number of the runtime where a timer was last made, also after maintenance has ended there.
+    /// The number of the runtime where a timer was last made, even if maintenance has ended there.
     timers_seen: AtomicU64,
 }
 
-/// Hosts looked at before other tasks have a turn.
+/// Hosts processed before other tasks get a turn.
 const BATCH: usize = 64;
 
 impl Maintenance {
@@ -41,35 +42,37 @@ impl Maintenance {
         }
     }
 
-    /// It is to run, if it does not.
+    /// Maintenance has to run, if it does not yet.
     pub(super) fn want(&self) {
         self.wanted.store(true, Ordering::SeqCst);
     }
 
-    /// The next deadline has moved forward, or the end has come: look again.
+    /// The next deadline has become earlier, or the end has come: look again.
     pub(super) fn wake(&self) {
         self.want();
         self.changed.notify_one();
     }
 
-    /// Whether it runs in this runtime, and has timers there: then it wakes those in it whose time is over. Where their
-    /// runtime stands still, they would not be polled either.
+    /// Returns whether it runs in this runtime and has timers there. It then wakes the waiters in
+    /// this runtime at their deadlines: if the runtime were not driven, they could not be polled
+    /// either.
     pub(crate) fn runs_in(&self, runtime: &Runtime) -> bool {
-        // The models let the time of timers pass, not maintenance's.
+        // The models advance the time of timers, not that of maintenance.
         cfg!(not(wharf_loom)) && self.timers_in.load(Ordering::Relaxed) == runtime.number()
     }
 
-    /// Where it runs, if it does.
+    /// Returns the runtime in which it runs, if it does.
     pub(super) fn runtime(&self) -> Option<Runtime> {
         self.runtime.lock().clone()
     }
 
-    /// Whether a timer was made in this runtime, so that another one can be.
+    /// Returns whether a timer was made in this runtime, so that another one can be.
     pub(crate) fn knows_timers_of(&self, runtime: &Runtime) -> bool {
         self.timers_seen.load(Ordering::Relaxed) == runtime.number()
     }
 
-    /// This runtime has timers: one was made there. There is no asking a runtime.
+    /// Records that a timer was made in this runtime. A runtime cannot be asked whether it has
+    /// timers.
     pub(crate) fn has_timers(&self, runtime: &Runtime) {
         self.timers_seen.store(runtime.number(), Ordering::Relaxed);
         if self.runs_in(runtime) {
@@ -81,8 +84,8 @@ impl Maintenance {
         }
     }
 
-    /// Who has woken it may block its thread before it runs here: others whose time-outs it watches are not to wait for
-    /// that.
+    /// The thread that has woken maintenance may block before it runs: the callers whose time-outs
+    /// it watches must not wait for that.
     pub(super) fn share_woken(&self) {
         if let Some(current) = Runtime::current().filter(|current| self.runs_in(current)) {
             current.share_woken();
@@ -97,14 +100,14 @@ impl Maintenance {
         drop(old);
     }
 
-    /// It is wanted, and does not run.
+    /// Returns whether it has to run and does not.
     #[inline]
     pub(super) fn is_missing(&self) -> bool {
         self.wanted.load(Ordering::Relaxed) && !self.running.load(Ordering::Relaxed)
     }
 }
 
-/// Starts the task, unless it runs.
+/// Starts the task, unless it runs already.
 pub(super) fn start<C: Connector>(pool: &Arc<PoolCore<C>>, runtime: &Runtime) {
     let maintenance = pool.maintenance.clone();
     if !maintenance.running.swap(true, Ordering::SeqCst) {
@@ -116,13 +119,13 @@ pub(super) fn start<C: Connector>(pool: &Arc<PoolCore<C>>, runtime: &Runtime) {
     }
 }
 
-/// The next to start it may do so when this is dropped. Where its runtime has ended, it starts itself in the one last
-/// seen.
+/// Allows the next start when it is dropped. If its runtime has ended, it restarts maintenance in
+/// the latest runtime seen.
 struct Running<C: Connector> {
     maintenance: Arc<Maintenance>,
     pool: Weak<PoolCore<C>>,
     runtime: Runtime,
-    /// It has come to its own end.
+    /// The task has ended by itself.
     ended: bool,
 }
 
@@ -133,15 +136,16 @@ impl<C: Connector> Drop for Running<C> {
         let Some(pool) = self.pool.upgrade() else { return };
         pool.change_all(|state, section| state.maintenance_lost(section));
         if self.ended {
-            // Somebody may have begun to wait after the last look, when it still seemed to run.
+            // A caller may have started to wait after the last look, when maintenance still seemed
+            // to run.
             if pool.maintain(BATCH) != Time::NEVER {
                 start(&pool, &self.runtime);
             }
             return;
         }
         let Some(runtime) = pool.last_runtime() else { return };
-        // A panic is for want of timers in its runtime, where it would be the same again; or it is of the thread that
-        // drops the runtime.
+        // A panic means that its runtime has no timers, and would recur there; or it is the panic
+        // of the thread that drops the runtime.
         if !(std::thread::panicking() && runtime.is(&self.runtime)) {
             start(&pool, &runtime);
         }
@@ -152,7 +156,7 @@ async fn run<C: Connector>(mut running: Running<C>) {
     while let Some(sleep) = look(&running.pool) {
         let changed = running.maintenance.changed.notified();
         match sleep {
-            // More is due: other tasks have a turn first.
+            // More hosts are due: other tasks get a turn first.
             Sleep::For(Duration::ZERO) => tokio::task::yield_now().await,
             Sleep::For(time) => {
                 let sleep = tokio::time::timeout(time, changed);
@@ -170,7 +174,7 @@ enum Sleep {
     UntilWoken,
 }
 
-/// Looks at what is due. `None` when the pool has gone, or nobody can use it any more.
+/// Processes what is due. `None` if the pool is gone or cannot be used any more.
 fn look<C: Connector>(pool: &Weak<PoolCore<C>>) -> Option<Sleep> {
     let pool = pool.upgrade()?;
     match pool.maintain(BATCH) {

@@ -1,4 +1,4 @@
-//! Telling the observer, whose panics stay with it.
+//! Calls the observer and contains its panics.
 
 use std::fmt::{self, Debug};
 use std::sync::Arc;
