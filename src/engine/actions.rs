@@ -1,52 +1,53 @@
-//! One section under a host's lock, and what was decided in it.
+//! One section under a host's lock, and the actions decided in it.
 //!
-//! Everything whose destructor or method is the user's (wakers, failures, connections) leaves the engine through
-//! [`Actions`], and is woken, closed or dropped when no lock is held.
+//! Everything whose destructor or methods are user code (wakers, failures, connections) leaves the
+//! engine through [`Actions`], and is woken, closed or dropped when no lock is held.
 
 use super::leases::Lease;
 use super::{Common, Loan, Parts};
 use crate::policy::close_reason::CloseReason;
 use crate::policy::time::Time;
 
-/// What a method needs beside its host: what travels together.
+/// The arguments that all methods of a host take.
 pub(crate) struct Section<'a, P: Parts> {
     pub(crate) now: Time,
     /// From 0 to 1.
     pub(crate) random: f64,
     pub(crate) common: &'a Common<P>,
-    /// The host at hand, for the budget.
+    /// The current host, for the budget.
     pub(crate) host: &'a P::Host,
     pub(crate) actions: Actions<P>,
 }
 
 #[allow(clippy::struct_excessive_bools)] // Each is an action.
 pub(crate) struct Actions<P: Parts> {
-    /// Hosts that were granted a permit, which counts as theirs by now.
+    /// Hosts that were granted a permit, which already counts as theirs.
     pub(crate) granted: Vec<P::Host>,
-    /// Idle connections of other hosts are to make room.
+    /// Idle connections of other hosts have to make room.
     pub(crate) make_room: bool,
-    /// A host has connections that drain to make room, in vain: it is to look.
+    /// A host has connections that drain to make room although no host needs it: that host should
+    /// check.
     pub(crate) stop_draining: Option<P::Host>,
     pub(crate) close: Vec<CloseOrder<P>>,
     pub(crate) ping: Vec<PingOrder<P>>,
     pub(crate) dial: Vec<DialOrder<P>>,
     pub(crate) wake: Vec<P::Waker>,
-    /// Tasks of pings and dials are to look whether they are to go on.
+    /// The tasks of pings and dials have to check whether to continue.
     pub(crate) recheck: bool,
-    /// Peers of full connections are to be asked how many leases they take: callers wait.
+    /// Callers wait: the peers of full connections should be asked how many leases they take.
     pub(crate) ask_peers: bool,
-    /// The pool's next deadline has moved forward.
+    /// The pool's next deadline has become earlier.
     pub(crate) maintain: bool,
-    /// Room can be made at this time, not before.
+    /// Room can be made at this time, not earlier.
     pub(crate) room_at: Option<Time>,
-    /// Nothing and nobody needs the host.
+    /// The host is not needed any more.
     pub(crate) forget: bool,
     pub(crate) leaks: Vec<Leak>,
     /// To be dropped.
     pub(crate) unused: Unused<P>,
 }
 
-/// What is only to be dropped.
+/// Values that only have to be dropped.
 pub(crate) struct Unused<P: Parts> {
     pub(crate) wakers: Vec<P::Waker>,
     pub(crate) failures: Vec<P::Failure>,
@@ -54,10 +55,10 @@ pub(crate) struct Unused<P: Parts> {
     pub(crate) shares: Vec<Box<Loan<P>>>,
 }
 
-/// Begin a dial. It has its slot.
+/// Start a dial, which has its slot already.
 pub(crate) struct DialOrder<P: Parts> {
     pub(crate) slot: u32,
-    /// That of the oldest waiter, if one waits.
+    /// The runtime of the oldest waiter, if there is one.
     pub(crate) runtime: Option<P::Runtime>,
 }
 
@@ -106,9 +107,9 @@ impl<P: Parts> Default for Actions<P> {
 /// Why a connection is pinged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Purpose {
-    /// It is to be lent, or is suspect.
+    /// It should be lent, or is suspect.
     Health,
     Heartbeat,
-    /// Its last borrower may have left something to undo.
+    /// Its last borrower may have left state to undo.
     Reset,
 }

@@ -1,24 +1,32 @@
-//! The caps across hosts: who may have one more connection, and whose idle one makes room.
+//! The caps across hosts: which host may have one more connection, and whose idle connection makes
+//! room.
 //!
-//! A *permit* is one place in `open` and one in `dialing`, taken and given back together, so both caps are exact at
-//! every moment. A host notes what it has and what it wants when that changes, and only then: a hit and a return tell
-//! the budget nothing. It is *short* while it wants more than it was promised.
+//! A *permit* is one place in `open` and one in `dialing`, taken and released together, so both
+//! caps are exact at every moment. A host reports what it has and wants when that changes, and only
+//! then: a hit and a return report nothing. A host is *short* while it wants more than it was
+//! promised.
 //!
-//! # Who is next
+//! # Which host is next
 //!
-//! Free permits go to the hosts that are short, in the order (live connections, time at which it may take, turn). A
-//! grant is counted before it is delivered, and refused by a host that wants none any more. Hosts whose last dial
-//! failed hold at most a quarter of the permits while others want them, and wait longer for their turn.
+//! Free permits go to the hosts that are short, in the order (live connections, time from which the
+//! host may take, turn). A grant is counted before it is delivered; a host that no longer wants it
+//! refuses it. Hosts whose last dial failed hold at most a quarter of the permits while others want
+//! them, and wait longer for their turn.
 //!
-//! # Who gives
+//! # Which host gives
 //!
-//! The least recently used idle connection of all, once it has been idle for as long as a dial takes. The order is
-//! exact without being told of lends and returns: the budget keeps one lower bound per host, and a *scan* visits hosts
-//! in that order. Of connections in use, one that returns to a host with two more than the next one that is short is
-//! given up at once. A host that has nothing takes one from a host that has one, too, when that has served its
-//! *tenure*; the longest-serving host gives first.
+//! The least recently used idle connection of all hosts makes room, once it has been idle for as
+//! long as a dial takes. The order is exact although lends and returns are not reported: the budget
+//! keeps one lower bound per host, and a *scan* visits hosts in that order. Of connections in use,
+//! one that returns to a host with at least two more than the next short host is given up at once.
+//! A host without a connection also takes one from a host with a single one, when that host has
+//! served its *tenure*; the longest-serving host gives first.
 //!
 //! # Hints
+//!
+//! The values that a return needs are published in [`Hints`], which are read without the lock. A
+//! stale hint costs one more use of a connection, and never an endless wait: scans find connections
+//! that become idle.
 //!
 //! What a return has to know is published in [`Hints`], which are read without the lock. A stale hint costs one more
 //! use of a connection, and never a wait without end: what goes idle is found by scans.
@@ -40,16 +48,16 @@ use record::{Rank, Record};
 use crate::policy::limits::Limits;
 use crate::policy::time::{Span, Time};
 
-/// The budget of a pool behind its lock, and what is read without it.
+/// The budget of a pool behind its lock, and the hints that are read without the lock.
 pub(crate) struct Ledger<H> {
     pub(crate) budget: Mutex<Budget<H>>,
     pub(crate) hints: Hints,
 }
 
 pub(crate) enum Grant<H> {
-    /// The host at hand begins a dial.
+    /// The current host starts a dial.
     Mine,
-    /// The other one is to be told.
+    /// The other host has to be notified.
     Other(H),
 }
 
@@ -58,23 +66,23 @@ pub(crate) struct Budget<H> {
     max_total: usize,
     max_dialing: usize,
     max_idle: usize,
-    /// The longest that a round of all hosts may take.
+    /// The longest time that a round of all hosts may take.
     round: Span,
     pub(crate) open: usize,
     pub(crate) dialing: usize,
     pub(crate) closing: usize,
     making_room: usize,
     late: usize,
-    /// Scans under way.
+    /// Scans in progress.
     scanning: usize,
     /// Permits on their way to hosts.
     promised: usize,
-    /// Permits that hosts hold whose last dial failed.
+    /// Permits of hosts whose last dial failed.
     failing: usize,
     records: BTreeMap<u64, Record<H>>,
     short: BTreeSet<Rank>,
     short_and_failing: BTreeSet<Rank>,
-    /// Hosts that want connections for nobody in particular.
+    /// Hosts that want connections without a waiter.
     sparing: BTreeSet<(u64, u64)>,
     /// Dials that hosts want for waiters.
     demand: usize,
@@ -82,21 +90,21 @@ pub(crate) struct Budget<H> {
     starving: usize,
     /// Hosts with connections that drain to make room.
     draining: BTreeMap<u64, H>,
-    /// Hosts with idle connections, by the least time at which one of them went idle.
+    /// Hosts with idle connections, by a lower bound of the time since which one of them is idle.
     listed: BTreeMap<(Time, u64), H>,
     /// Hosts that have connections, the longest-serving first.
     serving: BTreeSet<(Time, u64)>,
     next_turn: u64,
-    /// How long a dial takes, smoothed over the pool.
+    /// The time that a dial takes, smoothed over the pool.
     took: Span,
-    /// The least recently used idle connection has not been idle for long enough before.
+    /// The time from which the least recently used idle connection may make room.
     not_before: Time,
 }
 
-/// The shortest tenure, and by how many dials it is longer where dials take long.
+/// The shortest tenure, and the number of dial times that it lasts where dials are slow.
 const TENURE: Span = Span::from_nanos(100_000_000);
 const TENURE_IN_DIALS: u64 = 10;
-/// The longest that a round of all hosts may take, and the longest that a failing host waits for its turn.
+/// The longest time that a round of all hosts may take, and that a failing host waits for its turn.
 const ROUND: Span = Span::from_nanos(10_000_000_000);
 /// Failing hosts hold at most one permit in this many while others want them.
 const FAILING_SHARE: usize = 4;
@@ -107,7 +115,7 @@ impl<H: Clone> Ledger<H> {
     }
 }
 
-/// # What it is told
+/// # Reports of hosts
 impl<H: Clone> Budget<H> {
     fn new(limits: &Limits) -> Self {
         let third = Span::from_nanos(limits.acquire_timeout.nanos() / 3);
@@ -140,7 +148,7 @@ impl<H: Clone> Budget<H> {
         }
     }
 
-    /// What a host has and wants has changed.
+    /// Records that the holdings or the demand of a host have changed.
     pub(crate) fn tell(&mut self, (id, host): (u64, &H), old: &Note, new: &Note, now: Time) {
         let moved = |sum: &mut usize, old: u32, new: u32| *sum = *sum + new as usize - old as usize;
         moved(&mut self.open, old.permits, new.permits);
@@ -181,7 +189,7 @@ impl<H: Clone> Budget<H> {
         f(&mut record);
         let is_short = record.short_of() + record.spare_of() > 0;
         if (is_short && !was_short) || record.promised > was_promised {
-            // Who was granted one comes last among equals.
+            // A host that was granted a permit comes last among equals.
             record.turn = self.next_turn;
             self.next_turn += 1;
             record.ready = now.after(self.turn_after(&record));
@@ -219,7 +227,7 @@ impl<H: Clone> Budget<H> {
         }
     }
 
-    /// A dial of the pool has succeeded after this time.
+    /// Records the time of a successful dial.
     pub(crate) fn dialed(&mut self, took: Span) {
         let (old, new) = (self.took.nanos(), took.nanos());
         let smoothed = if old == 0 { new } else { old - old / 8 + new / 8 };
@@ -227,7 +235,7 @@ impl<H: Clone> Budget<H> {
     }
 }
 
-/// # Who is next
+/// # Which host is next
 impl<H: Clone> Budget<H> {
     fn has_room(&self) -> bool {
         self.open < self.max_total && self.dialing < self.max_dialing
@@ -237,7 +245,7 @@ impl<H: Clone> Budget<H> {
         self.open >= self.max_total
     }
 
-    /// Hands out one free permit, if somebody is short: counted from now on.
+    /// Hands out one free permit if a host is short. It counts from now on.
     pub(crate) fn next_grant(&mut self, (id, host): (u64, &H), now: Time) -> Option<Grant<H>> {
         if !self.has_room() {
             return None;
@@ -246,7 +254,7 @@ impl<H: Clone> Budget<H> {
         self.open += 1;
         self.dialing += 1;
         if next == id {
-            // For its turn: who was granted one comes last among equals.
+            // Counted for the order: a host that was granted a permit comes last among equals.
             self.change((id, host), now, |record| record.promised += 1);
             self.change((id, host), now, |record| record.promised -= 1);
             return Some(Grant::Mine);
@@ -257,7 +265,7 @@ impl<H: Clone> Budget<H> {
         Some(Grant::Other(host))
     }
 
-    /// A permit has arrived at its host, which uses it or gives it back.
+    /// A permit has arrived at its host, which uses it or returns it.
     pub(crate) fn delivered(&mut self, (id, host): (u64, &H), is_used: bool, now: Time) {
         self.promised -= 1;
         self.change((id, host), now, |record| record.promised -= 1);
@@ -267,7 +275,7 @@ impl<H: Clone> Budget<H> {
         }
     }
 
-    /// A permit that is counted already is a host's from now on.
+    /// Gives a permit that is already counted to a host.
     pub(crate) fn hold(&mut self, note: &mut Note) {
         note.permits += 1;
         note.dialing += 1;
@@ -286,7 +294,8 @@ impl<H: Clone> Budget<H> {
         next.map(|rank| rank.3).or_else(|| self.sparing.first().map(|rank| rank.1))
     }
 
-    /// Permits that failing hosts may still take: a share while others want them, and all while nobody does.
+    /// Returns how many permits failing hosts may still take: a share while others want them,
+    /// otherwise all.
     fn failing_room(&self) -> usize {
         if self.demand == 0 {
             return usize::MAX;
@@ -294,7 +303,8 @@ impl<H: Clone> Budget<H> {
         (self.max_total / FAILING_SHARE).max(1).saturating_sub(self.failing)
     }
 
-    /// How long a host that has become short waits before it takes from one that has one more.
+    /// Returns how long a host that has become short waits before it takes from one that has one
+    /// more.
     fn turn_after(&self, record: &Record<H>) -> Span {
         let tenure = self.tenure().nanos();
         if record.failures == 0 {
@@ -305,10 +315,11 @@ impl<H: Clone> Budget<H> {
         Span::from_nanos(longer.max(wasted).min(ROUND.nanos()))
     }
 
-    /// For how long a connection serves its host before it is given up for one that has none.
+    /// Returns how long a connection serves its host before it is given up for a host that has
+    /// none.
     fn tenure(&self) -> Span {
         let full = TENURE.nanos().max(self.took.nanos().saturating_mul(TENURE_IN_DIALS));
-        // So that a round of all who starve is bounded.
+        // This bounds a round of all starving hosts.
         let cap = u64::try_from(self.max_total).unwrap_or(u64::MAX);
         let share = self.round.nanos().saturating_mul(cap) / (self.starving as u64 + 1);
         Span::from_nanos(full.min(share.max(self.took.nanos())))

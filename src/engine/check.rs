@@ -1,4 +1,4 @@
-//! The invariants of `engine/mod.rs`, as far as one state shows them.
+//! The invariants of `engine/mod.rs`, as far as a single state shows them.
 
 use super::entry::{Entry, Holds, State};
 use super::gauges::Gauges;
@@ -6,14 +6,14 @@ use super::ping::Ping;
 use super::{Common, HostState, Listing, Parts, Phase, Purpose, Section};
 use crate::policy::time::{Span, Time};
 
-/// A short path reads a clock that may be so late. What it notes is looked at as much later.
+/// How late the clock of a fast path may be. Maintenance may look that much later at what it noted.
 const COARSE: Span = Span::from_nanos(16_000_000);
 
 impl<P: Parts> HostState<P> {
-    /// Panics when an invariant does not hold. These hold whenever the host's lock is free, also while maintenance is
-    /// late.
+    /// Panics if an invariant does not hold. These hold whenever the host's lock is free, even if
+    /// maintenance is late.
     ///
-    /// The cap is for the caller to check: one state does not show whether it was lowered.
+    /// The caller checks the cap: a single state does not show whether it was lowered.
     pub(crate) fn check_state(&self, now: Time, common: &Common<P>) {
         let shared = common.is_shared();
         self.check_gauges();
@@ -29,14 +29,14 @@ impl<P: Parts> HostState<P> {
         assert!(warmers == 0 || self.is_to_be_dialed() || spares, "`warm` waits for a dial");
     }
 
-    /// Checks in addition what holds for as long as no time passes after a section.
+    /// Also checks what holds as long as no time passes after a section.
     pub(crate) fn check_invariants(&self, now: Time, common: &Common<P>) {
         self.check_state(now, common);
         self.check_demand(now, common);
         self.check_note(now, common);
     }
 
-    /// Checks in addition what a section has done as it finished.
+    /// Also checks what a section does as it finishes.
     pub(crate) fn check_finished(&self, section: &Section<'_, P>) {
         let (now, common) = (section.now, section.common);
         self.check_invariants(now, common);
@@ -53,7 +53,7 @@ impl<P: Parts> HostState<P> {
         }
     }
 
-    /// What time alone brings about is watched.
+    /// Checks that everything that only time causes is watched.
     pub(crate) fn check_watched(&self, section: &Section<'_, P>) {
         let (next, looks_at) = (self.next_look(section), self.look_at);
         assert!(
@@ -62,13 +62,13 @@ impl<P: Parts> HostState<P> {
         );
     }
 
-    /// What the budget was told of it, by the host's id.
+    /// Returns what was reported to the budget, by the host's id.
     #[cfg(wharf_loom)]
     pub(crate) fn told(&self) -> Option<(u64, super::budget::Note)> {
         self.note.as_deref().map(|note| (note.id, *note))
     }
 
-    /// Panics unless nothing is left: no entry, nobody waiting, no permit.
+    /// Panics unless nothing is left: no entry, no waiter, no permit.
     pub(crate) fn check_empty(&self) {
         assert_eq!(self.gauges, Gauges::default(), "7: a gauge is not zero");
         assert_eq!(
@@ -81,7 +81,7 @@ impl<P: Parts> HostState<P> {
         );
     }
 
-    /// 3: the gauges are what a count by state gives.
+    /// 3: the gauges equal a count of the entries by state.
     fn check_gauges(&self) {
         let count = |is_it: &dyn Fn(&Entry<P>) -> bool| {
             let entries = self.entries.iter().filter(|(_, entry)| is_it(entry));
@@ -112,7 +112,7 @@ impl<P: Parts> HostState<P> {
         assert_eq!(noted, doomed, "dials that were retired or cut off");
     }
 
-    /// 3 and 4: what fits the entry's state.
+    /// 3 and 4: the entry's fields match its state.
     fn check_entry(&self, slot: u32, entry: &Entry<P>, shared: bool) {
         let (leases, is_here) = (entry.leases.len(), entry.value.is_some());
         let is_pinged = self.is_pinged(slot);
@@ -143,7 +143,7 @@ impl<P: Parts> HostState<P> {
         );
     }
 
-    /// Those that have room are ready, the least recently used first.
+    /// The entries with room are ready, the least recently used first.
     fn check_ready(&self) {
         let mut expected = self.slots(|entry| entry.has_room());
         expected.sort_by_key(|slot| self.entries[*slot].turn);
@@ -164,7 +164,7 @@ impl<P: Parts> HostState<P> {
         }
     }
 
-    /// What needs a reset, and is not reset yet, is remembered once.
+    /// Each connection whose reset has not started is noted once.
     fn check_resets(&self, common: &Common<P>) {
         let mut noted: Vec<u32> = self.rare.iter().flat_map(|rare| &rare.resets).copied().collect();
         noted.sort_unstable();
@@ -194,7 +194,7 @@ impl<P: Parts> HostState<P> {
         assert!(!is_left, "5: nobody is on the way to begin the dial");
     }
 
-    /// 5: what those who wait are owed has begun, as far as the host's own limits go.
+    /// 5: everything that waiters need has started, as far as the host's own limits allow.
     fn check_demand(&self, now: Time, common: &Common<P>) {
         if self.waiting() == 0 {
             return;
@@ -210,7 +210,7 @@ impl<P: Parts> HostState<P> {
         );
     }
 
-    /// 9, this host's part: the budget knows what it has, and what it wants.
+    /// 9, this host's part: the budget knows what it has and what it wants.
     fn check_note(&self, now: Time, common: &Common<P>) {
         let Some(note) = &self.note else { return };
         let Gauges { permits, dialing, closing, .. } = self.gauges;
@@ -225,7 +225,8 @@ impl<P: Parts> HostState<P> {
         assert_eq!(note.wants as usize, wants, "9: what it wants");
     }
 
-    /// 9: the least recently used idle connection is found by a scan, or by the one under way: see the budget's check.
+    /// 9: a scan, or one in progress, finds the least recently used idle connection: see the
+    /// budget's check.
     fn check_listed(&self) {
         let (Some(note), Some((oldest, _))) = (&self.note, self.oldest_idle()) else { return };
         let is_found = note.listed.is_some_and(|bound| bound <= oldest.after(COARSE));

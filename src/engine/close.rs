@@ -8,10 +8,11 @@ use super::{HostState, Parts, Phase, Purpose, Section};
 use crate::policy::close_reason::CloseReason;
 use crate::policy::time::{Span, Time};
 
-/// A close whose runtime runs has ended itself by then: caps are exact as long as timers are no later than this.
+/// A close whose runtime is driven has ended by itself by then: caps are exact as long as timers
+/// are no later than this.
 const CLOSE_GRACE: Span = Span::from_nanos(10_000_000);
 
-/// A close under way, and when it gives its place up.
+/// A close in progress, and when it gives up its place.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Closing {
     until: Time,
@@ -20,23 +21,23 @@ pub(super) struct Closing {
 }
 
 impl Closing {
-    /// Whether it goes on, and has not given its place up.
+    /// Returns whether it is in progress and still holds its place.
     fn holds_place<P: Parts>(&self, entries: &Slots<Entry<P>>) -> bool {
         let entry = entries.get(self.slot).filter(|entry| entry.id == self.id);
         entry.is_some_and(|entry| !entry.is_dead())
     }
 }
 
-/// Fewer closes that have ended are not worth a sweep.
+/// Below this many ended closes a sweep is not worthwhile.
 const FEW: usize = 32;
 
 impl<P: Parts> HostState<P> {
-    /// It is lent to nobody new, and is closed as soon as nobody uses it. A shared one gives its place to the next one
-    /// at once, except above a lowered cap.
+    /// Drains the connection: it takes no new leases, and is closed as soon as it is not in use. A
+    /// shared one gives up its place at once, except above a lowered cap.
     pub(super) fn drain(&mut self, slot: u32, reason: CloseReason, section: &mut Section<'_, P>) {
         self.leave_ready(slot);
         self.change(slot, |entry| {
-            // What drains only for a while may have another reason by now, for good.
+            // A connection that drains temporarily may now have a permanent reason.
             let new = State::Draining(reason);
             let is_for_good = entry.state.may_come_back() && !new.may_come_back();
             if is_for_good || !matches!(entry.state, State::Draining(_) | State::Closing) {
@@ -46,7 +47,7 @@ impl<P: Parts> HostState<P> {
         self.close_if_free(slot, section);
     }
 
-    /// It is dead, or its loan is over for good: its place is free at once.
+    /// The connection is dead, or its loan has ended for good: its place is free at once.
     pub(super) fn end(&mut self, slot: u32, reason: CloseReason, section: &mut Section<'_, P>) {
         if is_dead(reason) {
             self.kill(slot, reason, section);
@@ -55,7 +56,7 @@ impl<P: Parts> HostState<P> {
         }
     }
 
-    /// It was found dead: it holds nothing from now on.
+    /// The connection was found dead: it holds no place from now on.
     pub(super) fn kill(&mut self, slot: u32, reason: CloseReason, section: &mut Section<'_, P>) {
         if self.entries[slot].is_dead() {
             return self.close_if_free(slot, section);
@@ -68,7 +69,7 @@ impl<P: Parts> HostState<P> {
         self.close_if_free(slot, section);
     }
 
-    /// Closes what drains once nobody uses it.
+    /// Closes a draining connection once it is not in use.
     pub(super) fn close_if_free(&mut self, slot: u32, section: &mut Section<'_, P>) {
         let entry = &self.entries[slot];
         let State::Draining(reason) = entry.state else { return };
@@ -86,8 +87,8 @@ impl<P: Parts> HostState<P> {
         section.actions.close.extend(value.map(|loan| CloseOrder { loan, reason, id }));
     }
 
-    /// Takes the places of closes that have gone on for longer than they may: their runtime stands still. The entries
-    /// stay until the tasks end.
+    /// Takes the places of closes that exceed their time limit: their runtime is not driven. The
+    /// entries stay until the tasks end.
     pub(super) fn give_up_late_closes(&mut self, now: Time) {
         while let Some(closing) = self.first_close().filter(|first| first.until <= now) {
             self.rare().closes.pop_front();
@@ -95,7 +96,7 @@ impl<P: Parts> HostState<P> {
         }
     }
 
-    /// The close that began first of those that hold a place. Those before it that have ended are forgotten.
+    /// Returns the oldest close that holds a place. Ended ones before it are removed.
     fn first_close(&mut self) -> Option<Closing> {
         let HostState { rare, entries, .. } = self;
         let closes = &mut rare.as_mut()?.closes;
@@ -105,7 +106,7 @@ impl<P: Parts> HostState<P> {
         closes.front().copied()
     }
 
-    /// When the first of the closes that hold a place gives it up, where somebody may want that.
+    /// Returns when the first of the closes gives up its place, if that may matter.
     pub(super) fn next_late_close(&self) -> Option<Time> {
         if self.gauges.closing == 0 || self.phase == Phase::Closed {
             return None;
@@ -113,11 +114,12 @@ impl<P: Parts> HostState<P> {
         self.rare.as_ref()?.closes.front().map(|first| first.until)
     }
 
-    /// A close has ended, or was given up.
+    /// A close has ended or was given up.
     pub(crate) fn closed(&mut self, slot: u32) {
         self.remove(slot);
         let HostState { rare, entries, gauges, .. } = self;
-        // The first may go on for as long as it likes: those behind it are forgotten once they prevail.
+        // The first may take arbitrarily long: ended ones behind it are swept once they are the
+        // majority.
         if let Some(rare) = rare
             && rare.closes.len() > 2 * gauges.closing as usize + FEW
         {
@@ -135,8 +137,8 @@ impl<P: Parts> HostState<P> {
         entry.id
     }
 
-    /// Shared connections that drain give their places to others: as many as the cap, so that what a host has open is
-    /// bounded by twice that.
+    /// Frees the places of draining shared connections: at most as many as the cap, so that a host
+    /// never has more than twice the cap open.
     pub(super) fn give_places(&mut self) {
         let may = |entry: &Entry<P>| {
             let is_bound =
@@ -150,15 +152,15 @@ impl<P: Parts> HostState<P> {
         }
     }
 
-    /// Takes leases again: the reason for which it drained is gone. Says whether there was a place for it, and it is
-    /// alive.
+    /// Lets a draining connection take leases again, because the reason is gone. Returns false if
+    /// there is no place for it or it is dead.
     pub(super) fn revive(&mut self, slot: u32) -> bool {
         let has_place = self.entries[slot].holds == Holds::Place;
         let is_full = !has_place && self.gauges.places >= self.max;
         if is_full || self.entries[slot].is_dead() {
             return false;
         }
-        // Where the ping of a shared one began before it drained, its answer decides.
+        // If the ping of a shared connection started before it drained, its answer decides.
         let keeps = |ping: &&Ping| ping.purpose == Purpose::Heartbeat && !ping.late;
         let must_answer =
             self.pings().iter().find(|ping| ping.slot == slot).is_some_and(|ping| !keeps(&ping));
@@ -176,7 +178,8 @@ impl<P: Parts> HostState<P> {
         true
     }
 
-    /// The same, for one that nobody has looked at since it began to drain: a shared one must answer a ping first.
+    /// The same, for a connection that was not checked since it started to drain: a shared one must
+    /// answer a ping first.
     pub(super) fn revive_unseen(&mut self, slot: u32, section: &mut Section<'_, P>) -> bool {
         let is_back = self.revive(slot);
         if is_back && section.common.is_shared() && !self.is_pinged(slot) {
@@ -186,7 +189,7 @@ impl<P: Parts> HostState<P> {
     }
 }
 
-/// Whether what is closed for this reason was found dead.
+/// Returns whether a connection that is closed for this reason was found dead.
 fn is_dead(reason: CloseReason) -> bool {
     matches!(
         reason,

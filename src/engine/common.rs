@@ -1,4 +1,4 @@
-//! What all hosts of a pool have in common.
+//! The state that all hosts of a pool share.
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
@@ -7,16 +7,17 @@ use super::budget::Ledger;
 use crate::policy::limits::Limits;
 use crate::policy::time::{Span, Time};
 
-/// Makes a borrower's share of a connection. Runs under the lock: no code of the user's.
+/// Makes a borrower's share of a connection. It runs under the lock and must not call user code.
 pub(crate) type Share<P> = fn(&<P as Parts>::Connection) -> <P as Parts>::Connection;
 
 pub(crate) struct Common<P: Parts> {
     pub(crate) limits: Limits,
-    /// In pools of shared connections.
+    /// Present in pools of shared connections.
     pub(crate) share: Option<Share<P>>,
-    /// In pools with a cap across hosts.
+    /// Present in pools with a cap across hosts.
     pub(crate) ledger: Option<Ledger<P::Host>>,
-    /// No setting makes a lending or a return concern anybody but the borrower, and the connections are exclusive.
+    /// Whether connections are exclusive and no setting makes a lend or a return affect anything
+    /// but the borrower.
     pub(crate) is_plain: bool,
     next_id: AtomicU64,
 }
@@ -38,13 +39,14 @@ impl<P: Parts> Common<P> {
         self.share.is_some()
     }
 
-    /// The next connection's id.
+    /// Returns the id of the next connection.
     pub(crate) fn next_id(&self) -> u64 {
         self.next_id.fetch_add(1, Relaxed)
     }
 
-    /// When a connection goes idle by the long way. Under a cap on idle connections no two go at the same time, so that
-    /// the least recently used one is always known.
+    /// Returns the time at which a connection becomes idle on the slow path. Under a cap on idle
+    /// connections these times are unique, so that the least recently used connection is always
+    /// known.
     pub(crate) fn idle_stamp(&self, now: Time) -> Time {
         match &self.ledger {
             Some(ledger) if self.limits.max_idle != usize::MAX => ledger.hints.stamp(now),
@@ -52,7 +54,7 @@ impl<P: Parts> Common<P> {
         }
     }
 
-    /// Whether as many are open in all hosts as the cap allows.
+    /// Returns whether the connections of all hosts have reached the cap.
     pub(crate) fn is_total_full(&self) -> bool {
         self.ledger.as_ref().is_some_and(|ledger| ledger.budget.lock().is_full())
     }

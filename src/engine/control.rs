@@ -1,4 +1,4 @@
-//! What the owner of the pool asks for: other caps, fresh connections, an end.
+//! Requests of the pool's owner: caps, retiring, closing, adding.
 
 use std::time::Duration;
 
@@ -12,17 +12,18 @@ use crate::policy::time::Span;
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Room<T> {
     Taken,
-    /// It is given back.
+    /// No room: the connection is returned.
     Full(T),
     Closed(T),
 }
 
-/// How long a dial usually takes where none has succeeded.
+/// The usual time of a dial if none has succeeded.
 const UNKNOWN_DIAL: Duration = Duration::from_secs(1);
 
 impl<P: Parts> HostState<P> {
-    /// Changes the host's cap. Lowered, it cuts dials off, the newest first, then closes idle connections, and the rest
-    /// as they return; raised, it begins the dials that waiters are owed, and takes back what drained for the cap.
+    /// Changes the host's cap. Lowering it cuts off dials, the newest first, then closes idle
+    /// connections, and closes the rest as they return. Raising it starts the dials that waiters
+    /// need, and takes back connections that drained because of the cap.
     pub(crate) fn set_max(&mut self, max: usize, section: &mut Section<'_, P>) {
         self.max = u32::try_from(max).unwrap_or(u32::MAX);
         self.has_own_max = true;
@@ -47,7 +48,7 @@ impl<P: Parts> HostState<P> {
         dials.max_by_key(|(_, entry)| entry.created).map(|(slot, _)| slot)
     }
 
-    /// Shared connections drain while more are open than the cap allows, the newest first.
+    /// Drains shared connections while more are open than the cap allows, the newest first.
     fn thin_out(&mut self, section: &mut Section<'_, P>) {
         let staying =
             |entry: &Entry<P>| matches!(entry.state, State::InUse | State::Pinging | State::Idle);
@@ -58,7 +59,8 @@ impl<P: Parts> HostState<P> {
         }
     }
 
-    /// Shared connections that drained for a lowered cap take leases again while there is a place, the oldest first.
+    /// Takes back shared connections that drained because of a lowered cap, while there is a place,
+    /// the oldest first.
     fn take_back(&mut self, section: &mut Section<'_, P>) {
         let drains = |entry: &Entry<P>| {
             entry.state == State::Draining(CloseReason::OverCap) && !entry.is_dead()
@@ -66,7 +68,8 @@ impl<P: Parts> HostState<P> {
         let mut slots = self.slots(drains);
         slots.sort_by_key(|slot| self.entries[*slot].id);
         for slot in slots {
-            // It has kept its place. Those of the others that leave are not in its way: the cap may lie between.
+            // The connection has kept its place. Other draining connections do not stand in its
+            // way: the cap may lie between.
             let is_taken = self.gauges.staying() + self.gauges.dialing >= self.max;
             if is_taken || !self.revive_unseen(slot, section) {
                 return;
@@ -74,15 +77,17 @@ impl<P: Parts> HostState<P> {
         }
     }
 
-    /// Closes what is idle now and, as it comes back, what is lent or pinged now. Cuts dials off that have taken longer
-    /// than usual: what they reach may be gone. The others may serve one waiter each.
+    /// Closes the idle connections now, and the lent or pinged ones as they return. Cuts off dials
+    /// that have taken longer than usual, because their target may be gone; each of the others may
+    /// serve one waiter.
     pub(crate) fn retire(&mut self, section: &mut Section<'_, P>) {
         self.drain_all(CloseReason::Retired, section, |state| {
             matches!(state, State::Idle | State::InUse | State::Pinging) || state.may_come_back()
         });
         self.shorten_backoff(section);
         let (now, usual) = (section.now, self.usual_dial().unwrap_or(UNKNOWN_DIAL));
-        // Twice as long after each time, so that a host that has become slower is reached between many retires.
+        // Doubles each time, so that frequent retiring does not keep a slower host from being
+        // reached.
         let cut_offs = self.rare.as_ref().map_or(0, |rare| rare.cut_offs);
         let limit = Span::from(usual.saturating_mul(1 << cut_offs.min(16)));
         let is_slow = |entry: &Entry<P>| entry.created.after(limit) <= now;
@@ -94,7 +99,7 @@ impl<P: Parts> HostState<P> {
             self.rare().cut_offs += 1;
         }
         for slot in slow {
-            // It may succeed before it stops: its connection is closed as a retired one then.
+            // The dial may succeed before it stops: its connection is then closed as a retired one.
             self.retire_dial(slot, now);
             self.cut_off_dial(slot, section);
         }
@@ -110,15 +115,15 @@ impl<P: Parts> HostState<P> {
         which: impl Fn(State) -> bool,
     ) {
         let HostState { ready, entries, .. } = self;
-        // At once: one by one, each is looked for among the others.
+        // Done in one pass, to avoid a search for each slot.
         ready.retain(|slot| !which(entries[*slot].state));
         for slot in self.slots(|entry| which(entry.state)) {
             self.drain(slot, reason, section);
         }
     }
 
-    /// Closes all idle connections; those that are being pinged, when they have answered, unless somebody waits for
-    /// them.
+    /// Closes all idle connections; those being pinged when they have answered, unless a caller
+    /// waits for them.
     pub(crate) fn close_idle(&mut self, section: &mut Section<'_, P>) {
         if let Some(rare) = &mut self.rare {
             rare.pings.iter_mut().for_each(|ping| ping.cleared = true);
@@ -131,8 +136,8 @@ impl<P: Parts> HostState<P> {
         }
     }
 
-    /// Ends the pool here: nobody gets a connection any more, and what comes back is closed. Dials and pings are cut
-    /// off.
+    /// Ends the pool here: callers get no connection any more, and returned connections are closed.
+    /// Dials and pings are cut off.
     pub(crate) fn close(&mut self, section: &mut Section<'_, P>) {
         self.phase = Phase::Closed;
         self.wake_warmers(section);
@@ -146,8 +151,8 @@ impl<P: Parts> HostState<P> {
         section.actions.recheck |= self.gauges.dialing > 0;
     }
 
-    /// The last handle is gone: nothing is kept, and those who wait are served. What is being pinged may be what
-    /// somebody waits for.
+    /// The last handle was dropped: no connection is kept, but waiters are served. A waiter may
+    /// wait for a connection that is being pinged.
     pub(crate) fn orphan(&mut self, section: &mut Section<'_, P>) {
         if self.phase == Phase::Open {
             self.phase = Phase::Orphaned;
@@ -155,7 +160,7 @@ impl<P: Parts> HostState<P> {
         }
     }
 
-    /// Takes in a connection that was made elsewhere, if there is room for it.
+    /// Adds a connection that was made elsewhere, if there is room for it.
     pub(crate) fn add(
         &mut self,
         connection: P::Connection,
@@ -180,7 +185,7 @@ impl<P: Parts> HostState<P> {
         Room::Taken
     }
 
-    /// The ids of the idle connections.
+    /// Returns the ids of the idle connections.
     pub(crate) fn idle_ids(&self) -> Vec<u64> {
         let idle = self
             .entries
@@ -189,7 +194,7 @@ impl<P: Parts> HostState<P> {
         idle.map(|(_, entry)| entry.id).collect()
     }
 
-    /// Takes one idle connection out to be looked at; it is in use meanwhile.
+    /// Takes out an idle connection for inspection; it counts as in use meanwhile.
     pub(crate) fn inspect(
         &mut self,
         id: u64,
@@ -202,7 +207,7 @@ impl<P: Parts> HostState<P> {
         })?;
         self.leave_ready(slot);
         let loan = self.begin(slot, (section.now, call_site), section.common);
-        // It is looked at, not used.
+        // It is inspected, not used.
         self.change(slot, |entry| {
             entry.uses -= 1;
             entry.leases.iter_mut().for_each(|lease| lease.nth -= 1);

@@ -1,4 +1,4 @@
-//! What those who wait are owed: what is on its way to them, which pings and dials begin, and when not.
+//! The demand of waiters: what is on its way to them, and which pings and dials to start.
 
 use std::time::Duration;
 
@@ -7,20 +7,24 @@ use super::{Common, HostState, Parts, Phase, Purpose, Section};
 use crate::policy::limits::Limits;
 use crate::policy::time::{Span, Time};
 
-/// The dial of a connection to be shared counts as on its way for at least so long: longer than it takes a lost packet
-/// to be sent again is too long for all who would share it.
+/// The dial of a shared connection counts as on its way for at least this long. It is less than the
+/// time after which a lost packet is sent again, which is too long for all the callers that would
+/// share the connection.
 const DIAL_COUNTS: Span = Span::from_nanos(1_000_000_000);
 
 impl<P: Parts> HostState<P> {
-    /// How many waiters what is on its way will probably serve. Each kind counts for a limited time:
+    /// Returns how many waiters the dials and pings in flight will probably serve. Each kind counts
+    /// for a limited time:
     ///
-    /// - An exclusive dial counts until it ends. One of a connection to be shared counts for the leases that it is
-    ///   expected to carry, and only for as long as dials usually take: many would wait for one that hangs.
-    ///   None counts that has hung since before the second failure in a row.
-    /// - A ping counts for `ping_counts`: a peer that has not answered by then may be dead. One whose heartbeat is
-    ///   late does not count.
+    /// - An exclusive dial counts until it ends. The dial of a shared connection counts for the
+    ///   leases that it is expected to carry, and only for as long as dials usually take: otherwise
+    ///   many callers would wait for one that hangs. A dial that has hung since before the second
+    ///   failure in a row does not count.
+    /// - A ping counts for `ping_counts`: a peer that has not answered by then may be dead. A
+    ///   connection whose heartbeat is late does not count.
     ///
-    /// Loans are no reason not to dial: see [`may_be_served`](HostState::may_be_served), which counts them.
+    /// Loans are no reason not to dial: see [`may_be_served`](HostState::may_be_served), which
+    /// counts them.
     pub(super) fn on_its_way(&self, now: Time, limits: &Limits) -> usize {
         let carries = self.carries.max(1) as usize;
         let dials = self.dials_that_count(now).saturating_mul(carries);
@@ -28,13 +32,14 @@ impl<P: Parts> HostState<P> {
         pings.fold(dials, |sum, ping| sum.saturating_add(self.room_after(ping.slot)))
     }
 
-    /// Leases that a pinged entry will take when it has answered.
+    /// Returns how many leases a pinged entry will take when it has answered.
     pub(super) fn room_after(&self, slot: u32) -> usize {
         let entry = &self.entries[slot];
         if entry.state == State::Pinging { entry.room() } else { 0 }
     }
 
-    /// Dials that will probably serve a waiter each, or as many as share a connection.
+    /// Returns how many waiters the dials in flight will probably serve: one each, or as many as
+    /// share a connection.
     pub(super) fn dials_that_count(&self, now: Time) -> usize {
         let (is_shared, in_vain_since) = (self.carries > 1, self.in_vain_since());
         if self.gauges.dialing == 0 || (!is_shared && in_vain_since.is_none() && !self.has_doomed())
@@ -52,7 +57,7 @@ impl<P: Parts> HostState<P> {
         dials + self.retired_dials_that_count()
     }
 
-    /// Retired dials serve one each of those who have waited since before that.
+    /// Counts the retired dials: each serves one of the waiters that joined before it was retired.
     fn retired_dials_that_count(&self) -> usize {
         let is_retired = |entry: &Entry<P>| entry.is_dialing() && entry.expires != Time::NEVER;
         let retired = self.entries.iter().filter(|(_, entry)| is_retired(entry));
@@ -61,26 +66,26 @@ impl<P: Parts> HostState<P> {
         self.waiters.as_ref().map_or(0, |waiters| waiters.came_before(at, count))
     }
 
-    /// For how long a dial counts as on its way to those who would share its connection, and as the one that is tried
-    /// after a failure.
+    /// Returns how long a dial counts as on its way for callers that would share its connection,
+    /// and as the attempt after a failure.
     pub(super) fn dial_counts(&self) -> Span {
         let usual = self.usual_dial().map_or(Span::ZERO, |usual| Span::from(usual * 4));
         usual.max(DIAL_COUNTS)
     }
 
-    /// How long the host's dials have taken on average, if one has succeeded.
+    /// Returns the average time of the host's dials, if one has succeeded.
     pub(super) fn usual_dial(&self) -> Option<Duration> {
         let ended = self.counters.dials.saturating_sub(u64::from(self.gauges.dialing));
         let made = u32::try_from(ended.saturating_sub(self.failed_dials())).ok()?;
         Duration::from(self.counters.dial_time).checked_div(made)
     }
 
-    /// Dials to begin now for waiters, if this host's own limits were all there is.
+    /// Returns how many dials to start now for waiters, by this host's own limits.
     pub(super) fn dials_for_waiters(&self, now: Time, limits: &Limits) -> usize {
         self.dials_for(self.waiting(), now, limits)
     }
 
-    /// The same, if this many waited.
+    /// The same for this many waiters.
     pub(super) fn dials_for(&self, waiting: usize, now: Time, limits: &Limits) -> usize {
         if waiting == 0 {
             return 0;
@@ -95,9 +100,10 @@ impl<P: Parts> HostState<P> {
             .min(self.dials_after_failure(now, |failing| self.dial_at(failing, now, limits)))
     }
 
-    /// Dials to begin now for `initial_per_host`, `warm` and `min_idle_per_host`.
+    /// Returns how many dials to start now for `initial_per_host`, `warm` and `min_idle_per_host`.
     pub(super) fn dials_to_spare(&self, now: Time, limits: &Limits) -> usize {
-        // Where a dial has failed, nobody asks for it and nothing is left, it is not dialed until somebody does.
+        // After a failure, a host without handles, waiters and connections is not dialed until a
+        // caller comes.
         let is_needed = self.failing().is_none()
             || self.gauges.places > 0
             || self.waiting() > 0
@@ -112,7 +118,7 @@ impl<P: Parts> HostState<P> {
         let (dialing, idle) = (self.gauges.dialing as usize, self.gauges.idle as usize);
         let unclaimed =
             dialing.saturating_sub(self.waiting().div_ceil(self.carries.max(1) as usize));
-        // What would be closed as soon as it is idle is not worth a dial.
+        // A connection that would be closed as soon as it is idle is not worth a dial.
         let keeps = (self.gauges.in_use as usize).saturating_add(limits.max_idle_per_host);
         let to_floor = (self.floor as usize).min(keeps).saturating_sub(self.gauges.live() as usize);
         let to_idle = limits.min_idle_per_host.saturating_sub(idle + unclaimed);
@@ -121,8 +127,8 @@ impl<P: Parts> HostState<P> {
         wanted.min(self.room_to_dial(limits)).min(allowed)
     }
 
-    /// Begins what those who wait are owed: leases on what is fit, pings of what would do, then dials. Dials of a pool
-    /// with a budget begin in [`account`](HostState::account).
+    /// Starts what waiters need: leases on fit connections, pings of those that may become fit,
+    /// then dials. In a pool with a budget, dials start in [`account`](HostState::account).
     pub(super) fn meet_demand(&mut self, section: &mut Section<'_, P>) {
         if self.phase == Phase::Closed {
             return;
@@ -135,7 +141,7 @@ impl<P: Parts> HostState<P> {
         }
     }
 
-    /// Gives waiters what is fit, and pings what would do.
+    /// Gives waiters the fit connections, and pings those that may become fit.
     pub(super) fn use_what_is_there(&mut self, section: &mut Section<'_, P>) {
         if self.waiting() > 0 {
             self.close_expired(section);
@@ -144,7 +150,8 @@ impl<P: Parts> HostState<P> {
         }
     }
 
-    /// Begins a dial in place of a connection that did not answer, if there is room and somebody needs it.
+    /// Starts a dial in place of a connection that did not answer, if there is room and it is
+    /// needed.
     pub(super) fn replace_by_dial(&mut self, section: &mut Section<'_, P>) {
         if section.common.ledger.is_some() {
             self.account(section);
@@ -156,15 +163,15 @@ impl<P: Parts> HostState<P> {
     fn dial_as_wanted(&mut self, section: &mut Section<'_, P>) {
         let (now, limits) = (section.now, &section.common.limits);
         (0..self.dials_for_waiters(now, limits)).for_each(|_| self.begin_dial(section));
-        // One after the other: those that waiters take are not to spare.
+        // One at a time: dials that waiters use are not spare ones.
         while self.dials_to_spare(now, limits) > 0 {
             self.begin_dial(section);
         }
         self.settle_floor(|| false);
     }
 
-    /// Resets or pings connections that must answer first, one for each waiter that no ping under way will serve. Dials race
-    /// them: what is pinged may come first.
+    /// Resets or pings connections that must answer first, one for each waiter that no ping in
+    /// flight will serve. Dials race with them: the pinged connection may come first.
     fn ping_for_waiters(&mut self, section: &mut Section<'_, P>) {
         let (now, common) = (section.now, section.common);
         let pinged = |host: &Self| -> usize {
@@ -180,7 +187,7 @@ impl<P: Parts> HostState<P> {
         }
     }
 
-    /// The next connection to be lent that must be pinged first.
+    /// Returns the next connection to lend that must be pinged first.
     fn slot_to_ping(&self, now: Time, common: &Common<P>) -> Option<u32> {
         let limits = &common.limits;
         self.choose(common, |slot| {
@@ -189,8 +196,8 @@ impl<P: Parts> HostState<P> {
         })
     }
 
-    /// The wish for more connections ends once it is met, or when no dial is on its way to it and none will be.
-    /// `is_full` says whether the caps on connections leave no room in any host.
+    /// Ends the request for more connections once it is met, or when no dial for it is in flight or
+    /// will start. `is_full` tells whether the caps on connections leave no room in any host.
     pub(super) fn settle_floor(&mut self, is_full: impl FnOnce() -> bool) {
         if !self.used || self.floor == 0 {
             return;
@@ -202,12 +209,13 @@ impl<P: Parts> HostState<P> {
         }
     }
 
-    /// Whether dials for what is made in advance are under way, or begin when a close has ended.
+    /// Returns whether dials for connections made in advance are in flight, or start when a close
+    /// has ended.
     pub(super) fn is_to_be_dialed(&self) -> bool {
         self.gauges.dialing > 0 || (self.gauges.closing > 0 && self.floor > self.gauges.live())
     }
 
-    /// Whether permits are missing for connections that are to be made in advance.
+    /// Returns whether permits are missing for connections made in advance.
     pub(super) fn is_short_to_spare(&self) -> bool {
         self.note.as_ref().is_some_and(|note| note.spare > 0)
     }

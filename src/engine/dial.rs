@@ -1,4 +1,4 @@
-//! Dials: begun for demand, belonging to the host, ended in one of three ways.
+//! Dials: started on demand, owned by the host, ended in one of three ways.
 
 use std::time::Duration;
 
@@ -9,20 +9,20 @@ use super::{HostState, Loan, Parts, Phase, Section};
 use crate::policy::close_reason::CloseReason;
 use crate::policy::time::Time;
 
-/// A connection that was made.
+/// A new connection.
 #[derive(Debug)]
 pub(crate) struct Dialed<T> {
     pub(crate) id: u64,
     pub(crate) connection: T,
-    /// Leases that it takes.
+    /// The number of leases that it takes.
     pub(crate) max_leases: usize,
     pub(crate) took: Duration,
 }
 
-/// A dial that failed.
+/// A failed dial.
 pub(crate) struct Failed<F> {
     pub(crate) failure: F,
-    /// Whether it makes sense to dial again.
+    /// Whether another dial may succeed.
     pub(crate) retryable: bool,
     pub(crate) took: Duration,
 }
@@ -35,9 +35,9 @@ impl<P: Parts> HostState<P> {
         section.actions.dial.push(DialOrder { slot, runtime });
     }
 
-    /// A dial has succeeded: its connection serves who waits, or goes idle. Where the host was retired meanwhile, it
-    /// serves one that has waited since before that, so that frequent retires leave nobody without a connection. Says
-    /// which outage ends.
+    /// A dial has succeeded: its connection serves a waiter or becomes idle. If the host was
+    /// retired meanwhile, the connection serves one waiter that joined before that, so that
+    /// frequent retiring leaves no caller without a connection. Returns the outage that ends.
     pub(crate) fn dialed(
         &mut self,
         slot: u32,
@@ -70,7 +70,7 @@ impl<P: Parts> HostState<P> {
         outage
     }
 
-    /// A new connection takes the place of its dial.
+    /// Puts a new connection in the place of its dial.
     pub(super) fn make(
         &mut self,
         slot: u32,
@@ -84,7 +84,8 @@ impl<P: Parts> HostState<P> {
             now.after(limits.max_lifetime.shortened(limits.lifetime_jitter * section.random));
         let turn = self.next_turn;
         self.next_turn += 1;
-        // A dial that has succeeded is proof of life: what was found dead before says nothing of it.
+        // A successful dial is proof of life: connections that were found dead before say nothing
+        // about it.
         let generation = self.generation;
         self.carries = u32::try_from(max_leases).unwrap_or(u32::MAX).max(1);
         let max_leases = self.carries;
@@ -101,8 +102,8 @@ impl<P: Parts> HostState<P> {
         });
     }
 
-    /// A dial has failed. Where nothing else can serve those who wait, all of them get the error, unless it makes sense
-    /// to dial again and they are to wait for that. Says whether an outage begins.
+    /// A dial has failed. If nothing else can serve the waiters, all of them get the error, unless
+    /// another dial may succeed and they are to wait for it. Returns whether an outage begins.
     pub(crate) fn dial_failed(
         &mut self,
         slot: u32,
@@ -114,7 +115,7 @@ impl<P: Parts> HostState<P> {
         self.wake_warmers(section);
         self.note_end_of_dial(dial.cut_off || dial.expires != Time::NEVER);
         if dial.cut_off {
-            // It says nothing of what is dialed from now on.
+            // The failure says nothing about later dials.
             section.actions.unused.failures.push(failed.failure);
             return false;
         }
@@ -125,12 +126,14 @@ impl<P: Parts> HostState<P> {
         if self.gauges.dialing == 0 {
             self.floor = 0;
         }
-        // What is idle and was not asked while this dial was to serve them is asked first.
+        // Idle connections that were not pinged, because this dial was to serve the waiters, are
+        // pinged first.
         self.use_what_is_there(section);
         let is_retired = dial.expires != Time::NEVER;
         let is_news = !is_retired || self.failing().is_some_and(|failing| failing.is_in_a_row());
         if is_news && !is_retried && !self.may_be_served(now, limits) {
-            // Of one that was retired nobody hears before the second in a row, and only who came before that.
+            // The failure of a retired dial is reported only at the second failure in a row, and
+            // only to waiters that joined before.
             let before = is_retired.then_some(dial.expires);
             self.answer_failed(&failure, before, section);
         }
@@ -138,7 +141,7 @@ impl<P: Parts> HostState<P> {
         begins
     }
 
-    /// Cuts a dial off: its task is to stop, and its place is free when it has.
+    /// Cuts off a dial: its task has to stop, and its place is free when it has.
     pub(super) fn cut_off_dial(&mut self, slot: u32, section: &mut Section<'_, P>) {
         let was_retired = self.change(slot, |entry| {
             entry.cut_off = true;
@@ -148,7 +151,7 @@ impl<P: Parts> HostState<P> {
         section.actions.recheck = true;
     }
 
-    /// The host was retired while it is dialed: it may serve one who has waited since before that.
+    /// The host was retired during the dial: it may serve one waiter that joined before that.
     pub(super) fn retire_dial(&mut self, slot: u32, now: Time) {
         if self.entries[slot].expires == Time::NEVER {
             self.change(slot, |entry| entry.expires = now);
@@ -162,12 +165,12 @@ impl<P: Parts> HostState<P> {
         }
     }
 
-    /// Whether a dial is under way that was retired or cut off.
+    /// Returns whether a retired or cut off dial is in flight.
     pub(super) fn has_doomed(&self) -> bool {
         self.rare.as_ref().is_some_and(|rare| rare.doomed > 0)
     }
 
-    /// Dials under way that were not cut off.
+    /// Returns how many dials are in flight and not cut off.
     pub(super) fn dials_in_flight(&self) -> u32 {
         if !self.has_doomed() {
             return self.gauges.dialing;
@@ -175,8 +178,9 @@ impl<P: Parts> HostState<P> {
         self.entries.iter().filter(|(_, entry)| entry.is_dialing()).map(|_| 1).sum()
     }
 
-    /// A dial was dropped before its end: its runtime has gone, or never ran it, or it was cut off. Nothing may be
-    /// spawned from here, so those who wait are woken to dial from where they are polled.
+    /// A dial was dropped before its end: its runtime has ended or never ran it, or it was cut off.
+    /// No task may be spawned from here, so the waiters are woken to dial from where they are
+    /// polled.
     pub(crate) fn dial_lost(&mut self, slot: u32, section: &mut Section<'_, P>) {
         let dial = self.remove(slot);
         self.rare().counters.failed_dials += 1;
@@ -186,15 +190,16 @@ impl<P: Parts> HostState<P> {
             return;
         }
         self.floor = 0;
-        // No dial to spare begins from here, either: it would be lost in the same way.
+        // Spare dials do not start from here either: they would be lost in the same way.
         self.rare().stranded = true;
-        // All of them: the oldest may be one that nobody polls any more, because its runtime has ended, too.
+        // All of them: the oldest may not be polled any more, because its runtime has ended, too.
         if let Some(waiters) = &mut self.waiters {
             waiters.wake_all(&mut section.actions.wake);
         }
     }
 
-    /// Whether the task of a dial is to stop: it was cut off, or nobody can use the pool any more.
+    /// Returns whether the task of a dial has to stop: it was cut off, or the pool cannot be used
+    /// any more.
     pub(crate) fn stops_dial(&self, slot: u32) -> bool {
         self.phase == Phase::Closed || self.entries[slot].cut_off
     }

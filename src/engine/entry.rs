@@ -1,7 +1,7 @@
 //! A connection, from the start of its dial to the end of its close. It never changes its slot.
 //!
-//! A loan, a lease and a ping are all uses of an entry. Exclusive means that the use takes the connection along;
-//! shared means that it takes a share, and the connection stays.
+//! Loans, leases and pings are all uses of an entry. An exclusive use takes the connection out of
+//! the entry; a shared use takes a share, and the connection stays.
 
 use super::leases::Leases;
 use super::{Loan, Parts};
@@ -9,29 +9,32 @@ use crate::policy::close_reason::CloseReason;
 use crate::policy::limits::{BEAT_JITTER, Limits};
 use crate::policy::time::{Span, Time};
 
-/// Where a connection is. [`change`](super::gauges::change) is the only way from one state to another.
+/// The state of a connection. Only [`change`](super::gauges::change) changes it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum State {
-    /// A task of the pool dials. To `Idle`, or gone. One that is cut off keeps its place until its task has ended.
+    /// A task of the pool dials. Next: `Idle`, or gone. A dial that is cut off keeps its place
+    /// until its task has ended.
     Dialing,
-    /// Nobody uses it. To `InUse`, `Pinging`, `Draining`.
+    /// Not in use. Next: `InUse`, `Pinging`, `Draining`.
     Idle,
-    /// Lent. To `Idle` with its last lease, `Pinging` (a shared one that is pinged, an exclusive one that needs a reset),
-    /// `Draining`.
+    /// Lent. Next: `Idle` after its last lease, `Pinging` (a shared one that is pinged, or an
+    /// exclusive one that needs a reset), `Draining`.
     InUse,
-    /// A task of the pool pings or resets it, or is about to reset it, and it is lent to nobody new until that has gone
-    /// well. Those who have had a shared one before go on using it. To `Idle`, `InUse`, `Draining`.
+    /// A task of the pool pings or resets it, or is about to reset it, and it takes no new leases
+    /// until that has succeeded. Existing leases on a shared connection continue. Next: `Idle`,
+    /// `InUse`, `Draining`.
     Pinging,
-    /// Takes no new leases, and is closed after its last one, and after its ping. To `Closing`; a shared one that
-    /// only made room, or was above a lowered cap, goes back to `InUse` when it need not leave any more.
+    /// Takes no new leases, and is closed after its last lease and its ping. Next: `Closing`; a
+    /// shared one that only made room, or was above a lowered cap, returns to `InUse` when it may
+    /// stay.
     Draining(CloseReason),
-    /// A task of the pool closes it. Gone afterwards.
+    /// A task of the pool closes it. Next: gone.
     Closing,
 }
 
 impl State {
-    /// Whether the connection may take leases again after it has drained for this reason: the room is not needed, the
-    /// cap is raised, its last use was none.
+    /// Returns whether a connection may take leases again after draining for this reason: the room
+    /// is not needed, the cap is raised, or its last use did not count.
     pub(crate) fn may_come_back(self) -> bool {
         matches!(
             self,
@@ -40,51 +43,54 @@ impl State {
     }
 }
 
-/// What an entry takes up.
+/// What an entry counts against.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Holds {
     /// A place under the host's cap, and a permit under the caps across hosts.
     Place,
-    /// A permit only: a shared connection that drains has given its place to the next one.
+    /// A permit only: a draining shared connection has given up its place.
     Permit,
-    /// Neither: it is dead.
+    /// Neither: the connection is dead.
     Nothing,
 }
 
-/// What lending, giving back and handing over touch comes first.
+/// The fields that lending, returning and handing over use come first.
 #[repr(C)]
 pub(crate) struct Entry<P: Parts> {
     pub(crate) state: State,
     pub(crate) holds: Holds,
-    /// Its idle time-out has passed, and it stays for the minimum idle, because it has answered since.
+    /// Its idle time-out has passed, and it is kept for the minimum idle because it has answered
+    /// since.
     pub(crate) kept: bool,
-    /// Its dial is to stop: nobody will use what it makes.
+    /// Its dial has to stop: the connection would not be used.
     pub(crate) cut_off: bool,
-    /// A borrower has said that it may be dead: it is suspect until it has answered.
+    /// A borrower has reported that it may be dead: it is suspect until it has answered.
     pub(crate) doubted: bool,
-    /// The host's suspect generation that its last proof of life belongs to. It is suspect if that has moved on.
+    /// The host's suspect generation at its last proof of life. It is suspect if the host's is
+    /// newer.
     pub(crate) generation: u32,
-    /// Heartbeats missed since it last answered.
+    /// Heartbeats missed since its last answer.
     pub(crate) missed: u32,
-    /// Away while an exclusive connection is lent, pinged, or closed.
+    /// Absent while an exclusive connection is lent, pinged, or closed.
     pub(crate) value: Option<Box<Loan<P>>>,
     pub(crate) leases: Leases,
     /// How often it was lent.
     pub(crate) uses: u64,
     /// When its last use ended.
     pub(crate) idle_since: Time,
-    /// Its turn at going idle: of two connections of a host, the one with the lower has been idle for longer. While it
-    /// is dialed, the host's turn when that began.
+    /// Orders idle connections: of two connections of a host, the one with the lower turn has been
+    /// idle for longer. During the dial, the host's turn when the dial started.
     pub(crate) turn: u64,
-    /// The end of its lifetime. Of a dial, when the host was retired: that is the end of its connection's.
+    /// The end of its lifetime. For a dial, the time when the host was retired, which is the end of
+    /// its connection's lifetime.
     pub(crate) expires: Time,
-    /// When it last answered a ping, or was made: the last proof of life that is no use.
+    /// When it last answered a ping, or was made: the last proof of life other than a use.
     pub(crate) checked_at: Time,
-    /// When it was made; while it is dialed, when that began.
+    /// When it was made; during the dial, when the dial started.
     pub(crate) created: Time,
-    /// Unique in the pool. Given when the dial has succeeded.
+    /// Unique in the pool. Assigned when the dial has succeeded.
     pub(crate) id: u64,
-    /// How long its dial took, or its last ping since, in microseconds.
+    /// The duration of its dial or of its latest ping, in microseconds.
     pub(crate) proof_micros: u32,
     pub(crate) max_leases: u32,
 }
@@ -113,18 +119,18 @@ impl<P: Parts> Entry<P> {
         }
     }
 
-    /// Whether it takes leases, and has room for one.
+    /// Returns whether it takes leases and has room for one.
     #[inline]
     pub(crate) fn has_room(&self) -> bool {
         matches!(self.state, State::Idle | State::InUse) && self.room() > 0
     }
 
-    /// Leases that it could take beside those that are out.
+    /// Returns how many more leases it could take.
     pub(crate) fn room(&self) -> usize {
         (self.max_leases as usize).saturating_sub(self.leases.len())
     }
 
-    /// Whether it is being dialed, and the dial was not cut off.
+    /// Returns whether it is being dialed and the dial was not cut off.
     pub(crate) fn is_dialing(&self) -> bool {
         self.state == State::Dialing && !self.cut_off
     }
@@ -133,13 +139,14 @@ impl<P: Parts> Entry<P> {
         self.holds == Holds::Nothing
     }
 
-    /// Whether it must answer a ping before it is lent: a peer of it was found dead, or a borrower doubts it.
+    /// Returns whether it must answer a ping before it is lent: a peer of it was found dead, or its
+    /// borrower suspects it.
     #[inline]
     pub(crate) fn is_suspect(&self, generation: u32) -> bool {
         self.generation != generation || self.doubted
     }
 
-    /// Whether it may be lent as it is: neither past its time nor to be pinged first.
+    /// Returns whether it may be lent as it is: neither expired nor in need of a ping.
     #[inline]
     pub(crate) fn is_fit(&self, generation: u32, now: Time, limits: &Limits) -> bool {
         !self.is_suspect(generation)
@@ -147,7 +154,7 @@ impl<P: Parts> Entry<P> {
             && (!self.leases.is_empty() || self.is_fresh(now, limits))
     }
 
-    /// The same, for one that nobody uses.
+    /// The same, for a connection that is not in use.
     #[inline]
     pub(crate) fn is_fit_idle(&self, generation: u32, now: Time, limits: &Limits) -> bool {
         !self.is_suspect(generation) && now < self.expires && self.is_fresh(now, limits)
@@ -159,14 +166,15 @@ impl<P: Parts> Entry<P> {
             && (limits.ping_after == Span::FOREVER || !self.is_unproven(now, limits))
     }
 
-    /// Whether it must be pinged because nothing has proved it alive for too long.
+    /// Returns whether it must be pinged because its last proof of life is too old.
     fn is_unproven(&self, now: Time, limits: &Limits) -> bool {
-        // Always means always: a coarse `now` may lie before the return.
+        // `Always` means always: a coarse `now` may be earlier than the return.
         limits.ping_after == Span::ZERO
             || self.idle_since.max(self.checked_at).after(limits.ping_after) <= now
     }
 
-    /// When it has been idle for too long. One that `stays` for the minimum idle does so while it answers.
+    /// Returns when it has been idle for too long. A connection that is kept for the minimum idle
+    /// stays while it answers.
     #[inline]
     pub(crate) fn idles_until(&self, stays: bool, limits: &Limits) -> Time {
         let answers = stays && self.missed == 0;
@@ -174,7 +182,7 @@ impl<P: Parts> Entry<P> {
         from.after(limits.idle_timeout)
     }
 
-    /// Why its time is over, if it is.
+    /// Returns why it has expired, if it has.
     pub(crate) fn is_over(&self, now: Time, limits: &Limits) -> Option<CloseReason> {
         if self.expires <= now {
             Some(CloseReason::Age)
@@ -185,8 +193,9 @@ impl<P: Parts> Entry<P> {
         }
     }
 
-    /// When its next heartbeat is due, counted from the last proof of life. A use that ended well is none for a
-    /// shared connection: it says nothing of the moment when it ended.
+    /// Returns when its next heartbeat is due, counted from the last proof of life. For a shared
+    /// connection, a use that ended well is not proof: it says nothing about the moment when it
+    /// ended.
     pub(crate) fn next_beat(&self, limits: &Limits, shared: bool) -> Time {
         let Some(beats) = limits.heartbeat else { return Time::NEVER };
         let proof = if shared { self.checked_at } else { self.idle_since.max(self.checked_at) };
@@ -194,7 +203,7 @@ impl<P: Parts> Entry<P> {
     }
 }
 
-/// A number from 0 to 1 that looks random, and is always the same for an id.
+/// Returns a number from 0 to 1 that looks random and is always the same for an id.
 fn share_of(id: u64) -> f64 {
     // The golden ratio's bits spread consecutive numbers evenly.
     let spread = id.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 40;

@@ -1,7 +1,8 @@
-//! What failed dials say about the time after them: how long a host backs off, and what still counts as on its way.
+//! The effect of failed dials: how long a host backs off, and what still counts as on its way.
 //!
-//! Turns tell what began before an event from what began after it. Dials that were in flight together when one of them
-//! failed are one failure. Two failures in a row say that what began before them will probably serve nobody.
+//! Turns tell what began before an event from what began after it. Dials that were in flight
+//! together when one of them failed count as one failure. After two failures in a row, whatever
+//! began before them will probably serve no waiter.
 
 use super::dial::Failed;
 use super::entry::{Entry, State};
@@ -9,16 +10,16 @@ use super::{HostState, Parts, Section};
 use crate::policy::limits::Limits;
 use crate::policy::time::{Span, Time};
 
-/// The last dial failed.
+/// The state after a failed dial.
 #[derive(Debug)]
 pub(super) struct Failing<F> {
     pub(super) failure: F,
     pub(super) at: Time,
-    /// Failures in a row. Dials in flight together are one.
+    /// Failures in a row. Dials in flight together count as one.
     pub(super) failures: u32,
-    /// Those of them since a connection last came back.
+    /// Those of them since a connection last returned.
     without_return: u32,
-    /// The host's turn at the last one. Dials that began after it have a later one.
+    /// The host's turn at the last failure. Dials that started after it have a later one.
     turn: u64,
     /// The end of the backoff.
     pub(super) until: Time,
@@ -26,12 +27,12 @@ pub(super) struct Failing<F> {
     until_wanted: Time,
     /// How long the dial took.
     pub(super) took: Span,
-    /// Those who wait go on waiting for the next dial.
+    /// The waiters wait for the next dial.
     retried: bool,
     pub(super) outage: Outage,
 }
 
-/// From the first failed dial until one succeeds.
+/// The time from the first failed dial until one succeeds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Outage {
     pub(crate) since: Time,
@@ -40,7 +41,8 @@ pub(crate) struct Outage {
     pub(crate) told: u64,
 }
 
-/// Failures in a row with no return between them after which nothing older counts as on its way.
+/// The failures in a row, with no return in between, after which nothing older counts as on its
+/// way.
 const IN_VAIN: u32 = 2;
 
 impl<P: Parts> HostState<P> {
@@ -48,8 +50,8 @@ impl<P: Parts> HostState<P> {
         self.rare.as_ref()?.failing.as_ref()
     }
 
-    /// A dial has failed. It is no news where another that was in flight with it has failed before. Says whether an
-    /// outage begins.
+    /// A dial has failed. If another one that was in flight with it has failed before, this changes
+    /// nothing. Returns whether an outage begins.
     pub(super) fn note_failure(
         &mut self,
         dial: &Entry<P>,
@@ -92,7 +94,7 @@ impl<P: Parts> HostState<P> {
         is_first
     }
 
-    /// The host was retired: what has failed before says little of what is dialed from now on.
+    /// The host was retired: earlier failures say little about later dials.
     pub(super) fn shorten_backoff(&mut self, section: &Section<'_, P>) {
         let shortest = Span::from(section.common.limits.backoff.initial);
         if let Some(failing) = self.rare.as_mut().and_then(|rare| rare.failing.as_mut()) {
@@ -100,16 +102,16 @@ impl<P: Parts> HostState<P> {
         }
     }
 
-    /// A dial has succeeded: says which outage ends.
+    /// A dial has succeeded. Returns the outage that ends.
     pub(super) fn end_failing(&mut self, section: &mut Section<'_, P>) -> Option<Outage> {
         let failing = self.rare.as_mut()?.failing.take()?;
         section.actions.unused.failures.push(failing.failure);
         Some(failing.outage)
     }
 
-    /// Whether anything that is open or being made will probably serve a waiter. A ping counts for a limited time. A
-    /// dial and a loan count until the second failure in a row that began after them with no return in between, and a
-    /// loan only while its connection may be lent again.
+    /// Returns whether anything open or in flight will probably serve a waiter. A ping counts for a
+    /// limited time. A dial and a loan count until the second failure in a row that began after
+    /// them with no return in between, and a loan only while its connection may be lent again.
     pub(super) fn may_be_served(&self, now: Time, limits: &Limits) -> bool {
         if self
             .pings()
@@ -126,8 +128,8 @@ impl<P: Parts> HostState<P> {
         self.in_vain_since().is_none() && self.entries.iter().any(|(_, entry)| comes_back(entry))
     }
 
-    /// Those who were waiting when dials had failed in a row, and that nothing will serve any more, get the error: what
-    /// was to serve them is gone, and the next dial is far.
+    /// Reports the error to callers that were waiting when dials failed in a row, if nothing will
+    /// serve them any more: what was to serve them is gone, and the next dial is far off.
     pub(super) fn tell_of_failure(&mut self, section: &mut Section<'_, P>) {
         let (now, limits) = (section.now, &section.common.limits);
         let is_far = |failing: &&Failing<P::Failure>| {
@@ -142,13 +144,14 @@ impl<P: Parts> HostState<P> {
         section.actions.unused.failures.push(failure);
     }
 
-    /// The turn of the last failure, if what began before it will probably serve nobody.
+    /// Returns the turn of the last failure, if what began before it will probably serve no waiter.
     pub(super) fn in_vain_since(&self) -> Option<u64> {
         let failing = self.failing().filter(|failing| failing.is_in_vain(self.next_turn));
         failing.map(|failing| failing.turn)
     }
 
-    /// Whether a dial is under way that began after the last failure, and has not taken longer than dials usually do.
+    /// Returns whether a dial is in flight that started after the last failure and has not taken
+    /// longer than dials usually do.
     fn is_tried(&self, failing: &Failing<P::Failure>, now: Time) -> bool {
         let counts_for = self.dial_counts();
         let tries = |entry: &Entry<P>| {
@@ -157,7 +160,8 @@ impl<P: Parts> HostState<P> {
         self.gauges.dialing > 0 && self.entries.iter().any(|(_, entry)| tries(entry))
     }
 
-    /// Dials that the last failure allows: one at a time, unless that hangs, and none before its time.
+    /// Returns how many dials the last failure allows: one at a time, unless that one hangs, and
+    /// none before its time.
     pub(super) fn dials_after_failure(
         &self,
         now: Time,
@@ -196,7 +200,7 @@ impl<F> Failing<F> {
         self.failures >= IN_VAIN
     }
 
-    /// Whether a connection has come back since, by the host's next turn.
+    /// Returns whether a connection has returned since, judging by the host's next turn.
     fn has_returned(&self, next_turn: u64) -> bool {
         next_turn > self.turn + 1
     }

@@ -1,12 +1,12 @@
-//! What every section that takes the long way ends with.
+//! The end of every section on the slow path.
 
 use super::ping::Ping;
 use super::{HostState, Parts, Section};
 use crate::policy::time::Time;
 
 impl<P: Parts> HostState<P> {
-    /// Begins what those who wait are owed, tells the budget what has changed, and notes the next deadline. Returns
-    /// that, if it has moved forward: the caller moves the host in the schedule.
+    /// Starts what waiters need, reports changes to the budget, and notes the next deadline.
+    /// Returns that deadline if it has become earlier: the caller moves the host in the schedule.
     pub(crate) fn finish(&mut self, section: &mut Section<'_, P>) -> Option<Time> {
         if section.common.is_shared() && self.gauges.draining > 0 {
             self.give_places();
@@ -17,7 +17,7 @@ impl<P: Parts> HostState<P> {
         self.account(section);
         self.tell_of_failure(section);
         if !self.is_to_be_dialed() && !self.is_short_to_spare() {
-            // Nothing is on its way to those who wait for `warm`.
+            // Nothing is on its way to the callers of `warm`.
             self.wake_warmers(section);
         }
         self.stop_late_pings(section);
@@ -26,13 +26,13 @@ impl<P: Parts> HostState<P> {
         self.reschedule(section)
     }
 
-    /// A look that is no longer needed stays where it is (maintenance finds nothing and notes the next one then), so
-    /// that a host whose connections come and go does not pay for it at every turn.
+    /// Leaves an obsolete look in the schedule (maintenance then finds nothing and notes the next
+    /// one), so that a host whose connections come and go does not pay for it at every change.
     fn reschedule(&mut self, section: &Section<'_, P>) -> Option<Time> {
         let next = self.next_look(section);
         let is_waited_for = self.waiting() > 0;
         if next >= self.look_at {
-            // Who waits may have a deadline soon after that look.
+            // A waiter may have a deadline soon after that look.
             self.look_waited_for |= is_waited_for;
             return None;
         }
@@ -40,13 +40,14 @@ impl<P: Parts> HostState<P> {
         Some(next)
     }
 
-    /// Tells late pings when one of them keeps somebody waiting, and all when nobody wants to know any more.
+    /// Stops late pings: one that keeps a waiter from a connection, or all when their answers are
+    /// not needed any more.
     fn stop_late_pings(&self, section: &mut Section<'_, P>) {
         let stops = |ping: &Ping| self.stops_ping(ping.slot, section.now, section.common);
         section.actions.recheck |= self.pings().iter().any(stops);
     }
 
-    /// A queue that is empty is not kept for nobody.
+    /// Drops an empty queue.
     fn shrink(&mut self) {
         if self.waiting() == 0 && self.waiters.is_some() {
             self.waiters = None;

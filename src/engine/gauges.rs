@@ -1,21 +1,21 @@
-//! How many entries of a host are in which state, and the one way to change an entry.
+//! Counts a host's entries by state. The only place where an entry changes.
 
 use super::Parts;
 use super::entry::{Entry, Holds, State};
 
-/// What a count of the entries by state would give (invariant 3).
+/// The counts of the entries by state (invariant 3).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Gauges {
     pub(crate) dialing: u32,
-    /// Used by nobody. Those that are pinged are among them.
+    /// Not in use. Includes those being pinged.
     pub(crate) idle: u32,
-    /// Used, with a place. Those that drain are among them.
+    /// In use, with a place. Includes those that drain.
     pub(crate) in_use: u32,
-    /// Closed by a task, with a permit.
+    /// Being closed by a task, with a permit.
     pub(crate) closing: u32,
-    /// They take no new leases and have a permit. Not a state beside the others: see `leaving`.
+    /// They take no new leases and have a permit. Not a separate state: see `leaving`.
     pub(crate) draining: u32,
-    /// Those of them that have a place: they are idle or in use, too.
+    /// Those of them that have a place: they count as idle or in use, too.
     pub(crate) leaving: u32,
     /// Places taken under the host's cap.
     pub(crate) places: u32,
@@ -50,7 +50,7 @@ impl Tally {
     };
 
     #[inline(always)]
-    #[allow(clippy::inline_always)] // Folded into the short paths, where the states are known: measured.
+    #[allow(clippy::inline_always)] // Folded into the fast paths, where the states are known: measured.
     fn of<P: Parts>(entry: &Entry<P>) -> Tally {
         let (place, permit) = (entry.holds == Holds::Place, entry.holds != Holds::Nothing);
         let counted = Tally { place, permit, ..Tally::NOTHING };
@@ -70,7 +70,7 @@ impl Tally {
 }
 
 impl Gauges {
-    /// An entry counts for something else than before.
+    /// Updates the gauges when an entry counts differently than before.
     #[inline(always)]
     #[allow(clippy::inline_always)] // As above.
     fn moved(&mut self, old: Tally, new: Tally) {
@@ -97,18 +97,18 @@ impl Gauges {
         self.moved(Tally::of(entry), Tally::NOTHING);
     }
 
-    /// Connections that are there to stay.
+    /// Returns how many connections are there to stay.
     pub(crate) fn staying(&self) -> u32 {
         self.idle + self.in_use - self.leaving
     }
 
-    /// Connections, and those on their way.
+    /// Returns how many connections are open or on their way.
     pub(crate) fn live(&self) -> u32 {
         self.dialing + self.idle + self.in_use
     }
 }
 
-/// Changes an entry, and moves the gauges with it. An entry of a host changes here and nowhere else.
+/// Changes an entry, and the gauges with it. Entries of a host change here and nowhere else.
 #[inline(always)]
 #[allow(clippy::inline_always)] // As above.
 pub(crate) fn change<P: Parts, R>(

@@ -1,4 +1,4 @@
-//! What becomes of a connection that comes back: the short path, and the long way.
+//! Decides where a returned connection goes: the fast path, and the slow path.
 
 use std::mem;
 
@@ -11,39 +11,40 @@ use crate::policy::time::{Span, Time};
 /// What [`HostState::give_back`] did.
 pub(crate) enum Returned<P: Parts> {
     Idle,
-    /// The connection has stayed with the host, and this share of it is to be dropped.
+    /// The connection has stayed with the host, and this share of it has to be dropped.
     Left(Box<Loan<P>>),
-    /// In the seat of the oldest waiter, who is to be woken.
+    /// The connection is in the seat of the oldest waiter, which has to be woken.
     HandedOver(Option<P::Waker>),
-    /// Nothing: take the long way, [`HostState::returned`].
+    /// Nothing: take the slow path, [`HostState::returned`].
     Unsettled(Box<Loan<P>>),
 }
 
 /// How a use of a connection ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Use {
-    /// It was used, and is open. A shared one said how many leases it takes now.
+    /// It was used and is open. For a shared connection, how many leases it takes now.
     Ended { max_leases: usize },
-    /// The same of an exclusive one, and what its borrower has left is to be undone.
+    /// The same for an exclusive connection whose borrower left state to undo.
     NeedsReset,
-    /// It was lent and nobody has used it: the lending does not count.
+    /// It was lent but not used: the lending does not count.
     Unused { max_leases: usize },
-    /// It was only looked at, and goes back to where it was.
+    /// It was only inspected, and returns to its place.
     LookedAt,
-    /// It was found dead by its borrower, which makes its peers suspect.
+    /// Its borrower found it dead, which makes its peers suspect.
     FoundDead,
-    /// It is to be closed for another reason.
+    /// It is closed for another reason.
     Over(CloseReason),
 }
 
-/// Whether the return of this loan is to be reported, as it was itself.
+/// Returns whether the return of this loan has to be reported, because the loan was.
 fn is_watched<P: Parts>(entry: &Entry<P>, loan: &Loan<P>) -> bool {
     entry.leases.get(loan.lease).is_some_and(|lease| lease.reported)
 }
 
 impl<P: Parts> HostState<P> {
-    /// Takes back a connection that was used and is open, if it goes idle or to a waiter and that is all there is to do.
-    /// This is the whole of an ordinary return, and of an ordinary hand-over. A shared one takes this many leases.
+    /// Takes back a connection that was used and is open, if all there is to do is make it idle or
+    /// hand it to a waiter. This is all of an ordinary return or hand-over. A shared connection
+    /// takes `max_leases` leases.
     #[inline]
     pub(crate) fn give_back(
         &mut self,
@@ -93,14 +94,15 @@ impl<P: Parts> HostState<P> {
         entry.leases.end(loan.lease);
         (entry.idle_since, entry.turn, entry.kept) = (now, *next_turn, false);
         let slot = loan.slot;
-        // It was away.
+        // The slot was empty while the loan was out.
         mem::forget(entry.value.replace(loan));
         *next_turn += 1;
         ready.push(slot);
         Returned::Idle
     }
 
-    /// The same of a lease on a shared connection, while nobody waits. After the last one it goes idle.
+    /// The same for a lease on a shared connection while there are no waiters. After the last lease
+    /// it becomes idle.
     #[inline(never)] // It would make an ordinary return longer: measured.
     fn give_back_share(
         &mut self,
@@ -123,7 +125,7 @@ impl<P: Parts> HostState<P> {
             || self.phase != Phase::Open
             || self.gauges.places > self.max
             || self.gauges.draining + self.gauges.closing > 0
-            // What is to be made in advance may begin now.
+            // A connection to be made in advance may be dialed now.
             || self.floor > 0
             || self.failing().is_some()
             || limits.max_idle != usize::MAX
@@ -148,12 +150,12 @@ impl<P: Parts> HostState<P> {
         Returned::Left(loan)
     }
 
-    /// Hands the connection over, if that concerns only the one who gets it.
+    /// Hands the connection over, if that affects only the waiter that gets it.
     #[inline]
     fn give_to_waiter(&mut self, loan: Box<Loan<P>>, now: Time, common: &Common<P>) -> Returned<P> {
-        // Those who were woken to dial have not looked yet, the next dial is due at another time where another one waits
-        // for longest, what is idle for those who wait may be one too many once nobody does, or the budget is to hear that
-        // one less waits.
+        // It affects more if waiters that were woken to dial have not been polled yet, if the next
+        // dial is due at another time for the next-oldest waiter, if an idle connection is too many
+        // once there are no waiters, or if the budget has to know that there is one waiter less.
         let is_healthy =
             self.rare.as_ref().is_none_or(|rare| !rare.stranded && rare.failing.is_none());
         if !is_healthy || !self.ready.is_empty() || self.changes_note_by_serving(now, common) {
@@ -162,15 +164,15 @@ impl<P: Parts> HostState<P> {
         Returned::HandedOver(self.hand_over(loan, now))
     }
 
-    /// Whether a return is more than the end of the loan: another host may take the connection, too many are idle, or a
-    /// deadline is to be noted.
+    /// Returns whether a return affects more than the loan: another host may take the connection,
+    /// too many are idle, or a deadline has to be noted.
     fn return_concerns(&self, waiting: bool, now: Time, common: &Common<P>) -> bool {
         let limits = &common.limits;
         if self.is_asked_for(now, common) {
             return true;
         }
         let beat = limits.heartbeat.map_or(Time::NEVER, |beats| now.after(beats.earliest));
-        // Of one more than stay in any case, the oldest may idle out.
+        // With one more than the minimum idle, the oldest may reach the idle time-out.
         let is_beyond =
             limits.min_idle_per_host > 0 && self.gauges.idle as usize == limits.min_idle_per_host;
         let parks = beat >= self.look_at
@@ -181,7 +183,7 @@ impl<P: Parts> HostState<P> {
         !waiting && !parks
     }
 
-    /// Takes back a connection, by the long way.
+    /// Takes back a connection on the slow path.
     pub(crate) fn returned(&mut self, loan: Box<Loan<P>>, how: Use, section: &mut Section<'_, P>) {
         let slot = loan.slot;
         self.end_lease(loan, how, section);
@@ -197,7 +199,7 @@ impl<P: Parts> HostState<P> {
             }
             Use::Unused { max_leases } => {
                 self.note_max_leases(slot, max_leases);
-                // It was not its last use after all.
+                // That was not its last use after all.
                 let is_used_up = self.entries[slot].uses >= section.common.limits.max_uses;
                 if self.entries[slot].state == State::Draining(CloseReason::Uses) && !is_used_up {
                     self.revive(slot);
@@ -216,7 +218,8 @@ impl<P: Parts> HostState<P> {
         }
     }
 
-    /// Ends a lease, and puts the value of an exclusive connection in. A share of another is dropped later.
+    /// Ends a lease, and puts the value of an exclusive connection into its entry. A share of a
+    /// shared one is dropped later.
     fn end_lease(&mut self, loan: Box<Loan<P>>, how: Use, section: &mut Section<'_, P>) {
         let (now, turn) = (section.common.idle_stamp(section.now), self.next_turn);
         let shared = section.common.is_shared();
@@ -241,10 +244,10 @@ impl<P: Parts> HostState<P> {
             None
         });
         if self.entries[slot].doubted {
-            // It may be pinged now, where it could not before.
+            // It may be pinged now, which was not possible before.
             self.rare().pings_suspects = Some(Purpose::Health);
         }
-        // What was found dead is no return.
+        // A connection that was found dead does not count as returned.
         self.next_turn += u64::from(matches!(how, Use::Ended { .. } | Use::NeedsReset));
         section.actions.unused.shares.extend(unused);
     }
@@ -262,13 +265,13 @@ impl<P: Parts> HostState<P> {
         }
     }
 
-    /// How many leases the connection takes, by what was last heard: one, if it is exclusive.
+    /// Returns how many leases the connection takes, as last reported: one if it is exclusive.
     #[inline]
     pub(crate) fn max_leases(&self, slot: u32) -> u32 {
         self.entries[slot].max_leases
     }
 
-    /// Whether a shared connection that says that it takes this many leases now takes all that are out.
+    /// Returns whether a shared connection that takes this many leases now covers its current ones.
     pub(crate) fn takes_its_leases(&mut self, slot: u32, max_leases: usize) -> bool {
         self.note_max_leases(slot, max_leases);
         if self.entries[slot].has_room() {
@@ -277,8 +280,8 @@ impl<P: Parts> HostState<P> {
         self.entries[slot].leases.len() <= max_leases
     }
 
-    /// Decides what becomes of a connection whose use has ended, with the value in its entry: it serves those who wait,
-    /// goes idle, or is closed.
+    /// Decides where a connection goes whose use has ended, with the value in its entry: it serves
+    /// a waiter, becomes idle, or is closed.
     pub(super) fn settle(&mut self, slot: u32, section: &mut Section<'_, P>) {
         if self.entries[slot].state == State::InUse && self.entries[slot].leases.is_empty() {
             self.change(slot, |entry| entry.state = State::Idle);
@@ -292,14 +295,15 @@ impl<P: Parts> HostState<P> {
         }
     }
 
-    /// Why it may not stay, if it may not: the reasons, in the order in which they are asked.
+    /// Returns the reason why it may not stay, if there is one. The order of the checks is the
+    /// precedence of the reasons.
     pub(super) fn reason_to_close(
         &self,
         slot: u32,
         section: &Section<'_, P>,
     ) -> Option<CloseReason> {
         let entry = &self.entries[slot];
-        // What is there comes before what is dialed.
+        // Open connections take precedence over dials.
         let over_cap = self.gauges.staying() > self.max;
         match entry.state {
             State::Draining(reason) => Some(reason),
@@ -310,7 +314,7 @@ impl<P: Parts> HostState<P> {
         }
     }
 
-    /// Idle connections that are not being pinged.
+    /// Returns how many idle connections are not being pinged.
     pub(super) fn idle_here(&self, common: &Common<P>) -> usize {
         if !common.is_shared() {
             return self.ready.len();
@@ -318,7 +322,7 @@ impl<P: Parts> HostState<P> {
         self.ready.iter().filter(|slot| self.entries[**slot].state == State::Idle).count()
     }
 
-    /// Closes what had gone idle for those who waited, and is wanted by nobody now.
+    /// Closes connections that became idle for waiters and are not needed any more.
     pub(super) fn close_unwanted(&mut self, section: &mut Section<'_, P>) {
         let most = match self.phase {
             Phase::Open => section.common.limits.max_idle_per_host,
@@ -334,7 +338,7 @@ impl<P: Parts> HostState<P> {
         }
     }
 
-    /// Closes what has gone idle and is wanted by nobody.
+    /// Closes the connection if it has become idle and is not needed.
     fn close_if_unwanted(&mut self, slot: u32, section: &mut Section<'_, P>) {
         if self.entries[slot].state != State::Idle || self.waiting() > 0 {
             return;

@@ -1,10 +1,11 @@
 //! Heartbeats: pings on a timer.
 //!
-//! A connection that has not answered in time has missed a beat and is *late*, but its ping goes on: nobody knows the
-//! state of a conversation that was cut off, and a late answer is an answer. It is given up when it has missed too
-//! many, or as soon as it keeps a waiter from a connection.
+//! A connection that has not answered in time has missed a heartbeat and is *late*, but its ping
+//! continues: an exchange that is cut off leaves it in an unknown state, and a late answer is still
+//! an answer. The connection is given up when it has missed too many, or as soon as it keeps a
+//! waiter from a connection.
 //!
-//! A missed beat is a finding like any other: the older peers are suspect, and are pinged at once.
+//! A missed heartbeat counts as evidence: the older peers become suspect and are pinged at once.
 
 use super::Purpose;
 use super::entry::{Entry, State};
@@ -15,7 +16,7 @@ use crate::policy::limits::Limits;
 use crate::policy::time::Time;
 
 impl<P: Parts> HostState<P> {
-    /// Pings the connections whose time has come, those first that have been without proof of life for longest.
+    /// Pings the connections that are due, those with the oldest proof of life first.
     pub(super) fn beat(&mut self, section: &mut Section<'_, P>) {
         if section.common.limits.heartbeat.is_none() {
             return;
@@ -28,13 +29,13 @@ impl<P: Parts> HostState<P> {
         }
     }
 
-    /// When each connection that may be pinged is due.
+    /// Returns when each connection that may be pinged is due.
     pub(super) fn beats<'a>(
         &'a self,
         shared: bool,
         limits: &'a Limits,
     ) -> impl Iterator<Item = (Time, u32)> + 'a {
-        // Once nobody can use the pool any more, nobody wants to know.
+        // Once the pool cannot be used any more, the answers are not needed.
         let is_open = self.phase == Phase::Open;
         let may = move |entry: &Entry<P>| match entry.state {
             _ if !is_open => false,
@@ -49,7 +50,8 @@ impl<P: Parts> HostState<P> {
         free.map(move |(slot, entry)| (entry.next_beat(limits, shared), slot))
     }
 
-    /// The time for an answer is over, and there is none: the connection has missed a beat, and this is how many in a row.
+    /// The time for an answer has passed without one: the connection has missed a heartbeat.
+    /// Returns how many it has missed in a row.
     pub(crate) fn beat_missed(&mut self, slot: u32) -> u32 {
         let missed = self.count_missed_beat(slot);
         if let Some(ping) = self.rare().pings.iter_mut().find(|ping| ping.slot == slot) {
@@ -64,7 +66,7 @@ impl<P: Parts> HostState<P> {
         missed
     }
 
-    /// Whether a late one has missed too many.
+    /// Returns whether a late connection has missed too many.
     pub(crate) fn has_missed_enough(&self, slot: u32, limits: &Limits) -> bool {
         limits.heartbeat.is_none_or(|beats| self.entries[slot].missed >= beats.max_missed)
     }
@@ -81,8 +83,8 @@ impl<P: Parts> HostState<P> {
         missed
     }
 
-    /// The ping has ended with an error. A connection that is open and not waited for gets another chance; it is
-    /// suspect until it answers.
+    /// The ping has ended with an error. If the connection is open and no waiter needs it, it gets
+    /// another chance, but is suspect until it answers.
     pub(super) fn beat_failed(&mut self, ping: Ping, is_open: bool, section: &mut Section<'_, P>) {
         let slot = ping.slot;
         if !ping.late {
@@ -98,7 +100,7 @@ impl<P: Parts> HostState<P> {
             return self.kill(slot, CloseReason::HeartbeatMissed, section);
         }
         let now = section.now;
-        // The next beat is an interval from now.
+        // The next heartbeat is due an interval from now.
         self.change(slot, |entry| entry.checked_at = now);
         self.end_pinging(slot);
         if ping.cleared && self.entries[slot].leases.is_empty() {

@@ -1,4 +1,4 @@
-//! One host: its connections, limits and waiters. See the module's parent for how it is used.
+//! One host: its connections, limits and waiters. See the parent module for its use.
 
 use std::collections::VecDeque;
 
@@ -24,7 +24,7 @@ use crate::policy::time::Time;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Phase {
     Open,
-    /// The last handle is gone: those who wait are served, and nothing is kept.
+    /// The last handle was dropped: waiters are served, and no connection is kept.
     Orphaned,
     Closed,
 }
@@ -32,19 +32,21 @@ pub(crate) enum Phase {
 /// Whether the host is in the directory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Listing {
-    /// Not yet: the next to join it enters it.
+    /// Not yet: the next caller to join enters it.
     New,
     Listed,
-    /// Not any more: the next to come makes another one.
+    /// Not any more: the next caller makes another one.
     Forgotten,
 }
 
-/// See the module. What a hit, a return and a hand-over touch comes first, in as few cache lines as will hold it: with
-/// many hosts these lines are what a hit costs. What a hand-over writes is together, next to the lock: with many threads
-/// on one host, lines that move between them are what a wait costs, and of the rest each thread keeps a copy.
+/// See the module. The fields that a hit, a return and a hand-over use come first, in as few cache
+/// lines as possible: with many hosts, these cache misses are the cost of a hit. The fields that a
+/// hand-over writes are together, next to the lock: with many threads on one host, cache lines that
+/// move between them are the cost of a wait, and each thread keeps a copy of the others.
 #[repr(C)]
 pub(crate) struct HostState<P: Parts> {
-    /// The entries that have room, the least recently used first. While somebody waits, none of them is fit.
+    /// The entries that have room, the least recently used first. While there are waiters, none of
+    /// them is fit.
     pub(super) ready: SmallVec<[u32; 4]>,
     pub(super) waiters: Option<Waiters<P>>,
     pub(super) next_turn: u64,
@@ -53,47 +55,47 @@ pub(crate) struct HostState<P: Parts> {
     pub(super) gauges: Gauges,
     /// The host's cap.
     pub(super) max: u32,
-    /// Moves on when a connection is found dead that was not suspect itself.
+    /// Increases when a connection is found dead that was not suspect itself.
     pub(super) generation: u32,
     pub(super) phase: Phase,
     pub(super) listing: Listing,
-    /// Somebody has wanted a connection: only then the host is filled up.
+    /// A caller has wanted a connection: only then connections are made in advance.
     pub(super) used: bool,
-    /// The cap was set for this host by a handle.
+    /// A handle has set the cap for this host.
     pub(super) has_own_max: bool,
-    /// Somebody has waited since that look was noted.
+    /// There were waiters since that look was noted.
     pub(super) look_waited_for: bool,
-    /// Leases that a new connection is expected to carry; 1 where none is shared.
+    /// Leases that a new connection is expected to carry; 1 if connections are exclusive.
     pub(super) carries: u32,
-    /// No later than the first thing that time alone brings about.
+    /// A lower bound of the next event that only time causes.
     pub(super) look_at: Time,
     pub(super) rare: Option<Box<Rare<P>>>,
-    /// What the budget knows of this host, in pools that have one.
+    /// What was reported to the budget, in pools that have one.
     pub(super) note: Option<Box<Note>>,
-    /// Connections still to be made for `initial_per_host` or `warm`: dial up to so many open.
+    /// The minimum that `initial_per_host` or `warm` has requested: dial until this many are open.
     pub(super) floor: u32,
-    /// `Host` handles and warmers.
+    /// `Host` handles and callers of `warm`.
     pub(super) handles: u32,
 }
 
-/// What a healthy host does not need.
+/// State that a healthy host does not need.
 pub(super) struct Rare<P: Parts> {
     pub(super) pings: Vec<Ping>,
-    /// Connections whose reset has not begun, the first to come back first.
+    /// Connections whose reset has not started, in the order in which they returned.
     pub(super) resets: VecDeque<u32>,
-    /// Closes under way, as they began. Those that have ended may still be among them.
+    /// Closes in progress, in the order of their start. It may still include ended ones.
     pub(super) closes: VecDeque<Closing>,
-    /// Suspects are to be pinged, whether anybody waits or not, and as what.
+    /// Suspects have to be pinged even without waiters, and with this purpose.
     pub(super) pings_suspects: Option<Purpose>,
     pub(super) failing: Option<Failing<P::Failure>>,
-    /// A dial was lost with its runtime: those who wait are on the way to dial for themselves, and nothing is dialed
-    /// before somebody comes.
+    /// A dial was lost with its runtime: the waiters were woken to dial themselves, and nothing is
+    /// dialed until one is polled or a caller comes.
     pub(super) stranded: bool,
-    /// Dials under way that were retired or cut off.
+    /// Dials in flight that were retired or cut off.
     pub(super) doomed: u32,
-    /// How often `retire` has cut dials off since one has succeeded.
+    /// How often `retire` has cut off dials since the last success.
     pub(super) cut_offs: u32,
-    /// Those who wait for `warm` to get somewhere, by number.
+    /// The callers that wait for `warm`, by number.
     pub(super) warmers: Vec<(u64, P::Waker)>,
     /// The oldest loans, as far as a time-out has looked for them: the oldest first.
     pub(super) longest: Vec<Held>,
@@ -119,7 +121,8 @@ impl<P: Parts> Rare<P> {
 }
 
 impl<P: Parts> HostState<P> {
-    /// A host that is in no directory yet. Its connections are expected to carry this many leases.
+    /// Makes a host that is not in the directory yet. Its connections are expected to carry this
+    /// many leases.
     pub(crate) fn new(id: u64, carries: usize, common: &Common<P>) -> Self {
         let clipped = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
         HostState {
@@ -145,7 +148,7 @@ impl<P: Parts> HostState<P> {
         }
     }
 
-    /// The same, with a cap of its own, if it has one: one that is made again is given it again.
+    /// Sets the host's own cap, if it has one; also used when a host is made again.
     pub(crate) fn with_max(mut self, max: Option<usize>) -> Self {
         self.max = max.map_or(self.max, |max| u32::try_from(max).unwrap_or(u32::MAX));
         self
@@ -174,7 +177,7 @@ impl<P: Parts> HostState<P> {
         self.entries.insert(entry)
     }
 
-    /// The entry leaves the host.
+    /// Removes an entry from the host.
     pub(super) fn remove(&mut self, slot: u32) -> Entry<P> {
         self.leave_ready(slot);
         let entry = self.entries.remove(slot);
@@ -187,14 +190,14 @@ impl<P: Parts> HostState<P> {
         if self.ready.last() == Some(&slot) {
             self.ready.pop();
         } else if self.ready.first() == Some(&slot) {
-            // As those leave that are idle for too long.
+            // The usual case when idle connections expire.
             self.ready.remove(0);
         } else if let Some(at) = self.ready.iter().rposition(|other| *other == slot) {
             self.ready.remove(at);
         }
     }
 
-    /// Puts an entry that has room at its place in the order of use.
+    /// Inserts an entry that has room at its place in the order of use.
     pub(super) fn enter_ready(&mut self, slot: u32) {
         let turn = |slot: u32| self.entries[slot].turn;
         if self.ready.contains(&slot) {
@@ -205,12 +208,12 @@ impl<P: Parts> HostState<P> {
         self.ready.insert(at, slot);
     }
 
-    /// Slots of entries for which this holds.
+    /// Returns the slots of entries for which this holds.
     pub(super) fn slots(&self, is_it: impl Fn(&Entry<P>) -> bool) -> SmallVec<[u32; 8]> {
         self.entries.iter().filter(|(_, entry)| is_it(entry)).map(|(slot, _)| slot).collect()
     }
 
-    /// How many entries there are: connections, dials and closes.
+    /// Returns how many entries there are: connections, dials and closes.
     pub(crate) fn entries(&self) -> usize {
         self.entries.len()
     }
@@ -219,7 +222,7 @@ impl<P: Parts> HostState<P> {
         self.listing
     }
 
-    /// When maintenance is to look at it.
+    /// Returns when maintenance has to look at the host.
     pub(crate) fn look(&self) -> Look {
         Look { at: self.look_at, waited_for: self.look_waited_for }
     }
@@ -230,20 +233,20 @@ impl<P: Parts> HostState<P> {
         self.phase = phase;
     }
 
-    /// Leaves the directory, if nothing and nobody needs the host. Says whether it does.
+    /// Leaves the directory if the host is not needed any more. Returns whether it does.
     pub(crate) fn forget(&mut self, section: &mut Section<'_, P>) -> bool {
         if !self.is_unused(section.now) {
             return false;
         }
         self.listing = Listing::Forgotten;
-        // Who has it still does not fill it up: nobody would find what it has.
+        // A caller that still holds the host must not fill it: its connections could not be found.
         self.used = false;
         self.unlist(section);
         true
     }
 
-    /// Whether nothing and nobody needs it. It is remembered while it backs off, and with a cap of its own for as long
-    /// as the pool is open.
+    /// Returns whether the host is not needed any more. It is remembered while it backs off, and,
+    /// with a cap of its own, as long as the pool is open.
     pub(crate) fn is_unused(&self, now: Time) -> bool {
         let backs_off = || self.failing().is_some_and(|failing| now < failing.until);
         self.listing == Listing::Listed
@@ -253,7 +256,7 @@ impl<P: Parts> HostState<P> {
             && !(self.phase == Phase::Open && (self.has_own_max || backs_off()))
     }
 
-    /// Counts a handle, which keeps the host in the directory. Says whether it is there.
+    /// Counts a handle, which keeps the host in the directory. Returns whether it is there.
     pub(crate) fn hold(&mut self) -> bool {
         let is_listed = self.listing == Listing::Listed;
         if is_listed {
@@ -266,7 +269,7 @@ impl<P: Parts> HostState<P> {
         self.handles -= 1;
     }
 
-    /// Dials that the host's own limits leave room for.
+    /// Returns how many dials the host's own limits leave room for.
     pub(super) fn room_to_dial(&self, limits: &Limits) -> usize {
         let permits = limits.max_dialing_per_host.saturating_sub(self.gauges.dialing as usize);
         (self.max.saturating_sub(self.gauges.places) as usize).min(permits)

@@ -1,4 +1,4 @@
-//! Who uses one connection: since when, and from which call site.
+//! The uses of one connection: since when, and from which call site.
 
 use slab::Slab;
 
@@ -10,21 +10,21 @@ use crate::policy::time::Time;
 pub(crate) struct Lease {
     pub(crate) since: Time,
     pub(crate) call_site: CallSite,
-    /// Which use of the connection it is.
+    /// The position of this use among all uses of the connection.
     pub(crate) nth: u32,
-    /// Others used the connection already.
+    /// The connection had other leases already.
     pub(crate) joined: bool,
     /// It was reported as held for long.
     pub(crate) reported: bool,
 }
 
-/// The number of the lease at this place among those that are elsewhere.
+/// Returns the number of the lease at this place in the vector.
 fn number_of(at: usize) -> u32 {
     u32::try_from(at + 1).expect("fewer than `u32::MAX` leases on one connection")
 }
 
-/// The leases on one entry, by number. An exclusive connection has one, which lies here; a shared one has its others
-/// elsewhere.
+/// The leases on one entry, by number. The single lease of an exclusive connection is stored
+/// inline; further leases of a shared one are in a vector.
 pub(crate) struct Leases {
     first: Option<Lease>,
     more: Option<Box<Slab<Lease>>>,
@@ -45,14 +45,14 @@ impl Leases {
         self.first.is_none() && self.more.is_none()
     }
 
-    /// Notes a lease where there is none. Its number is zero.
+    /// Records a lease on an entry that has none. Its number is zero.
     #[inline]
     pub(crate) fn begin_only(&mut self, lease: Lease) {
         debug_assert!(self.is_empty());
         self.first = Some(lease);
     }
 
-    /// Notes a lease. Returns its number.
+    /// Records a lease. Returns its number.
     #[inline]
     pub(crate) fn begin(&mut self, lease: Lease) -> u32 {
         if self.first.is_none() {
@@ -94,7 +94,7 @@ impl Leases {
         self.numbered().map(|(_, lease)| lease)
     }
 
-    /// Each with its number.
+    /// Returns the leases with their numbers.
     pub(crate) fn numbered(&self) -> impl Iterator<Item = (u32, &Lease)> {
         let more = self.more.iter().flat_map(|more| more.iter());
         let more = more.map(|(at, lease)| (number_of(at), lease));

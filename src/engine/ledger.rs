@@ -1,4 +1,4 @@
-//! A host's side of the budget: what it tells, and what it is told.
+//! A host's side of the budget: its reports and its permits.
 
 use super::budget::{Budget, Grant, Note, Scanned};
 use super::entry::State;
@@ -10,12 +10,12 @@ use crate::policy::time::{Span, Time};
 use std::time::Duration;
 
 impl<P: Parts> HostState<P> {
-    /// The number by which the budget knows this host.
+    /// Returns the number by which the budget knows this host.
     fn id(&self) -> u64 {
         self.note.as_ref().map_or(0, |note| note.id)
     }
 
-    /// What the budget should know of this host.
+    /// Returns what the budget should know about this host.
     pub(super) fn noted(&self, section: &Section<'_, P>) -> Note {
         let (now, limits) = (section.now, &section.common.limits);
         let gauges = &self.gauges;
@@ -42,7 +42,7 @@ impl<P: Parts> HostState<P> {
             wasted: self.failing().map(|failing| failing.took),
             serves: old.gained.filter(|_| gauges.live() > gauges.dialing),
             gained: old.gained,
-            // The bound stays while it is one: what is lent and returned is not told.
+            // The bound is kept as long as it is valid: lends and returns are not reported.
             listed: match (old.listed, oldest) {
                 (Some(bound), Some(oldest)) => Some(bound.min(oldest)),
                 (bound, oldest) => bound.or(oldest),
@@ -51,7 +51,7 @@ impl<P: Parts> HostState<P> {
         }
     }
 
-    /// When the idle connection went idle that has been for longest, and its slot.
+    /// Returns the oldest idle connection: since when it is idle, and its slot.
     pub(super) fn oldest_idle(&self) -> Option<(Time, u32)> {
         let idle = self
             .ready
@@ -60,7 +60,7 @@ impl<P: Parts> HostState<P> {
         idle.map(|slot| (self.entries[*slot].idle_since, *slot)).next()
     }
 
-    /// Tells the budget what has changed, and takes the permits that are the host's.
+    /// Reports changes to the budget, and takes the permits that this host gets.
     pub(super) fn account(&mut self, section: &mut Section<'_, P>) {
         let Some(old) = self.note.as_deref() else { return };
         if self.noted(section) == *old {
@@ -73,7 +73,7 @@ impl<P: Parts> HostState<P> {
         self.take_turn(section, |_, _, _| ());
     }
 
-    /// One turn of the budget's lock: `f`, then what every turn ends with.
+    /// Runs `f` under the budget's lock, and then what every such section ends with.
     fn take_turn<R>(
         &mut self,
         section: &mut Section<'_, P>,
@@ -104,7 +104,7 @@ impl<P: Parts> HostState<P> {
         let floor = self.floor;
         self.settle_floor(|| budget.is_full());
         if self.floor != floor {
-            // It wants fewer to spare.
+            // It wants fewer spare connections.
             self.tell(budget, section);
         }
         if !was_in_vain && section.actions.stop_draining.is_none() {
@@ -125,7 +125,8 @@ impl<P: Parts> HostState<P> {
         *old = new;
     }
 
-    /// Before the host is noted: whether it wants connections to spare depends on the idle ones of all hosts.
+    /// Done before the host reports: its demand for spare connections depends on the idle
+    /// connections of all hosts.
     fn count_idle(&mut self, common: &Common<P>) {
         let idle = self.idle_to_note(common);
         if let (Some(note), Some(ledger)) = (&mut self.note, &common.ledger) {
@@ -139,7 +140,7 @@ impl<P: Parts> HostState<P> {
         if is_counted { u32::try_from(self.idle_here(common)).unwrap_or(u32::MAX) } else { 0 }
     }
 
-    /// Begins a dial with a permit that the budget has counted already.
+    /// Starts a dial with a permit that the budget has already counted.
     fn dial_by_permit(&mut self, budget: &mut Budget<P::Host>, section: &mut Section<'_, P>) {
         self.begin_dial(section);
         if let Some(note) = &mut self.note {
@@ -147,7 +148,7 @@ impl<P: Parts> HostState<P> {
         }
     }
 
-    /// A permit has arrived: it is used, if a dial is still wanted.
+    /// A permit has arrived: it is used if a dial is still wanted.
     pub(crate) fn granted(&mut self, section: &mut Section<'_, P>) {
         self.take_turn(section, |host, budget, section| {
             let noted = host.noted(section);
@@ -159,7 +160,8 @@ impl<P: Parts> HostState<P> {
         });
     }
 
-    /// A place for a connection that was made elsewhere, if the caps across hosts leave one: its entry.
+    /// Reserves a place for a connection that was made elsewhere, if the caps across hosts allow
+    /// it. Returns its entry.
     pub(super) fn reserve(&mut self, section: &mut Section<'_, P>) -> Option<u32> {
         let entry = super::entry::Entry::dialing(section.now, self.generation, self.next_turn);
         if section.common.ledger.is_none() {
@@ -171,7 +173,7 @@ impl<P: Parts> HostState<P> {
         self.take_turn(section, reserve).flatten()
     }
 
-    /// Gives a connection up that returns, for a host that has fewer. Says whether it does.
+    /// Gives up a returning connection for a host that has fewer. Returns whether it does.
     pub(super) fn gives_up(&mut self, slot: u32, section: &mut Section<'_, P>) -> bool {
         if !self.is_asked_for(section.now, section.common) {
             return false;
@@ -187,7 +189,7 @@ impl<P: Parts> HostState<P> {
         gives_up == Some(true)
     }
 
-    /// By the hints, whether the budget is to be asked for a connection that returns.
+    /// Returns whether the hints require asking the budget about a connection that returns.
     #[inline]
     pub(super) fn is_asked_for(&self, now: Time, common: &Common<P>) -> bool {
         let Some(ledger) = &common.ledger else { return false };
@@ -195,14 +197,15 @@ impl<P: Parts> HostState<P> {
         ledger.hints.may_take(self.gauges.live(), gained, now)
     }
 
-    /// Whether the budget has the host among those with something idle, and need not hear of one more.
+    /// Returns whether the budget has listed the host among those with idle connections, so that
+    /// one more need not be reported.
     #[inline]
     pub(super) fn is_listed_before(&self, now: Time) -> bool {
         let is_listed = |note: &Note| note.listed.is_some_and(|listed| listed <= now);
         self.note.as_ref().is_none_or(|note| note.spare == 0 && is_listed(note))
     }
 
-    /// Whether the budget is to hear it when the oldest waiter is served.
+    /// Returns whether the budget has to be told when the oldest waiter is served.
     #[inline]
     pub(super) fn changes_note_by_serving(&self, now: Time, common: &Common<P>) -> bool {
         let Some(note) = &self.note else { return false };
@@ -220,7 +223,8 @@ impl<P: Parts> HostState<P> {
         }
     }
 
-    /// Takes a connection back that drains to make room. Says whether there was one, and a place for it.
+    /// Takes back a connection that drains to make room. Returns false if there is none, or no
+    /// place for it.
     fn stop_making_room(&mut self, section: &mut Section<'_, P>) -> bool {
         let makes_room = State::Draining(CloseReason::MadeRoom);
         let drains = self
@@ -228,9 +232,10 @@ impl<P: Parts> HostState<P> {
         drains.first().is_some_and(|slot| self.revive_unseen(*slot, section))
     }
 
-    /// Connections drain in vain, perhaps here: those that do take leases again. Passes it on to the next host.
+    /// Connections drain although the room is not needed, perhaps here: these take leases again.
+    /// Passes the request on to the next host.
     pub(crate) fn stop_draining(&mut self, section: &mut Section<'_, P>) {
-        // What every turn ends with does it.
+        // The common end of the section does this.
         self.take_turn(section, |host, budget, section| {
             section.actions.stop_draining = budget.drains_in_vain(host.id() + 1);
         });
@@ -254,7 +259,8 @@ impl<P: Parts> HostState<P> {
         });
     }
 
-    /// The host has left the directory, with nothing open and nobody waiting: the budget forgets it, too.
+    /// The host has left the directory, without connections and waiters: the budget forgets it,
+    /// too.
     pub(super) fn unlist(&mut self, section: &mut Section<'_, P>) {
         self.take_turn(section, |host, budget, section| {
             let Some(note) = host.note.as_deref_mut() else { return };
@@ -264,7 +270,7 @@ impl<P: Parts> HostState<P> {
         });
     }
 
-    /// Whether as many are idle in all hosts as the cap allows.
+    /// Returns whether the idle connections of all hosts have reached the cap.
     pub(super) fn is_idle_full(&self, section: &Section<'_, P>) -> bool {
         let Limits { max_idle, .. } = section.common.limits;
         max_idle != usize::MAX

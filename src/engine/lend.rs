@@ -1,4 +1,4 @@
-//! Lending what is there: the short path, and the long way.
+//! Lends connections: the fast path, and the slow path.
 
 use super::entry::{Entry, Holds, State};
 use super::gauges::{Gauges, change};
@@ -13,7 +13,7 @@ fn clipped(uses: u64) -> u32 {
     u32::try_from(uses).unwrap_or(u32::MAX)
 }
 
-/// Notes a lease that begins now, on an entry that has room. Returns its number.
+/// Records a lease that begins now, on an entry that has room. Returns its number.
 #[inline]
 fn begin_lease<P: Parts>(
     entry: &mut Entry<P>,
@@ -34,9 +34,9 @@ fn begin_lease<P: Parts>(
 
 #[allow(clippy::unnecessary_box_returns)] // It stays in its box from its dial to its close.
 impl<P: Parts> HostState<P> {
-    /// Lends the connection that is next to be lent, if that is all there is to do. This is the whole of a hit.
+    /// Lends the next connection, if that is all there is to do. This is all of a hit.
     ///
-    /// Nobody is overtaken: while anybody waits, nothing is fit.
+    /// No waiter is overtaken: while there are waiters, no entry is fit.
     #[inline]
     pub(crate) fn lend(
         &mut self,
@@ -82,7 +82,7 @@ impl<P: Parts> HostState<P> {
         Some(loan)
     }
 
-    /// The same for a lease on a shared connection, which stays where it is.
+    /// The same for a lease on a shared connection, which stays in its entry.
     #[inline(never)] // It would make a hit longer: measured.
     fn lend_share(
         &mut self,
@@ -107,15 +107,17 @@ impl<P: Parts> HostState<P> {
         Some(loan)
     }
 
-    /// Whether a lending is more than the loan: the minimum idle is to be restored, `warm` has
-    /// asked for more, an idle connection of a cap across hosts leaves, or maintenance is to look at the loan.
+    /// Returns whether lending affects more than the loan: the minimum idle has to be restored,
+    /// `warm` has asked for more connections, an idle connection counted across hosts is taken, or
+    /// maintenance has to watch the loan.
     fn lending_concerns(&self, now: Time, common: &Common<P>) -> bool {
         let limits = &common.limits;
         let is_low = || self.idle_here(common) <= limits.min_idle_per_host || self.is_stranded();
         let restores = limits.min_idle_per_host > 0 && is_low();
         let watched =
             limits.leak_after != Span::FOREVER && now.after(limits.leak_after) < self.look_at;
-        // Beside one more in use, one more may be idle; and where the caps leave no room by now, the wish ends.
+        // With one more in use, one more may be idle; and if the caps now leave no room, the
+        // request of `warm` ends.
         let warms = self.floor > 0;
         restores || warms || watched || limits.max_idle != usize::MAX
     }
@@ -127,7 +129,7 @@ impl<P: Parts> HostState<P> {
         }
     }
 
-    /// Lends what needs no ping, by the long way.
+    /// Lends a connection that needs no ping, on the slow path.
     pub(crate) fn lend_any(
         &mut self,
         call_site: CallSite,
@@ -143,12 +145,12 @@ impl<P: Parts> HostState<P> {
         Some(self.grant(slot, call_site, section))
     }
 
-    /// The entry that the next lease goes to, if one may be lent as it is.
+    /// Returns the entry for the next lease, if one may be lent as it is.
     pub(super) fn slot_to_lend(&self, now: Time, common: &Common<P>) -> Option<u32> {
         self.choose(common, |slot| self.entries[*slot].is_fit(self.generation, now, &common.limits))
     }
 
-    /// The next of those that have room and for which this holds.
+    /// Returns the next entry that has room and satisfies the condition.
     pub(super) fn choose(&self, common: &Common<P>, is_it: impl Fn(&u32) -> bool) -> Option<u32> {
         let limits = &common.limits;
         let newest = limits.reuse == Reuse::MostRecent;
@@ -160,7 +162,8 @@ impl<P: Parts> HostState<P> {
             (|slot: &u32| self.entries[*slot].id, |slot: &u32| self.entries[*slot].leases.len());
         match limits.spread {
             Spread::OldestFirst => ready.min_by_key(id),
-            // Of several that carry as few, the one that a pool of exclusive connections would lend.
+            // Of several with equally few leases, the one that a pool of exclusive connections
+            // would lend.
             Spread::LeastLoaded if newest => ready.rev().min_by_key(leases),
             Spread::LeastLoaded => ready.min_by_key(leases),
         }
@@ -185,8 +188,8 @@ impl<P: Parts> HostState<P> {
         loan
     }
 
-    /// Begins a lease, and says nothing of what follows for the entry. An exclusive connection goes along; of a shared
-    /// one a share does.
+    /// Starts a lease; the caller handles what follows for the entry. The borrower of an exclusive
+    /// connection gets the connection, that of a shared one a share.
     pub(super) fn begin(
         &mut self,
         slot: u32,
@@ -210,12 +213,13 @@ impl<P: Parts> HostState<P> {
         loan
     }
 
-    /// What was lent without a wait is not used: it was found not open.
+    /// A connection that was lent without a wait was found not open: the lend does not count.
     pub(crate) fn unlend(&mut self) {
         self.counters.reused -= 1;
     }
 
-    /// Puts a connection that came back straight into the oldest waiter's seat. Somebody waits.
+    /// Puts a connection that returned directly into the oldest waiter's seat. There must be a
+    /// waiter.
     #[inline]
     pub(super) fn hand_over(&mut self, loan: Box<Loan<P>>, now: Time) -> Option<P::Waker> {
         let HostState { entries, waiters, counters, next_turn, .. } = self;
@@ -237,14 +241,14 @@ impl<P: Parts> HostState<P> {
         })
     }
 
-    /// Gives the oldest waiter a lease on this entry. Somebody waits.
+    /// Gives the oldest waiter a lease on this entry. There must be a waiter.
     pub(super) fn serve(&mut self, slot: u32, section: &mut Section<'_, P>) {
         let oldest = self.waiters.as_mut().and_then(|waiters| waiters.front());
         let Some((since, call_site)) = oldest.map(|waiter| (waiter.since, waiter.call_site)) else {
             return;
         };
         let loan = self.grant(slot, call_site, section);
-        // It may be the one that was on the way to dial for the others.
+        // That waiter may have been the one that was to dial for the others.
         self.unstrand();
         self.counters.served += 1;
         self.counters.wait_time += section.now.span_since(since);
@@ -253,7 +257,7 @@ impl<P: Parts> HostState<P> {
         }
     }
 
-    /// Gives waiters what may be lent as it is.
+    /// Gives waiters the connections that may be lent as they are.
     pub(super) fn serve_waiters(&mut self, section: &mut Section<'_, P>) {
         while self.waiting() > 0 {
             let Some(slot) = self.slot_to_lend(section.now, section.common) else { return };

@@ -1,8 +1,9 @@
-//! The loans that are held longest, found without a look at all loans each time.
+//! Finds the loans that are held longest, without visiting all loans each time.
 //!
-//! A time-out names them, and time-outs come by the thousand when a pool is exhausted. So a few of the oldest are
-//! remembered. A loan that begins later is younger than all of them: what is remembered stays right until its loans
-//! return, and all loans are gone through again only when too few of it are left.
+//! A time-out lists them, and there are thousands of time-outs when a pool is exhausted. Therefore
+//! a few of the oldest loans are remembered. Later loans are younger than all of them, so the list
+//! stays correct as its loans return. All loans are visited again only when too few of the list are
+//! left.
 
 use std::collections::BinaryHeap;
 
@@ -10,16 +11,16 @@ use super::leases::Lease;
 use super::{Common, HostState, Parts};
 use crate::policy::time::{Span, Time};
 
-/// How many a time-out names.
+/// How many a time-out lists.
 const TOLD: usize = 16;
 
-/// How many are remembered: all loans are gone through again when most of these are back.
+/// How many are remembered: all loans are visited again when most of these have returned.
 const KEPT: usize = 128;
 
-/// A loan notes a clock that may be so late: one that begins now may seem older than one that began before it.
+/// How late the clock of a loan may be: a later loan may appear older than an earlier one.
 const COARSE: Span = Span::from_nanos(16_000_000);
 
-/// A loan as it is remembered, in the order in which loans began.
+/// A remembered loan, ordered by its start.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Held {
     since: Time,
@@ -30,7 +31,8 @@ pub(super) struct Held {
 }
 
 impl<P: Parts> HostState<P> {
-    /// The loans held longest, by the id of their connection and the oldest first, and how many more there are.
+    /// Returns the loans held longest with the ids of their connections, the oldest first, and how
+    /// many more there are.
     pub(super) fn longest_held(
         &mut self,
         now: Time,
@@ -59,7 +61,7 @@ impl<P: Parts> HostState<P> {
         (lease.since == held.since && lease.nth == held.nth).then_some(lease)
     }
 
-    /// Goes through all of them.
+    /// Visits all loans.
     fn oldest_leases(&self) -> Vec<Held> {
         let mut oldest = BinaryHeap::with_capacity(KEPT + 1);
         for (slot, entry) in self.entries.iter() {
@@ -78,7 +80,7 @@ impl<P: Parts> HostState<P> {
         oldest.into_sorted_vec()
     }
 
-    /// How many leases are out. Of exclusive connections each is one in use.
+    /// Returns the number of leases. For exclusive connections it equals those in use.
     pub(super) fn leases(&self, common: &Common<P>) -> usize {
         if common.is_shared() { self.count_leases() } else { self.gauges.in_use as usize }
     }

@@ -1,4 +1,4 @@
-//! What time alone brings about: idle time-outs, lifetimes, heartbeats, leaks, waiters' deadlines.
+//! Events that only time causes: idle time-outs, lifetimes, heartbeats, leaks, waiters' deadlines.
 
 use super::entry::State;
 use super::leases::Lease;
@@ -15,7 +15,7 @@ impl<P: Parts> HostState<P> {
         self.beat(section);
         self.report_leaks(section);
         if self.gauges.dialing == 0 {
-            // They see whether permits for their dials may still come.
+            // They check whether permits for their dials may still come.
             self.wake_warmers(section);
         }
         section.actions.ask_peers = self.is_to_ask(section);
@@ -24,15 +24,16 @@ impl<P: Parts> HostState<P> {
         }
     }
 
-    /// Closes what is past its lifetime, and what has been idle for too long. Those that stay for the minimum idle stay
-    /// for as long as they answer. Shared connections in use that are past their lifetime drain.
+    /// Closes connections that are past their lifetime or have been idle for too long. Those kept
+    /// for the minimum idle stay as long as they answer. Shared connections in use that are past
+    /// their lifetime drain.
     pub(super) fn close_expired(&mut self, section: &mut Section<'_, P>) {
         let now = section.now;
         let shared = section.common.is_shared();
         if self.ready.is_empty() && !shared {
             return;
         }
-        // What drains only for a while leaves for good now.
+        // A connection that drained temporarily now leaves for good.
         let old = self.slots(|entry| {
             let is_in_use = entry.state == State::InUse || entry.state.may_come_back();
             (entry.state == State::Idle || (shared && is_in_use)) && entry.expires <= now
@@ -62,12 +63,12 @@ impl<P: Parts> HostState<P> {
         }
     }
 
-    /// Whether no more are idle than are to stay.
+    /// Returns whether no more connections are idle than the minimum.
     pub(super) fn stays_for_minimum(&self, limits: &Limits) -> bool {
         self.gauges.idle as usize <= limits.min_idle_per_host
     }
 
-    /// Reports the loans that are held for long by now, each once.
+    /// Reports the loans that are held for long, each once.
     fn report_leaks(&mut self, section: &mut Section<'_, P>) {
         let after = section.common.limits.leak_after;
         if after == Span::FOREVER {

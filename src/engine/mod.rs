@@ -1,15 +1,17 @@
 //! The pool's decisions, as plain data: no await, no clock, no tokio.
 //!
-//! A [`HostState`] is all there is to know of one host. The runtime layer keeps each behind a lock of its own, calls
-//! its methods in a [`Section`] (the time it is, what all hosts have in common, and the actions that are decided), and
-//! carries the actions out once the lock is released.
+//! A [`HostState`] is the whole state of one host. The runtime layer keeps each behind its own
+//! lock, calls its methods in a [`Section`] (the current time, the state common to all hosts, and
+//! the decided actions), and carries out the actions once the lock is released.
 //!
-//! Three paths are short: lend ([`HostState::lend`]), give back ([`HostState::give_back`]) and join a crowd
-//! ([`HostState::join_crowd`]). Each tests its conditions and otherwise changes nothing, and its caller takes the long
-//! way: a method that changes entries, and then [`HostState::finish`], which begins what those who wait are owed, notes
-//! the next deadline, and tells the budget. So a forgotten condition costs time and not correctness.
+//! Three operations have a fast path: lend ([`HostState::lend`]), return ([`HostState::give_back`])
+//! and join a queue with waiters ([`HostState::join_crowd`]). Each tests its conditions and changes
+//! nothing if one fails; its caller then takes the slow path. That is a method that changes
+//! entries, followed by [`HostState::finish`], which starts what waiters need, notes the next
+//! deadline, and reports to the budget. A case that a fast path does not cover therefore costs
+//! time and not correctness.
 //!
-//! # Where a connection is
+//! # The states of a connection
 //!
 //! An [`Entry`](entry::Entry) keeps its slot from the start of its dial to the end of its close.
 //!
@@ -41,13 +43,13 @@
 //! 10. Actions are carried out when no lock is held. Between a decision and its action nothing is assumed to stay as
 //!     it was.
 //!
-//! `check_invariants` (in `check.rs`) checks what of these one state shows. Every engine test calls it after every
-//! step. 1 and 7 are the tests' own.
+//! `check_invariants` (in `check.rs`) checks as much of these as a single state shows. Every engine
+//! test calls it after every step. The tests themselves check 1 and 7.
 //!
 //! # Lock order
 //!
-//! Directory, host, then budget or schedule; a waiter's seat last. Never two hosts at once. Nothing of the user's runs
-//! under any of them but `Eq` and `Borrow` of the key, under the directory's.
+//! Directory, host, then budget or schedule; a waiter's seat last. Never two hosts at once. No user
+//! code runs under any of them, except `Eq` and `Borrow` of the key under the directory's.
 
 pub(crate) mod actions;
 pub(crate) mod budget;
@@ -103,28 +105,29 @@ pub(crate) use wait::Joined;
 pub(crate) use waiters::{Seat, Until, Waiter};
 pub(crate) use warm::{Warmth, Wish};
 
-/// A place in the caller's code.
+/// A call site in the user's code.
 pub(crate) type CallSite = &'static Location<'static>;
 
-/// What the engine keeps for the runtime layer without looking inside.
+/// Types that the engine stores for the runtime layer without using them.
 pub(crate) trait Parts: Sized + 'static {
     /// A host with its lock.
     type Host: Clone;
     type Connection;
     /// Why a dial failed.
     type Failure: Clone + Debug;
-    /// Wakes a waiter, and knows its runtime. Never cloned, woken or dropped by the engine.
+    /// Wakes a waiter, and knows its runtime. The engine never clones, wakes or drops it.
     type Waker;
-    /// Where a waiter's dial is to run.
+    /// The runtime for a waiter's dial.
     type Runtime;
 
     fn runtime(waker: &Self::Waker) -> Self::Runtime;
 }
 
-/// A connection with its way home. In one box from its dial to its close, so that a guard is one word: three words,
-/// written singly and moved by wider loads, cost half of a hit.
+/// A connection with a reference to its host. It stays in one box from its dial to its close, so
+/// that a guard is one word: moving three words that were written one by one and are read by wider
+/// loads costs half of a hit.
 pub(crate) struct Loan<P: Parts> {
-    /// While it is lent.
+    /// Present while it is lent.
     pub(crate) home: Option<P::Host>,
     pub(crate) slot: u32,
     /// The number of its lease.

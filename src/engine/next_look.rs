@@ -1,16 +1,17 @@
-//! When maintenance looks at a host next: the earliest of all that time alone brings about.
+//! When maintenance looks at a host next: the earliest event that only time causes.
 
 use super::entry::{Entry, State};
 use super::{HostState, Parts, Section};
 use crate::policy::limits::Limits;
 use crate::policy::time::{Span, Time};
 
-/// How often a host looks that has no permit to dial for `initial_per_host` or `warm`.
+/// How often maintenance looks at a host that has no permit to dial for `initial_per_host` or
+/// `warm`.
 const PERMIT_LOOK: Span = Span::from_nanos(1_000_000_000);
 
 impl<P: Parts> HostState<P> {
-    /// When maintenance has to look at the host next, by all that it knows. What is due already is done by the section
-    /// that asks.
+    /// Returns when maintenance has to look at the host next. The current section handles what is
+    /// already due.
     pub(super) fn next_look(&self, section: &Section<'_, P>) -> Time {
         let (now, common) = (section.now, section.common);
         let (limits, shared) = (&common.limits, common.is_shared());
@@ -29,7 +30,7 @@ impl<P: Parts> HostState<P> {
         looks.into_iter().flatten().min().unwrap_or(Time::NEVER)
     }
 
-    /// When the first connection idles out, or is too old.
+    /// Returns when the first connection has been idle for too long or is too old.
     fn next_end(&self, shared: bool, limits: &Limits) -> Option<Time> {
         let stays = self.stays_for_minimum(limits);
         let end = |(slot, entry): (u32, &Entry<P>)| match entry.state {
@@ -42,25 +43,26 @@ impl<P: Parts> HostState<P> {
         if shared {
             return self.entries.iter().filter_map(end).min();
         }
-        // Of exclusive connections only what is ready ends by time alone: thousands that are lent are not gone through in
-        // each section.
+        // Of exclusive connections, time alone ends only ready ones: a section does not visit
+        // thousands of lent ones.
         self.ready.iter().map(|slot| (*slot, &self.entries[*slot])).filter_map(end).min()
     }
 
     fn next_beat(&self, shared: bool, limits: &Limits) -> Option<Time> {
-        // When one of those under way ends, it is looked again.
+        // When one of those in flight ends, this is evaluated again.
         let may = limits.heartbeat.is_some() && self.may_ping_more(limits);
         if may { self.beats(shared, limits).map(|(at, _)| at).min() } else { None }
     }
 
-    /// When the next dial may begin after a failed one, or the host need not be remembered for it.
+    /// Returns when the next dial may start after a failure, or when the host need not be
+    /// remembered because of it.
     fn next_dial(&self, now: Time, limits: &Limits) -> Option<Time> {
         let failing = self.failing().filter(|_| self.room_to_dial(limits) > 0)?;
         let times = [failing.until, self.dial_at(failing, now, limits)];
         times.into_iter().filter(|&at| at > now).min()
     }
 
-    /// When a ping counts no more as on its way to those who wait.
+    /// Returns when a ping stops counting as on its way to waiters.
     fn next_ping_to_count(&self, now: Time, limits: &Limits) -> Option<Time> {
         if self.waiting() == 0 {
             return None;
@@ -68,7 +70,7 @@ impl<P: Parts> HostState<P> {
         self.pings().iter().map(|ping| ping.counts_until(limits)).filter(|&at| at > now).min()
     }
 
-    /// The same of a dial, for those who wait for a connection to share, or after a failure.
+    /// The same for a dial, for waiters of a shared connection, or after a failure.
     fn next_dial_to_count(&self, is_limited: bool, now: Time) -> Option<Time> {
         if !is_limited || self.waiting() == 0 || self.gauges.dialing == 0 {
             return None;
@@ -78,8 +80,8 @@ impl<P: Parts> HostState<P> {
         dials.map(|(_, entry)| entry.created.after(counts_for)).filter(|&at| at > now).min()
     }
 
-    /// Where permits to dial are missing for what is made in advance: other hosts may take the last ones meanwhile, and
-    /// `warm` is to be told then.
+    /// If permits are missing for connections made in advance, other hosts may take the last ones
+    /// meanwhile, and `warm` has to be told.
     fn next_permit_look(&self, now: Time) -> Option<Time> {
         if self.gauges.dialing > 0 || !self.is_short_to_spare() {
             return None;

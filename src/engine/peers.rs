@@ -1,22 +1,22 @@
 //! Peers of shared connections that raise or lower their limits while callers wait.
 //!
-//! A connection is asked how many leases it takes when a lease on it ends. Where all leases are long, that may be too
-//! late for those who wait: the peers of full connections are asked also when somebody joins, and once a second. To ask
-//! is the runtime's part, as it calls the user's code.
+//! A connection is asked how many leases it takes when one of its leases ends. If all leases are
+//! long, that may be too late for the waiters: the peers of full connections are also asked when a
+//! caller joins the queue, and once a second. The runtime layer asks, because that calls user code.
 
 use super::entry::{Entry, State};
 use super::{Common, HostState, Parts, Section};
 use crate::policy::close_reason::CloseReason;
 use crate::policy::time::{Span, Time};
 
-/// How often the peers are asked while somebody waits.
+/// How often the peers are asked while there are waiters.
 const ASKED_EVERY: Span = Span::from_nanos(1_000_000_000);
 
-/// A connection that is full, by what its peer said last.
+/// A connection that is full, as last reported by its peer.
 pub(crate) struct FullPeer<P: Parts> {
     slot: u32,
     id: u64,
-    /// A share, to ask it.
+    /// A share with which to ask.
     pub(crate) connection: P::Connection,
     pub(crate) max_leases: u32,
 }
@@ -26,7 +26,7 @@ fn is_full<P: Parts>(entry: &Entry<P>) -> bool {
 }
 
 impl<P: Parts> HostState<P> {
-    /// The shared connections that are full.
+    /// Returns the shared connections that are full.
     pub(crate) fn full_peers(&self, common: &Common<P>) -> Vec<FullPeer<P>> {
         let Some(share) = common.share else { return Vec::new() };
         let full = self.entries.iter().filter(|(_, entry)| is_full(entry));
@@ -37,8 +37,8 @@ impl<P: Parts> HostState<P> {
         peers.collect()
     }
 
-    /// A full connection was asked, and takes this many leases now; none means that it is not open. It may have gone on
-    /// since.
+    /// A full connection was asked and takes this many leases now; none means that it is not open.
+    /// It may have changed since.
     pub(crate) fn heard(
         &mut self,
         peer: &FullPeer<P>,
@@ -59,8 +59,8 @@ impl<P: Parts> HostState<P> {
         }
     }
 
-    /// Says whether the peers are to be asked now. Where none is full, they are asked again in a second, too: the next one
-    /// may be full at the end of this section.
+    /// Returns whether the peers have to be asked now. If no connection is full, they are still
+    /// asked again in a second: one may be full at the end of this section.
     pub(super) fn is_to_ask(&mut self, section: &Section<'_, P>) -> bool {
         let is_due = self.next_ask(section.common).is_some_and(|at| at <= section.now);
         if let Some(waiters) = &mut self.waiters
@@ -71,7 +71,7 @@ impl<P: Parts> HostState<P> {
         is_due
     }
 
-    /// When the peers are to be asked next.
+    /// Returns when the peers have to be asked next.
     pub(super) fn next_ask(&self, common: &Common<P>) -> Option<Time> {
         let waiters = self.waiters.as_ref().filter(|waiters| waiters.len() > 0)?;
         let may = common.is_shared() && self.entries.iter().any(|(_, entry)| is_full(entry));

@@ -1,8 +1,9 @@
-//! Pings: begun for who waits, for suspects, for heartbeats and as resets; each is a task of the pool.
+//! Pings: for waiters, of suspects, as heartbeats and as resets; each is a task of the pool.
 //!
-//! The first connection of a host that is found dead makes every older one suspect: the host's generation moves on, and
-//! what was made or has answered before that is of an older one. Suspects must answer before they are lent again. So must
-//! a connection that a borrower [doubts](HostState::doubt), which says nothing of its peers.
+//! The first connection of a host that is found dead makes every older one suspect: the host's
+//! generation increases, and connections that were made or have answered before that belong to an
+//! older one. Suspects must answer before they are lent again. So must a connection that its
+//! borrower [suspects](HostState::doubt), which says nothing about its peers.
 
 use super::actions::PingOrder;
 use super::entry::State;
@@ -11,24 +12,24 @@ use crate::policy::close_reason::CloseReason;
 use crate::policy::limits::Limits;
 use crate::policy::time::Time;
 
-/// A ping under way.
+/// A ping in flight.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Ping {
     pub(super) slot: u32,
     pub(super) since: Time,
     pub(super) purpose: Purpose,
-    /// A waiter has asked for it: it is not limited.
+    /// A waiter needs it: it is not limited.
     pub(super) needed: bool,
-    /// It has missed its time, and may still be answered.
+    /// It has missed its time limit, and may still be answered.
     pub(super) late: bool,
-    /// What is idle was to be closed since it began.
+    /// `close_idle` was called since it started.
     pub(super) cleared: bool,
-    /// The host's suspect generation when it began: an answer proves no more.
+    /// The host's suspect generation at its start: an answer proves no more than that.
     pub(super) generation: u32,
 }
 
 impl Ping {
-    /// Whether it counts as on its way to a waiter.
+    /// Returns whether it counts as on its way to a waiter.
     pub(super) fn counts(&self, now: Time, limits: &Limits) -> bool {
         !self.late && now < self.counts_until(limits)
     }
@@ -41,9 +42,9 @@ impl Ping {
 /// How a ping ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Verdict {
-    /// A shared connection said how many leases it takes now.
+    /// For a shared connection, how many leases it takes now.
     Answered { max_leases: usize },
-    /// It has answered, and is not open.
+    /// It has answered, but is not open.
     NotOpen,
     /// An error, a panic, or no answer in time.
     Failed { is_open: bool },
@@ -59,7 +60,7 @@ impl<P: Parts> HostState<P> {
         needed: bool,
         section: &mut Section<'_, P>,
     ) {
-        // A heartbeat leaves a shared connection to its borrowers until it is late.
+        // During a heartbeat, a shared connection stays available to borrowers until it is late.
         let stays = section.common.is_shared() && purpose == Purpose::Heartbeat;
         if !stays {
             self.leave_ready(slot);
@@ -90,10 +91,11 @@ impl<P: Parts> HostState<P> {
         section.actions.ping.push(PingOrder { loan, purpose, id });
     }
 
-    /// Pings suspects because one was found dead by a ping or is doubted, whether anybody waits or not: a few at a time. One that has
-    /// missed a beat is pinged in its turn.
+    /// Pings suspects even without waiters, because one was found dead by a ping or is suspected by
+    /// its borrower: a few at a time. A connection that has missed a heartbeat is pinged in order.
     pub(super) fn ping_suspects(&mut self, section: &mut Section<'_, P>) {
-        // Once nobody can use the pool any more, each would be told to stop at once, and the next one would begin.
+        // Once the pool cannot be used any more, each ping would be stopped at once, and the next
+        // one would start.
         if self.phase != Phase::Open {
             return;
         }
@@ -116,20 +118,21 @@ impl<P: Parts> HostState<P> {
         self.pings().iter().any(|ping| ping.slot == slot)
     }
 
-    /// Whether one more ping may begin that no waiter needs.
+    /// Returns whether one more ping may start that no waiter needs.
     pub(super) fn may_ping_more(&self, limits: &Limits) -> bool {
         self.pings().iter().filter(|ping| !ping.needed).count() < limits.pings_at_once
     }
 
-    /// A connection was found dead: if it was not suspect itself, all older ones are now. Says whether that is news.
+    /// A connection was found dead: if it was not suspect itself, all older ones become suspect.
+    /// Returns whether they do.
     pub(super) fn suspect_peers(&mut self, dead: u32) -> bool {
         let is_news = self.entries[dead].generation == self.generation;
         self.generation = self.generation.wrapping_add(u32::from(is_news));
         is_news
     }
 
-    /// A borrower has heard nothing from this connection: it is suspect until it has answered, and is pinged as soon as it
-    /// may be, whether anybody waits or not.
+    /// A borrower has heard nothing from this connection: it is suspect until it has answered, and
+    /// is pinged as soon as possible, even without waiters.
     pub(crate) fn doubt(&mut self, slot: u32) {
         self.change(slot, |entry| entry.doubted = true);
         self.rare().pings_suspects = Some(Purpose::Health);
@@ -178,7 +181,8 @@ impl<P: Parts> HostState<P> {
         }
     }
 
-    /// It is proof of life, no matter who asked for it: the connection is as free as if it had returned, but was not used.
+    /// An answer is proof of life, no matter what it was for: the connection is as free as if it
+    /// had returned, but was not used.
     fn answered(&mut self, ping: Ping, max_leases: usize, section: &mut Section<'_, P>) {
         let (slot, now) = (ping.slot, section.now);
         self.count_answer(ping.purpose);
@@ -205,7 +209,7 @@ impl<P: Parts> HostState<P> {
         }
     }
 
-    /// Back to where it was before the ping.
+    /// Returns the connection to its state before the ping.
     pub(super) fn end_pinging(&mut self, slot: u32) {
         self.change(slot, |entry| {
             if entry.state == State::Pinging {
@@ -214,7 +218,8 @@ impl<P: Parts> HostState<P> {
         });
     }
 
-    /// What was just made, or has just answered, serves those who wait: also where each loan has a ping of its own.
+    /// A connection that was just made or has just answered serves a waiter, even if each loan
+    /// needs a ping.
     pub(super) fn settle_proven(&mut self, slot: u32, section: &mut Section<'_, P>) {
         if self.entries[slot].leases.is_empty() && self.reason_to_close(slot, section).is_none() {
             while self.waiting() > 0 && self.entries[slot].has_room() {
@@ -224,8 +229,9 @@ impl<P: Parts> HostState<P> {
         self.settle(slot, section);
     }
 
-    /// The connection is dead, and its older peers are suspect and pinged. Where somebody waits it is replaced by a
-    /// dial, if there is room, before anything else is looked at: nobody waits for two pings in a row.
+    /// The connection is dead, and its older peers become suspect and are pinged. If there are
+    /// waiters, a dial replaces it, if there is room, before anything else: no caller waits for two
+    /// pings in a row.
     fn ping_failed(&mut self, slot: u32, reason: CloseReason, section: &mut Section<'_, P>) {
         let counters = &mut self.rare().counters;
         counters.pings += 1;
@@ -236,8 +242,8 @@ impl<P: Parts> HostState<P> {
         self.replace_by_dial(section);
     }
 
-    /// Nobody knows the state of a conversation that was cut off: an exclusive connection is closed. A shared one that
-    /// lives on says nothing.
+    /// The state of an exchange that was cut off is unknown, so an exclusive connection is closed.
+    /// For a shared one that stays open it proves nothing.
     fn ping_cut_off(&mut self, ping: Ping, section: &mut Section<'_, P>) {
         let slot = ping.slot;
         let is_shared = section.common.is_shared();
@@ -259,13 +265,14 @@ impl<P: Parts> HostState<P> {
         }
     }
 
-    /// Whether the task of a ping is to stop: its connection is known to be dead, or it is late and keeps somebody
-    /// waiting, here or for the room, or nobody wants to know any more.
+    /// Returns whether the task of a ping has to stop: its connection is known to be dead, it is
+    /// late and keeps a waiter from a connection or from the room, or the answer is not needed any
+    /// more.
     pub(crate) fn stops_ping(&self, slot: u32, now: Time, common: &Common<P>) -> bool {
         let Some(ping) = self.pings().iter().find(|ping| ping.slot == slot) else { return true };
         let is_unwanted = self.waiting() == 0 && self.phase != Phase::Open;
         let entry = &self.entries[slot];
-        // Only the ping keeps it from its end.
+        // Only the ping keeps it from being closed.
         let leaves = matches!(entry.state, State::Draining(_)) && entry.leases.is_empty();
         entry.is_dead() || is_unwanted || (ping.late && (leaves || self.is_in_the_way(now, common)))
     }
@@ -275,7 +282,7 @@ impl<P: Parts> HostState<P> {
         room_is_wanted || self.waiting() > self.on_its_way(now, &common.limits)
     }
 
-    /// Heartbeats that a connection has missed since it last answered.
+    /// Returns the heartbeats that a connection has missed since its last answer.
     pub(crate) fn missed_beats(&self, slot: u32) -> u32 {
         self.entries[slot].missed
     }

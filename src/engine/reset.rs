@@ -1,16 +1,18 @@
-//! Resets: what a borrower has left is undone in a task of the pool, before anybody else gets the connection.
+//! Resets: a task of the pool undoes what a borrower has left, before the connection is lent again.
 //!
-//! A reset is a ping with another question: it counts as on its way, is limited, is cut off, proves the connection alive
-//! and makes its peers suspect as a ping does. It differs in one thing: a ping that nobody needs may be left out, and a
-//! reset may not. So a connection whose reset has to wait for others is neither idle nor ready meanwhile: it is
-//! [`Pinging`](State::Pinging), with its value in its entry.
+//! A reset is treated like a ping: it counts as on its way, is limited, can be cut off, proves the
+//! connection alive, and a failure makes its peers suspect. There is one difference: a ping that is
+//! not needed may be skipped, a reset may not. A connection whose reset has to wait for others is
+//! therefore neither idle nor ready: it is [`Pinging`](State::Pinging), with its value in its
+//! entry.
 
 use super::entry::State;
 use super::{HostState, Parts, Phase, Purpose, Section};
 use crate::policy::close_reason::CloseReason;
 
 impl<P: Parts> HostState<P> {
-    /// An exclusive connection has come back that needs a reset. One that nobody will borrow again does without.
+    /// An exclusive connection that needs a reset has returned. If it will not be lent again, it is
+    /// closed without one.
     pub(super) fn reset_or_close(&mut self, slot: u32, section: &mut Section<'_, P>) {
         if let Some(reason) = self.reason_not_to_reset(slot, section) {
             self.drain(slot, reason, section);
@@ -21,7 +23,7 @@ impl<P: Parts> HostState<P> {
     }
 
     fn reason_not_to_reset(&self, slot: u32, section: &Section<'_, P>) -> Option<CloseReason> {
-        // Those that are being reset are among them.
+        // The count includes those being reset.
         let over_limit = self.gauges.idle as usize >= section.common.limits.max_idle_per_host;
         match self.reason_to_close(slot, section) {
             Some(reason) => Some(reason),
@@ -31,13 +33,13 @@ impl<P: Parts> HostState<P> {
         }
     }
 
-    /// Begins the resets that no waiter needs, a few at a time. Those who wait have begun theirs.
+    /// Starts the resets that no waiter needs, a few at a time. Those for waiters have started.
     pub(super) fn begin_spare_resets(&mut self, section: &mut Section<'_, P>) {
         let limits = &section.common.limits;
         while self.may_ping_more(limits) && self.begin_reset(false, section) {}
     }
 
-    /// Begins the reset that has waited for longest. Says whether there was one.
+    /// Starts the oldest waiting reset. Returns whether there was one.
     pub(super) fn begin_reset(&mut self, needed: bool, section: &mut Section<'_, P>) -> bool {
         let next = self.rare.as_mut().and_then(|rare| rare.resets.pop_front());
         if let Some(slot) = next {
@@ -46,7 +48,7 @@ impl<P: Parts> HostState<P> {
         next.is_some()
     }
 
-    /// Closes the connections whose reset has not begun.
+    /// Closes the connections whose reset has not started.
     pub(super) fn close_unreset(&mut self, reason: CloseReason, section: &mut Section<'_, P>) {
         while let Some(slot) = self.rare.as_mut().and_then(|rare| rare.resets.pop_front()) {
             self.drain(slot, reason, section);
@@ -60,7 +62,7 @@ impl<P: Parts> HostState<P> {
         }
     }
 
-    /// Resets that have not begun.
+    /// Returns the resets that have not started.
     pub(super) fn resets(&self) -> usize {
         self.rare.as_ref().map_or(0, |rare| rare.resets.len())
     }

@@ -1,18 +1,18 @@
-//! When maintenance has to look at which host next. Exact: no entry outlives its reason, and there is at most one a
-//! host, so the memory of a host that is gone is gone too.
+//! When maintenance has to look at which host. It is exact: no entry outlives its reason, and there
+//! is at most one for each host, so a forgotten host leaves nothing behind.
 //!
-//! Hosts at which somebody waits come first among those that are due: a caller's time-out is on time also when a
-//! hundred thousand hosts idle out together.
+//! Among the hosts that are due, those with waiters come first: a caller's time-out is punctual
+//! even if a hundred thousand hosts reach their idle time-out together.
 
 use std::collections::BTreeSet;
 
 use crate::policy::time::Time;
 
-/// When a host is to be looked at.
+/// When maintenance has to look at a host.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Look {
     pub(crate) at: Time,
-    /// Somebody waits there, or did when this was noted.
+    /// There are waiters, or were when this was noted.
     pub(crate) waited_for: bool,
 }
 
@@ -20,7 +20,7 @@ pub(crate) struct Look {
 pub(crate) struct Schedule<H> {
     waited_for: Hosts<H>,
     others: Hosts<H>,
-    /// When idle connections may be looked at for room.
+    /// When idle connections may be checked for room.
     room_at: Time,
 }
 
@@ -43,7 +43,7 @@ impl<H: Ord> Schedule<H> {
         if look.waited_for { &mut self.waited_for } else { &mut self.others }
     }
 
-    /// Moves a host's next look. Says whether the first of all moved forward.
+    /// Moves a host's next look. Returns whether the first of all looks became earlier.
     pub(crate) fn change(&mut self, host: H, old: Look, new: Option<Look>) -> bool {
         let first = self.next();
         let noted = (old.at, host);
@@ -53,7 +53,7 @@ impl<H: Ord> Schedule<H> {
         look.at < first
     }
 
-    /// Room may be made at this time. Says whether the first of all moved forward.
+    /// Room may be made at this time. Returns whether the first of all looks became earlier.
     pub(crate) fn look_for_room(&mut self, at: Time) -> bool {
         let first = self.next();
         self.room_at = self.room_at.min(at);
@@ -64,7 +64,7 @@ impl<H: Ord> Schedule<H> {
         first(&self.waited_for).min(first(&self.others)).min(self.room_at)
     }
 
-    /// Whether room is to be looked for now.
+    /// Returns whether to look for room now.
     pub(crate) fn takes_room(&mut self, now: Time) -> bool {
         let is_due = self.room_at <= now;
         if is_due {
@@ -73,7 +73,7 @@ impl<H: Ord> Schedule<H> {
         is_due
     }
 
-    /// Takes out the next host whose look is due.
+    /// Removes and returns the next host that is due.
     pub(crate) fn pop_due(&mut self, now: Time) -> Option<H> {
         pop_due(&mut self.waited_for, now).or_else(|| pop_due(&mut self.others, now))
     }

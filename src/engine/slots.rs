@@ -1,7 +1,7 @@
-//! Things by number, each keeping its number for as long as it is here.
+//! A slab: values that keep their number as long as they are stored.
 //!
-//! The first lies in the struct itself: most hosts have one connection, and a hit then touches one place in memory
-//! less. The rest grows by an eighth, because entries are large and hosts are many.
+//! The first is stored inline: most hosts have one connection, and a hit then touches one memory
+//! location less. The rest grows by an eighth, because entries are large and hosts are many.
 
 use std::ops::{Index, IndexMut};
 
@@ -10,7 +10,7 @@ use smallvec::SmallVec;
 pub(crate) struct Slots<T> {
     items: SmallVec<[Option<T>; 1]>,
     len: u32,
-    /// No slot before this one is free.
+    /// No slot below this one is free.
     taken: u32,
 }
 
@@ -60,7 +60,7 @@ impl<T> Slots<T> {
         (0..).zip(&self.items).filter_map(|(slot, item)| Some((slot, item.as_ref()?)))
     }
 
-    /// Memory for how many is allocated, used or not.
+    /// Returns the allocated capacity.
     #[cfg(all(test, not(wharf_loom)))]
     pub(crate) fn capacity(&self) -> usize {
         self.items.capacity()

@@ -1,4 +1,4 @@
-//! What can be seen of a host: gauges, counters, loans, and the causes of a time-out.
+//! What can be read of a host: gauges, counters, loans, and the causes of a time-out.
 
 use std::time::Duration;
 
@@ -7,7 +7,8 @@ use super::{Common, HostState, Parts, Purpose};
 use crate::policy::close_reason::CloseCounts;
 use crate::policy::time::{Span, Time};
 
-/// What has happened since the host was first used: what happens to every host. What a hand-over counts comes first.
+/// Counters since the host was first used, of events of every host. Those of a hand-over come
+/// first.
 #[derive(Clone, Copy, Debug, Default)]
 #[repr(C)]
 pub(crate) struct Counters {
@@ -21,16 +22,16 @@ pub(crate) struct Counters {
     pub(crate) dial_time: Span,
 }
 
-/// The same: what does not happen to a healthy one.
+/// Counters of events that a healthy host does not have.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct RareCounters {
-    /// How waits ended that did not end with a connection: the time was over, the caller gave up, a dial's error, the
-    /// end of the pool.
+    /// How waits ended without a connection: the time-out passed, the caller gave up, a dial
+    /// failed, or the pool was closed.
     pub(crate) timed_out: u64,
     pub(crate) cancelled: u64,
     pub(crate) failed: u64,
     pub(crate) shut_out: u64,
-    /// Callers that might not wait.
+    /// Callers that were not allowed to wait.
     pub(crate) refused: u64,
     pub(crate) failed_dials: u64,
     pub(crate) closes: CloseCounts,
@@ -48,14 +49,14 @@ pub(crate) struct Counted {
 }
 
 impl Counted {
-    /// How many waits have ended, in any way.
+    /// Returns how many waits have ended, in any way.
     pub(crate) fn waits_ended(&self) -> u64 {
         let Counted { usual, rare } = self;
         usual.served + rare.timed_out + rare.cancelled + rare.failed + rare.shut_out
     }
 
-    /// Adds what was counted for hosts that are forgotten. The same host may be among them many times: their peaks are
-    /// no sum.
+    /// Adds the counts of forgotten hosts. The same host may be among them many times, so peaks are
+    /// not summed.
     pub(crate) fn add_past(&mut self, past: &Counted) {
         let (mine, theirs) = (self.usual, &past.usual);
         self.add(past);
@@ -87,7 +88,7 @@ impl Counted {
     }
 }
 
-/// Where connections are.
+/// The states of connections.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Seen {
     pub(crate) idle: usize,
@@ -121,20 +122,20 @@ pub(crate) struct HostView {
     pub(crate) max: usize,
 }
 
-/// What a time-out has to tell about its host.
+/// What a time-out reports about its host.
 #[derive(Debug)]
 pub(crate) struct Causes<F> {
     pub(crate) view: HostView,
-    /// When the longest ping under way began that is no heartbeat.
+    /// The start of the longest ping in flight that is not a heartbeat.
     pub(crate) pinging_since: Option<Time>,
-    /// The last failure since a dial last succeeded, and when it was.
+    /// The last failure since the last successful dial, and its time.
     pub(crate) failure: Option<(F, Time)>,
-    /// Those held longest, by the id of the connection; the longest held first.
+    /// Those held longest with the ids of their connections, the longest held first.
     pub(crate) loans: Vec<(u64, Lease)>,
     pub(crate) more_loans: usize,
 }
 
-/// What an observer is told of a loan.
+/// What an observer is told about a loan.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct LoanView {
     pub(crate) id: u64,
@@ -150,7 +151,7 @@ pub(crate) struct EntryView {
     /// How long it had been idle when it was lent.
     pub(crate) idle_for: Duration,
     pub(crate) uses: u64,
-    /// When its dial or a ping last proved it alive, how long that took, and which it was.
+    /// When its dial or a ping last proved it alive, how long that took, and which of them it was.
     pub(crate) proved_at: Time,
     pub(crate) proof_took: Duration,
     pub(crate) was_dialed: bool,
@@ -182,7 +183,7 @@ impl<P: Parts> HostState<P> {
         Counted { usual: self.counters, rare }
     }
 
-    /// Costs the same with many loans as with few: it is asked for by each caller of an exhausted host.
+    /// The cost does not depend on the number of loans: each caller of an exhausted host calls it.
     pub(crate) fn causes(&mut self, now: Time, common: &Common<P>) -> Causes<P::Failure> {
         let (loans, more_loans) = self.longest_held(now, common);
         Causes {
@@ -199,7 +200,7 @@ impl<P: Parts> HostState<P> {
         pings.map(|ping| ping.since).min()
     }
 
-    /// All loans by the id of their connection, the longest held first.
+    /// Returns all loans with the ids of their connections, the longest held first.
     pub(crate) fn loans(&self) -> Vec<(u64, Lease)> {
         let leases = self
             .entries
@@ -210,7 +211,7 @@ impl<P: Parts> HostState<P> {
         loans
     }
 
-    /// What is known of a connection that is lent by this lease.
+    /// Returns what is known about the connection of this lease.
     pub(crate) fn entry_view(&self, slot: u32, lease: u32) -> EntryView {
         let entry = &self.entries[slot];
         let lease = entry.leases.get(lease);
@@ -227,7 +228,7 @@ impl<P: Parts> HostState<P> {
         }
     }
 
-    /// The little of that which every loan is asked for that is watched.
+    /// The part of it that every watched loan needs.
     #[inline]
     pub(crate) fn loan_view(&self, slot: u32, lease: u32) -> LoanView {
         let entry = &self.entries[slot];
@@ -237,7 +238,7 @@ impl<P: Parts> HostState<P> {
         LoanView { id: entry.id, since, is_first: nth <= 1 }
     }
 
-    /// How many dials have failed.
+    /// Returns how many dials have failed.
     pub(crate) fn failed_dials(&self) -> u64 {
         self.rare.as_ref().map_or(0, |rare| rare.counters.failed_dials)
     }

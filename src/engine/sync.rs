@@ -1,5 +1,5 @@
-//! What threads share: the one lock of the crate, the atomics that decide anything, and tokio's
-//! `Notify`, so that the models under loom see each use of them.
+//! The primitives that threads share: the only lock of the crate, the atomics that decide anything,
+//! and tokio's `Notify`, so that the loom models see each use of them.
 
 #[cfg(not(wharf_loom))]
 pub(crate) use parking_lot::Mutex;
@@ -34,7 +34,7 @@ mod model {
         }
     }
 
-    /// Tokio's. Loom does not see inside, so each use counts a step that it does see.
+    /// Tokio's. Loom does not see inside it, so each use makes a step that loom does see.
     #[derive(Debug)]
     pub(crate) struct Notify {
         notify: tokio::sync::Notify,
@@ -51,7 +51,7 @@ mod model {
             &self.notify
         }
 
-        /// From here on it is told of `notify_waiters`.
+        /// Receives calls of `notify_waiters` from here on.
         pub(crate) fn notified(&self) -> Notified<'_> {
             self.step().notified()
         }

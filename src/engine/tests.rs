@@ -1,4 +1,5 @@
-//! Random programs on the engine, against a model that only counts and keeps order; and what concerns one thing alone.
+//! Random programs for the engine, checked against a model that only counts and keeps order; and
+//! tests of single rules.
 
 mod budget;
 mod control;
@@ -63,7 +64,7 @@ proptest! {
     }
 }
 
-/// Found by a fuzzer, as ways through the engine that no smaller program goes: see `.ci/fuzz`.
+/// Found by a fuzzer, as paths through the engine that no smaller program takes: see `.ci/fuzz`.
 #[test]
 fn what_a_fuzzer_has_found_keeps_the_invariants_too() {
     let corpus = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/corpus/engine");

@@ -1,4 +1,4 @@
-//! The caller's side of a wait: join, give up, look for itself.
+//! The caller's side of a wait: join the queue, give up, poll again.
 
 use std::sync::Arc;
 
@@ -9,22 +9,22 @@ use crate::policy::time::Time;
 
 /// What [`HostState::join`] did.
 pub(crate) enum Joined<P: Parts> {
-    /// This many waited already.
+    /// The number of callers that waited already.
     Queued {
         ahead: usize,
     },
-    /// Something has become idle since the last look.
+    /// A connection has become idle since the last attempt.
     Lent(Box<Loan<P>>),
-    /// `max_waiters_per_host` wait already.
+    /// `max_waiters_per_host` callers wait already.
     Full,
     Closed,
-    /// The host is in no directory.
+    /// The host is not in the directory.
     NotListed,
 }
 
 impl<P: Parts> HostState<P> {
-    /// Joins the queue, if that is all there is to do: every place is taken, others wait already, and nothing begins
-    /// because of one more. Returns how many waited already.
+    /// Joins the queue if that is all there is to do: every place is taken, there are waiters
+    /// already, and one more starts nothing. Returns how many waited already.
     #[inline]
     pub(crate) fn join_crowd(
         &mut self,
@@ -52,14 +52,14 @@ impl<P: Parts> HostState<P> {
         }
     }
 
-    /// Leaves the queue, if that is all there is to do: every place is taken, others wait too, and nothing begins or ends
-    /// because of one less. Returns the waker that is not needed any more.
+    /// Leaves the queue if that is all there is to do: every place is taken, there are other
+    /// waiters, and one less starts or ends nothing. Returns the waker that is not needed any more.
     #[inline]
     pub(crate) fn leave_crowd(&mut self, waiter: &Waiter<P>, now: Time) -> Option<P::Waker> {
         let nothing_changes = self.is_taken() && self.failing().is_none() && self.waiting() > 1;
         let rare = self.rare.as_mut().filter(|rare| nothing_changes && rare.warmers.is_empty())?;
         let mut seat = waiter.seat.lock();
-        // One that was woken to look for itself was to begin what others need.
+        // A waiter that was woken without an outcome was to start what others need.
         let Seat::Waiting(waker @ Some(_)) = &mut *seat else { return None };
         let waker = waker.take();
         *seat = Seat::Gone;
@@ -70,7 +70,7 @@ impl<P: Parts> HostState<P> {
         waker
     }
 
-    /// Whether every place is taken, and no ping or close brings one.
+    /// Returns whether every place is taken and no ping or close will free one.
     fn is_taken(&self) -> bool {
         self.ready.is_empty()
             && self.gauges.places >= self.max
@@ -79,7 +79,8 @@ impl<P: Parts> HostState<P> {
             && self.rare.as_ref().is_none_or(|rare| rare.pings.is_empty() && !rare.stranded)
     }
 
-    /// Looks at what is idle once more, and joins the queue. Both under one lock: nobody overtakes.
+    /// Tries the idle connections once more, and joins the queue. Both happen under one lock, so no
+    /// caller is overtaken.
     pub(crate) fn join(
         &mut self,
         waiter: &Arc<Waiter<P>>,
@@ -106,8 +107,9 @@ impl<P: Parts> HostState<P> {
         Joined::Queued { ahead }
     }
 
-    /// Whether the queue is full. Those that what is on its way will serve, or a dial for which there is room, are not
-    /// counted: with a limit of zero a dial still serves its caller.
+    /// Returns whether the queue is full. Waiters that a ping or dial in flight will serve, or for
+    /// which there is room to dial, do not count: even with a limit of zero, a dial serves its
+    /// caller.
     fn is_crowded(&self, section: &Section<'_, P>) -> bool {
         let limits = &section.common.limits;
         if limits.max_waiters_per_host == usize::MAX {
@@ -117,15 +119,16 @@ impl<P: Parts> HostState<P> {
         let places = self.max.saturating_sub(self.gauges.places) as usize;
         let room = if section.common.is_total_full() { 0 } else { places };
         let made = dials.saturating_add(room).saturating_mul(self.carries.max(1) as usize);
-        // What is pinged or reset, or has to be first.
+        // Pinged or reset, or about to be.
         let pinged = self.entries.iter().filter(|(_, entry)| entry.state == State::Pinging);
         let pinged: usize = pinged.map(|(_, entry)| entry.room()).sum();
         let served = made.saturating_add(pinged).saturating_add(self.ready.len());
         self.waiting() >= limits.max_waiters_per_host.saturating_add(served)
     }
 
-    /// A waiter was woken without an outcome: it brings another waker, and begins the dials that nobody could begin for
-    /// it. Returns the waker that is not needed any more: its own, when there is an outcome by now.
+    /// A waiter was woken without an outcome: it leaves another waker, and starts the dials that
+    /// could not be started for it. Returns the waker that is not needed any more: its own if there
+    /// is an outcome by now.
     pub(crate) fn look_again(&mut self, waiter: &Waiter<P>, waker: P::Waker) -> Option<P::Waker> {
         self.unstrand();
         match &mut *waiter.seat.lock() {
@@ -134,7 +137,7 @@ impl<P: Parts> HostState<P> {
         }
     }
 
-    /// Gives up a wait. What had come by then is not lost: it is returned.
+    /// Gives up a wait. A connection that has arrived by then is returned, not lost.
     pub(crate) fn give_up(
         &mut self,
         waiter: &Waiter<P>,
@@ -165,7 +168,7 @@ impl<P: Parts> HostState<P> {
         }
     }
 
-    /// What was in the seat of one that has gone counts as given to nobody.
+    /// A connection in the seat of a waiter that gave up counts as not lent.
     fn uncount(&mut self, seat: &Seat<P>) {
         match seat {
             Seat::Served(_) => self.counters.served -= 1,
@@ -184,7 +187,7 @@ impl<P: Parts> HostState<P> {
         self.answer_while(|_| true, outcome, section)
     }
 
-    /// Tells those who wait of a failed dial: all, or those who came before this time.
+    /// Gives the error of a failed dial to all waiters, or to those that joined before this time.
     pub(super) fn answer_failed(
         &mut self,
         failure: &P::Failure,
@@ -202,7 +205,7 @@ impl<P: Parts> HostState<P> {
         }
     }
 
-    /// Gives the first waiters this outcome, as long as it is for them.
+    /// Gives the first waiters this outcome, as long as it applies to them.
     fn answer_while(
         &mut self,
         is_for: impl Fn(&Waiter<P>) -> bool,
@@ -228,21 +231,21 @@ impl<P: Parts> HostState<P> {
         self.rare.as_ref().is_some_and(|rare| rare.stranded)
     }
 
-    /// Somebody is here to dial for those who wait.
+    /// A caller is here that can dial for the waiters.
     pub(super) fn unstrand(&mut self) {
         if let Some(rare) = &mut self.rare {
             rare.stranded = false;
         }
     }
 
-    /// Maintenance has ended where it was: those whose deadlines it watched look for themselves.
+    /// Maintenance has ended: the waiters whose deadlines it watched poll again.
     pub(crate) fn maintenance_lost(&mut self, section: &mut Section<'_, P>) {
         if let Some(waiters) = &mut self.waiters {
             waiters.wake_watched(&mut section.actions.wake);
         }
     }
 
-    /// The earliest deadline of one that waits.
+    /// Returns the earliest deadline of a waiter.
     pub(super) fn next_deadline(&self) -> Time {
         self.waiters.as_ref().map_or(Time::NEVER, |waiters| waiters.next_deadline())
     }

@@ -1,12 +1,12 @@
-//! The two-slice first-in-first-out queue of Go's `wantConnQueue`, with cheap removal.
+//! The first-in-first-out queue of Go's `wantConnQueue` with two slices, and with cheap removal.
 //!
-//! Entries are pushed on the tail slice and popped from the head slice. When the head runs out, the tail is
-//! reversed and the two change places, so both backing arrays are used again and a queue in steady use allocates
-//! nothing.
+//! Entries are pushed on the tail slice and popped from the head slice. When the head is empty, the
+//! tail is reversed and the two change places. Both backing arrays are thus reused, and a queue in
+//! steady use allocates nothing.
 //!
-//! What Go lacks: a cancelled entry is only *counted* when it is cancelled, and the queue sweeps itself once such
-//! entries outnumber the live ones. Cancelling is amortised O(1), and dead entries take no more memory than live ones
-//! do. Whether an entry is live is the caller's knowledge.
+//! In contrast to Go, cancelled entries are *counted*, and the queue removes them once they
+//! outnumber the live ones. Cancelling is amortized O(1), and cancelled entries take no more memory
+//! than live ones. The caller knows whether an entry is live.
 
 /// A first-in-first-out queue.
 #[derive(Debug)]
@@ -27,7 +27,7 @@ impl<T> WaitQueue<T> {
         WaitQueue { head: Vec::new(), tail: Vec::new(), cancelled: 0 }
     }
 
-    /// How many live entries there are.
+    /// Returns how many live entries there are.
     #[inline]
     pub(crate) fn len(&self) -> usize {
         self.head.len() + self.tail.len() - self.cancelled
@@ -37,7 +37,7 @@ impl<T> WaitQueue<T> {
         self.tail.push(entry);
     }
 
-    /// The oldest live entry, left in place. Dead ones before it are dropped.
+    /// Returns the oldest live entry, which stays. Cancelled ones before it are dropped.
     pub(crate) fn front(&mut self, is_live: impl Fn(&T) -> bool) -> Option<&T> {
         loop {
             if self.head.is_empty() {
@@ -55,18 +55,19 @@ impl<T> WaitQueue<T> {
         }
     }
 
-    /// Takes the oldest live entry out.
+    /// Removes and returns the oldest live entry.
     pub(crate) fn pop(&mut self, is_live: impl Fn(&T) -> bool) -> Option<T> {
         self.front(is_live)?;
         self.head.pop()
     }
 
-    /// The live entries, oldest first.
+    /// Iterates over the live entries, the oldest first.
     pub(crate) fn iter(&self, is_live: impl Fn(&T) -> bool) -> impl DoubleEndedIterator<Item = &T> {
         self.head.iter().rev().chain(&self.tail).filter(move |entry| is_live(entry))
     }
 
-    /// Notes that one queued entry is no longer live, and sweeps when such entries prevail.
+    /// Records that a queued entry was cancelled, and sweeps when cancelled entries are the
+    /// majority.
     pub(crate) fn cancel(&mut self, is_live: impl Fn(&T) -> bool) {
         self.cancelled += 1;
         let queued = self.head.len() + self.tail.len();
@@ -82,7 +83,7 @@ impl<T> WaitQueue<T> {
         self.cancelled = 0;
     }
 
-    /// Room for how many entries is allocated, used or not.
+    /// Returns the allocated capacity.
     #[cfg(test)]
     pub(crate) fn capacity(&self) -> usize {
         self.head.capacity() + self.tail.capacity()

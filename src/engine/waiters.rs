@@ -1,4 +1,4 @@
-//! Who waits for one host, and in which order.
+//! The waiters of one host, in order.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
@@ -8,38 +8,38 @@ use super::wait_queue::WaitQueue;
 use super::{CallSite, Loan, Parts};
 use crate::policy::time::Time;
 
-/// One that waits. Its seat is shared with its future: the outcome is put there under the host's lock and the seat's,
-/// and collected under the seat's alone. What a hand-over touches comes first.
+/// A waiter. Its seat is shared with its future: the outcome is stored under the host's lock and
+/// the seat's, and collected under the seat's alone. The fields that a hand-over uses come first.
 #[repr(C)]
 pub(crate) struct Waiter<P: Parts> {
-    /// In the queue, and without an outcome. Changed under the host's lock.
+    /// In the queue and without an outcome. Changed under the host's lock.
     queued: AtomicBool,
-    /// Whether maintenance wakes it at its deadline. Otherwise a timer of its own does.
+    /// Whether maintenance wakes it at its deadline. Otherwise it has a timer of its own.
     pub(crate) is_watched: bool,
     pub(crate) since: Time,
     pub(crate) call_site: CallSite,
     pub(crate) seat: Mutex<Seat<P>>,
-    /// When its time is over; `NEVER` if it has no end.
+    /// When its time-out passes; `NEVER` if it has none.
     pub(crate) deadline: Time,
 }
 
-/// When the time of a waiter is over, and who wakes it then.
+/// When the time-out of a waiter passes, and what wakes it then.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Until {
-    /// Maintenance does.
+    /// Maintenance wakes it.
     Watched(Time),
-    /// A timer of its own does.
+    /// A timer of its own wakes it.
     OwnTimer(Time),
 }
 
-/// What has come of a wait so far.
+/// The state of a wait.
 pub(crate) enum Seat<P: Parts> {
-    /// The waker is absent while its task is on the way to look for itself.
+    /// The waker is absent while its task was woken to poll again.
     Waiting(Option<P::Waker>),
     Served(Box<Loan<P>>),
     Failed(P::Failure),
     Closed,
-    /// The outcome was collected, or the future has given up.
+    /// The outcome was collected, or the future was dropped.
     Gone,
 }
 
@@ -53,7 +53,7 @@ impl<P: Parts> Waiter<P> {
         Waiter { since, deadline, is_watched, call_site, queued: AtomicBool::new(false), seat }
     }
 
-    /// When maintenance wakes it, if it does.
+    /// Returns when maintenance wakes it, if it does.
     #[inline]
     pub(crate) fn watched(&self) -> Time {
         if self.is_watched { self.deadline } else { Time::NEVER }
@@ -63,7 +63,7 @@ impl<P: Parts> Waiter<P> {
         self.queued.load(Relaxed)
     }
 
-    /// Puts the outcome into the seat. The waker that comes back is to be woken.
+    /// Stores the outcome in the seat. The caller wakes the returned waker.
     fn resolve(&self, outcome: Seat<P>) -> Option<P::Waker> {
         self.queued.store(false, Relaxed);
         match std::mem::replace(&mut *self.seat.lock(), outcome) {
@@ -72,7 +72,7 @@ impl<P: Parts> Waiter<P> {
         }
     }
 
-    /// Takes the waker: its task is to look for itself.
+    /// Takes the waker: its task has to poll again.
     fn take_waker(&self) -> Option<P::Waker> {
         match &mut *self.seat.lock() {
             Seat::Waiting(waker) => waker.take(),
@@ -89,10 +89,12 @@ impl<P: Parts> Waiter<P> {
 /// See the module.
 #[repr(C)]
 pub(crate) struct Waiters<P: Parts> {
-    /// No waiter has an earlier deadline. The waiter that had it may be gone: only maintenance looks.
+    /// A lower bound of the deadlines. The waiter that had it may be gone: only maintenance updates
+    /// it.
     next_deadline: Time,
     queue: WaitQueue<Arc<Waiter<P>>>,
-    /// When the peers of full connections were last asked for those who wait: the first of them has asked.
+    /// When the peers of full connections were last asked for the waiters; the first waiter has
+    /// asked.
     pub(super) asked_at: Time,
 }
 
@@ -115,25 +117,25 @@ impl<P: Parts> Waiters<P> {
         self.queue.push(waiter);
     }
 
-    /// The oldest.
+    /// Returns the oldest waiter.
     pub(crate) fn front(&mut self) -> Option<&Arc<Waiter<P>>> {
         self.queue.front(|waiter| waiter.is_queued())
     }
 
-    /// The one that has waited for longest, and the one that came last.
+    /// Returns the oldest and the newest waiter.
     pub(crate) fn oldest_and_newest(&self) -> Option<(&Waiter<P>, &Waiter<P>)> {
         let mut waiting = self.queue.iter(|waiter| waiter.is_queued());
         let oldest = waiting.next()?;
         Some((oldest, waiting.next_back().unwrap_or(oldest)))
     }
 
-    /// How many of the first ones have waited since before this time, of this many at most.
+    /// Returns how many of the first waiters, at most this many, joined before this time.
     pub(crate) fn came_before(&self, time: Time, at_most: usize) -> usize {
         let first = self.queue.iter(|waiter| waiter.is_queued()).take(at_most);
         first.take_while(|waiter| waiter.since < time).count()
     }
 
-    /// Gives the oldest its outcome, which is made for it.
+    /// Gives the oldest waiter its outcome, which is made for it.
     #[inline]
     pub(crate) fn resolve_oldest(
         &mut self,
@@ -143,7 +145,7 @@ impl<P: Parts> Waiters<P> {
         waiter.resolve(outcome(&waiter))
     }
 
-    /// Takes a waiter out that gives up. Says whether it was still in the queue.
+    /// Removes a waiter that gives up. Returns whether it was still in the queue.
     pub(crate) fn cancel(&mut self, waiter: &Waiter<P>) -> bool {
         if !waiter.queued.swap(false, Relaxed) {
             return false;
@@ -152,7 +154,7 @@ impl<P: Parts> Waiters<P> {
         true
     }
 
-    /// Where the dial for the oldest is to run, unless its task is on the way to look for itself.
+    /// Returns the runtime for the oldest waiter's dial, unless its task was woken to poll again.
     pub(crate) fn oldest_runtime(&mut self) -> Option<P::Runtime> {
         match &*self.front()?.seat.lock() {
             Seat::Waiting(Some(waker)) => Some(P::runtime(waker)),
@@ -160,13 +162,13 @@ impl<P: Parts> Waiters<P> {
         }
     }
 
-    /// Takes the wakers of all, who stay: they are to look for themselves.
+    /// Takes the wakers of all waiters, which stay in the queue: they have to poll again.
     pub(crate) fn wake_all(&mut self, wake: &mut Vec<P::Waker>) {
         let waiting = self.queue.iter(|waiter| waiter.is_queued());
         wake.extend(waiting.filter_map(|waiter| waiter.take_waker()));
     }
 
-    /// Takes the wakers of all that maintenance watches, which it does no more.
+    /// Takes the wakers of all waiters that maintenance watched; it watches them no more.
     pub(crate) fn wake_watched(&mut self, wake: &mut Vec<P::Waker>) {
         let watched =
             self.queue.iter(|waiter| waiter.is_queued() && waiter.watched() != Time::NEVER);
@@ -177,8 +179,9 @@ impl<P: Parts> Waiters<P> {
         self.next_deadline
     }
 
-    /// Takes the wakers of those whose time is over by `now`, who stay: they are to look for themselves. All that are
-    /// watched wait for equally long, so their time is over in their order.
+    /// Takes the wakers of the waiters whose deadline is before `now`, which stay in the queue:
+    /// they have to poll again. All watched waiters have the same time limit, so their deadlines
+    /// are in order.
     pub(crate) fn wake_overdue(&mut self, now: Time, wake: &mut Vec<P::Waker>) {
         if self.next_deadline > now {
             return;
@@ -195,19 +198,20 @@ impl<P: Parts> Waiters<P> {
         }
     }
 
-    /// Those whose tasks are on the way to look for themselves.
+    /// Returns the waiters whose tasks were woken to poll again.
     #[cfg(any(test, wharf_loom, fuzzing))]
     pub(crate) fn woken(&self) -> usize {
         self.queue.iter(|waiter| waiter.is_woken()).count()
     }
 
-    /// Those who wait by the queue's own account, in its order.
+    /// Returns the waiters by the queue's own account, in order.
     #[cfg(any(test, wharf_loom, fuzzing))]
     pub(crate) fn queued(&self) -> impl Iterator<Item = &Arc<Waiter<P>>> {
         self.queue.iter(|waiter| waiter.is_queued())
     }
 
-    /// Whether no deadline of one that is asleep is missed. One whose time is over was woken, and is about to go.
+    /// Returns whether no deadline of a sleeping waiter is missed. A waiter past its deadline was
+    /// woken and is about to leave.
     #[cfg(any(test, wharf_loom, fuzzing))]
     pub(crate) fn deadlines_are_watched(&self, now: Time) -> bool {
         let is_watched =

@@ -1,42 +1,42 @@
-//! `warm`: a number of open connections, and who waits for them.
+//! `warm`: a requested number of open connections, and the callers that wait for it.
 
 use super::failing::Failing;
 use super::{HostState, Parts, Phase, Section};
 
-/// How far `warm` has come.
+/// The progress of `warm`.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Warmth<F> {
-    /// This many are open and not dialing.
+    /// This many are open, not counting dials.
     Reached,
-    /// Dials are under way, or wait for a permit to dial.
+    /// Dials are in flight, or wait for a permit.
     Dialing,
-    /// A dial has failed, and nothing is being dialed.
+    /// A dial has failed, and no dial is in flight.
     Failed(F),
-    /// There is no room for this many, and nothing is being dialed.
+    /// There is no room for this many, and no dial is in flight.
     NoRoom,
     Closed,
 }
 
-/// What one call of `warm` asks for.
+/// The request of one call of `warm`.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Wish {
-    /// Names the call among those of the host.
+    /// Identifies the call among those of the host.
     pub(crate) number: u64,
     pub(crate) connections: usize,
-    /// Dials that had failed when it began.
+    /// How many dials had failed when it began.
     pub(crate) failed_before: u64,
 }
 
 impl<P: Parts> HostState<P> {
-    /// Asks for `n` open connections: the dials begin as the limits allow.
+    /// Requests `n` open connections: dials start as the limits allow.
     pub(crate) fn warm(&mut self, n: usize) {
         self.floor = self.floor.max(u32::try_from(n).unwrap_or(u32::MAX));
         self.used = true;
         self.unstrand();
     }
 
-    /// How far `warm` has come. While the host backs off, an older failure is the cause too. While dials are under way,
-    /// or are to begin, the waker is kept.
+    /// Returns the progress of `warm`. While the host backs off, an older failure counts, too.
+    /// While dials are in flight or about to start, the waker is kept.
     pub(crate) fn warmth(
         &mut self,
         wish: &Wish,
@@ -64,7 +64,7 @@ impl<P: Parts> HostState<P> {
         }
     }
 
-    /// Forgets the waker of one that waits for `warm`.
+    /// Removes the waker of a caller that waited for `warm`.
     pub(crate) fn leave_warmth(&mut self, number: u64, section: &mut Section<'_, P>) {
         let Some(rare) = &mut self.rare else { return };
         if let Some(at) = rare.warmers.iter().position(|(other, _)| *other == number) {

@@ -1,12 +1,13 @@
-//! The invariants of the budget: what it keeps is what its hosts have told it.
+//! The invariants of the budget: it matches what its hosts have reported.
 
 use std::collections::BTreeSet;
 
 use super::{Budget, Hints, Note, Record};
 
 impl<H: Clone> Budget<H> {
-    /// Panics when an invariant does not hold. All hold whenever the budget's lock is free. `notes` are those of all
-    /// hosts, `promised` the hosts to which a permit is on its way, and `scans` the scans under way.
+    /// Panics if an invariant does not hold. All of them hold whenever the budget's lock is free.
+    /// `notes` are those of all hosts, `promised` the hosts with a permit on its way, and `scans`
+    /// the scans in progress.
     pub(crate) fn check_invariants(&self, notes: &[(u64, Note)], promised: &[u64], scans: usize) {
         self.check_sums(notes, promised, scans);
         self.check_records(notes, promised);
@@ -81,7 +82,7 @@ impl<H: Clone> Budget<H> {
         assert_eq!(self.records.len(), known, "9: no other record");
     }
 
-    /// What is sorted and summed by the records is what they give.
+    /// Checks that everything that is sorted or summed by the records matches them.
     fn check_sorted(&self) {
         let of = |is_failing: bool| {
             let records = self.records.iter();
@@ -120,7 +121,7 @@ impl<H: Clone> Budget<H> {
         );
         let serving = notes.iter().filter_map(|(id, note)| Some((note.serves?, *id)));
         assert_eq!(self.serving, serving.collect(), "9: those that serve");
-        // A scan under way has taken its host out before it comes to it.
+        // A scan in progress has removed its host from the list before it visits the host.
         let listed: BTreeSet<_> =
             notes.iter().filter_map(|(id, note)| Some((note.listed?, *id))).collect();
         assert!(self.listed.keys().all(|at| listed.contains(at)), "9: those that are listed");
@@ -132,7 +133,7 @@ impl<H: Clone> Budget<H> {
 }
 
 impl Hints {
-    /// Panics when the count of idle connections is not the sum of what the hosts noted.
+    /// Panics if the count of idle connections is not the sum of what the hosts reported.
     pub(crate) fn check(&self, notes: &[(u64, Note)]) {
         let idle: usize = notes.iter().map(|(_, note)| note.idle as usize).sum();
         assert_eq!(self.idle(), idle, "9: idle connections");

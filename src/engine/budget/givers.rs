@@ -1,15 +1,15 @@
-//! Whose connection makes room: the least recently used idle one, and of those in use one that returns.
+//! Which connection makes room: the least recently used idle one, or one in use that returns.
 
 use super::{Budget, Rank};
 use crate::policy::time::Time;
 
 impl<H: Clone> Budget<H> {
-    /// Free permits, and those that closes and scans will bring.
+    /// Returns the free permits, and those that closes and scans will free.
     pub(super) fn room_to_come(&self) -> usize {
         self.max_total.saturating_sub(self.open).saturating_add(self.closing + self.scanning)
     }
 
-    /// Dials that are wanted for waiters and that the cap on dials leaves room for.
+    /// Returns the dials that are wanted for waiters and fit under the cap on dials.
     pub(super) fn wanted(&self) -> usize {
         let demand = self.demand + self.failing_demand.min(self.failing_room());
         demand.min(self.max_dialing.saturating_sub(self.dialing))
@@ -19,19 +19,20 @@ impl<H: Clone> Budget<H> {
         self.room_to_come() < self.wanted()
     }
 
-    /// Whether what a host drains to make room is still needed, by others.
+    /// Returns whether other hosts still need the room that a host is draining for.
     pub(crate) fn needs_drained(&self, id: u64) -> bool {
         let own = self.records.get(&id).map_or(0, |record| record.short_of() as usize);
         self.wanted().saturating_sub(own) > self.room_to_come()
     }
 
-    /// The next host with connections that drain to make room which nobody else needs any more.
+    /// Returns the next host with connections that drain to make room although no other host needs
+    /// it.
     pub(crate) fn drains_in_vain(&self, from: u64) -> Option<H> {
         let mut draining = self.draining.range(from..);
         draining.find(|(id, _)| !self.needs_drained(**id)).map(|(_, host)| host.clone())
     }
 
-    /// Whether a connection that returns to a host with this number of them is given up. `tenured`: the host has served its time.
+    /// Returns whether a connection that returns to a host with `live` connections is given up.
     pub(crate) fn takes_from(&self, id: u64, live: u32, gained: Option<Time>, now: Time) -> bool {
         if self.wanted() == 0 {
             return false;
@@ -57,24 +58,26 @@ impl<H: Clone> Budget<H> {
         takers.nth(served).is_some()
     }
 
-    /// Whether a scan is to begin: room is wanted, or too many are idle.
+    /// Returns whether a scan should start: room is wanted, or too many connections are idle.
     pub(crate) fn needs_scan(&self, idle: usize, now: Time) -> bool {
         let too_many = idle.saturating_sub(self.scanning) > self.max_idle;
         !self.listed.is_empty() && (too_many || (self.wants_room() && now >= self.not_before))
     }
 
-    /// When a scan may make the room that is wanted, if that is later.
+    /// Returns when a scan may make the room that is wanted, if that is later.
     pub(crate) fn room_at(&self, now: Time) -> Option<Time> {
         let is_later = now < self.not_before && !self.listed.is_empty() && self.wants_room();
         is_later.then_some(self.not_before)
     }
 
-    /// Whether late heartbeats may be in the way of who is short, with nothing idle to make room.
+    /// Returns whether late heartbeats may keep room from a short host while no idle connection can
+    /// make room.
     pub(crate) fn hurries_late(&self) -> bool {
         self.late > 0 && self.listed.is_empty() && self.wants_room()
     }
 
-    /// Takes the host out whose idle connection may be the least recently used: it is to be visited.
+    /// Removes from the list the host whose idle connection may be the least recently used, for a
+    /// visit.
     pub(crate) fn begin_scan(&mut self, idle: usize, now: Time) -> Option<H> {
         if !self.needs_scan(idle, now) {
             return None;
@@ -84,13 +87,15 @@ impl<H: Clone> Budget<H> {
         Some(host)
     }
 
-    /// A scan has come to its host, which is in the list no more, though it may have been listed again meanwhile.
+    /// A scan visits its host, which is not in the list any more, unless it was listed again
+    /// meanwhile.
     pub(crate) fn unlist(&mut self, id: u64, listed: Option<Time>) {
         self.scanning -= 1;
         listed.map(|at| self.listed.remove(&(at, id)));
     }
 
-    /// A scan visits a host whose oldest idle connection went idle then. Says whether it is to be closed.
+    /// Ends the scan of a host whose oldest idle connection became idle at this time. Returns
+    /// whether to close it.
     pub(crate) fn end_scan(&mut self, oldest: Option<Time>, idle: usize, now: Time) -> Scanned {
         let Some(oldest) = oldest else { return Scanned::Kept };
         let is_least_recent =
@@ -113,12 +118,12 @@ impl<H: Clone> Budget<H> {
     }
 }
 
-/// What a scan found.
+/// The result of a scan.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Scanned {
     Kept,
-    /// To be closed: more are idle than the cap allows.
+    /// Close it: more connections are idle than the cap allows.
     TooMany,
-    /// To be closed: its room is wanted.
+    /// Close it: its room is wanted.
     MakesRoom,
 }

@@ -1,19 +1,20 @@
-//! What of the budget is read without its lock.
+//! The part of the budget that is read without its lock.
 
 use super::super::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 use super::Budget;
 use crate::policy::time::{Span, Time};
 
-/// What a return looks at.
+/// The values that a return reads.
 pub(crate) struct Hints {
-    /// Connections that the next host has that is short and not served by room to come; `usize::MAX` if there is none.
+    /// The number of connections of the next host that is short and not served by room to come;
+    /// `usize::MAX` if there is none.
     level: AtomicUsize,
-    /// From when on that one may take from a host that has one more.
+    /// The time from which that host may take from one that has one more.
     from: AtomicU64,
     tenure: AtomicU64,
     /// Idle connections of all hosts, in pools that limit them.
     idle: AtomicUsize,
-    /// The last time that was given to one.
+    /// The last time that was returned by `stamp`.
     stamp: AtomicU64,
 }
 
@@ -28,7 +29,8 @@ impl Hints {
         }
     }
 
-    /// Whether a host that is short may take from one with `live` connections, of which it gained the last then.
+    /// Returns whether a short host may take from one with `live` connections, of which it gained
+    /// the last at this time.
     #[inline]
     pub(crate) fn may_take(&self, live: u32, gained: Option<Time>, now: Time) -> bool {
         let (live, level) = (live as usize, self.level.load(Relaxed));
@@ -42,7 +44,7 @@ impl Hints {
                 && gained.is_none_or(|gained| now >= gained.after(tenure)))
     }
 
-    /// Whether a host is short and no room is to come.
+    /// Returns whether a host is short and no room is to come.
     pub(crate) fn wants_room(&self) -> bool {
         self.level.load(Relaxed) != usize::MAX
     }
@@ -51,14 +53,14 @@ impl Hints {
         self.idle.load(Relaxed)
     }
 
-    /// A time that nobody was given before: this one, or shortly after it.
+    /// Returns a unique time: this one, or shortly after it.
     pub(crate) fn stamp(&self, now: Time) -> Time {
         let next = |last: u64| Some(now.nanos().max(last + 1));
         let last = self.stamp.fetch_update(Relaxed, Relaxed, next).unwrap_or_else(|last| last);
         Time::from_nanos(now.nanos().max(last + 1))
     }
 
-    /// The number of a host's idle connections has changed.
+    /// Records that the number of a host's idle connections has changed.
     pub(crate) fn count_idle(&self, old: u32, new: u32) {
         if new > old {
             self.idle.fetch_add((new - old) as usize, Relaxed);
@@ -69,7 +71,7 @@ impl Hints {
 }
 
 impl<H: Clone> Budget<H> {
-    /// Publishes what returns look at.
+    /// Publishes the values that returns read.
     pub(crate) fn publish(&self, hints: &Hints) {
         let is_covered = self.wanted() <= self.room_to_come().saturating_add(self.making_room);
         let failing = self.short_and_failing.first().filter(|_| self.failing_room() > 0);

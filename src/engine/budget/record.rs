@@ -1,33 +1,33 @@
-//! What the budget keeps of one host.
+//! The budget's record of one host.
 
 use crate::policy::time::{Span, Time};
 
-/// What the budget knows of a host.
+/// What a host reports to the budget.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Note {
-    /// The host's, never used again for another one.
+    /// The host's id, which is never reused.
     pub(crate) id: u64,
-    /// Permits that its entries hold.
+    /// Permits that the host's entries hold.
     pub(crate) permits: u32,
     pub(crate) dialing: u32,
-    /// Closes under way, with a permit.
+    /// Closes in progress that hold a permit.
     pub(crate) closing: u32,
     /// Shared connections that drain to make room.
     pub(crate) making_room: u32,
-    /// Heartbeats that have missed their time.
+    /// Heartbeats that are late.
     pub(crate) late: u32,
     pub(crate) live: u32,
-    /// Dials that it would begin for waiters, and for nobody in particular.
+    /// Dials that the host would start for waiters, and without a waiter.
     pub(crate) wants: u32,
     pub(crate) spare: u32,
     /// How many dials have failed in a row, and how long the last one took.
     pub(crate) failures: u32,
     pub(crate) wasted: Option<Span>,
-    /// When its last dial succeeded, while it has a connection.
+    /// When its last dial succeeded, as long as it has a connection.
     pub(crate) serves: Option<Time>,
-    /// The same, also while it has none.
+    /// The same, even if it has none.
     pub(crate) gained: Option<Time>,
-    /// None of its idle connections went idle before; absent while none is listed.
+    /// A lower bound of the time since which its connections are idle; absent if none is listed.
     pub(crate) listed: Option<Time>,
     /// As counted in the hints.
     pub(crate) idle: u32,
@@ -39,7 +39,7 @@ impl Note {
     }
 }
 
-/// A host that wants something or was promised something.
+/// A host that wants a permit or was promised one.
 #[derive(Clone, Debug)]
 pub(super) struct Record<H> {
     pub(super) host: H,
@@ -49,12 +49,12 @@ pub(super) struct Record<H> {
     pub(super) promised: u32,
     pub(super) failures: u32,
     pub(super) wasted: Span,
-    /// From then on it may take from a host that has one more.
+    /// The time from which it may take from a host that has one more.
     pub(super) ready: Time,
     pub(super) turn: u64,
 }
 
-/// Where a host stands among those that are short.
+/// The rank of a host among those that are short.
 pub(super) type Rank = (u32, Time, u64, u64);
 
 impl<H> Record<H> {
@@ -72,7 +72,7 @@ impl<H> Record<H> {
         }
     }
 
-    /// Dials that it wants for waiters beyond those that it was promised.
+    /// Returns how many dials it wants for waiters beyond those that it was promised.
     pub(super) fn short_of(&self) -> u32 {
         self.wants.saturating_sub(self.promised)
     }

@@ -1,4 +1,4 @@
-//! What must hold after each operation of a program, counted from outside.
+//! What must hold after each operation of a program, counted from outside the engine.
 
 use super::super::budget::{Ledger, Note};
 use super::super::entry::{Holds, State};
@@ -8,7 +8,7 @@ use crate::policy::close_reason::CloseReason;
 use crate::policy::time::Time;
 
 impl World {
-    /// The engine agrees with what can be counted outside.
+    /// Checks that the engine agrees with the counts from outside.
     pub(in crate::engine) fn check(&mut self) {
         (0..self.cells.len()).for_each(|at| {
             self.check_counts(at);
@@ -22,7 +22,7 @@ impl World {
         }
     }
 
-    /// The host's caps, after each section.
+    /// Checks the host's caps, after each section.
     pub(super) fn check_caps(&mut self, at: usize) {
         let limits = &self.common.limits;
         let cell = &mut self.cells[at];
@@ -81,11 +81,11 @@ impl World {
         assert!(listed || state.entries() + state.waiting() == 0, "8: it is used, and not listed");
     }
 
-    /// What a time-out would say of loans is what a look at all of them says.
+    /// Checks that a time-out lists the same loans as a visit of all of them.
     fn check_longest(&mut self, at: usize) {
         let state = &mut self.cells[at].state;
         if state.rare.is_none() {
-            // Looking makes one.
+            // The call would create one.
             return;
         }
         let (longest, more) = state.longest_held(self.now, &self.common);
@@ -97,7 +97,7 @@ impl World {
         assert_eq!(longest.len() + more, all.len(), "how many more");
     }
 
-    /// A use that was none does not count, and neither does a look.
+    /// Checks that unused lends and inspections do not count as uses.
     fn check_uses(&self) {
         let out = [&self.loans, &self.in_hand, &self.inspected];
         for (at, loan) in out.into_iter().flatten() {
@@ -109,7 +109,7 @@ impl World {
         }
     }
 
-    /// Each host is in the schedule once, at the time at which it is to be looked at.
+    /// Checks that each host is in the schedule once, at the time of its next look.
     fn check_schedule(&self) {
         let is_scheduled = |state: &super::super::HostState<_>| {
             state.listing() == Listing::Listed && state.look().at != Time::NEVER
@@ -126,7 +126,7 @@ impl World {
         notes.collect()
     }
 
-    /// 9: the caps across hosts hold, and nothing that is wanted is forgotten.
+    /// 9: checks the caps across hosts, and that no demand is forgotten.
     fn check_budget(&self) {
         let Some(Ledger { budget, hints }) = &self.common.ledger else { return };
         let budget = budget.lock();
@@ -172,7 +172,7 @@ impl World {
     }
 }
 
-/// Whether what is closed for this reason was found dead.
+/// Returns whether a connection that is closed for this reason was found dead.
 fn is_dead(reason: CloseReason) -> bool {
     use CloseReason::{Discarded, HeartbeatMissed, NotOpen, PingFailed, ResetFailed};
     matches!(reason, Discarded | HeartbeatMissed | NotOpen | PingFailed | ResetFailed)

@@ -1,4 +1,5 @@
-//! The end of every program: all goes well from there on, so everybody is served, and nothing is left.
+//! The end of every program: from here on everything succeeds, so every caller is served, and
+//! nothing is left.
 
 use super::super::{Listing, Phase};
 use super::steps::pick;
@@ -8,7 +9,7 @@ use super::{Answer, Op, Pick};
 const FIRST: Pick = Pick(0);
 
 impl World {
-    /// Everybody is served in the end, and when the pool is closed, nothing is left.
+    /// Serves every caller, closes the pool, and checks that nothing is left.
     pub(in crate::engine) fn finish(&mut self) {
         self.serve_all();
         self.end_uses();
@@ -17,7 +18,8 @@ impl World {
         self.check_left();
     }
 
-    /// What is under way ends well, but a heartbeat that is late is never answered. Nobody waits then.
+    /// Everything in progress succeeds, except that late heartbeats are never answered. In the end
+    /// no caller waits.
     fn serve_all(&mut self) {
         let mut rounds = 0;
         while !self.waits.is_empty() || self.has_work() {
@@ -47,7 +49,7 @@ impl World {
             || !self.warmers.is_empty()
     }
 
-    /// One thing that is under way ends. Says whether there was one.
+    /// Ends one thing in progress. Returns false if there was none.
     fn go_on(&mut self) -> bool {
         if let Some(follow) = pick(&mut self.bag, FIRST) {
             self.carry_out(follow);
@@ -81,10 +83,10 @@ impl World {
         true
     }
 
-    /// Only those who were woken look.
+    /// Only tasks that were woken poll.
     fn look(&mut self, tag: usize) {
         if let Some(at) = self.waits.iter().position(|wait| wait.tag == tag) {
-            // What has woken it is for the poll to see.
+            // The poll decides what it was woken for.
             self.woken.push(tag);
             let wait = self.waits.remove(at);
             self.poll(wait);
@@ -94,7 +96,7 @@ impl World {
         }
     }
 
-    /// Handles are dropped, and every task ends.
+    /// Drops the handles and ends every task.
     fn end_uses(&mut self) {
         while let Some(at) = self.held.pop() {
             self.release(at);
@@ -110,7 +112,7 @@ impl World {
         panic!("tasks begin without end");
     }
 
-    /// 7 and 9: all gauges are zero, and the budget knows nobody.
+    /// 7 and 9: all gauges are zero, and the budget knows no host.
     fn check_left(&self) {
         assert!(self.connections.iter().all(|known| known.gone), "4: a connection is lost");
         assert_eq!(self.leaks, 0, "a loan that was reported is not back");

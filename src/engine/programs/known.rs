@@ -1,4 +1,5 @@
-//! What is known from outside of hosts and connections, and what that says of a connection that is lent.
+//! What is known of hosts and connections from outside the engine, and what that implies for a
+//! connection that is lent.
 
 use std::collections::VecDeque;
 
@@ -6,19 +7,20 @@ use super::super::{HostState, Leak, Seat};
 use super::world::{Loan, Plain, Waiter, World};
 use crate::policy::time::{Span, Time};
 
-/// What goes idle at the same time under a cap on idle connections is told apart by a nanosecond each.
+/// Connections that become idle at the same time under a cap on idle connections differ by a
+/// nanosecond each.
 const STAMPED: Span = Span::from_nanos(1000);
 
 /// See the module.
 #[derive(Default)]
 pub(in crate::engine) struct Host {
-    /// Those who wait and have no outcome, in the order of their arrival.
+    /// The waiters without an outcome, in the order of their arrival.
     pub(super) queue: VecDeque<(usize, Waiter)>,
-    /// How many have joined it.
+    /// How many callers have joined it.
     pub(super) joined: u64,
-    /// Places that were taken after the last section: more than the cap if that was lowered.
+    /// Places in use after the last section: more than the cap if that was lowered.
     pub(super) places: usize,
-    /// Moves on when a connection is found dead that was not suspect.
+    /// Increases when a connection is found dead that was not suspect.
     pub(super) generation: u32,
 }
 
@@ -32,18 +34,18 @@ pub(in crate::engine) struct Connection {
     /// When its last use ended, and when its dial or a ping last proved it alive.
     pub(super) idle_since: Time,
     pub(super) proved: Time,
-    /// In which section it was proved alive, or returned.
+    /// The section in which it was proved alive, or returned.
     pub(super) proved_step: usize,
     pub(super) returned_step: usize,
     pub(super) uses: u64,
     pub(super) leases: usize,
-    /// Leases that it takes, as far as the pool was told.
+    /// The leases that it takes, as last reported to the pool.
     pub(super) max_leases: usize,
-    /// Retired, dead or given up: not to be lent any more.
+    /// Retired, dead or given up: must not be lent any more.
     pub(super) over: bool,
-    /// Its last borrower has left something, which is not undone yet.
+    /// Its last borrower has left state that was not undone yet.
     pub(super) needs_reset: bool,
-    /// A borrower has said that it may be dead, and it has not answered since.
+    /// A borrower suspects it, and it has not answered since.
     pub(super) doubted: bool,
     pub(super) gone: bool,
 }
@@ -70,7 +72,7 @@ impl World {
         self.connections.len() - 1
     }
 
-    /// Its older peers are suspect, unless it was suspect itself.
+    /// Makes its older peers suspect, unless it was suspect itself.
     pub(super) fn found_dead(&mut self, connection: usize) {
         let connection = &mut self.connections[connection];
         let host = &mut self.cells[connection.at].known;
@@ -78,7 +80,7 @@ impl World {
         host.generation += u32::from(connection.generation == host.generation);
     }
 
-    /// A lease has ended, in the section that comes next.
+    /// A lease ends in the next section.
     pub(super) fn known_back(&mut self, loan: &Loan, was_used: bool) {
         let (now, step, room) = (self.now, self.step + 1, self.room);
         let connection = &mut self.connections[loan.connection];
@@ -90,7 +92,7 @@ impl World {
         connection.max_leases = room;
     }
 
-    /// Looks at a connection that has just been lent.
+    /// Checks a connection that has just been lent.
     pub(super) fn known_lent(&mut self, at: usize, loan: &Loan) {
         let (now, step) = (self.now, self.step);
         let entry = &self.cells[at].state.entries[loan.slot];
@@ -131,7 +133,7 @@ impl World {
         }
     }
 
-    /// A waiter that has an outcome by now was the oldest of its host, and resolves once.
+    /// Checks that a waiter with an outcome was the oldest of its host and resolves once.
     pub(super) fn see_served(&mut self, at: usize) {
         self.check_caps(at);
         let state = &self.cells[at].state;
@@ -164,7 +166,7 @@ impl World {
         assert!(self.woken.contains(&tag), "1: {tag} was served and woken");
     }
 
-    /// A caller that has a place in the queue now.
+    /// Records a caller that has joined the queue.
     pub(super) fn known_queued(&mut self, at: usize, tag: usize, waiter: &Waiter) {
         let known = &mut self.cells[at].known;
         known.queue.push_back((tag, waiter.clone()));
@@ -176,7 +178,7 @@ impl World {
         self.woken.retain(|other| *other != tag);
     }
 
-    /// Each loan is reported at most once as held for long, and then once as back.
+    /// Checks that each loan is reported at most once as held for long, and then once as returned.
     pub(super) fn count_leaks(&mut self, leaks: &[Leak]) {
         for leak in leaks {
             match leak {

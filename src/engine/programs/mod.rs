@@ -1,11 +1,12 @@
-//! Programs for the engine, read from bytes: random ones, and what a fuzzer makes of them.
+//! Programs for the engine, read from bytes: from a random generator or a fuzzer.
 //!
-//! Any bytes are a program, and a change of few bytes is a change of few operations. The first [`HEADER`] set the pool
-//! up, and each [`WORD`] after them is an operation.
+//! Any bytes are a program, and a change of few bytes changes few operations. The first [`HEADER`]
+//! bytes configure the pool, and each [`WORD`] after them is an operation.
 //!
-//! A program runs three times. First in a *shuffle*: what the engine decides is put into a bag and carried out in any
-//! order between other operations, as tasks and threads do it. Then twice in *order*, once with the short paths and
-//! once without: what can be seen from outside must be the same.
+//! A program runs three times. First *shuffled*: the engine's actions are put into a bag and
+//! carried out in any order between other operations, as tasks and threads would. Then twice in
+//! *order*, once with the fast paths and once without: what can be observed from outside must be
+//! the same.
 
 mod audit;
 mod ending;
@@ -27,7 +28,7 @@ use world::{Mode, World};
 pub(in crate::engine) const HEADER: usize = 20;
 pub(in crate::engine) const WORD: usize = 3;
 
-/// One of those that are there, by its place at that time.
+/// Selects one of the existing items, by its position at that time.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::engine) struct Pick(pub(in crate::engine) u8);
 
@@ -50,14 +51,14 @@ pub(in crate::engine) enum Answer {
 
 #[derive(Clone, Debug)]
 pub(in crate::engine) enum Op {
-    /// With true, the first connection that is lent turns out to be not open.
+    /// If true, the first connection that is lent turns out to be not open.
     Acquire(u8, bool),
     Try(u8, bool),
     Poll(Pick),
     Cancel(Pick),
     HandBack(Pick, bool),
     Expire(Pick),
-    /// With false, it is not open any more.
+    /// If false, it is not open any more.
     Return(Pick, bool),
     Discard(Pick),
     Detach(Pick),
@@ -67,7 +68,7 @@ pub(in crate::engine) enum Op {
     PingEnded(Pick, Answer),
     BeatMissed(Pick),
     CutOff(Pick),
-    /// A task that was told to looks whether it is to stop.
+    /// A task that was told to checks whether it has to stop.
     LookTold(Pick),
     CloseEnded(Pick),
     Add(u8),
@@ -81,11 +82,11 @@ pub(in crate::engine) enum Op {
     EndInspect(Pick, bool),
     Hold(u8),
     LetGo(Pick),
-    /// Shared connections take this many leases from now on.
+    /// Sets how many leases shared connections take from now on.
     Carry(usize),
-    /// One action is carried out.
+    /// Carries out one action.
     CarryOut(Pick),
-    /// Time passes, and maintenance looks whenever it has to.
+    /// Time passes, and maintenance runs whenever it is due.
     Pass(u64),
     /// Time passes, and maintenance is late.
     Late(u64),
@@ -93,13 +94,13 @@ pub(in crate::engine) enum Op {
     MaintenanceLost,
     Orphan,
     Close,
-    /// What its borrower has left is to be undone.
+    /// Returns a connection whose borrower has left state to undo.
     ReturnToReset(Pick),
-    /// Its borrower says that it may be dead, and keeps it.
+    /// The borrower suspects the connection, and keeps it.
     Doubt(Pick),
 }
 
-/// How often an operation comes, and what two more bytes make of it.
+/// The frequency of an operation, and its conversion from two more bytes.
 type Kind = (usize, fn(u8, u8) -> Op);
 
 const OPS: &[Kind] = &[
@@ -138,7 +139,8 @@ const OPS: &[Kind] = &[
     (4, |_, _| Op::Maintain),
     (1, |_, _| Op::MaintenanceLost),
     (1, |a, _| end(a)),
-    // Together as often as one of them once was: what a fuzzer has found stays what it was.
+    // Together as frequent as one of them used to be, so that the fuzzer's corpus keeps its
+    // meaning.
     (11, |a, _| Op::ReturnToReset(Pick(a))),
     (5, |a, _| Op::Doubt(Pick(a))),
 ];
@@ -156,7 +158,8 @@ fn answer(byte: u8) -> Answer {
     }
 }
 
-/// In milliseconds: often shorter than a ping counts, seldom longer than a connection is idle.
+/// In milliseconds: often shorter than a ping counts as on its way, seldom longer than a connection
+/// may be idle.
 fn time(a: u8, b: u8) -> u64 {
     let b = u64::from(b);
     match a % 4 {
@@ -167,12 +170,12 @@ fn time(a: u8, b: u8) -> u64 {
     }
 }
 
-/// From `from` up to and without `to`.
+/// A number from `from` up to, but not including, `to`.
 fn count(byte: u8, from: usize, to: usize) -> usize {
     from + usize::from(byte) % (to - from)
 }
 
-/// The end comes to one program in some hundred operations, so that most others last.
+/// Ends about one program in several hundred operations, so that most others last.
 fn end(byte: u8) -> Op {
     match byte {
         0..20 => Op::Close,
@@ -195,20 +198,20 @@ impl Op {
     }
 }
 
-/// What kind of pool it is.
+/// The configuration of the pool.
 #[derive(Clone, Debug)]
 pub(in crate::engine) struct Setup {
     pub(in crate::engine) limits: Limits,
-    /// Leases that a connection takes at first, where connections are shared.
+    /// Leases that a connection takes at first; `None` for exclusive connections.
     pub(in crate::engine) leases: Option<usize>,
     /// Leases that a connection to a new host is expected to carry.
     pub(in crate::engine) carries: usize,
     pub(in crate::engine) hosts: u8,
-    /// By how much the coarse clock may be late, in milliseconds.
+    /// How late the coarse clock may be, in milliseconds.
     pub(in crate::engine) lag: u64,
 }
 
-/// A pool of its kind, and what is done to it.
+/// A pool's configuration and the operations on it.
 #[derive(Clone, Debug)]
 pub(crate) struct Program {
     pub(in crate::engine) setup: Setup,
@@ -216,7 +219,7 @@ pub(crate) struct Program {
 }
 
 impl Program {
-    /// Any bytes are a program: what is missing of the header is zero.
+    /// Any bytes are a program: missing bytes of the header are zero.
     pub(crate) fn read(bytes: &[u8]) -> Program {
         let mut header = [0; HEADER];
         let (given, words) = bytes.split_at(bytes.len().min(HEADER));
@@ -225,14 +228,15 @@ impl Program {
         Program { setup: setup(&header), ops: words.iter().copied().map(Op::read).collect() }
     }
 
-    /// Runs it, and panics when the engine does not keep a promise.
+    /// Runs the program, and panics if the engine breaks a guarantee.
     pub(crate) fn run(&self) {
         self.run_in(Mode::Shuffled);
         self.compare();
     }
 
-    /// Looks at every step that the invariants hold and that the engine agrees with what can be counted outside, and
-    /// lets all go well from there on: then everybody is served, and nothing is left in the end.
+    /// Checks at every step that the invariants hold and that the engine agrees with the counts
+    /// from outside. Then lets everything succeed: every caller is served, and nothing is left in
+    /// the end.
     fn run_in(&self, mode: Mode) -> World {
         let mut world = World::new(&self.setup, mode);
         self.ops.iter().for_each(|op| world.run(op));
@@ -240,11 +244,12 @@ impl Program {
         world
     }
 
-    /// Runs it with and without the short paths: the same connections go to the same callers, and the same number of
-    /// connections is in each state after each step.
+    /// Runs the program with and without the fast paths: the same connections go to the same
+    /// callers, and the same number of connections is in each state after each step.
     ///
-    /// Not where connections are to be made in advance under `max_idle`: a host hears that fewer are idle elsewhere with
-    /// its next section by the long way, which comes later with the short paths.
+    /// This is skipped if connections are made in advance under `max_idle`: a host learns that
+    /// fewer connections are idle elsewhere at its next section on the slow path, which comes later
+    /// with the fast paths.
     fn compare(&self) {
         let limits = &self.setup.limits;
         let warms = self.ops.iter().any(|op| matches!(op, Op::Warm(..)));
@@ -258,11 +263,11 @@ impl Program {
         let step = with.iter().zip(&without).position(|(one, other)| one != other);
         if let Some(step) = step {
             panic!(
-                "the short paths differ at {step}: {:?}, and without {:?}",
+                "the fast paths differ at {step}: {:?}, and without {:?}",
                 with[step], without[step]
             );
         }
-        assert_eq!(with.len(), without.len(), "the short paths differ in the end");
+        assert_eq!(with.len(), without.len(), "the fast paths differ in the end");
     }
 }
 
@@ -326,7 +331,7 @@ fn limits(header: &[u8; HEADER]) -> Limits {
     with_filled(limits, filled)
 }
 
-/// No more are to be made in advance than every cap allows.
+/// Limits the connections made in advance to what every cap allows.
 fn with_filled(mut limits: Limits, filled: u8) -> Limits {
     let caps = [limits.max_per_host, limits.max_idle_per_host, limits.max_idle, limits.max_total];
     let most = caps.into_iter().min().unwrap_or(0);
@@ -336,7 +341,7 @@ fn with_filled(mut limits: Limits, filled: u8) -> Limits {
     limits
 }
 
-/// Every four seconds, and two may be missed.
+/// A heartbeat every four seconds; two may be missed.
 pub(in crate::engine) fn beats() -> Beats {
     Heartbeat::every(Duration::from_secs(4)).max_missed(2).beats()
 }

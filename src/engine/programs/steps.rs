@@ -1,4 +1,4 @@
-//! What callers and the pool's owner do.
+//! The operations of callers and of the pool's owner.
 
 use std::sync::Arc;
 
@@ -8,19 +8,19 @@ use super::{Op, Pick};
 use crate::policy::close_reason::CloseReason;
 use crate::policy::time::{Span, Time};
 
-/// Every third waiter waits for so long, as maintenance counts it.
+/// How long every third waiter waits, by maintenance's clock.
 const LONG_WAIT: Span = Span::from_nanos(20_000_000_000);
 
-/// Takes one of them out.
+/// Removes and returns one of them.
 pub(super) fn pick<T>(from: &mut Vec<T>, at: Pick) -> Option<T> {
     (!from.is_empty()).then(|| from.remove(at.index(from.len())))
 }
 
 impl World {
-    /// Does one operation, carries out what follows from it at once where that is in order, and looks.
+    /// Performs one operation, carries out its consequences at once in ordered mode, and checks.
     pub(in crate::engine) fn run(&mut self, op: &Op) {
         if self.is_ordered() {
-            // No two things happen at once: which of two comes first is told by their times.
+            // No two events have the same time, so that their times tell their order.
             self.now = self.now.after(Span::from_nanos(1000));
             self.maintain();
             self.carry_out_all();
@@ -68,7 +68,7 @@ impl World {
         }
     }
 
-    /// A look at what is there, by the short path. What turns out to be not open is closed.
+    /// Lends an idle connection on the fast path. Closes it if it turns out to be not open.
     fn hit(&mut self, at: usize, dead: &mut bool) -> Option<Loan> {
         while self.uses_short_paths() && self.cells[at].state.waiting() == 0 {
             let now = self.coarse();
@@ -85,7 +85,7 @@ impl World {
 
     pub(in crate::engine) fn acquire(&mut self, key: u8, mut dead: bool) {
         let mut at = self.host(key);
-        // In any case: every third tag has a deadline, with short paths and without.
+        // Always taken, with and without fast paths: every third tag has a deadline.
         let tag = self.new_tag();
         if let Some(loan) = self.hit(at, &mut dead) {
             return self.loans.push((at, loan));
@@ -148,7 +148,8 @@ impl World {
         self.change_then(at, |state, section| state.join(waiter, section), noted)
     }
 
-    /// One more may wait than may beyond what is being made ready, which is no more than the cap.
+    /// Checks that at most one more waits than is allowed beyond the connections being made ready,
+    /// which are at most the cap.
     fn check_crowd(&self, at: usize, ahead: usize) {
         let state = &self.cells[at].state;
         let ready = (state.max as usize).max(state.gauges.places as usize).saturating_mul(250);
@@ -156,7 +157,8 @@ impl World {
         assert!(ahead < most, "too many wait");
     }
 
-    /// What was lent without a wait may turn out to be not open, or to take fewer leases.
+    /// A connection that was lent without a wait may turn out to be not open, or to take fewer
+    /// leases.
     fn check_lent(
         &mut self,
         at: usize,
@@ -232,7 +234,7 @@ impl World {
         }
     }
 
-    /// Takes the outcome, or brings another waker, or finds that its time is over.
+    /// Takes the outcome, leaves another waker, or notices that the deadline has passed.
     pub(in crate::engine) fn poll(&mut self, wait: Wait) {
         let outcome = std::mem::replace(&mut *wait.waiter.seat.lock(), Seat::Gone);
         if let Seat::Waiting(waker) = outcome {
@@ -263,7 +265,7 @@ impl World {
         }
     }
 
-    /// Its time is over; but what arrived at the same moment is taken.
+    /// The time-out has passed; a connection that arrived at the same moment is taken.
     fn expire(&mut self, wait: &Wait) {
         self.known_left(wait.at, wait.tag);
         let outcome =
@@ -277,7 +279,7 @@ impl World {
         }
     }
 
-    /// What had come by then is handed back later.
+    /// A connection that has arrived by then is returned later.
     fn cancel(&mut self, at: Pick) {
         let Some(wait) = pick(&mut self.waits, at) else { return };
         self.known_left(wait.at, wait.tag);
@@ -361,7 +363,7 @@ impl World {
         self.change(at, |state, section| state.returned(loan, Use::FoundDead, section));
     }
 
-    /// It stays lent.
+    /// The connection stays lent.
     fn doubt(&mut self, at: Pick) {
         if self.loans.is_empty() {
             return;
@@ -383,7 +385,7 @@ impl World {
         self.change(at, |state, section| state.detach(&loan, section));
     }
 
-    /// Only exclusive connections are looked at.
+    /// Only exclusive connections are inspected.
     fn inspect(&mut self, key: u8) {
         let Some(at) = self.find(key).filter(|_| !self.common.is_shared()) else { return };
         let Some(id) = self.cells[at].state.idle_ids().pop() else { return };
@@ -410,7 +412,7 @@ impl World {
         let (number, room) = (self.made(at, false), self.room);
         let added = self.change(at, |state, section| state.add(number, room, section));
         if added != Room::Taken {
-            // It was served to nobody, and is not there.
+            // It was given to no caller and does not exist.
             self.connections.pop();
         }
         self.release(at);
@@ -480,7 +482,7 @@ impl World {
         self.change(at, |state, _| state.let_go());
     }
 
-    /// The last handle is gone, or the pool is closed: host after host is told.
+    /// The last handle was dropped, or the pool was closed: every host is told.
     pub(super) fn end(&mut self, phase: Phase) {
         if self.phase == Phase::Closed || self.phase == phase {
             return;

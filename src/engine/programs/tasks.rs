@@ -1,4 +1,4 @@
-//! What tasks of the pool do: dials, pings, closes, maintenance, and what follows from one host for others.
+//! The tasks of the pool: dials, pings, closes, maintenance, and the consequences for other hosts.
 
 use std::time::Duration;
 
@@ -66,7 +66,7 @@ impl World {
         }
     }
 
-    /// As long as its number in a row of few makes it.
+    /// The duration depends on its position in a short cycle.
     pub(in crate::engine) fn dial_done(&mut self, dial: &Dialing) {
         let (slot, max_leases) = (dial.order.slot, self.room);
         let (is_over, serves) =
@@ -84,7 +84,7 @@ impl World {
         self.cells[dial.at].state.entries[dial.order.slot].cut_off
     }
 
-    /// Whether its connection goes to one that has waited since before the host was retired.
+    /// Returns whether its connection goes to a waiter that joined before the host was retired.
     fn serves_one(&self, dial: &Dialing) -> bool {
         let oldest = self.cells[dial.at].known.queue.front();
         let came_before = |at| oldest.is_some_and(|(_, waiter)| waiter.since < at);
@@ -107,7 +107,8 @@ impl World {
         let waiting = |world: &World| world.cells[dial.at].state.waiting();
         let (dials, waited, was_cut_off) = (self.dials.len(), waiting(self), self.is_cut_off(dial));
         self.change(dial.at, |state, section| state.dial_lost(dial.order.slot, section));
-        // Where what drained for others serves one of those who wait, the next is dialed for.
+        // If a connection that drained for other hosts serves a waiter, a dial starts for the next
+        // one.
         let is_still = was_cut_off || self.dials.len() == dials || waiting(self) < waited;
         assert!(is_still, "nothing is spawned from a dial that was lost");
     }
@@ -149,7 +150,8 @@ impl World {
         self.change(ping.at, |state, section| state.pinged(ping.order.loan, verdict, section));
     }
 
-    /// It was found dead, or has missed a beat and may be lent again once it has answered.
+    /// The connection was found dead, or has missed a heartbeat and may be lent again once it has
+    /// answered.
     fn known_unanswered(&mut self, ping: &Pinging) {
         let connection = ping.order.loan.connection;
         let was_over = self.connections[connection].over;
@@ -157,7 +159,7 @@ impl World {
             self.found_dead(connection);
         }
         self.connections[connection].over = was_over || ping.order.purpose != Purpose::Heartbeat;
-        // Its next beat is counted from now.
+        // Its next heartbeat is counted from now.
         self.connections[connection].proved = self.now;
     }
 
@@ -223,7 +225,7 @@ impl World {
         self.dials.push(dial);
     }
 
-    /// Every task that was told to looks. Says whether one did.
+    /// Every task that was told to checks. Returns whether one did.
     pub(super) fn look_all_told(&mut self) -> bool {
         let pings = self.pings.iter().position(|ping| ping.told);
         let dials = self.dials.iter().position(|dial| dial.told);
@@ -240,7 +242,7 @@ impl World {
 
 /// # Maintenance
 impl World {
-    /// Time passes, and maintenance looks whenever something is due.
+    /// Time passes, and maintenance runs whenever something is due.
     fn pass(&mut self, millis: u64) {
         let until = self.now.after(Span::from(Duration::from_millis(millis)));
         self.maintain();
@@ -259,7 +261,7 @@ impl World {
         panic!("maintenance is busy at {:?}", self.now);
     }
 
-    /// Maintenance does what is due. The next look of each host lies in the future then.
+    /// Maintenance does what is due. Afterwards the next look of each host is in the future.
     pub(in crate::engine) fn maintain(&mut self) {
         while let Some(at) = self.schedule.pop_due(self.now) {
             self.change(at, |state, section| state.maintain(section));
@@ -277,7 +279,7 @@ impl World {
         self.check_overdue();
     }
 
-    /// A waiter whose time is over was woken by now.
+    /// Checks that waiters past their deadline were woken.
     fn check_overdue(&self) {
         for cell in &self.cells {
             for (tag, waiter) in &cell.known.queue {
@@ -292,7 +294,7 @@ impl World {
     }
 }
 
-/// # What follows for others
+/// # Consequences for others
 impl World {
     fn begin_scan(&mut self, now: Time) -> bool {
         let Some(Ledger { budget, hints }) = &self.common.ledger else { return false };
@@ -322,7 +324,7 @@ impl World {
         }
     }
 
-    /// The peers of full connections say how many leases they take now.
+    /// The peers of full connections report how many leases they take now.
     pub(in crate::engine) fn ask_peers(&mut self, at: usize) {
         let max_leases = self.room;
         for peer in self.cells[at].state.full_peers(&self.common) {
@@ -333,7 +335,7 @@ impl World {
         }
     }
 
-    /// In the order in which it was decided, until nothing is left.
+    /// Carries out the actions in the order of the decisions, until nothing is left.
     pub(super) fn carry_out_all(&mut self) {
         for _ in 0..10_000 {
             if !self.bag.is_empty() {
@@ -346,7 +348,7 @@ impl World {
         panic!("actions follow from actions without end: {:?}", self.bag);
     }
 
-    /// Nothing that is decided with it is lost: nobody carries it out.
+    /// Checks that no action is lost with the host, because none would be carried out.
     fn forget(&mut self, at: usize) {
         self.step += 1;
         let mut section = Self::section(&self.common, &at, self.now);

@@ -1,4 +1,4 @@
-//! The runtime layer by hand, for one thread: it does what the engine decides, in any order.
+//! A runtime layer for one thread: it carries out the engine's decisions, in any order.
 
 use std::collections::HashMap;
 use std::panic::Location;
@@ -30,22 +30,22 @@ impl Parts for Plain {
 pub(in crate::engine) type Loan = Box<super::super::Loan<Plain>>;
 pub(in crate::engine) type Waiter = Arc<super::super::Waiter<Plain>>;
 
-/// How actions are carried out, and by which paths.
+/// How actions are carried out, and on which paths.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::engine) enum Mode {
     /// In any order, between other operations.
     Shuffled,
-    /// At once. Maintenance is never late, and no clock is.
+    /// At once. Neither maintenance nor the clock is late.
     Ordered { short: bool },
 }
 
-/// What is still to be carried out for other hosts.
+/// An action that is still to be carried out for another host.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::engine) enum Follow {
     Granted(usize),
     StopDraining(usize),
     MakeRoom,
-    /// A scan under way comes to its host.
+    /// A scan in progress visits its host.
     Visit(usize),
     RoomAt(Time),
     Recheck,
@@ -63,7 +63,7 @@ pub(in crate::engine) struct Cell {
     pub(super) known: Host,
 }
 
-/// A caller that waits.
+/// A waiting caller.
 pub(in crate::engine) struct Wait {
     pub(super) tag: usize,
     pub(in crate::engine) at: usize,
@@ -74,10 +74,10 @@ pub(in crate::engine) struct Wait {
 pub(in crate::engine) struct Pinging {
     pub(in crate::engine) at: usize,
     pub(in crate::engine) order: PingOrder<Plain>,
-    /// It is to look whether it stops.
+    /// It has to check whether to stop.
     pub(super) told: bool,
     pub(super) late: bool,
-    /// The host's suspect generation when it began.
+    /// The host's suspect generation at its start.
     pub(super) generation: u32,
 }
 
@@ -86,7 +86,7 @@ pub(in crate::engine) struct Dialing {
     pub(in crate::engine) at: usize,
     pub(in crate::engine) order: DialOrder<Plain>,
     pub(super) told: bool,
-    /// When the host was retired, first.
+    /// When the host was first retired during the dial.
     pub(super) retired: Option<Time>,
 }
 
@@ -97,7 +97,7 @@ pub(in crate::engine) struct Warmer {
     pub(super) wish: Wish,
 }
 
-/// What is out, and who waits.
+/// Everything that is lent or in progress, and all waiters.
 pub(in crate::engine) struct World {
     pub(in crate::engine) common: Common<Plain>,
     pub(in crate::engine) cells: Vec<Cell>,
@@ -118,21 +118,21 @@ pub(in crate::engine) struct World {
     pub(in crate::engine) closes: Vec<(usize, CloseOrder<Plain>)>,
     pub(in crate::engine) waits: Vec<Wait>,
     pub(in crate::engine) loans: Vec<(usize, Loan)>,
-    /// What lay in the seat of waiters who have gone.
+    /// Connections from the seats of waiters that have gone.
     pub(super) in_hand: Vec<(usize, Loan)>,
     pub(super) inspected: Vec<(usize, Loan)>,
     pub(super) held: Vec<usize>,
     pub(in crate::engine) warmers: Vec<Warmer>,
-    /// What those were told who waited for `warm`.
+    /// What callers of `warm` were told.
     pub(in crate::engine) told: Vec<super::super::Warmth<&'static str>>,
-    /// Tags that were woken and have not looked since.
+    /// Tags that were woken and have not polled since.
     pub(in crate::engine) woken: Vec<usize>,
     pub(super) connections: Vec<Connection>,
-    /// Loans reported as held for long, and not as back.
+    /// Loans reported as held for long, and not as returned.
     pub(in crate::engine) leaks: usize,
-    /// What can be seen from outside.
+    /// What can be observed from outside.
     pub(super) trace: Vec<String>,
-    /// What was carried out last.
+    /// The last action that was carried out.
     pub(super) last: Option<Follow>,
 }
 
@@ -178,7 +178,7 @@ impl World {
         self.mode != Mode::Shuffled
     }
 
-    /// What the coarse clock says: it may be late.
+    /// Returns the coarse time, which may be late.
     pub(super) fn coarse(&self) -> Time {
         let lag = if self.is_ordered() { 0 } else { self.setup.lag };
         let tick = u64::try_from(Duration::from_millis(lag).as_nanos()).expect("milliseconds") + 1;
@@ -189,26 +189,27 @@ impl World {
         byte % self.setup.hosts
     }
 
-    /// The host with this key, if it is in the directory.
+    /// Returns the host with this key, if it is in the directory.
     pub(in crate::engine) fn find(&self, byte: u8) -> Option<usize> {
         self.directory.get(&self.key(byte)).copied()
     }
 
-    /// The host with this key, or a new one that is in no directory yet.
+    /// Returns the host with this key, or a new one that is not in the directory yet.
     pub(super) fn host(&mut self, byte: u8) -> usize {
         self.find(byte).unwrap_or_else(|| self.new_cell(self.key(byte)))
     }
 
     fn new_cell(&mut self, key: u8) -> usize {
         let id = self.cells.len() as u64;
-        // One of few hosts has a cap of its own, which may be below what is to be made in advance.
+        // One of the hosts has a cap of its own, which may be below the number of connections made
+        // in advance.
         let own_max = (key == 4).then_some(1);
         let state = HostState::new(id, self.setup.carries, &self.common).with_max(own_max);
         self.cells.push(Cell { key, state, known: Host::default() });
         self.cells.len() - 1
     }
 
-    /// The host with the key of this one that is in the directory from now on.
+    /// Enters this host, and returns the host with its key that is in the directory.
     pub(super) fn enter(&mut self, at: usize) -> usize {
         let key = self.cells[at].key;
         if let Some(listed) = self.directory.get(&key) {
@@ -221,7 +222,7 @@ impl World {
         at
     }
 
-    /// The host with this key, held by a handle.
+    /// Returns the host with this key, held by a handle.
     pub(super) fn hold(&mut self, byte: u8) -> usize {
         let host = self.host(byte);
         let at = self.enter(host);
@@ -237,7 +238,7 @@ impl World {
         Section { now, random: 0.5, common, host, actions: Actions::default() }
     }
 
-    /// Changes a host's state by the long way.
+    /// Changes a host's state on the slow path.
     pub(in crate::engine) fn change<R>(
         &mut self,
         at: usize,
@@ -246,7 +247,7 @@ impl World {
         self.change_then(at, f, |_, _| ())
     }
 
-    /// The same. `then` notes what has come of it, before it is looked who was served.
+    /// The same. `then` records the consequences before the served waiters are checked.
     pub(super) fn change_then<R>(
         &mut self,
         at: usize,
@@ -276,7 +277,7 @@ impl World {
         }
     }
 
-    /// Looks after a short path: it has left nothing to do.
+    /// Checks after a fast path that it has left nothing to do.
     pub(super) fn check_short(&mut self, at: usize) {
         self.step += 1;
         let section = Self::section(&self.common, &at, self.now);
@@ -286,7 +287,7 @@ impl World {
         self.see_served(at);
     }
 
-    /// Tasks begin, and the rest is put into the bag.
+    /// Starts tasks, and puts the other actions into the bag.
     fn take(&mut self, at: usize, mut actions: Actions<Plain>) {
         self.bag.extend(actions.granted.drain(..).map(Follow::Granted));
         self.bag.extend(actions.stop_draining.map(Follow::StopDraining));
@@ -320,7 +321,7 @@ impl World {
         }
     }
 
-    /// Where all callers are.
+    /// The call site of all callers.
     pub(super) fn place() -> CallSite {
         Location::caller()
     }

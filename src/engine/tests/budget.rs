@@ -1,4 +1,4 @@
-//! The caps across hosts alone: whose turn it is, and who gives.
+//! The caps across hosts: which host is next, and which gives.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use super::support::{secs, unlimited};
 use crate::policy::limits::Limits;
 use crate::policy::time::{Span, Time};
 
-/// Hosts by number, and what each has noted.
+/// Hosts by number, and what each has reported.
 struct Hosts {
     ledger: Ledger<u64>,
     notes: Vec<(u64, Note)>,
@@ -25,7 +25,7 @@ fn hosts(set: impl FnOnce(&mut Limits)) -> Hosts {
 }
 
 impl Hosts {
-    /// A host changes what it has noted.
+    /// A host changes its report.
     fn note(&mut self, host: u64, f: impl FnOnce(&mut Note)) {
         let at = self.notes.iter().position(|(id, _)| *id == host).unwrap_or_else(|| {
             self.notes.push((host, Note::default()));
@@ -63,7 +63,8 @@ impl Hosts {
         self.ledger.budget.lock().dialed(took);
     }
 
-    /// Hands free permits out, each of which makes a connection at once. Returns which hosts got them.
+    /// Hands out free permits, each of which becomes a connection at once. Returns the hosts that
+    /// got them.
     fn granted(&mut self) -> Vec<u64> {
         let mut granted = Vec::new();
         while let Some(host) = self.grant() {
@@ -81,7 +82,7 @@ impl Hosts {
         Some(host)
     }
 
-    /// The host that the next free permit is on its way to.
+    /// Returns the host to which the next free permit is on its way.
     fn next(&mut self) -> Option<u64> {
         let nobody = u64::MAX;
         let grant = self.ledger.budget.lock().next_grant((nobody, &nobody), self.now);
@@ -89,7 +90,7 @@ impl Hosts {
         Some(host)
     }
 
-    /// The permit has arrived, and is a connection at once.
+    /// The permit has arrived, and becomes a connection at once.
     fn deliver(&mut self, host: u64) {
         let note = self.notes.iter_mut().find(|(id, _)| *id == host).expect("it is known");
         {
@@ -104,12 +105,12 @@ impl Hosts {
         });
     }
 
-    /// Whether a host gives up its only connection, made then, when it returns.
+    /// Returns whether a host gives up its only connection, made at `gained`, when it returns.
     fn gives(&self, host: u64, gained: Time) -> bool {
         self.ledger.budget.lock().takes_from(host, 1, Some(gained), self.now)
     }
 
-    /// Visits the host whose connection is the only one that is listed.
+    /// Visits the host of the only listed connection.
     fn scan(&mut self, host: u64, idle_since: Time, idle: usize) -> Option<Scanned> {
         let mut budget = self.ledger.budget.lock();
         let found = budget.begin_scan(idle, self.now)?;
@@ -122,7 +123,7 @@ impl Hosts {
         Some(scanned)
     }
 
-    /// How long a host whose connection is made now keeps it while another one starves.
+    /// Returns how long a host keeps a connection that is made now while another host starves.
     fn tenure_of(&mut self, host: u64) -> Span {
         self.has(host, 1);
         let gained = self.now;
@@ -201,7 +202,7 @@ fn what_is_wanted_for_nobody_in_particular_comes_last_and_in_turn() {
     hosts.note(7, |note| note.spare = 1);
     hosts.note(3, |note| note.spare = 1);
     hosts.wants(8, 1);
-    // What it wants for nobody in particular now has its turn, too.
+    // The demand without a waiter now has its turn, too.
     hosts.note(7, |note| note.spare = 2);
     hosts.has(9, 0);
     assert_eq!(hosts.granted(), [8, 7, 3]);

@@ -1,4 +1,4 @@
-//! What the owner asks for.
+//! Requests of the owner.
 
 use super::super::Warmth;
 use super::super::programs::world::World;
@@ -8,7 +8,7 @@ use crate::policy::close_reason::CloseReason;
 use crate::policy::limits::Limits;
 use crate::policy::time::{Span, Time};
 
-/// How many connections the host has, after one more is added if there is room.
+/// Returns how many connections the host has, after one more is added if there is room.
 fn add(world: &mut World, key: u8) -> usize {
     world.run(&Op::Add(key));
     world.host_of(key).entries()
@@ -63,7 +63,7 @@ fn the_wish_for_one_is_met_while_another_is_still_being_dialed() {
     assert_eq!((world.warmers.len(), world.told.as_slice()), (1, &[Warmth::Reached][..]));
 }
 
-/// A host with one in use, whose last dial has failed.
+/// A host with a connection in use, whose last dial has failed.
 fn failing(set: impl FnOnce(&mut Limits)) -> World {
     let mut world = world(set);
     world.borrow(0);
@@ -77,7 +77,7 @@ fn failing(set: impl FnOnce(&mut Limits)) -> World {
 #[test]
 fn a_wish_whose_dial_has_failed_is_told_so_whichever_ended_first() {
     assert_eq!(world(|_| {}).told_of(2, &[true, false]), Warmth::Failed("refused"));
-    // After a success the missing one is tried once more.
+    // After a success the missing connection is dialed once more.
     assert_eq!(world(|_| {}).told_of(2, &[false, true, false]), Warmth::Failed("refused"));
     assert_eq!(world(|_| {}).told_of(2, &[false, true, true]), Warmth::Reached);
 }
@@ -269,7 +269,7 @@ fn each_retire_that_cuts_dials_off_allows_the_next_ones_twice_as_long() {
     retire_after(40, 3);
     world.run(&Op::DialDone(Pick::FIRST));
     world.run(&Op::Poll(Pick::FIRST));
-    // It took a millisecond or more, as the programs count.
+    // It took at least a millisecond, as the programs count.
     world.acquire_of(0);
     world.run(&Op::Pass(100));
     world.run(&Op::Retire(0));

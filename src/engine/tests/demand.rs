@@ -1,4 +1,4 @@
-//! How many are dialed.
+//! How many connections are dialed.
 
 use std::time::Duration;
 
@@ -159,7 +159,7 @@ fn what_was_made_just_now_is_no_dial_on_its_way() {
 fn the_last_one_to_leave_takes_its_queue_along() {
     let mut world = world(|l| l.max_per_host = 1);
     world.borrow(0);
-    // The first of them leaves something to count with, which the short path needs.
+    // The first one allocates the rare counters, which the fast path needs.
     for _ in 0..2 {
         world.acquire_of(0);
         world.run(&Op::Cancel(Pick::FIRST));

@@ -1,4 +1,4 @@
-//! Connections that a borrower doubts.
+//! Connections that their borrower suspects.
 
 use super::super::programs::world::World;
 use super::super::programs::{Answer, Op, Pick, beats};
@@ -7,7 +7,7 @@ use crate::policy::close_reason::CloseReason;
 
 const REFUSED: Answer = Answer::Error { is_open: true };
 
-/// One connection that takes four leases, with one lease on it, whose borrower doubts it.
+/// A connection that takes four leases, with one lease, whose borrower suspects it.
 fn doubted() -> World {
     let mut world = shared(4, |l| l.max_per_host = 2);
     world.borrow(0);

@@ -1,4 +1,4 @@
-//! What a failed dial says, and what it does not.
+//! What a failed dial proves, and what it does not.
 
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ fn told(world: &mut World) -> u64 {
     world.host_of(0).counted().rare.failed
 }
 
-/// One waits while this many are lent.
+/// One caller waits while this many connections are lent.
 fn one_waits(lent: usize, set: impl FnOnce(&mut Limits)) -> World {
     let mut world = world(set);
     (0..lent).for_each(|_| world.borrow(0));
@@ -160,7 +160,7 @@ fn a_loan_that_is_the_last_of_its_connection_will_serve_nobody() {
     assert_eq!(told(&mut world), 1);
 }
 
-/// One is pinged for two who wait, and another one is dialed.
+/// One connection is pinged for two waiters, and another one is dialed.
 fn pinged_and_dialed() -> World {
     let mut world = with_idle(1, |l| l.ping_after = Span::ZERO);
     (0..2).for_each(|_| world.acquire_of(0));
@@ -216,13 +216,13 @@ fn an_old_dial_that_fails_at_last_tells_nobody_whom_a_newer_one_may_serve() {
     assert_eq!(told(&mut world), 2);
 }
 
-/// A host that backs off for long, after as many failures in a row.
+/// A host in a long backoff, after this many failures in a row.
 fn backing_off(failures: u32, set: impl FnOnce(&mut Limits)) -> World {
     let mut world = world(|l| {
         l.backoff = Backoff::default().initial(SECOND).max(60 * SECOND).jitter(0.0);
         set(l);
     });
-    // It is remembered between the failures.
+    // The handle keeps it from being forgotten between the failures.
     world.run(&Op::Hold(0));
     for _ in 0..failures {
         world.run(&Op::Pass(60_000));
@@ -320,7 +320,7 @@ fn a_newcomer_moves_no_dial_forward_where_there_is_no_room_for_one() {
     world.run(&FAILS_FOR_NOW);
     world.run(&Op::SetMax(0, 1));
     let look = world.next_look();
-    // By the short path, which looks at no deadline.
+    // On the fast path, which ignores deadlines.
     world.acquire_of(0);
     assert_eq!((world.waits.len(), world.next_look()), (2, look));
 }

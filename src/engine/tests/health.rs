@@ -1,4 +1,4 @@
-//! Suspects, and what is found out about them.
+//! Suspects, and how pings and heartbeats treat them.
 
 use super::super::programs::world::World;
 use super::super::programs::{Answer, Op, Pick, beats};
@@ -19,7 +19,7 @@ fn the_second_one_found_dead_that_was_not_suspect_makes_its_peers_suspect_too() 
     world.borrow(0);
     world.discard(Pick(4));
     assert_eq!(world.host_of(0).generation, 2);
-    // One that was suspect already is no news.
+    // The death of one that was suspect already changes nothing.
     world.discard(Pick::FIRST);
     assert_eq!(world.host_of(0).generation, 2);
 }
@@ -69,7 +69,7 @@ fn when_one_that_was_pinged_for_a_waiter_is_dead_its_peers_are_pinged() {
     assert_eq!((world.pings.len(), world.dials.len()), (2, 1), "a dial takes its place");
 }
 
-/// The heartbeat keeps its connection from the scan before, which lists the host by a younger one.
+/// The heartbeat keeps its connection from the first scan, which lists the host by a younger one.
 #[test]
 fn one_that_answers_a_heartbeat_on_the_way_of_a_scan_is_the_one_that_makes_room() {
     let mut world = shuffled(|l| (l.heartbeat, l.max_total) = (Some(beats()), 3));
@@ -88,7 +88,7 @@ fn one_that_answers_a_heartbeat_on_the_way_of_a_scan_is_the_one_that_makes_room(
     world.run(&Op::CloseEnded(Pick::FIRST));
     carry_out_all(&mut world);
     world.acquire_of(3);
-    // The scan begins. Its visit is still to come.
+    // The scan starts. Its visit is still to come.
     world.run(&Op::CarryOut(Pick::FIRST));
     let pinged = world.pings[0].order.loan.connection;
     world.run(&Op::PingEnded(Pick::FIRST, Answer::Yes));
@@ -97,12 +97,12 @@ fn one_that_answers_a_heartbeat_on_the_way_of_a_scan_is_the_one_that_makes_room(
     assert_eq!(closed, [pinged]);
 }
 
-/// As many steps as there are of it here: a shuffled world carries out one at a time.
+/// Enough steps for this test: a shuffled world carries out one action at a time.
 fn carry_out_all(world: &mut World) {
     (0..8).for_each(|_| world.run(&Op::CarryOut(Pick::FIRST)));
 }
 
-/// As many idle connections as there are to be, whose heartbeats are under way.
+/// This many idle connections, with heartbeats in flight.
 fn beating(n: usize) -> World {
     let mut world = with_idle(n, |l| l.heartbeat = Some(beats()));
     world.run(&Op::Pass(4000));
@@ -215,7 +215,7 @@ fn a_late_heartbeat_is_given_up_where_another_host_wants_its_room() {
     world.borrow(0);
     world.return_last();
     world.run(&Op::Pass(4000));
-    // A scan has found nothing idle here before.
+    // An earlier scan has found nothing idle here.
     world.acquire_of(1);
     world.run(&Op::Cancel(Pick::FIRST));
     world.run(&Op::BeatMissed(Pick::FIRST));
@@ -260,7 +260,7 @@ fn pings_and_heartbeats_are_counted_when_they_have_ended() {
     assert_eq!((counted.pings, counted.heartbeats), (2, 2));
 }
 
-/// A shared connection that nobody uses, and whose heartbeat is under way.
+/// An idle shared connection with its heartbeat in flight.
 fn beating_and_shared() -> World {
     let mut world = shared(2, |l| l.heartbeat = Some(beats()));
     world.borrow(0);
@@ -322,7 +322,7 @@ fn no_suspect_is_pinged_in_a_pool_that_has_ended() {
     (0..5).for_each(|_| world.borrow(0));
     (0..2).for_each(|at| world.run(&Op::Return(Pick(at), true)));
     world.run(&Op::Pass(4000));
-    // The two others are suspect, and are to be pinged after this one.
+    // The two others are suspect, and are pinged after this one.
     world.run(&Op::BeatMissed(Pick::FIRST));
     assert_eq!(world.pings.len(), 1);
     world.run(&Op::Orphan);

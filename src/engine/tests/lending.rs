@@ -1,4 +1,4 @@
-//! What is lent, and to whom.
+//! Which connections are lent, and to which callers.
 
 use super::super::entry::Entry;
 use super::super::programs::world::{Plain, World};
@@ -134,7 +134,7 @@ fn what_is_at_the_end_of_its_life_is_not_fit_to_be_lent() {
 
 #[test]
 fn a_life_is_shorter_by_a_random_share_of_the_jitter() {
-    // The random number of these tests is a half.
+    // The random number in these tests is one half.
     let mut world = with_idle(1, |l| (l.max_lifetime, l.lifetime_jitter) = (secs(100), 0.1));
     world.run(&Op::Pass(94_999));
     assert!(world.closes.is_empty());
@@ -180,7 +180,8 @@ fn each_lease_on_a_connection_is_told_from_the_others() {
     assert_eq!([of(0), of(1), of(2)], [(3, true, 1), (2, false, 2), (1, false, 3)]);
 }
 
-/// Hosts 0 and 2 have a connection in use each, that of host 0 for longer, and host 1 waits for one of the two permits.
+/// Hosts 0 and 2 have a connection in use each, host 0 for longer, and host 1 waits for one of the
+/// two permits.
 fn two_for_three() -> World {
     let mut world = world(|l| l.max_total = 2);
     world.borrow(0);
@@ -208,7 +209,7 @@ fn the_host_that_has_served_for_longest_gives_its_connection_up_first() {
 #[test]
 fn another_host_gives_its_connection_up_when_the_longest_serving_one_keeps_it() {
     let mut world = two_for_three();
-    // Its turn, and a tenure more.
+    // Its turn, and a further tenure.
     world.run(&Op::Pass(201));
     world.run(&Op::Return(Pick(1), true));
     assert_eq!(world.closes.len(), 1);

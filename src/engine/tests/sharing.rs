@@ -1,4 +1,4 @@
-//! Leases, and what carries them.
+//! Leases, and the connections that carry them.
 
 use super::super::entry::State;
 use super::super::programs::world::World;
@@ -107,7 +107,7 @@ fn of_those_with_room_the_oldest_is_lent_first_however_it_was_used() {
     assert_eq!(world.loans[0].1.connection, 0);
 }
 
-/// Hosts 0 and 2 have a connection with two leases each, and host 1 wants one of the two permits that there are.
+/// Hosts 0 and 2 have a connection with two leases each, and host 1 wants one of the two permits.
 fn two_of_whom_one_makes_room(set: impl FnOnce(&mut Limits)) -> World {
     let mut world = shared(2, |l| {
         l.max_total = 2;

@@ -1,4 +1,4 @@
-//! A world for one thing alone.
+//! Worlds for tests of a single rule.
 
 use std::time::Duration;
 
@@ -53,17 +53,17 @@ fn of_kind(leases: Option<usize>, mode: Mode, set: impl FnOnce(&mut Limits)) -> 
     World::new(&setup, mode)
 }
 
-/// Connections that are lent to one, with these limits.
+/// Exclusive connections with these limits.
 pub(super) fn world(set: impl FnOnce(&mut Limits)) -> World {
     of_kind(None, Mode::Ordered { short: true }, set)
 }
 
-/// The same, where what follows for other hosts waits until it is carried out.
+/// The same, but actions for other hosts wait until they are carried out.
 pub(super) fn shuffled(set: impl FnOnce(&mut Limits)) -> World {
     of_kind(None, Mode::Shuffled, set)
 }
 
-/// Connections that take so many leases, with these limits.
+/// Connections that take this many leases, with these limits.
 pub(super) fn shared(leases: usize, set: impl FnOnce(&mut Limits)) -> World {
     of_kind(Some(leases), Mode::Ordered { short: true }, set)
 }
@@ -81,7 +81,7 @@ impl World {
         self.run(&Op::Acquire(key, false));
     }
 
-    /// Makes a loan of the host, the last of `loans`: by a dial if there is no other way.
+    /// Takes a loan of the host and puts it last in `loans`; dials if there is no other way.
     pub(super) fn borrow(&mut self, key: u8) {
         let loans = self.loans.len();
         self.acquire_of(key);
@@ -94,7 +94,7 @@ impl World {
         assert_eq!(self.loans.len(), loans + 1, "it was lent");
     }
 
-    /// Gives the last loan back.
+    /// Returns the last loan.
     pub(super) fn return_last(&mut self) {
         let last = self.loans.pop().expect("something is lent");
         self.loans.insert(0, last);
@@ -106,8 +106,8 @@ impl World {
         &mut self.cells[at].state
     }
 
-    /// What one is told who wants this many of host 0, at once or when the dials have ended that are given: whether each
-    /// succeeds.
+    /// Returns what a caller is told that asks for this many connections of host 0, at once or
+    /// after these dials have ended; each tells whether it succeeds.
     pub(super) fn told_of(&mut self, n: usize, dials: &[bool]) -> Warmth<&'static str> {
         self.run(&Op::Warm(0, n));
         for &succeeds in dials {

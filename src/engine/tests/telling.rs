@@ -1,4 +1,4 @@
-//! What can be seen of a host.
+//! What can be read of a host.
 
 use super::super::programs::world::World;
 use super::super::programs::{Answer, Op, Pick, beats};
@@ -26,7 +26,7 @@ fn the_loans_are_told_the_longest_held_first() {
         world.borrow(0);
         world.run(&Op::Pass(1000));
         if world.loans.len() == 2 {
-            // The first one comes back, and is lent again.
+            // The first one returns, and is lent again.
             world.run(&Op::Return(Pick::FIRST, true));
         }
     }
@@ -67,7 +67,7 @@ fn it_counts_how_each_wait_has_ended() {
     let mut world = world(|l| l.max_per_host = 1);
     world.borrow(0);
     (0..7).for_each(|_| world.acquire_of(0));
-    // Two are served, and one of them gives up before it looks.
+    // Two are served, and one of them gives up before it is polled.
     world.return_last();
     world.run(&Op::Cancel(Pick::FIRST));
     world.run(&Op::HandBack(Pick::FIRST, true));

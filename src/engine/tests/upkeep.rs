@@ -1,4 +1,4 @@
-//! What time alone brings about.
+//! Events that only time causes.
 
 use super::super::Warmth;
 use super::super::entry::State;
@@ -60,7 +60,8 @@ fn a_loan_that_is_held_for_long_is_reported_in_time_and_once() {
 #[test]
 fn a_wish_that_others_leave_no_room_for_is_told_so_within_a_second() {
     for min_idle in [0, 1] {
-        // Host 1 has what it needs of two places, of which one is dialed at a time; the wish for host 0 comes last.
+        // Host 1 has all it needs of two places, of which one is dialed at a time; the request for
+        // host 0 comes last.
         let mut world = world(|l| {
             (l.max_total, l.max_dialing, l.min_idle_per_host) = (2, 1, min_idle);
         });
@@ -106,7 +107,7 @@ fn a_host_that_is_waited_for_is_looked_at_first() {
     world.return_last();
     assert!(!world.host_of(0).look().waited_for);
     world.borrow(0);
-    // Every third caller has a deadline, later than the look that was noted.
+    // Every third caller has a deadline, later than the noted look.
     world.acquire_of(0);
     assert!(world.host_of(0).look().waited_for);
 }
