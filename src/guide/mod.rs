@@ -1,24 +1,73 @@
-//! How to use a pool well: a page a question, each with code that is compiled and run by the tests.
+//! How to use a pool well. Each page answers one question, with code that is compiled and run by the tests.
+//!
+//! # Start here
 //!
 //! | question | page |
 //! | --- | --- |
-//! | How many connections? | [`sizes`] |
-//! | How many in a fleet, and behind PgBouncer or Envoy? | [`many_processes`] |
-//! | One pool for many hosts, or a pool each? | [`many_hosts`] |
-//! | How does it notice that a connection is dead? | [`health`] |
-//! | What about connections that live for weeks, and load balancers? | [`long_lived`] |
-//! | Which time-out covers what? | [`time_outs`] |
-//! | How does my program end well? | [`shutdown`] |
+//! | What does a whole program look like? | the page of your backend, below, or [`web_service`] |
+//! | One borrower for each connection, or many? | [`pool_or_shared_pool`] |
+//! | Which time limits should I set? | [`time_limits`] |
+//! | What do the errors mean, and which are worth a retry? | [`errors`] |
+//! | How do I read the settings from a file? | [`configuration`] |
 //! | How do I test my code without a server? | [`testing`] |
-//! | How do I pool something of my own? | [`connector`] |
-//! | How does a web service use it, from start to end? | [`web_service`] |
-//! | It says "timed out". Why? | [`timed_out`] |
-//! | What does it log and measure, and what should wake me up? | [`observability`] |
-//! | What may I rely on, and what not? | [`trust`] |
-//! | I come from another pool. | [`from_bb8`], [`from_deadpool`], [`from_r2d2`], [`from_go`] |
+//!
+//! # Backends
+//!
+//! | I connect to | page | feature |
+//! | --- | --- | --- |
+//! | a TCP server with a protocol of its own | [`tcp`] | `tcp` |
+//! | HTTP/1.1 and HTTP/2 servers | [`http`] | `http` |
+//! | gRPC servers, with tonic | [`grpc`] | `grpc` |
+//! | PostgreSQL | [`postgres`] | `postgres` |
+//! | WebSocket servers | [`websocket`] | `websocket` |
+//! | Redis | [`connector`](connector#redis) | `bb8`, `deadpool` or none |
+//! | another database, or anything else | [`connector`] | none |
+//!
+//! # Sizes and limits
+//!
+//! | question | page |
+//! | --- | --- |
+//! | How many connections should the pool have? | [`sizes`] |
+//! | How many in all processes together, and behind PgBouncer or Envoy? | [`many_processes`] |
+//! | One pool for many hosts, or one pool for each? | [`many_hosts`] |
+//!
+//! # Faults
+//!
+//! | question | page |
+//! | --- | --- |
+//! | I get "timed out". Why? | [`timed_out`] |
+//! | How does the pool notice that a connection is dead? | [`health`] |
+//! | What happens to connections that live for hours, and behind load balancers? | [`long_lived`] |
+//! | What does the pool promise, and what not? | [`trust`] |
+//!
+//! # Operations
+//!
+//! | question | page |
+//! | --- | --- |
+//! | What does it log and measure, and which alerts should I set? | [`observability`] |
+//! | How does my program shut down cleanly? | [`shutdown`] |
+//!
+//! # Moving from another pool
+//!
+//! | I come from | page |
+//! | --- | --- |
+//! | bb8 | [`from_bb8`] |
+//! | deadpool | [`from_deadpool`] |
+//! | r2d2 | [`from_r2d2`] |
+//! | Go's `net/http` | [`from_go`] |
+
+#[cfg_attr(feature = "serde", doc = include_str!("configuration.md"))]
+#[cfg_attr(
+    not(feature = "serde"),
+    doc = "Settings from files: shown in documentation with the feature `serde`."
+)]
+pub mod configuration {}
 
 #[doc = include_str!("connector.md")]
 pub mod connector {}
+
+#[doc = include_str!("errors.md")]
+pub mod errors {}
 
 #[cfg_attr(feature = "bb8", doc = include_str!("from_bb8.md"))]
 #[cfg_attr(
@@ -40,8 +89,22 @@ pub mod from_go {}
 #[doc = include_str!("from_r2d2.md")]
 pub mod from_r2d2 {}
 
+#[cfg_attr(feature = "grpc", doc = include_str!("grpc.md"))]
+#[cfg_attr(
+    not(feature = "grpc"),
+    doc = "gRPC with tonic: shown in documentation with the feature `grpc`."
+)]
+pub mod grpc {}
+
 #[doc = include_str!("health.md")]
 pub mod health {}
+
+#[cfg_attr(feature = "http", doc = include_str!("http.md"))]
+#[cfg_attr(
+    not(feature = "http"),
+    doc = "An HTTP client: shown in documentation with the feature `http`."
+)]
+pub mod http {}
 
 #[doc = include_str!("long_lived.md")]
 pub mod long_lived {}
@@ -52,14 +115,31 @@ pub mod many_hosts {}
 #[doc = include_str!("many_processes.md")]
 pub mod many_processes {}
 
-#[doc = include_str!("shutdown.md")]
-pub mod shutdown {}
-
 #[doc = include_str!("observability.md")]
 pub mod observability {}
 
+#[doc = include_str!("pool_or_shared_pool.md")]
+pub mod pool_or_shared_pool {}
+
+#[cfg_attr(feature = "postgres", doc = include_str!("postgres.md"))]
+#[cfg_attr(
+    not(feature = "postgres"),
+    doc = "PostgreSQL: shown in documentation with the feature `postgres`."
+)]
+pub mod postgres {}
+
+#[doc = include_str!("shutdown.md")]
+pub mod shutdown {}
+
 #[doc = include_str!("sizes.md")]
 pub mod sizes {}
+
+#[cfg_attr(feature = "tcp", doc = include_str!("tcp.md"))]
+#[cfg_attr(
+    not(feature = "tcp"),
+    doc = "TCP connections: shown in documentation with the feature `tcp`."
+)]
+pub mod tcp {}
 
 #[cfg_attr(feature = "test-util", doc = include_str!("testing.md"))]
 #[cfg_attr(
@@ -68,8 +148,8 @@ pub mod sizes {}
 )]
 pub mod testing {}
 
-#[doc = include_str!("time_outs.md")]
-pub mod time_outs {}
+#[doc = include_str!("time_limits.md")]
+pub mod time_limits {}
 
 #[doc = include_str!("timed_out.md")]
 pub mod timed_out {}
@@ -79,3 +159,10 @@ pub mod trust {}
 
 #[cfg_attr(not(doctest), doc = include_str!("web_service.md"))]
 pub mod web_service {}
+
+#[cfg_attr(feature = "websocket", doc = include_str!("websocket.md"))]
+#[cfg_attr(
+    not(feature = "websocket"),
+    doc = "WebSocket connections: shown in documentation with the feature `websocket`."
+)]
+pub mod websocket {}
