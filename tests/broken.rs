@@ -181,8 +181,8 @@ fn the_guide_has_what_eight_broken_programs_say_first() {
         chapter("The pool is too small for the work", too_small()),
         chapter("Connections are not given back (with `leak_after`)", leaked()),
         chapter("A task holds a connection and asks for a second one", nested()),
-        chapter("Idle connections are dead, and nothing says so", dead()),
-        chapter("The server is slow to let anybody in", slow()),
+        chapter("Idle connections are dead, and nothing has reported it", dead()),
+        chapter("The server accepts connections slowly", slow()),
     ];
     // What tells each from the others.
     let marks = [
