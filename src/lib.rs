@@ -1,8 +1,8 @@
-//! A generic async connection pool for tokio: many hosts, fair, fast, and easy to diagnose.
+//! An async connection pool for tokio: many hosts, fair queues, exact limits, and errors that say why.
 //!
-//! A [`Connector`] makes any kind of connection, tells whether it is still open, pings it and
-//! closes it. A [`Pool`] lends each connection to one borrower at a time. A [`SharedPool`] lends
-//! one connection to many borrowers, as HTTP/2 and gRPC allow.
+//! A [`Connector`] makes any kind of connection, says whether it is still open, pings it and closes it. A
+//! [`Pool`] lends each connection to one borrower at a time; a [`SharedPool`] puts many borrowers on one connection,
+//! as HTTP/2 and gRPC do.
 //!
 //! ```
 //! # #[tokio::main(flavor = "current_thread")]
@@ -27,27 +27,156 @@
 //!
 //! # Overview
 //!
-//! | topic | where |
+//! | for | see |
 //! | --- | --- |
-//! | every setting and its default | [`Builder`], or [`Config`] from a file (feature `serde`) |
+//! | every setting and its default | [below](#settings), [`Builder`], or [`Config`] from a file (feature `serde`) |
 //! | what to implement | [`Connector`], [`SharedConnector`], or closures: [`connector_fn()`] |
 //! | errors | [`AcquireError`], and [`guide::timed_out`] |
 //! | the state of a pool | [`Pool::status`], [`Pool::loans`], [`Observer`] |
 //! | how to choose, to test, to migrate | [`guide`], a page for each |
 //! | the guarantees, and how they are tested | [`guide::trust`] |
 //!
+//! # Backends
+//!
+//! HTTP/1.1 and HTTP/2 (feature `http`):
+//!
+//! ```
+//! # #[cfg(feature = "http")]
+//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+//! # use {http::Request, wharf::http::Client};
+//! let client = Client::new();
+//! let request = Request::get("https://example.com/").body(String::new())?;
+//! let answer = client.request(request).await?;
+//! # Ok(()) }
+//! ```
+//!
+//! gRPC, for tonic's clients (feature `grpc`):
+//!
+//! ```
+//! # #[cfg(feature = "grpc")]
+//! # fn example(server: http::Uri) -> Result<(), Box<dyn std::error::Error>> {
+//! # use {tonic_health::pb::health_client::HealthClient as OrdersClient, wharf::SharedPool};
+//! # use wharf::grpc::{GrpcConnector, PooledChannel};
+//! let pool = SharedPool::builder().build(GrpcConnector::new())?;
+//! let channel = PooledChannel::new(pool.host(&server));
+//! let mut client = OrdersClient::new(channel);
+//! # Ok(()) }
+//! ```
+//!
+//! PostgreSQL (feature `postgres`):
+//!
+//! ```
+//! # #[cfg(feature = "postgres")]
+//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+//! # use wharf::{Pool, postgres::PostgresConnector};
+//! let connector: PostgresConnector = "host=localhost user=app".parse()?;
+//! let shop = Pool::builder().build(connector)?.host(&());
+//! let row = shop.acquire().await?.query_one_cached("SELECT 1", &[]).await?;
+//! # Ok(()) }
+//! ```
+//!
+//! WebSocket (feature `websocket`):
+//!
+//! ```
+//! # #[cfg(feature = "websocket")]
+//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+//! # use {wharf::Pool, wharf::websocket::{Message, WebSocketConnector}};
+//! let pool = Pool::builder().build(WebSocketConnector::new())?;
+//! let mut socket = pool.acquire("wss://prices.example/v1").await?;
+//! let answer = socket.request(Message::text("EUR/USD")).await?;
+//! # Ok(()) }
+//! ```
+//!
+//! TCP (feature `tcp`):
+//!
+//! ```
+//! # #[cfg(feature = "tcp")]
+//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+//! # use {tokio::io::AsyncWriteExt, wharf::Pool, wharf::tcp::TcpHostConnector};
+//! let pool = Pool::builder().build(TcpHostConnector::new())?;
+//! let mut stream = pool.acquire("localhost:6379").await?;
+//! stream.write_all(b"PING\r\n").await?;
+//! # Ok(()) }
+//! ```
+//!
+//! Managers of bb8 (feature `bb8`), and with `Deadpool` in place of `Bb8` those of deadpool (feature `deadpool`):
+//!
+//! ```
+//! # #[cfg(feature = "bb8")]
+//! # async fn example<M>(manager: M) -> Result<(), Box<dyn std::error::Error>>
+//! # where
+//! #     M: bb8::ManageConnection<Error: std::error::Error + Send + Sync>,
+//! # {
+//! # use wharf::{Pool, compat::Bb8};
+//! let connector = Bb8::new(manager);
+//! let pool = Pool::builder().build(connector)?;
+//! let connection = pool.acquire(&()).await?;
+//! # Ok(()) }
+//! ```
+//!
+//! # How an acquire goes
+//!
+//! ```text
+//! acquire(key) ──► an idle connection, not expired, no ping needed? ──yes──► still open? ──yes──► loan
+//!                      │ no                                                   │ no: closed, the next one
+//!                      ▼
+//!      the host's queue, first come first served; the caller takes what comes first:
+//!        ├─ a connection that any borrower returns
+//!        ├─ an idle one that has answered a ping, where it must
+//!        └─ a dial, if the caps leave room and no dial in flight will serve this caller
+//!      what comes later serves the next caller, or goes idle; nothing is thrown away
+//!
+//! drop(loan) ──► still open, in its time, under its caps? ──yes──► oldest waiter (after a ping, where
+//!                      │ no                                        it must answer), or the idle list
+//!                      └──► closed in the background; its slot is free
+//! ```
+//!
+//! Dials, pings and closes are tasks of the pool. A caller that gives up does not end them.
+//!
+//! # Settings
+//!
+//! [`Builder::build`] rejects invalid settings; none is adjusted silently. Choose the first three for your servers.
+//!
+//! | setting | default | meaning |
+//! | --- | --- | --- |
+//! | [`max_per_host`](Builder::max_per_host) | 10 | the most connections of a host, dials included |
+//! | [`acquire_timeout`](Builder::acquire_timeout) | 30 s | the longest that an acquire may take |
+//! | [`idle_timeout`](Builder::idle_timeout) | 90 s | keep it below the server's |
+//! | [`max_lifetime`](Builder::max_lifetime), [`lifetime_jitter`](Builder::lifetime_jitter) | 30 min, 0.1 | finds new addresses and backends |
+//! | [`connect_timeout`](Builder::connect_timeout) | 10 s | the longest that a dial may take |
+//! | [`min_idle_per_host`](Builder::min_idle_per_host) | 0 | kept ready by dialing |
+//! | [`max_idle_per_host`](Builder::max_idle_per_host), [`max_idle`](Builder::max_idle) | no limit | idle connections of a host, and of all |
+//! | [`max_total`](Builder::max_total) | no limit | connections of all hosts |
+//! | [`health_check`](Builder::health_check), [`ping_timeout`](Builder::ping_timeout) | never, 5 s | ping before lending |
+//! | [`heartbeat`](Builder::heartbeat) | none | ping on a timer |
+//! | [`retry`](Builder::retry) | none | dial again for callers that wait |
+//! | [`observer`](Builder::observer), [`slow_acquire`](Builder::slow_acquire), [`leak_after`](Builder::leak_after) | none | report what happens |
+//! | [`max_per_host_for`](Builder::max_per_host_for) | none | a cap for each key |
+//! | [`initial_per_host`](Builder::initial_per_host) | 0 | dialed at first use |
+//! | [`max_waiters_per_host`](Builder::max_waiters_per_host) | no limit | more get an error at once |
+//! | [`max_dialing_per_host`](Builder::max_dialing_per_host), [`max_dialing`](Builder::max_dialing) | no limit | dials in flight |
+//! | [`max_uses`](Builder::max_uses) | no limit | loans of one connection |
+//! | [`reuse`](Builder::reuse) | most recent first | or least recent first |
+//! | [`close_timeout`](Builder::close_timeout) | 5 s | the longest that a close may take |
+//! | [`spread`](Builder::spread) | the oldest is filled first | shared connections only |
+//!
 //! # Features
 //!
 //! None is on by default.
 //!
-//! - `tcp`, `http`, `grpc`, `postgres`, `websocket`: pools of these connections, in modules of the
-//!   same names.
-//! - `bb8`, `deadpool`: adapters for managers written for those pools, in `compat`.
-//! - `metrics`: a pool's metrics under OpenTelemetry's names, in `metrics`.
-//! - `serde`: reads and writes [`Config`].
-//! - `test-util`: a connector that a test controls, in `test_util`.
+//! | feature | what it brings | what it pulls in |
+//! | --- | --- | --- |
+//! | `tcp` | connections by address or by name, with keepalive, a local address and an application's ping | tokio's `net` and `io-util`, socket2 |
+//! | `http` | an HTTP client: HTTP/1.1 and HTTP/2 in one pool, plain and TLS | `tcp`, hyper, hyper-util, h2, tokio-rustls (ring), rustls-platform-verifier, tower-service |
+//! | `grpc` | channels for tonic's clients on pooled connections | `http`, tonic, tonic-health |
+//! | `postgres` | transactions that never reach the next borrower, and kept statements | tokio-postgres |
+//! | `websocket` | connections that answer Pings and beat while they idle | `tcp`, tokio-tungstenite, tokio-rustls (ring), rustls-platform-verifier |
+//! | `bb8`, `deadpool` | managers written for those pools, in `compat` | the crate of that name |
+//! | `metrics` | a pool's figures under OpenTelemetry's names | the `metrics` facade |
+//! | `serde` | [`Config`] is read and written: `idle_timeout = "90s"` | serde, humantime |
+//! | `test-util` | a connector for tests that does as it is told | nothing |
 //!
-//! It needs Rust 1.88 and a tokio runtime with its timers enabled.
+//! It needs Rust 1.88, tokio 1.49, and a runtime with its timers enabled.
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![forbid(unsafe_code)]

@@ -3,62 +3,148 @@
 use std::path::{Path, PathBuf};
 use std::{env, fs};
 
-/// The links of a text: what they say, and where they lead.
-fn links(text: &str) -> Vec<(String, &str)> {
-    let ends = text.match_indices("](").map(|(at, _)| at);
-    ends.filter_map(|at| {
-        let said = text[..at].rsplit_once('[')?.1;
-        let (target, _) = text[at + 2..].split_once(')')?;
-        Some((said.split_whitespace().collect::<Vec<_>>().join(" "), target))
-    })
-    .collect()
+/// A file of the repository.
+fn read(file: &str) -> String {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(file);
+    fs::read_to_string(path).unwrap_or_else(|e| panic!("{file}: {e}"))
 }
 
+/// What stands between each pair of marks, in order.
+fn between<'a>(text: &'a str, begin: &'a str, end: &'a str) -> impl Iterator<Item = &'a str> {
+    text.split(begin).skip(1).filter_map(move |rest| Some(rest.split_once(end)?.0))
+}
+
+/// A promise names its tests: `*a sentence* (`tests/file.rs`)`.
 #[test]
-fn the_promises_of_the_readme_have_the_tests_that_they_name() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let readme = fs::read_to_string(root.join("README.md")).unwrap();
-    let links = links(&readme);
-    let tests = links.iter().filter(|(_, target)| target.starts_with("tests/"));
+fn the_promises_of_the_guide_have_the_tests_that_they_name() {
+    let trust = read("src/guide/trust.md").split_whitespace().collect::<Vec<_>>().join(" ");
     let mut named = 0;
-    for (said, target) in tests {
-        let file =
-            fs::read_to_string(root.join(target)).unwrap_or_else(|e| panic!("{target}: {e}"));
-        let test = format!("fn {}()", said.replace(' ', "_"));
-        assert!(file.contains(&test), "{target} has no `{test}`");
+    for (at, _) in trust.match_indices("* (`tests/") {
+        let said = trust[..at].rsplit_once('*').unwrap().1;
+        let file = trust[at + 4..].split_once('`').unwrap().0;
+        let test = format!("fn {}()", said.to_lowercase().replace(' ', "_"));
+        assert!(read(file).contains(&test), "{file} has no `{test}`");
         named += 1;
     }
-    assert!(named > 20, "{named} promises with a test");
+    assert!(named > 25, "{named} promises with a test");
 }
 
-#[test]
-fn what_the_readme_links_to_is_there() {
+/// Whether a page of docs.rs will be there. A package page resolves no link to a file of the repository, and shows no
+/// image of it: so the README links to the documentation, and to files that the package contains.
+fn is_published(link: &str) -> bool {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let readme = fs::read_to_string(root.join("README.md")).unwrap();
-    for (said, target) in links(&readme) {
-        let is_heading = |place: &str| readme.to_lowercase().contains(&format!("\n## {place}\n"));
-        let is_there = target.starts_with("https://")
-            || target.strip_prefix('#').is_some_and(is_heading)
-            || root.join(target).exists();
-        assert!(is_there, "[{said}]({target}) leads nowhere");
+    if let Some(file) = link.strip_prefix("https://docs.rs/crate/wharf/latest/source/") {
+        let is_packed = file.strip_suffix(".md").is_some_and(|name| !name.contains('/'));
+        return is_packed && root.join(file).exists();
+    }
+    let Some(page) = link.strip_prefix("https://docs.rs/wharf/latest/wharf/") else {
+        return false;
+    };
+    match page.split_once("index.html") {
+        Some(("", "")) => true,
+        Some(("", heading)) => {
+            let is_it = |line: &str| {
+                line.strip_prefix("//! # ").is_some_and(|said| heading[1..] == said.to_lowercase())
+            };
+            read("src/lib.rs").lines().any(is_it)
+        }
+        Some((module, "")) => {
+            let module = module.trim_end_matches('/');
+            let file = |name: String| root.join("src").join(name).exists();
+            file(format!("{module}.md"))
+                || file(format!("{module}/mod.rs"))
+                || file(format!("connectors/{module}/mod.rs"))
+        }
+        _ => false,
     }
 }
 
-/// The blocks of figures, which one program writes into both documents.
-fn figures(document: &str) -> Vec<&str> {
-    let begins = document.match_indices("<!-- figures: ").map(|(at, _)| at);
-    let block = |at| document[at..].split_once("<!-- end of figures -->").map(|(block, _)| block);
-    begins.filter_map(block).collect()
+#[test]
+fn what_the_readme_links_to_is_there_for_readers_of_the_package_page() {
+    let readme = read("README.md");
+    let mut links = 0;
+    for link in between(&readme, "](", ")") {
+        assert!(is_published(link), "{link} leads nowhere");
+        links += 1;
+    }
+    assert!(links > 5, "{links} links");
+    for tag in ["](\n", "![", "<img", "<a "] {
+        assert!(!readme.contains(tag), "{tag} in the README, which this test does not follow");
+    }
 }
 
 #[test]
-fn the_readme_and_the_report_show_the_figures_of_one_run() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let read = |file: &str| fs::read_to_string(root.join(file)).unwrap();
-    let (readme, report) = (read("README.md"), read("benches/REPORT.md"));
-    assert_eq!(figures(&readme).len(), 2, "blocks of figures");
-    assert_eq!(figures(&readme), figures(&report));
-    assert!(figures(&readme).iter().all(|block| block.lines().count() > 5), "with figures");
+fn the_readme_has_no_more_than_1300_words() {
+    let words = read("README.md").split_whitespace().count();
+    assert!(words <= 1300, "{words} words");
+}
+
+/// The numbers of a text that measure something: with a decimal point, or before a unit.
+fn figures(text: &str) -> Vec<&str> {
+    let words: Vec<&str> = text.split_whitespace().map(trimmed).collect();
+    let is_number = |word: &str| word.parse::<f64>().is_ok();
+    let is_figure = |pair: &[&str]| {
+        is_number(pair[0])
+            && (pair[0].contains('.') || matches!(pair[1], "ms" | "ns" | "s" | "%" | "times"))
+    };
+    words.windows(2).filter(|pair| is_figure(pair)).map(|pair| pair[0]).collect()
+}
+
+fn trimmed(word: &str) -> &str {
+    word.trim_matches(|c: char| !c.is_alphanumeric() && c != '%')
+}
+
+/// Outside of code, of the table of other pools and of the version of Rust.
+#[test]
+fn every_figure_of_the_readme_is_one_of_the_report() {
+    let readme = read("README.md").replace("Rust 1.88", "");
+    let plots: Vec<_> = between(&readme, "<!-- figures of", "<!-- end of figures -->").collect();
+    assert_eq!(plots.len(), 1, "plots");
+    let prose = |section: &str| section.split("```").step_by(2).collect::<String>();
+    let sections = readme.split("\n## ").filter(|section| !section.starts_with("Compared"));
+    let text = sections.map(prose).collect::<String>() + plots[0];
+    let published = read("benches/REPORT.md") + &read("src/guide/trust.md");
+    let published: Vec<_> = published.split_whitespace().map(trimmed).collect();
+    let figures = figures(&text);
+    for figure in &figures {
+        assert!(published.contains(figure), "{figure} is not in the report");
+    }
+    assert!(figures.len() > 30, "{} figures", figures.len());
+}
+
+/// What every error says.
+fn list_of_errors(directory: &Path) -> Option<String> {
+    if let Ok(list) = fs::read_to_string(directory.join("errors.txt")) {
+        return Some(list);
+    }
+    let below = fs::read_dir(directory).ok()?.map(|entry| entry.unwrap().path());
+    below.filter(|path| path.is_dir()).find_map(|path| list_of_errors(&path))
+}
+
+#[test]
+fn the_readme_shows_a_time_out_as_the_pool_words_it() {
+    let readme = read("README.md");
+    let said = readme.lines().find(|line| line.trim_start().starts_with("timed out after"));
+    let said = said.unwrap().trim();
+    let tests = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests");
+    let errors = list_of_errors(&tests).expect("the list that the test of errors compares with");
+    let is_said = errors.lines().any(|line| line.ends_with(&format!("Timeout: {said}")));
+    assert!(is_said, "no error says: {said}");
+}
+
+/// They are tested as part of the documentation.
+#[test]
+fn the_lines_of_the_backends_are_those_of_the_documentation() {
+    let (readme, documentation) = (read("README.md"), read("src/lib.rs"));
+    let rows: Vec<_> = readme.lines().filter(|row| row.contains("<br>")).collect();
+    assert_eq!(rows.len(), 6, "backends");
+    for row in rows {
+        let code = row.rsplit(" | ").next().unwrap();
+        let lines: Vec<_> =
+            code.split("<br>").map(|line| line.trim_matches([' ', '`', '|'])).collect();
+        let shown = format!("//! {}\n//! # Ok(())", lines.join("\n//! "));
+        assert!(documentation.contains(&shown), "src/lib.rs does not show:\n{shown}");
+    }
 }
 
 /// Every file below a folder with this extension.
@@ -88,45 +174,17 @@ fn untested(page: &str, its_module: &str, guide_tests: &str) -> Option<String> {
 }
 
 #[test]
-fn the_code_of_each_page_is_tested_once() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let guide_tests = fs::read_to_string(root.join("tests/guide/src/lib.rs")).unwrap();
-    let pages = files(&root.join("src"), "md");
-    assert!(pages.len() > 15, "{} pages", pages.len());
-    for path in &pages {
-        let page = path.strip_prefix(root).unwrap().display().to_string();
-        let module = fs::read_to_string(path.with_file_name("mod.rs")).unwrap();
-        assert_eq!(untested(&page, &module, &guide_tests), None);
-    }
-}
-
-#[test]
-fn a_page_that_nobody_tests_is_found() {
-    let there = "#[doc = include_str!(\"../../../src/guide/a.md\")]";
-    let here = "#[doc = include_str!(\"a.md\")]";
-    let only_shown = "#[cfg_attr(not(doctest), doc = include_str!(\"a.md\"))]";
-    let is_fine = |module, tests| untested("src/guide/a.md", module, tests).is_none();
-    assert!(is_fine(here, "") && is_fine(only_shown, there));
-    assert!(!is_fine(only_shown, "") && !is_fine(here, there) && !is_fine("", there));
-}
-
-#[test]
-fn the_guide_shows_the_program_of_the_example() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    for path in files(&root.join("src/guide"), "md") {
-        let page = fs::read_to_string(&path).unwrap();
-        let Some((before, rest)) = page.split_once("<!-- program: ") else { continue };
-        let (example, rest) = rest.split_once(" -->\n").unwrap();
-        let (shown, after) = rest.split_once("<!-- end of the program -->").unwrap();
-        let program = fs::read_to_string(root.join(example)).unwrap();
-        let block = format!("```no_run\n{program}```\n");
-        if env::var_os("WHARF_ACCEPT").is_some() {
-            let page = format!(
-                "{before}<!-- program: {example} -->\n{block}<!-- end of the program -->{after}"
-            );
-            fs::write(&path, page).unwrap();
-        } else {
-            assert_eq!(shown, block, "WHARF_ACCEPT=1 writes the page, if this is meant");
+fn the_versions_of_bb8_and_deadpool_that_the_documents_name_are_those_of_the_manifest() {
+    let manifest = read("Cargo.toml");
+    for pool in ["bb8", "deadpool"] {
+        let named = format!("{pool} {}", version_of(&manifest, pool));
+        let guide = format!("src/guide/from_{pool}.md");
+        for file in ["src/compat/mod.rs", &guide, "README.md"] {
+            assert!(read(file).contains(&named), "{file} does not name {named}");
         }
+        let guide = read(&guide);
+        let fits = guide.lines().filter(|line| line.contains(&format!("| {named} |")));
+        assert!(fits.count() > 3, "{pool}'s managers that fit");
+        assert!(guide.contains(&format!("`wharf::compat` fits {named}.")));
     }
 }

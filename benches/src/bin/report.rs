@@ -1,5 +1,5 @@
 //! Everything in its short form: runs the benches one after the other, counts instructions, draws plots, and writes
-//! `benches/REPORT.md`, `benches/plots` and the marked blocks of the README. Takes about nine minutes.
+//! `benches/REPORT.md`, `benches/plots` and the plot of the README. Takes about nine minutes.
 //!
 //! Run: `cargo run --release -p wharf-benches --bin report`. It refuses to publish what was measured on a machine that had
 //! other work (a load average above 0.3 before it began), unless it is told `-- --anyway`; the report says so then.
@@ -12,7 +12,7 @@ use std::time::Instant;
 use std::{env, fs};
 
 use wharf_benches::machine::MOST_LOAD;
-use wharf_benches::publish::{Blocks, Chapter, report};
+use wharf_benches::publish::{Chapter, put_into, report};
 use wharf_benches::table::Part;
 use wharf_benches::{instructions, machine, plots};
 
@@ -85,12 +85,14 @@ fn chapter(bench: &str) -> Result<Chapter, Box<dyn Error>> {
 
 fn write(draft: Option<&Path>, machine: &str, chapters: &[Chapter]) -> Result<(), Box<dyn Error>> {
     let benches = draft.unwrap_or(Path::new("benches"));
-    let blocks = Blocks::new(machine, chapters);
     plots::write(&benches.join("plots"), chapters)?;
-    fs::write(benches.join("REPORT.md"), report(machine, chapters, &blocks))?;
+    fs::write(benches.join("REPORT.md"), report(machine, chapters))?;
     if draft.is_none() {
         let readme = fs::read_to_string("README.md")?;
-        fs::write("README.md", blocks.put_into(&readme).ok_or("the README lacks a block")?)?;
+        fs::write(
+            "README.md",
+            put_into(&readme, chapters).ok_or("the README lacks the marks of its plot")?,
+        )?;
     }
     eprintln!("written: {}", benches.join("REPORT.md").display());
     Ok(())
