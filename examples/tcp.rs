@@ -216,7 +216,7 @@ impl Outcome {
         self.latencies.len() as f64 / self.took.as_secs_f64()
     }
 
-    /// The latency that so many of a thousand requests did not exceed.
+    /// The latency that `per_mille` of a thousand requests did not exceed.
     fn percentile(&self, per_mille: usize) -> String {
         let rank = (self.latencies.len() * per_mille).div_ceil(1000);
         let latency = self.latencies.get(rank.saturating_sub(1));

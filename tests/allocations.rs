@@ -19,7 +19,7 @@ fn now<F: Future>(future: F) -> F::Output {
     }
 }
 
-/// Allocates, frees and grows so many times in a thousand hits of each kind.
+/// How often a thousand hits of each kind allocate, free or grow memory.
 fn allocations_of_hits<C: Connector<Key = String>>(pool: &Pool<C>, host: &Host<C>) -> usize {
     let region = Region::new(GLOBAL);
     for _ in 0..1000 {

@@ -165,7 +165,7 @@ fn a_value_that_cannot_be_read_is_refused_by_name_and_value() {
             "idle_timeout: invalid type: integer `90`, expected a time such as \"90s\" or \
              \"250ms\", or \"none\"",
         ),
-        // Months, to the parser; whoever writes it means minutes.
+        // Months, to the parser; a person who writes it means minutes.
         (
             "idle_timeout",
             "\"30M\"",

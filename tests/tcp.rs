@@ -56,7 +56,7 @@ async fn within_a_minute<T>(future: impl Future<Output = T>) -> T {
     time::timeout(60 * SECOND, future).await.expect("this should not hang")
 }
 
-/// Waits until the runtime has seen that something can be read from so many idle connections.
+/// Waits until the runtime has seen that something can be read from `wanted` idle connections.
 async fn until_idle_are_readable(pool: &Pool<TcpConnector>, wanted: usize) {
     within_a_minute(async {
         loop {

@@ -5,7 +5,7 @@
 //! Run: `cargo bench -p wharf-benches-alone --bench faults`, with `-- --seed 7` for the random faults of
 //! another run.
 //!
-//! Scenes from outages, beside other pools and in simulated time, are in `scenes`.
+//! Scenes from outages, played by other pools, too, in simulated time, are in `scenes`.
 
 use std::future::Future;
 use std::io;
@@ -81,7 +81,7 @@ impl Rounds {
         Rounds(figures)
     }
 
-    /// What so many in a hundred are not above.
+    /// The value that `percent` in a hundred do not exceed.
     fn part(&self, percent: usize) -> f64 {
         self.0[(self.0.len() - 1) * percent / 100]
     }
@@ -129,7 +129,7 @@ fn pool(set: impl FnOnce(Builder) -> Builder) -> TcpPool {
     set(Pool::builder()).build(TcpConnector::with_options(options).unwrap()).unwrap()
 }
 
-/// So many loans, each of which has answered.
+/// `n` loans, each of which has answered.
 async fn take<C>(pool: &Pool<C>, host: SocketAddr, n: usize) -> Vec<PooledConnection<C>>
 where
     C: Connector<Key = SocketAddr, Connection = TcpStream, Error = io::Error>,
@@ -396,7 +396,7 @@ async fn p99(pool: &TcpPool, host: SocketAddr, requests: usize) -> f64 {
 async fn random_faults(storm: Storm) {
     title(
         "random faults while 64 tasks work, 4 hosts, caps of 8 each and 24 in all",
-        "patience of 1 to 250 ms; lateness counts from the call, with the timer's and the machine's",
+        "time-outs of 1 to 250 ms; lateness counts from the call, with the timer's and the machine's",
     );
     line("--seed", storm.seed);
     let (report, end) = storm.run().await;

@@ -1,6 +1,6 @@
-//! A long run: the pool under random faults for as long as you wish, on real sockets through a proxy
-//! that refuses, cuts, freezes and comes back; with the feature `postgres` beside a server that is
-//! killed and started again. Beside them, scenes from outages are played again and again.
+//! A long run: the pool under random faults for as long as you like, on real sockets through a proxy
+//! that refuses, cuts, freezes and comes back; with the feature `postgres`, a server is killed and
+//! started again meanwhile. At the same time, scenes from outages are played again and again.
 //!
 //! Every minute the faults pause and the account is made: gauges against what was counted outside,
 //! caps, sockets, the full capacity. What is wrong is said with the seed, and the program ends with an

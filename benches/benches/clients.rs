@@ -1,4 +1,4 @@
-//! The pool's HTTP client beside hyper-util's legacy client, and its gRPC channels beside one tonic channel.
+//! The pool's HTTP client and hyper-util's legacy client; its gRPC channels and one tonic channel.
 //!
 //! In the figure: a request of no body, its answer of 64 bytes (in the long form also of 16 KiB), and all that the client
 //! does for them: the connection that it takes and gives back, its tasks, the system calls. "cpu us" is the processor time

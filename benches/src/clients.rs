@@ -1,4 +1,4 @@
-//! What the pool's HTTP and gRPC clients cost, beside the clients that others use.
+//! What the pool's HTTP and gRPC clients cost, compared with the clients that others use.
 //!
 //! The server runs on threads of its own, and each contestant in a runtime of its own. Processor time and wake-ups are
 //! those of the contestant's threads.

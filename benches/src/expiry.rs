@@ -17,7 +17,7 @@ const HOSTS: u64 = 10_000;
 const OF_EACH: u64 = 10;
 const EXPIRING: [u64; 2] = [0, 10_000];
 const IDLE_TIMEOUT: Duration = Duration::from_millis(1500);
-/// Callers whose time-outs are watched, and how long they wait. Odd: beside the timer's tick.
+/// Callers whose time-outs are watched, and how long they wait. Odd, so that it does not fall on the timer's tick.
 const CALLERS: usize = 20;
 const TIMEOUT: Duration = Duration::from_millis(7);
 

@@ -46,7 +46,7 @@ async fn ten_connections_silently_dead_are_found_by_one_ping_and_a_dial_serves()
         loans.push(loan);
     }
     drop(loans);
-    // Those ten say nothing any more, for ever; whoever dials now is served.
+    // Those ten say nothing any more; a new dial is served.
     proxy.freeze();
     request(&pool, host).await.unwrap();
     let status = pool.status();
@@ -140,7 +140,7 @@ async fn a_server_that_goes_away_under_load_and_comes_back_is_found_again() {
     let waiting = run(1);
     tokio::time::sleep(Duration::from_millis(50)).await;
     proxy.set(Fault::Healthy).await;
-    // What was on its way when the server went may fail; whoever had to dial was served in the end.
+    // What was on its way when the server went may fail; all that had to dial were served in the end.
     before.await;
     waiting.await;
     assert_eq!(run(20).await, 0, "no error after it is back");

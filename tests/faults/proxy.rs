@@ -39,7 +39,7 @@ pub(crate) enum Fault {
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Fate {
     Runs,
-    /// Nothing goes through it, for ever; it stays open until its client goes.
+    /// Nothing goes through it any more; it stays open until its client goes.
     Frozen,
     /// It ends at once, in both directions.
     Cut,
@@ -86,7 +86,7 @@ impl Proxy {
         before != fault
     }
 
-    /// Nothing goes through the connections that run, from now on and for ever; new ones are served.
+    /// Nothing goes through the connections that run, from now on; new ones are served.
     /// Says how many run.
     pub(crate) fn freeze(&self) -> usize {
         self.counts.all_become(Fate::Frozen)
@@ -193,7 +193,7 @@ async fn run(
     mut fate: watch::Receiver<Fate>,
 ) {
     tokio::select! {
-        // Whoever is frozen now has said its last word, even if the next is on its way.
+        // A connection that is frozen now has said its last word, even if the next is on its way.
         biased;
         _ = fate.wait_for(|fate| *fate != Fate::Runs) => {}
         () = serve(&mut client, upstream, faults) => return,

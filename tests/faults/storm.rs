@@ -1,7 +1,7 @@
 //! Random faults while many tasks work, and the account at the end.
 //!
 //! Four hosts, each behind a proxy of its own, a cap for each and a lower one for all together, and
-//! 64 tasks that ask for a random host with a random patience. A fault is a proxy that changes what it
+//! 64 tasks that ask for a random host with a random time-out. A fault is a proxy that changes what it
 //! does, a cut or a freeze of one connection or of all, a request whose task is dropped wherever it
 //! is, or a healthy connection that is discarded. It counts when it has happened: a cut of nothing is
 //! none. The seed fixes which faults come, and not how they meet the tasks: real sockets keep no time.
@@ -103,7 +103,7 @@ pub(crate) struct End {
 }
 
 impl Report {
-    /// Panics unless so many faults have happened, every cap was kept and everything is accounted for.
+    /// Panics unless this many faults have happened, every cap was kept and everything is accounted for.
     pub(crate) fn check(&self, storm: Storm) {
         let Storm { seed, faults } = storm;
         assert!(self.seen.happened.all() >= faults, "seed {seed}: {:?}", self.seen.happened);
@@ -180,7 +180,7 @@ fn under_way(status: &PoolStatus) -> usize {
 /// When faults end.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Until {
-    /// So many more have happened.
+    /// This many more have happened.
     Faults(usize),
     #[allow(dead_code)] // The soak's.
     Time(Instant),

@@ -1,4 +1,4 @@
-//! Dials: how many, for whom, and what becomes of them. (Behaviours 15 to 24, 27, 28.)
+//! Dials: how many, for which callers, and how they end. (Behaviours 15 to 24, 27, 28.)
 
 use std::error::Error;
 

@@ -53,7 +53,7 @@ async fn all_in_use() {
          1 waiting; longest held 5.0 s, {longest}; {LOANS}"
     );
     assert_time_out(&pool, secs(3), &expected).await;
-    // Two before it, of whom one gives up, and three behind it.
+    // Two before it, one of which gives up, and three behind it.
     let mut gone = waiting(&pool, 1);
     let _before = waiting(&pool, 1);
     let mut acquire = pool.acquire_timeout(&1, secs(1));

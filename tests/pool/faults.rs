@@ -50,7 +50,7 @@ async fn run([connect, ping, close]: [Step; 3], gone: Option<Stage>) {
     tally.assert_agrees(&pool, &connector);
 }
 
-/// Three callers at once, of whom the first may go while it waits.
+/// Three callers at once, the first of which may give up while it waits.
 async fn ask(pool: &TestPool, first_goes: bool) {
     let mut acquires: Vec<_> = (0..3).map(|_| Some(pool.acquire(&1))).collect();
     let mut loans = Vec::new();

@@ -9,7 +9,7 @@ fn checked(check: HealthCheck) -> (TestPool, TestConnector) {
     pool(|b| b.health_check(check).ping_timeout(secs(5)))
 }
 
-/// One connection: nothing can be dialed beside a ping.
+/// One connection: nothing can be dialed during a ping.
 fn checked_one(check: HealthCheck) -> (TestPool, TestConnector) {
     pool(|b| b.max_per_host(1).health_check(check).ping_timeout(secs(5)))
 }
@@ -403,7 +403,7 @@ async fn a_cancel_during_a_ping_counts_as_cancelled_and_lends_nothing() {
     assert_eq!((status.cancelled, status.reused), (1, 0), "cancelled, reused");
 }
 
-/// With a patience below `ping_timeout` nobody ever learns that the peers are dead too.
+/// With an `acquire_timeout` below `ping_timeout` nobody ever learns that the peers are dead too.
 #[tokio::test(start_paused = true)]
 async fn acquires_shorter_than_a_ping_are_not_spent_on_one_dead_connection_after_the_other() {
     let (pool, connector) = pool(|b| b.health_check(HealthCheck::Always).ping_timeout(secs(5)));

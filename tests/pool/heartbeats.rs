@@ -229,7 +229,7 @@ async fn a_missed_beat_makes_the_older_peers_suspect_and_they_are_asked_next() {
     assert_eq!((pool.status().idle, connector.counts().live()), (4, 4));
 }
 
-/// So many connections, lent together.
+/// `n` connections, lent together.
 async fn lent(pool: &TestPool, n: usize) -> Vec<TestLoan> {
     let mut loans = Vec::new();
     for _ in 0..n {
@@ -347,7 +347,7 @@ async fn of_the_pings_that_nobody_needs_eight_run_at_once() {
     connector.gate(Stage::Ping);
     quiet().await;
     let _loan = ready(&mut waiter);
-    assert_eq!(pool.status().pinging, 9, "eight, and one for the waiter beside its dial");
+    assert_eq!(pool.status().pinging, 9, "eight, one for the waiter, which a dial races");
     // What waiters need is not limited by that.
     let waiters: Vec<_> = (0..20).map(|_| waiting(&pool, 1)).collect();
     assert!(pool.status().pinging >= 20, "{}", pool.status().pinging);

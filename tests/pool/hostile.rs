@@ -574,7 +574,7 @@ async fn room_is_looked_for_again_though_the_look_before_came_late() {
     let third = waiting(&pool, 3);
     drop(third);
     tokio::time::sleep_until(at(2000)).await;
-    assert!(second.is_finished(), "waits beside an idle connection: {:?}", pool.status());
+    assert!(second.is_finished(), "waits although a connection is idle: {:?}", pool.status());
     assert_balanced(&pool, &connector);
 }
 

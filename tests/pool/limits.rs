@@ -140,7 +140,7 @@ async fn hosts_that_hang_hold_at_most_a_quarter_of_the_permits_while_others_want
     }
     let uses: usize = callers.join_all().await.iter().sum();
     // Eight hosts alone would make 48,000.
-    assert!(uses > 24_000, "{uses} uses beside twenty hosts that hang");
+    assert!(uses > 24_000, "{uses} uses while twenty hosts hang");
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,4 +1,4 @@
-//! The place of a loan is the line of the caller, by whatever way it asks.
+//! The place of a loan is the line of the caller, in whichever way it asks.
 
 use wharf::{Connector, LoanInfo, SharedConnector, SharedPool, async_trait};
 

@@ -162,14 +162,14 @@ impl Scene {
         }
     }
 
-    /// One request: an acquire, a while with the connection, and what becomes of that.
+    /// One request: an acquire, a while with the connection, and its end.
     async fn request(self: Arc<Self>, mut rng: Rng) {
-        let patience = ms(rng.u64(..3000));
+        let time_out = ms(rng.u64(..3000));
         let began = Instant::now();
-        let answer = self.pool.acquire_timeout(&rng.u32(..self.hosts.number), patience).await;
+        let answer = self.pool.acquire_timeout(&rng.u32(..self.hosts.number), time_out).await;
         let took = began.elapsed();
         // The runtime's timers count milliseconds.
-        assert!(took <= patience + ms(1), "back after {took:?} instead of {patience:?}");
+        assert!(took <= time_out + ms(1), "back after {took:?} instead of {time_out:?}");
         let hold = ms(rng.u64(1..100));
         tokio::time::sleep(hold).await;
         let Ok(loan) = answer else { return };
@@ -182,7 +182,7 @@ impl Scene {
                 TestLoan::discard(loan);
             }
             20..60 => {
-                // Whoever it goes to may be gone before it looks.
+                // The caller that gets it may be gone before it looks.
                 drop(loan);
                 return self.cancel(rng.usize(..TASKS));
             }

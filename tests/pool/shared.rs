@@ -323,7 +323,7 @@ async fn one_that_misses_its_beats_takes_no_new_leases_and_closes_after_its_last
     stage.script.always(Stage::Ping, Step::Never);
     sleep(secs(45)).await;
     assert_eq!(stage.pool.status().missed_heartbeats, 1);
-    // It is late: whoever comes now gets a new one in its place.
+    // It is late: the next caller gets a new one in its place.
     let new = stage.lease().await;
     assert_eq!((lease.number, new.number), (0, 1));
     assert_eq!(stage.script.counts().closes, 0);

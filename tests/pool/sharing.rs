@@ -7,7 +7,7 @@ use wharf::{AcquireLease, Builder, Lease, Shared, SharedPool};
 
 use crate::support::*;
 
-/// The scripted connector, whose connections carry so many.
+/// The scripted connector, whose connections carry several leases.
 pub(crate) type Many = SharedTestConnector<u32, Held>;
 
 /// How many each connection carries. It is set as an atomic number is.
@@ -30,7 +30,7 @@ pub(crate) struct Sharing {
     pub(crate) room: Room,
 }
 
-/// Up to `cap` connections, each for so many.
+/// Up to `cap` connections, each for `room` leases.
 pub(crate) fn sharing(cap: usize, room: usize) -> Sharing {
     sharing_with(room, |b| b.max_per_host(cap))
 }

@@ -8,8 +8,8 @@ use crate::support::{Stage, Step, ms};
 /// One act. A number that chooses (an ask, a loan) counts those that there are, round and round.
 #[derive(Clone, Debug)]
 pub(crate) enum Act {
-    /// A caller asks for a connection to a host, with this patience in milliseconds or the pool's, and
-    /// looks once.
+    /// A caller asks for a connection to a host, waits for these milliseconds at most, or as long as
+    /// the pool says, and looks once.
     Ask(u32, Option<u64>),
     /// A caller asks, and does not look yet.
     AskLater(u32),
@@ -29,10 +29,10 @@ pub(crate) enum Act {
     Next(Stage, Outcome),
     /// Tasks run, and no time passes.
     Yield,
-    /// So many milliseconds pass.
+    /// These milliseconds pass.
     Pass(u64),
-    /// Where connections are shared: each that the host has, and each that it gets, carries so many
-    /// from now on. None means that it is going away.
+    /// Where connections are shared: each that the host has, and each that it gets, carries this many
+    /// leases from now on. None means that it is going away.
     Room(u32, usize),
     /// The same of the one that a lease is on.
     RoomOf(usize, usize),

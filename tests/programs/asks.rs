@@ -91,7 +91,7 @@ impl<F> Ask<F> {
         self.has_rung() || self.was_rung.is_some_and(|(_, to)| to >= moment)
     }
 
-    /// No answer comes after its time, where whoever is woken looks; and no time-out before it. Says by
+    /// No answer comes after its time, where callers that are woken look; and no time-out before it. Says by
     /// how much it came after, where there was a time.
     pub(crate) fn check_time<L>(
         &self,
@@ -175,7 +175,7 @@ impl<F> Asks<F> {
         ask
     }
 
-    /// It waits from now on: last, or first when a ping for it has failed. So many of the queue had
+    /// It waits from now on: last, or first when a ping for it has failed. This many of the queue had
     /// nothing in hand before.
     pub(crate) fn enqueue(&mut self, at: usize, waiting: usize) {
         let ask = &mut self.all[at];
@@ -207,7 +207,7 @@ impl<F> Asks<F> {
         which.checked_rem(self.all.len())
     }
 
-    /// Whoever's time is over was woken.
+    /// Every caller whose time is over was woken.
     pub(crate) fn check_deadlines(&self) -> Verdict {
         for ask in &self.all {
             let late = ask.deadline().map(|deadline| deadline.elapsed());

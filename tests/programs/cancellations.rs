@@ -1,4 +1,4 @@
-//! Callers that go, by the million: at any point of any wait, whatever comes of dials, pings and closes.
+//! Callers that give up, by the million: at any point of any wait, however dials, pings and closes end.
 
 use std::time::Duration;
 
@@ -27,7 +27,7 @@ fn callers_that_go_at_any_point_take_nothing_along_and_nobody_is_answered_late()
     let (mut cancelled, mut timed, mut late) = (0, 0, Duration::ZERO);
     while cancelled < times(1_000_000) {
         let settings = settings(rng.bool()).new_tree(&mut runner).unwrap().current();
-        // Whoever is woken looks before time passes, so that nobody is late by its own fault.
+        // Every caller that is woken looks before time passes, so that none is late by its own fault.
         let settings = Settings { eager: true, ..settings };
         let (world, verdict) = on_paused_time(async {
             let mut world = World::new(settings);

@@ -20,7 +20,7 @@ impl World {
         self.check_sums()
     }
 
-    /// Who waits is who the model says: whoever has something in hand came first, and was woken.
+    /// Who waits is who the model says: those that have something in hand came first, and were woken.
     fn check_queue(&self, host: u32) -> Verdict {
         if self.pool.is_none() {
             return Ok(());

@@ -15,7 +15,7 @@ use crate::{Verdict, holds, on_paused_time, seed};
 /// What a runtime's timers leave open.
 const TICK: u64 = 1;
 
-/// The aim is a thousand of a thousand, and so many are run each time.
+/// The aim is a thousand of a thousand, and that many are run each time.
 #[test]
 fn close_within_returns_in_time_whatever_is_under_way() {
     let seed = seed();

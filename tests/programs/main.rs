@@ -57,7 +57,7 @@ macro_rules! holds {
 }
 pub(crate) use holds;
 
-/// So many in full, where that is asked for, and a hundredth where it is not.
+/// The full number, where that is asked for, and a hundredth where it is not.
 pub(crate) fn times(full: usize) -> usize {
     if std::env::var_os("WHARF_FULL").is_some() { full } else { full / 100 }
 }

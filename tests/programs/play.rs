@@ -1,5 +1,5 @@
-//! How a program is played, whatever its pool is: acts come one after the other, time passes, and
-//! whoever is woken looks.
+//! How a program is played on any kind of pool: acts come one after the other, time passes, and
+//! callers that are woken look.
 
 use std::fmt;
 use std::sync::atomic::Ordering::SeqCst;
@@ -48,7 +48,7 @@ pub(crate) trait Play: Sized {
 
     fn story(&mut self) -> &mut Story;
 
-    /// Whether whoever is woken looks before time passes.
+    /// Whether callers that are woken look before time passes.
     fn is_eager(&self) -> bool;
 
     fn be_eager(&mut self);
@@ -83,7 +83,7 @@ pub(crate) trait Play: Sized {
         self.pass(1).await
     }
 
-    /// Time passes, and in eager programs whoever is woken looks.
+    /// Time passes, and in eager programs callers that are woken look.
     async fn pass(&mut self, millis: u64) -> Verdict {
         let end = Instant::now() + ms(millis);
         let any = self.asks().any.clone();
@@ -124,7 +124,7 @@ pub(crate) trait Play: Sized {
         Ok(())
     }
 
-    /// Everybody looks when woken, and never otherwise; whatever is lent comes back.
+    /// Everybody looks when woken, and never otherwise; all that is lent comes back.
     async fn settle_everybody(&mut self) -> Verdict {
         self.look_where_it_rang()?;
         self.be_eager();
@@ -143,6 +143,6 @@ pub(crate) trait Play: Sized {
             }
         }
         let left: Vec<_> = self.asks().all.iter().map(|ask| ask.id).collect();
-        Err(format!("{left:?} wait for ever"))
+        Err(format!("{left:?} wait without end"))
     }
 }

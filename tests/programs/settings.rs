@@ -31,7 +31,7 @@ pub(crate) struct Settings {
     pub(crate) heartbeat: bool,
     pub(crate) retry: bool,
     pub(crate) least_recent: bool,
-    /// Whoever is woken looks before time passes; otherwise when the program says so.
+    /// Callers that are woken look before time passes; otherwise when the program says so.
     pub(crate) eager: bool,
 }
 

@@ -29,7 +29,7 @@ impl SharedWorld {
         Ok(())
     }
 
-    /// Nothing is counted twice, and nobody is forgotten: whoever does not wait was woken.
+    /// Nothing is counted twice, and nobody is forgotten: a caller that does not wait was woken.
     fn check_sums(&self, host: u32, status: &HostStatus) -> Verdict {
         let leases = || self.leases.iter().filter(|lease| *Lease::key(lease) == host);
         let held = leases().count();

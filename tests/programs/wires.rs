@@ -26,7 +26,7 @@ pub(crate) struct Record {
     told: Vec<(usize, usize)>,
     /// The moment from which on it was not to be lent.
     pub(crate) doomed: Option<usize>,
-    /// Its place is free, whoever is on it.
+    /// Its place is free, even if it has leases.
     pub(crate) is_buried: bool,
 }
 
@@ -81,7 +81,7 @@ pub(crate) struct Wires {
 }
 
 impl Wires {
-    /// Connections that carry so many, as a rule.
+    /// Connections that carry `usual` leases, unless a host is told otherwise.
     pub(crate) fn new(usual: usize, moment: Arc<AtomicUsize>) -> Self {
         let script = TestConnector::new();
         let shared = SharedTestConnector::new(script.clone(), usual);
@@ -133,7 +133,7 @@ impl Wires {
         self.book().wires.get_mut(&number).expect("it was made").room = room;
     }
 
-    /// What the host has, and what it gets, carries so many.
+    /// Each connection that the host has or gets carries `room` leases.
     pub(crate) fn set_room_of(&self, host: u32, room: usize) {
         let mut book = self.book();
         book.rooms.insert(host, room);

@@ -123,7 +123,7 @@ pub(crate) async fn request(pool: &SimPool, host: &'static str, limit: Duration)
     answered
 }
 
-/// So many requests, one after the other.
+/// `n` requests, one after the other.
 pub(crate) async fn ask_on(pool: &SimPool, host: &'static str, n: usize) -> Requests {
     let mut requests = Requests::default();
     for _ in 0..n {

@@ -1,4 +1,4 @@
-//! Two servers and a client, and what becomes of the links between them.
+//! Two servers and a client, and the links between them.
 
 use std::time::Duration;
 

@@ -44,7 +44,7 @@ fn seed() -> u64 {
     seed
 }
 
-/// Faults for so many seconds; then calm, the account, and the end.
+/// Faults for these seconds; then calm, the account, and the end.
 fn storm(seed: u64, seconds: u64) -> (Report, PoolStatus) {
     let mut rng = Rng::with_seed(seed);
     let mut network = Network::new(seed);

@@ -16,7 +16,7 @@ const ROUND_TRIP: Duration = ms(1);
 /// How long a borrower uses a connection.
 const USE: Duration = ms(5);
 
-/// What becomes of a dial.
+/// How a dial ends.
 #[derive(Clone, Copy, PartialEq)]
 pub(crate) enum Condition {
     Up,

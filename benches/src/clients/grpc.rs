@@ -1,4 +1,4 @@
-//! Unary calls, beside one tonic channel that all callers clone.
+//! Unary calls, compared with one tonic channel that all callers clone.
 
 use std::net::SocketAddr;
 

@@ -1,4 +1,4 @@
-//! GETs over HTTP/1.1 and HTTP/2, beside hyper-util's legacy client.
+//! GETs over HTTP/1.1 and HTTP/2, compared with hyper-util's legacy client.
 
 use std::net::SocketAddr;
 

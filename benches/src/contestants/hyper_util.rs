@@ -1,6 +1,6 @@
 //! The pool inside hyper-util's legacy client, which is public for old times' sake, with the
 //! client's own defaults (90 seconds idle, no timer). It has no cap on what is open, and its client
-//! dials beside every wait, so that it is measured only where nobody waits.
+//! dials for every caller that waits, so that it is measured only where nobody waits.
 
 use std::time::Duration;
 

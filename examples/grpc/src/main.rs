@@ -170,7 +170,7 @@ impl Outcome {
         self.latencies.len() as f64 / self.took.as_secs_f64()
     }
 
-    /// The latency that so many of a hundred calls did not exceed.
+    /// The latency that `percent` of a hundred calls did not exceed.
     fn percentile(&self, percent: usize) -> String {
         let rank = (self.latencies.len() * percent).div_ceil(100);
         let latency = self.latencies.get(rank.saturating_sub(1));

@@ -242,7 +242,7 @@ impl Outcome {
         );
     }
 
-    /// The latency that so many of a hundred requests did not exceed.
+    /// The latency that `percent` of a hundred requests did not exceed.
     fn percentile(&self, percent: usize) -> String {
         let rank = (self.latencies.len() * percent).div_ceil(100);
         let latency = self.latencies.get(rank.saturating_sub(1));

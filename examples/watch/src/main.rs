@@ -7,8 +7,8 @@
 //! ```
 //!
 //! Four servers are played inside this process: no network is used. Six tasks ask each of them for
-//! one thing after the other, through one pool with 5 connections a server and a second of
-//! patience. Every 4 seconds the trouble changes: none, a leak at `orders`, a slow `search`, a dead
+//! one thing after the other, through one pool with 5 connections a server. Each of them waits
+//! for at most a second. Every 4 seconds the trouble changes: none, a leak at `orders`, a slow `search`, a dead
 //! `mail`, a burst at `cache`, and again. Each frame shows, server by server, where its connections
 //! are (`#` in use, `=` idle, `~` dialing, `.` not made), who waits, what was counted, and how long
 //! the last 200 callers waited; then the loans held for longest with the place in the code that

@@ -1,4 +1,4 @@
-//! What every public error says, in one list beside this file.
+//! What every public error says, in one list next to this file.
 //!
 //! `WHARF_ACCEPT=1 cargo test -p tests-clients --test errors` writes the list: for a change that is meant.
 

@@ -62,7 +62,7 @@ async fn a_server_that_takes_three_calls_gets_three_on_each_connection_up_to_the
     assert_eq!(watches[0].lease.max_concurrent_streams(), Some(3));
     assert_eq!(connections(&watches).into_values().collect::<Vec<_>>(), [3, 3]);
 
-    // Whoever comes now waits, until a call ends.
+    // A new caller waits until a call ends.
     let soon = Duration::from_millis(50);
     let error = pool.acquire_timeout(&server.uri(), soon).await.unwrap_err();
     assert!(matches!(error, AcquireError::Timeout(_)), "{error}");

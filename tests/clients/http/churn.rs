@@ -1,5 +1,5 @@
 //! Servers that end their connections all the time: nothing that may be sent again fails, and nothing else reaches a
-//! server twice. The benchmark `churn` does the same at full size, beside other clients.
+//! server twice. The benchmark `churn` does the same at full size, compared with other clients.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};

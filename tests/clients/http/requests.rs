@@ -1,4 +1,4 @@
-//! How requests go out, and what becomes of their bodies. (After the tests of Go's transport.)
+//! How requests go out, and how their bodies end. (After the tests of Go's transport.)
 
 use std::pin::Pin;
 use std::sync::Arc;

@@ -133,7 +133,7 @@ async fn what_was_not_written_is_sent_again_whatever_it_is() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_server_that_closes_idle_connections_as_requests_start() {
     let server = Server::raw(|log, mut stream| async move {
-        // Up to so many answers, then the end without a word, at once or a moment later.
+        // Up to this many answers, then the end without a word, at once or a moment later.
         let many = log.connections.load(Ordering::SeqCst);
         for _ in 0..=many % 3 {
             if !request(&mut stream).await {

@@ -12,7 +12,7 @@ use crate::server::{Server, WebSocketPool, count_idle, id, soon, until, url};
 
 const SHORT: Duration = Duration::from_millis(20);
 
-/// Beats often, waits as told, and gives up after so many.
+/// Beats often, waits as told, and gives up after `max_missed` beats.
 fn connector(timeout: Duration, max_missed: u32) -> WebSocketConnector {
     let heartbeat = WebSocketHeartbeat::every(SHORT).timeout(timeout).max_missed(max_missed);
     WebSocketConnector::with_options(WebSocketOptions::new().heartbeat(heartbeat)).unwrap()
@@ -130,7 +130,7 @@ async fn a_health_check_of_the_pool_is_a_ping() {
     assert_eq!((pool.status().dials, pool.status().failed_pings), (1, 0));
 
     proxy.freeze();
-    // Served by a dial beside the ping, which goes on to its time-out.
+    // Served by a dial during the ping, which goes on to its time-out.
     soon(ask(&pool, &url)).await.unwrap();
     assert_eq!((pool.status().dials, pool.status().failed_pings), (2, 0));
     soon(async {

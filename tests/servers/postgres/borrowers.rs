@@ -385,7 +385,7 @@ async fn only_what_may_have_left_a_transaction_is_reset() {
     let asked = acquire(&pool).await;
     asked.query_cached("SELECT 'kept'", &[]).await.unwrap();
     drop(asked);
-    // Another return, whose answer is behind whatever the first has sent.
+    // Another return, whose answer is behind all that the first has sent.
     let asked = acquire(&pool).await;
     asked.query_cached("SELECT 'kept'", &[]).await.unwrap();
     drop(asked);

@@ -51,7 +51,7 @@ impl Work {
         work
     }
 
-    /// Waits for so many more answers.
+    /// Waits for this many more answers.
     async fn goes_on(&self, answers: usize) {
         let wanted = self.answered.load(Ordering::Relaxed) + answers;
         within_a_minute(async {

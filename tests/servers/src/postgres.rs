@@ -84,7 +84,7 @@ impl Server {
     pub fn run_beside(&self, program: &Path, args: &[&str], file: &str) -> Child {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let nth = COUNT.fetch_add(1, Ordering::Relaxed);
-        let path = self.directory.join(format!("beside-{nth}"));
+        let path = self.directory.join(format!("program-{nth}"));
         self.programs.write_secret(&path, file);
         let mut command = self.programs.command(&program.display().to_string());
         command.args(args).arg(&path).stdout(Stdio::null()).stderr(Stdio::null());
@@ -239,7 +239,7 @@ impl Programs {
         Programs { directory, user, setpriv }
     }
 
-    /// A directory that belongs to whoever runs the server.
+    /// A directory that belongs to the user that runs the server.
     fn make_directory(&self) -> PathBuf {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let nth = COUNT.fetch_add(1, Ordering::Relaxed);
@@ -251,7 +251,7 @@ impl Programs {
         directory
     }
 
-    /// Writes a file that nobody but whoever runs the server may read.
+    /// Writes a file that only the user that runs the server may read.
     fn write_secret(&self, path: &Path, contents: &str) {
         fs::write(path, contents).unwrap();
         fs::set_permissions(path, fs::Permissions::from_mode(0o600)).unwrap();
