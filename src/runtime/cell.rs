@@ -6,6 +6,7 @@ use crate::engine::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::mem;
 use std::sync::Arc;
 
+use super::news::{Item, News};
 use super::parts::{Actions, HostState, Loan, Section, Waiter};
 use super::pool_core::PoolCore;
 use super::scheduled::Scheduled;
@@ -13,10 +14,9 @@ use super::{close, dial, panics, ping};
 use crate::engine::schedule::Look;
 use crate::engine::status::{Counted, LoanView};
 use crate::engine::sync::Mutex;
-use crate::engine::{CallSite, Leak, Phase, Returned, Use};
+use crate::engine::{CallSite, Phase, Returned, Use};
 use crate::policy::close_reason::CloseReason;
 use crate::policy::connector::{Connector, ShownKey};
-use crate::policy::observer::Leaked;
 use crate::policy::time::Time;
 
 /// The shared state of one host. It does not keep the host in the directory. The fields that a hit
@@ -131,7 +131,17 @@ impl<C: Connector> HostCell<C> {
         result
     }
 
-    /// Changes the host's state. The caller carries out the actions.
+    /// The same for maintenance, which has told later what there is to tell.
+    pub(super) fn maintain(
+        self: &Arc<Self>,
+        news: &mut News<C>,
+        f: impl FnOnce(&mut HostState<C>, &mut Section<'_, C>),
+    ) {
+        let ((), actions) = self.decide(f);
+        carry_out_but_tell(self, actions, news);
+    }
+
+    /// Changes the host's state. What is decided is for the caller to carry out.
     pub(super) fn decide<R>(
         self: &Arc<Self>,
         f: impl FnOnce(&mut HostState<C>, &mut Section<'_, C>) -> R,
@@ -161,11 +171,6 @@ impl<C: Connector> HostCell<C> {
         let next = (new.at != Time::NEVER).then_some(new);
         let is_first = self.pool.schedule.lock().change(Scheduled(self.clone()), old, next);
         section.actions.maintain |= is_first;
-    }
-
-    /// A scan for room visits the host.
-    pub(super) fn scan(self: &Arc<Self>) {
-        self.change(HostState::<C>::visit);
     }
 }
 
@@ -331,12 +336,24 @@ impl<C: Connector> HostCell<C> {
 
 /// Carries out the actions of a host and their consequences for other hosts. No lock is held here.
 pub(super) fn carry_out<C: Connector>(cell: &Arc<HostCell<C>>, actions: Actions<C>) {
-    let mut follows = Follows::default();
+    let mut news = News::new();
+    carry_out_but_tell(cell, actions, &mut news);
+    news.tell(&cell.pool);
+}
+
+/// The same. What there is to tell is for the caller to tell.
+pub(super) fn carry_out_but_tell<C: Connector>(
+    cell: &Arc<HostCell<C>>,
+    actions: Actions<C>,
+    news: &mut News<C>,
+) {
+    let mut follows = Follows::new(news);
     follows.take(cell, actions);
     loop {
-        if let Some(dialing) = follows.lost.pop() {
-            let (cell, actions) = dialing.lost_at_once();
+        if let Some(mut dialing) = follows.lost.pop() {
+            let (cell, actions) = dialing.lose();
             follows.take(&cell, actions);
+            follows.news.note(Item::LostDial(dialing));
             panics::let_go(cell);
             continue;
         }
@@ -351,10 +368,10 @@ pub(super) fn carry_out<C: Connector>(cell: &Arc<HostCell<C>>, actions: Actions<
     }
 }
 
-/// The consequences of one host's section for other hosts. They are kept in a list, because they
-/// may form a long chain.
-struct Follows<C: Connector> {
-    /// Dials that no runtime runs.
+/// What follows from one host's section for others. Kept in a list: one may follow from the other for many hosts.
+struct Follows<'a, C: Connector> {
+    news: &'a mut News<C>,
+    /// Dials that nothing runs.
     lost: Vec<dial::Dialing<C>>,
     granted: Vec<Arc<HostCell<C>>>,
     stop_draining: Option<Arc<HostCell<C>>>,
@@ -367,19 +384,18 @@ enum Follow {
     Scan,
 }
 
-impl<C: Connector> Default for Follows<C> {
-    fn default() -> Self {
-        Follows { lost: Vec::new(), granted: Vec::new(), stop_draining: None, make_room: false }
+impl<'a, C: Connector> Follows<'a, C> {
+    fn new(news: &'a mut News<C>) -> Self {
+        let (lost, granted) = (Vec::new(), Vec::new());
+        Follows { news, lost, granted, stop_draining: None, make_room: false }
     }
-}
 
-impl<C: Connector> Follows<C> {
-    /// Carries out the actions of the host itself, and keeps the others.
+    /// Carries out what concerns the host, and keeps the rest.
     fn take(&mut self, cell: &Arc<HostCell<C>>, mut actions: Actions<C>) {
         self.granted.append(&mut actions.granted);
         self.stop_draining = actions.stop_draining.take().or(self.stop_draining.take());
         self.make_room |= actions.make_room;
-        carry_out_own(cell, actions, &mut self.lost);
+        carry_out_own(cell, actions, self);
     }
 
     fn next(&mut self, pool: &Arc<PoolCore<C>>) -> Option<(Arc<HostCell<C>>, Follow)> {
@@ -402,7 +418,7 @@ impl<C: Connector> Follows<C> {
 fn carry_out_own<C: Connector>(
     cell: &Arc<HostCell<C>>,
     mut actions: Actions<C>,
-    lost: &mut Vec<dial::Dialing<C>>,
+    follows: &mut Follows<'_, C>,
 ) {
     let pool = &cell.pool;
     // A lease's share is dropped before the connection is closed.
@@ -416,7 +432,8 @@ fn carry_out_own<C: Connector>(
     for order in mem::take(&mut actions.ping) {
         ping::begin(cell, order);
     }
-    lost.extend(actions.dial.drain(..).filter_map(|order| dial::begin(cell, order)));
+    let dials = actions.dial.drain(..);
+    follows.lost.extend(dials.filter_map(|order| dial::begin(cell, order)));
     if actions.recheck {
         pool.recheck.notify_waiters();
     }
@@ -430,28 +447,12 @@ fn carry_out_own<C: Connector>(
     for waker in mem::take(&mut actions.wake) {
         let _ = panics::catch("a waker", || waker.waker.wake());
     }
-    if !actions.leaks.is_empty() {
-        report_leaks(cell, mem::take(&mut actions.leaks));
+    for leak in mem::take(&mut actions.leaks) {
+        follows.news.note(Item::Leak(cell.clone(), leak));
     }
     if actions.forget {
-        pool.directory.forget(cell);
+        pool.directory.forget(cell, follows.news);
     }
     // The error of a dial is the user's: a panic in its drop is contained here.
     let _ = panics::catch("a destructor", || drop(actions));
-}
-
-#[cold]
-fn report_leaks<C: Connector>(cell: &HostCell<C>, leaks: Vec<Leak>) {
-    let now = cell.pool.clock.precise();
-    let key = cell;
-    for leak in leaks {
-        let (words, is_back, id, lease) = match leak {
-            Leak::StillOut { id, lease } => ("held for long", false, id, lease),
-            Leak::Back { id, lease } => ("back at last", true, id, lease),
-        };
-        let (held, place) = (now.since(lease.since), lease.call_site);
-        let event = Leaked { host: key, id, held, place, is_back };
-        cell.pool.settings.observer.tell(|observer| observer.leaked(&event));
-        panics::log(|| tracing::warn!(target: "wharf::loan", ?key, id, ?held, %place, "{words}"));
-    }
 }

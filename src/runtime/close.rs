@@ -6,24 +6,24 @@ use super::cell::HostCell;
 use super::panics;
 use super::parts::PartsOf;
 use crate::engine::CloseOrder;
+use crate::policy::close_reason::CloseReason;
 use crate::policy::connector::Connector;
 use crate::policy::observer::Closed;
 
 /// Starts a close in a task of its own. Without a runtime the connection is dropped at once.
 pub(super) fn begin<C: Connector>(cell: &Arc<HostCell<C>>, order: CloseOrder<PartsOf<C>>) {
     let CloseOrder { loan, reason, id } = order;
-    let (key, pool) = (cell, &cell.pool);
-    panics::log(|| tracing::debug!(target: "wharf::close", ?key, id, ?reason, "closing"));
-    pool.settings.observer.tell(|observer| observer.closed(&Closed { host: key, id, reason }));
-    let runtime = pool.any_runtime();
+    let runtime = cell.pool.any_runtime();
     let (slot, loan) = (loan.slot, *loan);
-    let closing = Closing { connection: Some(loan.connection), cell: cell.clone(), slot };
+    let (connection, cell) = (Some(loan.connection), cell.clone());
+    let closing = Closing { connection, cell, slot, id, untold: Some(reason) };
     if let Some(runtime) = runtime {
         runtime.spawn(close(closing));
     }
 }
 
 async fn close<C: Connector>(mut closing: Closing<C>) {
+    closing.tell();
     let cell = closing.cell.clone();
     let pool = &cell.pool;
     let Some(connection) = closing.connection.take() else { return };
@@ -45,12 +45,26 @@ struct Closing<C: Connector> {
     connection: Option<C::Connection>,
     cell: Arc<HostCell<C>>,
     slot: u32,
+    id: u64,
+    /// Why, until that is told.
+    untold: Option<CloseReason>,
+}
+
+impl<C: Connector> Closing<C> {
+    /// In its own task: who blocks there holds up this close and nothing else.
+    fn tell(&mut self) {
+        let Some(reason) = self.untold.take() else { return };
+        let (key, id) = (&self.cell, self.id);
+        panics::log(|| tracing::debug!(target: "wharf::close", ?key, id, ?reason, "closing"));
+        let event = Closed { host: key, id, reason };
+        key.pool.settings.observer.tell(|observer| observer.closed(&event));
+    }
 }
 
 impl<C: Connector> Drop for Closing<C> {
     fn drop(&mut self) {
-        // The connection is dropped before its place is freed, so that the cap holds while its
-        // destructor runs.
+        self.tell();
+        // The connection goes before its place, so that the cap holds while its destructor runs.
         let connection = self.connection.take();
         let _ = panics::catch("the drop of a connection", || drop(connection));
         self.cell.change(|state, _| state.closed(self.slot));

@@ -2,6 +2,7 @@
 
 use std::fmt::Display;
 use std::future::{Future, poll_fn};
+use std::mem;
 use std::pin::pin;
 use std::sync::Arc;
 use std::task::Poll;
@@ -14,6 +15,7 @@ use super::deadline;
 use super::failure::DialFailure;
 use super::panics::{self, Panicked};
 use super::parts::{Actions, PartsOf, WaitsIn};
+use super::pool_core::PoolCore;
 use super::traced::Traced;
 use crate::engine::sync::Mutex;
 use crate::engine::{DialOrder, Dialed, Failed, Outage};
@@ -35,12 +37,8 @@ pub(super) fn begin<C: Connector>(
         Some(WaitsIn::Maintained) => pool.maintenance.runtime().or_else(|| pool.any_runtime()),
         None => pool.any_runtime(),
     };
-    pool.settings.observer.tell(|observer| observer.dial_began(cell));
-    let span = Traced::by(
-        || tracing::info_span!(target: "wharf::dial", "dial", key = ?cell, outcome = Empty),
-    );
     let (cell, began) = (cell.clone(), pool.clock.precise());
-    let dialing = Dialing { cell, slot, began, ended: false, span };
+    let dialing = Dialing { cell, slot, began, told: false, ended: false, span: Traced::cause() };
     let Some(runtime) = runtime else { return Some(dialing) };
     // A runtime that has ended drops its task at once; this is then the only reference.
     let parcel = Arc::new(Mutex::new(Some(dialing)));
@@ -56,7 +54,8 @@ pub(super) fn begin<C: Connector>(
     left.lock().take()
 }
 
-async fn dial<C: Connector>(dialing: Dialing<C>) {
+async fn dial<C: Connector>(mut dialing: Dialing<C>) {
+    dialing.tell_begin();
     let cell = dialing.cell.clone();
     let pool = &cell.pool;
     panics::log(|| tracing::debug!(target: "wharf::dial", key = ?cell, "dialing"));
@@ -90,13 +89,33 @@ pub(super) struct Dialing<C: Connector> {
     cell: Arc<HostCell<C>>,
     slot: u32,
     began: Time,
+    /// Its begin was told.
+    told: bool,
     ended: bool,
+    /// Its cause, until its begin is told.
     span: Traced,
 }
 
 impl<C: Connector> Dialing<C> {
-    /// Runs the dial to its end, unless it is not needed any more. Everything that had to start has
-    /// started by now.
+    pub(super) fn pool(&self) -> &PoolCore<C> {
+        &self.cell.pool
+    }
+
+    /// In its own task: who blocks there holds up this dial and nothing else.
+    fn tell_begin(&mut self) {
+        if mem::replace(&mut self.told, true) {
+            return;
+        }
+        let cell = &self.cell;
+        cell.pool.settings.observer.tell(|observer| observer.dial_began(cell));
+        self.span = self.span.causes(|cause| {
+            tracing::info_span!(
+                target: "wharf::dial", parent: cause, "dial", key = ?cell, outcome = Empty
+            )
+        });
+    }
+
+    /// Runs the dial to its end, unless nobody can use it any more. What was told to begin has begun.
     async fn unless_cut_off<F: Future>(&self, dial: F) -> Option<F::Output> {
         let recheck = &self.cell.pool.recheck;
         let (mut dial, mut told) = (pin!(dial), pin!(recheck.notified()));
@@ -120,6 +139,7 @@ impl<C: Connector> Dialing<C> {
         let peer_addr =
             panics::catch("peer_addr", || pool.connector.peer_addr(&connection)).unwrap_or(None);
         let (host, id) = (&self.cell, pool.common.next_id());
+        // Before the connection is handed over: its borrower may tell that it has it.
         pool.settings.observer.tell(|observer| {
             observer.dial_done(&DialDone { host, id, took, peer_addr });
         });
@@ -128,6 +148,7 @@ impl<C: Connector> Dialing<C> {
         let dialed = Dialed { id, connection, max_leases, took };
         let ends = self.cell.change(|state, section| state.dialed(slot, dialed, section));
         if let Some(outage) = ends {
+            self.pool().share_woken();
             self.log_end(outage);
         }
     }
@@ -170,7 +191,6 @@ impl<C: Connector> Dialing<C> {
 
     fn failed(mut self, failure: DialFailure<C::Error>) {
         let pool = &self.cell.pool;
-        self.tell_failure(&failure);
         let retryable = match &failure {
             DialFailure::Error(error) => {
                 panics::catch("is_retryable", || pool.connector.is_retryable(error))
@@ -183,26 +203,32 @@ impl<C: Connector> Dialing<C> {
         let (slot, error) = (self.slot, failure.clone());
         let failed = Failed { failure, retryable, took: self.took() };
         let begins = self.cell.change(|state, section| state.dial_failed(slot, failed, section));
+        // Those who wait have the error by now, whatever becomes of this thread.
+        self.pool().share_woken();
+        self.tell_failure(&error);
         self.log_failure(&error, begins);
         let _ = panics::catch("a destructor", || drop(error));
     }
 
-    fn lost(mut self, why: &dyn Display) {
-        let (cell, actions) = self.lose(why);
+    fn lost(&mut self, why: &dyn Display) {
+        let (cell, actions) = self.lose();
         carry_out(&cell, actions);
-    }
-
-    /// Ends a dial that could not start.
-    pub(super) fn lost_at_once(mut self) -> (Arc<HostCell<C>>, Actions<C>) {
-        self.lose(&NO_RUNTIME)
-    }
-
-    /// The caller carries out the actions.
-    fn lose(&mut self, why: &dyn Display) -> (Arc<HostCell<C>>, Actions<C>) {
-        self.ended = true;
+        self.pool().share_woken();
+        self.tell_begin();
         self.tell_failure(why);
+    }
+
+    /// What is decided is for the caller to carry out.
+    pub(super) fn lose(&mut self) -> (Arc<HostCell<C>>, Actions<C>) {
+        self.ended = true;
         let ((), actions) = self.cell.decide(|state, section| state.dial_lost(self.slot, section));
         (self.cell.clone(), actions)
+    }
+
+    /// It was lost at once, and could not begin.
+    pub(super) fn tell_loss(mut self) {
+        self.tell_begin();
+        self.tell_failure(&NO_RUNTIME);
     }
 }
 
@@ -211,8 +237,7 @@ const NO_RUNTIME: &str = "the runtime of the dial has ended";
 impl<C: Connector> Drop for Dialing<C> {
     fn drop(&mut self) {
         if !self.ended {
-            let (cell, actions) = self.lose(&NO_RUNTIME);
-            carry_out(&cell, actions);
+            self.lost(&NO_RUNTIME);
         }
     }
 }

@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use hashbrown::HashTable;
 
-use super::cell::{HostCell, carry_out};
+use super::cell::{HostCell, carry_out_but_tell};
+use super::news::{Item, News};
 use crate::engine::Listing;
 use crate::engine::status::Counted;
 use crate::engine::sync::Mutex;
@@ -81,9 +82,9 @@ impl<C: Connector> Directory<C> {
         spare
     }
 
-    /// Removes a host that is not needed. A caller may have arrived since that was seen, so it is
-    /// checked again.
-    pub(crate) fn forget(&self, cell: &Arc<HostCell<C>>) {
+    /// Takes a host out that nothing and nobody needs. Somebody may have come since that was seen: it is looked at
+    /// again.
+    pub(super) fn forget(&self, cell: &Arc<HostCell<C>>, news: &mut News<C>) {
         let mut hosts = self.shard(cell.hash).lock();
         let Some((counted, actions)) = cell.forget() else { return };
         hosts.past.get_or_insert_default().add_past(&counted);
@@ -95,8 +96,8 @@ impl<C: Connector> Directory<C> {
         }
         drop(hosts);
         drop(gone);
-        carry_out(cell, actions);
-        cell.pool.settings.observer.tell(|observer| observer.host_forgotten(cell));
+        carry_out_but_tell(cell, actions, news);
+        news.note(Item::Forgotten(cell.clone()));
     }
 
     /// Returns all hosts, and the counts of the forgotten ones.

@@ -11,6 +11,7 @@ pub(crate) mod directory;
 pub(crate) mod failure;
 pub(crate) mod handle;
 mod maintenance;
+mod news;
 pub(crate) mod observing;
 pub(crate) mod panics;
 pub(crate) mod parts;

@@ -24,10 +24,7 @@ pub(super) fn begin<C: Connector>(cell: &Arc<HostCell<C>>, order: PingOrder<Part
     let PingOrder { loan, purpose, id } = order;
     let runtime = cell.pool.any_runtime();
     let asked = Asked { cell: cell.clone(), slot: loan.slot, purpose, id };
-    let span = Traced::by(
-        || tracing::debug_span!(target: "wharf::ping", "ping", key = ?cell, id, ?purpose, outcome = Empty),
-    );
-    let pinging = Pinging { asked, loan: Some(loan), span };
+    let pinging = Pinging { asked, loan: Some(loan), span: Traced::cause() };
     if let Some(runtime) = runtime {
         runtime.spawn(pinging.run());
     }
@@ -37,12 +34,14 @@ pub(super) fn begin<C: Connector>(cell: &Arc<HostCell<C>>, order: PingOrder<Part
 struct Pinging<C: Connector> {
     asked: Asked<C>,
     loan: Option<Loan<C>>,
+    /// Its cause, until it runs.
     span: Traced,
 }
 
 impl<C: Connector> Pinging<C> {
     async fn run(mut self) {
         let Some(loan) = &mut self.loan else { return };
+        self.span = self.asked.span(&self.span);
         let began = self.asked.cell.pool.clock.precise();
         let answer = {
             let ask = pin!(self.asked.ask(&mut loan.connection));
@@ -117,7 +116,16 @@ struct Asked<C: Connector> {
 }
 
 impl<C: Connector> Asked<C> {
-    /// Pings the connection, and waits for as long as the host needs the answer.
+    fn span(&self, cause: &Traced) -> Traced {
+        let Asked { cell, id, purpose, .. } = self;
+        cause.causes(|cause| {
+            tracing::debug_span!(
+                target: "wharf::ping", parent: cause, "ping", key = ?cell, id, ?purpose, outcome = Empty
+            )
+        })
+    }
+
+    /// Pings the connection, and waits for as long as the host wants to know.
     async fn ask(&self, connection: &mut C::Connection) -> Answer {
         let pool = &self.cell.pool;
         let mut ping = pin!(ping(pool, self.purpose, connection));
@@ -162,6 +170,7 @@ impl<C: Connector> Asked<C> {
             let missed = state.beat_missed(slot);
             (missed, state.has_missed_enough(slot, &section.common.limits))
         });
+        self.cell.pool.share_woken();
         self.report_missed_beat(missed);
         is_enough
     }

@@ -18,6 +18,7 @@ use super::clock::Clock;
 use super::directory::Directory;
 use super::handle::Runtime;
 use super::maintenance::{self, Maintenance};
+use super::news::News;
 use super::panics::{self, Panicked};
 use super::parts::PartsOf;
 use super::scheduled::Scheduled;
@@ -209,19 +210,20 @@ impl<C: Connector> PoolCore<C> {
     /// Processes up to this many hosts that are due. Returns when to look next: at once if more are
     /// due.
     pub(crate) fn maintain(self: &Arc<Self>, most: usize) -> Time {
-        let now = self.clock.precise();
+        let (now, mut news) = (self.clock.precise(), News::new());
         for _ in 0..most {
             let due = self.schedule.lock().pop_due(now);
             let Some(Scheduled(cell)) = due else { break };
-            cell.change(|state, section| state.maintain(section));
+            cell.maintain(&mut news, |state, section| state.maintain(section));
             panics::let_go(cell);
         }
         let makes_room = self.schedule.lock().takes_room(now);
         // If its own time is later, the host says so.
         if makes_room && let Some(cell) = self.next_scan(Time::NEVER) {
-            cell.scan();
+            cell.maintain(&mut news, HostState::<PartsOf<C>>::visit);
             panics::let_go(cell);
         }
+        news.tell_aside(self);
         self.schedule.lock().next()
     }
 
@@ -252,9 +254,10 @@ impl<C: Connector> PoolCore<C> {
         let is_news = !self.closed.swap(true, Ordering::SeqCst);
         self.change_all(|state, section| state.close(section));
         if is_news {
-            self.settings.observer.tell(Observer::pool_closed);
             self.maintenance.wake();
             self.drained.notify_waiters();
+            self.share_woken();
+            self.settings.observer.tell(Observer::pool_closed);
         }
     }
 

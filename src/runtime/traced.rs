@@ -5,8 +5,8 @@ use std::future::{Future, poll_fn};
 use std::mem;
 use std::pin::Pin;
 
-use tracing::Span;
 use tracing::field::display;
+use tracing::{Span, dispatcher};
 
 use super::panics;
 
@@ -20,8 +20,23 @@ impl Traced {
         Traced(panics::catch(WHAT, make).unwrap_or_else(|_| Span::none()))
     }
 
-    /// Polls the future within the span. The caller pins it: an argument of an async function is
-    /// stored twice, and the tasks should stay small.
+    /// The span of this thread, for a task that is to begin: its own span is made there, where a subscriber that blocks
+    /// holds up that task only.
+    pub(super) fn cause() -> Self {
+        Traced::by(Span::current)
+    }
+
+    /// A span of which this one is the cause, where the same subscriber sees it.
+    pub(super) fn causes(&self, make: impl FnOnce(&Span) -> Span) -> Self {
+        let dispatch = self.0.with_subscriber(|(_, dispatch)| dispatch.clone());
+        Traced::by(|| match &dispatch {
+            Some(dispatch) => dispatcher::with_default(dispatch, || make(&self.0)),
+            None => make(&self.0),
+        })
+    }
+
+    /// Polls the future within the span. It is pinned by the caller: an argument of an async function is kept twice, and
+    /// the tasks are to stay small.
     pub(super) async fn run<F: Future>(&self, mut future: Pin<&mut F>) -> F::Output {
         poll_fn(|cx| {
             let _entered = self.enter();

@@ -7,6 +7,7 @@ mod tally;
 
 mod accounts;
 mod adding;
+mod blocking;
 mod borrowers;
 mod cancellation;
 mod caps;

@@ -1,7 +1,7 @@
-//! What is told without being asked: outages, closes that hang, acquires that fail, spans. And that who is told harms
-//! nobody else.
+//! What is told without being asked: outages, closes that hang, acquires that fail, spans. And that a panic of who is told
+//! harms nobody else.
 
-use std::sync::{Arc, Mutex, mpsc};
+use std::sync::{Arc, Mutex};
 
 use tokio::time::sleep;
 use tracing::span::{Attributes, Id, Record};
@@ -298,40 +298,5 @@ async fn a_subscriber_that_panics_harms_nobody_else() {
     sleep(secs(20)).await;
     drop(pool.acquire(&1).await.unwrap());
     pool.close().await;
-    assert_balanced(&pool, &connector);
-}
-
-/// Blocks where it is told of the first dial, until it is let go.
-struct Blocks(Mutex<mpsc::Receiver<()>>, mpsc::Sender<()>);
-
-impl Observer for Blocks {
-    fn dial_done(&self, event: &DialDone<'_>) {
-        if format!("{:?}", event.host) == "1" {
-            self.1.send(()).unwrap();
-            self.0.lock().unwrap().recv().unwrap();
-        }
-    }
-}
-
-/// It keeps the task waiting that called it; other callers, also of its host, go on.
-#[test]
-fn an_observer_that_blocks_holds_up_its_own_task_only() {
-    let mut runtime = tokio::runtime::Builder::new_multi_thread();
-    let runtime = runtime.worker_threads(2).enable_all().build().unwrap();
-    let ((go, gate), (blocks, blocked)) = (mpsc::channel(), mpsc::channel());
-    let (pool, connector) = pool(|b| b.max_per_host(2).observer(Blocks(gate.into(), blocks)));
-    pool.add(&1, connector.make(1)).unwrap();
-    let first = pool.try_acquire(&1).unwrap();
-    let second = runtime.spawn(pool.acquire(&1));
-    blocked.recv().unwrap();
-    drop(first);
-    runtime.block_on(async {
-        drop(second.await.unwrap().unwrap());
-        drop(pool.acquire(&1).await.unwrap());
-        drop(pool.acquire(&2).await.unwrap());
-    });
-    assert_eq!(pool.host(&1).status().dialing, 1);
-    go.send(()).unwrap();
-    runtime.block_on(pool.close());
     assert_balanced(&pool, &connector);
 }
