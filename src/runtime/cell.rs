@@ -338,7 +338,7 @@ impl<C: Connector> HostCell<C> {
 pub(super) fn carry_out<C: Connector>(cell: &Arc<HostCell<C>>, actions: Actions<C>) {
     let mut news = News::new();
     carry_out_but_tell(cell, actions, &mut news);
-    news.tell(&cell.pool);
+    drop(news);
 }
 
 /// The same. What there is to tell is for the caller to tell.

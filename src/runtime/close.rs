@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use tracing::level_filters::LevelFilter;
+
 use super::cell::HostCell;
 use super::panics;
 use super::parts::PartsOf;
@@ -32,6 +34,7 @@ async fn close<C: Connector>(mut closing: Closing<C>) {
         None => drop(close.await),
         Some(limit) => {
             if tokio::time::timeout(limit, close).await.is_err() {
+                pool.may_block(LevelFilter::WARN);
                 panics::log(|| {
                     tracing::warn!(target: "wharf::close", key = ?cell, "a close took too long");
                 });
@@ -55,6 +58,7 @@ impl<C: Connector> Closing<C> {
     fn tell(&mut self) {
         let Some(reason) = self.untold.take() else { return };
         let (key, id) = (&self.cell, self.id);
+        key.pool.may_block(LevelFilter::DEBUG);
         panics::log(|| tracing::debug!(target: "wharf::close", ?key, id, ?reason, "closing"));
         let event = Closed { host: key, id, reason };
         key.pool.settings.observer.tell(|observer| observer.closed(&event));

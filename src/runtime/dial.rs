@@ -9,13 +9,13 @@ use std::task::Poll;
 use std::time::Duration;
 
 use tracing::field::Empty;
+use tracing::level_filters::LevelFilter;
 
 use super::cell::{HostCell, carry_out};
 use super::deadline;
 use super::failure::DialFailure;
 use super::panics::{self, Panicked};
 use super::parts::{Actions, PartsOf, WaitsIn};
-use super::pool_core::PoolCore;
 use super::traced::Traced;
 use crate::engine::sync::Mutex;
 use crate::engine::{DialOrder, Dialed, Failed, Outage};
@@ -97,8 +97,8 @@ pub(super) struct Dialing<C: Connector> {
 }
 
 impl<C: Connector> Dialing<C> {
-    pub(super) fn pool(&self) -> &PoolCore<C> {
-        &self.cell.pool
+    pub(super) fn cell(&self) -> &HostCell<C> {
+        &self.cell
     }
 
     /// In its own task: who blocks there holds up this dial and nothing else.
@@ -107,6 +107,7 @@ impl<C: Connector> Dialing<C> {
             return;
         }
         let cell = &self.cell;
+        cell.pool.may_block(LevelFilter::INFO);
         cell.pool.settings.observer.tell(|observer| observer.dial_began(cell));
         self.span = self.span.causes(|cause| {
             tracing::info_span!(
@@ -140,6 +141,7 @@ impl<C: Connector> Dialing<C> {
             panics::catch("peer_addr", || pool.connector.peer_addr(&connection)).unwrap_or(None);
         let (host, id) = (&self.cell, pool.common.next_id());
         // Before the connection is handed over: its borrower may tell that it has it.
+        pool.may_block(LevelFilter::INFO);
         pool.settings.observer.tell(|observer| {
             observer.dial_done(&DialDone { host, id, took, peer_addr });
         });
@@ -148,7 +150,7 @@ impl<C: Connector> Dialing<C> {
         let dialed = Dialed { id, connection, max_leases, took };
         let ends = self.cell.change(|state, section| state.dialed(slot, dialed, section));
         if let Some(outage) = ends {
-            self.pool().share_woken();
+            self.cell.pool.may_block(LevelFilter::INFO);
             self.log_end(outage);
         }
     }
@@ -204,7 +206,7 @@ impl<C: Connector> Dialing<C> {
         let failed = Failed { failure, retryable, took: self.took() };
         let begins = self.cell.change(|state, section| state.dial_failed(slot, failed, section));
         // Those who wait have the error by now, whatever becomes of this thread.
-        self.pool().share_woken();
+        self.cell.pool.may_block(LevelFilter::WARN);
         self.tell_failure(&error);
         self.log_failure(&error, begins);
         let _ = panics::catch("a destructor", || drop(error));
@@ -213,7 +215,7 @@ impl<C: Connector> Dialing<C> {
     fn lost(&mut self, why: &dyn Display) {
         let (cell, actions) = self.lose();
         carry_out(&cell, actions);
-        self.pool().share_woken();
+        self.cell.pool.may_block(LevelFilter::INFO);
         self.tell_begin();
         self.tell_failure(why);
     }

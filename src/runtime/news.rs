@@ -40,19 +40,11 @@ impl<C: Connector> News<C> {
         }
     }
 
-    /// Tells it on this thread. What this thread has woken is run by others meanwhile.
-    pub(super) fn tell(self, pool: &PoolCore<C>) {
-        if !self.0.is_empty() {
-            pool.share_woken();
-        }
-    }
-
     /// Tells it in a task of its own.
     pub(super) fn tell_aside(self, pool: &PoolCore<C>) {
-        if self.0.is_empty() {
-            return;
-        }
-        if let Some(runtime) = pool.any_runtime() {
+        if !self.0.is_empty()
+            && let Some(runtime) = pool.any_runtime()
+        {
             runtime.spawn(async move { drop(self) });
         }
     }
@@ -60,18 +52,30 @@ impl<C: Connector> News<C> {
 
 impl<C: Connector> Drop for News<C> {
     fn drop(&mut self) {
-        for item in mem::take(&mut self.0) {
+        let items = mem::take(&mut self.0);
+        if let Some(first) = items.first() {
+            first.cell().pool.may_block(LevelFilter::WARN);
+        }
+        for item in items {
             let _ = panics::catch("the drop of a key", || item.tell());
         }
     }
 }
 
 impl<C: Connector> Item<C> {
-    fn is_heard(&self) -> bool {
+    fn cell(&self) -> &HostCell<C> {
         match self {
-            Item::Leak(cell, _) => cell.pool.is_heard(LevelFilter::WARN),
-            Item::Forgotten(cell) => cell.pool.settings.observer.is_there(),
-            Item::LostDial(dialing) => dialing.pool().is_heard(LevelFilter::INFO),
+            Item::Leak(cell, _) | Item::Forgotten(cell) => cell,
+            Item::LostDial(dialing) => dialing.cell(),
+        }
+    }
+
+    fn is_heard(&self) -> bool {
+        let pool = &self.cell().pool;
+        match self {
+            Item::Leak(..) => pool.is_heard(LevelFilter::WARN),
+            Item::LostDial(_) => pool.is_heard(LevelFilter::INFO),
+            Item::Forgotten(_) => pool.settings.observer.is_there(),
         }
     }
 
@@ -106,12 +110,13 @@ impl<C: Connector> PoolCore<C> {
         self.settings.observer.is_there() || LevelFilter::current() >= level
     }
 
-    /// The next thing is told to somebody who may block this thread: what it has woken is not to wait for that.
-    pub(super) fn share_woken(&self) {
-        if self.is_heard(LevelFilter::WARN)
+    /// What is told next at this level may block this thread: neither what it has woken nor the timers of its runtime
+    /// are to wait for that.
+    pub(super) fn may_block(&self, level: LevelFilter) {
+        if self.is_heard(level)
             && let Some(runtime) = Runtime::current()
         {
-            runtime.share_woken();
+            runtime.wake_another();
         }
     }
 }

@@ -7,6 +7,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use tracing::field::Empty;
+use tracing::level_filters::LevelFilter;
 
 use super::cell::HostCell;
 use super::panics;
@@ -41,12 +42,14 @@ struct Pinging<C: Connector> {
 impl<C: Connector> Pinging<C> {
     async fn run(mut self) {
         let Some(loan) = &mut self.loan else { return };
+        self.asked.cell.pool.may_block(LevelFilter::DEBUG);
         self.span = self.asked.span(&self.span);
         let began = self.asked.cell.pool.clock.precise();
         let answer = {
             let ask = pin!(self.asked.ask(&mut loan.connection));
             self.span.run(ask).await
         };
+        self.asked.cell.pool.may_block(LevelFilter::DEBUG);
         self.span.ends(&answer.in_words());
         if let Answer::Yes = answer {
             self.asked.report_answer(began);
@@ -170,7 +173,7 @@ impl<C: Connector> Asked<C> {
             let missed = state.beat_missed(slot);
             (missed, state.has_missed_enough(slot, &section.common.limits))
         });
-        self.cell.pool.share_woken();
+        self.cell.pool.may_block(LevelFilter::WARN);
         self.report_missed_beat(missed);
         is_enough
     }

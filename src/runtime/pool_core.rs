@@ -12,6 +12,7 @@ use std::hash::{BuildHasher, Hash, Hasher, RandomState};
 use std::sync::Arc;
 
 use siphasher::sip::SipHasher13;
+use tracing::level_filters::LevelFilter;
 
 use super::cell::HostCell;
 use super::clock::Clock;
@@ -256,7 +257,7 @@ impl<C: Connector> PoolCore<C> {
         if is_news {
             self.maintenance.wake();
             self.drained.notify_waiters();
-            self.share_woken();
+            self.may_block(LevelFilter::WARN);
             self.settings.observer.tell(Observer::pool_closed);
         }
     }

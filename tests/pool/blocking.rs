@@ -160,8 +160,13 @@ fn time_outs_go_on(
     bring_about: impl FnOnce(&Runtime, &TestPool, &TestConnector) -> Option<TestLoan>,
 ) {
     let (runtime, pool, connector, kept) = play(&control, set);
+    let (sender, early) = mpsc::channel();
+    let waiter = pool.acquire_timeout(&2, ms(500));
+    runtime.spawn(async move { sender.send(waiter.await.map(drop)) });
     let loan = bring_about(&runtime, &pool, &connector);
     control.blocked.recv_timeout(LIMIT).expect("it is told");
+    // Nothing but time wakes the other thread.
+    early.recv_timeout(LIMIT).expect("held up").unwrap_err();
     others_time_out(&pool, &runtime);
     control.go.send(()).unwrap();
     drop((loan, kept));
@@ -181,6 +186,26 @@ fn hold(runtime: &Runtime, pool: &TestPool, _: &TestConnector) -> Option<TestLoa
 /// The second dial is maintenance's, at the end of the backoff.
 fn dial_again(runtime: &Runtime, pool: &TestPool, connector: &TestConnector) -> Option<TestLoan> {
     connector.once(Stage::Connect, Step::Error);
+    runtime.spawn(pool.acquire(&1));
+    None
+}
+
+/// Time alone wakes the dial.
+fn dial_slowly(runtime: &Runtime, pool: &TestPool, connector: &TestConnector) -> Option<TestLoan> {
+    connector.once(Stage::Connect, Step::Slow(ms(50)));
+    runtime.spawn(pool.acquire(&1));
+    None
+}
+
+fn fail_slowly(runtime: &Runtime, pool: &TestPool, connector: &TestConnector) -> Option<TestLoan> {
+    connector.once(Stage::Connect, Step::SlowError(ms(50)));
+    runtime.spawn(pool.acquire(&1));
+    None
+}
+
+fn ping_slowly(runtime: &Runtime, pool: &TestPool, connector: &TestConnector) -> Option<TestLoan> {
+    drop(outcome(runtime, pool.acquire(&1)).unwrap());
+    connector.once(Stage::Ping, Step::SlowError(ms(50)));
     runtime.spawn(pool.acquire(&1));
     None
 }
@@ -213,6 +238,22 @@ fn time_outs_go_on_while_an_observer_blocks_at_a_host_that_is_forgotten() {
 #[test]
 fn time_outs_go_on_while_an_observer_blocks_at_a_dial_after_a_backoff() {
     time_outs_go_on(Control::new("dial_began", 1), retries, dial_again);
+}
+
+#[test]
+fn time_outs_go_on_while_an_observer_blocks_at_a_dial_that_is_done() {
+    time_outs_go_on(Control::new("dial_done", 0), |b| b, dial_slowly);
+}
+
+#[test]
+fn time_outs_go_on_while_an_observer_blocks_at_a_dial_that_failed() {
+    time_outs_go_on(Control::new("dial_failed", 0), |b| b, fail_slowly);
+}
+
+#[test]
+fn time_outs_go_on_while_an_observer_blocks_at_a_ping_that_failed() {
+    let checked = |b: Builder| b.health_check(HealthCheck::Always);
+    time_outs_go_on(Control::new("ping_failed", 0), checked, ping_slowly);
 }
 
 #[test]
