@@ -11,13 +11,31 @@ use crate::policy::close_reason::CloseReason;
 /// Receives each event of a pool, for metrics, logs and tests. Every method does nothing by
 /// default.
 ///
-/// It is called where the event happens, on the thread that causes it, and never under a lock. It
-/// may use the pool. It must be quick and not block: the pool's maintenance reports some of the
-/// events, and the time-outs of all callers depend on it. A panic in it is caught and has no
-/// effect. Events of one connection arrive in order; those of different connections may overtake
-/// each other.
+/// `host` is the host's key. No lock is held when it is called, and it may use the pool.
 ///
-/// `host` is the host's key.
+/// # Order
+///
+/// Events of one connection come in their order, from [`dial_done`](Observer::dial_done) to [`closed`](Observer::closed).
+/// [`leaked`](Observer::leaked) may be late: the connection may have come back meanwhile. Events of different
+/// connections, and those of a host, may overtake each other: callers may have the error of a dial before
+/// [`dial_failed`](Observer::dial_failed).
+///
+/// # Panics and blocking
+///
+/// A panic in it goes nowhere. It should be quick, since it runs on a thread of the runtime. Where it blocks, in a runtime
+/// with several threads, it holds up what it is told of and nothing else; time-outs of callers go on:
+///
+/// | event | told by | what waits meanwhile |
+/// | --- | --- | --- |
+/// | `acquired`, `returned`, `timed_out`, `acquire_failed`, `slow_acquire`, `host_appeared`, `pool_closed` | the caller | the caller |
+/// | `dial_began`, `dial_done` | the dial's task | the connection: `dial_done` comes before its borrower's `acquired` |
+/// | `dial_failed` | the dial's task | nobody: callers have the error |
+/// | `ping_answered`, `ping_failed`, `heartbeat_missed` | the ping's task | the connection |
+/// | `closed` | the close's task (`detach`: the caller) | the close, and its place under the caps if it holds one |
+/// | `leaked`, `host_forgotten` | a task of its own, or who gives the connection back or closes it | nobody else |
+///
+/// A caller's own event is told in the caller's task, where blocking is as bad as in any other task: tokio may leave timers
+/// and sockets of the whole runtime alone until another of its threads has something to do.
 ///
 /// # Examples
 ///
