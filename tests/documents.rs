@@ -166,7 +166,7 @@ fn including<'a>(code: &'a str, text: &str) -> Vec<&'a str> {
 fn untested(page: &str, its_module: &str, guide_tests: &str) -> Option<String> {
     let name = page.rsplit('/').next().unwrap();
     let [line] = including(its_module, name)[..] else {
-        return Some(format!("{page} is not included once by the module beside it"));
+        return Some(format!("{page} is not included once by its module"));
     };
     let here = !line.contains("not(doctest)");
     let there = !including(guide_tests, &format!("../../../{page}")).is_empty();
@@ -174,17 +174,45 @@ fn untested(page: &str, its_module: &str, guide_tests: &str) -> Option<String> {
 }
 
 #[test]
-fn the_versions_of_bb8_and_deadpool_that_the_documents_name_are_those_of_the_manifest() {
-    let manifest = read("Cargo.toml");
-    for pool in ["bb8", "deadpool"] {
-        let named = format!("{pool} {}", version_of(&manifest, pool));
-        let guide = format!("src/guide/from_{pool}.md");
-        for file in ["src/compat/mod.rs", &guide, "README.md"] {
-            assert!(read(file).contains(&named), "{file} does not name {named}");
+fn the_code_of_each_page_is_tested_once() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let guide_tests = fs::read_to_string(root.join("tests/guide/src/lib.rs")).unwrap();
+    let pages = files(&root.join("src"), "md");
+    assert!(pages.len() > 15, "{} pages", pages.len());
+    for path in &pages {
+        let page = path.strip_prefix(root).unwrap().display().to_string();
+        let module = fs::read_to_string(path.with_file_name("mod.rs")).unwrap();
+        assert_eq!(untested(&page, &module, &guide_tests), None);
+    }
+}
+
+#[test]
+fn a_page_that_nobody_tests_is_found() {
+    let there = "#[doc = include_str!(\"../../../src/guide/a.md\")]";
+    let here = "#[doc = include_str!(\"a.md\")]";
+    let only_shown = "#[cfg_attr(not(doctest), doc = include_str!(\"a.md\"))]";
+    let is_fine = |module, tests| untested("src/guide/a.md", module, tests).is_none();
+    assert!(is_fine(here, "") && is_fine(only_shown, there));
+    assert!(!is_fine(only_shown, "") && !is_fine(here, there) && !is_fine("", there));
+}
+
+#[test]
+fn the_guide_shows_the_program_of_the_example() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    for path in files(&root.join("src/guide"), "md") {
+        let page = fs::read_to_string(&path).unwrap();
+        let Some((before, rest)) = page.split_once("<!-- program: ") else { continue };
+        let (example, rest) = rest.split_once(" -->\n").unwrap();
+        let (shown, after) = rest.split_once("<!-- end of the program -->").unwrap();
+        let program = fs::read_to_string(root.join(example)).unwrap();
+        let block = format!("```no_run\n{program}```\n");
+        if env::var_os("WHARF_ACCEPT").is_some() {
+            let page = format!(
+                "{before}<!-- program: {example} -->\n{block}<!-- end of the program -->{after}"
+            );
+            fs::write(&path, page).unwrap();
+        } else {
+            assert_eq!(shown, block, "WHARF_ACCEPT=1 writes the page, if this is meant");
         }
-        let guide = read(&guide);
-        let fits = guide.lines().filter(|line| line.contains(&format!("| {named} |")));
-        assert!(fits.count() > 3, "{pool}'s managers that fit");
-        assert!(guide.contains(&format!("`wharf::compat` fits {named}.")));
     }
 }
