@@ -23,8 +23,8 @@ pub(super) struct Failing<F> {
     turn: u64,
     /// The end of the backoff.
     pub(super) until: Time,
-    /// The end of it for a host that callers wait for.
-    until_wanted: Time,
+    /// For so long the host is remembered, though nothing and nobody needs it.
+    pub(super) kept_until: Time,
     /// How long the dial took.
     pub(super) took: Span,
     /// The waiters wait for the next dial.
@@ -44,6 +44,10 @@ pub(crate) struct Outage {
 /// The failures in a row, with no return in between, after which nothing older counts as on its
 /// way.
 const IN_VAIN: u32 = 2;
+
+/// A host that is down is remembered for as long after a failed dial as an idle connection would keep it, so that those
+/// who ask for it now and then meet one outage; but no longer than this, since it may never be asked for again.
+const KEPT: Span = Span::from_nanos(90_000_000_000);
 
 impl<P: Parts> HostState<P> {
     pub(super) fn failing(&self) -> Option<&Failing<P::Failure>> {
@@ -82,8 +86,8 @@ impl<P: Parts> HostState<P> {
             failures,
             without_return: if has_returned { 1 } else { counted(|old| old.without_return) },
             turn: next_turn,
-            until: now.after(backoff.wait(failures, random)),
-            until_wanted: now.after(backoff.wait_while_wanted(failures, random)),
+            until: now.after(wait),
+            kept_until: now.after(wait.max(section.common.limits.idle_timeout.min(KEPT))),
             took: Span::from(took),
             retried,
             outage: Outage { failed_dials: outage.failed_dials + 1, ..outage },

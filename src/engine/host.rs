@@ -245,15 +245,15 @@ impl<P: Parts> HostState<P> {
         true
     }
 
-    /// Returns whether the host is not needed any more. It is remembered while it backs off, and,
-    /// with a cap of its own, as long as the pool is open.
+    /// Whether nothing and nobody needs it. It is remembered for a while after a failed dial, and with a cap of its own for as long
+    /// as the pool is open.
     pub(crate) fn is_unused(&self, now: Time) -> bool {
-        let backs_off = || self.failing().is_some_and(|failing| now < failing.until);
+        let is_down = || self.failing().is_some_and(|failing| now < failing.kept_until);
         self.listing == Listing::Listed
             && self.entries.len() == 0
             && self.waiting() == 0
             && self.handles == 0
-            && !(self.phase == Phase::Open && (self.has_own_max || backs_off()))
+            && !(self.phase == Phase::Open && (self.has_own_max || is_down()))
     }
 
     /// Counts a handle, which keeps the host in the directory. Returns whether it is there.

@@ -58,7 +58,7 @@ impl<P: Parts> HostState<P> {
     /// remembered because of it.
     fn next_dial(&self, now: Time, limits: &Limits) -> Option<Time> {
         let failing = self.failing().filter(|_| self.room_to_dial(limits) > 0)?;
-        let times = [failing.until, self.dial_at(failing, now, limits)];
+        let times = [failing.until, failing.kept_until, self.dial_at(failing, now, limits)];
         times.into_iter().filter(|&at| at > now).min()
     }
 

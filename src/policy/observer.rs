@@ -61,8 +61,8 @@ pub trait Observer: Send + Sync + 'static {
         let _ = host;
     }
 
-    /// The pool has removed a host: it has no connections, no waiters, no handle and no cap of its
-    /// own.
+    /// The pool has forgotten a host: nothing is open, nobody waits, it has no handle and no cap of its own, and its last
+    /// dial has not failed of late.
     fn host_forgotten(&self, host: &dyn Debug) {
         let _ = host;
     }

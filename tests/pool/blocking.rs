@@ -164,7 +164,7 @@ fn play(
 
 /// The time-outs of others go on while it blocks where maintenance has found something to do.
 fn time_outs_go_on(
-    control: Control,
+    control: &Control,
     set: impl FnOnce(Builder) -> Builder,
     bring_about: impl FnOnce(&Runtime, &TestPool, &TestConnector) -> Option<TestLoan>,
 ) {
@@ -231,53 +231,53 @@ fn retries(builder: Builder) -> Builder {
 
 #[test]
 fn time_outs_go_on_while_an_observer_blocks_at_an_idle_time_out() {
-    time_outs_go_on(Control::new("closed", 0), |b| b.idle_timeout(ms(20)), idle_out);
+    time_outs_go_on(&Control::new("closed", 0), |b| b.idle_timeout(ms(20)), idle_out);
 }
 
 #[test]
 fn time_outs_go_on_while_an_observer_blocks_at_a_leak() {
-    time_outs_go_on(Control::new("leaked", 0), |b| b.leak_after(ms(20)), hold);
+    time_outs_go_on(&Control::new("leaked", 0), |b| b.leak_after(ms(20)), hold);
 }
 
 #[test]
 fn time_outs_go_on_while_an_observer_blocks_at_a_host_that_is_forgotten() {
-    time_outs_go_on(Control::new("host_forgotten", 0), |b| b, fail);
+    time_outs_go_on(&Control::new("host_forgotten", 0), |b| b.idle_timeout(ms(20)), fail);
 }
 
 #[test]
 fn time_outs_go_on_while_an_observer_blocks_at_a_dial_after_a_backoff() {
-    time_outs_go_on(Control::new("dial_began", 1), retries, dial_again);
+    time_outs_go_on(&Control::new("dial_began", 1), retries, dial_again);
 }
 
 #[test]
 fn time_outs_go_on_while_an_observer_blocks_at_a_dial_that_is_done() {
-    time_outs_go_on(Control::new("dial_done", 0), |b| b, dial_slowly);
+    time_outs_go_on(&Control::new("dial_done", 0), |b| b, dial_slowly);
 }
 
 #[test]
 fn time_outs_go_on_while_an_observer_blocks_at_a_dial_that_failed() {
-    time_outs_go_on(Control::new("dial_failed", 0), |b| b, fail_slowly);
+    time_outs_go_on(&Control::new("dial_failed", 0), |b| b, fail_slowly);
 }
 
 #[test]
 fn time_outs_go_on_while_an_observer_blocks_at_a_ping_that_failed() {
     let checked = |b: Builder| b.health_check(HealthCheck::Always);
-    time_outs_go_on(Control::new("ping_failed", 0), checked, ping_slowly);
+    time_outs_go_on(&Control::new("ping_failed", 0), checked, ping_slowly);
 }
 
 #[test]
 fn time_outs_go_on_while_a_subscriber_blocks_at_an_idle_time_out() {
-    time_outs_go_on(Control::new("DEBUG wharf::close", 0), |b| b.idle_timeout(ms(20)), idle_out);
+    time_outs_go_on(&Control::new("DEBUG wharf::close", 0), |b| b.idle_timeout(ms(20)), idle_out);
 }
 
 #[test]
 fn time_outs_go_on_while_a_subscriber_blocks_at_a_leak() {
-    time_outs_go_on(Control::new("WARN wharf::loan", 0), |b| b.leak_after(ms(20)), hold);
+    time_outs_go_on(&Control::new("WARN wharf::loan", 0), |b| b.leak_after(ms(20)), hold);
 }
 
 #[test]
 fn time_outs_go_on_while_a_subscriber_blocks_at_the_span_of_a_dial_after_a_backoff() {
-    time_outs_go_on(Control::new("dial", 1), retries, dial_again);
+    time_outs_go_on(&Control::new("dial", 1), retries, dial_again);
 }
 
 /// Those that wait for a dial are told its error first.

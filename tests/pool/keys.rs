@@ -40,13 +40,18 @@ async fn a_host_is_remembered_while_it_has_a_handle_and_its_own_cap_as_long_as_t
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_empty_host_is_remembered_until_its_backoff_ends() {
-    let (pool, connector) = pool_of(1);
-    connector.once(Stage::Connect, Step::Error);
-    assert!(pool.acquire(&1).await.is_err());
-    assert_eq!(pool.status().hosts, 1);
-    tokio::time::sleep(secs(1)).await;
-    assert_eq!(pool.status().hosts, 0);
+async fn a_host_is_remembered_for_the_idle_time_out_after_a_failed_dial_and_no_longer_than_90_s() {
+    for (idle_timeout, kept) in [(Some(secs(5)), 5), (Some(secs(900)), 90), (None, 90)] {
+        let (pool, connector) = pool(|b| b.idle_timeout(idle_timeout));
+        for _ in 0..2 {
+            connector.once(Stage::Connect, Step::Error);
+            assert!(pool.acquire(&1).await.is_err());
+            tokio::time::sleep(ms(1000 * kept - 10)).await;
+            assert_eq!(pool.status().hosts, 1);
+        }
+        tokio::time::sleep(ms(20)).await;
+        assert_eq!(pool.status().hosts, 0);
+    }
 }
 
 #[tokio::test(start_paused = true)]

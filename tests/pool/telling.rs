@@ -48,6 +48,24 @@ async fn an_outage_is_told_of_once_when_it_begins_and_once_when_it_ends() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_outage_of_a_host_without_a_handle_is_one_too() {
+    let log = Log::default();
+    let _guard = tracing::subscriber::set_default(log.without_spans(Level::INFO));
+    let (pool, connector) = pool_of(2);
+    connector.always(Stage::Connect, Step::Error);
+    for _ in 0..5 {
+        pool.acquire(&1).await.unwrap_err();
+        sleep(secs(60)).await;
+    }
+    let lines = log.take();
+    assert!(lines.len() == 1 && lines[0].contains("the host cannot be dialed"), "{lines:?}");
+    connector.behave();
+    drop(pool.acquire(&1).await.unwrap());
+    let lines = log.take();
+    assert!(lines[0].contains("lasted=300s failed_dials=5 callers_told=5"), "{lines:?}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn the_end_of_an_outage_says_how_many_callers_were_told() {
     let log = Log::default();
     let _guard = tracing::subscriber::set_default(log.without_spans(Level::INFO));

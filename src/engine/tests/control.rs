@@ -108,13 +108,14 @@ fn a_wish_is_told_of_its_failed_dial_also_when_the_backoff_is_over() {
 }
 
 #[test]
-fn a_host_is_forgotten_at_the_end_of_its_backoff() {
-    let mut world = world(|_| {});
+fn a_host_is_forgotten_some_time_after_its_last_failed_dial() {
+    let mut world = world(|limits| limits.idle_timeout = Span::from_nanos(1_000_000_000));
     world.acquire_of(0);
     world.run(&Op::DialFailed(Pick::FIRST, false));
     world.run(&Op::Poll(Pick::FIRST));
+    world.run(&Op::Pass(999));
     assert!(world.find(0).is_some());
-    world.run(&Op::Pass(200));
+    world.run(&Op::Pass(1));
     assert!(world.find(0).is_none());
 }
 
