@@ -168,7 +168,7 @@ fn time_outs_go_on(
     set: impl FnOnce(Builder) -> Builder,
     bring_about: impl FnOnce(&Runtime, &TestPool, &TestConnector) -> Option<TestLoan>,
 ) {
-    let (runtime, pool, connector, kept) = play(&control, set);
+    let (runtime, pool, connector, kept) = play(control, set);
     let (sender, early) = mpsc::channel();
     let waiter = pool.acquire_timeout(&2, ms(500));
     runtime.spawn(async move { sender.send(waiter.await.map(drop)) });
