@@ -23,7 +23,9 @@ pub(super) struct Failing<F> {
     turn: u64,
     /// The end of the backoff.
     pub(super) until: Time,
-    /// For so long the host is remembered, though nothing and nobody needs it.
+    /// The end of the backoff of a host that callers wait for.
+    until_wanted: Time,
+    /// When the host may be forgotten although it failed.
     pub(super) kept_until: Time,
     /// How long the dial took.
     pub(super) took: Span,
@@ -45,7 +47,7 @@ pub(crate) struct Outage {
 /// way.
 const IN_VAIN: u32 = 2;
 
-/// A host that is down is remembered for as long after a failed dial as an idle connection would keep it, so that those
+/// A host that is down is remembered after a failed dial for as long as an idle connection would keep it, so that callers
 /// who ask for it now and then meet one outage; but no longer than this, since it may never be asked for again.
 const KEPT: Span = Span::from_nanos(90_000_000_000);
 
@@ -78,6 +80,7 @@ impl<P: Parts> HostState<P> {
             |n: fn(&Failing<_>) -> u32| old.as_ref().map_or(1, |old| n(old).saturating_add(1));
         let failures = counted(|old| old.failures);
         let (backoff, random) = (section.common.limits.backoff, section.random);
+        let wait = backoff.wait(failures, random);
         let begins = Outage { since: now, failed_dials: 0, told: 0 };
         let outage = old.as_ref().map_or(begins, |old| old.outage);
         rare.failing = Some(Failing {
@@ -87,6 +90,7 @@ impl<P: Parts> HostState<P> {
             without_return: if has_returned { 1 } else { counted(|old| old.without_return) },
             turn: next_turn,
             until: now.after(wait),
+            until_wanted: now.after(backoff.wait_while_wanted(failures, random)),
             kept_until: now.after(wait.max(section.common.limits.idle_timeout.min(KEPT))),
             took: Span::from(took),
             retried,

@@ -205,7 +205,7 @@ impl<C: Connector> Dialing<C> {
         let (slot, error) = (self.slot, failure.clone());
         let failed = Failed { failure, retryable, took: self.took() };
         let begins = self.cell.change(|state, section| state.dial_failed(slot, failed, section));
-        // Those who wait have the error by now, whatever becomes of this thread.
+        // Those who wait have the error by now, even if this thread is blocked from here on.
         self.cell.pool.may_block(LevelFilter::WARN);
         self.tell_failure(&error);
         self.log_failure(&error, begins);

@@ -18,13 +18,13 @@ use wharf::{
 
 use crate::support::*;
 
-/// A test that fails ends after so long.
+/// A test that fails ends after this time.
 const LIMIT: Duration = secs(20);
 
 /// Blocks once, where it is told one thing of host 1, until it is let go.
 struct Blocks {
     at: &'static str,
-    /// It blocks when so many were told.
+    /// It blocks when this many were told.
     after: AtomicUsize,
     blocked: Sender<()>,
     gate: Mutex<Receiver<()>>,
