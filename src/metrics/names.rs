@@ -119,7 +119,7 @@ impl Names {
             (&self.idle_max, "How many connections may be idle."),
             (&self.idle_min, "How many connections are kept idle."),
             (&self.pending_requests, "Callers that wait for a connection."),
-            (&self.dialing, "Dials under way."),
+            (&self.dialing, "Dials in progress."),
             (&self.pinging, "Pings and resets in flight or about to begin, heartbeats included."),
             (&self.draining, "Connections that take no new loans and close after their last one."),
             (&self.closing, "Connections being closed that hold a place under the caps."),
@@ -127,7 +127,7 @@ impl Names {
             (&self.hosts, "Hosts that the pool knows."),
         ];
         let counters = [
-            (&self.timeouts, "Acquires whose time was over."),
+            (&self.timeouts, "Acquires that timed out."),
             (&self.dial_failures, "Dials that failed."),
             (&self.pings, "Pings and resets that have ended, answered or not."),
             (&self.ping_failures, "Pings and resets that failed."),
@@ -138,7 +138,7 @@ impl Names {
             (&self.closes[0], "Connections that have left, by reason."),
         ];
         let histograms = [
-            (&self.create_time, "How long dials took that succeeded."),
+            (&self.create_time, "How long successful dials took."),
             (&self.wait_time, "How long callers waited for their connection."),
             (&self.use_time, "How long connections were lent."),
         ];

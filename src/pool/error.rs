@@ -110,7 +110,7 @@ impl<E: Error> fmt::Display for AcquireError<E> {
     }
 }
 
-const NO_RUNTIME: &str = "a dial needs a tokio runtime, and this thread is in none";
+const NO_RUNTIME: &str = "a dial needs a tokio runtime, and this thread is not in one";
 
 fn dial_too_slow(f: &mut fmt::Formatter<'_>, key: &str, limit: Duration) -> fmt::Result {
     write!(

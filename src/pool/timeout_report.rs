@@ -116,9 +116,9 @@ impl<E> TimeoutDetails<E> {
     /// Returns the first hint that applies.
     fn hint(&self) -> &'static str {
         if self.waited.is_zero() && self.idle > 0 {
-            "what is idle has to answer a ping first, and it was not to wait"
+            "idle connections have to answer a ping first, and the caller did not wait"
         } else if self.waited.is_zero() {
-            "nothing was idle, and it was not to wait"
+            "nothing was idle, and the caller did not wait"
         } else if self.pinged > self.waited / 2 || self.idle > 0 {
             // If callers wait, idle connections are being pinged.
             "pings are not answered: look at the host, or lower ping_timeout"

@@ -51,7 +51,7 @@ impl Caps {
             panics::log(|| {
                 tracing::warn!(
                     target: "wharf::host", key = ?ShownKey(connector, key),
-                    "max_per_host_for gave 0: it must be at least 1; max_per_host holds instead"
+                    "max_per_host_for returned 0: it must be at least 1; max_per_host applies instead"
                 );
             });
         }

@@ -79,7 +79,7 @@ async fn dial<C: Connector>(mut dialing: Dialing<C>) {
             dialing.failed(DialFailure::TimedOut(limit));
         }
         Some(Err(Panicked)) => dialing.failed(DialFailure::Panicked),
-        None => dialing.lost(&"cut off: nobody can use it any more"),
+        None => dialing.lost(&"cut off: it is not needed any more"),
     }
 }
 

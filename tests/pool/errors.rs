@@ -194,7 +194,7 @@ async fn a_cap_across_hosts() {
 async fn no_time_to_wait() {
     let (pool, _) = pool_of(3);
     let expected = "timed out after 0.0 s waiting for a connection to 1: 0 of 3 in use, 0 idle, \
-                    0 dialing, 0 waiting; nothing was idle, and it was not to wait";
+                    0 dialing, 0 waiting; nothing was idle, and the caller did not wait";
     assert_time_out(&pool, Duration::ZERO, expected).await;
     assert_eq!(pool.status().hosts, 0);
 }
@@ -204,7 +204,7 @@ async fn no_time_to_ping() {
     let (pool, _) = pool(|b| b.health_check(wharf::HealthCheck::Always).max_per_host(3));
     drop(pool.acquire(&1).await.unwrap());
     let expected = "timed out after 0.0 s waiting for a connection to 1: 0 of 3 in use, 1 idle, \
-                    0 dialing, 0 waiting; what is idle has to answer a ping first, and it was not to wait";
+                    0 dialing, 0 waiting; idle connections have to answer a ping first, and the caller did not wait";
     assert_time_out(&pool, Duration::ZERO, expected).await;
 }
 
@@ -246,7 +246,7 @@ async fn an_acquire_that_does_not_time_out() {
     assert_eq!((closed.to_string(), sources(&closed)), no_source("the pool is closed"));
 }
 
-const NO_RUNTIME: &str = "a dial needs a tokio runtime, and this thread is in none";
+const NO_RUNTIME: &str = "a dial needs a tokio runtime, and this thread is not in one";
 
 #[test]
 fn an_acquire_and_a_warm_in_no_runtime() {

@@ -233,11 +233,7 @@ async fn every_metric_is_described_with_its_kind_and_its_unit() {
         ("db_client_connection_max", "gauge", "How many connections may be open."),
         ("db_client_connection_idle_max", "gauge", "How many connections may be idle."),
         ("db_client_connection_idle_min", "gauge", "How many connections are kept idle."),
-        (
-            "db_client_connection_create_time_seconds",
-            "summary",
-            "How long dials took that succeeded.",
-        ),
+        ("db_client_connection_create_time_seconds", "summary", "How long successful dials took."),
         (
             "db_client_connection_wait_time_seconds",
             "summary",

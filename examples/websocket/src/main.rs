@@ -17,7 +17,7 @@
 //! 1 beat missed
 //! 2 beats missed
 //! 3 beats missed
-//! the connection is dead: the peer is silent: 3 beats in a row without an answer
+//! the connection is dead: the peer is silent: 3 heartbeats in a row without an answer
 //! "are you back?" was answered over a new connection
 //! dials: 2, closed: 1, missed beats: 3
 //! ```

@@ -24,7 +24,7 @@ impl Deadline {
         let own = match headers.get(HEADER) {
             None => None,
             Some(value) => Some(parse(value.as_bytes()).ok_or_else(|| {
-                Status::invalid_argument(format!("{HEADER} is {value:?}: it is no time"))
+                Status::invalid_argument(format!("{HEADER} is {value:?}: it is not a timeout"))
             })?),
         };
         let time = own.into_iter().chain(limit).min();

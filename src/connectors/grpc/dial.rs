@@ -81,7 +81,7 @@ pub(super) fn server_name(
     let host = options.tls_server_name.as_deref().unwrap_or(of_uri).to_owned();
     ServerName::try_from(host).map_err(|_| GrpcError::InvalidUri {
         uri: shown(uri),
-        reason: "has a host that no certificate can be for",
+        reason: "has a host that cannot be in a certificate",
     })
 }
 

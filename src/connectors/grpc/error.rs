@@ -69,7 +69,7 @@ impl fmt::Display for GrpcError {
             GrpcError::Tls(cause) => f.write_str(&with_cause("the TLS handshake failed", cause)),
             GrpcError::NoHttp2 => f.write_str("the server does not offer HTTP/2 over TLS"),
             GrpcError::Handshake(cause) => {
-                f.write_str(&with_cause("HTTP/2 could not be begun", cause))
+                f.write_str(&with_cause("the HTTP/2 handshake failed", cause))
             }
             GrpcError::NoSettings => f.write_str(
                 "the server ended the connection before it sent HTTP/2 settings; \

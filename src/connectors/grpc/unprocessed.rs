@@ -80,7 +80,7 @@ pub(super) struct Unprocessed(pub(super) hyper::Error);
 
 impl fmt::Display for Unprocessed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the connection went away, or refused the call, before it was begun")
+        f.write_str("the connection went away, or refused the call, before the call was started")
     }
 }
 

@@ -47,7 +47,7 @@ fn content_length(headers: &HeaderMap) -> Result<Option<u64>, Error> {
     }
     let digits = value.to_str().ok().filter(|text| text.bytes().all(|byte| byte.is_ascii_digit()));
     let length = digits.and_then(|digits| digits.parse().ok());
-    let refused = || Error::Request(format!("content-length is {value:?}, which is no length"));
+    let refused = || Error::Request(format!("content-length is {value:?}, which is not a length"));
     length.map(Some).ok_or_else(refused)
 }
 

@@ -110,7 +110,7 @@ pub(super) struct WrongLength {
 
 impl fmt::Display for WrongLength {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "its body was to have {} bytes, and has {}", self.declared, self.has)
+        write!(f, "its body must have {} bytes, but has {}", self.declared, self.has)
     }
 }
 

@@ -116,7 +116,7 @@ impl TryFrom<&Uri> for Origin {
                 let reason = format!("the scheme is {other:?}: it must be \"http\" or \"https\"");
                 return Err(Error::Request(reason));
             }
-            None => return Err(Error::Request(format!("{} is no absolute URI", shown(uri)))),
+            None => return Err(Error::Request(format!("{} is not an absolute URI", shown(uri)))),
         };
         let authority = authority(uri);
         if let Some((socket, _)) = unix_socket(authority, uri.path()) {
@@ -184,7 +184,7 @@ impl FromStr for Origin {
         }
         let uri: Uri = uri
             .parse()
-            .map_err(|error| Error::Request(format!("{:?} is no URI: {error}", Shown(uri))))?;
+            .map_err(|error| Error::Request(format!("{:?} is not a URI: {error}", Shown(uri))))?;
         Origin::try_from(&uri)
     }
 }

@@ -27,7 +27,7 @@ use super::{Error, Origin};
 /// - On HTTP/2 the stream is reset, and the connection stays open.
 ///
 /// A body that is neither read nor dropped holds its connection forever.
-#[must_use = "the rest of the answer is thrown away when its body is dropped"]
+#[must_use = "the rest of the answer is discarded when its body is dropped"]
 pub struct PooledBody {
     /// `None` after its end.
     incoming: Option<Incoming>,

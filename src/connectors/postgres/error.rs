@@ -73,7 +73,7 @@ impl fmt::Display for PostgresError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             PostgresError::Config(cause) => {
-                f.write_str(&with_cause("with_config gave no configuration", &**cause))
+                f.write_str(&with_cause("with_config failed", &**cause))
             }
             PostgresError::Postgres(error) => error.fmt(f),
             PostgresError::OnConnect(cause) => {

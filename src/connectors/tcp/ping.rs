@@ -36,7 +36,10 @@ impl Ping {
             }
             read += n;
             if answer[..read] != self.expect[..read] {
-                return Err(io::Error::new(io::ErrorKind::InvalidData, "another answer to a ping"));
+                return Err(io::Error::new(
+                    io::ErrorKind::InvalidData,
+                    "unexpected answer to a ping",
+                ));
             }
         }
         Ok(())

@@ -15,7 +15,8 @@ use super::options::TcpOptions;
 pub(super) async fn dial(peer: SocketAddr, options: &TcpOptions) -> io::Result<TcpStream> {
     let stream = options.socket(peer)?.connect(peer).await?;
     if has_met_itself(&stream, peer) {
-        let message = "nobody listens: the socket was given the peer's port and met itself";
+        let message =
+            "nothing listens there: the socket was given the peer's port and connected to itself";
         return Err(io::Error::new(io::ErrorKind::ConnectionRefused, message));
     }
     Ok(stream)

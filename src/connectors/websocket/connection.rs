@@ -185,7 +185,7 @@ impl WebSocketConnection {
     pub(super) fn is_clean(&self) -> bool {
         let unread = self.unread();
         if unread > 0 {
-            tracing::debug!(target: "wharf::websocket", unread, "not lent: nobody read these");
+            tracing::debug!(target: "wharf::websocket", unread, "not lent: it has unread messages");
         }
         unread == 0 && !self.is_in_request && self.is_open()
     }

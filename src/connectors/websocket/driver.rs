@@ -205,7 +205,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
                 Strike::Beat => {
                     self.next_ping();
                 }
-                Strike::Missed(missed) => self.report(missed, "a beat was missed"),
+                Strike::Missed(missed) => self.report(missed, "a heartbeat was missed"),
                 Strike::Dead(missed) => {
                     self.report(missed, "the peer is silent: the connection is dead");
                     return Poll::Ready(WebSocketError::Silent { missed });

@@ -101,7 +101,7 @@ impl fmt::Display for WebSocketError {
                 f.write_str(&with_cause("the connection broke", &**cause))
             }
             WebSocketError::Silent { missed } => {
-                write!(f, "the peer is silent: {missed} beats in a row without an answer")
+                write!(f, "the peer is silent: {missed} heartbeats in a row without an answer")
             }
             WebSocketError::Closed(None) => f.write_str("the connection is closed"),
             WebSocketError::Closed(Some(frame)) => {

@@ -471,7 +471,7 @@ async fn each_missed_beat_is_a_warning() {
 
     let said = warnings.said();
     assert_eq!(said.len(), 2, "{said:?}");
-    assert!(said[0].starts_with("message=a beat was missed"), "{said:?}");
+    assert!(said[0].starts_with("message=a heartbeat was missed"), "{said:?}");
     assert!(said[1].starts_with("message=the peer is silent: the connection is dead"), "{said:?}");
     for (n, warning) in said.iter().enumerate() {
         assert!(warning.contains("url=\"ws://test\""), "{warning}");

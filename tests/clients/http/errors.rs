@@ -19,7 +19,7 @@ async fn error_of(request: Request<Empty<Bytes>>) -> String {
 #[tokio::test]
 async fn requests_that_cannot_be_sent() {
     for (url, says) in [
-        ("/path", "the request cannot be sent: /path is no absolute URI"),
+        ("/path", "the request cannot be sent: /path is not an absolute URI"),
         (
             "ftp://host/",
             "the request cannot be sent: the scheme is \"ftp\": it must be \"http\" or \

@@ -110,12 +110,12 @@ async fn a_request_that_contradicts_itself_is_refused_before_anything_is_sent() 
         (Method::GET, &[(LENGTH, "11")], empty(), "is 11, but the body has 0 bytes"),
         (Method::POST, &[(LENGTH, "3")], told("hello world"), "is 3, but the body has 11 bytes"),
         (Method::POST, &[(LENGTH, "12")], told("hello world"), "is 12, but the body has 11 bytes"),
-        (Method::POST, &[(LENGTH, "3")], pieces([b"he", b"llo"]), "3 bytes, and has more"),
-        (Method::POST, &[(LENGTH, "3")], pieces([b"hel", b"lo"]), "3 bytes, and has more"),
-        (Method::POST, &[(LENGTH, "3")], pieces([b"he"]), "3 bytes, and has fewer"),
-        (Method::POST, &[(LENGTH, "0")], pieces([b"he"]), "0 bytes, and has more"),
-        (Method::POST, &[(LENGTH, "-1")], empty(), "is \"-1\", which is no length"),
-        (Method::POST, &[(LENGTH, "5, 5")], told("hello"), "which is no length"),
+        (Method::POST, &[(LENGTH, "3")], pieces([b"he", b"llo"]), "3 bytes, but has more"),
+        (Method::POST, &[(LENGTH, "3")], pieces([b"hel", b"lo"]), "3 bytes, but has more"),
+        (Method::POST, &[(LENGTH, "3")], pieces([b"he"]), "3 bytes, but has fewer"),
+        (Method::POST, &[(LENGTH, "0")], pieces([b"he"]), "0 bytes, but has more"),
+        (Method::POST, &[(LENGTH, "-1")], empty(), "is \"-1\", which is not a length"),
+        (Method::POST, &[(LENGTH, "5, 5")], told("hello"), "which is not a length"),
         (Method::POST, &[(LENGTH, "5"), (LENGTH, "5")], told("hello"), "several content-length"),
         (Method::POST, &[(LENGTH, "5"), CHUNKED], told("hello"), "both content-length and"),
         (Method::POST, &[("transfer-encoding", "gzip")], told("hello"), "must end in"),
@@ -200,7 +200,7 @@ async fn a_length_that_turns_out_wrong_fails_the_request_and_nobody_gets_its_con
         let error = client.request(upload(&server.url("/upload"), DECLARED, has)).await;
         let text = chain(&error.unwrap_err());
         assert!(text.contains(&server.address.to_string()), "{text}");
-        let tells = format!("its body was to have {DECLARED} bytes, and has {says}");
+        let tells = format!("its body must have {DECLARED} bytes, but has {says}");
         assert!(text.contains(&tells), "{text}");
         for _ in 0..2 {
             assert_eq!(fetch(&client, &server.url("/next")).await.unwrap().body, "/next");
@@ -235,7 +235,7 @@ async fn a_wrong_length_on_http_2_is_the_end_of_its_stream_only() {
     for (has, says) in [(99_999, "fewer"), (100_001, "more")] {
         let error = client.request(upload(&server.url("/wait"), 100_000, has)).await.unwrap_err();
         let text = chain(&error);
-        assert!(text.contains(&format!("100000 bytes, and has {says}")), "{text}");
+        assert!(text.contains(&format!("100000 bytes, but has {says}")), "{text}");
     }
     server.log.gate.add_permits(10);
     assert_eq!(read(other.await.unwrap().unwrap()).await.unwrap().body, "waited");
@@ -273,7 +273,7 @@ async fn a_body_that_is_not_as_long_as_it_says_itself_fails() {
                 // On HTTP/2 the answer may be there before the body fails.
                 Ok(response) => chain(&read(response).await.unwrap_err()),
             };
-            let is_named = text.contains(&format!("was to have {says} bytes"));
+            let is_named = text.contains(&format!("must have {says} bytes"));
             assert!(is_named || text.contains("stream"), "{text}");
         }
         let next = fetch(&client, &server.url("/next")).await.unwrap().body;

@@ -61,7 +61,7 @@ async fn a_borrower_whose_peer_goes_silent_is_told() {
     proxy.freeze();
 
     let error = soon(loan.request(Message::text("hello"))).await.unwrap_err();
-    assert_eq!(error.to_string(), "the peer is silent: 2 beats in a row without an answer");
+    assert_eq!(error.to_string(), "the peer is silent: 2 heartbeats in a row without an answer");
     drop(loan);
     assert_eq!(pool.status().idle, 0);
 }

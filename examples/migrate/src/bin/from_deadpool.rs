@@ -15,7 +15,7 @@
 //! wharf: session 1 has the settings []
 //! wharf: timed out after 0.0 s waiting for a connection to (): 1 of 1 in use, 0 idle, 0 dialing, \
 //! 0 waiting; longest held 0.0 s, acquired at examples/migrate/src/bin/from_deadpool.rs:…; nothing was idle, \
-//! and it was not to wait
+//! and the caller did not wait
 //! ```
 
 use std::convert::Infallible;
