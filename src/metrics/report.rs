@@ -39,7 +39,7 @@ impl<C: Connector> sealed::Sealed for Pool<C> {
 
 impl<C: SharedConnector> sealed::Sealed for SharedPool<C> {
     fn viewed(&self) -> Arc<dyn Viewed> {
-        self.strands().viewed()
+        self.shares().viewed()
     }
 }
 

@@ -4,7 +4,7 @@ use super::heartbeats::beat;
 use super::*;
 use crate::policy::heartbeat::Heartbeat;
 use crate::pool::builder::Shared;
-use crate::pool::shared::strand::Strands;
+use crate::pool::shared::share::Shares;
 use crate::pool::shared::{AcquireLease, Lease, SharedConnector, SharedPool};
 
 /// The scripted connector with connections that carry two leases.
@@ -39,7 +39,7 @@ impl SharedConnector for Double {
 /// A shared pool with one place, and its ledger.
 struct SharedStage {
     pool: SharedPool<Double>,
-    watch: Watch<Strands<Double>>,
+    watch: Watch<Shares<Double>>,
 }
 
 type LeaseTask = Task<AcquireLease<Double>>;
@@ -55,7 +55,7 @@ impl SharedStage {
         let builder = builder.idle_timeout(None).max_lifetime(None);
         let pool =
             builder.build(Double(Scripted(ledger.clone()))).expect("these settings are fine");
-        let watch = Watch { core: Arc::downgrade(pool.strands().core()), ledger };
+        let watch = Watch { core: Arc::downgrade(pool.shares().core()), ledger };
         SharedStage { pool, watch }
     }
 
@@ -92,7 +92,7 @@ impl SharedStage {
 
     fn end(self) {
         let SharedStage { pool, watch } = self;
-        let core = pool.strands().core().clone();
+        let core = pool.shares().core().clone();
         drop(pool);
         watch.end_of(core);
     }
@@ -280,7 +280,7 @@ fn the_answer_of_a_heartbeat_meets_the_end_of_the_last_lease() {
             SharedPool::builder().max_per_host(1).heartbeat(Heartbeat::default()),
         );
         let lease = stage.lease();
-        beat(stage.pool.strands().core());
+        beat(stage.pool.shares().core());
         let mut ping = Task::new(Runtime::take());
         let ending = thread::spawn(move || drop(lease));
         assert!(ping.poll().is_some(), "it is answered");
@@ -301,7 +301,7 @@ fn retiring_meets_the_answer_of_a_heartbeat_and_the_end_of_the_last_lease() {
             SharedPool::builder().max_per_host(1).heartbeat(Heartbeat::default()),
         );
         let lease = stage.lease();
-        beat(stage.pool.strands().core());
+        beat(stage.pool.shares().core());
         let mut ping = Task::new(Runtime::take());
         let pool = stage.pool.clone();
         let retiring = thread::spawn(move || pool.retire(&HOST));
@@ -324,7 +324,7 @@ fn a_newcomer_meets_the_failure_of_a_shared_heartbeat() {
         let beats = Heartbeat::default().max_missed(1);
         let stage = SharedStage::with(SharedPool::builder().max_per_host(1).heartbeat(beats));
         let lease = stage.lease();
-        beat(stage.pool.strands().core());
+        beat(stage.pool.shares().core());
         stage.watch.ledger.pings(Step::Fails);
         let mut ping = Task::new(Runtime::take());
         let mut newcomer = stage.acquire();

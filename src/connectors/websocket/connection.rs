@@ -16,9 +16,9 @@ use tokio_tungstenite::tungstenite::http::header::SEC_WEBSOCKET_PROTOCOL;
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 
+use super::channel::Channel;
 use super::error::WebSocketError;
 use super::heartbeat::HeartbeatStatus;
-use super::mailbox::Mailbox;
 
 /// A WebSocket connection with a task of its own, which reads, answers Pings and sends heartbeats,
 /// whether the connection is lent or idle.
@@ -31,7 +31,7 @@ use super::mailbox::Mailbox;
 /// If it is dropped without [`close`](WebSocketConnection::close), it sends a close frame if that
 /// is possible without waiting, and everything that was not flushed is lost.
 pub struct WebSocketConnection {
-    mailbox: Arc<Mailbox>,
+    channel: Arc<Channel>,
     peer: Option<SocketAddr>,
     response: Response,
     /// A request has no answer yet.
@@ -41,8 +41,8 @@ pub struct WebSocketConnection {
 }
 
 impl WebSocketConnection {
-    pub(super) fn new(mailbox: Arc<Mailbox>, peer: Option<SocketAddr>, response: Response) -> Self {
-        WebSocketConnection { mailbox, peer, response, is_in_request: false, has_ended: false }
+    pub(super) fn new(channel: Arc<Channel>, peer: Option<SocketAddr>, response: Response) -> Self {
+        WebSocketConnection { channel, peer, response, is_in_request: false, has_ended: false }
     }
 }
 
@@ -66,7 +66,7 @@ impl WebSocketConnection {
         }
         self.is_in_request = true;
         self.send(message).await?;
-        let answer = poll_fn(|cx| self.mailbox.poll_read(cx)).await?;
+        let answer = poll_fn(|cx| self.channel.poll_read(cx)).await?;
         self.is_in_request = false;
         Ok(answer)
     }
@@ -83,9 +83,9 @@ impl WebSocketConnection {
     /// If the future is dropped before its end, the message is sent whole or not at all, never in
     /// part.
     pub async fn send(&mut self, message: Message) -> Result<(), WebSocketError> {
-        poll_fn(|cx| self.mailbox.poll_ready(cx)).await?;
+        poll_fn(|cx| self.channel.poll_ready(cx)).await?;
         self.put(message)?;
-        poll_fn(|cx| self.mailbox.poll_flush(cx)).await
+        poll_fn(|cx| self.channel.poll_flush(cx)).await
     }
 
     /// Returns the next message; `None` once the connection was closed with a close frame.
@@ -112,9 +112,9 @@ impl WebSocketConnection {
     /// The future may be dropped at any point; a late Pong is ignored.
     pub async fn ping(&mut self) -> Result<Duration, WebSocketError> {
         let begun = Instant::now();
-        match self.mailbox.ping().await {
+        match self.channel.ping().await {
             Ok(()) => Ok(begun.elapsed()),
-            Err(_) => Err(self.mailbox.end().unwrap_or(WebSocketError::Unread)),
+            Err(_) => Err(self.channel.end().unwrap_or(WebSocketError::Unread)),
         }
     }
 
@@ -126,16 +126,16 @@ impl WebSocketConnection {
     /// If the future is dropped before its end, closing continues as long as the connection is
     /// held.
     pub async fn close(&mut self, frame: impl Into<Option<CloseFrame>>) {
-        self.mailbox.close(Some(frame.into().unwrap_or_else(normal)));
-        poll_fn(|cx| self.mailbox.poll_end(cx)).await;
+        self.channel.close(Some(frame.into().unwrap_or_else(normal)));
+        poll_fn(|cx| self.channel.poll_end(cx)).await;
     }
 
     fn put(&self, message: Message) -> Result<(), WebSocketError> {
         if let Message::Close(frame) = message {
-            self.mailbox.close(frame);
+            self.channel.close(frame);
             return Ok(());
         }
-        self.mailbox.write(message)
+        self.channel.write(message)
     }
 }
 
@@ -148,7 +148,7 @@ impl WebSocketConnection {
     /// Returns whether the connection can still be used: neither side has closed it, and it has not
     /// failed.
     pub fn is_open(&self) -> bool {
-        self.mailbox.is_open()
+        self.channel.is_open()
     }
 
     /// Returns the address that was dialed. `None` for a Unix socket.
@@ -158,17 +158,17 @@ impl WebSocketConnection {
 
     /// Returns why the connection has ended, if it has.
     pub fn end(&self) -> Option<WebSocketError> {
-        self.mailbox.end()
+        self.channel.end()
     }
 
     /// Returns the number of messages that have arrived and were not read.
     pub fn unread(&self) -> usize {
-        self.mailbox.unread()
+        self.channel.unread()
     }
 
     /// Returns the results of its heartbeats.
     pub fn heartbeat(&self) -> HeartbeatStatus {
-        self.mailbox.record().status()
+        self.channel.record().status()
     }
 
     /// Returns the subprotocol that the server chose.
@@ -198,7 +198,7 @@ impl Stream for WebSocketConnection {
         if self.has_ended {
             return Poll::Ready(None);
         }
-        let end = match ready!(self.mailbox.poll_read(cx)) {
+        let end = match ready!(self.channel.poll_read(cx)) {
             Ok(message) => return Poll::Ready(Some(Ok(message))),
             Err(end) => end,
         };
@@ -212,7 +212,7 @@ impl Sink<Message> for WebSocketConnection {
     type Error = WebSocketError;
 
     fn poll_ready(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
-        self.mailbox.poll_ready(cx)
+        self.channel.poll_ready(cx)
     }
 
     fn start_send(self: Pin<&mut Self>, message: Message) -> Result<(), Self::Error> {
@@ -220,18 +220,18 @@ impl Sink<Message> for WebSocketConnection {
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
-        self.mailbox.poll_flush(cx)
+        self.channel.poll_flush(cx)
     }
 
     fn poll_close(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
-        self.mailbox.close(Some(normal()));
-        self.mailbox.poll_end(cx).map(Ok)
+        self.channel.close(Some(normal()));
+        self.channel.poll_end(cx).map(Ok)
     }
 }
 
 impl Drop for WebSocketConnection {
     fn drop(&mut self) {
-        self.mailbox.forsake();
+        self.channel.abandon();
     }
 }
 

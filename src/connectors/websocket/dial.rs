@@ -11,10 +11,10 @@ use tokio_tungstenite::tungstenite::handshake::client::Request;
 use tokio_tungstenite::tungstenite::http::Uri;
 use tokio_tungstenite::tungstenite::http::header::SEC_WEBSOCKET_PROTOCOL;
 
+use super::channel::Channel;
 use super::connection::WebSocketConnection;
 use super::driver::Driver;
 use super::error::WebSocketError;
-use super::mailbox::Mailbox;
 use super::meter::Meter;
 use super::options::WebSocketOptions;
 use crate::connectors::stream::Stream;
@@ -47,12 +47,12 @@ impl Upgrade<'_> {
         let upgraded =
             client_async_with_config(request, Meter::new(stream), Some(self.options.config));
         let (socket, response) = upgraded.await.map_err(handshake)?;
-        let mailbox = Arc::new(Mailbox::new(self.options.max_unread));
+        let channel = Arc::new(Channel::new(self.options.max_unread));
         let heartbeat = self.options.heartbeat;
         let all_missed = self.all_missed.clone();
-        let driver = Driver::new(socket, mailbox.clone(), self.url, heartbeat, all_missed);
+        let driver = Driver::new(socket, channel.clone(), self.url, heartbeat, all_missed);
         tokio::spawn(driver.run());
-        Ok(WebSocketConnection::new(mailbox, self.peer, response))
+        Ok(WebSocketConnection::new(channel, self.peer, response))
     }
 }
 

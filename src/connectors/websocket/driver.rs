@@ -16,19 +16,19 @@ use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::tungstenite::{Bytes, Error, Message};
 
+use super::channel::Channel;
 use super::error::WebSocketError;
 use super::heartbeat::{Record, WebSocketHeartbeat};
-use super::mailbox::Mailbox;
+use super::heartbeat_timer::{HeartbeatEvent, HeartbeatTimer};
 use super::meter::Meter;
-use super::pulse::{Pulse, Strike};
 use crate::connectors::shown::Shown;
 
 pub(super) struct Driver<S> {
     socket: WebSocketStream<Meter<S>>,
-    mailbox: Arc<Mailbox>,
+    channel: Arc<Channel>,
     /// The URL as logs show it.
     url: String,
-    pulse: Option<Pulse>,
+    heartbeat_timer: Option<HeartbeatTimer>,
     record: Record,
     /// The missed heartbeats of all connections of a connector.
     all_missed: Arc<AtomicU64>,
@@ -46,17 +46,18 @@ pub(super) struct Driver<S> {
 impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
     pub(super) fn new(
         socket: WebSocketStream<Meter<S>>,
-        mailbox: Arc<Mailbox>,
+        channel: Arc<Channel>,
         url: &str,
         heartbeat: Option<WebSocketHeartbeat>,
         all_missed: Arc<AtomicU64>,
     ) -> Self {
-        let record = mailbox.record();
+        let record = channel.record();
         Driver {
             read: socket.get_ref().read,
-            pulse: heartbeat.map(|heartbeat| Pulse::new(heartbeat, record.heard)),
+            heartbeat_timer: heartbeat
+                .map(|heartbeat| HeartbeatTimer::new(heartbeat, record.heard)),
             socket,
-            mailbox,
+            channel,
             url: Shown(url).to_string(),
             record,
             all_missed,
@@ -72,7 +73,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
         let end = poll_fn(|cx| self.poll(cx)).await;
         tracing::debug!(target: "wharf::websocket", url = &*self.url, %end, "a connection ended");
         let is_polite = matches!(end, WebSocketError::Closed(_));
-        self.mailbox.finish(end);
+        self.channel.finish(end);
         self.asked = None;
         if is_polite {
             poll_fn(|cx| self.poll_part(cx)).await;
@@ -83,8 +84,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
     /// arrived decides whether a heartbeat was missed, and the peer's reason for closing takes
     /// precedence over an error of writing to it.
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<WebSocketError> {
-        self.mailbox.register_driver(cx);
-        if self.mailbox.is_forsaken() {
+        self.channel.register_driver(cx);
+        if self.channel.is_abandoned() {
             self.leave(cx);
             return Poll::Ready(WebSocketError::Closed(None));
         }
@@ -110,12 +111,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
     /// After the end, answers the peer's close frame and ends the stream. If the peer does not take
     /// it, the driver stops as soon as the connection is dropped.
     fn poll_part(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        self.mailbox.register_driver(cx);
+        self.channel.register_driver(cx);
         let flushed = Pin::new(&mut self.socket).poll_flush(cx).map(Result::ok);
         if flushed.is_ready() && Pin::new(self.socket.get_mut()).poll_shutdown(cx).is_ready() {
             return Poll::Ready(());
         }
-        if self.mailbox.is_forsaken() { Poll::Ready(()) } else { Poll::Pending }
+        if self.channel.is_abandoned() { Poll::Ready(()) } else { Poll::Pending }
     }
 }
 
@@ -125,7 +126,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
     /// then holds the peer back.
     fn receive(&mut self, cx: &mut Context<'_>) -> Poll<WebSocketError> {
         let polled = loop {
-            if !self.mailbox.has_room() {
+            if !self.channel.has_room() {
                 break Poll::Pending;
             }
             match Pin::new(&mut self.socket).poll_next(cx) {
@@ -145,7 +146,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
 
     fn sort(&mut self, message: Message) -> Option<WebSocketError> {
         match message {
-            Message::Text(_) | Message::Binary(_) => self.mailbox.deliver(message),
+            Message::Text(_) | Message::Binary(_) => self.channel.deliver(message),
             Message::Pong(payload) => self.answer(&payload),
             Message::Close(frame) => return Some(WebSocketError::Closed(frame)),
             // The next read, which always follows, writes the Pong for a Ping. Raw frames are only
@@ -179,9 +180,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
         }
         self.record.heard = Instant::now();
         self.record.missed_in_a_row = 0;
-        self.mailbox.set_record(self.record);
-        if let Some(pulse) = &mut self.pulse {
-            pulse.heard(self.record.heard);
+        self.channel.set_record(self.record);
+        if let Some(heartbeat_timer) = &mut self.heartbeat_timer {
+            heartbeat_timer.heard(self.record.heard);
         }
     }
 }
@@ -189,24 +190,24 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
 /// # Heartbeats
 impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
     fn beat(&mut self, cx: &mut Context<'_>) -> Poll<WebSocketError> {
-        let asked = self.mailbox.take_ping();
-        if !self.mailbox.has_room() {
+        let asked = self.channel.take_ping();
+        if !self.channel.has_room() {
             // The answer would be behind the unread messages.
             self.asked = None;
-            if let Some(pulse) = &mut self.pulse {
-                pulse.rest(Instant::now());
+            if let Some(heartbeat_timer) = &mut self.heartbeat_timer {
+                heartbeat_timer.restart(Instant::now());
             }
         } else if let Some(asked) = asked {
             self.asked = Some((self.next_ping(), asked));
         }
-        while let Poll::Ready(strike) = self.poll_pulse(cx) {
-            self.mailbox.set_record(self.record);
-            match strike {
-                Strike::Beat => {
+        while let Poll::Ready(event) = self.poll_timer(cx) {
+            self.channel.set_record(self.record);
+            match event {
+                HeartbeatEvent::Due => {
                     self.next_ping();
                 }
-                Strike::Missed(missed) => self.report(missed, "a heartbeat was missed"),
-                Strike::Dead(missed) => {
+                HeartbeatEvent::Missed(missed) => self.report(missed, "a heartbeat was missed"),
+                HeartbeatEvent::Dead(missed) => {
                     self.report(missed, "the peer is silent: the connection is dead");
                     return Poll::Ready(WebSocketError::Silent { missed });
                 }
@@ -215,9 +216,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
         Poll::Pending
     }
 
-    fn poll_pulse(&mut self, cx: &mut Context<'_>) -> Poll<Strike> {
-        let Some(pulse) = &mut self.pulse else { return Poll::Pending };
-        pulse.poll(cx, &mut self.record, self.socket.get_ref().written)
+    fn poll_timer(&mut self, cx: &mut Context<'_>) -> Poll<HeartbeatEvent> {
+        let Some(heartbeat_timer) = &mut self.heartbeat_timer else { return Poll::Pending };
+        heartbeat_timer.poll(cx, &mut self.record, self.socket.get_ref().written)
     }
 
     fn next_ping(&mut self) -> u64 {
@@ -252,8 +253,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
         if self.unflushed {
             ready!(Pin::new(&mut self.socket).poll_flush(cx))?;
             self.unflushed = false;
-            self.mailbox.flushed();
-            if self.pulse.as_mut().is_some_and(Pulse::sent) {
+            self.channel.flushed();
+            if self.heartbeat_timer.as_mut().is_some_and(HeartbeatTimer::sent) {
                 cx.waker().wake_by_ref();
             }
         }
@@ -266,13 +267,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
         if let Some(number) = ping {
             return Some(Message::Ping(Bytes::copy_from_slice(&number.to_be_bytes())));
         }
-        self.mailbox.next_outgoing(&mut self.said_farewell)
+        self.channel.next_outgoing(&mut self.said_farewell)
     }
 }
 
 /// Also needed where the task ends otherwise: with its runtime.
 impl<S> Drop for Driver<S> {
     fn drop(&mut self) {
-        self.mailbox.finish(WebSocketError::RuntimeEnded);
+        self.channel.finish(WebSocketError::RuntimeEnded);
     }
 }

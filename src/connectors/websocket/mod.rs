@@ -71,16 +71,16 @@
 //! A driver makes progress only while its runtime is driven. When that runtime has ended, its
 //! connections fail with [`RuntimeEnded`](WebSocketError::RuntimeEnded) and are not lent any more.
 
+mod channel;
 mod connection;
 mod connector;
 mod dial;
 mod driver;
 mod error;
 mod heartbeat;
-mod mailbox;
+mod heartbeat_timer;
 mod meter;
 mod options;
-mod pulse;
 #[cfg(test)]
 mod tests;
 mod url;

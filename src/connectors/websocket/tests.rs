@@ -16,8 +16,8 @@ use tokio_tungstenite::tungstenite::protocol::Role;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::tungstenite::{Bytes, Error, Message, http::Response};
 
+use super::channel::Channel;
 use super::driver::Driver;
-use super::mailbox::Mailbox;
 use super::meter::Meter;
 use super::{WebSocketConnection, WebSocketError, WebSocketHeartbeat};
 use warnings::Warnings;
@@ -34,11 +34,11 @@ async fn bare(
 ) -> (WebSocketConnection, DuplexStream) {
     let (client, server) = duplex(room);
     let socket = WebSocketStream::from_raw_socket(Meter::new(client), Role::Client, None).await;
-    let mailbox = Arc::new(Mailbox::new(MAX_UNREAD));
+    let channel = Arc::new(Channel::new(MAX_UNREAD));
     let driver =
-        Driver::new(socket, mailbox.clone(), "ws://test", heartbeat.into(), Arc::default());
+        Driver::new(socket, channel.clone(), "ws://test", heartbeat.into(), Arc::default());
     tokio::spawn(driver.run());
-    (WebSocketConnection::new(mailbox, None, Response::new(None)), server)
+    (WebSocketConnection::new(channel, None, Response::new(None)), server)
 }
 
 async fn pair(heartbeat: impl Into<Option<WebSocketHeartbeat>>) -> (WebSocketConnection, Server) {

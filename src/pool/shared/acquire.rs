@@ -7,7 +7,7 @@ use std::task::{Context, Poll};
 
 use crate::pool::acquire::Acquire;
 use crate::pool::error::AcquireError;
-use crate::pool::shared::strand::Strands;
+use crate::pool::shared::share::Shares;
 use crate::pool::shared::{Lease, SharedConnector};
 
 /// Waits for a lease. Made by [`SharedPool::acquire`](crate::SharedPool::acquire) and similar
@@ -17,10 +17,10 @@ use crate::pool::shared::{Lease, SharedConnector};
 ///
 /// Dropping it at any point loses nothing, and does not affect other leases of the same connection.
 #[must_use = "an acquire does nothing until it is awaited"]
-pub struct AcquireLease<C: SharedConnector>(Acquire<Strands<C>>);
+pub struct AcquireLease<C: SharedConnector>(Acquire<Shares<C>>);
 
 impl<C: SharedConnector> AcquireLease<C> {
-    pub(super) fn new(acquire: Acquire<Strands<C>>) -> Self {
+    pub(super) fn new(acquire: Acquire<Shares<C>>) -> Self {
         AcquireLease(acquire)
     }
 }

@@ -7,17 +7,17 @@ use std::time::Duration;
 use crate::policy::build_error::BuildError;
 use crate::pool::error::WarmError;
 use crate::pool::host::Host;
-use crate::pool::shared::strand::Strands;
+use crate::pool::shared::share::Shares;
 use crate::pool::shared::{AcquireLease, Lease, SharedConnector, SharedPool};
 use crate::pool::status::{HostStatus, LoanInfo};
 
 /// One host of a shared pool: saves the look-up of the key. Made by
 /// [`SharedPool::host`](crate::SharedPool::host). It is for a [`SharedPool`] what a [`Host`] is for
 /// a [`Pool`](crate::Pool).
-pub struct SharedHost<C: SharedConnector>(Host<Strands<C>>);
+pub struct SharedHost<C: SharedConnector>(Host<Shares<C>>);
 
 impl<C: SharedConnector> SharedHost<C> {
-    pub(super) fn new(host: Host<Strands<C>>) -> Self {
+    pub(super) fn new(host: Host<Shares<C>>) -> Self {
         SharedHost(host)
     }
 

@@ -5,7 +5,7 @@ use std::ops::{Deref, DerefMut};
 
 use crate::pool::pooled_connection::{ConnectionInfo, PooledConnection};
 use crate::pool::shared::SharedConnector;
-use crate::pool::shared::strand::Strands;
+use crate::pool::shared::share::Shares;
 
 /// A lease of a shared connection, with its own clone of it. It ends when it is dropped, on any
 /// thread, inside or outside a runtime. The connection continues to serve its other leases, and
@@ -16,10 +16,10 @@ use crate::pool::shared::strand::Strands;
 /// The operations on the lease itself are associated functions, so that they do not hide a method
 /// of the connection: `Lease::discard(lease)`.
 #[must_use = "the lease ends at once when it is dropped"]
-pub struct Lease<C: SharedConnector>(PooledConnection<Strands<C>>);
+pub struct Lease<C: SharedConnector>(PooledConnection<Shares<C>>);
 
 impl<C: SharedConnector> Lease<C> {
-    pub(super) fn new(mut loan: PooledConnection<Strands<C>>) -> Self {
+    pub(super) fn new(mut loan: PooledConnection<Shares<C>>) -> Self {
         loan.own();
         Lease(loan)
     }

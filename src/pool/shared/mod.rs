@@ -5,7 +5,7 @@ mod connector;
 mod host;
 mod lease;
 mod pool;
-pub(crate) mod strand;
+pub(crate) mod share;
 
 pub use acquire::AcquireLease;
 pub use connector::SharedConnector;

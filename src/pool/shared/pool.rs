@@ -12,7 +12,7 @@ use crate::pool::close::{Close, CloseReport};
 use crate::pool::error::{AddError, WarmError};
 use crate::pool::pool::{NoConnector, Pool};
 use crate::pool::pooled_connection::ConnectionInfo;
-use crate::pool::shared::strand::{Strand, Strands, sharing};
+use crate::pool::shared::share::{Share, Shares, sharing};
 use crate::pool::shared::{AcquireLease, Lease, SharedConnector, SharedHost};
 use crate::pool::status::{HostStatus, LoanInfo, PoolStatus};
 use crate::runtime::pool_core::PoolCore;
@@ -70,7 +70,7 @@ use crate::runtime::settings::Settings;
 /// assert_eq!((pool.status().in_use, pool.status().leases), (1, 2));
 /// # Ok(()) }
 /// ```
-pub struct SharedPool<C: SharedConnector>(Pool<Strands<C>>);
+pub struct SharedPool<C: SharedConnector>(Pool<Shares<C>>);
 
 impl SharedConnector for NoConnector {
     fn max_leases(&self, _: &std::convert::Infallible) -> usize {
@@ -93,16 +93,16 @@ impl<C: SharedConnector> SharedPool<C> {
     }
 
     pub(crate) fn with_settings(connector: C, settings: Settings) -> Self {
-        SharedPool(Pool::of(PoolCore::new(Strands(connector), settings, Some(sharing()))))
+        SharedPool(Pool::of(PoolCore::new(Shares(connector), settings, Some(sharing()))))
     }
 
-    pub(super) fn of(pool: Pool<Strands<C>>) -> Self {
+    pub(super) fn of(pool: Pool<Shares<C>>) -> Self {
         SharedPool(pool)
     }
 
     /// Returns the pool inside this one.
     #[cfg(any(feature = "metrics", wharf_loom))]
-    pub(crate) fn strands(&self) -> &Pool<Strands<C>> {
+    pub(crate) fn shares(&self) -> &Pool<Shares<C>> {
         &self.0
     }
 }
@@ -198,8 +198,8 @@ impl<C: SharedConnector> SharedPool<C> {
         C::Key: Borrow<Q>,
         Q: Hash + Eq + ToOwned<Owned = C::Key> + ?Sized,
     {
-        let added = self.0.add(key, Strand::new(conn));
-        added.map_err(|error| error.map(Strand::into_connection))
+        let added = self.0.add(key, Share::new(conn));
+        added.map_err(|error| error.map(Share::into_connection))
     }
 
     /// Dials until `n` connections to the host are open, as [`Pool::warm`] does.
@@ -225,7 +225,7 @@ impl<C: SharedConnector> SharedPool<C> {
     where
         F: FnMut(&C::Key, &mut C::Connection, ConnectionInfo) -> bool,
     {
-        self.0.retain(|key, strand, info| keep(key, strand.own(), info));
+        self.0.retain(|key, share, info| keep(key, share.own(), info));
     }
 
     /// Closes every idle connection: at once, or, if it is being pinged, when it has answered and

@@ -1,4 +1,4 @@
-//! State that a connection and its driver share: the messages that are underway, and how the
+//! State that a connection and its driver share: the messages in transit, and how the
 //! connection ended.
 //!
 //! A waker is registered before the state is checked, and woken after the state has changed and
@@ -20,7 +20,7 @@ use super::heartbeat::Record;
 /// How many messages may wait for the socket. Beyond that the sender waits.
 const MAX_OUTGOING: usize = 16;
 
-pub(super) struct Mailbox {
+pub(super) struct Channel {
     state: Mutex<State>,
     max_unread: usize,
     driver: AtomicWaker,
@@ -37,12 +37,12 @@ struct State {
     /// The frame to close with. Once set, it stays.
     farewell: Option<Message>,
     /// The connection was dropped.
-    forsaken: bool,
+    abandoned: bool,
     end: Option<WebSocketError>,
     record: Record,
 }
 
-impl Mailbox {
+impl Channel {
     pub(super) fn new(max_unread: usize) -> Self {
         let state = State {
             unread: VecDeque::new(),
@@ -50,11 +50,11 @@ impl Mailbox {
             flushed: true,
             ping: None,
             farewell: None,
-            forsaken: false,
+            abandoned: false,
             end: None,
             record: Record::new(Instant::now()),
         };
-        Mailbox {
+        Channel {
             state: Mutex::new(state),
             max_unread,
             driver: AtomicWaker::new(),
@@ -69,7 +69,7 @@ impl Mailbox {
 }
 
 /// # The connection's side
-impl Mailbox {
+impl Channel {
     pub(super) fn unread(&self) -> usize {
         self.state.lock().unread.len()
     }
@@ -160,20 +160,20 @@ impl Mailbox {
     }
 
     /// The connection was dropped: nothing reads or writes any more.
-    pub(super) fn forsake(&self) {
-        self.state.lock().forsaken = true;
+    pub(super) fn abandon(&self) {
+        self.state.lock().abandoned = true;
         self.driver.wake();
     }
 }
 
 /// # The driver's side
-impl Mailbox {
+impl Channel {
     pub(super) fn register_driver(&self, cx: &Context<'_>) {
         self.driver.register(cx.waker());
     }
 
-    pub(super) fn is_forsaken(&self) -> bool {
-        self.state.lock().forsaken
+    pub(super) fn is_abandoned(&self) -> bool {
+        self.state.lock().abandoned
     }
 
     /// Returns whether another message may be read: there is room, or the connection was dropped.
@@ -255,8 +255,8 @@ mod tests {
 
     use super::*;
 
-    /// Locks the mailbox when it is woken, as a caller's executor may.
-    struct Looker(Arc<Mailbox>, AtomicU32);
+    /// Locks the channel when it is woken, as a caller's executor may.
+    struct Looker(Arc<Channel>, AtomicU32);
 
     impl Wake for Looker {
         fn wake(self: Arc<Self>) {
@@ -267,12 +267,12 @@ mod tests {
 
     #[test]
     fn nobody_is_woken_under_the_lock() {
-        let mailbox = Arc::new(Mailbox::new(1));
-        let looker = Arc::new(Looker(mailbox.clone(), AtomicU32::new(0)));
+        let channel = Arc::new(Channel::new(1));
+        let looker = Arc::new(Looker(channel.clone(), AtomicU32::new(0)));
         let waker = Waker::from(looker.clone());
-        let mut pong = pin!(mailbox.ping());
+        let mut pong = pin!(channel.ping());
         assert!(pong.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
-        mailbox.finish(WebSocketError::RuntimeEnded);
+        channel.finish(WebSocketError::RuntimeEnded);
         assert_eq!(looker.1.load(Ordering::Relaxed), 1);
     }
 }

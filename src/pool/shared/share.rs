@@ -11,25 +11,25 @@ use crate::pool::shared::SharedConnector;
 use crate::runtime::pool_core::Sharing;
 
 /// Wraps a connector so that its connections can be shared under the pool's lock, where no user
-/// code may run: a user's `Clone` is called only when a strand is first used.
-pub(crate) struct Strands<C>(pub(crate) C);
+/// code may run: a user's `Clone` is called only when a share is first used.
+pub(crate) struct Shares<C>(pub(crate) C);
 
 /// One handle on a shared connection: the pool's, a borrower's or a ping's.
-pub(crate) struct Strand<T> {
+pub(crate) struct Share<T> {
     all: Arc<T>,
     own: Option<T>,
 }
 
-impl<T: Clone> Strand<T> {
+impl<T: Clone> Share<T> {
     pub(crate) fn new(connection: T) -> Self {
-        Strand { all: Arc::new(connection), own: None }
+        Share { all: Arc::new(connection), own: None }
     }
 
     fn split(&self) -> Self {
-        Strand { all: self.all.clone(), own: None }
+        Share { all: self.all.clone(), own: None }
     }
 
-    /// Returns this strand's clone, which is made at the first call.
+    /// Returns this share's clone, which is made at the first call.
     pub(crate) fn own(&mut self) -> &mut T {
         self.own.get_or_insert_with(|| (*self.all).clone())
     }
@@ -46,20 +46,20 @@ impl<T: Clone> Strand<T> {
 }
 
 #[async_trait]
-impl<C: SharedConnector> Connector for Strands<C> {
+impl<C: SharedConnector> Connector for Shares<C> {
     type Key = C::Key;
-    type Connection = Strand<C::Connection>;
+    type Connection = Share<C::Connection>;
     type Error = C::Error;
 
-    async fn connect(&self, key: &C::Key) -> Result<Strand<C::Connection>, C::Error> {
-        self.0.connect(key).await.map(Strand::new)
+    async fn connect(&self, key: &C::Key) -> Result<Share<C::Connection>, C::Error> {
+        self.0.connect(key).await.map(Share::new)
     }
 
-    async fn ping(&self, conn: &mut Strand<C::Connection>) -> Result<(), C::Error> {
+    async fn ping(&self, conn: &mut Share<C::Connection>) -> Result<(), C::Error> {
         self.0.ping(conn.own()).await
     }
 
-    fn is_open(&self, conn: &mut Strand<C::Connection>) -> bool {
+    fn is_open(&self, conn: &mut Share<C::Connection>) -> bool {
         self.0.is_open(conn.own())
     }
 
@@ -67,7 +67,7 @@ impl<C: SharedConnector> Connector for Strands<C> {
         self.0.fmt_key(key, f)
     }
 
-    fn peer_addr(&self, conn: &Strand<C::Connection>) -> Option<SocketAddr> {
+    fn peer_addr(&self, conn: &Share<C::Connection>) -> Option<SocketAddr> {
         self.0.peer_addr(conn.get())
     }
 
@@ -75,16 +75,16 @@ impl<C: SharedConnector> Connector for Strands<C> {
         self.0.is_retryable(error)
     }
 
-    async fn close(&self, conn: Strand<C::Connection>) {
+    async fn close(&self, conn: Share<C::Connection>) {
         self.0.close(conn.into_connection()).await;
     }
 }
 
 /// Tells the pool how to share connections.
-pub(super) fn sharing<C: SharedConnector>() -> Sharing<Strands<C>> {
+pub(super) fn sharing<C: SharedConnector>() -> Sharing<Shares<C>> {
     Sharing {
-        share: Strand::split,
-        max_leases: |strands, strand| strands.0.max_leases(strand.get()),
-        expected_leases: |strands, key| strands.0.expected_leases(key),
+        share: Share::split,
+        max_leases: |shares, share| shares.0.max_leases(share.get()),
+        expected_leases: |shares, key| shares.0.expected_leases(key),
     }
 }

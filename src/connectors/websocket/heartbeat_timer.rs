@@ -8,7 +8,7 @@ use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::heartbeat::{Record, WebSocketHeartbeat};
 
-pub(super) struct Pulse {
+pub(super) struct HeartbeatTimer {
     settings: WebSocketHeartbeat,
     timer: Pin<Box<Sleep>>,
     /// The heartbeat that waits for a sign of life.
@@ -24,26 +24,26 @@ struct Beat {
 }
 
 /// The action that the timer requests.
-pub(super) enum Strike {
+pub(super) enum HeartbeatEvent {
     /// Send a Ping.
-    Beat,
+    Due,
     /// Nothing arrived: this many heartbeats in a row are missed.
     Missed(u32),
     /// This many in a row are missed, and the peer is given up.
     Dead(u32),
 }
 
-impl Pulse {
+impl HeartbeatTimer {
     pub(super) fn new(settings: WebSocketHeartbeat, now: Instant) -> Self {
         let timer = Box::pin(sleep_until(later(now, settings.every)));
-        Pulse { settings, timer, beat: None }
+        HeartbeatTimer { settings, timer, beat: None }
     }
 
     /// Any heartbeat in flight is answered. The timer is reset only where it would fire too late:
     /// it finds out by itself that there was a sign of life, at a fraction of the cost.
     pub(super) fn heard(&mut self, now: Instant) {
         if self.beat.take().is_some() {
-            self.rest(now);
+            self.restart(now);
         }
     }
 
@@ -58,7 +58,7 @@ impl Pulse {
     }
 
     /// Starts over: at present, nothing that the peer does can be seen.
-    pub(super) fn rest(&mut self, now: Instant) {
+    pub(super) fn restart(&mut self, now: Instant) {
         self.beat = None;
         self.timer.as_mut().reset(later(now, self.settings.every));
     }
@@ -68,25 +68,25 @@ impl Pulse {
         cx: &mut Context<'_>,
         record: &mut Record,
         written: u64,
-    ) -> Poll<Strike> {
+    ) -> Poll<HeartbeatEvent> {
         loop {
             ready!(self.timer.as_mut().poll(cx));
             let now = Instant::now();
-            let (next, strike) = self.strike(now, record, written);
+            let (next, event) = self.event(now, record, written);
             self.timer.as_mut().reset(next);
-            if let Some(strike) = strike {
-                return Poll::Ready(strike);
+            if let Some(event) = event {
+                return Poll::Ready(event);
             }
         }
     }
 
     /// The time of the next check, and what to do now.
-    fn strike(
+    fn event(
         &mut self,
         now: Instant,
         record: &mut Record,
         written: u64,
-    ) -> (Instant, Option<Strike>) {
+    ) -> (Instant, Option<HeartbeatEvent>) {
         let WebSocketHeartbeat { every, timeout, max_missed } = self.settings;
         let Some(beat) = &mut self.beat else {
             let due = later(record.heard, every);
@@ -95,7 +95,7 @@ impl Pulse {
             }
             record.beats += 1;
             self.beat = Some(Beat { begun: now, is_sent: false, written });
-            return (later(now, timeout), Some(Strike::Beat));
+            return (later(now, timeout), Some(HeartbeatEvent::Due));
         };
         // The Ping is queued behind data that the peer is still reading: it is alive.
         if !beat.is_sent && written > beat.written {
@@ -107,8 +107,8 @@ impl Pulse {
         record.missed += 1;
         record.missed_in_a_row += 1;
         let missed = record.missed_in_a_row;
-        let strike = if missed < max_missed { Strike::Missed } else { Strike::Dead };
-        (next, Some(strike(missed)))
+        let event = if missed < max_missed { HeartbeatEvent::Missed } else { HeartbeatEvent::Dead };
+        (next, Some(event(missed)))
     }
 }
 
