@@ -89,7 +89,7 @@ pub mod from_go {}
 #[doc = include_str!("from_r2d2.md")]
 pub mod from_r2d2 {}
 
-#[cfg_attr(feature = "grpc", doc = include_str!("grpc.md"))]
+#[cfg_attr(all(feature = "grpc", not(doctest)), doc = include_str!("grpc.md"))]
 #[cfg_attr(
     not(feature = "grpc"),
     doc = "gRPC with tonic: shown in documentation with the feature `grpc`."
@@ -121,7 +121,7 @@ pub mod observability {}
 #[doc = include_str!("pool_or_shared_pool.md")]
 pub mod pool_or_shared_pool {}
 
-#[cfg_attr(feature = "postgres", doc = include_str!("postgres.md"))]
+#[cfg_attr(all(feature = "postgres", not(doctest)), doc = include_str!("postgres.md"))]
 #[cfg_attr(
     not(feature = "postgres"),
     doc = "PostgreSQL: shown in documentation with the feature `postgres`."

@@ -9,5 +9,11 @@ pub mod buckets {}
 #[doc = include_str!("../../../src/connectors/postgres/tls.md")]
 pub mod tls {}
 
+#[doc = include_str!("../../../src/guide/grpc.md")]
+pub mod grpc {}
+
+#[doc = include_str!("../../../src/guide/postgres.md")]
+pub mod postgres {}
+
 #[doc = include_str!("../../../src/guide/web_service.md")]
 pub mod web_service {}
