@@ -125,8 +125,8 @@ impl fmt::Debug for Tls {
     }
 }
 
-/// Tells whether another handshake may succeed. It may not after a certificate error, which rustls
-/// reports with this kind, or when no authorities are trusted.
+/// Returns whether another handshake may succeed. It may not after a certificate error, which
+/// rustls reports with this kind, or when no authorities are trusted.
 pub(crate) fn is_retryable(error: &io::Error) -> bool {
     !matches!(error.kind(), io::ErrorKind::InvalidData | io::ErrorKind::NotFound)
 }

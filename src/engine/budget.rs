@@ -27,9 +27,6 @@
 //! The values that a return needs are published in [`Hints`], which are read without the lock. A
 //! stale hint costs one more use of a connection, and never an endless wait: scans find connections
 //! that become idle.
-//!
-//! What a return has to know is published in [`Hints`], which are read without the lock. A stale hint costs one more
-//! use of a connection, and never a wait without end: what goes idle is found by scans.
 
 #[cfg(any(test, wharf_loom, fuzzing))]
 mod check;

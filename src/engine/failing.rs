@@ -1,8 +1,8 @@
 //! The effect of failed dials: how long a host backs off, and what still counts as on its way.
 //!
 //! Turns tell what began before an event from what began after it. Dials that were in flight
-//! together when one of them failed count as one failure. After two failures in a row, whatever
-//! began before them will probably serve no waiter.
+//! together when one of them failed count as one failure. After two failures in a row, everything
+//! that began before them will probably serve no waiter.
 
 use super::dial::Failed;
 use super::entry::{Entry, State};
@@ -23,9 +23,9 @@ pub(super) struct Failing<F> {
     turn: u64,
     /// The end of the backoff.
     pub(super) until: Time,
-    /// The end of the backoff of a host that callers wait for.
+    /// The end of the backoff while callers wait for the host.
     until_wanted: Time,
-    /// When the host may be forgotten although it failed.
+    /// When the host may be forgotten in spite of the failure.
     pub(super) kept_until: Time,
     /// How long the dial took.
     pub(super) took: Span,
@@ -47,8 +47,8 @@ pub(crate) struct Outage {
 /// way.
 const IN_VAIN: u32 = 2;
 
-/// A host that is down is remembered after a failed dial for as long as an idle connection would keep it, so that callers
-/// who ask for it now and then meet one outage; but no longer than this, since it may never be asked for again.
+/// A failed host is remembered as long as an idle connection would be kept, so that occasional
+/// callers see a single outage; but no longer than this, because it may never be used again.
 const KEPT: Span = Span::from_nanos(90_000_000_000);
 
 impl<P: Parts> HostState<P> {
@@ -182,9 +182,10 @@ impl<P: Parts> HostState<P> {
         }
     }
 
-    /// When the next dial for those who wait may begin: at the end of the backoff of a host that callers wait for, but no
-    /// later than half of the time that the oldest waiter had when the backoff began or when it joined. At once for one
-    /// that has come since and that nothing else can serve. Never sooner than the shortest backoff.
+    /// Returns when the next dial for waiters may start: at the end of the backoff while callers
+    /// wait, but no later than after half of the time that the oldest waiter had left when the
+    /// backoff began or when it joined. For a waiter that has joined since and that nothing else
+    /// can serve, it may start at once, but never sooner than the shortest backoff.
     pub(super) fn dial_at(
         &self,
         failing: &Failing<P::Failure>,

@@ -245,8 +245,8 @@ impl<P: Parts> HostState<P> {
         true
     }
 
-    /// Whether nothing and nobody needs it. It is remembered for a while after a failed dial, and with a cap of its own for as long
-    /// as the pool is open.
+    /// Returns whether the host is not needed any more. It is remembered for a while after a failed
+    /// dial, and, with a cap of its own, as long as the pool is open.
     pub(crate) fn is_unused(&self, now: Time) -> bool {
         let is_down = || self.failing().is_some_and(|failing| now < failing.kept_until);
         self.listing == Listing::Listed

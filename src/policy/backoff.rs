@@ -21,10 +21,11 @@ use super::time::Span;
 /// ```
 /// # While callers wait
 ///
-/// A host that callers wait for is dialed at least every four times [`initial`](Self::initial) (0.4 seconds by
-/// default), one dial at a time, however long it has been failing: callers that wait through an outage are served as
-/// soon as callers that come after it. A wait that grew on would answer them seconds after the server is back.
-/// [`max`](Self::max) is for hosts that nobody waits for, such as those kept at a minimum of idle connections. To dial a
+/// A host with waiting callers is dialed at least every four times [`initial`](Self::initial) (0.4
+/// seconds by default), one dial at a time, no matter how long it has been failing. Callers that
+/// wait through an outage are therefore served as soon as callers that arrive after it; with a
+/// growing wait they would be served seconds after the server is back. [`max`](Self::max) applies
+/// to hosts without waiting callers, such as those with a minimum of idle connections. To dial a
 /// host less often while callers wait, set a longer `initial`.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Backoff {
@@ -34,7 +35,7 @@ pub struct Backoff {
     pub(crate) jitter: f64,
 }
 
-/// The longest wait while callers wait, in shortest waits.
+/// The longest wait while callers wait, as a multiple of the shortest.
 const MOST_WHILE_WANTED: u32 = 4;
 
 impl Default for Backoff {
@@ -55,9 +56,9 @@ impl Backoff {
         self
     }
 
-    /// The longest wait, of a host that nobody waits for: [while callers wait](Self#while-callers-wait) it is four times
-    /// [`initial`](Self::initial) at most. Defaults to 10 seconds, after which a host that has come back is found soon
-    /// enough.
+    /// Sets the longest wait for a host without waiting callers; [while callers
+    /// wait](Self#while-callers-wait), the limit is four times [`initial`](Self::initial). Defaults
+    /// to 10 seconds, within which a host that has come back is found soon enough.
     pub fn max(mut self, wait: Duration) -> Self {
         self.max = wait;
         self
@@ -94,14 +95,15 @@ impl Backoff {
         Ok(())
     }
 
-    /// The wait after a number of failures in a row (at least one) while callers wait for the host: they, too, want to
-    /// know soon that it is back.
+    /// Returns the wait after a number of failures in a row (at least one) while callers wait for
+    /// the host.
     pub(crate) fn wait_while_wanted(&self, failures: u32, random: f64) -> Span {
         let max = self.max.min(self.initial.saturating_mul(MOST_WHILE_WANTED));
         Backoff { max, ..*self }.wait(failures, random)
     }
 
-    /// The wait after a number of failures in a row (at least one). `random` is from 0 to 1.
+    /// Returns the wait after a number of failures in a row (at least one). `random` is from 0 to
+    /// 1.
     pub(crate) fn wait(&self, failures: u32, random: f64) -> Span {
         let steps = i32::try_from(failures.saturating_sub(1)).unwrap_or(i32::MAX);
         let wait = self.initial.as_secs_f64() * self.factor.powi(steps);

@@ -32,7 +32,7 @@ use async_trait::async_trait;
 ///     }
 ///
 ///     fn is_open(&self, conn: &mut Self::Connection) -> bool {
-///         // Nothing should come while nobody asks: neither data nor an end.
+///         // Nothing should arrive unasked: neither data nor an end.
 ///         let read = conn.try_read(&mut [0]);
 ///         read.is_err_and(|error| error.kind() == std::io::ErrorKind::WouldBlock)
 ///     }

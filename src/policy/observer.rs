@@ -11,31 +11,33 @@ use crate::policy::close_reason::CloseReason;
 /// Receives each event of a pool, for metrics, logs and tests. Every method does nothing by
 /// default.
 ///
-/// `host` is the host's key. No lock is held when it is called, and it may use the pool.
+/// `host` is the host's key. No lock is held during a call, and the observer may use the pool.
 ///
 /// # Order
 ///
-/// Events of one connection come in their order, from [`dial_done`](Observer::dial_done) to [`closed`](Observer::closed).
-/// [`leaked`](Observer::leaked) may be late: the connection may have come back meanwhile. Events of different
-/// connections, and those of a host, may overtake each other: callers may have the error of a dial before
-/// [`dial_failed`](Observer::dial_failed).
+/// Events of one connection arrive in order, from [`dial_done`](Observer::dial_done) to
+/// [`closed`](Observer::closed). [`leaked`](Observer::leaked) may be late: the connection may have
+/// returned meanwhile. Events of different connections, and those of a host, may overtake each
+/// other: callers may have the error of a dial before [`dial_failed`](Observer::dial_failed).
 ///
 /// # Panics and blocking
 ///
-/// A panic in it goes nowhere. It should be quick, since it runs on a thread of the runtime. Where it blocks, in a runtime
-/// with several threads, it holds up what it is told of and nothing else; time-outs of callers go on:
+/// A panic in it is caught and has no effect. It should be quick, because it runs on a thread of
+/// the runtime. If it blocks in a runtime with several threads, it delays only what the event is
+/// about; the time-outs of callers continue:
 ///
-/// | event | told by | what waits meanwhile |
+/// | event | reported by | what waits meanwhile |
 /// | --- | --- | --- |
 /// | `acquired`, `returned`, `timed_out`, `acquire_failed`, `slow_acquire`, `host_appeared`, `pool_closed` | the caller | the caller |
 /// | `dial_began`, `dial_done` | the dial's task | the connection: `dial_done` comes before its borrower's `acquired` |
-/// | `dial_failed` | the dial's task | nobody: callers have the error |
+/// | `dial_failed` | the dial's task | nothing: callers have the error |
 /// | `ping_answered`, `ping_failed`, `heartbeat_missed` | the ping's task | the connection |
 /// | `closed` | the close's task (`detach`: the caller) | the close, and its place under the caps if it holds one |
-/// | `leaked`, `host_forgotten` | a task of its own, or who gives the connection back or closes it | nobody else |
+/// | `leaked`, `host_forgotten` | a separate task, or the caller that returns or closes the connection | nothing else |
 ///
-/// A caller's own event is told in the caller's task, where blocking is as bad as in any other task: tokio may leave timers
-/// and sockets of the whole runtime alone until another of its threads has something to do.
+/// A caller's own event is reported in the caller's task, where blocking is as bad as in any other
+/// task: tokio may neglect timers and sockets of the whole runtime until another of its threads has
+/// something to do.
 ///
 /// # Examples
 ///
@@ -61,8 +63,8 @@ pub trait Observer: Send + Sync + 'static {
         let _ = host;
     }
 
-    /// The pool has forgotten a host: nothing is open, nobody waits, it has no handle and no cap of its own, and its last
-    /// dial has not failed of late.
+    /// The pool has removed a host: it has no connections, no waiters, no handle and no cap of its
+    /// own, and no dial has failed recently.
     fn host_forgotten(&self, host: &dyn Debug) {
         let _ = host;
     }

@@ -395,11 +395,12 @@ impl<Kind> Builder<Kind> {
     /// fails with no connection returned in between. The host dials again after a default
     /// [`Backoff`].
     ///
-    /// With or without `retry`, dials that were in flight together and fail count as one failure. While callers wait,
-    /// the next dial begins at most four times [`Backoff::initial`] after a failure (0.4 s by default), and no later than
-    /// when half of the time is over that the oldest waiter had left when the backoff began. A caller that comes during a
-    /// backoff and that nothing else will serve causes a dial at once. Dials of one host that follow failures are at
-    /// least the shortest backoff apart.
+    /// With or without `retry`, dials that were in flight together and fail count as one failure.
+    /// While callers wait, the next dial starts within four times [`Backoff::initial`] after a
+    /// failure (0.4 s by default), and at the latest when half of the oldest waiter's remaining
+    /// time has passed. A caller that arrives during a backoff, and that nothing else will serve,
+    /// causes a dial at once. Dials of one host that follow failures are at least the shortest
+    /// backoff apart.
     pub fn retry(mut self, backoff: impl Into<Option<Backoff>>) -> Self {
         self.settings.config.retry = backoff.into();
         self

@@ -34,7 +34,7 @@ type Close<T> = Arc<dyn Fn(T) -> BoxFuture<'static, ()> + Send + Sync>;
 /// use wharf::{Pool, connector_fn};
 ///
 /// let connector = connector_fn(|host: String| TcpStream::connect(host))
-///     // Nothing should come while nobody asks: data is a protocol gone wrong, and its end a close.
+///     // Nothing should arrive unasked: data is a protocol error, and the end a close.
 ///     .with_is_open(|stream| stream.try_read(&mut [0]).is_err_and(|e| e.kind() == WouldBlock));
 /// let pool = Pool::new(connector);
 /// let stream = pool.acquire("localhost:6379").await?;

@@ -102,7 +102,7 @@ impl<C: Connector> PooledConnection<C> {
     /// use wharf::PooledConnection;
     ///
     /// let connection = pool.acquire("db-1").await?;
-    /// // The answer made no sense: nobody should use it again.
+    /// // The answer made no sense: the connection must not be used again.
     /// PooledConnection::discard(connection);
     /// assert_eq!(pool.status().idle, 0);
     /// # Ok(()) }

@@ -131,7 +131,7 @@ impl<C: Connector> HostCell<C> {
         result
     }
 
-    /// The same for maintenance, which has told later what there is to tell.
+    /// The same for maintenance; the events are reported later.
     pub(super) fn maintain(
         self: &Arc<Self>,
         news: &mut News<C>,
@@ -141,7 +141,7 @@ impl<C: Connector> HostCell<C> {
         carry_out_but_tell(self, actions, news);
     }
 
-    /// Changes the host's state. What is decided is for the caller to carry out.
+    /// Changes the host's state. The caller carries out the actions.
     pub(super) fn decide<R>(
         self: &Arc<Self>,
         f: impl FnOnce(&mut HostState<C>, &mut Section<'_, C>) -> R,
@@ -341,7 +341,7 @@ pub(super) fn carry_out<C: Connector>(cell: &Arc<HostCell<C>>, actions: Actions<
     drop(news);
 }
 
-/// The same. What there is to tell is for the caller to tell.
+/// The same. The caller reports the events.
 pub(super) fn carry_out_but_tell<C: Connector>(
     cell: &Arc<HostCell<C>>,
     actions: Actions<C>,
@@ -368,10 +368,11 @@ pub(super) fn carry_out_but_tell<C: Connector>(
     }
 }
 
-/// What follows from one host's section for others. Kept in a list: one may follow from the other for many hosts.
+/// The consequences of one host's section for other hosts. They are kept in a list, because they
+/// may form a long chain.
 struct Follows<'a, C: Connector> {
     news: &'a mut News<C>,
-    /// Dials that nothing runs.
+    /// Dials that no runtime runs.
     lost: Vec<dial::Dialing<C>>,
     granted: Vec<Arc<HostCell<C>>>,
     stop_draining: Option<Arc<HostCell<C>>>,
@@ -390,7 +391,7 @@ impl<'a, C: Connector> Follows<'a, C> {
         Follows { news, lost, granted, stop_draining: None, make_room: false }
     }
 
-    /// Carries out what concerns the host, and keeps the rest.
+    /// Carries out the actions of the host itself, and keeps the others.
     fn take(&mut self, cell: &Arc<HostCell<C>>, mut actions: Actions<C>) {
         self.granted.append(&mut actions.granted);
         self.stop_draining = actions.stop_draining.take().or(self.stop_draining.take());

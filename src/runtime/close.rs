@@ -49,12 +49,12 @@ struct Closing<C: Connector> {
     cell: Arc<HostCell<C>>,
     slot: u32,
     id: u64,
-    /// Why, until that is told.
+    /// The reason, until it is reported.
     untold: Option<CloseReason>,
 }
 
 impl<C: Connector> Closing<C> {
-    /// In its own task: who blocks there holds up this close and nothing else.
+    /// Runs in its own task: an observer that blocks delays only this close.
     fn tell(&mut self) {
         let Some(reason) = self.untold.take() else { return };
         let (key, id) = (&self.cell, self.id);
@@ -68,7 +68,8 @@ impl<C: Connector> Closing<C> {
 impl<C: Connector> Drop for Closing<C> {
     fn drop(&mut self) {
         self.tell();
-        // The connection goes before its place, so that the cap holds while its destructor runs.
+        // The connection is dropped before its place is freed, so that the cap holds while its
+        // destructor runs.
         let connection = self.connection.take();
         let _ = panics::catch("the drop of a connection", || drop(connection));
         self.cell.change(|state, _| state.closed(self.slot));

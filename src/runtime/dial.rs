@@ -89,10 +89,10 @@ pub(super) struct Dialing<C: Connector> {
     cell: Arc<HostCell<C>>,
     slot: u32,
     began: Time,
-    /// Its begin was told.
+    /// Its start was reported.
     told: bool,
     ended: bool,
-    /// Its cause, until its begin is told.
+    /// The span that caused it, until its start is reported.
     span: Traced,
 }
 
@@ -101,7 +101,7 @@ impl<C: Connector> Dialing<C> {
         &self.cell
     }
 
-    /// In its own task: who blocks there holds up this dial and nothing else.
+    /// Runs in its own task: an observer that blocks delays only this dial.
     fn tell_begin(&mut self) {
         if mem::replace(&mut self.told, true) {
             return;
@@ -116,7 +116,8 @@ impl<C: Connector> Dialing<C> {
         });
     }
 
-    /// Runs the dial to its end, unless nobody can use it any more. What was told to begin has begun.
+    /// Runs the dial to its end, unless it is not needed any more. Everything that had to start has
+    /// started by now.
     async fn unless_cut_off<F: Future>(&self, dial: F) -> Option<F::Output> {
         let recheck = &self.cell.pool.recheck;
         let (mut dial, mut told) = (pin!(dial), pin!(recheck.notified()));
@@ -140,7 +141,8 @@ impl<C: Connector> Dialing<C> {
         let peer_addr =
             panics::catch("peer_addr", || pool.connector.peer_addr(&connection)).unwrap_or(None);
         let (host, id) = (&self.cell, pool.common.next_id());
-        // Before the connection is handed over: its borrower may tell that it has it.
+        // Reported before the connection is handed over: the borrower may report that it has the
+        // connection.
         pool.may_block(LevelFilter::INFO);
         pool.settings.observer.tell(|observer| {
             observer.dial_done(&DialDone { host, id, took, peer_addr });
@@ -205,7 +207,7 @@ impl<C: Connector> Dialing<C> {
         let (slot, error) = (self.slot, failure.clone());
         let failed = Failed { failure, retryable, took: self.took() };
         let begins = self.cell.change(|state, section| state.dial_failed(slot, failed, section));
-        // Those who wait have the error by now, even if this thread is blocked from here on.
+        // The waiters already have the error, even if this thread blocks from here on.
         self.cell.pool.may_block(LevelFilter::WARN);
         self.tell_failure(&error);
         self.log_failure(&error, begins);
@@ -220,14 +222,14 @@ impl<C: Connector> Dialing<C> {
         self.tell_failure(why);
     }
 
-    /// What is decided is for the caller to carry out.
+    /// The caller carries out the actions.
     pub(super) fn lose(&mut self) -> (Arc<HostCell<C>>, Actions<C>) {
         self.ended = true;
         let ((), actions) = self.cell.decide(|state, section| state.dial_lost(self.slot, section));
         (self.cell.clone(), actions)
     }
 
-    /// It was lost at once, and could not begin.
+    /// The dial was lost at once and could not start.
     pub(super) fn tell_loss(mut self) {
         self.tell_begin();
         self.tell_failure(&NO_RUNTIME);

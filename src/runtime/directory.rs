@@ -82,8 +82,8 @@ impl<C: Connector> Directory<C> {
         spare
     }
 
-    /// Takes a host out that nothing and nobody needs. Somebody may have come since that was seen: it is looked at
-    /// again.
+    /// Removes a host that is not needed. A caller may have arrived since that was seen, so it is
+    /// checked again.
     pub(super) fn forget(&self, cell: &Arc<HostCell<C>>, news: &mut News<C>) {
         let mut hosts = self.shard(cell.hash).lock();
         let Some((counted, actions)) = cell.forget() else { return };

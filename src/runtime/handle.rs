@@ -72,15 +72,16 @@ mod tokio_runtime {
             self.0.spawn(std::future::ready(()));
         }
 
-        /// Wakes another thread of the runtime, if there is one that sleeps: this one may be blocked soon, and when it was
-        /// the one that watched timers and sockets, nobody does until another goes to sleep.
+        /// Wakes another thread of the runtime, if one sleeps. This thread may block soon, and if
+        /// it was the one that watched timers and sockets, no thread does until another one goes to
+        /// sleep.
         pub(crate) fn wake_another(&self) {
-            // Of two tasks one is where others look.
+            // One of two tasks is where other threads look.
             self.share_woken();
             self.share_woken();
         }
 
-        /// Runs `f` as if this thread was in the runtime.
+        /// Runs `f` as if this thread were in the runtime.
         pub(crate) fn within<R>(&self, f: impl FnOnce() -> R) -> R {
             let _guard = self.0.enter();
             f()
@@ -132,8 +133,8 @@ mod model {
 
         pub(crate) fn wake_another(&self) {}
 
-        /// Polls every task once, those that appear meanwhile too. What is not ready is dropped,
-        /// as by a runtime that ends.
+        /// Polls every task once, including those that are spawned meanwhile. Tasks that are not
+        /// ready are dropped, as by a runtime that ends.
         pub(crate) fn run() {
             while let Some(mut task) = TASKS.with_borrow_mut(Vec::pop) {
                 let _ = task.as_mut().poll(&mut Context::from_waker(Waker::noop()));

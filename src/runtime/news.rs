@@ -1,7 +1,9 @@
-//! What a section has to tell that no task of its own tells: leaks, hosts that are forgotten, dials that nothing runs.
+//! The events of a section that no task of its own reports: leaks, forgotten hosts, dials that no
+//! runtime runs.
 //!
-//! Told last, when all else is carried out: an observer or a subscriber may block. Maintenance has it told in a task of
-//! its own, since the time-outs of all callers depend on it.
+//! They are reported last, after all actions are carried out, because an observer or a subscriber
+//! may block. Maintenance has them reported in a separate task, because the time-outs of all
+//! callers depend on it.
 
 use std::mem;
 use std::sync::Arc;
@@ -17,7 +19,7 @@ use crate::engine::Leak;
 use crate::policy::connector::Connector;
 use crate::policy::observer::Leaked;
 
-/// Told when it is dropped: also where the task that was to tell it is dropped with its runtime.
+/// Reported when it is dropped, even if the task that should report it is dropped with its runtime.
 pub(super) struct News<C: Connector>(Vec<Item<C>>);
 
 pub(super) enum Item<C: Connector> {
@@ -31,7 +33,7 @@ impl<C: Connector> News<C> {
         News(Vec::new())
     }
 
-    /// Something to tell, if anybody listens.
+    /// Adds an event, if an observer or a subscriber receives it.
     pub(super) fn note(&mut self, item: Item<C>) {
         if item.is_heard() {
             self.0.push(item);
@@ -40,7 +42,7 @@ impl<C: Connector> News<C> {
         }
     }
 
-    /// Tells it in a task of its own.
+    /// Reports the events in a separate task.
     pub(super) fn tell_aside(self, pool: &PoolCore<C>) {
         if !self.0.is_empty()
             && let Some(runtime) = pool.any_runtime()
@@ -103,15 +105,15 @@ fn tell_leak<C: Connector>(cell: &HostCell<C>, leak: Leak) {
     panics::log(|| tracing::warn!(target: "wharf::loan", ?key, id, ?held, %place, "{words}"));
 }
 
-/// # Who listens
+/// # Observers and subscribers
 impl<C: Connector> PoolCore<C> {
-    /// Whether an observer is there, or a subscriber that may want to know what is told at this level.
+    /// Returns whether there is an observer, or a subscriber that may record events of this level.
     pub(super) fn is_heard(&self, level: LevelFilter) -> bool {
         self.settings.observer.is_there() || LevelFilter::current() >= level
     }
 
-    /// What is told next at this level may block this thread: neither what it has woken nor the timers of its runtime
-    /// are to wait for that.
+    /// Prepares for a report of this level that may block this thread: the tasks that it has woken
+    /// and the timers of its runtime must not wait for that.
     pub(super) fn may_block(&self, level: LevelFilter) {
         if self.is_heard(level)
             && let Some(runtime) = Runtime::current()

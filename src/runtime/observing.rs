@@ -20,7 +20,7 @@ impl Observing {
         self.0.is_some()
     }
 
-    /// Tells it, if it is there.
+    /// Calls the observer, if there is one.
     #[inline]
     pub(crate) fn tell(&self, event: impl FnOnce(&dyn Observer)) {
         if let Some(observer) = &self.0 {

@@ -35,7 +35,7 @@ pub(super) fn begin<C: Connector>(cell: &Arc<HostCell<C>>, order: PingOrder<Part
 struct Pinging<C: Connector> {
     asked: Asked<C>,
     loan: Option<Loan<C>>,
-    /// Its cause, until it runs.
+    /// The span that caused it, until it runs.
     span: Traced,
 }
 
@@ -128,7 +128,7 @@ impl<C: Connector> Asked<C> {
         })
     }
 
-    /// Pings the connection, and waits for as long as the host wants to know.
+    /// Pings the connection, and waits for as long as the host needs the answer.
     async fn ask(&self, connection: &mut C::Connection) -> Answer {
         let pool = &self.cell.pool;
         let mut ping = pin!(ping(pool, self.purpose, connection));

@@ -20,13 +20,13 @@ impl Traced {
         Traced(panics::catch(WHAT, make).unwrap_or_else(|_| Span::none()))
     }
 
-    /// The span of this thread, for a task that is to begin: its own span is made there, where a subscriber that blocks
-    /// holds up that task only.
+    /// Returns the span of this thread, for a task that is about to start. The task makes its own
+    /// span later, where a subscriber that blocks delays only that task.
     pub(super) fn cause() -> Self {
         Traced::by(Span::current)
     }
 
-    /// A span of which this one is the cause, where the same subscriber sees it.
+    /// Makes a span that is caused by this one, with the same subscriber.
     pub(super) fn causes(&self, make: impl FnOnce(&Span) -> Span) -> Self {
         let dispatch = self.0.with_subscriber(|(_, dispatch)| dispatch.clone());
         Traced::by(|| match &dispatch {
@@ -35,8 +35,8 @@ impl Traced {
         })
     }
 
-    /// Polls the future within the span. It is pinned by the caller: an argument of an async function is kept twice, and
-    /// the tasks are to stay small.
+    /// Polls the future within the span. The caller pins it: an argument of an async function is
+    /// stored twice, and the tasks should stay small.
     pub(super) async fn run<F: Future>(&self, mut future: Pin<&mut F>) -> F::Output {
         poll_fn(|cx| {
             let _entered = self.enter();

@@ -27,7 +27,7 @@ pub(super) struct Turn {
 /// What keeps the connection open.
 pub(super) enum Held {
     Lease(Lease<GrpcConnector>),
-    /// Whose lease is somebody else's.
+    /// A clone of a lease that the caller holds.
     Clone(GrpcChannel),
 }
 

@@ -18,7 +18,7 @@ use tonic::Status;
 /// call from one that a server has processed, or may have. It returns true for
 ///
 /// - a call on a connection that had ended, or that ended before any message of the call was sent,
-/// - a call that the server's GOAWAY says was not looked at,
+/// - a call that was not processed according to the server's GOAWAY,
 /// - a call that the server refused unprocessed (`REFUSED_STREAM`).
 ///
 /// It returns false for everything else, including cases that cannot be decided. An overloaded

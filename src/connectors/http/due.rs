@@ -52,12 +52,12 @@ impl Due {
         self.bits.fetch_or(RUNNING, AcqRel);
     }
 
-    /// Tells whether this part is the only one that is due while the task runs.
+    /// Returns whether this part is the only one that is due while the task runs.
     pub(super) fn is_only(&self, part: Part) -> bool {
         self.bits.load(Acquire) == part.0 | RUNNING
     }
 
-    /// Tells whether the part is due, and clears it.
+    /// Returns whether the part is due, and clears it.
     pub(super) fn take(&self, part: Part) -> bool {
         self.bits.fetch_and(!part.0, AcqRel) & part.0 != 0
     }

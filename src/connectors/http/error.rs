@@ -79,8 +79,8 @@ pub enum Error {
 }
 
 impl Error {
-    /// Tells whether a time limit of the client or of its pool expired: that of the whole request,
-    /// of the head of its answer, or of the wait for a connection.
+    /// Returns whether a time limit of the client or of its pool expired: that of the whole
+    /// request, of the head of its answer, or of the wait for a connection.
     pub fn is_timeout(&self) -> bool {
         use AcquireError::{ConnectTimeout, Timeout};
         match self {

@@ -30,7 +30,7 @@ pub(super) struct Http1 {
 enum Slot {
     /// Ready for an exchange.
     Free(Sender),
-    /// An exchange is under way.
+    /// An exchange is in progress.
     Busy(Sender),
     /// The answer was read, and [`Http1::settle`] waits for the sender to be ready.
     Settling,

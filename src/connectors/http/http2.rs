@@ -111,7 +111,7 @@ impl Http2 {
         Some((sender, Exchange::begin(self.peer.clone())))
     }
 
-    /// Tells whether an exchange has ended in silence since the last ping.
+    /// Returns whether an exchange has ended in silence since the last ping.
     #[cfg(feature = "grpc")]
     pub(crate) fn is_doubted(&self) -> bool {
         self.peer.is_doubted()
@@ -139,7 +139,7 @@ impl Http2 {
         self.news.streams().min(self.max_streams).max(1)
     }
 
-    /// Tells whether the connection has ended by itself, not with its runtime.
+    /// Returns whether the connection has ended by itself, not with its runtime.
     pub(super) fn has_ended(&self) -> bool {
         self.news.has_ended()
     }

@@ -56,7 +56,7 @@ impl Peer {
     }
 
     #[cfg(feature = "grpc")]
-    /// Tells whether an exchange has ended in silence since the last ping started.
+    /// Returns whether an exchange has ended in silence since the last ping started.
     pub(super) fn is_doubted(&self) -> bool {
         self.doubted.load(Acquire)
     }
@@ -112,8 +112,8 @@ impl Peer {
 
 /// # For hyper's timer
 impl Peer {
-    /// Tells whether a PING should be sent now. If not, the task of this context is woken when one
-    /// should.
+    /// Returns whether a PING should be sent now. If not, the task of this context is woken when
+    /// one should.
     pub(super) fn is_asked(&self, cx: &Context<'_>) -> bool {
         self.timer.register(cx.waker());
         self.asked.load(Acquire)
@@ -163,7 +163,7 @@ impl Exchange {
         };
     }
 
-    /// Tells whether the exchange ends while it waits for a peer from which nothing was heard
+    /// Returns whether the exchange ends while it waits for a peer from which nothing was heard
     /// meanwhile. The peer is then pinged.
     ///
     /// It is not if the last thing heard was the answer to a ping: gRPC servers treat a third ping

@@ -87,7 +87,7 @@ impl PooledBody {
         Some(Error::Timeout { origin: self.origin.clone(), limit })
     }
 
-    /// Tells whether the body really ended. On HTTP/2, hyper treats a stream that the peer has
+    /// Returns whether the body really ended. On HTTP/2, hyper treats a stream that the peer has
     /// reset with `NO_ERROR` or `CANCEL` as one that has ended.
     fn is_whole(&self) -> bool {
         !matches!(&self.hold, Hold::Reading(turn) if turn.is_shared()) || self.is_end_stream()

@@ -61,7 +61,7 @@ pub(super) fn take(request: &mut Request<RequestBody>) -> Request<RequestBody> {
     taken
 }
 
-/// Tells whether the method or a header says that sending the request twice does no harm.
+/// Returns whether the method or a header says that sending the request twice does no harm.
 fn is_replayable<B>(request: &Request<B>) -> bool {
     let is_safe = [Method::GET, Method::HEAD, Method::OPTIONS, Method::TRACE];
     let keys = ["idempotency-key", "x-idempotency-key"];
@@ -69,7 +69,7 @@ fn is_replayable<B>(request: &Request<B>) -> bool {
         || keys.iter().any(|key| request.headers().contains_key(*key))
 }
 
-/// Tells whether the connection ended before an answer began.
+/// Returns whether the connection ended before an answer began.
 fn is_lost(error: &hyper::Error) -> bool {
     error.is_incomplete_message()
         || error.is_canceled()
@@ -78,7 +78,7 @@ fn is_lost(error: &hyper::Error) -> bool {
         || cause::<h2::Error>(error).is_some_and(h2::Error::is_go_away)
 }
 
-/// Tells whether the peer says that it did not process this stream: it refused it or sent GOAWAY
+/// Returns whether the peer says that it did not process this stream: it refused it or sent GOAWAY
 /// before.
 pub(crate) fn is_untaken(error: &hyper::Error) -> bool {
     cause::<h2::Error>(error).is_some_and(|error| {

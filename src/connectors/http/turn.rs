@@ -63,14 +63,14 @@ impl Turn {
         Some(Turn { sender, upload: None, lease })
     }
 
-    /// Tells whether this is the first exchange of a connection that was dialed for it. A
+    /// Returns whether this is the first exchange of a connection that was dialed for it. A
     /// connection that was dialed ahead and then was idle may have died, like a used one.
     pub(super) fn is_first(&self) -> bool {
         let info = Lease::info(&self.lease);
         !info.reused && info.idle_for.is_zero()
     }
 
-    /// Tells whether the system has taken nothing of the request. On HTTP/2 that cannot be known.
+    /// Returns whether the system has taken nothing of the request. On HTTP/2 that cannot be known.
     pub(super) fn is_unwritten(&self) -> bool {
         match (self.lease.speaks(), &self.sender) {
             (Speaks::Http1(http1), Sender::Http1 { written }) => http1.written() == *written,
@@ -78,12 +78,12 @@ impl Turn {
         }
     }
 
-    /// Tells whether other exchanges continue when this is dropped.
+    /// Returns whether other exchanges continue when this is dropped.
     pub(super) fn is_shared(&self) -> bool {
         matches!(self.sender, Sender::Http2(..))
     }
 
-    /// Tells whether the connection's driver has ended by itself, not with its runtime.
+    /// Returns whether the connection's driver has ended by itself, not with its runtime.
     pub(super) fn has_ended(&self) -> bool {
         match self.lease.speaks() {
             Speaks::Http1(_) => false,

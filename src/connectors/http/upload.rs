@@ -81,7 +81,7 @@ impl Upload {
         self.state.lock().gate == Gate::Refused
     }
 
-    /// Tells whether the connection has taken the body. If not, the caller is woken when it has.
+    /// Returns whether the connection has taken the body. If not, the caller is woken when it has.
     pub(super) fn poll_over(&self, cx: &Context<'_>) -> bool {
         self.caller.register(cx.waker());
         self.state.lock().is_over

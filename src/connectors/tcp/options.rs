@@ -165,7 +165,7 @@ impl TcpOptions {
         }
     }
 
-    /// Tells whether the peer is of a family that can be dialed from the local address.
+    /// Returns whether the peer is of a family that can be dialed from the local address.
     pub(super) fn reaches(&self, peer: SocketAddr) -> bool {
         self.local_address.is_none_or(|local| local.is_ipv4() == peer.is_ipv4())
     }

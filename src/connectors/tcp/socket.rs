@@ -22,15 +22,15 @@ pub(super) async fn dial(peer: SocketAddr, options: &TcpOptions) -> io::Result<T
     Ok(stream)
 }
 
-/// Tells whether the socket is connected to itself. TCP allows that, and it happens: a client that
-/// dials a local server that is down, on a port from the ephemeral range, is given that very port
-/// about once in 28,000 dials. The "connection" would echo what it is sent and keep the server from
-/// starting.
+/// Returns whether the socket is connected to itself. TCP allows that, and it happens: a client
+/// that dials a local server that is down, on a port from the ephemeral range, is given that very
+/// port about once in 28,000 dials. The "connection" would echo what it is sent and keep the server
+/// from starting.
 fn has_met_itself(stream: &TcpStream, peer: SocketAddr) -> bool {
     stream.local_addr().is_ok_and(|local| local == peer)
 }
 
-/// Tells whether nothing at all is to be read: no end, no error, no byte.
+/// Returns whether nothing at all is to be read: no end, no error, no byte.
 ///
 /// This polls a peek once. The peek asks tokio's readiness of the socket first, and makes a system
 /// call only if the socket counts as readable. If the system then reports that nothing is there,

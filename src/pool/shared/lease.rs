@@ -52,7 +52,7 @@ impl<C: SharedConnector> Lease<C> {
     /// let (one, two) = (pool.acquire(&()).await?, pool.acquire(&()).await?);
     /// Lease::discard(one); // the connection has died
     /// let three = pool.acquire(&()).await?;
-    /// assert!(!Arc::ptr_eq(&two, &three), "nobody else is put on it");
+    /// assert!(!Arc::ptr_eq(&two, &three), "it takes no new leases");
     /// # Ok(()) }
     /// ```
     pub fn discard(this: Self) {
