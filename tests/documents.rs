@@ -35,7 +35,7 @@ fn is_published(link: &str) -> bool {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     if let Some(file) = link.strip_prefix("https://docs.rs/crate/wharf/latest/source/") {
         let is_packed = file.strip_suffix(".md").is_some_and(|name| !name.contains('/'));
-        return is_packed && root.join(file).exists();
+        return is_packed && root.join(file).exists() && read("Cargo.toml").contains("\"/*.md\"");
     }
     let Some(page) = link.strip_prefix("https://docs.rs/wharf/latest/wharf/") else {
         return false;
