@@ -229,8 +229,8 @@ pub use policy::connector::Connector;
 pub use policy::health_check::HealthCheck;
 pub use policy::heartbeat::Heartbeat;
 pub use policy::observer::{
-    AcquireFailed, Acquired, Closed, DialDone, DialFailed, HeartbeatMissed, Leaked, Observer,
-    PingAnswered, PingFailed, Returned, SlowAcquire, TimedOut,
+    AcquireFailed, Acquired, Closed, Deadlocked, DialDone, DialFailed, HeartbeatMissed, Leaked,
+    Observer, PingAnswered, PingFailed, Returned, SlowAcquire, TimedOut,
 };
 pub use policy::reuse::Reuse;
 pub use policy::spread::Spread;

@@ -46,6 +46,7 @@ fn all_set() -> Config {
     config.retry = Some(Backoff::default().initial(Duration::from_millis(50)).factor(1.5));
     config.slow_acquire = Some(Duration::from_micros(700));
     config.leak_after = Some(secs(600));
+    config.deadlock_warnings = !config.deadlock_warnings;
     config
 }
 

@@ -5,6 +5,8 @@
 //!
 //! - `floor`: a bare mutex and vector
 //! - `host`: a hit through a `Host`, and its return
+//! - `noted`: the same with deadlock warnings
+//! - `watched`: the same with all that can be watched
 //! - `key`: a hit through a key, one of 100, and its return
 //! - `total`: a hit through a `Host` under `max_total`, and its return
 //! - `return`: a return alone, to the idle connections of its host
@@ -25,10 +27,14 @@ use std::hint::black_box;
 use std::process;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::time::Duration;
 
 use parking_lot::Mutex;
 use tokio::task::{JoinSet, yield_now};
-use wharf::{Connector, Host, Pool, SharedConnector, SharedPool, async_trait};
+use wharf::{
+    Builder, Connector, HealthCheck, Heartbeat, Host, Observer, Pool, SharedConnector, SharedPool,
+    async_trait,
+};
 
 struct Numbers;
 
@@ -63,14 +69,19 @@ fn main() {
             return among(path, hosts.parse().expect("a number of hosts"), walks).await;
         }
         let builder = Pool::builder().max_per_host(CONNECTIONS);
-        let builder = if path == "total" { builder.max_total(1000) } else { builder };
+        let builder = match path.as_str() {
+            "total" => builder.max_total(1000),
+            "noted" => builder.deadlock_warnings(true),
+            "watched" => watched(builder.deadlock_warnings(true)),
+            _ => builder,
+        };
         let pool = builder.build(Numbers).expect("valid settings");
         for key in 0..100 {
             drop(pool.acquire(&key).await);
         }
         match path.as_str() {
             "floor" => floor(walks),
-            "host" | "total" => hits(&pool.host(&7), walks).await,
+            "host" | "total" | "noted" | "watched" => hits(&pool.host(&7), walks).await,
             "key" => hits_by_key(&pool, walks).await,
             "return" => returns(walks).await,
             "lease" => leases(walks, true).await,
@@ -79,6 +90,16 @@ fn main() {
             other => panic!("no such path: {other}"),
         }
     });
+}
+
+struct Nobody;
+
+impl Observer for Nobody {}
+
+fn watched(builder: Builder) -> Builder {
+    let long = Duration::from_secs(30);
+    let builder = builder.observer(Nobody).leak_after(long).slow_acquire(long);
+    builder.health_check(HealthCheck::IdleFor(long)).heartbeat(Heartbeat::default())
 }
 
 fn floor(walks: usize) {

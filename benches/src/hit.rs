@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use crate::contestants::{self, DEADPOOL_UNTIMED, FLOOR, HOST, KEY, TOTAL_1, TOTAL_1000, WATCHED};
+use crate::contestants::{
+    self, DEADPOOL_UNTIMED, FLOOR, HOST, KEY, NOTED, TOTAL_1, TOTAL_1000, WATCHED,
+};
 use crate::drive::{Lane, one_thread};
 use crate::form::Form;
 use crate::measure::{Rounds, ns_each};
@@ -42,6 +44,7 @@ fn aim(part: &mut Part) {
     let best = (DEADPOOL_UNTIMED, HOST);
     part.aim("a hit of deadpool without time-out / a hit", best, Bound::AtLeast(5.0));
     part.aim("a hit through a key / the floor", (KEY, FLOOR), Bound::AtMost(3.1));
+    part.aim("a hit with deadlock warnings / a hit", (NOTED, HOST), Bound::AtMost(1.3));
     part.aim("a watched hit / a hit", (WATCHED, HOST), Bound::AtMost(1.5));
     part.aim("a hit under max_total, 1 idle / without", (TOTAL_1, HOST), Bound::AtMost(2.0));
     let many = (TOTAL_1000, HOST);

@@ -4,7 +4,7 @@
 //! engine through [`Actions`], and is woken, closed or dropped when no lock is held.
 
 use super::leases::Lease;
-use super::{Common, Loan, Parts};
+use super::{Common, Loan, Parts, SelfWait};
 use crate::policy::close_reason::CloseReason;
 use crate::policy::time::Time;
 
@@ -43,6 +43,7 @@ pub(crate) struct Actions<P: Parts> {
     /// The host is not needed any more.
     pub(crate) forget: bool,
     pub(crate) leaks: Vec<Leak>,
+    pub(crate) self_wait: Option<Box<SelfWait>>,
     /// To be dropped.
     pub(crate) unused: Unused<P>,
 }
@@ -99,6 +100,7 @@ impl<P: Parts> Default for Actions<P> {
             room_at: None,
             forget: false,
             leaks: Vec::new(),
+            self_wait: None,
             unused: Unused { wakers: Vec::new(), failures: Vec::new(), shares: Vec::new() },
         }
     }

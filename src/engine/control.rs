@@ -207,7 +207,8 @@ impl<P: Parts> HostState<P> {
         })?;
         self.leave_ready(slot);
         let loan = self.begin(slot, (section.now, call_site), section.common);
-        // It is inspected, not used.
+        self.note_no_holder(&loan);
+        // It is looked at, not used.
         self.change(slot, |entry| {
             entry.uses -= 1;
             entry.leases.iter_mut().for_each(|lease| lease.nth -= 1);

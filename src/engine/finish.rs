@@ -2,7 +2,7 @@
 
 use super::ping::Ping;
 use super::{HostState, Parts, Section};
-use crate::policy::time::Time;
+use crate::policy::time::{Span, Time};
 
 impl<P: Parts> HostState<P> {
     /// Starts what waiters need, reports changes to the budget, and notes the next deadline.
@@ -21,6 +21,9 @@ impl<P: Parts> HostState<P> {
             self.wake_warmers(section);
         }
         self.stop_late_pings(section);
+        if section.common.limits.deadlock_after != Span::FOREVER {
+            self.look_for_deadlock(section);
+        }
         self.shrink();
         section.actions.forget = self.is_unused(section.now);
         self.reschedule(section)

@@ -153,11 +153,13 @@ impl<P: Parts> HostState<P> {
     /// Hands the connection over, if that affects only the waiter that gets it.
     #[inline]
     fn give_to_waiter(&mut self, loan: Box<Loan<P>>, now: Time, common: &Common<P>) -> Returned<P> {
-        // It affects more if waiters that were woken to dial have not been polled yet, if the next
-        // dial is due at another time for the next-oldest waiter, if an idle connection is too many
-        // once there are no waiters, or if the budget has to know that there is one waiter less.
-        let is_healthy =
-            self.rare.as_ref().is_none_or(|rare| !rare.stranded && rare.failing.is_none());
+        // Those who were woken to dial have not looked yet, the next dial is due at another time where another one waits
+        // for longest, what is idle for those who wait may be one too many once nobody does, the budget is to hear that one
+        // less waits, or it is noted who does.
+        let is_healthy = self
+            .rare
+            .as_ref()
+            .is_none_or(|rare| !rare.stranded && rare.failing.is_none() && rare.tasks.is_none());
         if !is_healthy || !self.ready.is_empty() || self.changes_note_by_serving(now, common) {
             return Returned::Unsettled(loan);
         }

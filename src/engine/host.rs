@@ -7,6 +7,7 @@ use smallvec::SmallVec;
 use super::Purpose;
 use super::budget::Note;
 use super::close::Closing;
+use super::deadlock::Tasks;
 use super::entry::Entry;
 use super::failing::Failing;
 use super::gauges::{self, Gauges};
@@ -99,6 +100,8 @@ pub(super) struct Rare<P: Parts> {
     pub(super) warmers: Vec<(u64, P::Waker)>,
     /// The oldest loans, as far as a time-out has looked for them: the oldest first.
     pub(super) longest: Vec<Held>,
+    /// Where deadlocks are looked for.
+    pub(super) tasks: Option<Box<Tasks>>,
     pub(super) counters: RareCounters,
 }
 
@@ -115,8 +118,15 @@ impl<P: Parts> Rare<P> {
             cut_offs: 0,
             warmers: Vec::new(),
             longest: Vec::new(),
+            tasks: None,
             counters: RareCounters::default(),
         }
+    }
+
+    /// Whether a wait that begins or ends concerns nobody but who waits: nothing is pinged, nobody is on the way to dial,
+    /// and tasks are not noted.
+    pub(super) fn is_quiet(&self) -> bool {
+        self.pings.is_empty() && !self.stranded && self.tasks.is_none()
     }
 }
 

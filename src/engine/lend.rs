@@ -3,7 +3,7 @@
 use super::entry::{Entry, Holds, State};
 use super::gauges::{Gauges, change};
 use super::leases::Lease;
-use super::{CallSite, Common, HostState, Loan, Parts, Section};
+use super::{Borrower, CallSite, Common, HostState, Loan, Parts, Section};
 use crate::policy::close_reason::CloseReason;
 use crate::policy::reuse::Reuse;
 use crate::policy::spread::Spread;
@@ -132,7 +132,7 @@ impl<P: Parts> HostState<P> {
     /// Lends a connection that needs no ping, on the slow path.
     pub(crate) fn lend_any(
         &mut self,
-        call_site: CallSite,
+        borrower: Borrower,
         section: &mut Section<'_, P>,
     ) -> Option<Box<Loan<P>>> {
         if self.phase == super::Phase::Closed {
@@ -142,7 +142,7 @@ impl<P: Parts> HostState<P> {
         self.close_expired(section);
         let slot = self.slot_to_lend(section.now, section.common)?;
         self.counters.reused += 1;
-        Some(self.grant(slot, call_site, section))
+        Some(self.grant(slot, borrower, section))
     }
 
     /// Returns the entry for the next lease, if one may be lent as it is.
@@ -173,10 +173,13 @@ impl<P: Parts> HostState<P> {
     pub(super) fn grant(
         &mut self,
         slot: u32,
-        call_site: CallSite,
+        borrower: Borrower,
         section: &mut Section<'_, P>,
     ) -> Box<Loan<P>> {
-        let loan = self.begin(slot, (section.now, call_site), section.common);
+        let loan = self.begin(slot, (section.now, borrower.call_site), section.common);
+        if let Some(task) = borrower.task {
+            self.note_holder(&loan, task);
+        }
         let entry = &self.entries[slot];
         let is_used_up = entry.uses >= section.common.limits.max_uses && section.common.is_shared();
         if !entry.has_room() {
@@ -234,6 +237,7 @@ impl<P: Parts> HostState<P> {
             *next_turn += 1;
             entry.leases.end(loan.lease);
             let (call_site, nth) = (waiter.call_site, clipped(entry.uses));
+            debug_assert!(waiter.task.is_none(), "nobody notes who waits");
             let lease = Lease { since: now, call_site, nth, joined: false, reported: false };
             let lease = entry.leases.begin(lease);
             debug_assert_eq!(lease, loan.lease, "an exclusive connection has one lease");
@@ -244,11 +248,12 @@ impl<P: Parts> HostState<P> {
     /// Gives the oldest waiter a lease on this entry. There must be a waiter.
     pub(super) fn serve(&mut self, slot: u32, section: &mut Section<'_, P>) {
         let oldest = self.waiters.as_mut().and_then(|waiters| waiters.front());
-        let Some((since, call_site)) = oldest.map(|waiter| (waiter.since, waiter.call_site)) else {
+        let Some((since, borrower)) = oldest.map(|waiter| (waiter.since, waiter.borrower())) else {
             return;
         };
-        let loan = self.grant(slot, call_site, section);
-        // That waiter may have been the one that was to dial for the others.
+        let loan = self.grant(slot, borrower, section);
+        self.end_wait(borrower.task);
+        // It may be the one that was on the way to dial for the others.
         self.unstrand();
         self.counters.served += 1;
         self.counters.wait_time += section.now.span_since(since);

@@ -58,6 +58,7 @@ mod check;
 mod close;
 pub(crate) mod common;
 mod control;
+pub(crate) mod deadlock;
 mod demand;
 mod dial;
 mod entry;
@@ -95,6 +96,7 @@ use std::panic::Location;
 pub(crate) use actions::{Actions, CloseOrder, DialOrder, Leak, PingOrder, Purpose, Section};
 pub(crate) use common::Common;
 pub(crate) use control::Room;
+pub(crate) use deadlock::{Deadlock, Nested, SelfWait, Task};
 pub(crate) use dial::{Dialed, Failed};
 pub(crate) use failing::Outage;
 pub(crate) use give_back::{Returned, Use};
@@ -108,7 +110,15 @@ pub(crate) use warm::{Warmth, Wish};
 /// A call site in the user's code.
 pub(crate) type CallSite = &'static Location<'static>;
 
-/// Types that the engine stores for the runtime layer without using them.
+/// Who asks for a connection.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Borrower {
+    pub(crate) call_site: CallSite,
+    /// Known where deadlocks are looked for.
+    pub(crate) task: Option<Task>,
+}
+
+/// What the engine keeps for the runtime layer without looking inside.
 pub(crate) trait Parts: Sized + 'static {
     /// A host with its lock.
     type Host: Clone;

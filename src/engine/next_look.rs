@@ -26,6 +26,7 @@ impl<P: Parts> HostState<P> {
             self.next_leak(limits.leak_after),
             self.next_late_close(),
             self.next_ask(common),
+            self.next_deadlock(limits.deadlock_after),
         ];
         looks.into_iter().flatten().min().unwrap_or(Time::NEVER)
     }

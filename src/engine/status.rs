@@ -133,6 +133,8 @@ pub(crate) struct Causes<F> {
     /// Those held longest with the ids of their connections, the longest held first.
     pub(crate) loans: Vec<(u64, Lease)>,
     pub(crate) more_loans: usize,
+    /// Of the loans, those held by tasks that wait for the host: none where this is not known.
+    pub(crate) held_by_waiting: usize,
 }
 
 /// What an observer is told about a loan.
@@ -192,6 +194,7 @@ impl<P: Parts> HostState<P> {
             failure: self.failing().map(|failing| (failing.failure.clone(), failing.at)),
             loans,
             more_loans,
+            held_by_waiting: self.held_by_waiting(),
         }
     }
 

@@ -3,6 +3,7 @@
 
 mod budget;
 mod control;
+mod deadlocks;
 mod demand;
 mod doubts;
 mod failing;

@@ -70,13 +70,13 @@ impl<P: Parts> HostState<P> {
         waker
     }
 
-    /// Returns whether every place is taken and no ping or close will free one.
+    /// Whether every place is taken, no ping or close brings one, and nobody notes who waits.
     fn is_taken(&self) -> bool {
         self.ready.is_empty()
             && self.gauges.places >= self.max
             && self.phase == Phase::Open
             && self.gauges.draining + self.gauges.closing == 0
-            && self.rare.as_ref().is_none_or(|rare| rare.pings.is_empty() && !rare.stranded)
+            && self.rare.as_ref().is_none_or(|rare| rare.is_quiet())
     }
 
     /// Tries the idle connections once more, and joins the queue. Both happen under one lock, so no
@@ -92,7 +92,7 @@ impl<P: Parts> HostState<P> {
         if self.phase == Phase::Closed {
             return Joined::Closed;
         }
-        if let Some(loan) = self.lend_any(waiter.call_site, section) {
+        if let Some(loan) = self.lend_any(waiter.borrower(), section) {
             return Joined::Lent(loan);
         }
         let ahead = self.waiting();
@@ -104,6 +104,7 @@ impl<P: Parts> HostState<P> {
         self.used = true;
         self.unstrand();
         self.note_peak_waiting(ahead + 1);
+        section.actions.self_wait = self.begin_wait(waiter);
         Joined::Queued { ahead }
     }
 
@@ -147,6 +148,7 @@ impl<P: Parts> HostState<P> {
         let was_waiting = self.waiters.as_mut().is_some_and(|waiters| waiters.cancel(waiter));
         let seat = std::mem::replace(&mut *waiter.seat.lock(), Seat::Gone);
         if was_waiting {
+            self.end_wait(waiter.task);
             self.unstrand();
             self.counters.wait_time += section.now.span_since(waiter.since);
         }
@@ -213,12 +215,16 @@ impl<P: Parts> HostState<P> {
         section: &mut Section<'_, P>,
     ) -> u64 {
         let now = section.now;
-        let HostState { waiters, counters, .. } = self;
+        let HostState { waiters, counters, rare, .. } = self;
+        let mut tasks = rare.as_mut().and_then(|rare| rare.tasks.as_deref_mut());
         let Some(waiters) = waiters else { return 0 };
         let mut answered = 0;
         while waiters.front().is_some_and(|waiter| is_for(waiter)) {
             let waker = waiters.resolve_oldest(|waiter| {
                 counters.wait_time += now.span_since(waiter.since);
+                if let (Some(tasks), Some(task)) = (tasks.as_deref_mut(), waiter.task) {
+                    tasks.end_wait(task);
+                }
                 outcome()
             });
             section.actions.wake.extend(waker);

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use super::sync::Mutex;
 use super::wait_queue::WaitQueue;
-use super::{CallSite, Loan, Parts};
+use super::{Borrower, CallSite, Loan, Parts, Task};
 use crate::policy::time::Time;
 
 /// A waiter. Its seat is shared with its future: the outcome is stored under the host's lock and
@@ -16,6 +16,8 @@ pub(crate) struct Waiter<P: Parts> {
     queued: AtomicBool,
     /// Whether maintenance wakes it at its deadline. Otherwise it has a timer of its own.
     pub(crate) is_watched: bool,
+    /// Known where deadlocks are looked for.
+    pub(crate) task: Option<Task>,
     pub(crate) since: Time,
     pub(crate) call_site: CallSite,
     pub(crate) seat: Mutex<Seat<P>>,
@@ -44,13 +46,19 @@ pub(crate) enum Seat<P: Parts> {
 }
 
 impl<P: Parts> Waiter<P> {
-    pub(crate) fn new(since: Time, until: Until, call_site: CallSite, waker: P::Waker) -> Self {
+    pub(crate) fn new(since: Time, until: Until, borrower: Borrower, waker: P::Waker) -> Self {
         let (deadline, is_watched) = match until {
             Until::Watched(deadline) => (deadline, true),
             Until::OwnTimer(deadline) => (deadline, false),
         };
+        let Borrower { call_site, task } = borrower;
         let seat = Mutex::new(Seat::Waiting(Some(waker)));
-        Waiter { since, deadline, is_watched, call_site, queued: AtomicBool::new(false), seat }
+        let queued = AtomicBool::new(false);
+        Waiter { queued, is_watched, task, since, call_site, seat, deadline }
+    }
+
+    pub(super) fn borrower(&self) -> Borrower {
+        Borrower { call_site: self.call_site, task: self.task }
     }
 
     /// Returns when maintenance wakes it, if it does.
@@ -204,8 +212,7 @@ impl<P: Parts> Waiters<P> {
         self.queue.iter(|waiter| waiter.is_woken()).count()
     }
 
-    /// Returns the waiters by the queue's own account, in order.
-    #[cfg(any(test, wharf_loom, fuzzing))]
+    /// Those who wait by the queue's own account, in its order.
     pub(crate) fn queued(&self) -> impl Iterator<Item = &Arc<Waiter<P>>> {
         self.queue.iter(|waiter| waiter.is_queued())
     }

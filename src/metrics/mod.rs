@@ -42,6 +42,7 @@
 //! | `wharf.acquire.failures` | counter | acquires that gave no connection, by `wharf.acquire.failure` ([`AcquireFailure::label`](crate::AcquireFailure::label)) |
 //! | `wharf.acquire.slow` | counter | acquires that took [`slow_acquire`](crate::Builder::slow_acquire) or longer |
 //! | `wharf.leaks` | counter | loans that were held for [`leak_after`](crate::Builder::leak_after) |
+//! | `wharf.deadlocks` | counter | deadlocks, with [`deadlock_warnings`](crate::Builder::deadlock_warnings) |
 //! | `wharf.dial.failures` | counter | dials that failed |
 //! | `wharf.closes` | counter | connections that have left, by `wharf.close.reason` ([`CloseReason::label`](crate::CloseReason::label)) |
 //! | `wharf.pings` | counter | pings and resets that have ended |
@@ -83,8 +84,8 @@ use ::metrics::{Key, Label, SharedString};
 use self::names::{METADATA, Names};
 use self::report::Reported;
 use crate::policy::observer::{
-    AcquireFailed, Acquired, Closed, DialDone, DialFailed, HeartbeatMissed, Leaked, Observer,
-    PingAnswered, PingFailed, Returned, SlowAcquire, TimedOut,
+    AcquireFailed, Acquired, Closed, Deadlocked, DialDone, DialFailed, HeartbeatMissed, Leaked,
+    Observer, PingAnswered, PingFailed, Returned, SlowAcquire, TimedOut,
 };
 
 pub use self::report::Reportable;
@@ -238,6 +239,10 @@ impl Observer for Metrics {
         if !event.is_back {
             self.count(&self.names.leaks, event.host);
         }
+    }
+
+    fn deadlocked(&self, event: &Deadlocked<'_>) {
+        self.count(&self.names.deadlocks, event.host);
     }
 
     fn ping_answered(&self, event: &PingAnswered<'_>) {

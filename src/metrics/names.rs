@@ -30,6 +30,7 @@ pub(super) struct Names {
     pub(super) pings: Key,
     pub(super) slow_acquires: Key,
     pub(super) leaks: Key,
+    pub(super) deadlocks: Key,
     pub(super) dialing: Key,
     pub(super) pinging: Key,
     pub(super) draining: Key,
@@ -78,6 +79,7 @@ impl Names {
             pings: own("wharf.pings"),
             slow_acquires: own("wharf.acquire.slow"),
             leaks: own("wharf.leaks"),
+            deadlocks: own("wharf.deadlocks"),
             dialing: own("wharf.dialing"),
             pinging: own("wharf.pinging"),
             draining: own("wharf.draining"),
@@ -108,6 +110,7 @@ impl Names {
             &self.heartbeat_misses,
             &self.slow_acquires,
             &self.leaks,
+            &self.deadlocks,
         ];
         single.into_iter().chain(&self.acquire_failures)
     }
@@ -133,6 +136,7 @@ impl Names {
             (&self.ping_failures, "Pings and resets that failed."),
             (&self.slow_acquires, "Acquires that took as long as slow_acquire."),
             (&self.leaks, "Loans that were held for leak_after."),
+            (&self.deadlocks, "Deadlocks, with deadlock_warnings."),
             (&self.acquire_failures[0], "Acquires that gave no connection, by kind."),
             (&self.heartbeat_misses, "Heartbeats that were missed."),
             (&self.closes[0], "Connections that have left, by reason."),

@@ -38,6 +38,8 @@ pub(crate) struct Limits {
     pub(crate) close_timeout: Span,
     /// A loan that is held for longer is reported.
     pub(crate) leak_after: Span,
+    /// A deadlock that lasts for so long is reported. `FOREVER` where none is looked for.
+    pub(crate) deadlock_after: Span,
     /// Whether waiters wait for the next dial after a failed one.
     pub(crate) retry: bool,
 }
@@ -56,7 +58,11 @@ pub(crate) struct Beats {
 /// compared with an acquire's time-out.
 const PING_COUNTS: Duration = Duration::from_millis(250);
 
-/// Enough to check a host's connections in little time, and few enough not to load a server.
+/// The longest that a deadlock lasts before it is reported: longer than most uses of a connection, so that a connection
+/// which comes back although its task waits is seen to do so.
+const DEADLOCK_AFTER: Duration = Duration::from_secs(1);
+
+/// Enough to look through a host's connections in little time, and too few to be a load on a server.
 pub(crate) const PINGS_AT_ONCE: usize = 8;
 
 /// The largest share of a heartbeat's interval by which each connection's own is shortened, so that
@@ -72,5 +78,10 @@ impl Limits {
     /// Returns how long a ping counts as on its way, for this `ping_timeout`.
     pub(crate) fn ping_counts(ping_timeout: Option<Duration>) -> Span {
         Span::from(ping_timeout.map_or(PING_COUNTS, |limit| PING_COUNTS.min(limit / 2)))
+    }
+
+    /// How long a deadlock lasts before it is reported, for this `acquire_timeout`.
+    pub(crate) fn deadlock_after(acquire_timeout: Option<Duration>) -> Span {
+        Span::from(acquire_timeout.map_or(DEADLOCK_AFTER, |limit| DEADLOCK_AFTER.min(limit / 2)))
     }
 }

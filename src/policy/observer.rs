@@ -112,9 +112,14 @@ pub trait Observer: Send + Sync + 'static {
         let _ = event;
     }
 
-    /// A loan has ended and the connection has returned: healthy or dead, to be lent again or
-    /// closed. Every connection that was acquired is returned once, unless its borrower detached
-    /// it.
+    /// Every connection of a host is held by a task that waits for another, with
+    /// [`deadlock_warnings`](crate::Builder::deadlock_warnings).
+    fn deadlocked(&self, event: &Deadlocked<'_>) {
+        let _ = event;
+    }
+
+    /// A loan has ended, and the connection has come back: healthy or dead, to be lent again or closed.
+    /// Every connection that was acquired is returned once, unless its borrower detached it.
     fn returned(&self, event: &Returned<'_>) {
         let _ = event;
     }
@@ -238,6 +243,18 @@ event! {
         place: &'static Location<'static>,
         /// Whether it has returned by now.
         is_back: bool,
+    }
+}
+
+event! {
+    /// Tasks that hold connections of a host wait for each other.
+    Deadlocked {
+        /// How many loans they hold: all that there are.
+        loans: usize,
+        /// Where in the code the one was acquired that is held for longest.
+        acquired_at: &'static Location<'static>,
+        /// Where in the code its task waits for another.
+        waits_at: &'static Location<'static>,
     }
 }
 

@@ -117,7 +117,8 @@ impl<C: Connector> Acquire<C> {
         // Cloning a waker runs user code, so it happens before the lock is taken.
         let waits_in = if is_maintained { WaitsIn::Maintained } else { WaitsIn::Other(runtime) };
         let waker = TaskWaker { waker: cx.waker().clone(), waits_in };
-        let waiter = Arc::new(Waiter::<C>::new(since, until, self.call_site, waker));
+        let borrower = self.cell().pool.borrower(self.call_site);
+        let waiter = Arc::new(Waiter::<C>::new(since, until, borrower, waker));
         if let Some(ahead) = self.cell().join_crowd(&waiter) {
             return self.wait(Waiting::new(waiter, timer, ahead), cx);
         }

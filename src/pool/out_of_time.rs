@@ -42,7 +42,7 @@ pub(super) fn report<C: Connector>(
 ) -> AcquireError<C::Error> {
     let now = cell.pool.clock.precise();
     let causes = cell.look_for(|state| state.causes(now, &cell.pool.common));
-    let Causes { view, pinging_since, failure, loans, more_loans } = causes;
+    let Causes { view, pinging_since, failure, loans, more_loans, held_by_waiting } = causes;
     let Seen { idle, in_use, dialing, closing, waiting, .. } = view.seen;
     let key = format!("{cell:?}");
     let loans = loans.into_iter().map(|loan| LoanInfo::new(key.clone(), loan, now)).collect();
@@ -65,6 +65,7 @@ pub(super) fn report<C: Connector>(
         max: view.max,
         loans,
         more_loans,
+        held_by_waiting,
         last_dial_error: failure.map(|(failure, at)| last_dial_error(failure, now.since(at))),
     }))
 }

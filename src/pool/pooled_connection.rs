@@ -219,8 +219,15 @@ impl<C: Connector> PooledConnection<C> {
         });
     }
 
-    /// Ends the loan of a connection that was only inspected: it returns to its place, or is
-    /// closed.
+    /// The connection comes back by itself, without the task that acquired it: that may wait for another one.
+    #[cfg(feature = "http")]
+    pub(super) fn leave_task(this: &Self) {
+        if this.home().pool.settings.deadlock_warnings {
+            this.home().look_for(|state| state.note_no_holder(this.loan()));
+        }
+    }
+
+    /// Ends the loan of a connection that was only looked at: it goes back to where it was, or is closed.
     pub(super) fn put_back(mut this: Self, keep: bool) {
         if let Some((loan, cell)) = this.take() {
             let how = if keep { Use::LookedAt } else { Use::Over(CloseReason::NotRetained) };

@@ -86,6 +86,9 @@ pub struct TimeoutDetails<E> {
     pub loans: Vec<LoanInfo>,
     /// How many more loans there are than in `loans`.
     pub more_loans: usize,
+    /// How many loans were held by tasks that waited for the same host, this caller's own included: a deadlock if it is all
+    /// of them. Zero without [`deadlock_warnings`](crate::Builder::deadlock_warnings).
+    pub held_by_waiting: usize,
     /// How the last dial failed, if none has succeeded since.
     pub last_dial_error: Option<LastDialError<E>>,
 }
@@ -113,7 +116,17 @@ impl<E> TimeoutDetails<E> {
         self.loans.first().is_some_and(|longest| longest.held < self.waited)
     }
 
-    /// Returns the first hint that applies.
+    fn all_loans(&self) -> usize {
+        self.loans.len() + self.more_loans
+    }
+
+    fn is_deadlock(&self) -> bool {
+        self.in_use >= self.max
+            && self.held_by_waiting > 0
+            && self.held_by_waiting == self.all_loans()
+    }
+
+    /// What to look at: the first of these that holds.
     fn hint(&self) -> &'static str {
         if self.waited.is_zero() && self.idle > 0 {
             "idle connections have to answer a ping first, and the caller did not wait"
@@ -122,6 +135,8 @@ impl<E> TimeoutDetails<E> {
         } else if self.pinged > self.waited / 2 || self.idle > 0 {
             // If callers wait, idle connections are being pinged.
             "pings are not answered: look at the host, or lower ping_timeout"
+        } else if self.is_deadlock() {
+            "tasks that hold a connection wait for another one: take one at a time, or pass it on"
         } else if self.in_use >= self.max && self.have_all_come_back() {
             "connections come back, but callers come faster: raise max_per_host, or hold them for shorter"
         } else if self.in_use >= self.max {
@@ -156,6 +171,9 @@ impl<E> fmt::Display for TimeoutReport<E> {
         if let Some(longest) = self.loans.first() {
             let (held, place) = (secs(longest.held), longest.place);
             write!(f, "; longest held {held}, acquired at {}:{}", place.file(), place.line())?;
+        }
+        if self.in_use >= self.max && self.held_by_waiting > 0 {
+            write!(f, "; held by waiting tasks: {} of {}", self.held_by_waiting, self.all_loans())?;
         }
         if let Some(last) = &self.last_dial_error {
             write!(f, "; last dial error {} ago: {}", secs(last.age), last.message)?;

@@ -10,7 +10,7 @@ use super::news::{Item, News};
 use super::parts::{Actions, HostState, Loan, Section, Waiter};
 use super::pool_core::PoolCore;
 use super::scheduled::Scheduled;
-use super::{close, dial, panics, ping};
+use super::{close, deadlocks, dial, panics, ping};
 use crate::engine::schedule::Look;
 use crate::engine::status::{Counted, LoanView};
 use crate::engine::sync::Mutex;
@@ -206,8 +206,7 @@ impl<C: Connector> HostCell<C> {
             let now = pool.clock.now();
             let mut state = self.state.lock();
             let loan = state.lend(now, call_site, &pool.common)?;
-            let is_watched = pool.settings.observer.is_there();
-            let view = is_watched.then(|| state.loan_view(loan.slot, loan.lease));
+            let view = if pool.notes_loans { pool.note_loan(&mut state, &loan) } else { None };
             let known = if pool.common.is_plain { 1 } else { state.max_leases(loan.slot) };
             drop(state);
             if let Some(loan) = self.check_lent(loan, Some(known)) {
@@ -221,9 +220,9 @@ impl<C: Connector> HostCell<C> {
         if let Some((loan, _)) = self.lend(call_site) {
             return Some(loan);
         }
-        let mut has_asked = false;
+        let (borrower, mut has_asked) = (self.pool.borrower(call_site), false);
         loop {
-            if let Some(loan) = self.change(|state, section| state.lend_any(call_site, section)) {
+            if let Some(loan) = self.change(|state, section| state.lend_any(borrower, section)) {
                 if let Some(loan) = self.check_lent(loan, None) {
                     return Some(loan);
                 }
@@ -450,6 +449,9 @@ fn carry_out_own<C: Connector>(
     }
     for leak in mem::take(&mut actions.leaks) {
         follows.news.note(Item::Leak(cell.clone(), leak));
+    }
+    if let Some(self_wait) = actions.self_wait.take() {
+        deadlocks::tell(cell, &self_wait);
     }
     if actions.forget {
         pool.directory.forget(cell, follows.news);

@@ -16,19 +16,22 @@ use tracing::level_filters::LevelFilter;
 
 use super::cell::HostCell;
 use super::clock::Clock;
+use super::deadlocks::Told;
 use super::directory::Directory;
 use super::handle::Runtime;
 use super::maintenance::{self, Maintenance};
 use super::news::News;
 use super::panics::{self, Panicked};
-use super::parts::PartsOf;
+use super::parts::{Loan, PartsOf};
 use super::scheduled::Scheduled;
 use super::settings::Settings;
+use super::task;
 use crate::engine::budget::Ledger;
 use crate::engine::schedule::Schedule;
+use crate::engine::status::LoanView;
 use crate::engine::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use crate::engine::sync::{Mutex, Notify};
-use crate::engine::{Common, HostState, Phase};
+use crate::engine::{Borrower, CallSite, Common, HostState, Phase};
 use crate::policy::connector::Connector;
 use crate::policy::observer::Observer;
 use crate::policy::time::{Span, Time};
@@ -47,6 +50,8 @@ pub(crate) struct Sharing<C: Connector> {
 pub(crate) struct PoolCore<C: Connector> {
     pub(crate) clock: Clock,
     pub(crate) common: Common<PartsOf<C>>,
+    /// Each loan is told to the observer, or noted with its task.
+    pub(super) notes_loans: bool,
     closed: AtomicBool,
     pub(crate) connector: C,
     sharing: Option<Sharing<C>>,
@@ -66,6 +71,8 @@ pub(crate) struct PoolCore<C: Connector> {
     /// The runtimes seen, the latest one last, for work that no acquire causes. When one ends,
     /// another is used.
     pub(super) seen: Mutex<Vec<Runtime>>,
+    /// Where tasks were seen to wait that held a connection.
+    pub(super) told: Told,
 }
 
 impl<C: Connector> PoolCore<C> {
@@ -81,6 +88,7 @@ impl<C: Connector> PoolCore<C> {
         }
         Arc::new(PoolCore {
             clock: Clock::new(),
+            notes_loans: settings.deadlock_warnings || settings.observer.is_there(),
             common: Common::new(limits, share),
             closed: AtomicBool::new(false),
             connector,
@@ -96,6 +104,7 @@ impl<C: Connector> PoolCore<C> {
             next_host: AtomicU64::new(0),
             handles: AtomicUsize::new(0),
             seen: Mutex::new(Vec::new()),
+            told: Told::default(),
         })
     }
 
@@ -141,7 +150,28 @@ impl<C: Connector> PoolCore<C> {
     }
 }
 
-/// # Calls to the connector
+/// # Who borrows
+impl<C: Connector> PoolCore<C> {
+    /// The task that runs, which asks for a connection.
+    pub(crate) fn borrower(&self, call_site: CallSite) -> Borrower {
+        Borrower { call_site, task: self.settings.deadlock_warnings.then(task::current) }
+    }
+
+    /// Notes who has got a loan by the short path, and says what the observer is told of it.
+    #[inline]
+    pub(super) fn note_loan(
+        &self,
+        state: &mut super::parts::HostState<C>,
+        loan: &Loan<C>,
+    ) -> Option<LoanView> {
+        if self.settings.deadlock_warnings {
+            state.note_holder(loan, task::current());
+        }
+        self.settings.observer.is_there().then(|| state.loan_view(loan.slot, loan.lease))
+    }
+}
+
+/// # Asking the connector
 impl<C: Connector> PoolCore<C> {
     /// Returns how many leases the connection takes now: none if it is not open.
     #[inline]

@@ -11,6 +11,7 @@ mod blocking;
 mod borrowers;
 mod cancellation;
 mod caps;
+mod deadlocks;
 mod dialing;
 mod errors;
 mod fairness;

@@ -31,7 +31,8 @@ pub(crate) struct Settings {
     pub(crate) heartbeat: bool,
     pub(crate) retry: bool,
     pub(crate) least_recent: bool,
-    /// Callers that are woken look before time passes; otherwise when the program says so.
+    pub(crate) deadlock_warnings: bool,
+    /// Whoever is woken looks before time passes; otherwise when the program says so.
     pub(crate) eager: bool,
 }
 
@@ -65,6 +66,7 @@ impl Settings {
             .health_check(health)
             .heartbeat(self.heartbeat.then_some(heartbeat))
             .retry(self.retry.then_some(backoff))
+            .deadlock_warnings(self.deadlock_warnings)
             .reuse(if self.least_recent { Reuse::LeastRecent } else { Reuse::MostRecent })
     }
 }
@@ -80,12 +82,12 @@ pub(crate) fn settings(together: bool) -> impl Strategy<Value = Settings> {
     let uses = prop_oneof![2 => Just(None), 1 => (1..4_u64).prop_map(Some)];
     let patience = prop_oneof![1 => Just(None), 2 => (1..4000_u64).prop_map(Some)];
     let pings = prop_oneof![2 => Just(None), 1 => Just(Some(0)), 2 => Just(Some(50))];
-    let flags = (any::<bool>(), any::<bool>(), any::<bool>(), any::<bool>());
+    let flags = (any::<bool>(), any::<bool>(), any::<bool>(), any::<bool>(), any::<bool>());
     (hosts, across, (uses, patience, pings, flags)).prop_map(move |(hosts, across, rest)| {
         let (max, initial, min_idle, max_idle_per_host, max_waiters_per_host, dialing) = hosts;
         let (max_total, max_idle, max_dialing) = across;
         let (max_uses, acquire_timeout, ping_after, flags) = rest;
-        let (heartbeat, retry, least_recent, eager) = flags;
+        let (heartbeat, retry, least_recent, deadlock_warnings, eager) = flags;
         Settings {
             max_per_host: max,
             max_total: together.then_some(max_total),
@@ -102,6 +104,7 @@ pub(crate) fn settings(together: bool) -> impl Strategy<Value = Settings> {
             heartbeat,
             retry,
             least_recent,
+            deadlock_warnings,
             eager,
         }
     })

@@ -27,7 +27,7 @@ pub(crate) use bare::{Floor, Keyed, ShardedMap, Unkeyed};
 pub(crate) use hyper_util::HyperUtil;
 pub(crate) use pingora::Pingora;
 pub(crate) use wharf::Numbered;
-use wharf::{Key, Metered, Plain, Through, Total, Watched};
+use wharf::{Key, Metered, Noted, Plain, Through, Total, Watched};
 
 /// What a bare pool keeps: connections are rarely as small as the vector of them would like.
 type Connection = Box<u64>;
@@ -36,6 +36,7 @@ type Connection = Box<u64>;
 pub(crate) const FLOOR: &str = "floor: a bare mutex and vector";
 pub(crate) const HOST: &str = "wharf, host";
 pub(crate) const KEY: &str = "wharf, key";
+pub(crate) const NOTED: &str = "wharf, host, deadlock warnings";
 pub(crate) const WATCHED: &str = "wharf, host, watched";
 pub(crate) const TOTAL_1: &str = "wharf, host, max_total, 1 idle";
 pub(crate) const TOTAL_1000: &str = "wharf, host, max_total, 1,000 idle";
@@ -125,6 +126,7 @@ pub(crate) fn for_hits() -> Vec<Box<dyn Entrant>> {
     let mut all = vec![
         entrant::<Floor>(FLOOR, Kind::Floor),
         entrant::<Key>(KEY, Kind::Wharf),
+        entrant::<Through<Noted>>(NOTED, Kind::Wharf),
         entrant::<Through<Watched>>(WATCHED, Kind::Wharf),
         entrant::<Through<Metered>>("wharf, host, watched, with metrics", Kind::Wharf),
         entrant::<Through<Total<0>>>(TOTAL_1, Kind::Wharf),

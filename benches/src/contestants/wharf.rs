@@ -79,8 +79,18 @@ impl Variant for Plain {
     }
 }
 
+/// With the task of each loan noted.
+#[derive(Clone, Default)]
+pub(crate) struct Noted;
+
+impl Variant for Noted {
+    fn builder() -> Builder {
+        Pool::builder().deadlock_warnings(true)
+    }
+}
+
 /// With all that can be watched: an observer of each event, warnings of loans that are held for long and of waits that
-/// take long, pings of what was idle for long, and heartbeats.
+/// take long, the task of each loan, pings of what was idle for long, and heartbeats.
 #[derive(Clone, Default)]
 pub(crate) struct Watched;
 
@@ -90,7 +100,7 @@ impl Observer for Nobody {}
 
 impl Variant for Watched {
     fn builder() -> Builder {
-        let builder = Pool::builder().observer(Nobody).leak_after(TIMEOUT).slow_acquire(TIMEOUT);
+        let builder = Noted::builder().observer(Nobody).leak_after(TIMEOUT).slow_acquire(TIMEOUT);
         builder.health_check(HealthCheck::IdleFor(TIMEOUT)).heartbeat(Heartbeat::default())
     }
 }

@@ -177,6 +177,7 @@ fn abandon(incoming: Option<Incoming>, turn: Turn) {
         // The stream must be reset before its lease ends.
         drop(incoming);
     } else if incoming.size_hint().lower() <= MAX_REST as u64 {
+        turn.leave_task();
         turn.runtime().clone().spawn(drain(incoming, turn));
     }
 }

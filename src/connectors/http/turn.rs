@@ -148,7 +148,13 @@ impl Turn {
             return None;
         }
         let runtime = self.runtime().clone();
+        self.leave_task();
         Some(Settling { future: Box::pin(self.settle()), runtime })
+    }
+
+    /// It ends by itself from now on.
+    pub(super) fn leave_task(&self) {
+        Lease::leave_task(&self.lease);
     }
 
     async fn settle(mut self) {

@@ -13,6 +13,7 @@ impl World {
         (0..self.cells.len()).for_each(|at| {
             self.check_counts(at);
             self.check_longest(at);
+            self.check_holders(at);
         });
         self.check_uses();
         self.check_schedule();
@@ -97,7 +98,47 @@ impl World {
         assert_eq!(longest.len() + more, all.len(), "how many more");
     }
 
-    /// Checks that unused lends and inspections do not count as uses.
+    /// A time-out would say how many loans are held by tasks that wait.
+    fn check_holders(&self, at: usize) {
+        let held = self.held_by_waiting(at);
+        let waiting = held.iter().filter(|waits| **waits).count();
+        assert_eq!(self.cells[at].state.held_by_waiting(), waiting, "held by tasks that wait");
+    }
+
+    /// Of each loan that takes up a place, whether its task waits.
+    fn held_by_waiting(&self, at: usize) -> Vec<bool> {
+        let state = &self.cells[at].state;
+        let queue = &self.cells[at].known.queue;
+        let waits = |task| queue.iter().any(|(tag, _)| self.task(*tag) == Some(task));
+        let of = |loan: &super::world::Loan| {
+            let has_place = state.entries[loan.slot].holds == Holds::Place;
+            let holder = self.holders[&(at, loan.slot, loan.lease)];
+            has_place.then(|| holder.is_some_and(waits))
+        };
+        let out = [&self.loans, &self.in_hand, &self.inspected];
+        let out = out.into_iter().flatten().filter(|(place, _)| *place == at);
+        let mut held: Vec<_> = out.filter_map(|(_, loan)| of(loan)).collect();
+        for wait in self.waits.iter().filter(|wait| wait.at == at) {
+            if let Seat::Served(loan) = &*wait.waiter.seat.lock() {
+                held.extend(of(loan));
+            }
+        }
+        held
+    }
+
+    /// A deadlock was told: every loan is held by a task that waits, and nothing else can serve them.
+    pub(super) fn see_deadlock(&mut self, at: usize) {
+        self.deadlocks += 1;
+        let state = &self.cells[at].state;
+        let gauges = &state.gauges;
+        assert!(state.waiting() > 0 && gauges.places >= state.max, "no deadlock: {gauges:?}");
+        let others = gauges.dialing + gauges.idle + gauges.closing;
+        assert!(others == 0 && state.pings().is_empty(), "no deadlock: {gauges:?}");
+        // What is in nobody's hands at this moment is in those of a caller that goes.
+        assert!(self.held_by_waiting(at).iter().all(|waits| *waits), "no deadlock");
+    }
+
+    /// A use that was none does not count, and neither does a look.
     fn check_uses(&self) {
         let out = [&self.loans, &self.in_hand, &self.inspected];
         for (at, loan) in out.into_iter().flatten() {

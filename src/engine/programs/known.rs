@@ -92,8 +92,9 @@ impl World {
         connection.max_leases = room;
     }
 
-    /// Checks a connection that has just been lent.
-    pub(super) fn known_lent(&mut self, at: usize, loan: &Loan) {
+    /// Looks at a connection that has just been lent.
+    pub(super) fn known_lent(&mut self, at: usize, loan: &Loan, tag: usize) {
+        self.holders.insert((at, loan.slot, loan.lease), self.task(tag));
         let (now, step) = (self.now, self.step);
         let entry = &self.cells[at].state.entries[loan.slot];
         let (limits, known) = (&self.common.limits, &mut self.connections[loan.connection]);
@@ -157,7 +158,7 @@ impl World {
     fn see_outcome(&mut self, at: usize, tag: usize, waiter: &Waiter) {
         let seat = waiter.seat.lock();
         match &*seat {
-            Seat::Served(loan) => self.known_lent(at, loan),
+            Seat::Served(loan) => self.known_lent(at, loan, tag),
             Seat::Failed(_) | Seat::Closed => {}
             Seat::Waiting(_) | Seat::Gone => {
                 panic!("1: {tag} has left the queue without an outcome")

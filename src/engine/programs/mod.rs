@@ -326,6 +326,12 @@ fn limits(header: &[u8; HEADER]) -> Limits {
         heartbeat: (flags & 8 != 0).then(beats),
         close_timeout: seconds(5),
         leak_after: when(16, seconds(7)),
+        // In one of four: with it, waits take no short path.
+        deadlock_after: if flags & 128 != 0 && times & 16 != 0 {
+            seconds(1)
+        } else {
+            Span::FOREVER
+        },
         retry: flags & 32 != 0,
     };
     with_filled(limits, filled)

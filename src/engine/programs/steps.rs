@@ -68,13 +68,18 @@ impl World {
         }
     }
 
-    /// Lends an idle connection on the fast path. Closes it if it turns out to be not open.
-    fn hit(&mut self, at: usize, dead: &mut bool) -> Option<Loan> {
+    /// A look at what is there, by the short path. What turns out to be not open is closed.
+    fn hit(&mut self, at: usize, tag: usize, dead: &mut bool) -> Option<Loan> {
         while self.uses_short_paths() && self.cells[at].state.waiting() == 0 {
             let now = self.coarse();
-            let loan = self.cells[at].state.lend(now, Self::place(), &self.common)?;
+            let task = self.task(tag);
+            let state = &mut self.cells[at].state;
+            let loan = state.lend(now, Self::place(), &self.common)?;
+            if let Some(task) = task {
+                state.note_holder(&loan, task);
+            }
             self.check_short(at);
-            self.known_lent(at, &loan);
+            self.known_lent(at, &loan, tag);
             let known = self.cells[at].state.max_leases(loan.slot) as usize;
             if let Some(loan) = self.check_lent(at, loan, dead, Some(known)) {
                 return Some(loan);
@@ -87,12 +92,12 @@ impl World {
         let mut at = self.host(key);
         // Always taken, with and without fast paths: every third tag has a deadline.
         let tag = self.new_tag();
-        if let Some(loan) = self.hit(at, &mut dead) {
+        if let Some(loan) = self.hit(at, tag, &mut dead) {
             return self.loans.push((at, loan));
         }
         let deadline = if tag.is_multiple_of(3) { self.now.after(LONG_WAIT) } else { Time::NEVER };
         let until = Until::Watched(deadline);
-        let waiter = Arc::new(super::super::Waiter::new(self.now, until, Self::place(), tag));
+        let waiter = Arc::new(super::super::Waiter::new(self.now, until, self.borrower(tag), tag));
         if self.join_crowd(at, tag, &waiter) {
             return;
         }
@@ -138,7 +143,7 @@ impl World {
                 world.check_crowd(at, *ahead);
                 world.known_queued(at, tag, waiter);
             }
-            Joined::Lent(loan) => world.known_lent(at, loan),
+            Joined::Lent(loan) => world.known_lent(at, loan, tag),
             Joined::Full => {
                 let most = world.common.limits.max_waiters_per_host;
                 assert!(world.cells[at].known.queue.len() >= most, "there is room to wait");
@@ -204,20 +209,18 @@ impl World {
 
     fn try_acquire(&mut self, key: u8, mut dead: bool) {
         let Some(at) = self.find(key) else { return };
-        if let Some(loan) = self.hit(at, &mut dead) {
+        let (tag, borrower) = (usize::from(key), self.borrower(key.into()));
+        if let Some(loan) = self.hit(at, tag, &mut dead) {
             return self.loans.push((at, loan));
         }
         loop {
             let noted = |world: &mut World, lent: &Option<Loan>| {
                 if let Some(loan) = lent {
-                    world.known_lent(at, loan);
+                    world.known_lent(at, loan, tag);
                 }
             };
-            let lent = self.change_then(
-                at,
-                |state, section| state.lend_any(Self::place(), section),
-                noted,
-            );
+            let lent =
+                self.change_then(at, |state, section| state.lend_any(borrower, section), noted);
             let Some(loan) = lent else { return };
             if let Some(loan) = self.check_lent(at, loan, &mut dead, None) {
                 return self.loans.push((at, loan));
@@ -393,6 +396,7 @@ impl World {
         let loan = loan.expect("it is idle");
         assert_eq!(self.cells[at].state.entries[loan.slot].id, id, "it is the one");
         self.connections[loan.connection].leases += 1;
+        self.holders.insert((at, loan.slot, loan.lease), None);
         self.inspected.push((at, loan));
     }
 

@@ -7,12 +7,15 @@ use std::time::Duration;
 
 use super::super::schedule::{Look, Schedule};
 use super::super::{
-    Actions, CallSite, CloseOrder, Common, DialOrder, HostState, Listing, Parts, Phase, PingOrder,
-    Section, Wish,
+    Actions, Borrower, CallSite, CloseOrder, Common, DialOrder, HostState, Listing, Parts, Phase,
+    PingOrder, Section, SelfWait, Task, Wish,
 };
 use super::Setup;
 use super::known::{Connection, Host};
 use crate::policy::time::{Span, Time};
+
+/// Those that ask, where it is noted which of them does.
+const TASKS: u64 = 5;
 
 /// Hosts and connections are numbers, waiters are tags.
 pub(in crate::engine) struct Plain;
@@ -130,7 +133,11 @@ pub(in crate::engine) struct World {
     pub(super) connections: Vec<Connection>,
     /// Loans reported as held for long, and not as returned.
     pub(in crate::engine) leaks: usize,
-    /// What can be observed from outside.
+    /// The task of each loan, by its host, slot and lease.
+    pub(super) holders: HashMap<(usize, u32, u32), Option<Task>>,
+    /// How many deadlocks were told.
+    pub(in crate::engine) deadlocks: usize,
+    /// What can be seen from outside.
     pub(super) trace: Vec<String>,
     /// The last action that was carried out.
     pub(super) last: Option<Follow>,
@@ -165,6 +172,8 @@ impl World {
             woken: Vec::new(),
             connections: Vec::new(),
             leaks: 0,
+            holders: HashMap::new(),
+            deadlocks: 0,
             trace: Vec::new(),
             last: None,
         }
@@ -262,10 +271,14 @@ impl World {
         state.finish(&mut section);
         state.check_finished(&section);
         let actions = section.actions;
+        let is_deadlock = matches!(actions.self_wait.as_deref(), Some(SelfWait::Deadlock(_)));
         self.reschedule(at, look);
         self.take(at, actions);
         then(self, &result);
         self.see_served(at);
+        if is_deadlock {
+            self.see_deadlock(at);
+        }
         result
     }
 
@@ -324,6 +337,16 @@ impl World {
     /// The call site of all callers.
     pub(super) fn place() -> CallSite {
         Location::caller()
+    }
+
+    /// One of few tasks, of which each asks again and again.
+    pub(super) fn task(&self, tag: usize) -> Option<Task> {
+        let is_noted = self.common.limits.deadlock_after != Span::FOREVER;
+        is_noted.then(|| Task::new(tag as u64 % TASKS))
+    }
+
+    pub(super) fn borrower(&self, tag: usize) -> Borrower {
+        Borrower { call_site: Self::place(), task: self.task(tag) }
     }
 
     pub(super) fn new_tag(&mut self) -> usize {

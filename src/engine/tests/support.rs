@@ -42,6 +42,7 @@ pub(super) fn unlimited() -> Limits {
         heartbeat: None,
         close_timeout: Span::FOREVER,
         leak_after: Span::FOREVER,
+        deadlock_after: Span::FOREVER,
         retry: false,
     }
 }

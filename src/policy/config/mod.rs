@@ -118,6 +118,9 @@ pub struct Config {
     pub slow_acquire: Option<Duration>,
     /// The time from which a loan logs a warning ([more](crate::Builder::leak_after)).
     pub leak_after: Option<Duration>,
+    /// Whether tasks are noted that hold a connection and wait for another
+    /// ([more](crate::Builder::deadlock_warnings)).
+    pub deadlock_warnings: bool,
 }
 
 impl Default for Config {
@@ -147,6 +150,8 @@ impl Default for Config {
             retry: None,
             slow_acquire: None,
             leak_after: None,
+            // The models take the short paths.
+            deadlock_warnings: cfg!(all(debug_assertions, not(wharf_loom))),
         }
     }
 }
@@ -181,6 +186,11 @@ impl Config {
             heartbeat: self.heartbeat.as_ref().map(Heartbeat::beats),
             close_timeout: Span::from(self.close_timeout),
             leak_after: Span::from(self.leak_after),
+            deadlock_after: if self.deadlock_warnings {
+                Limits::deadlock_after(self.acquire_timeout)
+            } else {
+                Span::FOREVER
+            },
             backoff: self.retry.unwrap_or_default(),
             retry: self.retry.is_some(),
         }

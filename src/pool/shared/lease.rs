@@ -24,9 +24,15 @@ impl<C: SharedConnector> Lease<C> {
         Lease(loan)
     }
 
-    /// Ends the lease of a connection that has died. Its place is free at once; it takes no new
-    /// leases and is closed after its last one. Older connections of its host become suspect: each
-    /// must answer a ping before it takes new leases.
+    /// The lease ends by itself, without the task that acquired it: that may wait for another one.
+    #[cfg(feature = "http")]
+    pub(crate) fn leave_task(this: &Self) {
+        PooledConnection::leave_task(&this.0);
+    }
+
+    /// Ends the lease of a connection that has died. Its place is free at once; it takes no new leases and is closed after
+    /// its last one. Older connections of its host are suspect from now on: each must answer a ping before it takes new
+    /// leases.
     ///
     /// # Examples
     ///

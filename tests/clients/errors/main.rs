@@ -45,7 +45,8 @@ fn pool(
     set: impl FnOnce(wharf::Builder) -> wharf::Builder,
 ) -> (TestPool, TestConnector<&'static str>) {
     let connector = TestConnector::new();
-    (set(Pool::builder().max_per_host(1)).build(connector.clone()).unwrap(), connector)
+    let builder = Pool::builder().max_per_host(1).deadlock_warnings(false);
+    (set(builder).build(connector.clone()).unwrap(), connector)
 }
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -88,6 +89,10 @@ async fn time_outs(list: &mut List) {
     let loan = held.acquire(&"db-1").await.unwrap();
     add_time_out(list, &held.acquire_timeout(&"db-1", 2 * SECOND).await.unwrap_err());
     add_time_out(list, &held.acquire_timeout(&"db-1", Duration::ZERO).await.unwrap_err());
+    drop(loan);
+    let (nested, _) = pool(|b| b.deadlock_warnings(true));
+    let loan = nested.acquire(&"db-1").await.unwrap();
+    add_time_out(list, &nested.acquire_timeout(&"db-1", 2 * SECOND).await.unwrap_err());
     drop(loan);
     let (slow, connector) = pool(|b| b);
     connector.once(Stage::Connect, Step::Never);

@@ -1,0 +1,116 @@
+//! Tells of tasks that hold connections and wait for others.
+
+use std::collections::HashSet;
+use std::fmt;
+
+use super::cell::HostCell;
+use super::panics;
+use crate::engine::sync::Mutex;
+use crate::engine::{CallSite, Deadlock, Nested, SelfWait};
+use crate::policy::connector::Connector;
+use crate::policy::observer::Deadlocked;
+
+/// How many pairs of places a warning names.
+const NAMED: usize = 4;
+
+/// What looks like a deadlock and is none.
+const UNLESS: &str =
+    "not so where a guard was given to another task, or one task runs several futures at once";
+
+/// The places of callers that were told of.
+#[derive(Default)]
+pub(super) struct Told(Mutex<HashSet<CallSite>>);
+
+impl Told {
+    /// Notes a place. Says whether it was not there.
+    fn is_new(&self, place: CallSite) -> bool {
+        self.0.lock().insert(place)
+    }
+}
+
+/// Tells what was found out under the host's lock, which is free by now.
+#[cold]
+pub(super) fn tell<C: Connector>(cell: &HostCell<C>, self_wait: &SelfWait) {
+    match self_wait {
+        SelfWait::Nested(nested) => warn_of_nested(cell, nested),
+        SelfWait::Deadlock(deadlock) => tell_of_deadlock(cell, deadlock),
+    }
+}
+
+/// A task that holds a connection waits for another: said once for each place where one waits.
+fn warn_of_nested<C: Connector>(cell: &HostCell<C>, nested: &Nested) {
+    let Nested { loans, acquired_at, waits_at, max } = *nested;
+    if !cell.pool.told.is_new(waits_at) {
+        return;
+    }
+    let what = match (cell.pool.common.is_shared(), loans) {
+        (false, 1) => "connection",
+        (false, _) => "connections",
+        (true, 1) => "lease",
+        (true, _) => "leases",
+    };
+    let others =
+        Others { many: (max as usize).div_ceil(loans), shared: cell.pool.common.is_shared() };
+    panics::log(|| {
+        tracing::warn!(
+            target: "wharf::deadlock", key = ?cell, place = %waits_at,
+            "this task waits, and already holds {loans} {what} to {cell:?}, acquired at {acquired_at}; \
+             at max_per_host = {max}, {others} ({UNLESS})"
+        );
+    });
+}
+
+/// How many tasks make a deadlock, in words.
+struct Others {
+    many: usize,
+    /// Of leases on shared connections there are more than the cap says.
+    shared: bool,
+}
+
+impl fmt::Display for Others {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.many {
+            _ if self.shared => f.write_str("enough such tasks wait for each other"),
+            1 => f.write_str("it waits for itself"),
+            many => write!(f, "{many} such tasks wait for each other"),
+        }
+    }
+}
+
+/// Every connection is held by a task that waits for another.
+fn tell_of_deadlock<C: Connector>(cell: &HostCell<C>, deadlock: &Deadlock) {
+    let Deadlock { loans, sides } = deadlock;
+    let loans = *loans;
+    if let Some(side) = sides.first() {
+        let (acquired_at, waits_at) = (side.acquired_at, side.waits_at);
+        let event = Deadlocked { host: cell, loans, acquired_at, waits_at };
+        cell.pool.settings.observer.tell(|observer| observer.deadlocked(&event));
+    }
+    let what = if cell.pool.common.is_shared() { "leases" } else { "connections" };
+    let sides = Sides(deadlock);
+    panics::log(|| {
+        tracing::warn!(
+            target: "wharf::deadlock", key = ?cell, loans,
+            "deadlock: tasks that wait for {cell:?} hold all {loans} {what}: {sides} ({UNLESS})"
+        );
+    });
+}
+
+/// The places of both sides, in words.
+struct Sides<'a>(&'a Deadlock);
+
+impl fmt::Display for Sides<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let sides = &self.0.sides;
+        for (at, side) in sides.iter().take(NAMED).enumerate() {
+            let comma = if at == 0 { "" } else { ", " };
+            write!(
+                f,
+                "{comma}{} acquired at {}, waiting at {}",
+                side.loans, side.acquired_at, side.waits_at
+            )?;
+        }
+        let more = sides.len().saturating_sub(NAMED);
+        if more > 0 { write!(f, ", and {more} more pairs of places") } else { Ok(()) }
+    }
+}
