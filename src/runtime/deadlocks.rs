@@ -18,10 +18,13 @@ const UNLESS: &str =
     "not so where a guard was given to another task, or one task runs several futures at once";
 
 /// The places of callers that were told of.
-#[derive(Default)]
 pub(super) struct Told(Mutex<HashSet<CallSite>>);
 
 impl Told {
+    pub(super) fn new() -> Self {
+        Told(Mutex::new(HashSet::new()))
+    }
+
     /// Notes a place. Says whether it was not there.
     fn is_new(&self, place: CallSite) -> bool {
         self.0.lock().insert(place)

@@ -104,7 +104,7 @@ impl<C: Connector> PoolCore<C> {
             next_host: AtomicU64::new(0),
             handles: AtomicUsize::new(0),
             seen: Mutex::new(Vec::new()),
-            told: Told::default(),
+            told: Told::new(),
         })
     }
 
