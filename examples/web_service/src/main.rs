@@ -116,7 +116,7 @@ async fn end<T>(
 }
 
 async fn double(State(app): State<App>, Path(n): Path<i64>) -> Result<String, NoAnswer> {
-    // A query that is cut off is cancelled in the server, and its connection is closed.
+    // A query that is cut off is cancelled in the server, and its connection is lent again.
     let answer = timeout(ACQUIRE + QUERY, ask(&app.shop, n)).await;
     Ok(answer.map_err(|_| NoAnswer::TooSlow)??.to_string())
 }
