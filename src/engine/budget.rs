@@ -74,8 +74,9 @@ pub(crate) struct Budget<H> {
     scanning: usize,
     /// Permits on their way to hosts.
     promised: usize,
-    /// Permits of hosts whose last dial failed.
+    /// Permits of hosts whose last dial failed, and those of them that are dials.
     failing: usize,
+    failing_dials: usize,
     records: BTreeMap<u64, Record<H>>,
     short: BTreeSet<Rank>,
     short_and_failing: BTreeSet<Rank>,
@@ -129,6 +130,7 @@ impl<H: Clone> Budget<H> {
             scanning: 0,
             promised: 0,
             failing: 0,
+            failing_dials: 0,
             records: BTreeMap::new(),
             short: BTreeSet::new(),
             short_and_failing: BTreeSet::new(),
@@ -153,8 +155,9 @@ impl<H: Clone> Budget<H> {
         moved(&mut self.closing, old.closing, new.closing);
         moved(&mut self.making_room, old.making_room, new.making_room);
         moved(&mut self.late, old.late, new.late);
-        let held = |note: &Note| if note.failures > 0 { note.permits } else { 0 };
-        moved(&mut self.failing, held(old), held(new));
+        let failing = |note: &Note, held: u32| if note.failures > 0 { held } else { 0 };
+        moved(&mut self.failing, failing(old, old.permits), failing(new, new.permits));
+        moved(&mut self.failing_dials, failing(old, old.dialing), failing(new, new.dialing));
         if old.serves != new.serves {
             old.serves.map(|at| self.serving.remove(&(at, id)));
             new.serves.map(|at| self.serving.insert((at, id)));
@@ -206,6 +209,7 @@ impl<H: Clone> Budget<H> {
         moved(&mut self.starving, usize::from(record.starves()));
         if is_failing {
             moved(&mut self.failing, record.promised as usize);
+            moved(&mut self.failing_dials, record.promised as usize);
         }
         let short = if is_failing { &mut self.short_and_failing } else { &mut self.short };
         if short_of > 0 {
@@ -277,6 +281,7 @@ impl<H: Clone> Budget<H> {
         note.permits += 1;
         note.dialing += 1;
         self.failing += usize::from(note.failures > 0);
+        self.failing_dials += usize::from(note.failures > 0);
     }
 
     fn next_short(&self) -> Option<u64> {
@@ -291,13 +296,14 @@ impl<H: Clone> Budget<H> {
         next.map(|rank| rank.3).or_else(|| self.sparing.first().map(|rank| rank.1))
     }
 
-    /// Returns how many permits failing hosts may still take: a share while others want them,
-    /// otherwise all.
+    /// Returns how many permits failing hosts may still take: a share of each cap while others want
+    /// them, otherwise all.
     fn failing_room(&self) -> usize {
         if self.demand == 0 {
             return usize::MAX;
         }
-        (self.max_total / FAILING_SHARE).max(1).saturating_sub(self.failing)
+        let left = |cap: usize, held: usize| (cap / FAILING_SHARE).max(1).saturating_sub(held);
+        left(self.max_total, self.failing).min(left(self.max_dialing, self.failing_dials))
     }
 
     /// Returns how long a host that has become short waits before it takes from one that has one

@@ -143,6 +143,26 @@ async fn hosts_that_hang_hold_at_most_a_quarter_of_the_permits_while_others_want
     assert!(uses > 24_000, "{uses} uses while twenty hosts hang");
 }
 
+/// Once a dial that hangs has ended, its permit is for a host that has not failed: also where only dials are capped.
+#[tokio::test(start_paused = true)]
+async fn hosts_that_hang_do_not_keep_other_hosts_from_dialing_under_max_dialing() {
+    let (pool, connector) = pool(|b| {
+        let retried = b.retry(wharf::Backoff::default()).acquire_timeout(secs(3600));
+        retried.max_dialing(4).connect_timeout(secs(1))
+    });
+    let callers: Vec<_> = (1..=100)
+        .map(|host| {
+            connector.always_for(&host, Stage::Connect, Step::Never);
+            waiting(&pool, host)
+        })
+        .collect();
+    sleep(ms(60_500)).await;
+    let began = tokio::time::Instant::now();
+    drop(pool.acquire(&0).await.unwrap());
+    assert!(began.elapsed() <= secs(1), "{:?}", began.elapsed());
+    drop(callers);
+}
+
 #[tokio::test(start_paused = true)]
 async fn hosts_that_wait_for_room_are_served_in_order_of_arrival() {
     let (pool, connector) = pool(|b| b.max_total(1));

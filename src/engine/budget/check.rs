@@ -29,11 +29,12 @@ impl<H: Clone> Budget<H> {
             self.scanning,
             self.promised,
             self.failing,
+            self.failing_dials,
             self.demand,
             self.failing_demand,
             self.starving,
         ];
-        assert_eq!(counts, [0; 6], "9: what was wanted");
+        assert_eq!(counts, [0; 7], "9: what was wanted");
         let lists = [
             self.records.len(),
             self.short.len(),
@@ -58,8 +59,11 @@ impl<H: Clone> Budget<H> {
         assert_eq!(self.scanning, scans, "9: scans under way");
         let failing = self.records.values().filter(|record| record.failures > 0);
         let on_their_way: usize = failing.map(|record| record.promised as usize).sum();
-        let held = sum(&|note| if note.failures > 0 { note.permits } else { 0 });
-        assert_eq!(self.failing, held + on_their_way, "9: permits of failing hosts");
+        let failing = |held: fn(&Note) -> u32| {
+            on_their_way + sum(&|note| if note.failures > 0 { held(note) } else { 0 })
+        };
+        assert_eq!(self.failing, failing(|note| note.permits), "9: permits of failing hosts");
+        assert_eq!(self.failing_dials, failing(|note| note.dialing), "9: dials of failing hosts");
     }
 
     fn check_records(&self, notes: &[(u64, Note)], promised: &[u64]) {
