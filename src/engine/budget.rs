@@ -35,6 +35,7 @@ mod hints;
 mod record;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::iter;
 
 use super::sync::Mutex;
 pub(crate) use givers::Scanned;
@@ -285,15 +286,20 @@ impl<H: Clone> Budget<H> {
     }
 
     fn next_short(&self) -> Option<u64> {
-        let (healthy, failing) = (self.short.first(), self.short_and_failing.first());
-        let next = match (healthy, failing) {
-            (Some(healthy), Some(failing)) if failing < healthy && self.failing_room() > 0 => {
-                Some(failing)
-            }
-            (Some(healthy), _) => Some(healthy),
-            (None, failing) => failing,
-        };
+        let next = self.in_turn().next();
         next.map(|rank| rank.3).or_else(|| self.sparing.first().map(|rank| rank.1))
+    }
+
+    /// Returns the hosts that are short in the order in which they get permits. Of those that fail,
+    /// only as many as may take one.
+    fn in_turn(&self) -> impl Iterator<Item = &Rank> {
+        let mut healthy = self.short.iter().peekable();
+        let mut failing = self.short_and_failing.iter().take(self.failing_room()).peekable();
+        iter::from_fn(move || match (healthy.peek(), failing.peek()) {
+            (Some(first), Some(other)) if first < other => healthy.next(),
+            (_, Some(_)) => failing.next(),
+            (_, None) => healthy.next(),
+        })
     }
 
     /// Returns how many permits failing hosts may still take: a share of each cap while others want

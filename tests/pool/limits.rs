@@ -1,5 +1,7 @@
 //! Caps, per host and across hosts, and changes of them. (Behaviours 8 to 11, 65.)
 
+use std::time::Duration;
+
 use tokio::time::sleep;
 use wharf::{AcquireError, HealthCheck};
 
@@ -161,6 +163,35 @@ async fn hosts_that_hang_do_not_keep_other_hosts_from_dialing_under_max_dialing(
     drop(pool.acquire(&0).await.unwrap());
     assert!(began.elapsed() <= secs(1), "{:?}", began.elapsed());
     drop(callers);
+}
+
+/// Two hosts use both places all the time and want more; a third one was down 20 s ago. Returns how long its caller
+/// waits.
+async fn wait_of_one_that_was_down(acquire_timeout: Duration) -> Duration {
+    let (pool, connector) = pool(|b| b.max_total(2).acquire_timeout(acquire_timeout));
+    connector.once_for(&3, Stage::Connect, Step::SlowError(secs(2)));
+    pool.acquire(&3).await.map(drop).unwrap_err();
+    let mut busy = tokio::task::JoinSet::new();
+    for host in [1, 1, 2, 2] {
+        let pool = pool.clone();
+        busy.spawn(async move {
+            loop {
+                let loan = pool.acquire(&host).await;
+                sleep(ms(5)).await;
+                drop(loan);
+            }
+        });
+    }
+    sleep(secs(20)).await;
+    let began = tokio::time::Instant::now();
+    pool.acquire(&3).await.map(drop).unwrap();
+    began.elapsed()
+}
+
+#[tokio::test(start_paused = true)]
+async fn under_the_total_cap_a_host_that_was_down_is_not_starved_by_busy_ones() {
+    let waited = wait_of_one_that_was_down(secs(3600)).await;
+    assert!(waited < secs(11), "{waited:?}");
 }
 
 #[tokio::test(start_paused = true)]

@@ -52,9 +52,7 @@ impl<H: Clone> Budget<H> {
             };
             has_two_fewer || (level == 0 && live == 1 && tenured && now >= ready && its_turn())
         };
-        let failing = self.short_and_failing.iter().take(self.failing_room());
-        let mut takers =
-            self.short.iter().chain(failing).take(served.saturating_add(1)).filter(takes);
+        let mut takers = self.in_turn().take(served.saturating_add(1)).filter(takes);
         takers.nth(served).is_some()
     }
 

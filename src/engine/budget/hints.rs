@@ -74,9 +74,7 @@ impl<H: Clone> Budget<H> {
     /// Publishes the values that returns read.
     pub(crate) fn publish(&self, hints: &Hints) {
         let is_covered = self.wanted() <= self.room_to_come().saturating_add(self.making_room);
-        let failing = self.short_and_failing.first().filter(|_| self.failing_room() > 0);
-        let next =
-            [self.short.first(), failing].into_iter().flatten().min().filter(|_| !is_covered);
+        let next = self.in_turn().next().filter(|_| !is_covered);
         let level = next.map_or(usize::MAX, |rank| rank.0 as usize);
         if let Some(rank) = next {
             hints.from.store(rank.1.nanos(), Relaxed);
