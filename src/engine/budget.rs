@@ -64,7 +64,8 @@ pub(crate) struct Budget<H> {
     max_total: usize,
     max_dialing: usize,
     max_idle: usize,
-    /// The longest time that a round of all hosts may take.
+    /// The longest time that a round of all hosts may take, and that a failing host waits for its
+    /// turn: a caller's time-out is not to pass before that.
     round: Span,
     pub(crate) open: usize,
     pub(crate) dialing: usize,
@@ -103,7 +104,8 @@ pub(crate) struct Budget<H> {
 /// The shortest tenure, and the number of dial times that it lasts where dials are slow.
 const TENURE: Span = Span::from_nanos(100_000_000);
 const TENURE_IN_DIALS: u64 = 10;
-/// The longest time that a round of all hosts may take, and that a failing host waits for its turn.
+/// The longest time that a round of all hosts may take, and that a failing host waits for its turn, where callers have
+/// three times as long.
 const ROUND: Span = Span::from_nanos(10_000_000_000);
 /// Failing hosts hold at most one permit in this many while others want them.
 const FAILING_SHARE: usize = 4;
@@ -321,7 +323,7 @@ impl<H: Clone> Budget<H> {
         }
         let longer = tenure.saturating_mul(1u64 << record.failures.min(6));
         let wasted = record.wasted.nanos().saturating_mul(TENURE_IN_DIALS);
-        Span::from_nanos(longer.max(wasted).min(ROUND.nanos()))
+        Span::from_nanos(longer.max(wasted).min(self.round.nanos()))
     }
 
     /// Returns how long a connection serves its host before it is given up for a host that has

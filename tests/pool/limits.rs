@@ -195,6 +195,12 @@ async fn under_the_total_cap_a_host_that_was_down_is_not_starved_by_busy_ones() 
 }
 
 #[tokio::test(start_paused = true)]
+async fn under_the_total_cap_a_host_that_was_down_is_served_within_the_acquire_timeout() {
+    let waited = wait_of_one_that_was_down(secs(5)).await;
+    assert!(waited < secs(2), "{waited:?}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn hosts_that_wait_for_room_are_served_in_order_of_arrival() {
     let (pool, connector) = pool(|b| b.max_total(1));
     let mut loan = Some(pool.acquire(&0).await.unwrap());
