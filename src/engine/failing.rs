@@ -1,8 +1,8 @@
 //! The effect of failed dials: how long a host backs off, and what still counts as on its way.
 //!
 //! Turns tell what began before an event from what began after it. Dials that were in flight
-//! together when one of them failed count as one failure. After two failures in a row, everything
-//! that began before them will probably serve no waiter.
+//! together when one of them failed count as one failure. After two failures in a row, what
+//! began before them will probably serve no waiter.
 
 use super::dial::Failed;
 use super::entry::{Entry, State};
