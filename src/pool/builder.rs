@@ -142,8 +142,8 @@ impl<Kind> Builder<Kind> {
     /// returns `None`, [`max_per_host`](Builder::max_per_host) applies.
     ///
     /// The function is called when the pool first uses a host, and again when it uses one that it
-    /// has forgotten (no connections, no waiters, no handle). It is never called while a lock is
-    /// held. If several callers use a new host at the same time, it may be called for each of them.
+    /// has forgotten (no connections, no waiters, no handle, no recent failed dial). It is never
+    /// called while a lock is held. If several callers use a new host at the same time, it may be called for each of them.
     /// A cap that was set with [`Host::set_max`](crate::Host::set_max) takes precedence, and lasts
     /// as long as the pool.
     ///

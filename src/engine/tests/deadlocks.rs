@@ -28,7 +28,7 @@ struct Tasks {
 }
 
 impl Tasks {
-    /// With so many connections, all idle.
+    /// With this many connections, all idle.
     fn among(max: usize) -> Self {
         let mut world = world(noted(|l| l.max_per_host = max));
         (0..max).for_each(|_| world.borrow(0));
