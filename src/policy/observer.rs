@@ -33,7 +33,7 @@ use crate::policy::close_reason::CloseReason;
 /// | `dial_failed` | the dial's task | nothing: callers have the error |
 /// | `ping_answered`, `ping_failed`, `heartbeat_missed` | the ping's task | the connection |
 /// | `closed` | the close's task (`detach`: the caller) | the close, and its place under the caps if it holds one |
-/// | `leaked`, `host_forgotten` | a separate task, or the caller that returns or closes the connection | nothing else |
+/// | `leaked`, `deadlocked`, `host_forgotten` | a separate task, or the caller that returns or closes the connection | nothing else |
 ///
 /// A caller's own event is reported in the caller's task, where blocking is as bad as in any other
 /// task: tokio may neglect timers and sockets of the whole runtime until another of its threads has

@@ -10,7 +10,7 @@ use super::news::{Item, News};
 use super::parts::{Actions, HostState, Loan, Section, Waiter};
 use super::pool_core::PoolCore;
 use super::scheduled::Scheduled;
-use super::{close, deadlocks, dial, panics, ping};
+use super::{close, dial, panics, ping};
 use crate::engine::schedule::Look;
 use crate::engine::status::{Counted, LoanView};
 use crate::engine::sync::Mutex;
@@ -451,7 +451,7 @@ fn carry_out_own<C: Connector>(
         follows.news.note(Item::Leak(cell.clone(), leak));
     }
     if let Some(self_wait) = actions.self_wait.take() {
-        deadlocks::tell(cell, &self_wait);
+        follows.news.note(Item::SelfWait(cell.clone(), self_wait));
     }
     if actions.forget {
         pool.directory.forget(cell, follows.news);

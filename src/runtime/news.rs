@@ -1,4 +1,4 @@
-//! The events of a section that no task of its own reports: leaks, forgotten hosts, dials that no
+//! The events of a section that no task of its own reports: leaks, deadlocks, forgotten hosts, dials that no
 //! runtime runs.
 //!
 //! They are reported last, after all actions are carried out, because an observer or a subscriber
@@ -11,11 +11,12 @@ use std::sync::Arc;
 use tracing::level_filters::LevelFilter;
 
 use super::cell::HostCell;
+use super::deadlocks;
 use super::dial::Dialing;
 use super::handle::Runtime;
 use super::panics;
 use super::pool_core::PoolCore;
-use crate::engine::Leak;
+use crate::engine::{Leak, SelfWait};
 use crate::policy::connector::Connector;
 use crate::policy::observer::Leaked;
 
@@ -24,6 +25,7 @@ pub(super) struct News<C: Connector>(Vec<Item<C>>);
 
 pub(super) enum Item<C: Connector> {
     Leak(Arc<HostCell<C>>, Leak),
+    SelfWait(Arc<HostCell<C>>, Box<SelfWait>),
     Forgotten(Arc<HostCell<C>>),
     LostDial(Dialing<C>),
 }
@@ -67,7 +69,7 @@ impl<C: Connector> Drop for News<C> {
 impl<C: Connector> Item<C> {
     fn cell(&self) -> &HostCell<C> {
         match self {
-            Item::Leak(cell, _) | Item::Forgotten(cell) => cell,
+            Item::Leak(cell, _) | Item::SelfWait(cell, _) | Item::Forgotten(cell) => cell,
             Item::LostDial(dialing) => dialing.cell(),
         }
     }
@@ -75,7 +77,7 @@ impl<C: Connector> Item<C> {
     fn is_heard(&self) -> bool {
         let pool = &self.cell().pool;
         match self {
-            Item::Leak(..) => pool.is_heard(LevelFilter::WARN),
+            Item::Leak(..) | Item::SelfWait(..) => pool.is_heard(LevelFilter::WARN),
             Item::LostDial(_) => pool.is_heard(LevelFilter::INFO),
             Item::Forgotten(_) => pool.settings.observer.is_there(),
         }
@@ -85,6 +87,7 @@ impl<C: Connector> Item<C> {
     fn tell(self) {
         match self {
             Item::Leak(cell, leak) => tell_leak(&cell, leak),
+            Item::SelfWait(cell, self_wait) => deadlocks::tell(&cell, &self_wait),
             Item::Forgotten(cell) => {
                 cell.pool.settings.observer.tell(|observer| observer.host_forgotten(&cell));
             }

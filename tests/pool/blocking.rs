@@ -12,8 +12,8 @@ use tracing::field::Field;
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Metadata, Subscriber};
 use wharf::{
-    AcquireError, Backoff, Builder, Closed, DialDone, DialFailed, HealthCheck, Leaked, Observer,
-    PingFailed, PooledConnection,
+    AcquireError, Backoff, Builder, Closed, Deadlocked, DialDone, DialFailed, HealthCheck, Leaked,
+    Observer, PingFailed, PooledConnection,
 };
 
 use crate::support::*;
@@ -80,6 +80,9 @@ impl Observer for Observes {
     }
     fn leaked(&self, event: &Leaked<'_>) {
         self.0.told("leaked", event.host);
+    }
+    fn deadlocked(&self, event: &Deadlocked<'_>) {
+        self.0.told("deadlocked", event.host);
     }
     fn closed(&self, event: &Closed<'_>) {
         self.0.told("closed", event.host);
@@ -192,6 +195,16 @@ fn hold(runtime: &Runtime, pool: &TestPool, _: &TestConnector) -> Option<TestLoa
     outcome(runtime, pool.acquire(&1)).ok()
 }
 
+/// A task that waits for itself: maintenance finds that it has done so for a second.
+fn wait_for_itself(runtime: &Runtime, pool: &TestPool, _: &TestConnector) -> Option<TestLoan> {
+    let pool = pool.clone();
+    runtime.spawn(async move {
+        let _held = pool.acquire(&1).await.unwrap();
+        pool.acquire_timeout(&1, secs(2)).await.map(drop)
+    });
+    None
+}
+
 /// The second dial is maintenance's, at the end of the backoff.
 fn dial_again(runtime: &Runtime, pool: &TestPool, connector: &TestConnector) -> Option<TestLoan> {
     connector.once(Stage::Connect, Step::Error);
@@ -237,6 +250,23 @@ fn time_outs_go_on_while_an_observer_blocks_at_an_idle_time_out() {
 #[test]
 fn time_outs_go_on_while_an_observer_blocks_at_a_leak() {
     time_outs_go_on(&Control::new("leaked", 0), |b| b.leak_after(ms(20)), hold);
+}
+
+/// As short as can be seen: half of the time-out.
+fn soon_deadlocked(builder: Builder) -> Builder {
+    builder.deadlock_warnings(true).acquire_timeout(ms(100))
+}
+
+#[test]
+fn time_outs_go_on_while_an_observer_blocks_at_a_deadlock() {
+    time_outs_go_on(&Control::new("deadlocked", 0), soon_deadlocked, wait_for_itself);
+}
+
+/// The first warning is the caller's own, the second maintenance's.
+#[test]
+fn time_outs_go_on_while_a_subscriber_blocks_at_a_deadlock() {
+    let control = Control::new("WARN wharf::deadlock", 1);
+    time_outs_go_on(&control, soon_deadlocked, wait_for_itself);
 }
 
 #[test]
