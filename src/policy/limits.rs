@@ -80,8 +80,10 @@ impl Limits {
         Span::from(ping_timeout.map_or(PING_COUNTS, |limit| PING_COUNTS.min(limit / 2)))
     }
 
-    /// How long a deadlock lasts before it is reported, for this `acquire_timeout`.
+    /// How long a deadlock lasts before it is reported, for this `acquire_timeout`. Where it is zero, those who wait have
+    /// a time-out of their own.
     pub(crate) fn deadlock_after(acquire_timeout: Option<Duration>) -> Span {
-        Span::from(acquire_timeout.map_or(DEADLOCK_AFTER, |limit| DEADLOCK_AFTER.min(limit / 2)))
+        let waits = acquire_timeout.filter(|limit| !limit.is_zero());
+        Span::from(waits.map_or(DEADLOCK_AFTER, |limit| DEADLOCK_AFTER.min(limit / 2)))
     }
 }

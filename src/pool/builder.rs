@@ -445,7 +445,7 @@ impl<Kind> Builder<Kind> {
     /// - When every connection of the host has been held for a second by a task that waits for another one, and none was
     ///   lent meanwhile, a warning says so, with the places of both sides; [`Observer::deadlocked`] and the
     ///   [metrics](crate::guide::observability) count it. Where half of
-    ///   [`acquire_timeout`](Builder::acquire_timeout) is shorter than a second, it is that long.
+    ///   [`acquire_timeout`](Builder::acquire_timeout) is shorter than a second, but not zero, it is that long.
     /// - A time-out says how many connections were held by tasks that waited
     ///   ([`TimeoutDetails::held_by_waiting`](crate::TimeoutDetails::held_by_waiting)).
     ///
