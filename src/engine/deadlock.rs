@@ -10,7 +10,7 @@
 use std::collections::HashMap;
 use std::num::NonZeroU32;
 
-use super::entry::Holds;
+use super::entry::{Entry, Holds};
 use super::leases::Lease;
 use super::{CallSite, HostState, Loan, Parts, Section, Waiter};
 use crate::policy::time::{Span, Time};
@@ -203,9 +203,19 @@ impl<P: Parts> HostState<P> {
         }
     }
 
-    /// The leases on what takes up a place, each with its task.
+    /// Whether somebody who waits may be served when the entry is free. What drains without a place lets another one that
+    /// drains give up its own.
+    fn keeps_from_serving(&self, entry: &Entry<P>) -> bool {
+        match entry.holds {
+            Holds::Place => true,
+            Holds::Permit => self.gauges.leaving > 0,
+            Holds::Nothing => false,
+        }
+    }
+
+    /// The leases on what may serve those who wait, each with its task.
     fn holdings(&self) -> impl Iterator<Item = (Option<Task>, &Lease)> {
-        let entries = self.entries.iter().filter(|(_, entry)| entry.holds == Holds::Place);
+        let entries = self.entries.iter().filter(|(_, entry)| self.keeps_from_serving(entry));
         let leases = entries.flat_map(|(slot, entry)| {
             entry.leases.numbered().map(move |(number, lease)| (slot, number, lease))
         });
@@ -224,10 +234,11 @@ impl<P: Parts> HostState<P> {
         let only_loans = self.waiting() > 0
             && self.gauges.places >= self.max
             && self.gauges.in_use == self.gauges.places
-            // What drains without a place lets another one give up its own when it has ended.
-            && self.gauges.permits == self.gauges.places
             && self.ready.is_empty()
-            && self.pings().is_empty();
+            // A close ends by itself, and a ping of what drains.
+            && self.entries.iter().all(|(_, entry)| {
+                !self.keeps_from_serving(entry) || !entry.leases.is_empty()
+            });
         only_loans
             && self.tasks().is_some_and(|tasks| self.holdings().all(|(task, _)| tasks.waits(task)))
     }
@@ -236,22 +247,23 @@ impl<P: Parts> HostState<P> {
     #[cold]
     pub(super) fn look_for_deadlock(&mut self, section: &mut Section<'_, P>) {
         let after = section.common.limits.deadlock_after;
-        let is_now = self.is_deadlocked();
+        // A shared connection in use is pinged again and again. When that fails, its place is free.
+        let (is_now, is_answered) = (self.is_deadlocked(), self.pings().is_empty());
         let Some(tasks) = self.tasks_mut() else { return };
         if !is_now {
             (tasks.since, tasks.told) = (Time::NEVER, false);
             return;
         }
         tasks.since = tasks.since.min(section.now);
-        if !tasks.told && tasks.since.after(after) <= section.now {
+        if is_answered && !tasks.told && tasks.since.after(after) <= section.now {
             tasks.told = true;
             section.actions.self_wait = Some(Box::new(SelfWait::Deadlock(self.deadlock())));
         }
     }
 
-    /// When a deadlock will have lasted for so long.
+    /// When a deadlock will have lasted for so long. The end of a ping is a section of its own.
     pub(super) fn next_deadlock(&self, after: Span) -> Option<Time> {
-        if after == Span::FOREVER {
+        if after == Span::FOREVER || !self.pings().is_empty() {
             return None;
         }
         let tasks = self.tasks().filter(|tasks| !tasks.told)?;

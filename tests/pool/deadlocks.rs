@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, sleep_until};
 use tracing::Level;
-use wharf::{AcquireError, Builder, Deadlocked, Observer, SharedPool};
+use wharf::{AcquireError, Builder, Deadlocked, Heartbeat, Observer, Shared, SharedPool};
 
 use crate::log::Log;
 use crate::support::*;
@@ -224,6 +225,62 @@ async fn leases_of_a_shared_pool_are_named_too() {
     assert!(deadlocks[0].contains("hold all 2 leases: 2 acquired at"), "{deadlocks:?}");
     assert!(nested[0].contains("enough such tasks wait for each other"), "{nested:?}");
     tasks.abort_all();
+}
+
+/// A pool of shared connections whose tasks take one lease each and then wait for another.
+async fn told_of_shared(
+    tasks: usize,
+    set: impl FnOnce(Builder<Shared>) -> Builder<Shared>,
+) -> Vec<String> {
+    let log = Log::default();
+    let _guard = tracing::subscriber::set_default(log.without_spans(Level::WARN));
+    let connector = wharf::test_util::SharedTestConnector::new(
+        wharf::test_util::TestConnector::<u32>::new(),
+        2,
+    );
+    let builder = SharedPool::builder().max_per_host(1).deadlock_warnings(true);
+    let pool = set(builder).build(connector).unwrap();
+    let mut waiting = JoinSet::new();
+    for _ in 0..tasks {
+        let pool = pool.clone();
+        waiting.spawn(async move {
+            let _held = pool.acquire(&1).await.unwrap();
+            sleep(ms(10)).await;
+            pool.acquire(&1).await.map(drop).unwrap_err();
+        });
+    }
+    sleep(secs(5)).await;
+    waiting.abort_all();
+    lines(&log).0
+}
+
+/// They say that the peer is alive, and lend nothing.
+#[tokio::test(start_paused = true)]
+async fn heartbeats_do_not_hide_a_deadlock() {
+    let beats = Heartbeat::every(ms(400));
+    let deadlocks = told_of_shared(2, |b| b.heartbeat(beats)).await;
+    assert_eq!(deadlocks.len(), 1, "{deadlocks:?}");
+}
+
+/// The first connection has had its two uses and its place is the second one's.
+#[tokio::test(start_paused = true)]
+async fn leases_on_what_drains_may_be_part_of_a_deadlock() {
+    let deadlocks = told_of_shared(4, |b| b.max_uses(2)).await;
+    assert_eq!(deadlocks.len(), 1, "{deadlocks:?}");
+    assert!(deadlocks[0].contains("hold all 4 leases"), "{deadlocks:?}");
+}
+
+/// A caller with a time of its own waits where others do not.
+#[tokio::test(start_paused = true)]
+async fn where_callers_usually_do_not_wait_a_second_passes_all_the_same() {
+    let (pool, _, log, _guard) = watched_with(1, |b| b.acquire_timeout(Duration::ZERO));
+    let one = async || {
+        let loan = pool.acquire_timeout(&1, secs(5)).await.unwrap();
+        sleep(ms(900)).await;
+        drop(loan);
+    };
+    tokio::join!(one(), one(), one());
+    assert_eq!(lines(&log), (vec![], vec![]));
 }
 
 /// What a program of random nesting does, as its tasks tell it.

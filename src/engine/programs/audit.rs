@@ -105,13 +105,18 @@ impl World {
         assert_eq!(self.cells[at].state.held_by_waiting(), waiting, "held by tasks that wait");
     }
 
-    /// Of each loan that takes up a place, whether its task waits.
+    /// Of each loan whose return may serve those who wait, whether its task waits.
     fn held_by_waiting(&self, at: usize) -> Vec<bool> {
         let state = &self.cells[at].state;
         let queue = &self.cells[at].known.queue;
         let waits = |task| queue.iter().any(|(tag, _)| self.task(*tag) == Some(task));
         let of = |loan: &super::world::Loan| {
-            let has_place = state.entries[loan.slot].holds == Holds::Place;
+            let has_place = match state.entries[loan.slot].holds {
+                Holds::Place => true,
+                // Another one that drains gives up its place when this one has gone.
+                Holds::Permit => state.gauges.leaving > 0,
+                Holds::Nothing => false,
+            };
             let holder = self.holders[&(at, loan.slot, loan.lease)];
             has_place.then(|| holder.is_some_and(waits))
         };
@@ -132,7 +137,8 @@ impl World {
         let state = &self.cells[at].state;
         let gauges = &state.gauges;
         assert!(state.waiting() > 0 && gauges.places >= state.max, "no deadlock: {gauges:?}");
-        let others = gauges.dialing + gauges.idle + gauges.closing;
+        let places = state.entries.iter().filter(|(_, entry)| entry.holds == Holds::Place);
+        let others = places.filter(|(_, entry)| entry.leases.is_empty()).count();
         assert!(others == 0 && state.pings().is_empty(), "no deadlock: {gauges:?}");
         // What is in nobody's hands at this moment is in those of a caller that goes.
         assert!(self.held_by_waiting(at).iter().all(|waits| *waits), "no deadlock");
