@@ -4,13 +4,15 @@
 
 use std::panic::Location;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::super::programs::world::{Loan, Plain, World};
-use super::super::programs::{Op, Pick};
+use super::super::programs::{Answer, Op, Pick};
 use super::super::{
     Actions, Borrower, Deadlock, Joined, Nested, Seat, SelfWait, Task, Until, Waiter,
 };
 use super::support::{secs, shared, world};
+use crate::policy::heartbeat::Heartbeat;
 use crate::policy::limits::Limits;
 use crate::policy::time::Time;
 
@@ -241,6 +243,50 @@ fn leases_are_held_as_loans_are() {
     assert_eq!((world.deadlocks, world.host_of(0).held_by_waiting()), (1, 2));
     world.run(&Op::Return(Pick::FIRST, true));
     world.run(&Op::Pass(900));
+    assert_eq!(world.deadlocks, 1);
+}
+
+/// Two leases on a connection that drains without a place, held by the tasks 1 and 2, two on one that came after it, held
+/// by 3 and 4, and all of them wait, apart from the first.
+fn all_wait_but_one(set: impl FnOnce(&mut Limits), drain: &Op) -> World {
+    let mut world = shared(2, noted(|l| (l.max_per_host = 1, set(l)).1));
+    (0..2).for_each(|_| world.borrow(0));
+    world.run(drain);
+    (0..2).for_each(|_| world.borrow(0));
+    (0..5).for_each(|_| world.acquire_of(0));
+    world.run(&Op::Cancel(Pick(1)));
+    let gauges = &world.host_of(0).gauges;
+    assert_eq!((gauges.places, gauges.permits, world.waits.len()), (1, 2, 4));
+    world
+}
+
+#[test]
+fn what_drains_without_a_place_serves_nobody() {
+    let mut world = all_wait_but_one(|_| {}, &Op::Retire(0));
+    world.run(&Op::Pass(1500));
+    assert_eq!((world.deadlocks, world.host_of(0).held_by_waiting()), (1, 2));
+}
+
+#[test]
+fn what_drains_without_a_place_lets_another_one_give_up_its_own() {
+    let mut world = all_wait_but_one(|l| l.max_uses = 2, &Op::Pass(0));
+    world.run(&Op::Pass(5000));
+    assert_eq!((world.deadlocks, world.host_of(0).held_by_waiting()), (0, 3));
+    world.acquire_of(0);
+    world.acquire_of(0);
+    world.run(&Op::Pass(1500));
+    assert_eq!((world.deadlocks, world.host_of(0).held_by_waiting()), (1, 4));
+}
+
+#[test]
+fn a_ping_of_what_is_in_use_only_delays_it() {
+    let beats = Heartbeat::every(Duration::from_millis(700)).beats();
+    let mut world = shared(1, noted(|l| (l.max_per_host, l.heartbeat) = (1, Some(beats))));
+    world.borrow(0);
+    (0..5).for_each(|_| world.acquire_of(0));
+    world.run(&Op::Pass(1500));
+    assert_eq!((world.pings.len(), world.deadlocks), (1, 0), "it may be dead");
+    world.run(&Op::PingEnded(Pick::FIRST, Answer::Yes));
     assert_eq!(world.deadlocks, 1);
 }
 
