@@ -29,6 +29,29 @@ fn the_promises_of_the_guide_have_the_tests_that_they_name() {
     assert!(named > 25, "{named} promises with a test");
 }
 
+/// A line names files and directories of the repository in code font.
+fn paths(line: &str) -> impl Iterator<Item = &str> {
+    let is_path = |text: &&str| {
+        ["tests/", "src/", "benches/", "examples/", "fuzz/", ".ci/"]
+            .iter()
+            .any(|at| text.starts_with(at))
+            && text.chars().all(|c| c.is_ascii_alphanumeric() || "/._-".contains(c))
+    };
+    line.split('`').skip(1).step_by(2).filter(is_path)
+}
+
+#[test]
+fn every_path_that_a_document_names_exists() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let pages = fs::read_dir(root.join("src/guide")).unwrap().map(|page| page.unwrap().path());
+    let documents = pages.chain(["README.md", "CONTRIBUTING.md"].map(|file| root.join(file)));
+    let texts: Vec<_> = documents.map(|file| fs::read_to_string(file).unwrap()).collect();
+    let named: Vec<_> = texts.iter().flat_map(|text| text.lines()).flat_map(paths).collect();
+    let missing: Vec<_> = named.iter().filter(|path| !root.join(path).exists()).collect();
+    assert!(missing.is_empty(), "{missing:?}");
+    assert!(named.len() > 50, "{} paths", named.len());
+}
+
 /// Whether a page of docs.rs will be there. A package page resolves no link to a file of the repository, and shows no
 /// image of it: so the README links to the documentation, and to files that the package contains.
 fn is_published(link: &str) -> bool {
