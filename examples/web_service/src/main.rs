@@ -1,5 +1,5 @@
-//! A web service with a pool of PostgreSQL connections: queries with a limit, metrics, readiness, and an end that names
-//! what it waits for.
+//! A web service with a pool of PostgreSQL connections: queries with a limit, metrics, readiness, and a shutdown
+//! that names the connections it waits for.
 //!
 //! ```text
 //! DATABASE_URL=postgres://app@localhost/shop cargo run -p example-web-service
@@ -29,7 +29,7 @@ type Failure = Box<dyn Error + Send + Sync>;
 /// How long a request may wait for a connection, and then for its answer.
 const ACQUIRE: Duration = Duration::from_secs(1);
 const QUERY: Duration = Duration::from_secs(2);
-/// How long the end may take: for requests, and then for connections. Kubernetes kills after 30 s.
+/// How long the shutdown may wait for requests, and then for connections. Kubernetes kills after 30 s.
 const GRACE: Duration = Duration::from_secs(10);
 
 #[tokio::main]
@@ -46,13 +46,13 @@ struct App {
     exporter: PrometheusHandle,
 }
 
-/// Serves until a signal comes. What is still out then, after two times `grace`, is in the report.
+/// Serves until a signal comes. The report has the connections that are still out after two times `grace`.
 pub(crate) async fn serve(
     listener: TcpListener,
     database: &str,
     grace: Duration,
 ) -> Result<CloseReport, Failure> {
-    // First of all: a signal that comes meanwhile is not lost.
+    // Subscribe first, so that no signal is lost.
     let signals = [signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?];
     let exporter = PrometheusBuilder::new()
         .with_recommended_naming(true)
@@ -99,7 +99,7 @@ async fn any_of([mut terminate, mut interrupt]: [Signal; 2]) {
     }
 }
 
-/// Requests that are under way are finished first: they still need the pool.
+/// Finishes the requests that are under way first: they still need the pool.
 async fn end<T>(
     server: tokio::task::JoinHandle<T>,
     pool: &Pool<PostgresConnector>,
@@ -128,7 +128,7 @@ async fn ask(shop: &Host<PostgresConnector>, n: i64) -> Result<i64, AcquireError
     Ok(row.get(0))
 }
 
-/// A query without a limit: what an end gets stuck on.
+/// A query without a limit: the shutdown has to wait for it.
 async fn slow(State(app): State<App>, Path(seconds): Path<f64>) -> Result<String, NoAnswer> {
     let connection = app.shop.acquire().await?;
     connection
@@ -157,7 +157,7 @@ impl From<AcquireError<PostgresError>> for NoAnswer {
 }
 
 impl IntoResponse for NoAnswer {
-    /// The log has the reason, in one line. Who asked is told whether it makes sense to ask again.
+    /// The log has the reason, in one line. The status tells the client whether to ask again.
     fn into_response(self) -> Response {
         let status = match &self {
             NoAnswer::TooSlow => StatusCode::GATEWAY_TIMEOUT,
