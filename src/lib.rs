@@ -151,6 +151,7 @@
 //! | [`heartbeat`](Builder::heartbeat) | none | ping on a timer |
 //! | [`retry`](Builder::retry) | none | dial again for callers that wait |
 //! | [`observer`](Builder::observer), [`slow_acquire`](Builder::slow_acquire), [`leak_after`](Builder::leak_after) | none | report what happens |
+//! | [`deadlock_warnings`](Builder::deadlock_warnings) | on in debug builds | report tasks that hold a connection and wait for another |
 //! | [`max_per_host_for`](Builder::max_per_host_for) | none | a cap for each key |
 //! | [`initial_per_host`](Builder::initial_per_host) | 0 | dialed at first use |
 //! | [`max_waiters_per_host`](Builder::max_waiters_per_host) | no limit | more get an error at once |

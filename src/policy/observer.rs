@@ -118,8 +118,9 @@ pub trait Observer: Send + Sync + 'static {
         let _ = event;
     }
 
-    /// A loan has ended, and the connection has come back: healthy or dead, to be lent again or closed.
-    /// Every connection that was acquired is returned once, unless its borrower detached it.
+    /// A loan has ended and the connection has returned: healthy or dead, to be lent again or
+    /// closed. Every connection that was acquired is returned once, unless its borrower detached
+    /// it.
     fn returned(&self, event: &Returned<'_>) {
         let _ = event;
     }
@@ -249,11 +250,11 @@ event! {
 event! {
     /// Tasks that hold connections of a host wait for each other.
     Deadlocked {
-        /// How many loans they hold: all that there are.
+        /// How many loans they hold, which is all loans of the host.
         loans: usize,
-        /// Where in the code the one was acquired that is held for longest.
+        /// The line that acquired the loan that is held longest.
         acquired_at: &'static Location<'static>,
-        /// Where in the code its task waits for another.
+        /// The line at which that loan's task waits for another connection.
         waits_at: &'static Location<'static>,
     }
 }

@@ -32,7 +32,7 @@ pub(crate) struct Settings {
     pub(crate) retry: bool,
     pub(crate) least_recent: bool,
     pub(crate) deadlock_warnings: bool,
-    /// A woken waiter is polled before time passes; otherwise when the program says so.
+    /// A woken caller looks before time passes; otherwise when the program says so.
     pub(crate) eager: bool,
 }
 

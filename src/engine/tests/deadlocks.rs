@@ -30,7 +30,7 @@ struct Tasks {
 }
 
 impl Tasks {
-    /// With this many connections, all idle.
+    /// With `max` connections, all idle.
     fn among(max: usize) -> Self {
         let mut world = world(noted(|l| l.max_per_host = max));
         (0..max).for_each(|_| world.borrow(0));
