@@ -437,34 +437,36 @@ impl<Kind> Builder<Kind> {
         self
     }
 
-    /// Whether tasks are named that hold a connection of a host and wait for another one of it (tracing target
-    /// `wharf::deadlock`). As many such tasks as the host has connections wait for each other until their time-outs.
+    /// Warns of tasks that hold a connection of a host and wait for another one of the same host.
     ///
-    /// - A caller whose task already holds a connection of the host and has to wait for another writes a warning, once for
-    ///   each place in the code, with both places: long before enough of them meet.
+    /// When as many such tasks wait as the host may have connections, each waits for the others until its time-out.
+    ///
+    /// - The first time that a caller has to wait while its task holds a connection of the host, a warning
+    ///   (`tracing` target `wharf::deadlock`) names both lines of code. This is long before there is a deadlock. There
+    ///   is one warning for each line.
     /// - When every connection of the host has been held for a second by a task that waits for another one, and none was
-    ///   lent meanwhile, a warning says so, with the places of both sides; [`Observer::deadlocked`] and the
-    ///   [metrics](crate::guide::observability) count it. Where half of
-    ///   [`acquire_timeout`](Builder::acquire_timeout) is shorter than a second, but not zero, it is that long.
-    /// - A time-out says how many connections were held by tasks that waited
+    ///   lent meanwhile, a second warning reports the deadlock, and [`Observer::deadlocked`] and the
+    ///   [metrics](crate::guide::observability) count it. It comes sooner, after half of
+    ///   [`acquire_timeout`](Builder::acquire_timeout), if that is less than a second.
+    /// - A time-out says how many connections were held by waiting tasks
     ///   ([`TimeoutDetails::held_by_waiting`](crate::TimeoutDetails::held_by_waiting)).
     ///
-    /// Only one host is looked at: tasks that wait for each other across hosts, or under
-    /// [`max_total`](Builder::max_total), are not seen.
+    /// The pool looks at each host on its own. It does not see tasks that wait for each other across hosts, or under
+    /// [`max_total`](Builder::max_total).
     ///
     /// # False alarms
     ///
-    /// A loan counts as held by the task that acquired it; outside of a task, as in `block_on`, by the thread. So there is
-    /// no deadlock, although it looks like one, where a guard was given to another task, and where one task runs several
-    /// futures (`join!`, `buffer_unordered`) of which each returns its connection without the others. The second warning
-    /// waits for a second because such connections mostly come back within it.
+    /// A loan counts as held by the task that acquired it or, outside a task (as in `block_on`), by the thread. The
+    /// warning is therefore wrong if a guard was moved to another task, or if one task runs several futures (`join!`,
+    /// `buffer_unordered`) that each return their connection without the others. Such connections mostly return within
+    /// a second, so the second warning is rarely wrong.
     ///
     /// # Cost
     ///
-    /// With it a hit notes its task, for about a tenth more instructions, and a wait takes the longer way through the host.
-    /// Without it nothing is noted.
+    /// Lending an idle connection takes about a tenth more instructions, since the task is noted, and waits take a slower
+    /// path. When this is off, nothing is noted.
     ///
-    /// Defaults to on in debug builds and off in release builds: such tasks are a mistake in the code, which shows while
+    /// Defaults to on in debug builds and off in release builds: such tasks are mistakes in the code, which show while
     /// it is written and tested.
     pub fn deadlock_warnings(mut self, on: bool) -> Self {
         self.settings.config.deadlock_warnings = on;
