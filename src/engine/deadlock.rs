@@ -233,9 +233,8 @@ impl<P: Parts> HostState<P> {
     fn is_deadlocked(&self) -> bool {
         let only_loans = self.waiting() > 0
             && self.gauges.places >= self.max
-            && self.gauges.in_use == self.gauges.places
             && self.ready.is_empty()
-            // A close ends by itself, and a ping of what drains.
+            // A dial, a ping of what is idle and a close end by themselves.
             && self.entries.iter().all(|(_, entry)| {
                 !self.keeps_from_serving(entry) || !entry.leases.is_empty()
             });

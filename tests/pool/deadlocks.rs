@@ -227,6 +227,30 @@ async fn leases_of_a_shared_pool_are_named_too() {
     tasks.abort_all();
 }
 
+#[tokio::test(start_paused = true)]
+async fn who_holds_two_is_named_with_the_place_of_the_first() {
+    let (pool, _, log, _guard) = watched(2);
+    let (line, _first) = (line!(), pool.acquire(&1).await.unwrap());
+    sleep(ms(1)).await;
+    let _second = pool.acquire(&1).await.unwrap();
+    pool.acquire_timeout(&1, ms(10)).await.map(drop).unwrap_err();
+    let (_, nested) = lines(&log);
+    // It has waited for the dial of the second one, too.
+    let [_, warning] = &nested[..] else { panic!("{nested:?}") };
+    let first = format!("already holds 2 connections to 1, acquired at {}:{line}:", file!());
+    assert!(warning.contains(&first), "{warning}");
+    assert!(warning.contains("at max_per_host = 2, it waits for itself (not so "), "{warning}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn without_a_cap_nobody_waits_for_another() {
+    let (pool, connector, log, _guard) = watched_with(1, |b| b.max_per_host(None));
+    let _held = pool.acquire(&1).await.unwrap();
+    connector.once(Stage::Connect, Step::Slow(secs(3)));
+    drop(pool.acquire(&1).await.unwrap());
+    assert_eq!(lines(&log), (vec![], vec![]));
+}
+
 /// A pool of shared connections whose tasks take one lease each and then wait for another.
 async fn told_of_shared(
     tasks: usize,

@@ -285,9 +285,26 @@ fn a_ping_of_what_is_in_use_only_delays_it() {
     world.borrow(0);
     (0..5).for_each(|_| world.acquire_of(0));
     world.run(&Op::Pass(1500));
+    world.acquire_of(0);
     assert_eq!((world.pings.len(), world.deadlocks), (1, 0), "it may be dead");
     world.run(&Op::PingEnded(Pick::FIRST, Answer::Yes));
     assert_eq!(world.deadlocks, 1);
+}
+
+/// Each of the tasks waits twice, so that the one that gets the lease waits at once.
+#[test]
+fn a_second_begins_anew_with_each_lease() {
+    for returned in 0..2 {
+        let mut world = shared(2, noted(|l| l.max_per_host = 1));
+        (0..2).for_each(|_| world.borrow(0));
+        (0..10).for_each(|_| world.acquire_of(0));
+        world.run(&Op::Pass(1500));
+        world.run(&Op::Return(Pick(returned), true));
+        world.run(&Op::Pass(900));
+        assert_eq!(world.deadlocks, 1);
+        world.run(&Op::Pass(200));
+        assert_eq!(world.deadlocks, 2, "it is another");
+    }
 }
 
 #[test]
