@@ -452,7 +452,7 @@ impl<Kind> Builder<Kind> {
     ///   ([`TimeoutDetails::held_by_waiting`](crate::TimeoutDetails::held_by_waiting)).
     ///
     /// The pool looks at each host on its own. It does not see tasks that wait for each other across hosts, or under
-    /// [`max_total`](Builder::max_total).
+    /// [`max_total`](Builder::max_total), nor a task that waits for a second connection through another task.
     ///
     /// # False alarms
     ///
@@ -464,7 +464,7 @@ impl<Kind> Builder<Kind> {
     /// # Cost
     ///
     /// Lending an idle connection takes about a tenth more instructions, since the task is noted, and waits take a slower
-    /// path. When this is off, nothing is noted.
+    /// path. A caller that begins to wait or times out looks at all loans of its host. When this is off, nothing is noted.
     ///
     /// Defaults to on in debug builds and off in release builds: such tasks are mistakes in the code, which show while
     /// it is written and tested.
