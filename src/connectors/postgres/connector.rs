@@ -20,6 +20,7 @@ use super::error::{BoxError, PostgresError};
 use super::new_connection::{End, NewConnection};
 use super::reset::Reset;
 use super::servers::Servers;
+use super::shown::Shown;
 use crate::policy::connector::Connector;
 
 /// Makes connections to PostgreSQL databases.
@@ -288,6 +289,15 @@ where
             }
         };
         self.set_up(client).await
+    }
+
+    /// Shows a connector's one database by its servers and its name (`db-1:5432/shop`), without a user or a password; with
+    /// [`with_config`](PostgresConnector::with_config) the key in its `Debug` form.
+    fn fmt_key(&self, key: &K, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.source {
+            Source::Fixed(config) => write!(f, "{:?}", Shown(config)),
+            Source::Asked(_) => write!(f, "{key:?}"),
+        }
     }
 
     /// Makes one empty round trip after everything that a borrower has left. With

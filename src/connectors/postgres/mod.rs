@@ -215,6 +215,7 @@ mod parameters;
 mod requests;
 mod reset;
 mod servers;
+mod shown;
 mod statements;
 mod transaction;
 
