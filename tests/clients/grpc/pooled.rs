@@ -192,12 +192,13 @@ async fn a_request_that_is_too_long_to_be_kept_is_not_sent_again() {
 async fn a_deadline_bounds_the_wait_for_a_lease_all_tries_and_the_answer() {
     let server = Server::start_with(|s| s.max_concurrent_streams(1));
     let pool = pool(|b| b.max_per_host(1));
-    let channel = channel(&pool, &server.uri()).timeout(SOON);
-    let mut client = HealthClient::new(channel.clone());
+    let channel = channel(&pool, &server.uri());
+    let hurried = channel.clone().timeout(SECOND);
+    let mut client = HealthClient::new(hurried.clone());
     let mut watch = client.watch(HealthCheckRequest::default()).await.unwrap().into_inner();
     watch.message().await.unwrap().unwrap();
 
-    let error = check(&channel).await.unwrap_err();
+    let error = check(&hurried).await.unwrap_err();
     assert_eq!(error.code(), Code::DeadlineExceeded, "{}", chain(&error));
     let error = within_a_minute(watch.message()).await.unwrap_err();
     assert_eq!(error.code(), Code::DeadlineExceeded, "{}", chain(&error));
@@ -209,7 +210,7 @@ async fn a_deadline_bounds_the_wait_for_a_lease_all_tries_and_the_answer() {
     let silent = crate::server::pool(|b| b);
     let mut client = HealthClient::new(PooledChannel::new(silent.host(&uri(peer.address()))));
     let mut request = Request::new(HealthCheckRequest::default());
-    request.set_timeout(SOON);
+    request.set_timeout(SECOND);
     let (error, (mut connection, _)) = tokio::join!(client.check(request), requested(&peer));
     assert_eq!(error.unwrap_err().code(), Code::DeadlineExceeded);
     connection.read_until(crate::raw_peer::RST_STREAM).await;
