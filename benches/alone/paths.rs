@@ -7,9 +7,9 @@
 //! - `host`: a hit through a `Host`, and its return
 //! - `noted`: the same with deadlock warnings
 //! - `watched`: the same with all that can be watched
+//! - `metered`: the same with metrics as the observer, which a later report hands over
 //! - `key`: a hit through a key, one of 100, and its return
 //! - `total`: a hit through a `Host` under `max_total`, and its return
-//! - `return`: a return alone, to the idle connections of its host
 //! - `lease`: a lease of a shared connection that has another one, and its end
 //! - `lone`: a lease of a shared connection that has no other, and its end
 //! - `wait`: of 64 tasks on 4 connections each waits for what another returns
@@ -24,13 +24,13 @@
 use std::convert::Infallible;
 use std::env;
 use std::hint::black_box;
-use std::process;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::Duration;
 
 use parking_lot::Mutex;
 use tokio::task::{JoinSet, yield_now};
+use wharf::metrics::Metrics;
 use wharf::{
     Builder, Connector, HealthCheck, Heartbeat, Host, Observer, Pool, SharedConnector, SharedPool,
     async_trait,
@@ -57,7 +57,6 @@ impl SharedConnector for Numbers {
 
 const TASKS: usize = 64;
 const CONNECTIONS: usize = 4;
-const MOST_RETURNS: usize = 40_000;
 
 fn main() {
     let arguments: Vec<_> = env::args().skip(1).collect();
@@ -72,7 +71,8 @@ fn main() {
         let builder = match path.as_str() {
             "total" => builder.max_total(1000),
             "noted" => builder.deadlock_warnings(true),
-            "watched" => watched(builder.deadlock_warnings(true)),
+            "watched" => watched(builder).observer(Nobody),
+            "metered" => watched(builder).observer(Metrics::new("paths")),
             _ => builder,
         };
         let pool = builder.build(Numbers).expect("valid settings");
@@ -81,9 +81,8 @@ fn main() {
         }
         match path.as_str() {
             "floor" => floor(walks),
-            "host" | "total" | "noted" | "watched" => hits(&pool.host(&7), walks).await,
+            "host" | "total" | "noted" | "watched" | "metered" => hits(&pool.host(&7), walks).await,
             "key" => hits_by_key(&pool, walks).await,
-            "return" => returns(walks).await,
             "lease" => leases(walks, true).await,
             "lone" => leases(walks, false).await,
             "wait" => waits(&pool.host(&7), walks).await,
@@ -98,7 +97,7 @@ impl Observer for Nobody {}
 
 fn watched(builder: Builder) -> Builder {
     let long = Duration::from_secs(30);
-    let builder = builder.observer(Nobody).leak_after(long).slow_acquire(long);
+    let builder = builder.deadlock_warnings(true).leak_after(long).slow_acquire(long);
     builder.health_check(HealthCheck::IdleFor(long)).heartbeat(Heartbeat::default())
 }
 
@@ -120,19 +119,6 @@ async fn hits_by_key(pool: &Pool<Numbers>, walks: usize) {
     for _ in 0..walks {
         drop(black_box(pool.acquire(black_box(&7)).await));
     }
-}
-
-/// The same number of loans for any number of walks, of which this many come back; the others never do.
-async fn returns(walks: usize) {
-    assert!(walks <= MOST_RETURNS, "at most {MOST_RETURNS} walks");
-    let pool = Pool::builder().max_per_host(MOST_RETURNS).build(Numbers).expect("valid settings");
-    let mut loans = Vec::new();
-    for _ in 0..MOST_RETURNS {
-        loans.push(pool.acquire(&7).await);
-    }
-    loans.drain(..walks).for_each(drop);
-    // What the others and the end of the pool take is no part of it.
-    process::exit(0);
 }
 
 /// Of a connection that somebody else uses meanwhile, or nobody.

@@ -106,6 +106,39 @@ impl<P: Parts> Default for Actions<P> {
     }
 }
 
+impl<P: Parts> Actions<P> {
+    /// Returns whether there is nothing to carry out.
+    #[inline]
+    pub(crate) fn is_empty(&self) -> bool {
+        // Without `..`, so that the compiler names a field that is forgotten here.
+        let Actions {
+            granted,
+            make_room,
+            stop_draining,
+            close,
+            ping,
+            dial,
+            wake,
+            recheck,
+            ask_peers,
+            maintain,
+            room_at,
+            forget,
+            leaks,
+            self_wait,
+            unused,
+        } = self;
+        let Unused { wakers, failures, shares } = unused;
+        !(*make_room || *recheck || *ask_peers || *maintain || *forget)
+            && stop_draining.is_none()
+            && room_at.is_none()
+            && self_wait.is_none()
+            && (granted.is_empty() && leaks.is_empty() && wake.is_empty())
+            && (close.is_empty() && ping.is_empty() && dial.is_empty())
+            && (wakers.is_empty() && failures.is_empty() && shares.is_empty())
+    }
+}
+
 /// Why a connection is pinged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Purpose {

@@ -4,9 +4,10 @@
 //! the entry; a shared use takes a share, and the connection stays.
 
 use super::leases::Leases;
+use super::status::LoanView;
 use super::{Loan, Parts};
 use crate::policy::close_reason::CloseReason;
-use crate::policy::limits::{BEAT_JITTER, Limits};
+use crate::policy::limits::Limits;
 use crate::policy::time::{Span, Time};
 
 /// The state of a connection. Only [`change`](super::gauges::change) changes it.
@@ -130,6 +131,12 @@ impl<P: Parts> Entry<P> {
         (self.max_leases as usize).saturating_sub(self.leases.len())
     }
 
+    /// Returns what the observer is told about a loan that begins now.
+    #[inline]
+    pub(crate) fn loan_view(&self, now: Time) -> LoanView {
+        LoanView { id: self.id, since: now, is_first: self.uses <= 1 }
+    }
+
     /// Returns whether it is being dialed and the dial was not cut off.
     pub(crate) fn is_dialing(&self) -> bool {
         self.state == State::Dialing && !self.cut_off
@@ -197,15 +204,13 @@ impl<P: Parts> Entry<P> {
     /// connection, a use that ended well is not proof: it says nothing about the moment when it
     /// ended.
     pub(crate) fn next_beat(&self, limits: &Limits, shared: bool) -> Time {
-        let Some(beats) = limits.heartbeat else { return Time::NEVER };
         let proof = if shared { self.checked_at } else { self.idle_since.max(self.checked_at) };
-        proof.after(beats.every.shortened(BEAT_JITTER * share_of(self.id)))
+        self.beat_after(proof, limits)
     }
-}
 
-/// Returns a number from 0 to 1 that looks random and is always the same for an id.
-fn share_of(id: u64) -> f64 {
-    // The golden ratio's bits spread consecutive numbers evenly.
-    let spread = id.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 40;
-    spread as f64 / f64::from(1u32 << 24)
+    /// Returns when its heartbeat is due if the last proof of life is this one.
+    #[inline]
+    pub(crate) fn beat_after(&self, proof: Time, limits: &Limits) -> Time {
+        limits.heartbeat.map_or(Time::NEVER, |beats| proof.after(beats.interval_of(self.id)))
+    }
 }

@@ -59,7 +59,7 @@ impl<P: Parts> HostState<P> {
             if common.is_shared() {
                 return self.give_back_share(loan, max_leases, now, common);
             }
-            if self.return_concerns(waiting, now, common) {
+            if self.return_concerns(&loan, waiting, now, common) {
                 return Returned::Unsettled(loan);
             }
         }
@@ -130,7 +130,7 @@ impl<P: Parts> HostState<P> {
             || self.failing().is_some()
             || limits.max_idle != usize::MAX
             || self.is_asked_for(now, common)
-            || (is_last && (!is_noted || self.return_concerns(false, now, common)));
+            || (is_last && (!is_noted || self.return_concerns(&loan, false, now, common)));
         if !is_usual || concerns_others {
             return Returned::Unsettled(loan);
         }
@@ -168,12 +168,19 @@ impl<P: Parts> HostState<P> {
 
     /// Returns whether a return affects more than the loan: another host may take the connection,
     /// too many are idle, or a deadline has to be noted.
-    fn return_concerns(&self, waiting: bool, now: Time, common: &Common<P>) -> bool {
+    fn return_concerns(
+        &self,
+        loan: &Loan<P>,
+        waiting: bool,
+        now: Time,
+        common: &Common<P>,
+    ) -> bool {
         let limits = &common.limits;
         if self.is_asked_for(now, common) {
             return true;
         }
-        let beat = limits.heartbeat.map_or(Time::NEVER, |beats| now.after(beats.earliest));
+        // The heartbeat of a shared connection is due earlier, and was noted while it was in use.
+        let beat = self.entries[loan.slot].beat_after(now, limits);
         // With one more than the minimum idle, the oldest may reach the idle time-out.
         let is_beyond =
             limits.min_idle_per_host > 0 && self.gauges.idle as usize == limits.min_idle_per_host;

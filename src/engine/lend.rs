@@ -3,6 +3,7 @@
 use super::entry::{Entry, Holds, State};
 use super::gauges::{Gauges, change};
 use super::leases::Lease;
+use super::status::LoanView;
 use super::{Borrower, CallSite, Common, HostState, Loan, Parts, Section};
 use crate::policy::close_reason::CloseReason;
 use crate::policy::reuse::Reuse;
@@ -19,17 +20,13 @@ fn begin_lease<P: Parts>(
     entry: &mut Entry<P>,
     gauges: &mut Gauges,
     (since, call_site): (Time, CallSite),
-) -> u32 {
+) -> (u32, LoanView) {
     change(entry, gauges, |entry| entry.state = State::InUse);
     entry.uses += 1;
     let joined = !entry.leases.is_empty();
-    entry.leases.begin(Lease {
-        since,
-        call_site,
-        nth: clipped(entry.uses),
-        joined,
-        reported: false,
-    })
+    let nth = clipped(entry.uses);
+    let lease = Lease { since, call_site, nth, joined, reported: false };
+    (entry.leases.begin(lease), entry.loan_view(since))
 }
 
 #[allow(clippy::unnecessary_box_returns)] // It stays in its box from its dial to its close.
@@ -71,7 +68,7 @@ impl<P: Parts> HostState<P> {
             joined: false,
             reported: false,
         });
-        loan.lease = 0;
+        (loan.lease, loan.view) = (0, entry.loan_view(now));
         if newest {
             self.ready.pop();
         } else {
@@ -200,16 +197,17 @@ impl<P: Parts> HostState<P> {
         common: &Common<P>,
     ) -> Box<Loan<P>> {
         let entry = &mut self.entries[slot];
-        let lease = begin_lease(entry, &mut self.gauges, beginning);
+        let (lease, view) = begin_lease(entry, &mut self.gauges, beginning);
         let loan = match common.share {
             None => {
                 let mut loan = entry.value.take().expect("an idle connection is in its entry");
-                loan.lease = lease;
+                (loan.lease, loan.view) = (lease, view);
                 loan
             }
             Some(share) => {
                 let value = entry.value.as_ref().expect("a shared connection stays in its entry");
-                Box::new(Loan { home: None, slot, lease, connection: share(&value.connection) })
+                let connection = share(&value.connection);
+                Box::new(Loan { home: None, slot, lease, view, connection })
             }
         };
         self.note_peak();
@@ -224,7 +222,7 @@ impl<P: Parts> HostState<P> {
     /// Puts a connection that returned directly into the oldest waiter's seat. There must be a
     /// waiter.
     #[inline]
-    pub(super) fn hand_over(&mut self, loan: Box<Loan<P>>, now: Time) -> Option<P::Waker> {
+    pub(super) fn hand_over(&mut self, mut loan: Box<Loan<P>>, now: Time) -> Option<P::Waker> {
         let HostState { entries, waiters, counters, next_turn, .. } = self;
         let waiters = waiters.as_mut()?;
         let entry = &mut entries[loan.slot];
@@ -241,6 +239,7 @@ impl<P: Parts> HostState<P> {
             let lease = Lease { since: now, call_site, nth, joined: false, reported: false };
             let lease = entry.leases.begin(lease);
             debug_assert_eq!(lease, loan.lease, "an exclusive connection has one lease");
+            loan.view = entry.loan_view(now);
             super::Seat::Served(loan)
         })
     }

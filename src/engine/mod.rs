@@ -142,5 +142,7 @@ pub(crate) struct Loan<P: Parts> {
     pub(crate) slot: u32,
     /// The number of its lease.
     pub(crate) lease: u32,
+    /// What the observer is told about the loan, at its end, too: it need not be looked up under the lock.
+    pub(crate) view: status::LoanView,
     pub(crate) connection: P::Connection,
 }

@@ -79,6 +79,7 @@ impl<P: Parts> HostState<P> {
                         home: None,
                         slot,
                         lease: 0,
+                        view: value.view,
                         connection: share(&value.connection),
                     })
                 }

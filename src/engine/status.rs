@@ -231,16 +231,6 @@ impl<P: Parts> HostState<P> {
         }
     }
 
-    /// The part of it that every watched loan needs.
-    #[inline]
-    pub(crate) fn loan_view(&self, slot: u32, lease: u32) -> LoanView {
-        let entry = &self.entries[slot];
-        let lease = entry.leases.get(lease);
-        let (since, nth) =
-            lease.map_or((entry.idle_since, entry.uses), |lease| (lease.since, lease.nth.into()));
-        LoanView { id: entry.id, since, is_first: nth <= 1 }
-    }
-
     /// Returns how many dials have failed.
     pub(crate) fn failed_dials(&self) -> u64 {
         self.rare.as_ref().map_or(0, |rare| rare.counters.failed_dials)

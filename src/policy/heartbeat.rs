@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::limits::{BEAT_JITTER, Beats};
+use super::limits::Beats;
 use crate::policy::build_error::BuildError;
 use crate::policy::time::Span;
 
@@ -91,8 +91,7 @@ impl Heartbeat {
     }
 
     pub(crate) fn beats(&self) -> Beats {
-        let every = Span::from(self.every);
-        Beats { every, earliest: every.shortened(BEAT_JITTER), max_missed: self.max_missed }
+        Beats { every: Span::from(self.every), max_missed: self.max_missed }
     }
 
     /// How long the first answer may take.

@@ -48,10 +48,22 @@ pub(crate) struct Limits {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Beats {
     pub(crate) every: Span,
-    /// The shortest interval that any connection may have.
-    pub(crate) earliest: Span,
     /// Misses in a row that close a connection.
     pub(crate) max_missed: u32,
+}
+
+impl Beats {
+    /// Returns the interval of the connection with this id, which is shorter by up to a tenth, so
+    /// that connections made together do not stay synchronized.
+    #[inline]
+    pub(crate) fn interval_of(&self, id: u64) -> Span {
+        // The golden ratio's bits spread consecutive numbers evenly.
+        let share = id.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 32;
+        let tenth = u128::from(self.every.nanos() / 10);
+        #[allow(clippy::cast_possible_truncation)] // It is shorter than a tenth.
+        let less = ((tenth * u128::from(share)) >> 32) as u64;
+        Span::from_nanos(self.every.nanos() - less)
+    }
 }
 
 /// The longest time for which a ping counts as on its way to a waiter: many round trips, but short
@@ -64,10 +76,6 @@ const DEADLOCK_AFTER: Duration = Duration::from_secs(1);
 
 /// Enough to look through a host's connections in little time, and too few to be a load on a server.
 pub(crate) const PINGS_AT_ONCE: usize = 8;
-
-/// The largest share of a heartbeat's interval by which each connection's own is shortened, so that
-/// connections made together do not stay synchronized.
-pub(crate) const BEAT_JITTER: f64 = 0.1;
 
 impl Limits {
     /// Returns whether a cap spans hosts: the hosts then share a budget.

@@ -12,7 +12,6 @@ use super::error::{AcquireError, AtHost};
 use super::out_of_time;
 use super::pooled_connection::PooledConnection;
 use super::waiting::{Answer, Ended, Waiting};
-use crate::engine::status::LoanView;
 use crate::engine::{CallSite, Joined, Until};
 use crate::policy::acquire_failure::AcquireFailure;
 use crate::policy::connector::Connector;
@@ -74,11 +73,11 @@ impl<C: Connector> Acquire<C> {
     }
 
     #[inline]
-    fn hit(&mut self, loan: Loan<C>, view: Option<LoanView>) -> Poll<Answer<C>> {
+    fn hit(&mut self, loan: Loan<C>) -> Poll<Answer<C>> {
         // The stage may stay as it is: without its host, the future has ended.
         let cell = self.cell.take().expect(NOT_READY);
         let loan = PooledConnection::new(loan, cell);
-        PooledConnection::tell_acquired(&loan, Duration::ZERO, view);
+        PooledConnection::tell_acquired(&loan, Duration::ZERO);
         Poll::Ready(Ok(loan))
     }
 
@@ -131,7 +130,7 @@ impl<C: Connector> Acquire<C> {
                 }
                 Joined::Lent(loan) => {
                     if let Some(loan) = self.cell().check_lent(loan, None) {
-                        return self.hit(loan, None);
+                        return self.hit(loan);
                     }
                 }
                 Joined::Full => {
@@ -154,7 +153,7 @@ impl<C: Connector> Acquire<C> {
             self.cell = Some(listed);
         }
         match self.cell().try_lend(self.call_site) {
-            Some(loan) => self.hit(loan, None),
+            Some(loan) => self.hit(loan),
             None if may_wait => self.fail(AcquireError::NoRuntime),
             None => {
                 let error = out_of_time::too_late(self.cell());
@@ -229,9 +228,9 @@ impl<C: Connector> Future for Acquire<C> {
         let Stage::Fresh(limit) = self.stage else { return self.poll_waiting(cx) };
         let cell = self.cell();
         if !cell.is_crowded()
-            && let Some((loan, view)) = cell.lend(self.call_site)
+            && let Some(loan) = cell.lend(self.call_site)
         {
-            return self.hit(loan, view);
+            return self.hit(loan);
         }
         self.join(limit, cx)
     }

@@ -57,7 +57,7 @@ impl<C: Connector> PooledConnection<C> {
     /// Lends an open connection that needs no ping, if there is one.
     pub(super) fn lent_at_once(cell: &Arc<HostCell<C>>, call_site: CallSite) -> Option<Self> {
         let loan = PooledConnection::new(cell.try_lend(call_site)?, cell.clone());
-        PooledConnection::tell_acquired(&loan, Duration::ZERO, None);
+        PooledConnection::tell_acquired(&loan, Duration::ZERO);
         Some(loan)
     }
 
@@ -207,14 +207,9 @@ impl<C: Connector> PooledConnection<C> {
 
     /// Tells the observer about a loan that begins, once the connection has been checked.
     #[inline]
-    pub(super) fn tell_acquired(this: &Self, waited: Duration, view: Option<LoanView>) {
-        let home = this.home();
-        let observing = &home.pool.settings.observer;
-        if !observing.is_there() {
-            return;
-        }
-        observing.tell(|observer| {
-            let LoanView { id, is_first, .. } = view.unwrap_or_else(|| home.loan_view(this.loan()));
+    pub(super) fn tell_acquired(this: &Self, waited: Duration) {
+        let (home, LoanView { id, is_first, .. }) = (this.home(), this.loan().view);
+        home.pool.settings.observer.tell(|observer| {
             observer.acquired(&Acquired { host: home, id, waited, reused: !is_first });
         });
     }
@@ -239,7 +234,7 @@ impl<C: Connector> PooledConnection<C> {
 #[inline]
 fn tell_returned<C: Connector>(cell: &HostCell<C>, loan: &Loan<C>, now: Time) {
     cell.pool.settings.observer.tell(|observer| {
-        let LoanView { id, since, .. } = cell.loan_view(loan);
+        let LoanView { id, since, .. } = loan.view;
         observer.returned(&Returned { host: &cell, id, held: now.since(since) });
     });
 }

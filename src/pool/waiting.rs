@@ -176,7 +176,7 @@ impl<C: Connector> Waiting<C> {
             self.warn_of(waited, &loan, &cell);
         }
         let loan = PooledConnection::new(loan, cell);
-        PooledConnection::tell_acquired(&loan, waited, None);
+        PooledConnection::tell_acquired(&loan, waited);
         loan
     }
 

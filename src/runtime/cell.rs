@@ -10,9 +10,9 @@ use super::news::{Item, News};
 use super::parts::{Actions, HostState, Loan, Section, Waiter};
 use super::pool_core::PoolCore;
 use super::scheduled::Scheduled;
-use super::{close, dial, panics, ping};
+use super::{close, dial, panics, ping, task};
 use crate::engine::schedule::Look;
-use crate::engine::status::{Counted, LoanView};
+use crate::engine::status::Counted;
 use crate::engine::sync::Mutex;
 use crate::engine::{CallSite, Phase, Returned, Use};
 use crate::policy::close_reason::CloseReason;
@@ -72,11 +72,6 @@ impl<C: Connector> HostCell<C> {
     /// Reads the host's state, which remembers what was looked for. It decides nothing.
     pub(crate) fn look_for<R>(&self, f: impl FnOnce(&mut HostState<C>) -> R) -> R {
         f(&mut self.state.lock())
-    }
-
-    #[inline]
-    pub(crate) fn loan_view(&self, loan: &Loan<C>) -> LoanView {
-        self.look(|state| state.loan_view(loan.slot, loan.lease))
     }
 
     #[inline]
@@ -194,30 +189,28 @@ impl<C: Connector> HostCell<C> {
         has_left
     }
 
-    /// Lends an open connection on the fast path, with the data for the observer, if there is one.
-    /// Connections found not open are closed.
+    /// Lends an open connection on the fast path. Connections found not open are closed.
     #[inline]
-    pub(crate) fn lend(
-        self: &Arc<Self>,
-        call_site: CallSite,
-    ) -> Option<(Loan<C>, Option<LoanView>)> {
+    pub(crate) fn lend(self: &Arc<Self>, call_site: CallSite) -> Option<Loan<C>> {
         loop {
             let pool = &self.pool;
             let now = pool.clock.now();
             let mut state = self.state.lock();
             let loan = state.lend(now, call_site, &pool.common)?;
-            let view = if pool.notes_loans { pool.note_loan(&mut state, &loan) } else { None };
+            if pool.settings.deadlock_warnings {
+                state.note_holder(&loan, task::current());
+            }
             let known = if pool.common.is_plain { 1 } else { state.max_leases(loan.slot) };
             drop(state);
             if let Some(loan) = self.check_lent(loan, Some(known)) {
-                return Some((loan, view));
+                return Some(loan);
             }
         }
     }
 
     /// Lends an open connection that needs no ping, on the fast path or the slow path.
     pub(crate) fn try_lend(self: &Arc<Self>, call_site: CallSite) -> Option<Loan<C>> {
-        if let Some((loan, _)) = self.lend(call_site) {
+        if let Some(loan) = self.lend(call_site) {
             return Some(loan);
         }
         let (borrower, mut has_asked) = (self.pool.borrower(call_site), false);
@@ -346,6 +339,9 @@ pub(super) fn carry_out_but_tell<C: Connector>(
     actions: Actions<C>,
     news: &mut News<C>,
 ) {
+    if actions.is_empty() {
+        return;
+    }
     let mut follows = Follows::new(news);
     follows.take(cell, actions);
     loop {

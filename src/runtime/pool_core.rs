@@ -22,13 +22,12 @@ use super::handle::Runtime;
 use super::maintenance::{self, Maintenance};
 use super::news::News;
 use super::panics::{self, Panicked};
-use super::parts::{Loan, PartsOf};
+use super::parts::PartsOf;
 use super::scheduled::Scheduled;
 use super::settings::Settings;
 use super::task;
 use crate::engine::budget::Ledger;
 use crate::engine::schedule::Schedule;
-use crate::engine::status::LoanView;
 use crate::engine::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use crate::engine::sync::{Mutex, Notify};
 use crate::engine::{Borrower, CallSite, Common, HostState, Phase};
@@ -50,8 +49,6 @@ pub(crate) struct Sharing<C: Connector> {
 pub(crate) struct PoolCore<C: Connector> {
     pub(crate) clock: Clock,
     pub(crate) common: Common<PartsOf<C>>,
-    /// Each loan is told to the observer, or noted with its task.
-    pub(super) notes_loans: bool,
     closed: AtomicBool,
     pub(crate) connector: C,
     sharing: Option<Sharing<C>>,
@@ -88,7 +85,6 @@ impl<C: Connector> PoolCore<C> {
         }
         Arc::new(PoolCore {
             clock: Clock::new(),
-            notes_loans: settings.deadlock_warnings || settings.observer.is_there(),
             common: Common::new(limits, share),
             closed: AtomicBool::new(false),
             connector,
@@ -155,19 +151,6 @@ impl<C: Connector> PoolCore<C> {
     /// The task that runs, which asks for a connection.
     pub(crate) fn borrower(&self, call_site: CallSite) -> Borrower {
         Borrower { call_site, task: self.settings.deadlock_warnings.then(task::current) }
-    }
-
-    /// Notes who has got a loan by the short path, and says what the observer is told of it.
-    #[inline]
-    pub(super) fn note_loan(
-        &self,
-        state: &mut super::parts::HostState<C>,
-        loan: &Loan<C>,
-    ) -> Option<LoanView> {
-        if self.settings.deadlock_warnings {
-            state.note_holder(loan, task::current());
-        }
-        self.settings.observer.is_there().then(|| state.loan_view(loan.slot, loan.lease))
     }
 }
 

@@ -1,9 +1,13 @@
 //! Suspects, and how pings and heartbeats treat them.
 
+use std::panic::Location;
+
+use super::super::Returned;
 use super::super::programs::world::World;
 use super::super::programs::{Answer, Op, Pick, beats};
 use super::support::{shared, shuffled, with_idle, world};
 use crate::policy::close_reason::CloseReason;
+use crate::policy::reuse::Reuse;
 use crate::policy::time::Span;
 
 const REFUSED: Answer = Answer::Error { is_open: false };
@@ -349,4 +353,17 @@ fn what_needs_a_reset_gets_one_for_who_waits_and_otherwise_only_where_it_may_sta
     kept.borrow(0);
     kept.run(&Op::ReturnToReset(Pick::FIRST));
     assert_eq!((kept.pings.len(), kept.closes.len()), (1, 0));
+}
+
+#[test]
+fn connections_with_heartbeats_return_on_the_fast_path() {
+    // Each of them has another interval.
+    let mut world = with_idle(8, |l| (l.heartbeat, l.reuse) = (Some(beats()), Reuse::LeastRecent));
+    for _ in 0..16 {
+        let World { cells, common, now, .. } = &mut world;
+        *now = now.after(Span::from_nanos(1_000_000));
+        let state = &mut cells[0].state;
+        let loan = state.lend(*now, Location::caller(), common).expect("all are idle");
+        assert!(matches!(state.give_back(loan, 1, *now, common), Returned::Idle));
+    }
 }

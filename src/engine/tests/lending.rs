@@ -1,8 +1,10 @@
 //! Which connections are lent, and to which callers.
 
+use super::super::Loan;
 use super::super::entry::Entry;
 use super::super::programs::world::{Plain, World};
 use super::super::programs::{Op, Pick};
+use super::super::status::LoanView;
 use super::support::{secs, shared, shuffled, with_idle, world};
 use crate::policy::close_reason::CloseReason;
 use crate::policy::reuse::Reuse;
@@ -171,11 +173,10 @@ fn each_lease_on_a_connection_is_told_from_the_others() {
         world.borrow(0);
         world.run(&Op::Pass(1000));
     }
-    let now = world.now;
-    let host = world.host_of(0);
-    let of = |lease| {
-        let view = host.loan_view(0, lease);
-        (now.since(view.since).as_secs(), view.is_first, host.entry_view(0, lease).uses)
+    let mut of = |nth: usize| {
+        let Loan { lease, view: LoanView { since, is_first, .. }, .. } = *world.loans[nth].1;
+        let held = world.now.since(since).as_secs();
+        (held, is_first, world.host_of(0).entry_view(0, lease).uses)
     };
     assert_eq!([of(0), of(1), of(2)], [(3, true, 1), (2, false, 2), (1, false, 3)]);
 }
