@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use crate::contestants::{
-    self, DEADPOOL_UNTIMED, FLOOR, HOST, KEY, NOTED, TOTAL_1, TOTAL_1000, WATCHED,
+    self, DEADPOOL_UNTIMED, FLOOR, HOST, KEY, Kind, METERED, NOTED, Setup, TOTAL_1, TOTAL_1000,
+    WATCHED,
 };
 use crate::drive::{Lane, one_thread};
 use crate::form::Form;
@@ -13,6 +14,9 @@ use crate::table::{Better, Bound, Part, Row};
 /// As many as a pool may have for a host unless told otherwise.
 const CONNECTIONS: usize = 10;
 const BURST: Duration = Duration::from_millis(1);
+
+/// Between two reports.
+const HITS: u32 = 20_000;
 
 /// Measures it.
 pub fn run(form: Form) -> Vec<Part> {
@@ -36,7 +40,27 @@ pub fn run(form: Form) -> Vec<Part> {
     for lane in &mut lanes {
         part.add_fault(lane.fault());
     }
-    vec![part]
+    vec![part, reports(form)]
+}
+
+/// What metrics defer from the hits to the next report.
+fn reports(form: Form) -> Part {
+    let runtime = one_thread();
+    let after =
+        |hits| runtime.block_on(contestants::report_after(hits, Setup::new(CONNECTIONS, true)));
+    let rounds = Rounds::alternate("report", 2, form.either(20, 100), |nth| match nth {
+        0 => ns_each(after(0), 1),
+        _ => ns_each(after(HITS), HITS),
+    });
+    let mut part = Part::new(
+        "A report of the metrics, to the exporter for Prometheus",
+        "All gauges of a pool with one host; and for each hit since the last report its wait and its use, both zero",
+        vec!["ns"],
+    );
+    for (nth, name) in ["after no hit", "for each hit"].into_iter().enumerate() {
+        part.rows.push(Row::new(name, Kind::Wharf, vec![rounds.minimum(nth)]));
+    }
+    part
 }
 
 fn aim(part: &mut Part) {
@@ -46,6 +70,7 @@ fn aim(part: &mut Part) {
     part.aim("a hit through a key / the floor", (KEY, FLOOR), Bound::AtMost(3.1));
     part.aim("a hit with deadlock warnings / a hit", (NOTED, HOST), Bound::AtMost(1.3));
     part.aim("a watched hit / a hit", (WATCHED, HOST), Bound::AtMost(1.5));
+    part.aim("a watched hit with metrics / a hit", (METERED, HOST), Bound::AtMost(1.5));
     part.aim("a hit under max_total, 1 idle / without", (TOTAL_1, HOST), Bound::AtMost(2.0));
     let many = (TOTAL_1000, HOST);
     part.aim("a hit under max_total, 1,000 idle / without", many, Bound::AtMost(2.0));

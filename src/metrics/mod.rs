@@ -2,9 +2,10 @@
 //!
 //! [`Metrics`] is an [`Observer`]: the events drive counters and histograms.
 //! [`report`](Metrics::report) sets the gauges from a snapshot of the pool, and
-//! [`report_every`](Metrics::report_every) does so on a timer. Everything goes to the recorder that
-//! the program has installed, such as `metrics-exporter-prometheus`. Events before its installation
-//! are lost. A series of `wharf.closes` begins with its first count, those of the other counters
+//! [`report_every`](Metrics::report_every) does so on a timer. Times of zero reach the histograms
+//! with the next report: recording each by itself would cost several times what a hit does.
+//! Everything goes to the recorder that the program has installed, such as
+//! `metrics-exporter-prometheus`. Events before its installation are lost. A series of `wharf.closes` begins with its first count, those of the other counters
 //! with the first report.
 //!
 //! # Examples
@@ -73,6 +74,7 @@
 
 mod names;
 mod report;
+mod zeros;
 
 use std::fmt::Debug;
 use std::future::Future;
@@ -83,6 +85,7 @@ use ::metrics::{Key, Label, SharedString};
 
 use self::names::{METADATA, Names};
 use self::report::Reported;
+use self::zeros::Zeros;
 use crate::policy::observer::{
     AcquireFailed, Acquired, Closed, Deadlocked, DialDone, DialFailed, HeartbeatMissed, Leaked,
     Observer, PingAnswered, PingFailed, Returned, SlowAcquire, TimedOut,
@@ -101,6 +104,7 @@ pub struct Metrics {
     per_host: bool,
     names: Arc<Names>,
     reported: Arc<Reported>,
+    zeros: Arc<Zeros>,
 }
 
 /// # Construction
@@ -109,7 +113,8 @@ impl Metrics {
     pub fn new(pool: impl Into<Arc<str>>) -> Self {
         let pool = SharedString::from_shared(pool.into());
         let names = Arc::new(Names::new("db.client", &pool));
-        Metrics { pool, per_host: false, names, reported: Arc::default() }
+        let (reported, zeros) = (Arc::default(), Arc::new(Zeros::new()));
+        Metrics { pool, per_host: false, names, reported, zeros }
     }
 
     /// Sets the prefix of OpenTelemetry's names.
@@ -125,7 +130,8 @@ impl Metrics {
     /// its own caps.
     ///
     /// Defaults to `false`, because a series for each host is too many where hosts come and go. If
-    /// it is on, each event allocates its labels; otherwise nothing is allocated.
+    /// it is on, each event allocates its labels and is recorded at once, times of zero, too;
+    /// otherwise nothing is allocated.
     pub fn per_host(mut self, per_host: bool) -> Self {
         self.per_host = per_host;
         self
@@ -134,8 +140,8 @@ impl Metrics {
 
 /// # Gauges
 impl Metrics {
-    /// Sets the gauges from one snapshot of the pool, which shows all hosts at the same moment, and
-    /// describes all metrics. A host that was reported before and is forgotten now is set to zero.
+    /// Sets the gauges from one snapshot of the pool, which shows all hosts at the same moment,
+    /// records the times of zero that were counted since the last report, and describes all metrics. A host that was reported before and is forgotten now is set to zero.
     ///
     /// # Panics
     ///
@@ -193,6 +199,18 @@ impl Metrics {
         });
     }
 
+    /// Records the times of zero that were counted since the last report.
+    fn hand_over_zeros(&self) {
+        let (waits, uses) = self.zeros.take();
+        for (key, count) in [(&self.names.wait_time, waits), (&self.names.use_time, uses)] {
+            if count > 0 {
+                ::metrics::with_recorder(|r| {
+                    r.register_histogram(key, &METADATA).record_many(0.0, count);
+                });
+            }
+        }
+    }
+
     /// The key itself, or the one of the host.
     fn of(&self, key: &Key, host: &dyn Debug, record: impl FnOnce(&Key)) {
         if self.per_host {
@@ -224,6 +242,9 @@ impl Observer for Metrics {
     }
 
     fn acquired(&self, event: &Acquired<'_>) {
+        if event.waited.is_zero() && !self.per_host {
+            return self.zeros.count_wait();
+        }
         self.time(&self.names.wait_time, event.host, event.waited);
     }
 
@@ -254,6 +275,9 @@ impl Observer for Metrics {
     }
 
     fn returned(&self, event: &Returned<'_>) {
+        if event.held.is_zero() && !self.per_host {
+            return self.zeros.count_use();
+        }
         self.time(&self.names.use_time, event.host, event.held);
     }
 

@@ -194,6 +194,27 @@ async fn every_metric_after_a_program_of_acquires_time_outs_and_failures() {
 }
 
 #[tokio::test]
+async fn each_hit_is_a_wait_and_a_use_whether_it_is_recorded_at_once_or_by_the_report() {
+    for per_host in [false, true] {
+        let exporter = Exporter::new();
+        let metrics = Metrics::new("orders-db").per_host(per_host);
+        let (pool, _) = pool(&metrics, |b| b);
+        let label = if per_host { "{wharf_host=\"db\"}" } else { "" };
+        for hits in [1, 101, 101, 201] {
+            while pool.status().reused + pool.status().dials < hits {
+                drop(pool.acquire("db").await.unwrap());
+            }
+            metrics.report(&pool);
+            let series = exporter.series(ORDERS).await;
+            for time in ["wait", "use"] {
+                let count = format!("db_client_connection_{time}_time_seconds_count{label}");
+                assert_eq!(series[&count], hits.to_string(), "{time}");
+            }
+        }
+    }
+}
+
+#[tokio::test]
 async fn waits_and_loans_are_timed_in_seconds() {
     let exporter = Exporter::new();
     let metrics = Metrics::new("orders-db");

@@ -26,8 +26,8 @@ use crate::drive::{Drive, Entrant};
 pub(crate) use bare::{Floor, Keyed, ShardedMap, Unkeyed};
 pub(crate) use hyper_util::HyperUtil;
 pub(crate) use pingora::Pingora;
-pub(crate) use wharf::Numbered;
 use wharf::{Key, Metered, Noted, Plain, Through, Total, Watched};
+pub(crate) use wharf::{Numbered, report_after};
 
 /// What a bare pool keeps: connections are rarely as small as the vector of them would like.
 type Connection = Box<u64>;
@@ -38,6 +38,7 @@ pub(crate) const HOST: &str = "wharf, host";
 pub(crate) const KEY: &str = "wharf, key";
 pub(crate) const NOTED: &str = "wharf, host, deadlock warnings";
 pub(crate) const WATCHED: &str = "wharf, host, watched";
+pub(crate) const METERED: &str = "wharf, host, watched, with metrics";
 pub(crate) const TOTAL_1: &str = "wharf, host, max_total, 1 idle";
 pub(crate) const TOTAL_1000: &str = "wharf, host, max_total, 1,000 idle";
 pub(crate) const DEADPOOL: &str = "deadpool";
@@ -128,7 +129,7 @@ pub(crate) fn for_hits() -> Vec<Box<dyn Entrant>> {
         entrant::<Key>(KEY, Kind::Wharf),
         entrant::<Through<Noted>>(NOTED, Kind::Wharf),
         entrant::<Through<Watched>>(WATCHED, Kind::Wharf),
-        entrant::<Through<Metered>>("wharf, host, watched, with metrics", Kind::Wharf),
+        entrant::<Through<Metered>>(METERED, Kind::Wharf),
         entrant::<Through<Total<0>>>(TOTAL_1, Kind::Wharf),
         entrant::<Through<Total<999>>>(TOTAL_1000, Kind::Wharf),
     ];

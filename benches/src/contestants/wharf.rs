@@ -3,7 +3,7 @@
 use std::convert::Infallible;
 use std::hint::black_box;
 use std::sync::Once;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use metrics_exporter_prometheus::PrometheusBuilder;
 use wharf::metrics::Metrics;
@@ -111,12 +111,31 @@ pub(crate) struct Metered;
 
 impl Variant for Metered {
     fn builder() -> Builder {
-        static RECORDER: Once = Once::new();
-        RECORDER.call_once(|| {
-            PrometheusBuilder::new().install_recorder().expect("no other recorder");
-        });
-        Watched::builder().observer(Metrics::new("benches"))
+        Watched::builder().observer(metrics())
     }
+}
+
+fn metrics() -> Metrics {
+    static RECORDER: Once = Once::new();
+    RECORDER.call_once(|| {
+        PrometheusBuilder::new().install_recorder().expect("no other recorder");
+    });
+    Metrics::new("benches")
+}
+
+/// What the report after this many hits takes.
+pub(crate) async fn report_after(hits: u32, setup: Setup) -> Duration {
+    let metrics = metrics();
+    let pool = pool(Watched::builder().observer(metrics.clone()), setup, 0).await;
+    let host = pool.host(&HOST);
+    drop(host.acquire().await);
+    metrics.report(&pool);
+    for _ in 0..hits {
+        drop(black_box(host.acquire().await));
+    }
+    let begun = Instant::now();
+    metrics.report(&pool);
+    begun.elapsed()
 }
 
 /// Under `max_total`, with this many other hosts.
