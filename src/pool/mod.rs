@@ -6,6 +6,7 @@ pub(crate) mod close;
 pub(crate) mod connector_fn;
 pub(crate) mod error;
 pub(crate) mod host;
+pub(crate) mod no_connector;
 mod out_of_time;
 #[allow(clippy::module_inception)] // One noun, one file.
 pub(crate) mod pool;

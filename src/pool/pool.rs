@@ -1,7 +1,6 @@
 //! The pool.
 
 use std::borrow::Borrow;
-use std::convert::Infallible;
 use std::fmt;
 use std::future::Future;
 use std::hash::Hash;
@@ -9,13 +8,12 @@ use std::panic::Location;
 use std::sync::Arc;
 use std::time::Duration;
 
-use async_trait::async_trait;
-
 use super::acquire::{Acquire, TimeLimit};
 use super::builder::Builder;
 use super::close::{self, Close, CloseReport};
 use super::error::AddError;
 use super::host::Host;
+use super::no_connector::NoConnector;
 use super::pooled_connection::{ConnectionInfo, PooledConnection};
 use super::status::{HostStatus, LoanInfo, PoolStatus};
 use super::warm::Warm;
@@ -65,21 +63,6 @@ use crate::runtime::settings::Settings;
 /// ```
 pub struct Pool<C: Connector> {
     handle: Handle<C>,
-}
-
-/// Stands for the connector in `Pool::builder()`, where it is not known yet. It has no values.
-#[derive(Debug)]
-pub enum NoConnector {}
-
-#[async_trait]
-impl Connector for NoConnector {
-    type Key = ();
-    type Connection = Infallible;
-    type Error = Infallible;
-
-    async fn connect(&self, (): &()) -> Result<Infallible, Infallible> {
-        match *self {}
-    }
 }
 
 impl Pool<NoConnector> {

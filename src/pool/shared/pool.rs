@@ -10,7 +10,8 @@ use std::time::Duration;
 use crate::pool::builder::{Builder, Shared};
 use crate::pool::close::{Close, CloseReport};
 use crate::pool::error::{AddError, WarmError};
-use crate::pool::pool::{NoConnector, Pool};
+use crate::pool::no_connector::NoConnector;
+use crate::pool::pool::Pool;
 use crate::pool::pooled_connection::ConnectionInfo;
 use crate::pool::shared::share::{Share, Shares, sharing};
 use crate::pool::shared::{AcquireLease, Lease, SharedConnector, SharedHost};
@@ -71,12 +72,6 @@ use crate::runtime::settings::Settings;
 /// # Ok(()) }
 /// ```
 pub struct SharedPool<C: SharedConnector>(Pool<Shares<C>>);
-
-impl SharedConnector for NoConnector {
-    fn max_leases(&self, _: &std::convert::Infallible) -> usize {
-        match *self {}
-    }
-}
 
 impl SharedPool<NoConnector> {
     /// Configures a pool: `SharedPool::builder().max_per_host(4).build(connector)?`.
