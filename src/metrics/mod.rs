@@ -97,6 +97,10 @@ pub use self::report::Reportable;
 /// of database clients, and two more for connections that are held for long.
 pub const BUCKETS: [f64; 11] = [0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 10.0, 30.0, 300.0];
 
+/// How many waits and uses of zero are recorded at a time: a recorder may visit each by itself, and
+/// the thread has other tasks.
+const STEP: usize = 4096;
+
 /// Metrics of one pool: see the [module](self). Clones are cheap and share their state.
 #[derive(Clone, Debug)]
 pub struct Metrics {
@@ -169,6 +173,9 @@ impl Metrics {
             while let Some(pool) = pool.upgrade() {
                 let picture = pool.picture(metrics.per_host);
                 drop(pool);
+                while metrics.hand_over_zeros(STEP) >= STEP {
+                    tokio::task::yield_now().await;
+                }
                 metrics.show(&picture);
                 if picture.is_over {
                     return;
@@ -199,9 +206,10 @@ impl Metrics {
         });
     }
 
-    /// Records the times of zero that were counted since the last report.
-    fn hand_over_zeros(&self) {
-        let (waits, uses) = self.zeros.take();
+    /// Records up to this many of the waits and of the uses of zero that were counted. Returns how
+    /// many it has recorded.
+    fn hand_over_zeros(&self, most: usize) -> usize {
+        let (waits, uses) = self.zeros.take(most);
         for (key, count) in [(&self.names.wait_time, waits), (&self.names.use_time, uses)] {
             if count > 0 {
                 ::metrics::with_recorder(|r| {
@@ -209,6 +217,7 @@ impl Metrics {
                 });
             }
         }
+        waits + uses
     }
 
     /// The key itself, or the one of the host.

@@ -124,7 +124,7 @@ pub(super) struct Reported(Mutex<HashSet<String>>);
 impl Metrics {
     pub(super) fn show(&self, picture: &Picture) {
         self.describe();
-        self.hand_over_zeros();
+        self.hand_over_zeros(usize::MAX);
         set(&self.names.hosts, picture.known);
         if !self.per_host {
             return self.show_view(&picture.whole, Key::clone);

@@ -50,12 +50,17 @@ impl Zeros {
         &self.0[PLACE.try_with(|place| *place).unwrap_or(0)]
     }
 
-    /// Returns the waits and the uses that were counted since the last call.
-    pub(super) fn take(&self) -> (usize, usize) {
-        let sum = |of: fn(&Place) -> &AtomicUsize| {
-            self.0.iter().map(|place| of(place).swap(0, Relaxed)).sum()
-        };
-        (sum(|place| &place.waits), sum(|place| &place.uses))
+    /// Takes up to this many of the waits and of the uses that were counted and not taken yet.
+    pub(super) fn take(&self, most: usize) -> (usize, usize) {
+        (self.take_of(|place| &place.waits, most), self.take_of(|place| &place.uses, most))
+    }
+
+    fn take_of(&self, of: fn(&Place) -> &AtomicUsize, most: usize) -> usize {
+        self.0.iter().map(of).fold(0, |taken, count| {
+            let less = |n: usize| Some(n.saturating_sub(most - taken));
+            let before = count.fetch_update(Relaxed, Relaxed, less).expect("it is never refused");
+            taken + before.min(most - taken)
+        })
     }
 }
 
@@ -77,7 +82,10 @@ mod tests {
                 });
             }
         });
-        assert_eq!(zeros.take(), (2000 * PLACES, 2 * PLACES));
-        assert_eq!(zeros.take(), (0, 0));
+        let all = (2000 * PLACES, 2 * PLACES);
+        let (waits, uses) = zeros.take(1500);
+        assert_eq!((waits, uses), (1500, all.1));
+        assert_eq!(zeros.take(usize::MAX), (all.0 - waits, 0));
+        assert_eq!(zeros.take(usize::MAX), (0, 0));
     }
 }

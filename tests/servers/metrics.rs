@@ -215,6 +215,25 @@ async fn each_hit_is_a_wait_and_a_use_whether_it_is_recorded_at_once_or_by_the_r
 }
 
 #[tokio::test]
+async fn hits_until_the_end_of_a_pool_are_in_its_last_report() {
+    const HITS: usize = 10_000;
+    let exporter = Exporter::new();
+    let metrics = Metrics::new("orders-db");
+    let (pool, _) = pool(&metrics, |b| b);
+    let reports = tokio::spawn(metrics.report_every(Duration::from_secs(60), &pool));
+    tokio::task::yield_now().await;
+    for _ in 0..HITS {
+        drop(pool.acquire("db").await.unwrap());
+    }
+    reports.abort();
+    pool.close().await;
+    metrics.report_every(Duration::from_secs(60), &pool).await;
+    let series = exporter.series(ORDERS).await;
+    let count = &series["db_client_connection_wait_time_seconds_count"];
+    assert_eq!(*count, HITS.to_string());
+}
+
+#[tokio::test]
 async fn waits_and_loans_are_timed_in_seconds() {
     let exporter = Exporter::new();
     let metrics = Metrics::new("orders-db");
