@@ -193,7 +193,7 @@ fn the_guide_has_what_eight_broken_programs_say_first() {
         "could not be resolved",
         "callers come faster",
         "held for long",
-        "this task waits, and already holds 1 connection",
+        "this task holds 1 connection",
         "pings are not answered",
         "dials are slow",
     ];

@@ -14,8 +14,8 @@ use crate::policy::observer::Deadlocked;
 const NAMED: usize = 4;
 
 /// What looks like a deadlock and is none.
-const UNLESS: &str =
-    "not so where a guard was given to another task, or one task runs several futures at once";
+const UNLESS: &str = "may be a false alarm if a guard was moved to another task, \
+                      or if one task runs several futures at once";
 
 /// The places of callers that were told of.
 pub(super) struct Told(Mutex<HashSet<CallSite>>);
@@ -57,8 +57,8 @@ fn warn_of_nested<C: Connector>(cell: &HostCell<C>, nested: &Nested) {
     panics::log(|| {
         tracing::warn!(
             target: "wharf::deadlock", key = ?cell, place = %waits_at,
-            "this task waits, and already holds {loans} {what} to {cell:?}, acquired at {acquired_at}; \
-             at max_per_host = {max}, {others} ({UNLESS})"
+            "this task holds {loans} {what} to {cell:?}, acquired at {acquired_at}, and waits for another; \
+             with max_per_host = {max}, {others} ({UNLESS})"
         );
     });
 }
@@ -73,9 +73,9 @@ struct Others {
 impl fmt::Display for Others {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.many {
-            _ if self.shared => f.write_str("enough such tasks wait for each other"),
+            _ if self.shared => f.write_str("enough such tasks deadlock"),
             1 => f.write_str("it waits for itself"),
-            many => write!(f, "{many} such tasks wait for each other"),
+            many => write!(f, "{many} such tasks deadlock"),
         }
     }
 }

@@ -30,7 +30,7 @@ fn watched_with(
 fn lines(log: &Log) -> (Vec<String>, Vec<String>) {
     let (deadlocks, others): (Vec<_>, _) =
         log.take().into_iter().partition(|line| line.contains("wharf::deadlock: deadlock:"));
-    let nested = "wharf::deadlock: this task waits";
+    let nested = "wharf::deadlock: this task holds";
     assert!(others.iter().all(|line| line.contains(nested)), "{others:?}");
     (deadlocks, others)
 }
@@ -54,8 +54,8 @@ async fn a_task_that_waits_for_itself_is_named_with_both_places() {
     let places = [line, line + 1].map(|line| format!("{}:{line}:", file!()));
     let [held_at, waits_at] = places;
     let warning = &nested[0];
-    assert!(warning.contains("already holds 1 connection to 1, acquired at "), "{warning}");
-    assert!(warning.contains("at max_per_host = 1, it waits for itself (not so "), "{warning}");
+    assert!(warning.contains("this task holds 1 connection to 1, acquired at "), "{warning}");
+    assert!(warning.contains("with max_per_host = 1, it waits for itself (may be "), "{warning}");
     assert!(warning.contains(&format!("acquired at {held_at}")), "{warning}");
     assert!(warning.contains(&format!("place={waits_at}")), "{warning}");
     let told = &deadlocks[0];
@@ -98,7 +98,7 @@ async fn ten_tasks_that_wait_for_each_other_are_named_once_and_each_time_out_say
     sleep(ms(1015)).await;
     let (deadlocks, nested) = lines(&log);
     assert_eq!((deadlocks.len(), nested.len()), (0, 1), "a second is not over: {nested:?}");
-    assert!(nested[0].contains("at max_per_host = 10, 10 such tasks wait for each other"));
+    assert!(nested[0].contains("with max_per_host = 10, 10 such tasks deadlock"));
     sleep(ms(10)).await;
     let (deadlocks, _) = lines(&log);
     assert!(deadlocks[0].contains("hold all 10 connections: 10 acquired at "), "{deadlocks:?}");
@@ -167,7 +167,7 @@ async fn a_guard_that_moved_is_the_known_false_alarm_which_the_text_names() {
     let (deadlocks, nested) = lines(&log);
     assert_eq!((deadlocks.len(), nested.len()), (1, 1));
     for line in [&deadlocks[0], &nested[0]] {
-        assert!(line.contains("not so where a guard was given to another task"), "{line}");
+        assert!(line.contains("false alarm if a guard was moved to another task"), "{line}");
     }
     other.await.unwrap();
 }
@@ -223,7 +223,7 @@ async fn leases_of_a_shared_pool_are_named_too() {
     let (deadlocks, nested) = lines(&log);
     assert_eq!((deadlocks.len(), nested.len()), (1, 1), "{deadlocks:?} {nested:?}");
     assert!(deadlocks[0].contains("hold all 2 leases: 2 acquired at"), "{deadlocks:?}");
-    assert!(nested[0].contains("enough such tasks wait for each other"), "{nested:?}");
+    assert!(nested[0].contains("enough such tasks deadlock"), "{nested:?}");
     tasks.abort_all();
 }
 
@@ -237,9 +237,9 @@ async fn who_holds_two_is_named_with_the_place_of_the_first() {
     let (_, nested) = lines(&log);
     // It has waited for the dial of the second one, too.
     let [_, warning] = &nested[..] else { panic!("{nested:?}") };
-    let first = format!("already holds 2 connections to 1, acquired at {}:{line}:", file!());
+    let first = format!("this task holds 2 connections to 1, acquired at {}:{line}:", file!());
     assert!(warning.contains(&first), "{warning}");
-    assert!(warning.contains("at max_per_host = 2, it waits for itself (not so "), "{warning}");
+    assert!(warning.contains("with max_per_host = 2, it waits for itself (may be "), "{warning}");
 }
 
 #[tokio::test(start_paused = true)]
