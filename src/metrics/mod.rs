@@ -2,11 +2,15 @@
 //!
 //! [`Metrics`] is an [`Observer`]: the events drive counters and histograms.
 //! [`report`](Metrics::report) sets the gauges from a snapshot of the pool, and
-//! [`report_every`](Metrics::report_every) does so on a timer. Times of zero reach the histograms
-//! with the next report: recording each by itself would cost several times what a hit does.
-//! Everything goes to the recorder that the program has installed, such as
-//! `metrics-exporter-prometheus`. Events before its installation are lost. A series of `wharf.closes` begins with its first count, those of the other counters
+//! [`report_every`](Metrics::report_every) does so on a timer. Everything goes to the recorder that
+//! the program has installed, such as `metrics-exporter-prometheus`. Events before its installation
+//! are lost. A series of `wharf.closes` begins with its first count, those of the other counters
 //! with the first report.
+//!
+//! An acquire that finds an idle connection waits for zero seconds, and a use may measure as zero if
+//! it is shorter than a tick of the pool's clock (a few milliseconds). These zeros are counted, and
+//! reach the histograms with the next report, because recording each by itself would cost several
+//! times as much as lending the connection. Without reports they are missing in the histograms.
 //!
 //! # Examples
 //!
@@ -134,8 +138,8 @@ impl Metrics {
     /// its own caps.
     ///
     /// Defaults to `false`, because a series for each host is too many where hosts come and go. If
-    /// it is on, each event allocates its labels and is recorded at once, times of zero, too;
-    /// otherwise nothing is allocated.
+    /// it is on, each event allocates its labels, and each time is recorded at once, even if it is
+    /// zero; otherwise nothing is allocated.
     pub fn per_host(mut self, per_host: bool) -> Self {
         self.per_host = per_host;
         self
@@ -144,8 +148,9 @@ impl Metrics {
 
 /// # Gauges
 impl Metrics {
-    /// Sets the gauges from one snapshot of the pool, which shows all hosts at the same moment,
-    /// records the times of zero that were counted since the last report, and describes all metrics. A host that was reported before and is forgotten now is set to zero.
+    /// Sets the gauges from one snapshot of the pool, which shows all hosts at the same moment. Also
+    /// records the waits and uses of zero that were counted since the last report, and describes
+    /// all metrics. A host that was reported before and is forgotten now is set to zero.
     ///
     /// # Panics
     ///
