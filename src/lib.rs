@@ -31,9 +31,9 @@
 //! | --- | --- |
 //! | every setting and its default | [below](#settings), [`Builder`], or [`Config`] from a file (feature `serde`) |
 //! | what to implement | [`Connector`], [`SharedConnector`], or closures: [`connector_fn()`] |
-//! | errors | [`AcquireError`], and [`guide::timed_out`] |
+//! | errors | [`AcquireError`], [`guide::errors`], and [`guide::timed_out`] for time-outs |
 //! | the state of a pool | [`Pool::status`], [`Pool::loans`], [`Observer`] |
-//! | how to choose, to test, to migrate | [`guide`], a page for each |
+//! | how to choose settings, test, and move from another pool | [`guide`], with a page for each question |
 //! | the guarantees, and how they are tested | [`guide::trust`] |
 //!
 //! # Backends
@@ -99,7 +99,8 @@
 //! # Ok(()) }
 //! ```
 //!
-//! Managers of bb8 (feature `bb8`), and with `Deadpool` in place of `Bb8` those of deadpool (feature `deadpool`):
+//! A manager written for bb8 (feature `bb8`). For deadpool's managers (feature `deadpool`), write `Deadpool` instead of
+//! `Bb8`:
 //!
 //! ```
 //! # #[cfg(feature = "bb8")]
@@ -122,12 +123,12 @@
 //!                      ▼
 //!      the host's queue, first come first served; the caller takes what comes first:
 //!        ├─ a connection that any borrower returns
-//!        ├─ an idle one that has answered a ping, where it must
+//!        ├─ an idle one, after a ping if it needs one
 //!        └─ a dial, if the caps leave room and no dial in flight will serve this caller
 //!      what comes later serves the next caller, or goes idle; nothing is thrown away
 //!
-//! drop(loan) ──► still open, in its time, under its caps? ──yes──► oldest waiter (after a ping, where
-//!                      │ no                                        it must answer), or the idle list
+//! drop(loan) ──► still open, not expired, under its caps? ──yes──► oldest waiter (after a ping if
+//!                      │ no                                        it needs one), or the idle list
 //!                      └──► closed in the background; its slot is free
 //! ```
 //!
@@ -141,10 +142,10 @@
 //! | --- | --- | --- |
 //! | [`max_per_host`](Builder::max_per_host) | 10 | the most connections of a host, dials included |
 //! | [`acquire_timeout`](Builder::acquire_timeout) | 30 s | the longest that an acquire may take |
-//! | [`idle_timeout`](Builder::idle_timeout) | 90 s | keep it below the server's |
-//! | [`max_lifetime`](Builder::max_lifetime), [`lifetime_jitter`](Builder::lifetime_jitter) | 30 min, 0.1 | finds new addresses and backends |
+//! | [`idle_timeout`](Builder::idle_timeout) | 90 s | how long a connection may be idle; keep it below the server's limit |
+//! | [`max_lifetime`](Builder::max_lifetime), [`lifetime_jitter`](Builder::lifetime_jitter) | 30 min, 0.1 | the age at which a connection is closed; the next dial finds new addresses and backends |
 //! | [`connect_timeout`](Builder::connect_timeout) | 10 s | the longest that a dial may take |
-//! | [`min_idle_per_host`](Builder::min_idle_per_host) | 0 | kept ready by dialing |
+//! | [`min_idle_per_host`](Builder::min_idle_per_host) | 0 | idle connections that the pool keeps ready |
 //! | [`max_idle_per_host`](Builder::max_idle_per_host), [`max_idle`](Builder::max_idle) | no limit | idle connections of a host, and of all |
 //! | [`max_total`](Builder::max_total) | no limit | connections of all hosts |
 //! | [`health_check`](Builder::health_check), [`ping_timeout`](Builder::ping_timeout) | never, 5 s | ping before lending |
@@ -153,13 +154,13 @@
 //! | [`observer`](Builder::observer), [`slow_acquire`](Builder::slow_acquire), [`leak_after`](Builder::leak_after) | none | report what happens |
 //! | [`deadlock_warnings`](Builder::deadlock_warnings) | on in debug builds | report tasks that hold a connection and wait for another |
 //! | [`max_per_host_for`](Builder::max_per_host_for) | none | a cap for each key |
-//! | [`initial_per_host`](Builder::initial_per_host) | 0 | dialed at first use |
-//! | [`max_waiters_per_host`](Builder::max_waiters_per_host) | no limit | more get an error at once |
+//! | [`initial_per_host`](Builder::initial_per_host) | 0 | connections dialed when a host is first used |
+//! | [`max_waiters_per_host`](Builder::max_waiters_per_host) | no limit | waiting callers; further ones get an error at once |
 //! | [`max_dialing_per_host`](Builder::max_dialing_per_host), [`max_dialing`](Builder::max_dialing) | no limit | dials in flight |
 //! | [`max_uses`](Builder::max_uses) | no limit | loans of one connection |
-//! | [`reuse`](Builder::reuse) | most recent first | or least recent first |
+//! | [`reuse`](Builder::reuse) | most recent first | which idle connection is lent next |
 //! | [`close_timeout`](Builder::close_timeout) | 5 s | the longest that a close may take |
-//! | [`spread`](Builder::spread) | the oldest is filled first | shared connections only |
+//! | [`spread`](Builder::spread) | the oldest is filled first | which shared connection takes the next borrower |
 //!
 //! # Features
 //!
@@ -170,14 +171,14 @@
 //! | `tcp` | connections by address or by name, with keepalive, a local address and an application's ping | tokio's `net` and `io-util`, socket2 |
 //! | `http` | an HTTP client: HTTP/1.1 and HTTP/2 in one pool, plain and TLS | `tcp`, hyper, hyper-util, h2, tokio-rustls (ring), rustls-platform-verifier, tower-service |
 //! | `grpc` | channels for tonic's clients on pooled connections | `http`, tonic, tonic-health |
-//! | `postgres` | transactions that never reach the next borrower, and kept statements | tokio-postgres |
-//! | `websocket` | connections that answer Pings and beat while they idle | `tcp`, tokio-tungstenite, tokio-rustls (ring), rustls-platform-verifier |
+//! | `postgres` | PostgreSQL connections that keep prepared statements, and whose transactions never reach the next borrower | tokio-postgres |
+//! | `websocket` | connections that answer Pings and send heartbeats while they are idle | `tcp`, tokio-tungstenite, tokio-rustls (ring), rustls-platform-verifier |
 //! | `bb8`, `deadpool` | managers written for those pools, in `compat` | the crate of that name |
 //! | `metrics` | a pool's figures under OpenTelemetry's names | the `metrics` facade |
 //! | `serde` | [`Config`] is read and written: `idle_timeout = "90s"` | serde, humantime |
-//! | `test-util` | a connector for tests that does as it is told | nothing |
+//! | `test-util` | a connector for tests that follows a script | nothing |
 //!
-//! It needs Rust 1.88, tokio 1.49, and a runtime with its timers enabled.
+//! wharf needs Rust 1.88, tokio 1.49, and a runtime with its timers enabled.
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![forbid(unsafe_code)]

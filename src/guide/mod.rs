@@ -7,7 +7,7 @@
 //! | What does a whole program look like? | the page of your backend, below, or [`web_service`] |
 //! | One borrower for each connection, or many? | [`pool_or_shared_pool`] |
 //! | Which time limits should I set? | [`time_limits`] |
-//! | What do the errors mean, and which are worth a retry? | [`errors`] |
+//! | Which errors can I get, and which are worth a retry? | [`errors`] |
 //! | How do I read the settings from a file? | [`configuration`] |
 //! | How do I test my code without a server? | [`testing`] |
 //!
@@ -35,10 +35,11 @@
 //!
 //! | question | page |
 //! | --- | --- |
-//! | I get "timed out". Why? | [`timed_out`] |
+//! | I get "timed out", or a warning about a deadlock. Why? | [`timed_out`] |
+//! | I get another error. What does it mean? | [`errors`] |
 //! | How does the pool notice that a connection is dead? | [`health`] |
 //! | What happens to connections that live for hours, and behind load balancers? | [`long_lived`] |
-//! | What does the pool promise, and what not? | [`trust`] |
+//! | What does the pool promise, and what does it not promise? | [`trust`] |
 //!
 //! # Operations
 //!

@@ -7,7 +7,8 @@
 //! A tonic `Channel` is one connection, even when it is cloned: all calls go to one server, wait
 //! for one TCP stream, and share its limit of concurrent calls. The pool dials further connections
 //! as calls need them, up to [`max_per_host`](crate::Builder::max_per_host), notices when one ends,
-//! and sends a call again that came too late for its connection.
+//! and sends a call again that came too late for its connection. For a whole program and what happens
+//! in each fault, see [`guide::grpc`](crate::guide::grpc).
 //!
 //! # Examples
 //!

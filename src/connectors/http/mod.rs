@@ -2,7 +2,8 @@
 //!
 //! [`Client`] sends requests. The body of an answer holds its connection until it has been read,
 //! see [`PooledBody`]. The [builder](ClientBuilder) sets the protocol and the pool. The other types
-//! (`Request`, `Body`) come from the crates `http`, `http-body` and hyper 1.
+//! (`Request`, `Body`) come from the crates `http`, `http-body` and hyper 1. For a whole program and what
+//! happens in each fault, see [`guide::http`](crate::guide::http).
 //!
 //! # Examples
 //!

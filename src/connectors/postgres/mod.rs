@@ -1,7 +1,8 @@
 //! Pools of PostgreSQL connections, based on tokio-postgres 0.7 (feature `postgres`).
 //!
 //! A [`PostgresConnector`] dials one database, whose key is `()`, or one for each key. Its pool
-//! lends [`PostgresClient`]s, which deref to [`tokio_postgres::Client`].
+//! lends [`PostgresClient`]s, which deref to [`tokio_postgres::Client`]. For a whole program and what
+//! happens in each fault, see [`guide::postgres`](crate::guide::postgres).
 //!
 //! # Examples
 //!

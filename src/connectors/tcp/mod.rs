@@ -1,7 +1,8 @@
 //! Pools of plain TCP connections (feature `tcp`).
 //!
 //! [`TcpConnector`] dials a socket address. [`TcpHostConnector`] dials `"host:port"` and resolves
-//! the name at every dial. [`TcpOptions`] holds the settings of their sockets.
+//! the name at every dial. [`TcpOptions`] holds the settings of their sockets. For a whole program and
+//! what happens in each fault, see [`guide::tcp`](crate::guide::tcp).
 //!
 //! # Examples
 //!

@@ -1,7 +1,8 @@
 //! Pools of WebSocket connections, plain and TLS, by tokio-tungstenite 0.30 (feature `websocket`).
 //!
 //! [`WebSocketConnector`] dials `"ws://…"` and `"wss://…"`. [`WebSocketOptions`] sets headers,
-//! subprotocols, TLS and the heartbeat. A [`WebSocketConnection`] sends and receives.
+//! subprotocols, TLS and the heartbeat. A [`WebSocketConnection`] sends and receives. For a whole program
+//! and what happens in each fault, see [`guide::websocket`](crate::guide::websocket).
 //!
 //! # Examples
 //!
