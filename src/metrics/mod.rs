@@ -3,8 +3,8 @@
 //! [`Metrics`] is an [`Observer`]: the events drive counters and histograms.
 //! [`report`](Metrics::report) sets the gauges from a snapshot of the pool, and
 //! [`report_every`](Metrics::report_every) does so on a timer. Everything goes to the recorder that
-//! the program has installed, such as `metrics-exporter-prometheus`. Events before its installation
-//! are lost. A series of `wharf.closes` begins with its first count, those of the other counters
+//! the program has installed, such as `metrics-exporter-prometheus`. What is recorded before its
+//! installation is lost. A series of `wharf.closes` begins with its first count, those of the other counters
 //! with the first report.
 //!
 //! An acquire that finds an idle connection waits for zero seconds, and a use may measure as zero if
@@ -105,7 +105,8 @@ pub const BUCKETS: [f64; 11] = [0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 10
 /// the thread has other tasks.
 const STEP: usize = 4096;
 
-/// Metrics of one pool: see the [module](self). Clones are cheap and share their state.
+/// Metrics of one pool: see the [module](self). Clones are cheap and share their state: give one to
+/// the pool, and report with another.
 #[derive(Clone, Debug)]
 pub struct Metrics {
     pool: SharedString,
@@ -130,6 +131,8 @@ impl Metrics {
     /// Defaults to `db.client`, the only kind of pool for which OpenTelemetry defines names.
     pub fn prefix(mut self, prefix: &str) -> Self {
         self.names = Arc::new(Names::new(prefix, &self.pool));
+        // A clone with the old names hands over what was counted under them.
+        self.zeros = Arc::new(Zeros::new());
         self
     }
 
@@ -152,6 +155,10 @@ impl Metrics {
     /// records the waits and uses of zero that were counted since the last report, and describes
     /// all metrics. A host that was reported before and is forgotten now is set to zero.
     ///
+    /// The times of zero are those that this value and its clones were told of; others with the same
+    /// name have their own. Recording them takes time and memory in proportion to the hits since the
+    /// last report, because the exporter for Prometheus stores each.
+    ///
     /// # Panics
     ///
     /// If a key's `Debug` panics and [`per_host`](Metrics::per_host) is on.
@@ -162,6 +169,9 @@ impl Metrics {
     /// Reports at once and then at this interval, until the pool is closed and empty, or its last
     /// handle and loan are dropped. It does not keep the pool alive, and leaves the gauges of a
     /// pool that has ended at zero.
+    ///
+    /// The interval should not be longer than the one of the scrapes: a scrape between two reports
+    /// shows the waits since the last one without the hits, and quantiles are then too high.
     ///
     /// # Panics
     ///

@@ -234,6 +234,24 @@ async fn hits_until_the_end_of_a_pool_are_in_its_last_report() {
 }
 
 #[tokio::test]
+async fn hits_are_recorded_under_the_prefix_of_the_clone_that_was_told_of_them() {
+    let exporter = Exporter::new();
+    let metrics = Metrics::new("orders-db");
+    let (pool, _) = pool(&metrics, |b| b);
+    for _ in 0..10 {
+        drop(pool.acquire("db").await.unwrap());
+    }
+    metrics.clone().prefix("http.client").report(&pool);
+    assert!(!exporter.text().await.contains("http_client_connection_wait_time"));
+    metrics.report(&pool);
+    let text = exporter.text().await;
+    for time in ["wait", "use"] {
+        let count = format!("db_client_connection_{time}_time_seconds_count{{{ORDERS}}} 10");
+        assert!(text.contains(&count), "{text}");
+    }
+}
+
+#[tokio::test]
 async fn waits_and_loans_are_timed_in_seconds() {
     let exporter = Exporter::new();
     let metrics = Metrics::new("orders-db");
