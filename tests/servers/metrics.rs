@@ -444,6 +444,32 @@ async fn reports_do_not_keep_a_pool_going_and_end_at_zero() {
 }
 
 #[tokio::test]
+async fn the_last_report_has_the_hits_until_the_end_of_the_pool() {
+    for closes in [true, false] {
+        let exporter = Exporter::new();
+        let metrics = Metrics::new("orders-db");
+        let (pool, _) = pool(&metrics, |b| b);
+        drop(pool.acquire("db").await.unwrap());
+        let reports = tokio::spawn(metrics.report_every(Duration::from_millis(5), &pool));
+        while !exporter.text().await.contains("wharf_hosts") {
+            tokio::task::yield_now().await;
+        }
+        // No report runs between these and the end.
+        (0..100).for_each(|_| drop(pool.try_acquire("db").unwrap()));
+        if closes {
+            drop(pool.close());
+        }
+        drop(pool);
+        timeout(LONG, reports).await.expect("it ends with the pool").unwrap();
+        let series = exporter.series(ORDERS).await;
+        for time in ["wait", "use"] {
+            let count = format!("db_client_connection_{time}_time_seconds_count");
+            assert_eq!(series[&count], "101", "{time}");
+        }
+    }
+}
+
+#[tokio::test]
 #[should_panic(expected = "interval is 0s: it must be longer than zero")]
 async fn an_interval_of_zero_is_refused() {
     let metrics = Metrics::new("orders-db");
