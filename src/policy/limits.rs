@@ -57,6 +57,9 @@ impl Beats {
     /// that connections made together do not stay synchronized.
     #[inline]
     pub(crate) fn interval_of(&self, id: u64) -> Span {
+        if self.every == Span::FOREVER {
+            return self.every;
+        }
         // The golden ratio's bits spread consecutive numbers evenly.
         let share = id.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 32;
         let tenth = u128::from(self.every.nanos() / 10);

@@ -1,14 +1,16 @@
 //! Suspects, and how pings and heartbeats treat them.
 
 use std::panic::Location;
+use std::time::Duration;
 
 use super::super::Returned;
 use super::super::programs::world::World;
 use super::super::programs::{Answer, Op, Pick, beats};
 use super::support::{shared, shuffled, with_idle, world};
 use crate::policy::close_reason::CloseReason;
+use crate::policy::heartbeat::Heartbeat;
 use crate::policy::reuse::Reuse;
-use crate::policy::time::Span;
+use crate::policy::time::{Span, Time};
 
 const REFUSED: Answer = Answer::Error { is_open: false };
 
@@ -366,4 +368,12 @@ fn connections_with_heartbeats_return_on_the_fast_path() {
         let loan = state.lend(*now, Location::caller(), common).expect("all are idle");
         assert!(matches!(state.give_back(loan, 1, *now, common), Returned::Idle));
     }
+}
+
+#[test]
+fn a_heartbeat_of_the_longest_interval_is_never_due() {
+    let mut world = with_idle(8, |l| l.heartbeat = Some(Heartbeat::every(Duration::MAX).beats()));
+    // The deadlines of those who waited for the dials have passed.
+    world.run(&Op::Pass(60_000));
+    assert_eq!(world.next_look(), Time::NEVER);
 }
