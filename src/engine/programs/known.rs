@@ -3,6 +3,7 @@
 
 use std::collections::VecDeque;
 
+use super::super::status::LoanView;
 use super::super::{HostState, Leak, Seat};
 use super::world::{Loan, Plain, Waiter, World};
 use crate::policy::time::{Span, Time};
@@ -126,6 +127,10 @@ impl World {
         } else {
             assert!(was_moving || is_proven, "it was not pinged");
         }
+        let lease = entry.leases.get(loan.lease).expect("it is lent");
+        let LoanView { id, since, is_first } = loan.view;
+        let told = (entry.id, lease.since, known.uses == 0);
+        assert_eq!((id, since, is_first), told, "what an observer is told");
         known.uses += 1;
         known.leases += 1;
         let connection = loan.connection;

@@ -302,6 +302,9 @@ impl World {
 
     /// Starts tasks, and puts the other actions into the bag.
     fn take(&mut self, at: usize, mut actions: Actions<Plain>) {
+        if actions.is_empty() {
+            return;
+        }
         self.bag.extend(actions.granted.drain(..).map(Follow::Granted));
         self.bag.extend(actions.stop_draining.map(Follow::StopDraining));
         self.bag.extend(actions.room_at.map(Follow::RoomAt));
