@@ -67,14 +67,12 @@ pub(crate) struct DialOrder<P: Parts> {
 pub(crate) struct PingOrder<P: Parts> {
     pub(crate) loan: Box<Loan<P>>,
     pub(crate) purpose: Purpose,
-    pub(crate) id: u64,
 }
 
 /// Close a connection.
 pub(crate) struct CloseOrder<P: Parts> {
     pub(crate) loan: Box<Loan<P>>,
     pub(crate) reason: CloseReason,
-    pub(crate) id: u64,
 }
 
 /// A loan that is held for long.

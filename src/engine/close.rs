@@ -84,7 +84,7 @@ impl<P: Parts> HostState<P> {
             (entry.id, entry.value.take())
         });
         self.rare().closes.push_back(Closing { until, slot, id });
-        section.actions.close.extend(value.map(|loan| CloseOrder { loan, reason, id }));
+        section.actions.close.extend(value.map(|loan| CloseOrder { loan, reason }));
     }
 
     /// Takes the places of closes that exceed their time limit: their runtime is not driven. The
@@ -127,14 +127,13 @@ impl<P: Parts> HostState<P> {
         }
     }
 
-    /// The borrower keeps the connection. Returns its id.
-    pub(crate) fn detach(&mut self, loan: &super::Loan<P>, section: &mut Section<'_, P>) -> u64 {
+    /// The borrower keeps the connection.
+    pub(crate) fn detach(&mut self, loan: &super::Loan<P>, section: &mut Section<'_, P>) {
         self.rare().counters.closes.count(CloseReason::Detached);
         let mut entry = self.remove(loan.slot);
         if let Some(lease) = entry.leases.end(loan.lease).filter(|lease| lease.reported) {
             section.actions.leaks.push(super::Leak::Back { id: entry.id, lease });
         }
-        entry.id
     }
 
     /// Frees the places of draining shared connections: at most as many as the cap, so that a host

@@ -66,11 +66,11 @@ impl<P: Parts> HostState<P> {
             self.leave_ready(slot);
         }
         let share = section.common.share;
-        let (id, loan) = self.change(slot, |entry| {
+        let loan = self.change(slot, |entry| {
             if !stays && matches!(entry.state, State::Idle | State::InUse) {
                 entry.state = State::Pinging;
             }
-            let loan = match share {
+            match share {
                 None => entry.value.take().expect("what is pinged is in its entry"),
                 Some(share) => {
                     let value =
@@ -83,13 +83,12 @@ impl<P: Parts> HostState<P> {
                         connection: share(&value.connection),
                     })
                 }
-            };
-            (entry.id, loan)
+            }
         });
         let (since, generation) = (section.now, self.generation);
         let ping = Ping { slot, since, purpose, needed, late: false, cleared: false, generation };
         self.rare().pings.push(ping);
-        section.actions.ping.push(PingOrder { loan, purpose, id });
+        section.actions.ping.push(PingOrder { loan, purpose });
     }
 
     /// Pings suspects even without waiters, because one was found dead by a ping or is suspected by

@@ -4,8 +4,8 @@
 //! [`report`](Metrics::report) sets the gauges from a snapshot of the pool, and
 //! [`report_every`](Metrics::report_every) does so on a timer. Everything goes to the recorder that
 //! the program has installed, such as `metrics-exporter-prometheus`. What is recorded before its
-//! installation is lost. A series of `wharf.closes` begins with its first count, those of the other counters
-//! with the first report.
+//! installation is lost. A series of `wharf.closes` begins with its first count, those of the other
+//! counters with the first report.
 //!
 //! An acquire that finds an idle connection waits for zero seconds, and a use may measure as zero if
 //! it is shorter than a tick of the pool's clock (a few milliseconds). These zeros are counted, and

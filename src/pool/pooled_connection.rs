@@ -164,8 +164,8 @@ impl<C: Connector> PooledConnection<C> {
     #[allow(clippy::missing_panics_doc)] // It cannot: a loan has its connection until it ends.
     pub fn detach(mut this: Self) -> C::Connection {
         let (loan, cell) = this.take().expect(PRESENT);
-        let id = cell.change(|state, section| state.detach(&loan, section));
-        let (host, reason) = (&cell, CloseReason::Detached);
+        cell.change(|state, section| state.detach(&loan, section));
+        let (host, id, reason) = (&cell, loan.view.id, CloseReason::Detached);
         cell.pool.settings.observer.tell(|observer| observer.closed(&Closed { host, id, reason }));
         loan.connection
     }
@@ -282,7 +282,7 @@ impl<C: Connector> fmt::Debug for PooledConnection<C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("PooledConnection")
             .field("key", self.shown_key())
-            .field("id", &self.view().id)
+            .field("id", &self.loan().view.id)
             .finish_non_exhaustive()
     }
 }

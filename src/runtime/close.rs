@@ -14,9 +14,9 @@ use crate::policy::observer::Closed;
 
 /// Starts a close in a task of its own. Without a runtime the connection is dropped at once.
 pub(super) fn begin<C: Connector>(cell: &Arc<HostCell<C>>, order: CloseOrder<PartsOf<C>>) {
-    let CloseOrder { loan, reason, id } = order;
+    let CloseOrder { loan, reason } = order;
     let runtime = cell.pool.any_runtime();
-    let (slot, loan) = (loan.slot, *loan);
+    let (slot, id, loan) = (loan.slot, loan.view.id, *loan);
     let (connection, cell) = (Some(loan.connection), cell.clone());
     let closing = Closing { connection, cell, slot, id, untold: Some(reason) };
     if let Some(runtime) = runtime {

@@ -22,7 +22,8 @@ use crate::policy::time::Time;
 
 /// Starts a ping in a task of its own. Without a runtime the ping counts as cut off.
 pub(super) fn begin<C: Connector>(cell: &Arc<HostCell<C>>, order: PingOrder<PartsOf<C>>) {
-    let PingOrder { loan, purpose, id } = order;
+    let PingOrder { loan, purpose } = order;
+    let id = loan.view.id;
     let runtime = cell.pool.any_runtime();
     let asked = Asked { cell: cell.clone(), slot: loan.slot, purpose, id };
     let pinging = Pinging { asked, loan: Some(loan), span: Traced::cause() };

@@ -215,25 +215,6 @@ async fn each_hit_is_a_wait_and_a_use_whether_it_is_recorded_at_once_or_by_the_r
 }
 
 #[tokio::test]
-async fn hits_until_the_end_of_a_pool_are_in_its_last_report() {
-    const HITS: usize = 10_000;
-    let exporter = Exporter::new();
-    let metrics = Metrics::new("orders-db");
-    let (pool, _) = pool(&metrics, |b| b);
-    let reports = tokio::spawn(metrics.report_every(Duration::from_secs(60), &pool));
-    tokio::task::yield_now().await;
-    for _ in 0..HITS {
-        drop(pool.acquire("db").await.unwrap());
-    }
-    reports.abort();
-    pool.close().await;
-    metrics.report_every(Duration::from_secs(60), &pool).await;
-    let series = exporter.series(ORDERS).await;
-    let count = &series["db_client_connection_wait_time_seconds_count"];
-    assert_eq!(*count, HITS.to_string());
-}
-
-#[tokio::test]
 async fn hits_are_recorded_under_the_prefix_of_the_clone_that_was_told_of_them() {
     let exporter = Exporter::new();
     let metrics = Metrics::new("orders-db");
@@ -455,7 +436,7 @@ async fn the_last_report_has_the_hits_until_the_end_of_the_pool() {
             tokio::task::yield_now().await;
         }
         // No report runs between these and the end.
-        (0..100).for_each(|_| drop(pool.try_acquire("db").unwrap()));
+        (0..9_999).for_each(|_| drop(pool.try_acquire("db").unwrap()));
         if closes {
             drop(pool.close());
         }
@@ -464,7 +445,7 @@ async fn the_last_report_has_the_hits_until_the_end_of_the_pool() {
         let series = exporter.series(ORDERS).await;
         for time in ["wait", "use"] {
             let count = format!("db_client_connection_{time}_time_seconds_count");
-            assert_eq!(series[&count], "101", "{time}");
+            assert_eq!(series[&count], "10000", "{time}");
         }
     }
 }
