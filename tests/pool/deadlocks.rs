@@ -7,9 +7,10 @@ use std::time::Duration;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, sleep_until};
 use tracing::Level;
-use wharf::{AcquireError, Builder, Deadlocked, Heartbeat, Observer, Shared, SharedPool};
+use wharf::{AcquireError, Builder, Deadlocked, Heartbeat, Observer, Shared};
 
 use crate::log::Log;
+use crate::sharing::sharing_with;
 use crate::support::*;
 
 fn watched(cap: usize) -> (TestPool, TestConnector, Log, tracing::subscriber::DefaultGuard) {
@@ -204,12 +205,7 @@ async fn without_it_nothing_is_said() {
 async fn leases_of_a_shared_pool_are_named_too() {
     let log = Log::default();
     let _guard = tracing::subscriber::set_default(log.without_spans(Level::WARN));
-    let connector = wharf::test_util::SharedTestConnector::new(
-        wharf::test_util::TestConnector::<u32>::new(),
-        2,
-    );
-    let builder = SharedPool::builder().max_per_host(1).deadlock_warnings(true);
-    let pool = builder.build(connector).unwrap();
+    let pool = sharing_with(2, |b| b.max_per_host(1).deadlock_warnings(true)).pool;
     let mut tasks = JoinSet::new();
     for _ in 0..2 {
         let pool = pool.clone();
@@ -258,12 +254,7 @@ async fn told_of_shared(
 ) -> Vec<String> {
     let log = Log::default();
     let _guard = tracing::subscriber::set_default(log.without_spans(Level::WARN));
-    let connector = wharf::test_util::SharedTestConnector::new(
-        wharf::test_util::TestConnector::<u32>::new(),
-        2,
-    );
-    let builder = SharedPool::builder().max_per_host(1).deadlock_warnings(true);
-    let pool = set(builder).build(connector).unwrap();
+    let pool = sharing_with(2, |b| set(b.max_per_host(1).deadlock_warnings(true))).pool;
     let mut waiting = JoinSet::new();
     for _ in 0..tasks {
         let pool = pool.clone();

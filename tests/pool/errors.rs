@@ -5,9 +5,11 @@ use std::task::Poll;
 use std::time::Duration;
 
 use tokio::time::sleep;
-use wharf::{AcquireError, AddError, Backoff, HealthCheck, Heartbeat, Pool, PooledConnection};
-use wharf::{WarmError, connector_fn};
+use wharf::{
+    AcquireError, AddError, Backoff, HealthCheck, Heartbeat, Pool, PooledConnection, WarmError,
+};
 
+use crate::dials::dials;
 use crate::support::*;
 
 /// The sources below an error, the nearest first.
@@ -71,7 +73,7 @@ async fn all_in_use() {
 
 #[tokio::test(start_paused = true)]
 async fn the_guide_begins_with_what_a_time_out_prints() {
-    let connector = connector_fn(|host: String| async { Ok::<_, TestError>(host) });
+    let connector = dials(|host: &String| Ok::<_, TestError>(host.clone()));
     let builder = Pool::builder().max_per_host(2).deadlock_warnings(false);
     let pool = builder.build(connector).unwrap();
     let place = format!("{}:{}", file!(), line!() + 1);

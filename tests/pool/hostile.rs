@@ -7,8 +7,9 @@ use std::sync::{Arc, mpsc};
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
+use crate::odd::*;
 use crate::support::*;
-use wharf::{AcquireError, HealthCheck, Pool, connector_fn};
+use wharf::{AcquireError, HealthCheck};
 
 /// Runs `f` on a thread of its own, so that a hang fails a test instead of stopping all.
 fn within(limit: Duration, f: impl FnOnce() + Send + 'static) -> Result<(), &'static str> {
@@ -78,24 +79,12 @@ fn a_closed_pool_says_closed_also_outside_a_runtime() {
     assert!(matches!(e, AcquireError::Closed), "{e}");
 }
 
-#[derive(Clone, PartialEq, Eq, Hash)]
-struct Shy(u32);
-impl std::fmt::Debug for Shy {
-    fn fmt(&self, _: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        panic!("told to panic")
-    }
-}
-
 #[tokio::test(start_paused = true)]
 async fn a_panic_in_a_keys_debug_at_a_time_out_loses_no_waiter() {
-    let pool = Pool::builder()
-        .max_per_host(1)
-        .build(connector_fn(|_: Shy| async { Ok::<_, TestError>(7) }))
-        .unwrap();
-    let loan = pool.acquire(&Shy(1)).await.unwrap();
-    let p = pool.clone();
-    let task =
-        tokio::spawn(async move { p.acquire_timeout(&Shy(1), ms(10)).await.map(drop).is_ok() });
+    panic_at(At::KeyDebug);
+    let pool = odd_pool(|b| b.max_per_host(1), |_| Ok(7));
+    let loan = pool.acquire(&OddKey(1)).await.unwrap();
+    let task = tokio::spawn(pool.acquire_timeout(&OddKey(1), ms(10)));
     assert!(task.await.is_err());
     assert_eq!(pool.status().waiting, 0);
     drop(loan);
@@ -386,55 +375,29 @@ impl tracing::Subscriber for Log {
     fn exit(&self, _: &tracing::span::Id) {}
 }
 
-#[derive(Clone, PartialEq, Eq, Hash)]
-struct Moody(u32);
-static MOOD: AtomicUsize = AtomicUsize::new(0);
-impl std::fmt::Debug for Moody {
-    fn fmt(&self, _: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        assert!(MOOD.load(SeqCst) == 0, "told to panic");
-        Ok(())
-    }
-}
-
 #[tokio::test(start_paused = true)]
 async fn a_panic_in_a_keys_debug_in_a_log_loses_no_slot_at_a_close() {
     let _log = tracing::subscriber::set_default(Log);
-    let pool = Pool::builder()
-        .max_per_host(1)
-        .build(connector_fn(|_: Moody| async { Ok::<_, TestError>(7) }))
-        .unwrap();
-    drop(pool.acquire(&Moody(1)).await.unwrap());
-    MOOD.store(1, SeqCst);
+    let pool = odd_pool(|b| b.max_per_host(1), |_| Ok(7));
+    drop(pool.acquire(&OddKey(1)).await.unwrap());
+    panic_at(At::KeyDebug);
     let _ = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| pool.close_idle()));
-    MOOD.store(0, SeqCst);
     quiet().await;
+    behave();
     assert_eq!(pool.status().closing, 0);
-    drop(pool.acquire_timeout(&Moody(1), secs(60)).await.unwrap());
+    drop(pool.acquire_timeout(&OddKey(1), secs(60)).await.unwrap());
 }
-
-struct Sour;
-impl std::fmt::Debug for Sour {
-    fn fmt(&self, _: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        panic!("told to panic")
-    }
-}
-impl std::fmt::Display for Sour {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("sour")
-    }
-}
-impl std::error::Error for Sour {}
 
 #[tokio::test(start_paused = true)]
-async fn a_panic_in_an_errors_debug_in_a_log_loses_no_slot() {
+async fn a_panic_in_an_errors_debug_or_display_in_a_log_loses_no_slot() {
     let _log = tracing::subscriber::set_default(Log);
-    let pool = Pool::builder()
-        .max_per_host(1)
-        .build(connector_fn(|_: u32| async { Err::<u32, _>(Sour) }))
-        .unwrap();
-    let _ = pool.acquire_timeout(&1, secs(20)).await.map(drop).is_ok();
-    quiet().await;
-    assert_eq!((pool.status().dialing, pool.status().failed_dials > 0), (0, true));
+    for at in [At::ErrorDebug, At::ErrorDisplay] {
+        panic_at(at);
+        let pool = odd_pool(|b| b.max_per_host(1), |_| Err(OddError));
+        let _ = pool.acquire_timeout(&OddKey(1), secs(20)).await.map(drop).is_ok();
+        quiet().await;
+        assert_eq!((pool.status().dialing, pool.status().failed_dials > 0), (0, true));
+    }
 }
 
 /// A log that fails when it is needed.
@@ -476,31 +439,16 @@ async fn a_log_that_panics_loses_no_slot() {
     drop(pool.acquire_timeout(&1, secs(5)).await.unwrap());
 }
 
-/// Display panics when the report of a time-out is made.
-#[derive(Debug)]
-struct Mute;
-impl std::fmt::Display for Mute {
-    fn fmt(&self, _: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        panic!("told to panic")
-    }
-}
-impl std::error::Error for Mute {}
-
 #[tokio::test(start_paused = true)]
 async fn a_panic_in_an_errors_display_at_a_time_out_loses_no_waiter() {
-    let n = Arc::new(AtomicUsize::new(0));
-    let k = n.clone();
-    let pool = Pool::builder()
-        .max_per_host(2)
-        .retry(wharf::Backoff::default())
-        .build(connector_fn(move |_: u32| {
-            let first = k.fetch_add(1, SeqCst) == 0;
-            async move { if first { Ok(7) } else { Err(Mute) } }
-        }))
-        .unwrap();
-    let loan = pool.acquire(&1).await.unwrap();
-    let p = pool.clone();
-    let task = tokio::spawn(async move { p.acquire_timeout(&1, secs(1)).await.map(drop).is_ok() });
+    panic_at(At::ErrorDisplay);
+    let dials = AtomicUsize::new(0);
+    let pool = odd_pool(
+        |b| b.max_per_host(2).retry(wharf::Backoff::default()),
+        move |_| if dials.fetch_add(1, SeqCst) == 0 { Ok(7) } else { Err(OddError) },
+    );
+    let loan = pool.acquire(&OddKey(1)).await.unwrap();
+    let task = tokio::spawn(pool.acquire_timeout(&OddKey(1), secs(1)));
     assert!(task.await.is_err());
     assert_eq!(pool.status().waiting, 0);
     drop(loan);
@@ -519,21 +467,18 @@ impl Drop for Payload {
 async fn what_a_panic_carries_may_panic_when_it_is_dropped() {
     let n = Arc::new(AtomicUsize::new(0));
     let dials = n.clone();
-    let pool = Pool::builder()
-        .max_per_host(1)
-        .build(connector_fn(move |_: u32| {
-            let first = dials.fetch_add(1, SeqCst) == 0;
-            async move {
-                if first {
-                    std::panic::panic_any(Payload);
-                }
-                Ok::<_, TestError>(7)
+    let pool = odd_pool(
+        |b| b.max_per_host(1),
+        move |_| {
+            if dials.fetch_add(1, SeqCst) == 0 {
+                std::panic::panic_any(Payload);
             }
-        }))
-        .unwrap();
-    let e = pool.acquire_timeout(&1, secs(5)).await.unwrap_err();
+            Ok(7)
+        },
+    );
+    let e = pool.acquire_timeout(&OddKey(1), secs(5)).await.unwrap_err();
     assert!(matches!(e, AcquireError::ConnectorPanicked { .. }), "{e}");
-    drop(pool.acquire_timeout(&1, secs(5)).await.unwrap());
+    drop(pool.acquire_timeout(&OddKey(1), secs(5)).await.unwrap());
     assert_eq!(n.load(SeqCst), 2);
 }
 
@@ -733,53 +678,26 @@ fn maintenance_goes_on_elsewhere_when_a_panic_ends_its_runtime() {
     assert!(got.is_ok(), "{}", got.unwrap_err());
 }
 
-/// Its drop panics once it is armed: once.
-#[derive(Debug)]
-struct Touchy(u32);
-thread_local!(static ARMED: std::cell::Cell<bool> = const { std::cell::Cell::new(false) });
-impl Clone for Touchy {
-    fn clone(&self) -> Self {
-        Touchy(self.0)
-    }
-}
-impl PartialEq for Touchy {
-    fn eq(&self, other: &Self) -> bool {
-        self.0 == other.0
-    }
-}
-impl Eq for Touchy {}
-impl std::hash::Hash for Touchy {
-    fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
-        self.0.hash(state);
-    }
-}
-impl Drop for Touchy {
-    fn drop(&mut self) {
-        assert!(!ARMED.replace(false), "told to panic");
-    }
+fn even_hosts_serve(host: &OddKey) -> Result<u32, OddError> {
+    if host.0.is_multiple_of(2) { Ok(7) } else { Err(OddError) }
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_panic_in_a_keys_drop_does_not_keep_close_from_the_others() {
-    let pool = Pool::builder()
-        .max_per_host(1)
-        .build(connector_fn(|key: Touchy| async move {
-            if key.0.is_multiple_of(2) { Ok(7) } else { Err(TestError) }
-        }))
-        .unwrap();
+    let pool = odd_pool(|b| b.max_per_host(1), even_hosts_serve);
     let mut loans = Vec::new();
     for n in 0..40 {
         // The odd ones back off.
-        if let Ok(loan) = pool.acquire(&Touchy(n)).await {
+        if let Ok(loan) = pool.acquire(&OddKey(n)).await {
             loans.push(loan);
         }
     }
-    let keys: Vec<_> = (0..20).map(|n| Touchy(2 * n)).collect();
+    let keys: Vec<_> = (0..20).map(|n| OddKey(2 * n)).collect();
     let mut waits: Vec<_> = keys.iter().map(|key| pool.acquire(key)).collect();
     assert!(waits.iter_mut().all(|wait| poll(wait).is_pending()));
-    ARMED.set(true);
+    panic_at(At::KeyDrop);
     let _ = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| drop(pool.close())));
-    ARMED.set(false);
+    behave();
     let told = waits.iter_mut().filter_map(|wait| match poll(wait) {
         Poll::Ready(outcome) => Some(outcome),
         Poll::Pending => None,
@@ -789,18 +707,13 @@ async fn a_panic_in_a_keys_drop_does_not_keep_close_from_the_others() {
 
 #[tokio::test(start_paused = true)]
 async fn a_panic_in_a_keys_drop_does_not_end_maintenance() {
-    let pool = Pool::builder()
-        .max_per_host(1)
-        .idle_timeout(secs(60))
-        .build(connector_fn(|key: Touchy| async move {
-            if key.0.is_multiple_of(2) { Ok(7) } else { Err(TestError) }
-        }))
-        .unwrap();
-    drop(pool.acquire(&Touchy(2)).await.unwrap());
-    assert!(pool.acquire(&Touchy(1)).await.is_err());
+    let pool = odd_pool(|b| b.max_per_host(1).idle_timeout(secs(60)), even_hosts_serve);
+    assert!(pool.acquire(&OddKey(1)).await.is_err());
     quiet().await;
-    ARMED.set(true);
+    // It is due after the one that is forgotten.
+    drop(pool.acquire(&OddKey(2)).await.unwrap());
+    panic_at(At::KeyDrop);
     tokio::time::sleep(secs(100)).await;
-    assert!(!ARMED.replace(false), "it was dropped");
+    assert_eq!(behave(), None, "it was dropped");
     assert_eq!(pool.status().idle, 0);
 }

@@ -1,11 +1,11 @@
 //! Keys and the hosts they name. (Behaviour 14.)
 
-use std::hash::{Hash, Hasher};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicUsize, Ordering};
 
-use wharf::{Pool, PooledConnection, connector_fn};
+use wharf::{Pool, PooledConnection};
 
+use crate::dials::dials;
+use crate::odd::*;
 use crate::support::*;
 
 #[tokio::test(start_paused = true)]
@@ -67,32 +67,6 @@ async fn an_acquire_made_before_its_host_was_forgotten_still_works() {
     assert_balanced(&pool, &connector);
 }
 
-/// Counts its clones.
-#[derive(Debug, PartialEq, Eq, Hash)]
-struct Counted(u32);
-
-static CLONES: AtomicUsize = AtomicUsize::new(0);
-
-impl Clone for Counted {
-    fn clone(&self) -> Self {
-        CLONES.fetch_add(1, Ordering::SeqCst);
-        Counted(self.0)
-    }
-}
-
-struct OfCounted;
-
-#[wharf::async_trait]
-impl wharf::Connector for OfCounted {
-    type Key = Counted;
-    type Connection = ();
-    type Error = TestError;
-
-    async fn connect(&self, _: &Counted) -> Result<(), TestError> {
-        Ok(())
-    }
-}
-
 /// The new host may lie where the old one was kept.
 #[tokio::test(start_paused = true)]
 async fn an_acquire_made_before_its_host_was_forgotten_is_not_lent_what_belongs_to_the_next_host() {
@@ -113,16 +87,16 @@ async fn an_acquire_made_before_its_host_was_forgotten_is_not_lent_what_belongs_
 
 #[tokio::test(start_paused = true)]
 async fn a_key_is_cloned_only_when_its_host_is_new() {
-    let pool = Pool::new(OfCounted);
+    let pool = odd_pool(|b| b, |_| Ok(7));
     for _ in 0..10 {
-        drop(pool.acquire(&Counted(1)).await.unwrap());
+        drop(pool.acquire(&OddKey(1)).await.unwrap());
     }
-    assert_eq!(CLONES.load(Ordering::SeqCst), 1);
+    assert_eq!(clones(), 2, "one is the pool's, one went to the closure that dials");
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_key_is_looked_up_in_a_borrowed_form() {
-    let pool = Pool::new(connector_fn(|key: String| async move { Ok::<_, TestError>(key) }));
+    let pool = Pool::new(dials(|key: &String| Ok::<_, TestError>(key.clone())));
     assert_eq!(*pool.acquire("a").await.unwrap(), "a");
     assert_eq!(*pool.acquire(&"a".to_owned()).await.unwrap(), "a");
     assert!(pool.try_acquire("a").is_some());
@@ -135,32 +109,16 @@ async fn a_key_is_looked_up_in_a_borrowed_form() {
 
 #[tokio::test(start_paused = true)]
 async fn a_pool_of_one_host_has_the_empty_key() {
-    let host = Pool::new(connector_fn(|()| async { Ok::<_, TestError>(7) })).host(&());
+    let host = Pool::new(dials(|(): &()| Ok::<_, TestError>(7))).host(&());
     assert_eq!(*host.acquire().await.unwrap(), 7);
-}
-
-#[derive(Clone, Debug)]
-struct Bad(bool);
-
-impl PartialEq for Bad {
-    fn eq(&self, other: &Bad) -> bool {
-        assert!(!self.0 && !other.0, "told to panic");
-        true
-    }
-}
-
-impl Eq for Bad {}
-
-impl Hash for Bad {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        0.hash(state);
-    }
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_panic_in_a_keys_eq_does_not_poison_the_pool() {
-    let pool = Pool::new(connector_fn(|_: Bad| async { Ok::<_, TestError>(7) }));
-    drop(pool.acquire(&Bad(false)).await.unwrap());
-    assert!(catch_unwind(AssertUnwindSafe(|| pool.try_acquire(&Bad(true)).is_some())).is_err());
-    assert!(pool.try_acquire(&Bad(false)).is_some());
+    let pool = odd_pool(|b| b, |_| Ok(7));
+    drop(pool.acquire(&OddKey(1)).await.unwrap());
+    panic_at(At::KeyEq);
+    assert!(catch_unwind(AssertUnwindSafe(|| pool.try_acquire(&OddKey(1)).is_some())).is_err());
+    behave();
+    assert!(pool.try_acquire(&OddKey(1)).is_some());
 }

@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use tokio::time::Instant;
-use wharf::test_util::{Gate, SharedTestConnector};
+use wharf::test_util::Gate;
 use wharf::{AcquireError, CloseReason, Connector, HealthCheck, SharedPool};
 
+use crate::sharing::Many;
 use crate::support::*;
 
 #[tokio::test(start_paused = true)]
@@ -160,13 +161,10 @@ async fn what_was_buried_is_counted_once() {
     assert_eq!((connector.counts().open, connector.counts().live()), (0, 0));
 }
 
-/// # Shared
-type Script = wharf::test_util::TestConnector<u32>;
-
 #[tokio::test(start_paused = true)]
 async fn shared_connections_do_as_the_script_says() {
-    let script = Script::new();
-    let connector = SharedTestConnector::new(script.clone(), 3);
+    let script = TestConnector::new();
+    let connector = Many::new(script.clone(), 3);
     let pool = SharedPool::builder().max_per_host(2).build(connector).unwrap();
     script.once_for(&1, Stage::Connect, Step::Error);
     assert!(pool.acquire(&1).await.is_err());
@@ -183,8 +181,8 @@ async fn shared_connections_do_as_the_script_says() {
 
 #[tokio::test]
 async fn a_shared_connection_whose_ping_fails_is_no_longer_open() {
-    let script = Script::new();
-    let connector = SharedTestConnector::new(script.clone(), 2);
+    let script = TestConnector::new();
+    let connector = Many::new(script.clone(), 2);
     script.let_failed_pings_kill();
     script.once(Stage::Ping, Step::Error);
     let mut made = connector.connect(&1).await.unwrap();
@@ -201,8 +199,8 @@ async fn a_shared_connection_whose_ping_fails_is_no_longer_open() {
 
 #[tokio::test]
 async fn a_shared_connection_that_is_closed_while_it_is_used_is_noted() {
-    let script = Script::new();
-    let connector = SharedTestConnector::new(script.clone(), 2);
+    let script = TestConnector::new();
+    let connector = Many::new(script.clone(), 2);
     let made = connector.connect(&1).await.unwrap();
     connector.close(Arc::clone(&made)).await;
     assert_eq!((script.counts().closed_in_use, script.counts().closes), (1, 1));

@@ -1,6 +1,8 @@
 //! The behaviours of the pool, one test each, on paused time.
 
+mod dials;
 mod log;
+mod odd;
 mod sharing;
 mod support;
 mod tally;

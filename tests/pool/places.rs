@@ -1,7 +1,8 @@
 //! The place of a loan is the line of the caller, in whichever way it asks.
 
-use wharf::{Connector, LoanInfo, SharedConnector, SharedPool, async_trait};
+use wharf::LoanInfo;
 
+use crate::sharing::sharing;
 use crate::support::*;
 
 fn line_of(loans: &[LoanInfo]) -> u32 {
@@ -30,29 +31,9 @@ async fn the_place_of_a_loan_is_the_callers_line_through_pool_and_host() {
     assert_line!(pool, host.try_acquire().unwrap());
 }
 
-/// Connections that cost nothing, for as many borrowers as there are.
-struct Numbers;
-
-#[async_trait]
-impl Connector for Numbers {
-    type Key = u32;
-    type Connection = u32;
-    type Error = TestError;
-
-    async fn connect(&self, &host: &u32) -> Result<u32, TestError> {
-        Ok(host)
-    }
-}
-
-impl SharedConnector for Numbers {
-    fn max_leases(&self, _: &u32) -> usize {
-        usize::MAX
-    }
-}
-
 #[tokio::test(start_paused = true)]
 async fn the_place_of_a_lease_is_the_callers_line_through_shared_pool_and_host() {
-    let pool = SharedPool::new(Numbers);
+    let pool = sharing(1, usize::MAX).pool;
     let host = pool.host(&1);
     assert_line!(pool, pool.acquire(&1).await.unwrap());
     assert_line!(pool, pool.acquire_timeout(&1, secs(1)).await.unwrap());

@@ -3,9 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use wharf::test_util::{Gate, SharedTestConnector};
-use wharf::{AcquireError, Builder, CloseReason, HealthCheck, Pool, PooledConnection, SharedPool};
+use wharf::test_util::Gate;
+use wharf::{AcquireError, Builder, CloseReason, HealthCheck, Pool, PooledConnection};
 
+use crate::dials::dials;
+use crate::sharing::sharing;
 use crate::support::*;
 use crate::tally::Tally;
 
@@ -166,8 +168,8 @@ async fn a_panic_in_a_reset_closes_the_connection() {
 
 #[tokio::test(start_paused = true)]
 async fn a_panic_in_the_question_whether_a_reset_is_needed_closes_the_connection() {
-    let connector = wharf::connector_fn(|(): ()| async { Ok::<_, TestError>(()) })
-        .with_reset(|()| panic!("told to panic"), |()| Box::pin(async { Ok(()) }));
+    let connector = dials(|(): &()| Ok::<_, TestError>(7))
+        .with_reset(|_| panic!("told to panic"), |_| Box::pin(async { Ok(()) }));
     let pool = Pool::new(connector);
     drop(pool.acquire(&()).await.unwrap());
     quiet().await;
@@ -335,16 +337,15 @@ async fn without_a_runtime_a_connection_that_needs_a_reset_is_closed() {
 
 #[tokio::test(start_paused = true)]
 async fn the_end_of_a_lease_resets_nothing() {
-    let script = wharf::test_util::TestConnector::<u32>::new();
-    script.let_need_reset();
-    let pool = SharedPool::new(SharedTestConnector::new(script.clone(), 2));
-    let [one, other] = [pool.acquire(&1).await.unwrap(), pool.acquire(&1).await.unwrap()];
+    let stage = sharing(1, 2);
+    stage.script.let_need_reset();
+    let [one, other] = [stage.lease().await, stage.lease().await];
     assert!(Arc::ptr_eq(&one, &other));
     drop(one);
     drop(other);
     tokio::time::sleep(Duration::from_secs(1)).await;
-    let status = pool.status();
-    assert_eq!((script.counts().resets, status.pings, status.idle), (0, 0, 1));
+    let status = stage.pool.status();
+    assert_eq!((stage.script.counts().resets, status.pings, status.idle), (0, 0, 1));
 }
 
 #[tokio::test(start_paused = true)]

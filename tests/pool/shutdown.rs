@@ -182,9 +182,9 @@ async fn who_waits_when_the_last_handle_goes_is_still_served() {
 async fn the_connector_is_dropped_with_the_pool() {
     let alive = std::sync::Arc::new(());
     let held = alive.clone();
-    let pool = wharf::Pool::new(wharf::connector_fn(move |_: u32| {
+    let pool = wharf::Pool::new(TestConnector::making(move |_| {
         let held = held.clone();
-        async move { Ok::<_, TestError>(held) }
+        Held { at_drop: Some(Box::new(move || drop(held))) }
     }));
     drop(pool.acquire(&1).await.unwrap());
     let loan = pool.acquire(&2).await.unwrap();

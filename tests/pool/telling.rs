@@ -12,6 +12,7 @@ use wharf::{
 };
 
 use crate::log::Log;
+use crate::odd::*;
 use crate::support::*;
 
 #[tokio::test(start_paused = true)]
@@ -110,20 +111,11 @@ async fn a_close_that_waits_for_five_seconds_says_once_who_holds_what() {
     close.await;
 }
 
-#[derive(Clone, PartialEq, Eq, Hash)]
-struct Shy;
-
-impl std::fmt::Debug for Shy {
-    fn fmt(&self, _: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        panic!("told to panic")
-    }
-}
-
 #[tokio::test(start_paused = true)]
 async fn a_close_that_waits_is_not_ended_by_the_debug_of_a_key() {
-    let connector = wharf::connector_fn(|_: Shy| async { Ok::<_, TestError>(7) });
-    let pool = wharf::Pool::new(connector);
-    let loan = pool.acquire(&Shy).await.unwrap();
+    panic_at(At::KeyDebug);
+    let pool = odd_pool(|b| b, |_| Ok(7));
+    let loan = pool.acquire(&OddKey(1)).await.unwrap();
     let close = tokio::spawn(pool.close());
     sleep(secs(60)).await;
     assert!(!close.is_finished(), "a loan is out");
