@@ -1,6 +1,7 @@
 //! Random programs for the engine, checked against a model that only counts and keeps order; and
 //! tests of single rules.
 
+mod actions;
 mod budget;
 mod control;
 mod deadlocks;

@@ -6,6 +6,7 @@
 //! have recorded.
 
 use std::array;
+use std::fmt;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 /// Each of this many threads has a place of its own.
@@ -18,11 +19,10 @@ thread_local! {
 }
 
 /// How many times of zero were not handed over yet.
-#[derive(Debug)]
 pub(super) struct Zeros([Place; PLACES]);
 
 /// In cache lines of its own, so that threads do not wait for each other's.
-#[derive(Debug, Default)]
+#[derive(Default)]
 #[repr(align(128))]
 struct Place {
     waits: AtomicUsize,
@@ -61,6 +61,12 @@ impl Zeros {
             let before = count.fetch_update(Relaxed, Relaxed, less).expect("it is never refused");
             taken + before.min(most - taken)
         })
+    }
+}
+
+impl fmt::Debug for Zeros {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Zeros").finish_non_exhaustive()
     }
 }
 
