@@ -42,7 +42,7 @@ impl Leases {
 
     #[inline]
     pub(crate) fn is_empty(&self) -> bool {
-        self.first.is_none() && self.more.is_none()
+        self.first.is_none() && self.more.as_ref().is_none_or(|more| more.is_empty())
     }
 
     /// Records a lease on an entry that has none. Its number is zero.
@@ -70,14 +70,21 @@ impl Leases {
     /// Ends the lease with this number.
     #[inline]
     pub(crate) fn end(&mut self, number: u32) -> Option<Lease> {
-        if number == 0 { self.first.take() } else { self.end_another(number) }
+        if number > 0 || self.more.is_some() {
+            return self.end_one_of_more(number);
+        }
+        self.first.take()
     }
 
+    /// The vector stays until the last lease ends: one that comes and goes while another stays does not
+    /// allocate.
     #[cold]
-    fn end_another(&mut self, number: u32) -> Option<Lease> {
-        let more = self.more.as_mut()?;
-        let lease = more.try_remove(number as usize - 1);
-        if more.is_empty() {
+    fn end_one_of_more(&mut self, number: u32) -> Option<Lease> {
+        let lease = match number {
+            0 => self.first.take(),
+            number => self.more.as_mut()?.try_remove(number as usize - 1),
+        };
+        if self.is_empty() {
             self.more = None;
         }
         lease
