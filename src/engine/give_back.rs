@@ -179,7 +179,7 @@ impl<P: Parts> HostState<P> {
         if self.is_asked_for(now, common) {
             return true;
         }
-        // The heartbeat of a shared connection is due earlier, and was noted while it was in use.
+        // A shared connection's heartbeat is due before this, and was noted while it was in use.
         let beat = self.entries[loan.slot].beat_after(now, limits);
         // With one more than the minimum idle, the oldest may reach the idle time-out.
         let is_beyond =

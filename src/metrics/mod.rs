@@ -185,12 +185,14 @@ impl Metrics {
         assert!(!interval.is_zero(), "interval is 0s: it must be longer than zero");
         let (metrics, pool) = (self.clone(), Arc::downgrade(&pool.viewed()));
         async move {
-            while let Some(pool) = pool.upgrade() {
-                let picture = pool.picture(metrics.per_host);
-                drop(pool);
+            loop {
+                // Before the snapshot, which would be old by the time it is shown.
                 while metrics.hand_over_zeros(STEP) >= STEP {
                     tokio::task::yield_now().await;
                 }
+                let Some(pool) = pool.upgrade() else { break };
+                let picture = pool.picture(metrics.per_host);
+                drop(pool);
                 metrics.show(&picture);
                 if picture.is_over {
                     return;

@@ -53,7 +53,7 @@ pub(crate) struct Beats {
 }
 
 impl Beats {
-    /// Returns the interval of the connection with this id, which is shorter by up to a tenth, so
+    /// Returns the interval of the connection with this id: `every` less up to a tenth of it, so
     /// that connections made together do not stay synchronized.
     #[inline]
     pub(crate) fn interval_of(&self, id: u64) -> Span {

@@ -195,10 +195,11 @@ impl<C: Connector> HostCell<C> {
         loop {
             let pool = &self.pool;
             let now = pool.clock.now();
+            let holder = pool.settings.deadlock_warnings.then(task::current);
             let mut state = self.state.lock();
             let loan = state.lend(now, call_site, &pool.common)?;
-            if pool.settings.deadlock_warnings {
-                state.note_holder(&loan, task::current());
+            if let Some(task) = holder {
+                state.note_holder(&loan, task);
             }
             let known = if pool.common.is_plain { 1 } else { state.max_leases(loan.slot) };
             drop(state);

@@ -7,10 +7,10 @@ use std::time::Duration;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, sleep_until};
 use tracing::Level;
-use wharf::{AcquireError, Builder, Deadlocked, Heartbeat, Observer, Shared};
+use wharf::{AcquireError, Builder, Deadlocked, Heartbeat, Observer, Shared, SharedPool};
 
 use crate::log::Log;
-use crate::sharing::sharing_with;
+use crate::sharing::{Many, sharing_with};
 use crate::support::*;
 
 fn watched(cap: usize) -> (TestPool, TestConnector, Log, tracing::subscriber::DefaultGuard) {
@@ -201,13 +201,10 @@ async fn without_it_nothing_is_said() {
     assert_eq!(log.take(), [""; 0]);
 }
 
-#[tokio::test(start_paused = true)]
-async fn leases_of_a_shared_pool_are_named_too() {
-    let log = Log::default();
-    let _guard = tracing::subscriber::set_default(log.without_spans(Level::WARN));
-    let pool = sharing_with(2, |b| b.max_per_host(1).deadlock_warnings(true)).pool;
+/// Tasks that take one lease each and then wait for another.
+fn holding_and_waiting(pool: &SharedPool<Many>, n: usize) -> JoinSet<()> {
     let mut tasks = JoinSet::new();
-    for _ in 0..2 {
+    for _ in 0..n {
         let pool = pool.clone();
         tasks.spawn(async move {
             let _held = pool.acquire(&1).await.unwrap();
@@ -215,6 +212,15 @@ async fn leases_of_a_shared_pool_are_named_too() {
             pool.acquire(&1).await.map(drop).unwrap_err();
         });
     }
+    tasks
+}
+
+#[tokio::test(start_paused = true)]
+async fn leases_of_a_shared_pool_are_named_too() {
+    let log = Log::default();
+    let _guard = tracing::subscriber::set_default(log.without_spans(Level::WARN));
+    let pool = sharing_with(2, |b| b.max_per_host(1).deadlock_warnings(true)).pool;
+    let mut tasks = holding_and_waiting(&pool, 2);
     sleep(secs(2)).await;
     let (deadlocks, nested) = lines(&log);
     assert_eq!((deadlocks.len(), nested.len()), (1, 1), "{deadlocks:?} {nested:?}");
@@ -255,15 +261,7 @@ async fn told_of_shared(
     let log = Log::default();
     let _guard = tracing::subscriber::set_default(log.without_spans(Level::WARN));
     let pool = sharing_with(2, |b| set(b.max_per_host(1).deadlock_warnings(true))).pool;
-    let mut waiting = JoinSet::new();
-    for _ in 0..tasks {
-        let pool = pool.clone();
-        waiting.spawn(async move {
-            let _held = pool.acquire(&1).await.unwrap();
-            sleep(ms(10)).await;
-            pool.acquire(&1).await.map(drop).unwrap_err();
-        });
-    }
+    let mut waiting = holding_and_waiting(&pool, tasks);
     sleep(secs(5)).await;
     waiting.abort_all();
     lines(&log).0
