@@ -4,7 +4,7 @@
 //! engine through [`Actions`], and is woken, closed or dropped when no lock is held.
 
 use super::leases::Lease;
-use super::{Common, Loan, Parts, SelfWait};
+use super::{Common, Parts, SelfWait};
 use crate::policy::close_reason::CloseReason;
 use crate::policy::time::Time;
 
@@ -53,7 +53,7 @@ pub(crate) struct Unused<P: Parts> {
     pub(crate) wakers: Vec<P::Waker>,
     pub(crate) failures: Vec<P::Failure>,
     /// Shares of connections whose lease or ping has ended.
-    pub(crate) shares: Vec<Box<Loan<P>>>,
+    pub(crate) shares: Vec<P::Connection>,
 }
 
 /// Start a dial, which has its slot already.
@@ -65,13 +65,17 @@ pub(crate) struct DialOrder<P: Parts> {
 
 /// Ping a connection.
 pub(crate) struct PingOrder<P: Parts> {
-    pub(crate) loan: Box<Loan<P>>,
+    pub(crate) slot: u32,
+    pub(crate) id: u64,
+    pub(crate) connection: P::Connection,
     pub(crate) purpose: Purpose,
 }
 
 /// Close a connection.
 pub(crate) struct CloseOrder<P: Parts> {
-    pub(crate) loan: Box<Loan<P>>,
+    pub(crate) slot: u32,
+    pub(crate) id: u64,
+    pub(crate) connection: P::Connection,
     pub(crate) reason: CloseReason,
 }
 

@@ -4,7 +4,7 @@ use super::actions::CloseOrder;
 use super::entry::{Entry, Holds, State};
 use super::ping::Ping;
 use super::slots::Slots;
-use super::{HostState, Parts, Phase, Purpose, Section};
+use super::{HostState, Parts, Phase, Purpose, Section, Ticket};
 use crate::policy::close_reason::CloseReason;
 use crate::policy::time::{Span, Time};
 
@@ -84,7 +84,8 @@ impl<P: Parts> HostState<P> {
             (entry.id, entry.value.take())
         });
         self.rare().closes.push_back(Closing { until, slot, id });
-        section.actions.close.extend(value.map(|loan| CloseOrder { loan, reason }));
+        let order = |connection| CloseOrder { slot, id, connection, reason };
+        section.actions.close.extend(value.map(order));
     }
 
     /// Takes the places of closes that exceed their time limit: their runtime is not driven. The
@@ -128,10 +129,10 @@ impl<P: Parts> HostState<P> {
     }
 
     /// The borrower keeps the connection.
-    pub(crate) fn detach(&mut self, loan: &super::Loan<P>, section: &mut Section<'_, P>) {
+    pub(crate) fn detach(&mut self, ticket: Ticket, section: &mut Section<'_, P>) {
         self.rare().counters.closes.count(CloseReason::Detached);
-        let mut entry = self.remove(loan.slot);
-        if let Some(lease) = entry.leases.end(loan.lease).filter(|lease| lease.reported) {
+        let mut entry = self.remove(ticket.slot);
+        if let Some(lease) = entry.leases.end(ticket.lease).filter(|lease| lease.reported) {
             section.actions.leaks.push(super::Leak::Back { id: entry.id, lease });
         }
     }

@@ -200,14 +200,14 @@ impl<P: Parts> HostState<P> {
         id: u64,
         call_site: CallSite,
         section: &mut Section<'_, P>,
-    ) -> Option<Box<Loan<P>>> {
+    ) -> Option<Loan<P>> {
         let mut idle = self.ready.iter().copied();
         let slot = idle.find(|slot| {
             self.entries[*slot].id == id && self.entries[*slot].state == State::Idle
         })?;
         self.leave_ready(slot);
         let loan = self.begin(slot, (section.now, call_site), section.common);
-        self.note_no_holder(&loan);
+        self.note_no_holder(loan.ticket);
         // It is looked at, not used.
         self.change(slot, |entry| {
             entry.uses -= 1;

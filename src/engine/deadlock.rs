@@ -12,7 +12,7 @@ use std::num::NonZeroU32;
 
 use super::entry::{Entry, Holds};
 use super::leases::Lease;
-use super::{CallSite, HostState, Loan, Parts, Section, Waiter};
+use super::{CallSite, HostState, Parts, Section, Ticket, Waiter};
 use crate::policy::time::{Span, Time};
 
 /// A task, or a thread where no task is.
@@ -153,8 +153,8 @@ impl<P: Parts> HostState<P> {
     /// Notes who holds a loan that begins now. Every loan is noted, or none of the pool: so what is known of a lease is
     /// never that of the one before it.
     #[inline]
-    pub(crate) fn note_holder(&mut self, loan: &Loan<P>, task: Task) {
-        let (slot, lease) = (loan.slot, loan.lease);
+    pub(crate) fn note_holder(&mut self, ticket: Ticket, task: Task) {
+        let Ticket { slot, lease } = ticket;
         if !self.tasks_mut().is_some_and(|tasks| tasks.note_first(slot, lease, task)) {
             self.note_another(slot, lease, task);
         }
@@ -166,9 +166,9 @@ impl<P: Parts> HostState<P> {
     }
 
     /// Notes that no task holds a loan: the pool itself does, or what comes back by itself.
-    pub(crate) fn note_no_holder(&mut self, loan: &Loan<P>) {
+    pub(crate) fn note_no_holder(&mut self, ticket: Ticket) {
         if let Some(tasks) = self.tasks_mut() {
-            tasks.note(loan.slot, loan.lease, None);
+            tasks.note(ticket.slot, ticket.lease, None);
         }
     }
 

@@ -5,8 +5,7 @@ use std::time::Duration;
 use super::actions::DialOrder;
 use super::entry::{Entry, State};
 use super::failing::Outage;
-use super::status::LoanView;
-use super::{HostState, Loan, Parts, Phase, Section};
+use super::{HostState, Parts, Phase, Section};
 use crate::policy::close_reason::CloseReason;
 use crate::policy::time::Time;
 
@@ -90,10 +89,8 @@ impl<P: Parts> HostState<P> {
         let generation = self.generation;
         self.carries = u32::try_from(max_leases).unwrap_or(u32::MAX).max(1);
         let max_leases = self.carries;
-        let view = LoanView { id, since: now, is_first: true };
-        let value = Box::new(Loan { home: None, slot, lease: 0, view, connection });
         self.change(slot, |entry| {
-            entry.value = Some(value);
+            entry.value = Some(connection);
             entry.state = State::Idle;
             entry.cut_off = false;
             (entry.created, entry.idle_since, entry.checked_at) = (now, idle_since, now);

@@ -4,8 +4,7 @@
 //! the entry; a shared use takes a share, and the connection stays.
 
 use super::leases::Leases;
-use super::status::LoanView;
-use super::{Loan, Parts};
+use super::{LoanView, Parts};
 use crate::policy::close_reason::CloseReason;
 use crate::policy::limits::Limits;
 use crate::policy::time::{Span, Time};
@@ -73,7 +72,7 @@ pub(crate) struct Entry<P: Parts> {
     /// Heartbeats missed since its last answer.
     pub(crate) missed: u32,
     /// Absent while an exclusive connection is lent, pinged, or closed.
-    pub(crate) value: Option<Box<Loan<P>>>,
+    pub(crate) value: Option<P::Connection>,
     pub(crate) leases: Leases,
     /// How often it was lent.
     pub(crate) uses: u64,

@@ -4,7 +4,7 @@ use std::mem;
 
 use super::entry::{Entry, Holds, State};
 use super::gauges::change;
-use super::{Common, HostState, Loan, Parts, Phase, Purpose, Section};
+use super::{Common, HostState, Loan, Parts, Phase, Purpose, Section, Ticket};
 use crate::policy::close_reason::CloseReason;
 use crate::policy::time::{Span, Time};
 
@@ -12,11 +12,19 @@ use crate::policy::time::{Span, Time};
 pub(crate) enum Returned<P: Parts> {
     Idle,
     /// The connection has stayed with the host, and this share of it has to be dropped.
-    Left(Box<Loan<P>>),
+    Left(P::Connection),
     /// The connection is in the seat of the oldest waiter, which has to be woken.
     HandedOver(Option<P::Waker>),
     /// Nothing: take the slow path, [`HostState::returned`].
-    Unsettled(Box<Loan<P>>),
+    Unsettled(P::Connection),
+}
+
+/// A use of an open connection that has ended.
+pub(crate) struct Ended<T> {
+    pub(crate) ticket: Ticket,
+    pub(crate) connection: T,
+    /// How many leases it takes now.
+    pub(crate) max_leases: usize,
 }
 
 /// How a use of a connection ended.
@@ -37,65 +45,65 @@ pub(crate) enum Use {
 }
 
 /// Returns whether the return of this loan has to be reported, because the loan was.
-fn is_watched<P: Parts>(entry: &Entry<P>, loan: &Loan<P>) -> bool {
-    entry.leases.get(loan.lease).is_some_and(|lease| lease.reported)
+fn is_watched<P: Parts>(entry: &Entry<P>, lease: u32) -> bool {
+    entry.leases.get(lease).is_some_and(|lease| lease.reported)
 }
 
 impl<P: Parts> HostState<P> {
     /// Takes back a connection that was used and is open, if all there is to do is make it idle or
-    /// hand it to a waiter. This is all of an ordinary return or hand-over. A shared connection
-    /// takes `max_leases` leases.
-    #[inline]
+    /// hand it to a waiter. This is all of an ordinary return or hand-over.
+    #[inline(always)]
+    #[allow(clippy::inline_always)] // Measured.
     pub(crate) fn give_back(
         &mut self,
-        loan: Box<Loan<P>>,
-        max_leases: usize,
+        ended: Ended<P::Connection>,
         now: Time,
         common: &Common<P>,
     ) -> Returned<P> {
         let limits = &common.limits;
         let waiting = self.waiting() > 0;
+        let slot = ended.ticket.slot;
         if !common.is_plain {
             if common.is_shared() {
-                return self.give_back_share(loan, max_leases, now, common);
+                return self.give_back_share(ended, now, common);
             }
-            if self.return_concerns(&loan, waiting, now, common) {
-                return Returned::Unsettled(loan);
+            if self.return_concerns(slot, waiting, now, common) {
+                return Returned::Unsettled(ended.connection);
             }
         }
         let concerns_others = self.phase != Phase::Open
             || self.gauges.places > self.max
             || (!waiting && now.after(limits.idle_timeout) < self.look_at);
+        let Ended { ticket, connection, .. } = ended;
         if concerns_others {
-            return Returned::Unsettled(loan);
+            return Returned::Unsettled(connection);
         }
         let HostState { entries, gauges, ready, generation, look_at, next_turn, .. } = self;
-        let entry = &mut entries[loan.slot];
+        let entry = &mut entries[slot];
         let is_usual = entry.state == State::InUse
             && entry.holds == Holds::Place
             && !entry.doubted
             && entry.is_over(now, limits).is_none()
-            && (common.is_plain || !is_watched(entry, &loan));
+            && (common.is_plain || !is_watched(entry, ticket.lease));
         if !is_usual {
-            return Returned::Unsettled(loan);
+            return Returned::Unsettled(connection);
         }
         if waiting {
             let must_ping = entry.generation != *generation || limits.ping_after == Span::ZERO;
             return if must_ping {
-                Returned::Unsettled(loan)
+                Returned::Unsettled(connection)
             } else {
-                self.give_to_waiter(loan, now, common)
+                self.give_to_waiter(connection, ticket, now, common)
             };
         }
         if entry.expires < *look_at {
-            return Returned::Unsettled(loan);
+            return Returned::Unsettled(connection);
         }
         change(entry, gauges, |entry| entry.state = State::Idle);
-        entry.leases.end(loan.lease);
+        entry.leases.end(ticket.lease);
         (entry.idle_since, entry.turn, entry.kept) = (now, *next_turn, false);
-        let slot = loan.slot;
         // The slot was empty while the loan was out.
-        mem::forget(entry.value.replace(loan));
+        mem::forget(entry.value.replace(connection));
         *next_turn += 1;
         ready.push(slot);
         Returned::Idle
@@ -106,19 +114,19 @@ impl<P: Parts> HostState<P> {
     #[inline(never)] // It would make an ordinary return longer: measured.
     fn give_back_share(
         &mut self,
-        loan: Box<Loan<P>>,
-        max_leases: usize,
+        ended: Ended<P::Connection>,
         now: Time,
         common: &Common<P>,
     ) -> Returned<P> {
-        let (slot, limits) = (loan.slot, &common.limits);
+        let Ended { ticket: Ticket { slot, lease }, connection, max_leases } = ended;
+        let limits = &common.limits;
         let entry = &self.entries[slot];
         let is_usual = entry.state == State::InUse
             && entry.holds == Holds::Place
             && entry.max_leases as usize == max_leases
             && !entry.doubted
             && entry.is_over(now, limits).is_none()
-            && !is_watched(entry, &loan);
+            && !is_watched(entry, lease);
         let is_last = entry.leases.len() == 1;
         let is_noted = now.after(limits.idle_timeout).min(entry.expires) >= self.look_at;
         let concerns_others = self.waiting() > 0
@@ -130,14 +138,14 @@ impl<P: Parts> HostState<P> {
             || self.failing().is_some()
             || limits.max_idle != usize::MAX
             || self.is_asked_for(now, common)
-            || (is_last && (!is_noted || self.return_concerns(&loan, false, now, common)));
+            || (is_last && (!is_noted || self.return_concerns(slot, false, now, common)));
         if !is_usual || concerns_others {
-            return Returned::Unsettled(loan);
+            return Returned::Unsettled(connection);
         }
         self.leave_ready(slot);
         let turn = self.next_turn;
         self.change(slot, |entry| {
-            entry.leases.end(loan.lease);
+            entry.leases.end(lease);
             (entry.idle_since, entry.turn, entry.kept) = (now, turn, false);
             if is_last {
                 entry.state = State::Idle;
@@ -147,12 +155,18 @@ impl<P: Parts> HostState<P> {
         if self.entries[slot].has_room() {
             self.ready.push(slot);
         }
-        Returned::Left(loan)
+        Returned::Left(connection)
     }
 
     /// Hands the connection over, if that affects only the waiter that gets it.
     #[inline]
-    fn give_to_waiter(&mut self, loan: Box<Loan<P>>, now: Time, common: &Common<P>) -> Returned<P> {
+    fn give_to_waiter(
+        &mut self,
+        connection: P::Connection,
+        ticket: Ticket,
+        now: Time,
+        common: &Common<P>,
+    ) -> Returned<P> {
         // Those who were woken to dial have not looked yet, the next dial is due at another time where another one waits
         // for longest, what is idle for those who wait may be one too many once nobody does, the budget is to hear that one
         // less waits, or it is noted who does.
@@ -161,26 +175,20 @@ impl<P: Parts> HostState<P> {
             .as_ref()
             .is_none_or(|rare| !rare.stranded && rare.failing.is_none() && rare.tasks.is_none());
         if !is_healthy || !self.ready.is_empty() || self.changes_note_by_serving(now, common) {
-            return Returned::Unsettled(loan);
+            return Returned::Unsettled(connection);
         }
-        Returned::HandedOver(self.hand_over(loan, now))
+        Returned::HandedOver(self.hand_over(connection, ticket, now))
     }
 
     /// Returns whether a return affects more than the loan: another host may take the connection,
     /// too many are idle, or a deadline has to be noted.
-    fn return_concerns(
-        &self,
-        loan: &Loan<P>,
-        waiting: bool,
-        now: Time,
-        common: &Common<P>,
-    ) -> bool {
+    fn return_concerns(&self, slot: u32, waiting: bool, now: Time, common: &Common<P>) -> bool {
         let limits = &common.limits;
         if self.is_asked_for(now, common) {
             return true;
         }
         // A shared connection's heartbeat is due before this, and was noted while it was in use.
-        let beat = self.entries[loan.slot].beat_after(now, limits);
+        let beat = self.entries[slot].beat_after(now, limits);
         // With one more than the minimum idle, the oldest may reach the idle time-out.
         let is_beyond =
             limits.min_idle_per_host > 0 && self.gauges.idle as usize == limits.min_idle_per_host;
@@ -193,8 +201,8 @@ impl<P: Parts> HostState<P> {
     }
 
     /// Takes back a connection on the slow path.
-    pub(crate) fn returned(&mut self, loan: Box<Loan<P>>, how: Use, section: &mut Section<'_, P>) {
-        let slot = loan.slot;
+    pub(crate) fn returned(&mut self, loan: Loan<P>, how: Use, section: &mut Section<'_, P>) {
+        let slot = loan.ticket.slot;
         self.end_lease(loan, how, section);
         match how {
             Use::FoundDead => {
@@ -229,10 +237,10 @@ impl<P: Parts> HostState<P> {
 
     /// Ends a lease, and puts the value of an exclusive connection into its entry. A share of a
     /// shared one is dropped later.
-    fn end_lease(&mut self, loan: Box<Loan<P>>, how: Use, section: &mut Section<'_, P>) {
+    fn end_lease(&mut self, loan: Loan<P>, how: Use, section: &mut Section<'_, P>) {
         let (now, turn) = (section.common.idle_stamp(section.now), self.next_turn);
         let shared = section.common.is_shared();
-        let (slot, number) = (loan.slot, loan.lease);
+        let Ticket { slot, lease: number } = loan.ticket;
         self.leave_ready(slot);
         let unused = self.change(slot, |entry| {
             if let Some(lease) = entry.leases.end(number).filter(|lease| lease.reported) {
@@ -247,9 +255,9 @@ impl<P: Parts> HostState<P> {
                 entry.kept = false;
             }
             if shared {
-                return Some(loan);
+                return Some(loan.connection);
             }
-            entry.value = Some(loan);
+            entry.value = Some(loan.connection);
             None
         });
         if self.entries[slot].doubted {

@@ -71,6 +71,7 @@ pub(crate) mod host;
 mod leases;
 mod ledger;
 mod lend;
+mod loan;
 mod longest;
 mod maintain;
 mod next_look;
@@ -99,9 +100,10 @@ pub(crate) use control::Room;
 pub(crate) use deadlock::{Deadlock, Nested, SelfWait, Task};
 pub(crate) use dial::{Dialed, Failed};
 pub(crate) use failing::Outage;
-pub(crate) use give_back::{Returned, Use};
+pub(crate) use give_back::{Ended, Returned, Use};
 pub(crate) use host::{HostState, Listing, Phase};
 pub(crate) use leases::Lease;
+pub(crate) use loan::{Loan, LoanView, Ticket};
 pub(crate) use ping::Verdict;
 pub(crate) use wait::Joined;
 pub(crate) use waiters::{Seat, Until, Waiter};
@@ -131,18 +133,4 @@ pub(crate) trait Parts: Sized + 'static {
     type Runtime;
 
     fn runtime(waker: &Self::Waker) -> Self::Runtime;
-}
-
-/// A connection with a reference to its host. It stays in one box from its dial to its close, so
-/// that a guard is one word: moving three words that were written one by one and are read by wider
-/// loads costs half of a hit.
-pub(crate) struct Loan<P: Parts> {
-    /// Present while it is lent.
-    pub(crate) home: Option<P::Host>,
-    pub(crate) slot: u32,
-    /// The number of its lease.
-    pub(crate) lease: u32,
-    /// What the observer is told about the loan, at its end, too: it need not be looked up under the lock.
-    pub(crate) view: status::LoanView,
-    pub(crate) connection: P::Connection,
 }

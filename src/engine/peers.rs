@@ -31,7 +31,7 @@ impl<P: Parts> HostState<P> {
         let Some(share) = common.share else { return Vec::new() };
         let full = self.entries.iter().filter(|(_, entry)| is_full(entry));
         let peers = full.filter_map(|(slot, entry)| {
-            let connection = share(&entry.value.as_ref()?.connection);
+            let connection = share(entry.value.as_ref()?);
             Some(FullPeer { slot, id: entry.id, connection, max_leases: entry.max_leases })
         });
         peers.collect()

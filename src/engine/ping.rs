@@ -7,7 +7,7 @@
 
 use super::actions::PingOrder;
 use super::entry::State;
-use super::{Common, HostState, Loan, Parts, Phase, Purpose, Section};
+use super::{Common, HostState, Parts, Phase, Purpose, Section};
 use crate::policy::close_reason::CloseReason;
 use crate::policy::limits::Limits;
 use crate::policy::time::Time;
@@ -66,29 +66,22 @@ impl<P: Parts> HostState<P> {
             self.leave_ready(slot);
         }
         let share = section.common.share;
-        let loan = self.change(slot, |entry| {
+        let connection = self.change(slot, |entry| {
             if !stays && matches!(entry.state, State::Idle | State::InUse) {
                 entry.state = State::Pinging;
             }
             match share {
                 None => entry.value.take().expect("what is pinged is in its entry"),
                 Some(share) => {
-                    let value =
-                        entry.value.as_ref().expect("a shared connection stays in its entry");
-                    Box::new(Loan {
-                        home: None,
-                        slot,
-                        lease: 0,
-                        view: value.view,
-                        connection: share(&value.connection),
-                    })
+                    share(entry.value.as_ref().expect("a shared connection stays in its entry"))
                 }
             }
         });
         let (since, generation) = (section.now, self.generation);
         let ping = Ping { slot, since, purpose, needed, late: false, cleared: false, generation };
         self.rare().pings.push(ping);
-        section.actions.ping.push(PingOrder { loan, purpose });
+        let id = self.entries[slot].id;
+        section.actions.ping.push(PingOrder { slot, id, connection, purpose });
     }
 
     /// Pings suspects even without waiters, because one was found dead by a ping or is suspected by
@@ -141,18 +134,18 @@ impl<P: Parts> HostState<P> {
     /// A ping has ended.
     pub(crate) fn pinged(
         &mut self,
-        loan: Box<Loan<P>>,
+        slot: u32,
+        connection: P::Connection,
         verdict: Verdict,
         section: &mut Section<'_, P>,
     ) {
-        let slot = loan.slot;
         let rare = self.rare();
         let Some(at) = rare.pings.iter().position(|ping| ping.slot == slot) else { return };
         let ping = rare.pings.swap_remove(at);
         if section.common.is_shared() {
-            section.actions.unused.shares.push(loan);
+            section.actions.unused.shares.push(connection);
         } else {
-            self.entries[slot].value = Some(loan);
+            self.entries[slot].value = Some(connection);
         }
         match (verdict, ping.purpose) {
             (Verdict::Answered { max_leases }, _) => self.answered(ping, max_leases, section),

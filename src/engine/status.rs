@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::leases::Lease;
-use super::{Common, HostState, Parts, Purpose};
+use super::{Common, HostState, Parts, Purpose, Ticket};
 use crate::policy::close_reason::CloseCounts;
 use crate::policy::time::{Span, Time};
 
@@ -137,14 +137,6 @@ pub(crate) struct Causes<F> {
     pub(crate) held_by_waiting: usize,
 }
 
-/// What an observer is told about a loan.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct LoanView {
-    pub(crate) id: u64,
-    pub(crate) since: Time,
-    pub(crate) is_first: bool,
-}
-
 /// One connection.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct EntryView {
@@ -215,9 +207,9 @@ impl<P: Parts> HostState<P> {
     }
 
     /// Returns what is known about the connection of this lease.
-    pub(crate) fn entry_view(&self, slot: u32, lease: u32) -> EntryView {
-        let entry = &self.entries[slot];
-        let lease = entry.leases.get(lease);
+    pub(crate) fn entry_view(&self, ticket: Ticket) -> EntryView {
+        let entry = &self.entries[ticket.slot];
+        let lease = entry.leases.get(ticket.lease);
         let lent = lease.map_or(entry.idle_since, |lease| lease.since);
         let joined = lease.is_some_and(|lease| lease.joined);
         EntryView {

@@ -14,7 +14,7 @@ pub(crate) enum Joined<P: Parts> {
         ahead: usize,
     },
     /// A connection has become idle since the last attempt.
-    Lent(Box<Loan<P>>),
+    Lent(Loan<P>),
     /// `max_waiters_per_host` callers wait already.
     Full,
     Closed,

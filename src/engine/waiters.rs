@@ -38,7 +38,7 @@ pub(crate) enum Until {
 pub(crate) enum Seat<P: Parts> {
     /// The waker is absent while its task was woken to poll again.
     Waiting(Option<P::Waker>),
-    Served(Box<Loan<P>>),
+    Served(Loan<P>),
     Failed(P::Failure),
     Closed,
     /// The outcome was collected, or the future was dropped.

@@ -17,7 +17,8 @@ use crate::policy::acquire_failure::AcquireFailure;
 use crate::policy::connector::Connector;
 use crate::policy::time::Span;
 use crate::runtime::cell::HostCell;
-use crate::runtime::parts::{Loan, TaskWaker, Waiter, WaitsIn};
+use crate::runtime::held::{Held, Loan};
+use crate::runtime::parts::{TaskWaker, Waiter, WaitsIn};
 use crate::runtime::timer::Timer;
 
 /// Waits for a connection. Made by [`Pool::acquire`](crate::Pool::acquire) and similar methods.
@@ -39,12 +40,12 @@ pub struct Acquire<C: Connector> {
     /// Moved into the loan when the wait ends.
     cell: Option<Arc<HostCell<C>>>,
     call_site: CallSite,
-    stage: Stage<C>,
+    stage: Stage,
 }
 
-enum Stage<C: Connector> {
+enum Stage {
     Fresh(TimeLimit),
-    Waiting(Waiting<C>),
+    Waiting(Waiting),
     Over,
 }
 
@@ -117,7 +118,7 @@ impl<C: Connector> Acquire<C> {
         let waits_in = if is_maintained { WaitsIn::Maintained } else { WaitsIn::Other(runtime) };
         let waker = TaskWaker { waker: cx.waker().clone(), waits_in };
         let borrower = self.cell().pool.borrower(self.call_site);
-        let waiter = Arc::new(Waiter::<C>::new(since, until, borrower, waker));
+        let waiter = Arc::new(Waiter::new(since, until, borrower, waker));
         if let Some(ahead) = self.cell().join_crowd(&waiter) {
             return self.wait(Waiting::new(waiter, timer, ahead), cx);
         }
@@ -129,7 +130,7 @@ impl<C: Connector> Acquire<C> {
                     return self.wait(Waiting::new(waiter, timer, ahead), cx);
                 }
                 Joined::Lent(loan) => {
-                    if let Some(loan) = self.cell().check_lent(loan, None) {
+                    if let Some(loan) = self.cell().check_lent(Held::lent(loan), None) {
                         return self.hit(loan);
                     }
                 }
@@ -162,7 +163,7 @@ impl<C: Connector> Acquire<C> {
         }
     }
 
-    fn wait(&mut self, waiting: Waiting<C>, cx: &mut Context<'_>) -> Poll<Answer<C>> {
+    fn wait(&mut self, waiting: Waiting, cx: &mut Context<'_>) -> Poll<Answer<C>> {
         // The caller is in the queue now: if its timer panics, because the runtime has ended,
         // dropping the stage ends the wait.
         self.stage = Stage::Waiting(waiting);
@@ -190,7 +191,7 @@ impl<C: Connector> Acquire<C> {
         }
     }
 
-    fn end(&mut self) -> (Waiting<C>, Arc<HostCell<C>>) {
+    fn end(&mut self) -> (Waiting, Arc<HostCell<C>>) {
         let Stage::Waiting(waiting) = mem::replace(&mut self.stage, Stage::Over) else {
             unreachable!("{NOT_READY}")
         };

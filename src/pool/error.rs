@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use super::timeout_report::TimeoutReport;
 use crate::policy::acquire_failure::AcquireFailure;
-use crate::runtime::failure::{DialFailure, in_full, limit_in_words};
+use crate::runtime::failure::{DialFailure, in_full, limit_in_words, typed};
 
 /// Why [`acquire`](crate::Pool::acquire) returned no connection.
 ///
@@ -147,9 +147,14 @@ impl<E> AcquireError<E> {
         }
     }
 
-    pub(super) fn of_dial(failure: DialFailure<E>, key: Box<str>) -> Self {
+    pub(super) fn of_dial(failure: DialFailure, key: Box<str>) -> Self
+    where
+        E: Send + Sync + 'static,
+    {
         match failure {
-            DialFailure::Error(error) => AcquireError::Connect(ConnectFailed::new(key, error)),
+            DialFailure::Error(error) => {
+                AcquireError::Connect(ConnectFailed::new(key, typed(error)))
+            }
             DialFailure::TimedOut(limit) => AcquireError::ConnectTimeout(AtHost::new(key, limit)),
             DialFailure::Panicked => AcquireError::ConnectorPanicked(AtHost::new(key, ())),
         }
@@ -289,9 +294,12 @@ impl<E: Error + Send + Sync + 'static> Error for WarmError<E> {
 }
 
 impl<E> WarmError<E> {
-    pub(super) fn of_dial(failure: DialFailure<E>, key: Box<str>) -> Self {
+    pub(super) fn of_dial(failure: DialFailure, key: Box<str>) -> Self
+    where
+        E: Send + Sync + 'static,
+    {
         match failure {
-            DialFailure::Error(error) => WarmError::Connect(ConnectFailed::new(key, error)),
+            DialFailure::Error(error) => WarmError::Connect(ConnectFailed::new(key, typed(error))),
             DialFailure::TimedOut(limit) => WarmError::ConnectTimeout { key, limit },
             DialFailure::Panicked => WarmError::ConnectorPanicked { key },
         }

@@ -11,7 +11,7 @@ use crate::policy::acquire_failure::AcquireFailure;
 use crate::policy::connector::Connector;
 use crate::policy::observer::{AcquireFailed, TimedOut};
 use crate::runtime::cell::HostCell;
-use crate::runtime::failure::DialFailure;
+use crate::runtime::failure::{DialFailure, typed};
 
 /// Reports a caller that would not wait and found nothing idle.
 #[cold]
@@ -70,11 +70,11 @@ pub(super) fn report<C: Connector>(
     }))
 }
 
-fn last_dial_error<E: std::error::Error>(
-    failure: DialFailure<E>,
+fn last_dial_error<E: std::error::Error + Send + Sync + 'static>(
+    failure: DialFailure,
     age: Duration,
 ) -> LastDialError<E> {
     let message = failure.to_string();
-    let error = if let DialFailure::Error(error) = failure { Some(error) } else { None };
+    let error = if let DialFailure::Error(error) = failure { Some(typed(error)) } else { None };
     LastDialError { error, message, age }
 }

@@ -20,6 +20,7 @@ use super::warm::Warm;
 use crate::engine::Room;
 use crate::policy::connector::Connector;
 use crate::runtime::cell::HostCell;
+use crate::runtime::held::Held;
 use crate::runtime::pool_core::{Handle, PoolCore};
 use crate::runtime::settings::Settings;
 
@@ -238,12 +239,13 @@ impl<C: Connector> Pool<C> {
         let host = self.host(key);
         self.core().see_runtime();
         let max_leases = self.core().max_leases(&conn).max(1);
-        let room = host.cell().change(|state, section| state.add(conn, max_leases, section));
+        let held = Held::<C>::boxed(conn);
+        let room = host.cell().change(|state, section| state.add(held, max_leases, section));
         self.core().ensure_maintenance();
         match room {
             Room::Taken => Ok(()),
-            Room::Full(conn) => Err(host.has_no_room(conn)),
-            Room::Closed(conn) => Err(AddError::Closed(conn)),
+            Room::Full(conn) => Err(host.has_no_room(Held::<C>::own(conn).connection)),
+            Room::Closed(conn) => Err(AddError::Closed(Held::<C>::own(conn).connection)),
         }
     }
 
@@ -316,7 +318,7 @@ impl<C: Connector> Pool<C> {
         for (cell, id) in self.idle() {
             let taken = cell.change(|state, section| state.inspect(id, call_site, section));
             let Some(loan) = taken else { continue };
-            let mut loan = PooledConnection::new(loan, cell.clone());
+            let mut loan = PooledConnection::new(Held::<C>::lent(loan), cell.clone());
             let info = PooledConnection::info(&loan);
             let keeps = keep(&cell.key, &mut loan, info);
             PooledConnection::put_back(loan, keeps);

@@ -6,14 +6,15 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
-use crate::engine::status::{EntryView, LoanView};
+use crate::engine::LoanView;
+use crate::engine::status::EntryView;
 use crate::engine::{CallSite, Use};
 use crate::policy::close_reason::CloseReason;
 use crate::policy::connector::Connector;
 use crate::policy::observer::{Acquired, Closed, Returned};
 use crate::policy::time::Time;
 use crate::runtime::cell::HostCell;
-use crate::runtime::parts::Loan;
+use crate::runtime::held::Loan;
 
 /// A connection on loan. It returns to the pool when it is dropped, on any thread, inside or
 /// outside a runtime.
@@ -84,7 +85,7 @@ impl<C: Connector> PooledConnection<C> {
 
     fn view(&self) -> EntryView {
         let loan = self.loan();
-        self.home().look(|state| state.entry_view(loan.slot, loan.lease))
+        self.home().look(|state| state.entry_view(loan.ticket))
     }
 
     /// Ends the loan of a connection that has died, and closes it; its place is free at once. Older
@@ -140,7 +141,7 @@ impl<C: Connector> PooledConnection<C> {
     /// # Ok(()) }
     /// ```
     pub fn suspect(this: &Self) {
-        let slot = this.loan().slot;
+        let slot = this.loan().ticket.slot;
         this.home().change(|state, _| state.doubt(slot));
     }
 
@@ -164,7 +165,8 @@ impl<C: Connector> PooledConnection<C> {
     #[allow(clippy::missing_panics_doc)] // It cannot: a loan has its connection until it ends.
     pub fn detach(mut this: Self) -> C::Connection {
         let (loan, cell) = this.take().expect(PRESENT);
-        cell.change(|state, section| state.detach(&loan, section));
+        let ticket = loan.ticket;
+        cell.change(|state, section| state.detach(ticket, section));
         let (host, id, reason) = (&cell, loan.view.id, CloseReason::Detached);
         cell.pool.settings.observer.tell(|observer| observer.closed(&Closed { host, id, reason }));
         loan.connection
@@ -218,7 +220,7 @@ impl<C: Connector> PooledConnection<C> {
     #[cfg(feature = "http")]
     pub(super) fn leave_task(this: &Self) {
         if this.home().pool.settings.deadlock_warnings {
-            this.home().look_for(|state| state.note_no_holder(this.loan()));
+            this.home().look_for(|state| state.note_no_holder(this.loan().ticket));
         }
     }
 

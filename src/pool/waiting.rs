@@ -17,22 +17,23 @@ use crate::policy::observer::SlowAcquire;
 use crate::policy::time::Time;
 use crate::runtime::cell::HostCell;
 use crate::runtime::handle::Runtime;
+use crate::runtime::held::{Held, Loan};
 use crate::runtime::panics;
-use crate::runtime::parts::{Loan, Seat, TaskWaker, Waiter, WaitsIn};
+use crate::runtime::parts::{Seat, TaskWaker, Waiter, WaitsIn};
 use crate::runtime::timer::Timer;
 
 pub(super) type Answer<C> = Result<PooledConnection<C>, AcquireError<<C as Connector>::Error>>;
 
 /// How a wait ended.
-pub(super) enum Ended<C: Connector> {
-    With(Seat<C>),
+pub(super) enum Ended {
+    With(Seat),
     OutOfTime,
     /// It was polled outside a runtime, and the one in which it began has ended.
     NoRuntime,
 }
 
-pub(super) struct Waiting<C: Connector> {
-    waiter: Arc<Waiter<C>>,
+pub(super) struct Waiting {
+    waiter: Arc<Waiter>,
     /// Set only if maintenance does not wake it at its deadline: a timer for each wait would cost
     /// more than the rest of the wait.
     timer: Option<Box<Timer>>,
@@ -40,8 +41,8 @@ pub(super) struct Waiting<C: Connector> {
     ahead: usize,
 }
 
-impl<C: Connector> Waiting<C> {
-    pub(super) fn new(waiter: Arc<Waiter<C>>, timer: Option<Box<Timer>>, ahead: usize) -> Self {
+impl Waiting {
+    pub(super) fn new(waiter: Arc<Waiter>, timer: Option<Box<Timer>>, ahead: usize) -> Self {
         Waiting { waiter, timer, ahead }
     }
 
@@ -49,7 +50,7 @@ impl<C: Connector> Waiting<C> {
         self.ahead
     }
 
-    pub(super) fn waited(&self, cell: &HostCell<C>) -> Duration {
+    pub(super) fn waited<C: Connector>(&self, cell: &HostCell<C>) -> Duration {
         cell.pool.clock.precise().since(self.waiter.since)
     }
 
@@ -58,7 +59,11 @@ impl<C: Connector> Waiting<C> {
         self.timer.as_mut().is_some_and(|timer| timer.poll(cx))
     }
 
-    pub(super) fn poll(&mut self, cell: &Arc<HostCell<C>>, cx: &mut Context<'_>) -> Poll<Ended<C>> {
+    pub(super) fn poll<C: Connector>(
+        &mut self,
+        cell: &Arc<HostCell<C>>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Ended> {
         if let Some(outcome) = self.collect() {
             return Poll::Ready(Ended::With(outcome));
         }
@@ -80,7 +85,7 @@ impl<C: Connector> Waiting<C> {
     }
 
     /// Takes the outcome, if there is one. It touches only the seat.
-    fn collect(&self) -> Option<Seat<C>> {
+    fn collect(&self) -> Option<Seat> {
         let mut seat = self.waiter.seat.lock();
         if matches!(&*seat, Seat::Waiting(_)) {
             return None;
@@ -90,14 +95,19 @@ impl<C: Connector> Waiting<C> {
 
     /// Returns the runtime for dials. A caller that was woken to poll again starts dials; in a
     /// runtime that has ended, each of them would be lost at once, and it would be woken again.
-    fn runtime(&self, cell: &HostCell<C>) -> Option<Runtime> {
+    fn runtime<C: Connector>(&self, cell: &HostCell<C>) -> Option<Runtime> {
         let is_to_look = matches!(&*self.waiter.seat.lock(), Seat::Waiting(None));
         if is_to_look { cell.pool.living_runtime() } else { cell.pool.any_runtime() }
     }
 
     /// Leaves the waker of the polling task if the seat has another one, or none because it was
     /// woken to poll again.
-    fn bring_waker(&self, cell: &Arc<HostCell<C>>, runtime: &Runtime, cx: &Context<'_>) {
+    fn bring_waker<C: Connector>(
+        &self,
+        cell: &Arc<HostCell<C>>,
+        runtime: &Runtime,
+        cx: &Context<'_>,
+    ) {
         if let Seat::Waiting(Some(old)) = &*self.waiter.seat.lock()
             && old.waker.will_wake(cx.waker())
             && cell.pool.is_where(&old.waits_in, runtime)
@@ -112,7 +122,7 @@ impl<C: Connector> Waiting<C> {
     }
 
     /// Takes a timer of its own if maintenance does not run in the polling runtime.
-    fn take_own_timer(&mut self, cell: &HostCell<C>, runtime: &Runtime) {
+    fn take_own_timer<C: Connector>(&mut self, cell: &HostCell<C>, runtime: &Runtime) {
         let deadline = self.waiter.watched();
         if self.timer.is_none()
             && deadline != Time::NEVER
@@ -124,19 +134,24 @@ impl<C: Connector> Waiting<C> {
     }
 
     /// Gives up the wait. Returns a connection that has arrived by then.
-    pub(super) fn give_up(&self, cell: &Arc<HostCell<C>>, expired: bool) -> Option<Seat<C>> {
+    pub(super) fn give_up<C: Connector>(
+        &self,
+        cell: &Arc<HostCell<C>>,
+        expired: bool,
+    ) -> Option<Seat> {
         cell.change(|state, section| state.give_up(&self.waiter, expired, section))
     }
 
     /// The caller is gone. A connection that has arrived too late goes to the next one. It has
     /// waited in the seat, so it is checked again.
     #[cold]
-    pub(super) fn cancel(&self, cell: &Arc<HostCell<C>>) {
+    pub(super) fn cancel<C: Connector>(&self, cell: &Arc<HostCell<C>>) {
         if cell.leave_crowd(&self.waiter) {
             return;
         }
         match self.give_up(cell, false) {
-            Some(Seat::Served(mut loan)) => {
+            Some(Seat::Served(loan)) => {
+                let mut loan = Held::<C>::lent(loan);
                 let max_leases = cell.pool.max_leases_if_open(&mut loan.connection);
                 let how = if max_leases > 0 {
                     Use::Unused { max_leases }
@@ -152,9 +167,9 @@ impl<C: Connector> Waiting<C> {
     }
 
     /// The wait has ended with this outcome.
-    pub(super) fn answer(self, seat: Seat<C>, cell: Arc<HostCell<C>>) -> Answer<C> {
+    pub(super) fn answer<C: Connector>(self, seat: Seat, cell: Arc<HostCell<C>>) -> Answer<C> {
         let error = match seat {
-            Seat::Served(loan) => return Ok(self.acquired(loan, cell)),
+            Seat::Served(loan) => return Ok(self.acquired(Held::lent(loan), cell)),
             Seat::Failed(failure) => AcquireError::of_dial(failure, cell.name()),
             Seat::Closed | Seat::Waiting(_) | Seat::Gone => AcquireError::Closed,
         };
@@ -162,7 +177,7 @@ impl<C: Connector> Waiting<C> {
         Err(error)
     }
 
-    fn acquired(self, loan: Loan<C>, cell: Arc<HostCell<C>>) -> PooledConnection<C> {
+    fn acquired<C: Connector>(self, loan: Loan<C>, cell: Arc<HostCell<C>>) -> PooledConnection<C> {
         let settings = &cell.pool.settings;
         let is_logged = LevelFilter::current() >= LevelFilter::DEBUG;
         if settings.slow_acquire.is_none() && !settings.observer.is_there() && !is_logged {
@@ -181,8 +196,8 @@ impl<C: Connector> Waiting<C> {
     }
 
     #[cold]
-    fn warn_of(&self, waited: Duration, loan: &Loan<C>, cell: &HostCell<C>) {
-        let got = cell.look(|state| state.entry_view(loan.slot, loan.lease));
+    fn warn_of<C: Connector>(&self, waited: Duration, loan: &Loan<C>, cell: &HostCell<C>) {
+        let got = cell.look(|state| state.entry_view(loan.ticket));
         let (key, id, place) = (cell, got.id, self.waiter.call_site);
         // The last proof of life during the wait: its dial or a ping.
         let took = if got.proved_at > self.waiter.since {

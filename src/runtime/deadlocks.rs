@@ -3,11 +3,10 @@
 use std::collections::HashSet;
 use std::fmt;
 
-use super::cell::HostCell;
 use super::panics;
+use super::parts::Cell;
 use crate::engine::sync::Mutex;
 use crate::engine::{CallSite, Deadlock, Nested, SelfWait};
-use crate::policy::connector::Connector;
 use crate::policy::observer::Deadlocked;
 
 /// How many pairs of places a warning names.
@@ -33,7 +32,7 @@ impl Told {
 
 /// Tells what was found out under the host's lock, which is free by now.
 #[cold]
-pub(super) fn tell<C: Connector>(cell: &HostCell<C>, self_wait: &SelfWait) {
+pub(super) fn tell(cell: &Cell, self_wait: &SelfWait) {
     match self_wait {
         SelfWait::Nested(nested) => warn_of_nested(cell, nested),
         SelfWait::Deadlock(deadlock) => tell_of_deadlock(cell, deadlock),
@@ -41,19 +40,19 @@ pub(super) fn tell<C: Connector>(cell: &HostCell<C>, self_wait: &SelfWait) {
 }
 
 /// A task that holds a connection waits for another: said once for each place where one waits.
-fn warn_of_nested<C: Connector>(cell: &HostCell<C>, nested: &Nested) {
+fn warn_of_nested(cell: &Cell, nested: &Nested) {
     let Nested { loans, acquired_at, waits_at, max } = *nested;
-    if !cell.pool.told.is_new(waits_at) {
+    if !cell.pool().told.is_new(waits_at) {
         return;
     }
-    let what = match (cell.pool.common.is_shared(), loans) {
+    let what = match (cell.pool().common.is_shared(), loans) {
         (false, 1) => "connection",
         (false, _) => "connections",
         (true, 1) => "lease",
         (true, _) => "leases",
     };
     let others =
-        Others { many: (max as usize).div_ceil(loans), shared: cell.pool.common.is_shared() };
+        Others { many: (max as usize).div_ceil(loans), shared: cell.pool().common.is_shared() };
     panics::log(|| {
         tracing::warn!(
             target: "wharf::deadlock", key = ?cell, place = %waits_at,
@@ -81,15 +80,15 @@ impl fmt::Display for Others {
 }
 
 /// Every connection is held by a task that waits for another.
-fn tell_of_deadlock<C: Connector>(cell: &HostCell<C>, deadlock: &Deadlock) {
+fn tell_of_deadlock(cell: &Cell, deadlock: &Deadlock) {
     let Deadlock { loans, sides } = deadlock;
     let loans = *loans;
     if let Some(side) = sides.first() {
         let (acquired_at, waits_at) = (side.acquired_at, side.waits_at);
         let event = Deadlocked { host: cell, loans, acquired_at, waits_at };
-        cell.pool.settings.observer.tell(|observer| observer.deadlocked(&event));
+        cell.pool().settings.observer.tell(|observer| observer.deadlocked(&event));
     }
-    let what = if cell.pool.common.is_shared() { "leases" } else { "connections" };
+    let what = if cell.pool().common.is_shared() { "leases" } else { "connections" };
     let sides = Sides(deadlock);
     panics::log(|| {
         tracing::warn!(

@@ -11,27 +11,23 @@ use std::time::Duration;
 use tracing::field::Empty;
 use tracing::level_filters::LevelFilter;
 
-use super::cell::{HostCell, carry_out};
+use super::cell::carry_out;
 use super::deadline;
 use super::failure::DialFailure;
 use super::panics::{self, Panicked};
-use super::parts::{Actions, PartsOf, WaitsIn};
+use super::parts::{Actions, Cell, Erased, Value, WaitsIn};
 use super::traced::Traced;
 use crate::engine::sync::Mutex;
 use crate::engine::{DialOrder, Dialed, Failed, Outage};
-use crate::policy::connector::Connector;
 use crate::policy::observer::{DialDone, DialFailed};
 use crate::policy::time::Time;
 
 /// Starts a dial in a task of its own. If there is no runtime, or it has ended, the dial is
 /// returned as lost. Its place may then go to another host, whose dial may be lost in the same way:
 /// the caller handles them one after the other.
-pub(super) fn begin<C: Connector>(
-    cell: &Arc<HostCell<C>>,
-    order: DialOrder<PartsOf<C>>,
-) -> Option<Dialing<C>> {
+pub(super) fn begin(cell: &Cell, order: DialOrder<Erased>) -> Option<Dialing> {
     let DialOrder { slot, runtime } = order;
-    let pool = &cell.pool;
+    let pool = cell.pool();
     let runtime = match runtime {
         Some(WaitsIn::Other(runtime)) => Some(runtime),
         Some(WaitsIn::Maintained) => pool.maintenance.runtime().or_else(|| pool.any_runtime()),
@@ -54,14 +50,14 @@ pub(super) fn begin<C: Connector>(
     left.lock().take()
 }
 
-async fn dial<C: Connector>(mut dialing: Dialing<C>) {
+async fn dial(mut dialing: Dialing) {
     dialing.tell_begin();
     let cell = dialing.cell.clone();
-    let pool = &cell.pool;
+    let pool = cell.pool();
     panics::log(|| tracing::debug!(target: "wharf::dial", key = ?cell, "dialing"));
     // The time-out is made inside, because that panics in a runtime without timers.
     let connect = panics::catch_future("connect", async {
-        let connect = pool.connector.connect(&cell.key);
+        let connect = cell.connect();
         match pool.settings.connect_timeout {
             None => Ok(connect.await),
             Some(limit) => tokio::time::timeout(limit, deadline::told(limit, connect)).await,
@@ -73,7 +69,7 @@ async fn dial<C: Connector>(mut dialing: Dialing<C>) {
     };
     match made {
         Some(Ok(Ok(Ok(connection)))) => dialing.done(connection),
-        Some(Ok(Ok(Err(error)))) => dialing.failed(DialFailure::Error(Arc::new(error))),
+        Some(Ok(Ok(Err(error)))) => dialing.failed(DialFailure::Error(error)),
         Some(Ok(Err(_))) => {
             let limit = pool.settings.connect_timeout.unwrap_or(Duration::MAX);
             dialing.failed(DialFailure::TimedOut(limit));
@@ -85,8 +81,8 @@ async fn dial<C: Connector>(mut dialing: Dialing<C>) {
 
 /// The slot of a dial. If it is dropped before its end (its task was aborted, or its runtime has
 /// ended) it frees the slot and wakes the waiters.
-pub(super) struct Dialing<C: Connector> {
-    cell: Arc<HostCell<C>>,
+pub(super) struct Dialing {
+    cell: Cell,
     slot: u32,
     began: Time,
     /// Its start was reported.
@@ -96,8 +92,8 @@ pub(super) struct Dialing<C: Connector> {
     span: Traced,
 }
 
-impl<C: Connector> Dialing<C> {
-    pub(super) fn cell(&self) -> &HostCell<C> {
+impl Dialing {
+    pub(super) fn cell(&self) -> &Cell {
         &self.cell
     }
 
@@ -107,8 +103,8 @@ impl<C: Connector> Dialing<C> {
             return;
         }
         let cell = &self.cell;
-        cell.pool.may_block(LevelFilter::INFO);
-        cell.pool.settings.observer.tell(|observer| observer.dial_began(cell));
+        cell.pool().may_block(LevelFilter::INFO);
+        cell.pool().settings.observer.tell(|observer| observer.dial_began(cell));
         self.span = self.span.causes(|cause| {
             tracing::info_span!(
                 target: "wharf::dial", parent: cause, "dial", key = ?cell, outcome = Empty
@@ -119,7 +115,7 @@ impl<C: Connector> Dialing<C> {
     /// Runs the dial to its end, unless it is not needed any more. Everything that had to start has
     /// started by now.
     async fn unless_cut_off<F: Future>(&self, dial: F) -> Option<F::Output> {
-        let recheck = &self.cell.pool.recheck;
+        let recheck = &self.cell.pool().recheck;
         let (mut dial, mut told) = (pin!(dial), pin!(recheck.notified()));
         poll_fn(|cx| {
             if let Poll::Ready(made) = dial.as_mut().poll(cx) {
@@ -135,11 +131,11 @@ impl<C: Connector> Dialing<C> {
         .await
     }
 
-    fn done(mut self, connection: C::Connection) {
+    fn done(mut self, connection: Value) {
         self.ended = true;
-        let (pool, took, slot) = (&self.cell.pool, self.took(), self.slot);
+        let (pool, took, slot) = (self.cell.pool(), self.took(), self.slot);
         let peer_addr =
-            panics::catch("peer_addr", || pool.connector.peer_addr(&connection)).unwrap_or(None);
+            panics::catch("peer_addr", || self.cell.peer_addr(&connection)).unwrap_or(None);
         let (host, id) = (&self.cell, pool.common.next_id());
         // Reported before the connection is handed over: the borrower may report that it has the
         // connection.
@@ -148,18 +144,18 @@ impl<C: Connector> Dialing<C> {
             observer.dial_done(&DialDone { host, id, took, peer_addr });
         });
         self.span.ends(&"connected");
-        let max_leases = pool.max_leases(&connection).max(1);
+        let max_leases = self.cell.leases(&connection).max(1);
         let dialed = Dialed { id, connection, max_leases, took };
         let ends = self.cell.change(|state, section| state.dialed(slot, dialed, section));
         if let Some(outage) = ends {
-            self.cell.pool.may_block(LevelFilter::INFO);
+            self.cell.pool().may_block(LevelFilter::INFO);
             self.log_end(outage);
         }
     }
 
     /// Logs the end of an outage.
     fn log_end(&self, Outage { since, failed_dials, told }: Outage) {
-        let lasted = self.cell.pool.clock.precise().since(since);
+        let lasted = self.cell.pool().clock.precise().since(since);
         panics::log(|| {
             tracing::info!(
                 target: "wharf::dial", key = ?self.cell, ?lasted, failed_dials, callers_told = told,
@@ -182,23 +178,21 @@ impl<C: Connector> Dialing<C> {
     }
 
     fn took(&self) -> Duration {
-        self.cell.pool.clock.precise().since(self.began)
+        self.cell.pool().clock.precise().since(self.began)
     }
 
     fn tell_failure(&self, error: &dyn Display) {
         let (host, took) = (&self.cell, self.took());
-        self.cell.pool.settings.observer.tell(|observer| {
+        self.cell.pool().settings.observer.tell(|observer| {
             observer.dial_failed(&DialFailed { host, took, error: format_args!("{error}") });
         });
         self.span.ends(error);
     }
 
-    fn failed(mut self, failure: DialFailure<C::Error>) {
-        let pool = &self.cell.pool;
+    fn failed(mut self, failure: DialFailure) {
         let retryable = match &failure {
             DialFailure::Error(error) => {
-                panics::catch("is_retryable", || pool.connector.is_retryable(error))
-                    .unwrap_or(false)
+                panics::catch("is_retryable", || self.cell.is_retryable(&**error)).unwrap_or(false)
             }
             DialFailure::TimedOut(_) => true,
             DialFailure::Panicked => false,
@@ -208,7 +202,7 @@ impl<C: Connector> Dialing<C> {
         let failed = Failed { failure, retryable, took: self.took() };
         let begins = self.cell.change(|state, section| state.dial_failed(slot, failed, section));
         // The waiters already have the error, even if this thread blocks from here on.
-        self.cell.pool.may_block(LevelFilter::WARN);
+        self.cell.pool().may_block(LevelFilter::WARN);
         self.tell_failure(&error);
         self.log_failure(&error, begins);
         let _ = panics::catch("a destructor", || drop(error));
@@ -217,13 +211,13 @@ impl<C: Connector> Dialing<C> {
     fn lost(&mut self, why: &dyn Display) {
         let (cell, actions) = self.lose();
         carry_out(&cell, actions);
-        self.cell.pool.may_block(LevelFilter::INFO);
+        self.cell.pool().may_block(LevelFilter::INFO);
         self.tell_begin();
         self.tell_failure(why);
     }
 
     /// The caller carries out the actions.
-    pub(super) fn lose(&mut self) -> (Arc<HostCell<C>>, Actions<C>) {
+    pub(super) fn lose(&mut self) -> (Cell, Actions) {
         self.ended = true;
         let ((), actions) = self.cell.decide(|state, section| state.dial_lost(self.slot, section));
         (self.cell.clone(), actions)
@@ -238,7 +232,7 @@ impl<C: Connector> Dialing<C> {
 
 const NO_RUNTIME: &str = "the runtime of the dial has ended";
 
-impl<C: Connector> Drop for Dialing<C> {
+impl Drop for Dialing {
     fn drop(&mut self) {
         if !self.ended {
             self.lost(&NO_RUNTIME);

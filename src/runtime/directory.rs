@@ -7,6 +7,7 @@ use hashbrown::HashTable;
 
 use super::cell::{HostCell, carry_out_but_tell};
 use super::news::{Item, News};
+use super::parts::Cell;
 use crate::engine::Listing;
 use crate::engine::status::Counted;
 use crate::engine::sync::Mutex;
@@ -84,7 +85,7 @@ impl<C: Connector> Directory<C> {
 
     /// Removes a host that is not needed. A caller may have arrived since that was seen, so it is
     /// checked again.
-    pub(super) fn forget(&self, cell: &Arc<HostCell<C>>, news: &mut News<C>) {
+    pub(super) fn forget(&self, cell: &Arc<HostCell<C>>, news: &mut News) {
         let mut hosts = self.shard(cell.hash).lock();
         let Some((counted, actions)) = cell.forget() else { return };
         hosts.past.get_or_insert_default().add_past(&counted);
@@ -96,8 +97,9 @@ impl<C: Connector> Directory<C> {
         }
         drop(hosts);
         drop(gone);
-        carry_out_but_tell(cell, actions, news);
-        news.note(Item::Forgotten(cell.clone()));
+        let cell: Cell = cell.clone();
+        carry_out_but_tell(&cell, actions, news);
+        news.note(Item::Forgotten(cell));
     }
 
     /// Returns all hosts, and the counts of the forgotten ones.

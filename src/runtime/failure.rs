@@ -1,34 +1,42 @@
 //! The failure of a dial.
 
+use std::any::Any;
 use std::error::Error;
 use std::sync::Arc;
 use std::time::Duration;
 use std::{fmt, iter};
 
 /// The failure of a dial. All its waiters share the error.
-#[derive(Debug)]
-pub(crate) enum DialFailure<E> {
-    Error(Arc<E>),
+#[derive(Clone, Debug)]
+pub(crate) enum DialFailure {
+    Error(Arc<dyn AnyError>),
     /// It took longer than this `connect_timeout`.
     TimedOut(Duration),
     Panicked,
 }
 
-impl<E> Clone for DialFailure<E> {
-    fn clone(&self) -> Self {
-        match self {
-            DialFailure::Error(error) => DialFailure::Error(error.clone()),
-            DialFailure::TimedOut(limit) => DialFailure::TimedOut(*limit),
-            DialFailure::Panicked => DialFailure::Panicked,
-        }
+/// An error of a connector, without its type.
+pub(crate) trait AnyError: Error + Any + Send + Sync {
+    fn as_error(&self) -> &(dyn Error + 'static);
+}
+
+impl<E: Error + Any + Send + Sync> AnyError for E {
+    fn as_error(&self) -> &(dyn Error + 'static) {
+        self
     }
 }
 
+/// Returns the connector's error as it was.
+pub(crate) fn typed<E: Any + Send + Sync>(error: Arc<dyn AnyError>) -> Arc<E> {
+    let error: Arc<dyn Any + Send + Sync> = error;
+    error.downcast().expect("a pool has errors of its own connector only")
+}
+
 /// In one line, with all of its sources.
-impl<E: Error> fmt::Display for DialFailure<E> {
+impl fmt::Display for DialFailure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            DialFailure::Error(error) => f.write_str(&in_full(&**error)),
+            DialFailure::Error(error) => f.write_str(&in_full(error.as_error())),
             DialFailure::TimedOut(limit) => {
                 write!(f, "the dial took longer than connect_timeout ({})", limit_in_words(*limit))
             }

@@ -5,10 +5,9 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use super::handle::Runtime;
-use super::pool_core::PoolCore;
+use super::parts::AnyPool;
 use crate::engine::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use crate::engine::sync::{Mutex, Notify};
-use crate::policy::connector::Connector;
 use crate::policy::time::Time;
 
 /// The link between the pool and its maintenance task.
@@ -108,8 +107,8 @@ impl Maintenance {
 }
 
 /// Starts the task, unless it runs already.
-pub(super) fn start<C: Connector>(pool: &Arc<PoolCore<C>>, runtime: &Runtime) {
-    let maintenance = pool.maintenance.clone();
+pub(super) fn start(pool: &Arc<dyn AnyPool>, runtime: &Runtime) {
+    let maintenance = pool.base().maintenance.clone();
     if !maintenance.running.swap(true, Ordering::SeqCst) {
         let pool = Arc::downgrade(pool);
         maintenance.moves_to(Some(runtime.clone()));
@@ -121,20 +120,20 @@ pub(super) fn start<C: Connector>(pool: &Arc<PoolCore<C>>, runtime: &Runtime) {
 
 /// Allows the next start when it is dropped. If its runtime has ended, it restarts maintenance in
 /// the latest runtime seen.
-struct Running<C: Connector> {
+struct Running {
     maintenance: Arc<Maintenance>,
-    pool: Weak<PoolCore<C>>,
+    pool: Weak<dyn AnyPool>,
     runtime: Runtime,
     /// The task has ended by itself.
     ended: bool,
 }
 
-impl<C: Connector> Drop for Running<C> {
+impl Drop for Running {
     fn drop(&mut self) {
         self.maintenance.moves_to(None);
         self.maintenance.running.store(false, Ordering::SeqCst);
         let Some(pool) = self.pool.upgrade() else { return };
-        pool.change_all(|state, section| state.maintenance_lost(section));
+        pool.change_all(&mut |state, section| state.maintenance_lost(section));
         if self.ended {
             // A caller may have started to wait after the last look, when maintenance still seemed
             // to run.
@@ -143,7 +142,7 @@ impl<C: Connector> Drop for Running<C> {
             }
             return;
         }
-        let Some(runtime) = pool.last_runtime() else { return };
+        let Some(runtime) = pool.base().last_runtime() else { return };
         // A panic means that its runtime has no timers, and would recur there; or it is the panic
         // of the thread that drops the runtime.
         if !(std::thread::panicking() && runtime.is(&self.runtime)) {
@@ -152,7 +151,7 @@ impl<C: Connector> Drop for Running<C> {
     }
 }
 
-async fn run<C: Connector>(mut running: Running<C>) {
+async fn run(mut running: Running) {
     while let Some(sleep) = look(&running.pool) {
         let changed = running.maintenance.changed.notified();
         match sleep {
@@ -175,11 +174,13 @@ enum Sleep {
 }
 
 /// Processes what is due. `None` if the pool is gone or cannot be used any more.
-fn look<C: Connector>(pool: &Weak<PoolCore<C>>) -> Option<Sleep> {
+fn look(pool: &Weak<dyn AnyPool>) -> Option<Sleep> {
     let pool = pool.upgrade()?;
     match pool.maintain(BATCH) {
-        Time::NEVER if pool.has_handles() && !pool.is_closed() => Some(Sleep::UntilWoken),
+        Time::NEVER if pool.base().has_handles() && !pool.base().is_closed() => {
+            Some(Sleep::UntilWoken)
+        }
         Time::NEVER => None,
-        next => Some(Sleep::For(next.since(pool.clock.precise()))),
+        next => Some(Sleep::For(next.since(pool.base().clock.precise()))),
     }
 }

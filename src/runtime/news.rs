@@ -6,37 +6,35 @@
 //! callers depend on it.
 
 use std::mem;
-use std::sync::Arc;
 
 use tracing::level_filters::LevelFilter;
 
-use super::cell::HostCell;
 use super::deadlocks;
 use super::dial::Dialing;
 use super::handle::Runtime;
 use super::panics;
-use super::pool_core::PoolCore;
+use super::parts::Cell;
+use super::pool_core::PoolBase;
 use crate::engine::{Leak, SelfWait};
-use crate::policy::connector::Connector;
 use crate::policy::observer::Leaked;
 
 /// Reported when it is dropped, even if the task that should report it is dropped with its runtime.
-pub(super) struct News<C: Connector>(Vec<Item<C>>);
+pub(crate) struct News(Vec<Item>);
 
-pub(super) enum Item<C: Connector> {
-    Leak(Arc<HostCell<C>>, Leak),
-    SelfWait(Arc<HostCell<C>>, Box<SelfWait>),
-    Forgotten(Arc<HostCell<C>>),
-    LostDial(Dialing<C>),
+pub(super) enum Item {
+    Leak(Cell, Leak),
+    SelfWait(Cell, Box<SelfWait>),
+    Forgotten(Cell),
+    LostDial(Dialing),
 }
 
-impl<C: Connector> News<C> {
+impl News {
     pub(super) fn new() -> Self {
         News(Vec::new())
     }
 
     /// Adds an event, if an observer or a subscriber receives it.
-    pub(super) fn note(&mut self, item: Item<C>) {
+    pub(super) fn note(&mut self, item: Item) {
         if item.is_heard() {
             self.0.push(item);
         } else {
@@ -45,7 +43,7 @@ impl<C: Connector> News<C> {
     }
 
     /// Reports the events in a separate task.
-    pub(super) fn tell_aside(self, pool: &PoolCore<C>) {
+    pub(super) fn tell_aside(self, pool: &PoolBase) {
         if !self.0.is_empty()
             && let Some(runtime) = pool.any_runtime()
         {
@@ -54,11 +52,11 @@ impl<C: Connector> News<C> {
     }
 }
 
-impl<C: Connector> Drop for News<C> {
+impl Drop for News {
     fn drop(&mut self) {
         let items = mem::take(&mut self.0);
         if let Some(first) = items.first() {
-            first.cell().pool.may_block(LevelFilter::WARN);
+            first.cell().pool().may_block(LevelFilter::WARN);
         }
         for item in items {
             let _ = panics::catch("the drop of a key", || item.tell());
@@ -66,8 +64,8 @@ impl<C: Connector> Drop for News<C> {
     }
 }
 
-impl<C: Connector> Item<C> {
-    fn cell(&self) -> &HostCell<C> {
+impl Item {
+    fn cell(&self) -> &Cell {
         match self {
             Item::Leak(cell, _) | Item::SelfWait(cell, _) | Item::Forgotten(cell) => cell,
             Item::LostDial(dialing) => dialing.cell(),
@@ -75,7 +73,7 @@ impl<C: Connector> Item<C> {
     }
 
     fn is_heard(&self) -> bool {
-        let pool = &self.cell().pool;
+        let pool = self.cell().pool();
         match self {
             Item::Leak(..) | Item::SelfWait(..) => pool.is_heard(LevelFilter::WARN),
             Item::LostDial(_) => pool.is_heard(LevelFilter::INFO),
@@ -89,19 +87,19 @@ impl<C: Connector> Item<C> {
             Item::Leak(cell, leak) => tell_leak(&cell, leak),
             Item::SelfWait(cell, self_wait) => deadlocks::tell(&cell, &self_wait),
             Item::Forgotten(cell) => {
-                cell.pool.settings.observer.tell(|observer| observer.host_forgotten(&cell));
+                cell.pool().settings.observer.tell(|observer| observer.host_forgotten(&cell));
             }
             Item::LostDial(dialing) => dialing.tell_loss(),
         }
     }
 }
 
-fn tell_leak<C: Connector>(cell: &HostCell<C>, leak: Leak) {
+fn tell_leak(cell: &Cell, leak: Leak) {
     let (words, is_back, id, lease) = match leak {
         Leak::StillOut { id, lease } => ("held for long", false, id, lease),
         Leak::Back { id, lease } => ("back at last", true, id, lease),
     };
-    let (key, pool) = (cell, &cell.pool);
+    let (key, pool) = (cell, cell.pool());
     let (held, place) = (pool.clock.precise().since(lease.since), lease.call_site);
     let event = Leaked { host: &key, id, held, place, is_back };
     pool.settings.observer.tell(|observer| observer.leaked(&event));
@@ -109,7 +107,7 @@ fn tell_leak<C: Connector>(cell: &HostCell<C>, leak: Leak) {
 }
 
 /// # Observers and subscribers
-impl<C: Connector> PoolCore<C> {
+impl PoolBase {
     /// Returns whether there is an observer, or a subscriber that may record events of this level.
     pub(super) fn is_heard(&self, level: LevelFilter) -> bool {
         self.settings.observer.is_there() || LevelFilter::current() >= level

@@ -1,27 +1,61 @@
-//! Types that the engine stores for this layer without using them.
+//! Types that the engine stores for this layer without using them, and the boundary between typed and erased.
 
-use std::marker::PhantomData;
+use std::any::Any;
+use std::fmt::Debug;
+use std::future::Future;
+use std::net::SocketAddr;
+use std::pin::Pin;
 use std::sync::Arc;
 
-use super::cell::HostCell;
-use super::failure::DialFailure;
+use super::cell::HostBase;
+use super::failure::{AnyError, DialFailure};
 use super::handle::Runtime;
-use crate::engine::Parts;
-use crate::policy::connector::Connector;
+use super::news::News;
+use super::pool_core::PoolBase;
+use crate::engine::{Parts, Purpose};
 
-/// The parts of a pool with this connector.
-pub(crate) struct PartsOf<C>(PhantomData<C>);
+/// The parts of every pool.
+pub(crate) struct Erased;
 
-impl<C: Connector> Parts for PartsOf<C> {
-    type Host = Arc<HostCell<C>>;
-    type Connection = C::Connection;
-    type Failure = DialFailure<C::Error>;
+/// A connection as the engine keeps it: in fact a [`Held`](super::held::Held).
+pub(crate) type Value = Box<dyn Any + Send>;
+
+pub(crate) type Cell = Arc<dyn AnyHost>;
+
+impl Parts for Erased {
+    type Host = Cell;
+    type Connection = Value;
+    type Failure = DialFailure;
     type Waker = TaskWaker;
     type Runtime = WaitsIn;
 
     fn runtime(waker: &TaskWaker) -> WaitsIn {
         waker.waits_in.clone()
     }
+}
+
+pub(crate) type Later<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// A host, without the types of its connector.
+pub(crate) trait AnyHost: Debug + Send + Sync {
+    fn base(&self) -> &HostBase;
+    fn pool(&self) -> &PoolBase;
+    fn pool_ref(&self) -> Arc<dyn AnyPool>;
+    fn leave_directory(self: Arc<Self>, news: &mut News);
+    fn ask_full_peers(self: Arc<Self>);
+    fn connect(&self) -> Later<'_, Result<Value, Arc<dyn AnyError>>>;
+    fn ping<'a>(&'a self, purpose: Purpose, value: &'a mut Value) -> Later<'a, bool>;
+    fn close(&self, value: Value) -> Later<'_, ()>;
+    fn leases_if_open(&self, value: &mut Value) -> usize;
+    fn leases(&self, value: &Value) -> usize;
+    fn peer_addr(&self, value: &Value) -> Option<SocketAddr>;
+    fn is_retryable(&self, error: &dyn AnyError) -> bool;
+}
+
+/// A pool, without the types of its connector.
+pub(crate) trait AnyPool: Send + Sync {
+    fn base(&self) -> &PoolBase;
+    fn hosts(&self) -> Vec<Cell>;
 }
 
 /// Wakes a waiting task, and knows the runtime in which it waits.
@@ -40,10 +74,10 @@ pub(crate) enum WaitsIn {
     Other(Runtime),
 }
 
-/// A connection on loan, with a reference to its host.
-pub(crate) type Loan<C> = Box<crate::engine::Loan<PartsOf<C>>>;
-pub(crate) type HostState<C> = crate::engine::HostState<PartsOf<C>>;
-pub(crate) type Section<'a, C> = crate::engine::Section<'a, PartsOf<C>>;
-pub(crate) type Actions<C> = crate::engine::Actions<PartsOf<C>>;
-pub(crate) type Waiter<C> = crate::engine::Waiter<PartsOf<C>>;
-pub(crate) type Seat<C> = crate::engine::Seat<PartsOf<C>>;
+/// A connection on loan, as the engine lends it.
+pub(crate) type Lent = crate::engine::Loan<Erased>;
+pub(crate) type HostState = crate::engine::HostState<Erased>;
+pub(crate) type Section<'a> = crate::engine::Section<'a, Erased>;
+pub(crate) type Actions = crate::engine::Actions<Erased>;
+pub(crate) type Waiter = crate::engine::Waiter<Erased>;
+pub(crate) type Seat = crate::engine::Seat<Erased>;

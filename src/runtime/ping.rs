@@ -2,55 +2,51 @@
 
 use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
-use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use tracing::field::Empty;
 use tracing::level_filters::LevelFilter;
 
-use super::cell::HostCell;
 use super::panics;
-use super::parts::{Loan, PartsOf};
-use super::pool_core::PoolCore;
+use super::parts::{AnyHost, Cell, Erased, Value};
+use super::pool_core::PoolBase;
 use super::timer::Timer;
 use super::traced::Traced;
 use crate::engine::{PingOrder, Purpose, Verdict};
-use crate::policy::connector::Connector;
 use crate::policy::observer::{HeartbeatMissed, PingAnswered, PingFailed};
 use crate::policy::time::Time;
 
 /// Starts a ping in a task of its own. Without a runtime the ping counts as cut off.
-pub(super) fn begin<C: Connector>(cell: &Arc<HostCell<C>>, order: PingOrder<PartsOf<C>>) {
-    let PingOrder { loan, purpose } = order;
-    let id = loan.view.id;
-    let runtime = cell.pool.any_runtime();
-    let asked = Asked { cell: cell.clone(), slot: loan.slot, purpose, id };
-    let pinging = Pinging { asked, loan: Some(loan), span: Traced::cause() };
+pub(super) fn begin(cell: &Cell, order: PingOrder<Erased>) {
+    let PingOrder { slot, id, connection, purpose } = order;
+    let runtime = cell.pool().any_runtime();
+    let asked = Asked { cell: cell.clone(), slot, purpose, id };
+    let pinging = Pinging { asked, connection: Some(connection), span: Traced::cause() };
     if let Some(runtime) = runtime {
         runtime.spawn(pinging.run());
     }
 }
 
 /// A connection that is being pinged. If it is dropped before its end, the ping counts as cut off.
-struct Pinging<C: Connector> {
-    asked: Asked<C>,
-    loan: Option<Loan<C>>,
+struct Pinging {
+    asked: Asked,
+    connection: Option<Value>,
     /// The span that caused it, until it runs.
     span: Traced,
 }
 
-impl<C: Connector> Pinging<C> {
+impl Pinging {
     async fn run(mut self) {
-        let Some(loan) = &mut self.loan else { return };
-        self.asked.cell.pool.may_block(LevelFilter::DEBUG);
+        let Some(connection) = &mut self.connection else { return };
+        self.asked.cell.pool().may_block(LevelFilter::DEBUG);
         self.span = self.asked.span(&self.span);
-        let began = self.asked.cell.pool.clock.precise();
+        let began = self.asked.cell.pool().clock.precise();
         let answer = {
-            let ask = pin!(self.asked.ask(&mut loan.connection));
+            let ask = pin!(self.asked.ask(connection));
             self.span.run(ask).await
         };
-        self.asked.cell.pool.may_block(LevelFilter::DEBUG);
+        self.asked.cell.pool().may_block(LevelFilter::DEBUG);
         self.span.ends(&answer.in_words());
         if let Answer::Yes = answer {
             self.asked.report_answer(began);
@@ -61,11 +57,11 @@ impl<C: Connector> Pinging<C> {
     }
 
     fn end(mut self, answer: Answer) {
-        let Some(mut loan) = self.loan.take() else { return };
-        let cell = &self.asked.cell;
+        let Some(mut connection) = self.connection.take() else { return };
+        let (cell, slot) = (&self.asked.cell, self.asked.slot);
         let max_leases = match answer {
             Answer::CutOff => 0,
-            Answer::Yes | Answer::No { .. } => cell.pool.max_leases_if_open(&mut loan.connection),
+            Answer::Yes | Answer::No { .. } => cell.leases_if_open(&mut connection),
         };
         let is_open = max_leases > 0;
         let verdict = match answer {
@@ -78,14 +74,16 @@ impl<C: Connector> Pinging<C> {
             }
             Answer::CutOff => Verdict::CutOff,
         };
-        cell.change(|state, section| state.pinged(loan, verdict, section));
+        cell.change(|state, section| state.pinged(slot, connection, verdict, section));
     }
 }
 
-impl<C: Connector> Drop for Pinging<C> {
+impl Drop for Pinging {
     fn drop(&mut self) {
-        if let Some(loan) = self.loan.take() {
-            self.asked.cell.change(|state, section| state.pinged(loan, Verdict::CutOff, section));
+        if let Some(connection) = self.connection.take() {
+            let Asked { cell, slot, .. } = &self.asked;
+            let cut_off = Verdict::CutOff;
+            cell.change(|state, section| state.pinged(*slot, connection, cut_off, section));
         }
     }
 }
@@ -112,14 +110,14 @@ impl Answer {
 }
 
 /// The connection that is pinged, and the purpose.
-struct Asked<C: Connector> {
-    cell: Arc<HostCell<C>>,
+struct Asked {
+    cell: Cell,
     slot: u32,
     purpose: Purpose,
     id: u64,
 }
 
-impl<C: Connector> Asked<C> {
+impl Asked {
     fn span(&self, cause: &Traced) -> Traced {
         let Asked { cell, id, purpose, .. } = self;
         cause.causes(|cause| {
@@ -130,9 +128,9 @@ impl<C: Connector> Asked<C> {
     }
 
     /// Pings the connection, and waits for as long as the host needs the answer.
-    async fn ask(&self, connection: &mut C::Connection) -> Answer {
-        let pool = &self.cell.pool;
-        let mut ping = pin!(ping(pool, self.purpose, connection));
+    async fn ask(&self, connection: &mut Value) -> Answer {
+        let pool = self.cell.pool();
+        let mut ping = pin!(ping(&*self.cell, self.purpose, connection));
         let (first, next) = match (self.purpose, pool.settings.heartbeat) {
             (Purpose::Heartbeat, Some(beat)) => (Some(beat.first_wait()), beat.next_wait()),
             _ => (pool.settings.ping_timeout, Duration::MAX),
@@ -162,7 +160,7 @@ impl<C: Connector> Asked<C> {
     }
 
     fn stops(&self) -> bool {
-        let pool = &self.cell.pool;
+        let pool = self.cell.pool();
         let now = pool.clock.exact();
         self.cell.look(|state| state.stops_ping(self.slot, now, &pool.common))
     }
@@ -174,7 +172,7 @@ impl<C: Connector> Asked<C> {
             let missed = state.beat_missed(slot);
             (missed, state.has_missed_enough(slot, &section.common.limits))
         });
-        self.cell.pool.may_block(LevelFilter::WARN);
+        self.cell.pool().may_block(LevelFilter::WARN);
         self.report_missed_beat(missed);
         is_enough
     }
@@ -192,7 +190,7 @@ impl<C: Connector> Asked<C> {
     }
 
     fn report_answer(&self, began: Time) {
-        let pool = &self.cell.pool;
+        let pool = self.cell.pool();
         if self.purpose != Purpose::Heartbeat {
             pool.settings.observer.tell(|observer| {
                 let took = pool.clock.precise().since(began);
@@ -205,7 +203,7 @@ impl<C: Connector> Asked<C> {
         let (key, id, purpose) = (&self.cell, self.id, self.purpose);
         panics::log(|| tracing::debug!(target: "wharf::ping", ?key, id, ?purpose, "a ping failed"));
         self.cell
-            .pool
+            .pool()
             .settings
             .observer
             .tell(|observer| observer.ping_failed(&PingFailed { host: key, id }));
@@ -217,23 +215,13 @@ impl<C: Connector> Asked<C> {
             tracing::warn!(target: "wharf::heartbeat", ?key, id, missed, "a heartbeat was missed");
         });
         let event = HeartbeatMissed { host: key, id, missed };
-        self.cell.pool.settings.observer.tell(|observer| observer.heartbeat_missed(&event));
+        self.cell.pool().settings.observer.tell(|observer| observer.heartbeat_missed(&event));
     }
 }
 
-async fn ping<C: Connector>(
-    pool: &PoolCore<C>,
-    purpose: Purpose,
-    connection: &mut C::Connection,
-) -> bool {
-    let connector = &pool.connector;
-    let ping = panics::catch_future("ping", async {
-        match purpose {
-            Purpose::Reset => connector.reset(connection).await,
-            Purpose::Health | Purpose::Heartbeat => connector.ping(connection).await,
-        }
-    });
-    matches!(ping.await, Ok(Ok(())))
+async fn ping(host: &dyn AnyHost, purpose: Purpose, connection: &mut Value) -> bool {
+    let ping = panics::catch_future("ping", async { host.ping(purpose, connection).await });
+    matches!(ping.await, Ok(true))
 }
 
 /// The time limit of a ping, which starts when the first poll is pending.
@@ -248,11 +236,7 @@ impl TimeLimit {
     }
 
     /// `None` if the limit passes first.
-    async fn wait<C: Connector, F: Future>(
-        &mut self,
-        pool: &PoolCore<C>,
-        future: F,
-    ) -> Option<F::Output> {
+    async fn wait<F: Future>(&mut self, pool: &PoolBase, future: F) -> Option<F::Output> {
         let mut future = pin!(future);
         poll_fn(|cx| match future.as_mut().poll(cx) {
             Poll::Ready(output) => Poll::Ready(Some(output)),
@@ -262,7 +246,7 @@ impl TimeLimit {
         .await
     }
 
-    fn is_over<C: Connector>(&mut self, pool: &PoolCore<C>, cx: &mut Context<'_>) -> bool {
+    fn is_over(&mut self, pool: &PoolBase, cx: &mut Context<'_>) -> bool {
         let (Some(limit), Some(runtime)) = (self.limit, pool.any_runtime()) else { return false };
         let timer = self.timer.get_or_insert_with(|| Timer::new(limit, &runtime));
         timer.has_run_out(&runtime, cx)

@@ -22,7 +22,7 @@ use super::handle::Runtime;
 use super::maintenance::{self, Maintenance};
 use super::news::News;
 use super::panics::{self, Panicked};
-use super::parts::PartsOf;
+use super::parts::{AnyPool, Cell, Erased, HostState, Value};
 use super::scheduled::Scheduled;
 use super::settings::Settings;
 use super::task;
@@ -30,32 +30,59 @@ use crate::engine::budget::Ledger;
 use crate::engine::schedule::Schedule;
 use crate::engine::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use crate::engine::sync::{Mutex, Notify};
-use crate::engine::{Borrower, CallSite, Common, HostState, Phase};
+use crate::engine::{Borrower, CallSite, Common, Phase};
 use crate::policy::connector::Connector;
 use crate::policy::observer::Observer;
 use crate::policy::time::{Span, Time};
 
+pub(crate) type Split = fn(&Value) -> Value;
+
 /// What a pool of shared connections needs in addition to its connector.
 pub(crate) struct Sharing<C: Connector> {
     /// Makes a borrower's share. It runs under a host's lock and must not call user code.
-    pub(crate) share: fn(&C::Connection) -> C::Connection,
+    pub(crate) share: Split,
     pub(crate) max_leases: fn(&C, &C::Connection) -> usize,
     pub(crate) expected_leases: fn(&C, &C::Key) -> usize,
 }
 
-/// See the module. The fields for hits and waits come first, apart from those that are written
-/// while the pool is used.
+/// See the module.
 #[repr(C)]
 pub(crate) struct PoolCore<C: Connector> {
-    pub(crate) clock: Clock,
-    pub(crate) common: Common<PartsOf<C>>,
-    closed: AtomicBool,
+    pub(crate) base: PoolBase,
     pub(crate) connector: C,
     sharing: Option<Sharing<C>>,
     hasher: SipHasher13,
     pub(crate) directory: Directory<C>,
+}
+
+impl<C: Connector> std::ops::Deref for PoolCore<C> {
+    type Target = PoolBase;
+
+    #[inline]
+    fn deref(&self) -> &PoolBase {
+        &self.base
+    }
+}
+
+impl<C: Connector> AnyPool for PoolCore<C> {
+    fn base(&self) -> &PoolBase {
+        &self.base
+    }
+
+    fn hosts(&self) -> Vec<Cell> {
+        self.directory.all().0.into_iter().map(|cell| cell as Cell).collect()
+    }
+}
+
+/// What does not depend on the connector. The fields for hits and waits come first, apart from
+/// those that are written while the pool is used.
+#[repr(C)]
+pub(crate) struct PoolBase {
+    pub(crate) clock: Clock,
+    pub(crate) common: Common<Erased>,
+    closed: AtomicBool,
     pub(crate) settings: Settings,
-    pub(crate) schedule: Mutex<Schedule<Scheduled<C>>>,
+    pub(crate) schedule: Mutex<Schedule<Scheduled>>,
     pub(crate) maintenance: Arc<Maintenance>,
     /// Notified when a closed pool may have become empty.
     pub(crate) drained: Notify,
@@ -72,6 +99,34 @@ pub(crate) struct PoolCore<C: Connector> {
     pub(super) told: Told,
 }
 
+impl PoolBase {
+    fn new(
+        limits: crate::policy::limits::Limits,
+        share: Option<Split>,
+        settings: Settings,
+    ) -> Self {
+        PoolBase {
+            clock: Clock::new(),
+            common: Common::new(limits, share),
+            closed: AtomicBool::new(false),
+            settings,
+            schedule: Mutex::new(Schedule::new()),
+            maintenance: Arc::new(Maintenance::new()),
+            drained: Notify::new(),
+            recheck: Notify::new(),
+            entries: AtomicUsize::new(0),
+            next_host: AtomicU64::new(0),
+            handles: AtomicUsize::new(0),
+            seen: Mutex::new(Vec::new()),
+            told: Told::new(),
+        }
+    }
+
+    fn new_state(&self, id: u64, carries: usize, own_max: Option<usize>) -> HostState {
+        HostState::new(id, carries, &self.common).with_max(own_max)
+    }
+}
+
 impl<C: Connector> PoolCore<C> {
     pub(crate) fn new(connector: C, settings: Settings, sharing: Option<Sharing<C>>) -> Arc<Self> {
         // Random, like the keys of the hasher; fixed in models, so that every run is the same.
@@ -84,23 +139,11 @@ impl<C: Connector> PoolCore<C> {
             limits.ping_after = Span::ZERO;
         }
         Arc::new(PoolCore {
-            clock: Clock::new(),
-            common: Common::new(limits, share),
-            closed: AtomicBool::new(false),
+            base: PoolBase::new(limits, share, settings),
             connector,
             sharing,
             hasher,
             directory: Directory::new(),
-            settings,
-            schedule: Mutex::new(Schedule::new()),
-            maintenance: Arc::new(Maintenance::new()),
-            drained: Notify::new(),
-            recheck: Notify::new(),
-            entries: AtomicUsize::new(0),
-            next_host: AtomicU64::new(0),
-            handles: AtomicUsize::new(0),
-            seen: Mutex::new(Vec::new()),
-            told: Told::new(),
         })
     }
 
@@ -140,14 +183,14 @@ impl<C: Connector> PoolCore<C> {
     pub(crate) fn new_host(self: &Arc<Self>, key: C::Key, hash: u64) -> Arc<HostCell<C>> {
         let carries = self.expected_leases(&key);
         let own_max = self.settings.caps.of(&self.connector, &key);
-        let id = self.next_host.fetch_add(1, Ordering::Relaxed);
-        let state = HostState::new(id, carries, &self.common).with_max(own_max);
+        let id = self.base.next_host.fetch_add(1, Ordering::Relaxed);
+        let state = self.base.new_state(id, carries, own_max);
         Arc::new(HostCell::new(self.clone(), id, (key, hash), state))
     }
 }
 
 /// # Who borrows
-impl<C: Connector> PoolCore<C> {
+impl PoolBase {
     /// The task that runs, which asks for a connection.
     pub(crate) fn borrower(&self, call_site: CallSite) -> Borrower {
         Borrower { call_site, task: self.settings.deadlock_warnings.then(task::current) }
@@ -189,34 +232,53 @@ impl<C: Connector> PoolCore<C> {
 
 /// # Maintenance and room
 impl<C: Connector> PoolCore<C> {
-    /// The next deadline has become earlier.
-    #[cold]
-    pub(crate) fn wake_maintenance(self: &Arc<Self>) {
-        self.maintenance.wake();
-        self.ensure_maintenance();
-        self.maintenance.share_woken();
-    }
-
-    /// Starts maintenance if it does not run and there is a runtime. Called at every return, so
-    /// that maintenance starts again after its runtime has ended.
+    /// See [`PoolBase`].
     #[inline]
     pub(crate) fn ensure_maintenance(self: &Arc<Self>) {
-        if self.maintenance.is_missing() {
-            self.start_maintenance();
+        if self.base.maintenance.is_missing() {
+            self.any().start_maintenance();
         }
     }
 
-    /// A caller that waits in this runtime has made a timer: later ones need none, because
-    /// maintenance wakes them.
     pub(crate) fn watch_in(self: &Arc<Self>, runtime: &Runtime) {
-        self.maintenance.want();
+        self.base.maintenance.want();
         self.ensure_maintenance();
-        self.maintenance.has_timers(runtime);
+        self.base.maintenance.has_timers(runtime);
+    }
+
+    fn any(self: &Arc<Self>) -> Arc<dyn AnyPool> {
+        self.clone()
+    }
+
+    pub(crate) fn close(self: &Arc<Self>) {
+        self.any().close();
+    }
+
+    /// Changes every host, one after the other.
+    pub(crate) fn change_all(
+        self: &Arc<Self>,
+        mut f: impl FnMut(&mut HostState, &mut super::parts::Section<'_>),
+    ) {
+        self.any().change_all(&mut f);
+    }
+}
+
+/// # Maintenance and room
+impl dyn AnyPool {
+    /// The next deadline has become earlier.
+    #[cold]
+    pub(crate) fn wake_maintenance(self: &Arc<Self>) {
+        let maintenance = &self.base().maintenance;
+        maintenance.wake();
+        if maintenance.is_missing() {
+            self.start_maintenance();
+        }
+        maintenance.share_woken();
     }
 
     #[cold]
     fn start_maintenance(self: &Arc<Self>) {
-        if let Some(runtime) = self.see_runtime() {
+        if let Some(runtime) = self.base().see_runtime() {
             maintenance::start(self, &runtime);
         }
     }
@@ -224,25 +286,54 @@ impl<C: Connector> PoolCore<C> {
     /// Processes up to this many hosts that are due. Returns when to look next: at once if more are
     /// due.
     pub(crate) fn maintain(self: &Arc<Self>, most: usize) -> Time {
-        let (now, mut news) = (self.clock.precise(), News::new());
+        let base = self.base();
+        let (now, mut news) = (base.clock.precise(), News::new());
         for _ in 0..most {
-            let due = self.schedule.lock().pop_due(now);
+            let due = base.schedule.lock().pop_due(now);
             let Some(Scheduled(cell)) = due else { break };
-            cell.maintain(&mut news, |state, section| state.maintain(section));
+            cell.maintain(&mut news, &mut |state, section| state.maintain(section));
             panics::let_go(cell);
         }
-        let makes_room = self.schedule.lock().takes_room(now);
+        let makes_room = base.schedule.lock().takes_room(now);
         // If its own time is later, the host says so.
-        if makes_room && let Some(cell) = self.next_scan(Time::NEVER) {
-            cell.maintain(&mut news, HostState::<PartsOf<C>>::visit);
+        if makes_room && let Some(cell) = base.next_scan(Time::NEVER) {
+            cell.maintain(&mut news, &mut |state, section| state.visit(section));
             panics::let_go(cell);
         }
-        news.tell_aside(self);
-        self.schedule.lock().next()
+        news.tell_aside(base);
+        base.schedule.lock().next()
     }
 
+    /// Every caller of `close` visits all hosts, not only the first one: when this returns, no host
+    /// starts a dial any more, and an empty pool stays empty.
+    pub(crate) fn close(self: &Arc<Self>) {
+        let base = self.base();
+        let is_news = !base.closed.swap(true, Ordering::SeqCst);
+        self.change_all(&mut |state, section| state.close(section));
+        if is_news {
+            base.maintenance.wake();
+            base.drained.notify_waiters();
+            base.may_block(LevelFilter::WARN);
+            base.settings.observer.tell(Observer::pool_closed);
+        }
+    }
+
+    /// Changes every host, one after the other.
+    pub(crate) fn change_all(
+        self: &Arc<Self>,
+        f: &mut dyn FnMut(&mut HostState, &mut super::parts::Section<'_>),
+    ) {
+        for cell in self.hosts() {
+            cell.change_by(f);
+            panics::let_go(cell);
+        }
+    }
+}
+
+/// # Maintenance and room
+impl PoolBase {
     /// Returns a host whose idle connection may make room, if room is needed.
-    pub(super) fn next_scan(&self, now: Time) -> Option<Arc<HostCell<C>>> {
+    pub(super) fn next_scan(&self, now: Time) -> Option<Cell> {
         let Ledger { budget, hints } = self.common.ledger.as_ref()?;
         let mut budget = budget.lock();
         budget.begin_scan(hints.idle(), now)
@@ -261,31 +352,7 @@ impl<C: Connector> PoolCore<C> {
 }
 
 /// # The end
-impl<C: Connector> PoolCore<C> {
-    /// Every caller of `close` visits all hosts, not only the first one: when this returns, no host
-    /// starts a dial any more, and an empty pool stays empty.
-    pub(crate) fn close(self: &Arc<Self>) {
-        let is_news = !self.closed.swap(true, Ordering::SeqCst);
-        self.change_all(|state, section| state.close(section));
-        if is_news {
-            self.maintenance.wake();
-            self.drained.notify_waiters();
-            self.may_block(LevelFilter::WARN);
-            self.settings.observer.tell(Observer::pool_closed);
-        }
-    }
-
-    /// Changes every host, one after the other.
-    pub(crate) fn change_all(
-        self: &Arc<Self>,
-        mut f: impl FnMut(&mut super::parts::HostState<C>, &mut super::parts::Section<'_, C>),
-    ) {
-        for cell in self.directory.all().0 {
-            cell.change(&mut f);
-            panics::let_go(cell);
-        }
-    }
-
+impl PoolBase {
     pub(crate) fn is_closed(&self) -> bool {
         self.closed.load(Ordering::SeqCst)
     }
@@ -310,7 +377,7 @@ impl<C: Connector> PoolCore<C> {
     }
 }
 
-impl<C: Connector> Drop for PoolCore<C> {
+impl Drop for PoolBase {
     fn drop(&mut self) {
         self.maintenance.wake();
     }
@@ -321,7 +388,7 @@ pub(crate) struct Handle<C: Connector>(Arc<PoolCore<C>>);
 
 impl<C: Connector> Handle<C> {
     pub(crate) fn new(core: Arc<PoolCore<C>>) -> Self {
-        core.handles.fetch_add(1, Ordering::SeqCst);
+        core.base.handles.fetch_add(1, Ordering::SeqCst);
         Handle(core)
     }
 
@@ -339,9 +406,9 @@ impl<C: Connector> Clone for Handle<C> {
 
 impl<C: Connector> Drop for Handle<C> {
     fn drop(&mut self) {
-        if self.0.handles.fetch_sub(1, Ordering::SeqCst) == 1 {
+        if self.0.base.handles.fetch_sub(1, Ordering::SeqCst) == 1 {
             self.0.change_all(|state, section| state.orphan(section));
-            self.0.maintenance.wake();
+            self.0.base.maintenance.wake();
         }
     }
 }

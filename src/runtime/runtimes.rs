@@ -2,10 +2,9 @@
 
 use super::handle::Runtime;
 use super::parts::WaitsIn;
-use super::pool_core::PoolCore;
-use crate::policy::connector::Connector;
+use super::pool_core::PoolBase;
 
-impl<C: Connector> PoolCore<C> {
+impl PoolBase {
     /// Returns the latest runtime seen that has not ended.
     pub(crate) fn last_runtime(&self) -> Option<Runtime> {
         let seen = self.seen.lock().clone();

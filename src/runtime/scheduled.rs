@@ -1,30 +1,28 @@
 //! A host in the schedule.
 
 use std::cmp::Ordering;
-use std::sync::Arc;
 
-use super::cell::HostCell;
-use crate::policy::connector::Connector;
+use super::parts::Cell;
 
 /// See the module. Among hosts with the same time, the oldest comes first.
-pub(crate) struct Scheduled<C: Connector>(pub(super) Arc<HostCell<C>>);
+pub(crate) struct Scheduled(pub(super) Cell);
 
-impl<C: Connector> Ord for Scheduled<C> {
+impl Ord for Scheduled {
     fn cmp(&self, other: &Self) -> Ordering {
-        self.0.id.cmp(&other.0.id)
+        self.0.base().id.cmp(&other.0.base().id)
     }
 }
 
-impl<C: Connector> PartialOrd for Scheduled<C> {
+impl PartialOrd for Scheduled {
     fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
         Some(self.cmp(other))
     }
 }
 
-impl<C: Connector> Eq for Scheduled<C> {}
+impl Eq for Scheduled {}
 
-impl<C: Connector> PartialEq for Scheduled<C> {
+impl PartialEq for Scheduled {
     fn eq(&self, other: &Self) -> bool {
-        self.0.id == other.0.id
+        self.0.base().id == other.0.base().id
     }
 }

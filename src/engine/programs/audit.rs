@@ -60,7 +60,7 @@ impl World {
         let of_dead =
             self.closes.iter().filter(|(place, order)| *place == at && is_dead(order.reason));
         for (_, order) in of_dead {
-            let holds = state.entries[order.loan.slot].holds;
+            let holds = state.entries[order.slot].holds;
             assert_eq!(holds, Holds::Nothing, "3: a dead one of {at}");
         }
         let is_served = |seat: &Seat<_>| matches!(seat, Seat::Served(_));
@@ -111,13 +111,13 @@ impl World {
         let queue = &self.cells[at].known.queue;
         let waits = |task| queue.iter().any(|(tag, _)| self.task(*tag) == Some(task));
         let of = |loan: &super::world::Loan| {
-            let has_place = match state.entries[loan.slot].holds {
+            let has_place = match state.entries[loan.ticket.slot].holds {
                 Holds::Place => true,
                 // Another one that drains gives up its place when this one has gone.
                 Holds::Permit => state.gauges.leaving > 0,
                 Holds::Nothing => false,
             };
-            let holder = self.holders[&(at, loan.slot, loan.lease)];
+            let holder = self.holders[&(at, loan.ticket)];
             has_place.then(|| holder.is_some_and(waits))
         };
         let out = [&self.loans, &self.in_hand, &self.inspected];
@@ -148,9 +148,9 @@ impl World {
     fn check_uses(&self) {
         let out = [&self.loans, &self.in_hand, &self.inspected];
         for (at, loan) in out.into_iter().flatten() {
-            let entry = &self.cells[*at].state.entries[loan.slot];
+            let entry = &self.cells[*at].state.entries[loan.ticket.slot];
             assert_eq!(entry.uses, self.connections[loan.connection].uses, "how often it was lent");
-            let nth = entry.leases.get(loan.lease).map(|lease| u64::from(lease.nth));
+            let nth = entry.leases.get(loan.ticket.lease).map(|lease| u64::from(lease.nth));
             let is_last = nth == Some(entry.uses);
             assert!(self.common.is_shared() || is_last, "{nth:?} of {}", entry.uses);
         }

@@ -3,7 +3,7 @@
 
 use std::collections::VecDeque;
 
-use super::super::status::LoanView;
+use super::super::LoanView;
 use super::super::{HostState, Leak, Seat};
 use super::world::{Loan, Plain, Waiter, World};
 use crate::policy::time::{Span, Time};
@@ -95,9 +95,9 @@ impl World {
 
     /// Looks at a connection that has just been lent.
     pub(super) fn known_lent(&mut self, at: usize, loan: &Loan, tag: usize) {
-        self.holders.insert((at, loan.slot, loan.lease), self.task(tag));
+        self.holders.insert((at, loan.ticket), self.task(tag));
         let (now, step) = (self.now, self.step);
-        let entry = &self.cells[at].state.entries[loan.slot];
+        let entry = &self.cells[at].state.entries[loan.ticket.slot];
         let (limits, known) = (&self.common.limits, &mut self.connections[loan.connection]);
         assert_eq!(known.at, at, "it is of another host");
         assert!(!known.over && !known.gone, "it is over, and was lent: {known:?}");
@@ -127,7 +127,7 @@ impl World {
         } else {
             assert!(was_moving || is_proven, "it was not pinged");
         }
-        let lease = entry.leases.get(loan.lease).expect("it is lent");
+        let lease = entry.leases.get(loan.ticket.lease).expect("it is lent");
         let LoanView { id, since, is_first } = loan.view;
         let told = (entry.id, lease.since, known.uses == 0);
         assert_eq!((id, since, is_first), told, "what an observer is told");

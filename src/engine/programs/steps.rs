@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::super::{Joined, Phase, Returned, Room, Seat, Until, Use, Warmth, Wish};
+use super::super::{Ended, Joined, Phase, Returned, Room, Seat, Until, Use, Warmth, Wish};
 use super::world::{Follow, Loan, Wait, Waiter, Warmer, World};
 use super::{Op, Pick};
 use crate::policy::close_reason::CloseReason;
@@ -76,11 +76,11 @@ impl World {
             let state = &mut self.cells[at].state;
             let loan = state.lend(now, Self::place(), &self.common)?;
             if let Some(task) = task {
-                state.note_holder(&loan, task);
+                state.note_holder(loan.ticket, task);
             }
             self.check_short(at);
             self.known_lent(at, &loan, tag);
-            let known = self.cells[at].state.max_leases(loan.slot) as usize;
+            let known = self.cells[at].state.max_leases(loan.ticket.slot) as usize;
             if let Some(loan) = self.check_lent(at, loan, dead, Some(known)) {
                 return Some(loan);
             }
@@ -175,7 +175,7 @@ impl World {
             self.close_unlent(at, loan);
             return None;
         }
-        let (slot, max_leases) = (loan.slot, self.room);
+        let (slot, max_leases) = (loan.ticket.slot, self.room);
         if !self.common.is_shared() || known == Some(max_leases) {
             return Some(loan);
         }
@@ -332,10 +332,12 @@ impl World {
         let mut left = Some(loan);
         if self.uses_short_paths() {
             let loan = left.take().expect("it is here");
-            match self.cells[at].state.give_back(loan, max_leases, now, &self.common) {
+            let Loan { ticket, connection, .. } = loan;
+            let ended = Ended { ticket, connection, max_leases };
+            match self.cells[at].state.give_back(ended, now, &self.common) {
                 Returned::Idle | Returned::Left(_) => {}
                 Returned::HandedOver(waker) => self.woken.extend(waker),
-                Returned::Unsettled(loan) => left = Some(loan),
+                Returned::Unsettled(connection) => left = Some(Loan { connection, ..loan }),
             }
         }
         match left {
@@ -372,7 +374,7 @@ impl World {
             return;
         }
         let (at, loan) = &self.loans[at.index(self.loans.len())];
-        let (at, slot) = (*at, loan.slot);
+        let (at, slot) = (*at, loan.ticket.slot);
         self.connections[loan.connection].doubted = true;
         self.change(at, |state, _| state.doubt(slot));
     }
@@ -385,7 +387,7 @@ impl World {
         self.known_back(&loan, true);
         let known = &mut self.connections[loan.connection];
         (known.over, known.gone) = (true, true);
-        self.change(at, |state, section| state.detach(&loan, section));
+        self.change(at, |state, section| state.detach(loan.ticket, section));
     }
 
     /// Only exclusive connections are inspected.
@@ -394,9 +396,9 @@ impl World {
         let Some(id) = self.cells[at].state.idle_ids().pop() else { return };
         let loan = self.change(at, |state, section| state.inspect(id, Self::place(), section));
         let loan = loan.expect("it is idle");
-        assert_eq!(self.cells[at].state.entries[loan.slot].id, id, "it is the one");
+        assert_eq!(self.cells[at].state.entries[loan.ticket.slot].id, id, "it is the one");
         self.connections[loan.connection].leases += 1;
-        self.holders.insert((at, loan.slot, loan.lease), None);
+        self.holders.insert((at, loan.ticket), None);
         self.inspected.push((at, loan));
     }
 

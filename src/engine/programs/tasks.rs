@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::super::budget::Ledger;
-use super::super::{Dialed, Failed, HostState, Purpose, Seat, Section, Verdict};
+use super::super::{Dialed, Failed, HostState, PingOrder, Purpose, Seat, Section, Verdict};
 use super::steps::pick;
 use super::world::{Dialing, Follow, Pinging, Plain, World};
 use super::{Answer, Op, Pick};
@@ -115,18 +115,18 @@ impl World {
 
     fn close_ended(&mut self, at: Pick) {
         let Some((at, order)) = pick(&mut self.closes, at) else { return };
-        let known = &mut self.connections[order.loan.connection];
+        let known = &mut self.connections[order.connection];
         assert!(!known.gone, "it is closed once");
         known.gone = true;
         known.over = true;
-        self.change(at, |state, _| state.closed(order.loan.slot));
+        self.change(at, |state, _| state.closed(order.slot));
     }
 }
 
 /// # Pings
 impl World {
     pub(in crate::engine) fn ping_ended(&mut self, ping: Pinging, answer: Answer) {
-        let connection = ping.order.loan.connection;
+        let connection = ping.order.connection;
         let (step, now, max_leases) = (self.step + 1, self.now, self.room);
         let known = &mut self.connections[connection];
         let resets = ping.order.purpose == Purpose::Reset;
@@ -147,13 +147,14 @@ impl World {
                 Verdict::Failed { is_open }
             }
         };
-        self.change(ping.at, |state, section| state.pinged(ping.order.loan, verdict, section));
+        let PingOrder { slot, connection, .. } = ping.order;
+        self.change(ping.at, |state, section| state.pinged(slot, connection, verdict, section));
     }
 
     /// The connection was found dead, or has missed a heartbeat and may be lent again once it has
     /// answered.
     fn known_unanswered(&mut self, ping: &Pinging) {
-        let connection = ping.order.loan.connection;
+        let connection = ping.order.connection;
         let was_over = self.connections[connection].over;
         if !(ping.order.purpose == Purpose::Heartbeat && ping.late) {
             self.found_dead(connection);
@@ -170,7 +171,7 @@ impl World {
             return;
         }
         let mut ping = self.pings.remove(beats[at.index(beats.len())]);
-        let (slot, connection) = (ping.order.loan.slot, ping.order.loan.connection);
+        let (slot, connection) = (ping.order.slot, ping.order.connection);
         let was_over = self.connections[connection].over;
         self.found_dead(connection);
         self.connections[connection].over = was_over;
@@ -187,10 +188,11 @@ impl World {
 
     pub(in crate::engine) fn cut_off(&mut self, ping: Pinging) {
         if !self.common.is_shared() {
-            self.connections[ping.order.loan.connection].over = true;
+            self.connections[ping.order.connection].over = true;
         }
         self.change(ping.at, |state, section| {
-            state.pinged(ping.order.loan, Verdict::CutOff, section);
+            let PingOrder { slot, connection, .. } = ping.order;
+            state.pinged(slot, connection, Verdict::CutOff, section);
         });
     }
 
@@ -208,8 +210,7 @@ impl World {
     }
 
     fn look_told(&mut self, mut ping: Pinging) {
-        let stops =
-            self.cells[ping.at].state.stops_ping(ping.order.loan.slot, self.now, &self.common);
+        let stops = self.cells[ping.at].state.stops_ping(ping.order.slot, self.now, &self.common);
         if stops {
             return self.cut_off(ping);
         }

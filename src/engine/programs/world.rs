@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::super::schedule::{Look, Schedule};
 use super::super::{
     Actions, Borrower, CallSite, CloseOrder, Common, DialOrder, HostState, Listing, Parts, Phase,
-    PingOrder, Section, SelfWait, Task, Wish,
+    PingOrder, Section, SelfWait, Task, Ticket, Wish,
 };
 use super::Setup;
 use super::known::{Connection, Host};
@@ -30,7 +30,7 @@ impl Parts for Plain {
     fn runtime(_: &usize) {}
 }
 
-pub(in crate::engine) type Loan = Box<super::super::Loan<Plain>>;
+pub(in crate::engine) type Loan = super::super::Loan<Plain>;
 pub(in crate::engine) type Waiter = Arc<super::super::Waiter<Plain>>;
 
 /// How actions are carried out, and on which paths.
@@ -134,7 +134,7 @@ pub(in crate::engine) struct World {
     /// Loans reported as held for long, and not as returned.
     pub(in crate::engine) leaks: usize,
     /// The task of each loan, by its host, slot and lease.
-    pub(super) holders: HashMap<(usize, u32, u32), Option<Task>>,
+    pub(super) holders: HashMap<(usize, Ticket), Option<Task>>,
     /// How many deadlocks were told.
     pub(in crate::engine) deadlocks: usize,
     /// What can be seen from outside.

@@ -214,7 +214,7 @@ fn a_lowered_cap_may_make_a_deadlock() {
     tasks.section(|state, section| state.set_max(1, section));
     let _waiter = tasks.join(1);
     assert!(!tasks.tells_after(5000));
-    tasks.section(|state, section| state.detach(&two, section));
+    tasks.section(|state, section| state.detach(two.ticket, section));
     assert!(tasks.tells_after(1000));
 }
 

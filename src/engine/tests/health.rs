@@ -3,9 +3,9 @@
 use std::panic::Location;
 use std::time::Duration;
 
-use super::super::Returned;
 use super::super::programs::world::World;
 use super::super::programs::{Answer, Op, Pick, beats};
+use super::super::{Ended, Loan, Returned};
 use super::support::{shared, shuffled, with_idle, world};
 use crate::policy::close_reason::CloseReason;
 use crate::policy::heartbeat::Heartbeat;
@@ -96,10 +96,10 @@ fn one_that_answers_a_heartbeat_on_the_way_of_a_scan_is_the_one_that_makes_room(
     world.acquire_of(3);
     // The scan starts. Its visit is still to come.
     world.run(&Op::CarryOut(Pick::FIRST));
-    let pinged = world.pings[0].order.loan.connection;
+    let pinged = world.pings[0].order.connection;
     world.run(&Op::PingEnded(Pick::FIRST, Answer::Yes));
     carry_out_all(&mut world);
-    let closed: Vec<_> = world.closes.iter().map(|(_, order)| order.loan.connection).collect();
+    let closed: Vec<_> = world.closes.iter().map(|(_, order)| order.connection).collect();
     assert_eq!(closed, [pinged]);
 }
 
@@ -366,7 +366,9 @@ fn connections_with_heartbeats_return_on_the_fast_path() {
         *now = now.after(Span::from_nanos(1_000_000));
         let state = &mut cells[0].state;
         let loan = state.lend(*now, Location::caller(), common).expect("all are idle");
-        assert!(matches!(state.give_back(loan, 1, *now, common), Returned::Idle));
+        let Loan { ticket, connection, .. } = loan;
+        let ended = Ended { ticket, connection, max_leases: 1 };
+        assert!(matches!(state.give_back(ended, *now, common), Returned::Idle));
     }
 }
 

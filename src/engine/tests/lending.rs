@@ -4,7 +4,7 @@ use super::super::Loan;
 use super::super::entry::Entry;
 use super::super::programs::world::{Plain, World};
 use super::super::programs::{Op, Pick};
-use super::super::status::LoanView;
+use super::super::{LoanView, Ticket};
 use super::support::{secs, shared, shuffled, with_idle, world};
 use crate::policy::close_reason::CloseReason;
 use crate::policy::reuse::Reuse;
@@ -162,7 +162,7 @@ fn of_those_that_go_idle_at_once_under_a_cap_the_first_is_closed_first() {
     // That of host 2 comes first, and that of host 0 last.
     (0..3).for_each(|_| world.return_last());
     (0..8).for_each(|_| world.run(&Op::CarryOut(Pick::FIRST)));
-    let closed: Vec<_> = world.closes.iter().map(|(_, order)| order.loan.connection).collect();
+    let closed: Vec<_> = world.closes.iter().map(|(_, order)| order.connection).collect();
     assert_eq!(closed, [2, 1]);
 }
 
@@ -174,9 +174,9 @@ fn each_lease_on_a_connection_is_told_from_the_others() {
         world.run(&Op::Pass(1000));
     }
     let mut of = |nth: usize| {
-        let Loan { lease, view: LoanView { since, is_first, .. }, .. } = *world.loans[nth].1;
+        let Loan { ticket, view: LoanView { since, is_first, .. }, .. } = world.loans[nth].1;
         let held = world.now.since(since).as_secs();
-        (held, is_first, world.host_of(0).entry_view(0, lease).uses)
+        (held, is_first, world.host_of(0).entry_view(ticket).uses)
     };
     assert_eq!([of(0), of(1), of(2)], [(3, true, 1), (2, false, 2), (1, false, 3)]);
 }
@@ -224,7 +224,7 @@ fn a_lease_tells_how_long_its_connection_was_idle_unless_others_use_it() {
     world.run(&Op::Pass(5000));
     (0..2).for_each(|_| world.borrow(0));
     let host = world.host_of(0);
-    let idle_for = |lease| host.entry_view(0, lease).idle_for.as_secs();
+    let idle_for = |lease| host.entry_view(Ticket { slot: 0, lease }).idle_for.as_secs();
     assert_eq!([idle_for(0), idle_for(1)], [5, 0]);
 }
 

@@ -1,5 +1,6 @@
 //! What can be read of a host.
 
+use super::super::Ticket;
 use super::super::programs::world::World;
 use super::super::programs::{Answer, Op, Pick, beats};
 use super::super::status::Causes;
@@ -53,13 +54,13 @@ fn a_time_out_tells_since_when_a_ping_is_under_way_that_is_no_heartbeat() {
 fn the_last_proof_of_life_is_a_dial_until_a_ping_is_answered() {
     let mut world = with_idle(1, |l| l.ping_after = secs(5));
     world.borrow(0);
-    assert!(world.host_of(0).entry_view(0, 0).was_dialed);
+    assert!(world.host_of(0).entry_view(Ticket { slot: 0, lease: 0 }).was_dialed);
     world.return_last();
     world.run(&Op::Pass(5000));
     world.acquire_of(0);
     world.run(&Op::PingEnded(Pick::FIRST, Answer::Yes));
     world.run(&Op::Poll(Pick::FIRST));
-    assert!(!world.host_of(0).entry_view(0, 0).was_dialed);
+    assert!(!world.host_of(0).entry_view(Ticket { slot: 0, lease: 0 }).was_dialed);
 }
 
 #[test]

@@ -8,6 +8,7 @@ use async_trait::async_trait;
 
 use crate::policy::connector::Connector;
 use crate::pool::shared::SharedConnector;
+use crate::runtime::held::Held;
 use crate::runtime::pool_core::Sharing;
 
 /// Wraps a connector so that its connections can be shared under the pool's lock, where no user
@@ -83,7 +84,10 @@ impl<C: SharedConnector> Connector for Shares<C> {
 /// Tells the pool how to share connections.
 pub(super) fn sharing<C: SharedConnector>() -> Sharing<Shares<C>> {
     Sharing {
-        share: Share::split,
+        share: |value| {
+            let held = Held::<Shares<C>>::of(value);
+            Held::<Shares<C>>::boxed(held.connection.split())
+        },
         max_leases: |shares, share| shares.0.max_leases(share.get()),
         expected_leases: |shares, key| shares.0.expected_leases(key),
     }
