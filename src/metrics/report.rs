@@ -14,7 +14,8 @@ use crate::policy::connector::Connector;
 use crate::policy::limits::Limits;
 use crate::pool::pool::Pool;
 use crate::pool::shared::{SharedConnector, SharedPool};
-use crate::runtime::pool_core::PoolCore;
+use crate::runtime::any_pool::AnyPool;
+use crate::runtime::cell::PoolCore;
 
 /// A pool that [`Metrics`] can report: a [`Pool`] or a [`SharedPool`].
 pub trait Reportable: sealed::Sealed {}
@@ -95,12 +96,18 @@ impl Caps {
 
 impl<C: Connector> Viewed for PoolCore<C> {
     fn picture(&self, per_host: bool) -> Picture {
-        let limits = &self.common.limits;
-        let is_over = self.is_drained();
-        let cells = self.directory.all().0;
+        Picture::of(self, per_host)
+    }
+}
+
+impl Picture {
+    fn of(pool: &dyn AnyPool, per_host: bool) -> Self {
+        let limits = &pool.base().common.limits;
+        let is_over = pool.base().is_drained();
+        let cells = pool.hosts().0;
         let (known, mut whole, mut hosts) = (cells.len(), View::default(), Vec::new());
         for cell in cells {
-            let view = cell.look(|state| state.view());
+            let view = cell.base().view();
             let view = View { seen: view.seen, caps: Caps::of_host(view.max, limits) };
             whole.seen.add(view.seen);
             whole.caps.add(view.caps);

@@ -17,13 +17,13 @@ fn a_newcomer_meets_the_forgetting_of_its_host() {
     explore(&["forgotten", "kept"], || {
         let stage = leaving();
         let mut newcomer = stage.acquire(HOST);
-        let old = stage.pool.core().directory.all().0.remove(0);
+        let old = stage.pool.core().typed_hosts().remove(0);
         let closing = thread::spawn(Runtime::run);
         let early = newcomer.poll().map(got);
         join(closing);
         stage.watch.check();
         assert_eq!(early.unwrap_or_else(|| newcomer.connection()).id, 1);
-        let new = stage.pool.core().directory.all().0.remove(0);
+        let new = stage.pool.core().typed_hosts().remove(0);
         let end = if Arc::ptr_eq(&old, &new) { "kept" } else { "forgotten" };
         drop((old, new));
         stage.rests_with(1);

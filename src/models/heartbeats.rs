@@ -14,7 +14,7 @@ pub(super) fn beaten() -> Stage {
 
 /// Runs maintenance an hour later: the heartbeat is due.
 pub(super) fn beat<C: Connector>(core: &Arc<PoolCore<C>>) {
-    core.change_all(|state, section| {
+    core.any().change_all(&mut |state, section| {
         section.now = Time::from_nanos(3_600_000_000_000);
         state.maintain(section);
     });

@@ -60,9 +60,9 @@ use crate::pool::error::{AcquireError, WarmError};
 use crate::pool::pool::Pool;
 use crate::pool::pooled_connection::PooledConnection;
 use crate::pool::status::PoolStatus;
+use crate::runtime::cell::PoolCore;
 use crate::runtime::clock::Clock;
 use crate::runtime::handle::Runtime;
-use crate::runtime::pool_core::PoolCore;
 use crate::runtime::timer::Timer;
 
 /// Runs `model` in every order and asserts that it reaches exactly these outcomes.

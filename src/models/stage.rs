@@ -119,7 +119,7 @@ impl<C: Connector> Watch<C> {
         let Some(core) = self.core.upgrade() else { return };
         let now = core.clock.precise();
         let mut told = Vec::new();
-        for cell in core.directory.all().0 {
+        for cell in core.typed_hosts() {
             unlocked(|| cell.look(|state| caught(|| state.check_invariants(now, &core.common))));
             told.extend(cell.look(|state| state.told()));
         }
@@ -146,7 +146,7 @@ impl<C: Connector> Watch<C> {
     /// The same; nothing is left of the pool.
     pub(super) fn end_of(self, core: Arc<PoolCore<C>>) {
         self.check();
-        let cells = core.directory.all().0;
+        let cells = core.typed_hosts();
         Runtime::run();
         self.ledger.is_settled();
         for cell in cells {

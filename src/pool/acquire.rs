@@ -11,15 +11,13 @@ use std::time::Duration;
 use super::error::{AcquireError, AtHost};
 use super::out_of_time;
 use super::pooled_connection::PooledConnection;
-use super::waiting::{Answer, Ended, Waiting};
-use crate::engine::{CallSite, Joined, Until};
+use super::waiting::{Ended, Refusal, TimeLimit, Waiting};
+use crate::engine::CallSite;
 use crate::policy::acquire_failure::AcquireFailure;
 use crate::policy::connector::Connector;
-use crate::policy::time::Span;
-use crate::runtime::cell::HostCell;
-use crate::runtime::held::{Held, Loan};
-use crate::runtime::parts::{TaskWaker, Waiter, WaitsIn};
-use crate::runtime::timer::Timer;
+use crate::runtime::cell::{Held, HostCell, Loan};
+use crate::runtime::parts::{Cell, Seat};
+use crate::runtime::slow_path::Joined;
 
 /// Waits for a connection. Made by [`Pool::acquire`](crate::Pool::acquire) and similar methods.
 ///
@@ -49,13 +47,7 @@ enum Stage {
     Over,
 }
 
-/// The time limit of an acquire.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum TimeLimit {
-    /// The pool's `acquire_timeout`.
-    AsSet,
-    Own(Duration),
-}
+type Answer<C> = Result<PooledConnection<C>, AcquireError<<C as Connector>::Error>>;
 
 const NOT_READY: &str = "an acquire is not polled after it was ready";
 
@@ -82,92 +74,64 @@ impl<C: Connector> Acquire<C> {
         Poll::Ready(Ok(loan))
     }
 
-    /// Fails before the caller waits.
-    fn fail(&mut self, error: AcquireError<C::Error>) -> Poll<Answer<C>> {
-        self.stage = Stage::Over;
-        out_of_time::tell_failure(self.cell(), error.kind(), Duration::ZERO);
-        Poll::Ready(Err(error))
-    }
-
     /// Joins the queue after the fast path found nothing to lend. It is separate from `poll`, to
     /// keep that path short.
     #[cold]
     #[inline(never)]
     fn join(&mut self, limit: TimeLimit, cx: &mut Context<'_>) -> Poll<Answer<C>> {
-        let pool = &self.cell().pool;
-        if pool.is_closed() {
-            return self.fail(AcquireError::Closed);
-        }
-        let timeout = match limit {
-            TimeLimit::AsSet => pool.settings.acquire_timeout,
-            TimeLimit::Own(timeout) => Some(timeout),
+        let cell = self.cell();
+        let mut waiting = match Waiting::prepare(cell.as_any(), limit, self.call_site, cx) {
+            Ok(waiting) => waiting,
+            Err(Refusal::Closed) => return self.fail(AcquireError::Closed),
+            Err(refusal) => return self.look_once(refusal),
         };
-        let may_wait = timeout != Some(Duration::ZERO);
-        let runtime = if may_wait { pool.find_runtime() } else { None };
-        let Some((runtime, is_maintained)) = runtime else { return self.look_once(may_wait) };
-        let since = pool.clock.exact();
-        let is_watched = is_maintained && matches!(limit, TimeLimit::AsSet);
-        let deadline = since.after(Span::from(timeout));
-        let until = if is_watched { Until::Watched(deadline) } else { Until::OwnTimer(deadline) };
-        let timer =
-            timeout.filter(|_| !is_watched).map(|limit| Box::new(Timer::new(limit, &runtime)));
-        if timer.is_some() {
-            pool.watch_in(&runtime);
+        if waiting.join_crowd(cell, &cell.pool) {
+            return self.wait(waiting, cx);
         }
-        // Cloning a waker runs user code, so it happens before the lock is taken.
-        let waits_in = if is_maintained { WaitsIn::Maintained } else { WaitsIn::Other(runtime) };
-        let waker = TaskWaker { waker: cx.waker().clone(), waits_in };
-        let borrower = self.cell().pool.borrower(self.call_site);
-        let waiter = Arc::new(Waiter::new(since, until, borrower, waker));
-        if let Some(ahead) = self.cell().join_crowd(&waiter) {
-            return self.wait(Waiting::new(waiter, timer, ahead), cx);
-        }
-        loop {
-            match self.cell().change(|state, section| state.join(&waiter, section)) {
-                Joined::Queued { ahead } => {
-                    // Maintenance may have ended since it was asked where it runs.
-                    self.cell().pool.ensure_maintenance();
-                    return self.wait(Waiting::new(waiter, timer, ahead), cx);
-                }
-                Joined::Lent(loan) => {
-                    if let Some(loan) = self.cell().check_lent(Held::lent(loan), None) {
-                        return self.hit(loan);
-                    }
-                }
-                Joined::Full => {
-                    let key = self.cell().name();
-                    let limit = self.cell().pool.common.limits.max_waiters_per_host;
-                    return self.fail(AcquireError::QueueFull(AtHost::new(key, limit)));
-                }
-                Joined::Closed => return self.fail(AcquireError::Closed),
-                Joined::NotListed => {
-                    self.cell = Some(self.cell().pool.directory.enter(self.cell()));
-                }
+        let host: Cell = self.cell.take().expect(NOT_READY);
+        let (host, joined) = waiting.join(host);
+        self.cell = Some(HostCell::typed(host));
+        match joined {
+            Joined::Queued { .. } => self.wait(waiting, cx),
+            Joined::Lent(lent) => self.hit(Held::lent(lent)),
+            Joined::Full => {
+                let limit = self.cell().pool.common.limits.max_waiters_per_host;
+                self.fail(AcquireError::QueueFull(AtHost::new(self.cell().as_any().name(), limit)))
             }
+            Joined::Closed => self.fail(AcquireError::Closed),
         }
     }
 
     /// Tries once without waiting; a caller with a zero time-out gets this attempt too.
-    fn look_once(&mut self, may_wait: bool) -> Poll<Answer<C>> {
-        let pool = &self.cell().pool;
-        if let Some(listed) = pool.directory.find(self.cell().hash, &self.cell().key) {
+    fn look_once(&mut self, refusal: Refusal) -> Poll<Answer<C>> {
+        let cell = self.cell();
+        if let Some(listed) = cell.listed() {
             self.cell = Some(listed);
         }
         match self.cell().try_lend(self.call_site) {
             Some(loan) => self.hit(loan),
-            None if may_wait => self.fail(AcquireError::NoRuntime),
+            None if matches!(refusal, Refusal::NoRuntime) => self.fail(AcquireError::NoRuntime),
             None => {
-                let error = out_of_time::too_late(self.cell());
+                let error = out_of_time::too_late(self.cell().as_any());
                 self.fail(error)
             }
         }
+    }
+
+    /// Fails before the caller waits.
+    fn fail(&mut self, error: AcquireError<C::Error>) -> Poll<Answer<C>> {
+        self.stage = Stage::Over;
+        out_of_time::tell_failure(self.cell().as_any(), error.kind(), Duration::ZERO);
+        Poll::Ready(Err(error))
     }
 
     fn wait(&mut self, waiting: Waiting, cx: &mut Context<'_>) -> Poll<Answer<C>> {
         // The caller is in the queue now: if its timer panics, because the runtime has ended,
         // dropping the stage ends the wait.
         self.stage = Stage::Waiting(waiting);
-        self.cell().ask_peers();
+        if self.cell().pool.common.is_shared() {
+            self.cell().any().ask_peers();
+        }
         let Stage::Waiting(waiting) = &mut self.stage else { unreachable!("{NOT_READY}") };
         if waiting.is_over_at_once(cx) { self.give_up() } else { Poll::Pending }
     }
@@ -175,46 +139,73 @@ impl<C: Connector> Acquire<C> {
     fn poll_waiting(&mut self, cx: &mut Context<'_>) -> Poll<Answer<C>> {
         let cell = self.cell.as_ref().expect(NOT_READY);
         let Stage::Waiting(waiting) = &mut self.stage else { unreachable!("{NOT_READY}") };
-        match waiting.poll(cell, cx) {
+        if let Some(seat) = waiting.collect() {
+            return self.end(seat);
+        }
+        let host = cell.any();
+        match waiting.poll_again(&host, cx) {
             Poll::Pending => Poll::Pending,
-            Poll::Ready(Ended::With(seat)) => {
-                let (waiting, cell) = self.end();
-                Poll::Ready(waiting.answer(seat, cell))
-            }
+            Poll::Ready(Ended::With(seat)) => self.end(seat),
             Poll::Ready(Ended::OutOfTime) => self.give_up(),
             Poll::Ready(Ended::NoRuntime) => {
-                let (waiting, cell) = self.end();
-                waiting.cancel(&cell);
-                out_of_time::tell_failure(&cell, AcquireFailure::NoRuntime, waiting.waited(&cell));
+                let (waiting, _) = self.leave();
+                waiting.cancel(&host);
+                let (failure, waited) = (AcquireFailure::NoRuntime, waiting.waited(host.pool()));
+                out_of_time::tell_failure(&*host, failure, waited);
                 Poll::Ready(Err(AcquireError::NoRuntime))
             }
         }
     }
 
-    fn end(&mut self) -> (Waiting, Arc<HostCell<C>>) {
+    /// The time-out has passed; a connection that arrived at the same moment is taken.
+    #[cold]
+    fn give_up(&mut self) -> Poll<Answer<C>> {
+        let host = self.cell().any();
+        let Stage::Waiting(waiting) = &self.stage else { unreachable!("{NOT_READY}") };
+        // Done while the caller is still queued: the user's `Debug` or `Display` may panic in the
+        // report.
+        let waited = waiting.waited(host.pool());
+        let report = out_of_time::report(&*host, waited, waiting.ahead());
+        if let Some(seat) = waiting.give_up(&host) {
+            return self.end(seat);
+        }
+        self.leave();
+        out_of_time::tell_failure(&*host, report.kind(), waited);
+        Poll::Ready(Err(report))
+    }
+
+    /// The wait has ended with this outcome.
+    fn end(&mut self, seat: Seat) -> Poll<Answer<C>> {
+        let (waiting, cell) = self.leave();
+        let error = match seat {
+            Seat::Served(lent) => return Poll::Ready(Ok(served(&waiting, Held::lent(lent), cell))),
+            Seat::Failed(failure) => AcquireError::of_dial(failure, cell.as_any().name()),
+            Seat::Closed | Seat::Waiting(_) | Seat::Gone => AcquireError::Closed,
+        };
+        out_of_time::tell_failure(cell.as_any(), error.kind(), waiting.waited(&cell.pool));
+        Poll::Ready(Err(error))
+    }
+
+    /// Takes everything out of the future, which has ended.
+    fn leave(&mut self) -> (Waiting, Arc<HostCell<C>>) {
         let Stage::Waiting(waiting) = mem::replace(&mut self.stage, Stage::Over) else {
             unreachable!("{NOT_READY}")
         };
         (waiting, self.cell.take().expect(NOT_READY))
     }
+}
 
-    /// The time-out has passed; a connection that arrived at the same moment is taken.
-    #[cold]
-    fn give_up(&mut self) -> Poll<Answer<C>> {
-        let cell = self.cell.as_ref().expect(NOT_READY);
-        let Stage::Waiting(waiting) = &self.stage else { unreachable!("{NOT_READY}") };
-        // Done while the caller is still queued: the user's `Debug` or `Display` may panic in the
-        // report.
-        let (waited, ahead) = (waiting.waited(cell), waiting.ahead());
-        let report = out_of_time::report(cell, waited, ahead);
-        let seat = waiting.give_up(cell, true);
-        let (waiting, cell) = self.end();
-        if let Some(seat) = seat {
-            return Poll::Ready(waiting.answer(seat, cell));
-        }
-        out_of_time::tell_failure(&cell, AcquireFailure::TimedOut, waited);
-        Poll::Ready(Err(report))
+fn served<C: Connector>(
+    waiting: &Waiting,
+    loan: Loan<C>,
+    cell: Arc<HostCell<C>>,
+) -> PooledConnection<C> {
+    let waited = waiting.tell(cell.as_any(), &cell.pool, loan.ticket);
+    let loan = PooledConnection::new(loan, cell);
+    if let Some(waited) = waited {
+        PooledConnection::tell_acquired(&loan, waited);
     }
+    loan
 }
 
 impl<C: Connector> Future for Acquire<C> {
@@ -241,9 +232,11 @@ impl<C: Connector> Drop for Acquire<C> {
     #[inline]
     fn drop(&mut self) {
         if let (Stage::Waiting(waiting), Some(cell)) = (&self.stage, &self.cell) {
-            waiting.cancel(cell);
-            if cell.pool.settings.observer.is_there() {
-                out_of_time::tell_failure(cell, AcquireFailure::Cancelled, waiting.waited(cell));
+            let host = cell.any();
+            waiting.cancel(&host);
+            if host.pool().settings.observer.is_there() {
+                let (failure, waited) = (AcquireFailure::Cancelled, waiting.waited(host.pool()));
+                out_of_time::tell_failure(&*host, failure, waited);
             }
         }
     }

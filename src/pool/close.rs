@@ -9,9 +9,10 @@ use std::time::Duration;
 
 use super::status::{LoanInfo, PoolStatus};
 use crate::engine::status::{Counted, Seen};
-use crate::policy::connector::Connector;
+use crate::runtime::any_pool::AnyPool;
 use crate::runtime::panics;
-use crate::runtime::pool_core::PoolCore;
+use crate::runtime::parts::Cell;
+use crate::runtime::pool_base::PoolBase;
 use crate::runtime::timer::Timer;
 
 /// Resolves once a closed pool is empty: every loan has returned and every close has ended. Dials
@@ -25,29 +26,29 @@ use crate::runtime::timer::Timer;
 pub struct Close(Pin<Box<dyn Future<Output = ()> + Send>>);
 
 impl Close {
-    pub(super) fn begin<C: Connector>(core: Arc<PoolCore<C>>) -> Self {
-        core.close();
-        Close(Box::pin(drained(core)))
+    pub(super) fn begin(pool: Arc<dyn AnyPool>) -> Self {
+        pool.close();
+        Close(Box::pin(drained(pool)))
     }
 }
 
 /// A close that takes longer logs once what it waits for.
 const LONG: Duration = Duration::from_secs(5);
 
-async fn drained<C: Connector>(core: Arc<PoolCore<C>>) {
+async fn drained(pool: Arc<dyn AnyPool>) {
     let mut until_long = UntilLong::new();
     loop {
-        let mut notified = std::pin::pin!(core.drained.notified());
+        let mut notified = std::pin::pin!(pool.base().drained.notified());
         // Subscribe before checking, so that no notification is missed.
         notified.as_mut().enable();
-        if core.is_drained() {
+        if pool.base().is_drained() {
             return;
         }
         poll_fn(|cx| match notified.as_mut().poll(cx) {
             Poll::Ready(()) => Poll::Ready(()),
             Poll::Pending => {
-                if until_long.is_over(&core, cx) {
-                    log_what_is_out(&core);
+                if until_long.is_over(pool.base(), cx) {
+                    log_what_is_out(&*pool);
                 }
                 Poll::Pending
             }
@@ -68,12 +69,12 @@ impl UntilLong {
         UntilLong::Fresh
     }
 
-    fn is_over<C: Connector>(&mut self, core: &Arc<PoolCore<C>>, cx: &mut Context<'_>) -> bool {
-        let Some(runtime) = core.any_runtime() else { return false };
+    fn is_over(&mut self, pool: &PoolBase, cx: &mut Context<'_>) -> bool {
+        let Some(runtime) = pool.any_runtime() else { return false };
         if let UntilLong::Fresh = self {
             *self = UntilLong::Over;
             // A runtime cannot be asked whether it has timers.
-            if !core.maintenance.knows_timers_of(&runtime) {
+            if !pool.maintenance.knows_timers_of(&runtime) {
                 return false;
             }
             *self = UntilLong::Running(Timer::new(LONG, &runtime));
@@ -89,8 +90,8 @@ impl UntilLong {
 
 /// Logs one warning that names the loans held longest.
 #[cold]
-fn log_what_is_out<C: Connector>(core: &PoolCore<C>) {
-    let (loans, status) = (loans(core), pool_status(core));
+fn log_what_is_out(pool: &dyn AnyPool) {
+    let (loans, status) = (loans(pool), pool_status(pool));
     let held = |loan: &LoanInfo| {
         let LoanInfo { key, held, place, .. } = loan;
         format!(
@@ -140,36 +141,35 @@ pub struct CloseReport {
     pub complete: bool,
 }
 
-pub(super) async fn close_within<C: Connector>(
-    core: Arc<PoolCore<C>>,
+pub(super) async fn close_within(
+    pool: Arc<dyn AnyPool>,
     close: Close,
     limit: Duration,
 ) -> CloseReport {
     let complete = tokio::time::timeout(limit, close).await.is_ok();
-    let status = pool_status(&core);
-    CloseReport { loans: loans(&core), dialing: status.dialing, closing: status.closing, complete }
+    let status = pool_status(&*pool);
+    CloseReport { loans: loans(&*pool), dialing: status.dialing, closing: status.closing, complete }
 }
 
 /// Returns the loans of all hosts, the longest held first.
-pub(super) fn loans<C: Connector>(core: &PoolCore<C>) -> Vec<LoanInfo> {
-    let now = core.clock.precise();
-    let of_host = |cell: &Arc<_>| {
-        let cell: &crate::runtime::cell::HostCell<C> = cell;
-        let loans = cell.look(|state| state.loans());
+pub(super) fn loans(pool: &dyn AnyPool) -> Vec<LoanInfo> {
+    let now = pool.base().clock.precise();
+    let of_host = |cell: &Cell| {
+        let loans = cell.base().loans();
         let key = if loans.is_empty() { String::new() } else { cell.name().into_string() };
         loans.into_iter().map(move |loan| LoanInfo::new(key.clone(), loan, now))
     };
-    let mut loans: Vec<_> = core.directory.all().0.iter().flat_map(of_host).collect();
+    let mut loans: Vec<_> = pool.hosts().0.iter().flat_map(of_host).collect();
     loans.sort_by_key(|loan| std::cmp::Reverse(loan.held));
     loans
 }
 
 /// Visits all hosts one after the other; the figures of each host are consistent.
-pub(super) fn pool_status<C: Connector>(core: &PoolCore<C>) -> PoolStatus {
-    let (cells, past) = core.directory.all();
+pub(super) fn pool_status(pool: &dyn AnyPool) -> PoolStatus {
+    let (cells, past) = pool.hosts();
     let (mut seen, mut counted) = (Seen::default(), Counted::default());
     for cell in &cells {
-        let view = cell.look(|state| state.view());
+        let view = cell.base().view();
         seen.add(view.seen);
         counted.add(&view.counted);
     }

@@ -5,16 +5,17 @@ use std::panic::Location;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::acquire::{Acquire, TimeLimit};
+use super::acquire::Acquire;
 use super::error::AddError;
 use super::pool::Pool;
 use super::pooled_connection::PooledConnection;
-use super::status::{HostStatus, LoanInfo};
+use super::status::{self, HostStatus, LoanInfo};
+use super::waiting::TimeLimit;
 use super::warm::Warm;
 use crate::policy::build_error::BuildError;
 use crate::policy::connector::Connector;
 use crate::runtime::cell::HostCell;
-use crate::runtime::pool_core::Handle;
+use crate::runtime::pool_handle::PoolHandle;
 
 /// One host of a pool: saves the look-up of the key. Made by [`Pool::host`](crate::Pool::host).
 ///
@@ -39,30 +40,29 @@ use crate::runtime::pool_core::Handle;
 /// assert_eq!(db.status().idle, 1);
 /// # Ok(()) }
 /// ```
-pub struct Host<C: Connector>(Arc<Held<C>>);
+pub struct Host<C: Connector>(Arc<Kept<C>>);
 
-struct Held<C: Connector> {
+/// Keeps the host in the directory, and the pool open.
+struct Kept<C: Connector> {
     cell: Arc<HostCell<C>>,
-    handle: Handle<C>,
+    handle: PoolHandle<C>,
 }
 
-impl<C: Connector> Drop for Held<C> {
+impl<C: Connector> Drop for Kept<C> {
     fn drop(&mut self) {
-        self.cell.change(|state, _| state.let_go());
+        self.cell.any().let_go();
     }
 }
 
 impl<C: Connector> Host<C> {
-    pub(super) fn new(mut cell: Arc<HostCell<C>>) -> Self {
-        let handle = Handle::new(cell.pool.clone());
-        while !cell.change(|state, _| state.hold()) {
-            cell = cell.pool.directory.enter(&cell);
-        }
-        Host(Arc::new(Held { cell, handle }))
+    pub(super) fn new(cell: Arc<HostCell<C>>) -> Self {
+        let handle = PoolHandle::new(cell.pool.clone());
+        let cell = HostCell::typed(cell.any().hold());
+        Host(Arc::new(Kept { cell, handle }))
     }
 
     pub(super) fn has_no_room(&self, connection: C::Connection) -> AddError<C::Connection> {
-        AddError::Full { connection, key: self.cell().name(), max: self.status().max }
+        AddError::Full { connection, key: self.cell().as_any().name(), max: self.status().max }
     }
 
     pub(super) fn cell(&self) -> &Arc<HostCell<C>> {
@@ -152,26 +152,23 @@ impl<C: Connector> Host<C> {
         if n == 0 {
             return Err(BuildError::new("max_per_host", n, "must be at least 1"));
         }
-        self.0.cell.change(|state, section| state.set_max(n, section));
+        self.0.cell.any().set_max(n);
         Ok(())
     }
 
     /// Drains all connections of the host, as [`Pool::retire`](crate::Pool::retire) does.
     pub fn retire(&self) {
-        self.0.cell.change(|state, section| state.retire(section));
+        self.0.cell.any().retire();
     }
 
     /// Returns the loans of this host, the longest held first, each with its call site.
     pub fn loans(&self) -> Vec<LoanInfo> {
-        let cell = self.cell();
-        let (now, key) = (cell.pool.clock.precise(), format!("{cell:?}"));
-        let loans = cell.look(|state| state.loans());
-        loans.into_iter().map(|loan| LoanInfo::new(key.clone(), loan, now)).collect()
+        status::loans(self.cell().as_any())
     }
 
     /// Returns the current state of the host.
     pub fn status(&self) -> HostStatus {
-        self.cell().look(|state| state.view()).into()
+        self.cell().view().into()
     }
 }
 

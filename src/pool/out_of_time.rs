@@ -1,6 +1,6 @@
 //! The reports of acquires that timed out or failed.
 
-use std::sync::Arc;
+use std::any::Any;
 use std::time::Duration;
 
 use super::error::AcquireError;
@@ -8,24 +8,19 @@ use super::status::LoanInfo;
 use super::timeout_report::{LastDialError, Phase, TimeoutDetails, TimeoutReport};
 use crate::engine::status::{Causes, Seen};
 use crate::policy::acquire_failure::AcquireFailure;
-use crate::policy::connector::Connector;
 use crate::policy::observer::{AcquireFailed, TimedOut};
-use crate::runtime::cell::HostCell;
+use crate::runtime::any_host::AnyHost;
 use crate::runtime::failure::{DialFailure, typed};
 
 /// Reports a caller that would not wait and found nothing idle.
 #[cold]
-pub(super) fn too_late<C: Connector>(cell: &Arc<HostCell<C>>) -> AcquireError<C::Error> {
-    report(cell, Duration::ZERO, 0)
+pub(super) fn too_late<E: Any + Send + Sync>(host: &dyn AnyHost) -> AcquireError<E> {
+    report(host, Duration::ZERO, 0)
 }
 
 /// Tells the observer that an acquire has failed.
-pub(super) fn tell_failure<C: Connector>(
-    cell: &HostCell<C>,
-    kind: AcquireFailure,
-    waited: Duration,
-) {
-    let (observer, host) = (&cell.pool.settings.observer, cell);
+pub(super) fn tell_failure(host: &dyn AnyHost, kind: AcquireFailure, waited: Duration) {
+    let (observer, host) = (&host.pool().settings.observer, &host);
     if kind == AcquireFailure::TimedOut {
         observer.tell(|observer| observer.timed_out(&TimedOut { host, waited }));
     }
@@ -35,16 +30,16 @@ pub(super) fn tell_failure<C: Connector>(
 /// Builds the report of a time-out. If the caller has queued, it is still in the queue, with
 /// `ahead` callers before it when it joined.
 #[cold]
-pub(super) fn report<C: Connector>(
-    cell: &HostCell<C>,
+pub(super) fn report<E: Any + Send + Sync>(
+    host: &dyn AnyHost,
     waited: Duration,
     ahead: usize,
-) -> AcquireError<C::Error> {
-    let now = cell.pool.clock.precise();
-    let causes = cell.look_for(|state| state.causes(now, &cell.pool.common));
+) -> AcquireError<E> {
+    let now = host.pool().clock.precise();
+    let causes = host.base().causes(now, host.pool());
     let Causes { view, pinging_since, failure, loans, more_loans, held_by_waiting } = causes;
     let Seen { idle, in_use, dialing, closing, waiting, .. } = view.seen;
-    let key = format!("{cell:?}");
+    let key = format!("{host:?}");
     let loans = loans.into_iter().map(|loan| LoanInfo::new(key.clone(), loan, now)).collect();
     let phase = match pinging_since {
         _ if dialing > 0 => Phase::Dial,
@@ -70,10 +65,7 @@ pub(super) fn report<C: Connector>(
     }))
 }
 
-fn last_dial_error<E: std::error::Error + Send + Sync + 'static>(
-    failure: DialFailure,
-    age: Duration,
-) -> LastDialError<E> {
+fn last_dial_error<E: Any + Send + Sync>(failure: DialFailure, age: Duration) -> LastDialError<E> {
     let message = failure.to_string();
     let error = if let DialFailure::Error(error) = failure { Some(typed(error)) } else { None };
     LastDialError { error, message, age }

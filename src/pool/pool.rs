@@ -8,7 +8,7 @@ use std::panic::Location;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::acquire::{Acquire, TimeLimit};
+use super::acquire::Acquire;
 use super::builder::Builder;
 use super::close::{self, Close, CloseReport};
 use super::error::AddError;
@@ -16,12 +16,12 @@ use super::host::Host;
 use super::no_connector::NoConnector;
 use super::pooled_connection::{ConnectionInfo, PooledConnection};
 use super::status::{HostStatus, LoanInfo, PoolStatus};
+use super::waiting::TimeLimit;
 use super::warm::Warm;
 use crate::engine::Room;
 use crate::policy::connector::Connector;
-use crate::runtime::cell::HostCell;
-use crate::runtime::held::Held;
-use crate::runtime::pool_core::{Handle, PoolCore};
+use crate::runtime::cell::{Held, HostCell, PoolCore};
+use crate::runtime::pool_handle::PoolHandle;
 use crate::runtime::settings::Settings;
 
 /// A pool of connections to many hosts.
@@ -63,7 +63,7 @@ use crate::runtime::settings::Settings;
 /// # Ok(()) }
 /// ```
 pub struct Pool<C: Connector> {
-    handle: Handle<C>,
+    handle: PoolHandle<C>,
 }
 
 impl Pool<NoConnector> {
@@ -81,14 +81,14 @@ impl<C: Connector> Pool<C> {
     }
 
     pub(crate) fn with_settings(connector: C, settings: Settings) -> Self {
-        Pool::of(PoolCore::new(connector, settings, None))
+        Pool::of(Arc::new(PoolCore::new(connector, settings, None)))
     }
 
     pub(crate) fn of(core: Arc<PoolCore<C>>) -> Self {
-        Pool::with_handle(Handle::new(core))
+        Pool::with_handle(PoolHandle::new(core))
     }
 
-    pub(super) fn with_handle(handle: Handle<C>) -> Self {
+    pub(super) fn with_handle(handle: PoolHandle<C>) -> Self {
         Pool { handle }
     }
 
@@ -234,15 +234,11 @@ impl<C: Connector> Pool<C> {
         Q: Hash + Eq + ToOwned<Owned = C::Key> + ?Sized,
     {
         if !self.core().is_open(&mut conn) {
-            return Err(AddError::NotOpen { connection: conn, key: self.core().host(key).name() });
+            let key = self.core().host(key).as_any().name();
+            return Err(AddError::NotOpen { connection: conn, key });
         }
         let host = self.host(key);
-        self.core().see_runtime();
-        let max_leases = self.core().max_leases(&conn).max(1);
-        let held = Held::<C>::boxed(conn);
-        let room = host.cell().change(|state, section| state.add(held, max_leases, section));
-        self.core().ensure_maintenance();
-        match room {
+        match host.cell().any().add(Held::<C>::boxed(conn)) {
             Room::Taken => Ok(()),
             Room::Full(conn) => Err(host.has_no_room(Held::<C>::own(conn).connection)),
             Room::Closed(conn) => Err(AddError::Closed(Held::<C>::own(conn).connection)),
@@ -316,9 +312,8 @@ impl<C: Connector> Pool<C> {
     {
         let call_site = Location::caller();
         for (cell, id) in self.idle() {
-            let taken = cell.change(|state, section| state.inspect(id, call_site, section));
-            let Some(loan) = taken else { continue };
-            let mut loan = PooledConnection::new(Held::<C>::lent(loan), cell.clone());
+            let Some(lent) = cell.any().inspect(id, call_site) else { continue };
+            let mut loan = PooledConnection::new(Held::lent(lent), cell.clone());
             let info = PooledConnection::info(&loan);
             let keeps = keep(&cell.key, &mut loan, info);
             PooledConnection::put_back(loan, keeps);
@@ -328,16 +323,16 @@ impl<C: Connector> Pool<C> {
     /// Returns the idle connections of all hosts, by id.
     fn idle(&self) -> Vec<(Arc<HostCell<C>>, u64)> {
         let ids = |cell: Arc<HostCell<C>>| {
-            let ids = cell.look(|state| state.idle_ids());
+            let ids = cell.idle_ids();
             ids.into_iter().map(move |id| (cell.clone(), id))
         };
-        self.core().directory.all().0.into_iter().flat_map(ids).collect()
+        self.core().typed_hosts().into_iter().flat_map(ids).collect()
     }
 
     /// Closes every idle connection: at once, or, if it is being pinged, when it has answered and
     /// no caller waits for it.
     pub fn close_idle(&self) {
-        self.core().change_all(|state, section| state.close_idle(section));
+        self.core().any().close_idle();
     }
 
     /// Drains all connections of the host: idle ones are closed at once, those that are lent or
@@ -376,13 +371,13 @@ impl<C: Connector> Pool<C> {
         Q: Hash + Eq + ?Sized,
     {
         if let Some(cell) = self.core().find(key) {
-            cell.change(|state, section| state.retire(section));
+            cell.any().retire();
         }
     }
 
     /// Retires every host, as [`retire`](Pool::retire) does for one.
     pub fn retire_all(&self) {
-        self.core().change_all(|state, section| state.retire(section));
+        self.core().any().retire_all();
     }
 }
 
@@ -394,23 +389,22 @@ impl<C: Connector> Pool<C> {
     /// combine different moments. With many hosts it is not meant for a hot path; [`Host::status`]
     /// reads a single host.
     pub fn status(&self) -> PoolStatus {
-        close::pool_status(self.core())
+        close::pool_status(&**self.core())
     }
 
     /// Returns the loans of all hosts, the longest held first, each with its call site.
     ///
     /// It visits every host, as [`status`](Pool::status) does.
     pub fn loans(&self) -> Vec<LoanInfo> {
-        close::loans(self.core())
+        close::loans(&**self.core())
     }
 
     /// Returns each host that the pool knows.
     ///
     /// It visits every host, as [`status`](Pool::status) does.
     pub fn hosts(&self) -> Vec<(C::Key, HostStatus)> {
-        let view =
-            |cell: Arc<HostCell<C>>| (cell.key.clone(), cell.look(|state| state.view()).into());
-        self.core().directory.all().0.into_iter().map(view).collect()
+        let view = |cell: Arc<HostCell<C>>| (cell.key.clone(), cell.view().into());
+        self.core().typed_hosts().into_iter().map(view).collect()
     }
 }
 
@@ -441,7 +435,7 @@ impl<C: Connector> Pool<C> {
     /// # Ok(()) }
     /// ```
     pub fn close(&self) -> Close {
-        Close::begin(self.core().clone())
+        Close::begin(self.core().any())
     }
 
     /// Closes the pool as [`close`](Pool::close) does, waits for up to `limit`, and reports what
@@ -475,7 +469,7 @@ impl<C: Connector> Pool<C> {
         &self,
         limit: Duration,
     ) -> impl Future<Output = CloseReport> + Send + 'static + use<C> {
-        close::close_within(self.core().clone(), self.close(), limit)
+        close::close_within(self.core().any(), self.close(), limit)
     }
 
     /// Returns whether [`close`](Pool::close) was called.

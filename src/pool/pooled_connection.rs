@@ -13,8 +13,7 @@ use crate::policy::close_reason::CloseReason;
 use crate::policy::connector::Connector;
 use crate::policy::observer::{Acquired, Closed, Returned};
 use crate::policy::time::Time;
-use crate::runtime::cell::HostCell;
-use crate::runtime::held::Loan;
+use crate::runtime::cell::{HostCell, Loan};
 
 /// A connection on loan. It returns to the pool when it is dropped, on any thread, inside or
 /// outside a runtime.
@@ -85,7 +84,7 @@ impl<C: Connector> PooledConnection<C> {
 
     fn view(&self) -> EntryView {
         let loan = self.loan();
-        self.home().look(|state| state.entry_view(loan.ticket))
+        self.home().entry_view(loan.ticket)
     }
 
     /// Ends the loan of a connection that has died, and closes it; its place is free at once. Older
@@ -141,8 +140,7 @@ impl<C: Connector> PooledConnection<C> {
     /// # Ok(()) }
     /// ```
     pub fn suspect(this: &Self) {
-        let slot = this.loan().ticket.slot;
-        this.home().change(|state, _| state.doubt(slot));
+        this.home().any().doubt(this.loan().ticket.slot);
     }
 
     /// Takes the connection out of the pool, which may dial a replacement.
@@ -166,7 +164,7 @@ impl<C: Connector> PooledConnection<C> {
     pub fn detach(mut this: Self) -> C::Connection {
         let (loan, cell) = this.take().expect(PRESENT);
         let ticket = loan.ticket;
-        cell.change(|state, section| state.detach(ticket, section));
+        cell.any().detach(ticket);
         let (host, id, reason) = (&cell, loan.view.id, CloseReason::Detached);
         cell.pool.settings.observer.tell(|observer| observer.closed(&Closed { host, id, reason }));
         loan.connection
@@ -220,7 +218,7 @@ impl<C: Connector> PooledConnection<C> {
     #[cfg(feature = "http")]
     pub(super) fn leave_task(this: &Self) {
         if this.home().pool.settings.deadlock_warnings {
-            this.home().look_for(|state| state.note_no_holder(this.loan().ticket));
+            this.home().note_no_holder(this.loan().ticket);
         }
     }
 

@@ -7,6 +7,7 @@ use crate::engine::Lease;
 use crate::engine::status::{Counted, HostView, Seen};
 use crate::policy::close_reason::{CloseCounts, CloseReason};
 use crate::policy::time::Time;
+use crate::runtime::any_host::AnyHost;
 
 macro_rules! status {
     ($(#[$doc:meta])* $name:ident { $($(#[$extra_doc:meta])* $extra:ident,)* }) => {
@@ -167,4 +168,11 @@ impl LoanInfo {
     pub(crate) fn new(key: String, (id, lease): (u64, Lease), now: Time) -> Self {
         LoanInfo { key, id, held: now.since(lease.since), place: lease.call_site }
     }
+}
+
+/// Returns the loans of a host. The `Debug` of its key is user code and may panic.
+pub(super) fn loans(host: &dyn AnyHost) -> Vec<LoanInfo> {
+    let (now, key) = (host.pool().clock.precise(), format!("{host:?}"));
+    let loans = host.base().loans().into_iter();
+    loans.map(|loan| LoanInfo::new(key.clone(), loan, now)).collect()
 }

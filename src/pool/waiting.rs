@@ -1,4 +1,4 @@
-//! A caller's place in the queue.
+//! A caller's place in the queue. It knows no types of the connector.
 
 use std::mem;
 use std::sync::Arc;
@@ -7,22 +7,34 @@ use std::time::Duration;
 
 use tracing::level_filters::LevelFilter;
 
-use super::error::AcquireError;
-use super::out_of_time;
-use super::pooled_connection::PooledConnection;
-use crate::engine::Use;
-use crate::policy::close_reason::CloseReason;
-use crate::policy::connector::Connector;
+use crate::engine::{CallSite, Ticket, Until};
 use crate::policy::observer::SlowAcquire;
-use crate::policy::time::Time;
-use crate::runtime::cell::HostCell;
+use crate::policy::time::{Span, Time};
+use crate::runtime::any_host::AnyHost;
 use crate::runtime::handle::Runtime;
-use crate::runtime::held::{Held, Loan};
+use crate::runtime::host_base::HostBase;
 use crate::runtime::panics;
-use crate::runtime::parts::{Seat, TaskWaker, Waiter, WaitsIn};
+use crate::runtime::parts::{Cell, Seat, TaskWaker, Waiter, WaitsIn};
+use crate::runtime::pool_base::PoolBase;
+use crate::runtime::slow_path::Joined;
 use crate::runtime::timer::Timer;
 
-pub(super) type Answer<C> = Result<PooledConnection<C>, AcquireError<<C as Connector>::Error>>;
+/// The time limit of an acquire.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum TimeLimit {
+    /// The pool's `acquire_timeout`.
+    AsSet,
+    Own(Duration),
+}
+
+/// Why a caller does not wait.
+#[derive(Clone, Copy)]
+pub(super) enum Refusal {
+    Closed,
+    /// Its time limit is zero.
+    NoTime,
+    NoRuntime,
+}
 
 /// How a wait ended.
 pub(super) enum Ended {
@@ -41,51 +53,79 @@ pub(super) struct Waiting {
     ahead: usize,
 }
 
+/// # Joining
 impl Waiting {
-    pub(super) fn new(waiter: Arc<Waiter>, timer: Option<Box<Timer>>, ahead: usize) -> Self {
-        Waiting { waiter, timer, ahead }
+    /// Prepares a wait, which is not in the queue yet.
+    pub(super) fn prepare(
+        host: &dyn AnyHost,
+        limit: TimeLimit,
+        call_site: CallSite,
+        cx: &Context<'_>,
+    ) -> Result<Self, Refusal> {
+        let pool = host.pool();
+        if pool.is_closed() {
+            return Err(Refusal::Closed);
+        }
+        let timeout = match limit {
+            TimeLimit::AsSet => pool.settings.acquire_timeout,
+            TimeLimit::Own(timeout) => Some(timeout),
+        };
+        if timeout == Some(Duration::ZERO) {
+            return Err(Refusal::NoTime);
+        }
+        let (runtime, is_maintained) = pool.find_runtime().ok_or(Refusal::NoRuntime)?;
+        let since = pool.clock.exact();
+        let is_watched = is_maintained && matches!(limit, TimeLimit::AsSet);
+        let deadline = since.after(Span::from(timeout));
+        let until = if is_watched { Until::Watched(deadline) } else { Until::OwnTimer(deadline) };
+        let timer =
+            timeout.filter(|_| !is_watched).map(|limit| Box::new(Timer::new(limit, &runtime)));
+        if timer.is_some() {
+            host.has_timer_in(&runtime);
+        }
+        // Cloning a waker runs user code, so it happens before the lock is taken.
+        let waits_in = if is_maintained { WaitsIn::Maintained } else { WaitsIn::Other(runtime) };
+        let waker = TaskWaker { waker: cx.waker().clone(), waits_in };
+        let waiter = Arc::new(Waiter::new(since, until, pool.borrower(call_site), waker));
+        Ok(Waiting { waiter, timer, ahead: 0 })
     }
 
-    pub(super) fn ahead(&self) -> usize {
-        self.ahead
+    /// Joins the queue on the fast path, if there are waiters already. Returns whether it did.
+    #[inline]
+    pub(super) fn join_crowd(&mut self, host: &HostBase, pool: &PoolBase) -> bool {
+        let ahead = host.join_crowd(&self.waiter, pool);
+        self.ahead = ahead.unwrap_or(0);
+        ahead.is_some()
     }
 
-    pub(super) fn waited<C: Connector>(&self, cell: &HostCell<C>) -> Duration {
-        cell.pool.clock.precise().since(self.waiter.since)
+    /// Joins the queue on the slow path.
+    pub(super) fn join(&mut self, host: Cell) -> (Cell, Joined) {
+        let (host, joined) = host.join(&self.waiter);
+        if let Joined::Queued { ahead } = joined {
+            self.ahead = ahead;
+        }
+        (host, joined)
     }
 
     /// Sets its own timer, if it has one.
     pub(super) fn is_over_at_once(&mut self, cx: &mut Context<'_>) -> bool {
         self.timer.as_mut().is_some_and(|timer| timer.poll(cx))
     }
+}
 
-    pub(super) fn poll<C: Connector>(
-        &mut self,
-        cell: &Arc<HostCell<C>>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Ended> {
-        if let Some(outcome) = self.collect() {
-            return Poll::Ready(Ended::With(outcome));
-        }
-        let Some(runtime) = self.runtime(cell) else {
-            return Poll::Ready(Ended::NoRuntime);
-        };
-        self.bring_waker(cell, &runtime, cx);
-        if let Some(outcome) = self.collect() {
-            return Poll::Ready(Ended::With(outcome));
-        }
-        self.take_own_timer(cell, &runtime);
-        let is_over = if let Some(timer) = &mut self.timer {
-            timer.has_run_out(&runtime, cx)
-        } else {
-            let deadline = self.waiter.watched();
-            deadline != Time::NEVER && cell.pool.clock.exact() >= deadline
-        };
-        if is_over { Poll::Ready(Ended::OutOfTime) } else { Poll::Pending }
+/// # Waiting
+impl Waiting {
+    pub(super) fn ahead(&self) -> usize {
+        self.ahead
+    }
+
+    pub(super) fn waited(&self, pool: &PoolBase) -> Duration {
+        pool.clock.precise().since(self.waiter.since)
     }
 
     /// Takes the outcome, if there is one. It touches only the seat.
-    fn collect(&self) -> Option<Seat> {
+    #[inline]
+    pub(super) fn collect(&self) -> Option<Seat> {
         let mut seat = self.waiter.seat.lock();
         if matches!(&*seat, Seat::Waiting(_)) {
             return None;
@@ -93,112 +133,106 @@ impl Waiting {
         Some(mem::replace(&mut *seat, Seat::Gone))
     }
 
+    /// Waits on: it was polled, and there is no outcome yet.
+    #[cold]
+    pub(super) fn poll_again(&mut self, host: &Cell, cx: &mut Context<'_>) -> Poll<Ended> {
+        let pool = host.pool();
+        let Some(runtime) = self.runtime(pool) else {
+            return Poll::Ready(Ended::NoRuntime);
+        };
+        self.bring_waker(host, &runtime, cx);
+        if let Some(outcome) = self.collect() {
+            return Poll::Ready(Ended::With(outcome));
+        }
+        self.take_own_timer(pool, &runtime);
+        let is_over = if let Some(timer) = &mut self.timer {
+            timer.has_run_out(&runtime, cx)
+        } else {
+            let deadline = self.waiter.watched();
+            deadline != Time::NEVER && pool.clock.exact() >= deadline
+        };
+        if is_over { Poll::Ready(Ended::OutOfTime) } else { Poll::Pending }
+    }
+
     /// Returns the runtime for dials. A caller that was woken to poll again starts dials; in a
     /// runtime that has ended, each of them would be lost at once, and it would be woken again.
-    fn runtime<C: Connector>(&self, cell: &HostCell<C>) -> Option<Runtime> {
+    fn runtime(&self, pool: &PoolBase) -> Option<Runtime> {
         let is_to_look = matches!(&*self.waiter.seat.lock(), Seat::Waiting(None));
-        if is_to_look { cell.pool.living_runtime() } else { cell.pool.any_runtime() }
+        if is_to_look { pool.living_runtime() } else { pool.any_runtime() }
     }
 
     /// Leaves the waker of the polling task if the seat has another one, or none because it was
     /// woken to poll again.
-    fn bring_waker<C: Connector>(
-        &self,
-        cell: &Arc<HostCell<C>>,
-        runtime: &Runtime,
-        cx: &Context<'_>,
-    ) {
+    fn bring_waker(&self, host: &Cell, runtime: &Runtime, cx: &Context<'_>) {
         if let Seat::Waiting(Some(old)) = &*self.waiter.seat.lock()
             && old.waker.will_wake(cx.waker())
-            && cell.pool.is_where(&old.waits_in, runtime)
+            && host.pool().is_where(&old.waits_in, runtime)
         {
             return;
         }
         // Cloned without the lock.
         let waits_in = WaitsIn::Other(runtime.clone());
-        let waker = TaskWaker { waker: cx.waker().clone(), waits_in };
-        let unused = cell.change(|state, _| state.look_again(&self.waiter, waker));
-        let _ = panics::catch("a waker", || drop(unused));
+        host.look_again(&self.waiter, TaskWaker { waker: cx.waker().clone(), waits_in });
     }
 
     /// Takes a timer of its own if maintenance does not run in the polling runtime.
-    fn take_own_timer<C: Connector>(&mut self, cell: &HostCell<C>, runtime: &Runtime) {
+    fn take_own_timer(&mut self, pool: &PoolBase, runtime: &Runtime) {
         let deadline = self.waiter.watched();
-        if self.timer.is_none()
-            && deadline != Time::NEVER
-            && !cell.pool.maintenance.runs_in(runtime)
-        {
-            let rest = deadline.since(cell.pool.clock.exact());
+        if self.timer.is_none() && deadline != Time::NEVER && !pool.maintenance.runs_in(runtime) {
+            let rest = deadline.since(pool.clock.exact());
             self.timer = Some(Box::new(Timer::new(rest, runtime)));
         }
     }
+}
 
+/// # The end of a wait
+impl Waiting {
     /// Gives up the wait. Returns a connection that has arrived by then.
-    pub(super) fn give_up<C: Connector>(
+    pub(super) fn give_up(&self, host: &Cell) -> Option<Seat> {
+        host.give_up(&self.waiter)
+    }
+
+    /// The caller is gone.
+    #[cold]
+    pub(super) fn cancel(&self, host: &Cell) {
+        if !host.base().leave_crowd(&self.waiter, host.pool()) {
+            host.cancel(&self.waiter);
+        }
+    }
+
+    /// Logs the wait and warns of a slow one. Returns how long it took, unless nobody is told.
+    #[inline]
+    pub(super) fn tell(
         &self,
-        cell: &Arc<HostCell<C>>,
-        expired: bool,
-    ) -> Option<Seat> {
-        cell.change(|state, section| state.give_up(&self.waiter, expired, section))
-    }
-
-    /// The caller is gone. A connection that has arrived too late goes to the next one. It has
-    /// waited in the seat, so it is checked again.
-    #[cold]
-    pub(super) fn cancel<C: Connector>(&self, cell: &Arc<HostCell<C>>) {
-        if cell.leave_crowd(&self.waiter) {
-            return;
-        }
-        match self.give_up(cell, false) {
-            Some(Seat::Served(loan)) => {
-                let mut loan = Held::<C>::lent(loan);
-                let max_leases = cell.pool.max_leases_if_open(&mut loan.connection);
-                let how = if max_leases > 0 {
-                    Use::Unused { max_leases }
-                } else {
-                    Use::Over(CloseReason::NotOpen)
-                };
-                cell.end_use(loan, how);
-            }
-            other => {
-                let _ = panics::catch("a destructor", || drop(other));
-            }
-        }
-    }
-
-    /// The wait has ended with this outcome.
-    pub(super) fn answer<C: Connector>(self, seat: Seat, cell: Arc<HostCell<C>>) -> Answer<C> {
-        let error = match seat {
-            Seat::Served(loan) => return Ok(self.acquired(Held::lent(loan), cell)),
-            Seat::Failed(failure) => AcquireError::of_dial(failure, cell.name()),
-            Seat::Closed | Seat::Waiting(_) | Seat::Gone => AcquireError::Closed,
-        };
-        out_of_time::tell_failure(&cell, error.kind(), self.waited(&cell));
-        Err(error)
-    }
-
-    fn acquired<C: Connector>(self, loan: Loan<C>, cell: Arc<HostCell<C>>) -> PooledConnection<C> {
-        let settings = &cell.pool.settings;
+        host: &dyn AnyHost,
+        pool: &PoolBase,
+        ticket: Ticket,
+    ) -> Option<Duration> {
         let is_logged = LevelFilter::current() >= LevelFilter::DEBUG;
+        let settings = &pool.settings;
         if settings.slow_acquire.is_none() && !settings.observer.is_there() && !is_logged {
-            return PooledConnection::new(loan, cell);
+            return None;
         }
-        let waited = cell.pool.clock.exact().since(self.waiter.since);
-        if is_logged {
-            log_wait(&cell, waited);
-        }
-        if settings.slow_acquire.is_some_and(|limit| waited >= limit) {
-            self.warn_of(waited, &loan, &cell);
-        }
-        let loan = PooledConnection::new(loan, cell);
-        PooledConnection::tell_acquired(&loan, waited);
-        loan
+        Some(self.tell_all(host, ticket, is_logged))
     }
 
     #[cold]
-    fn warn_of<C: Connector>(&self, waited: Duration, loan: &Loan<C>, cell: &HostCell<C>) {
-        let got = cell.look(|state| state.entry_view(loan.ticket));
-        let (key, id, place) = (cell, got.id, self.waiter.call_site);
+    fn tell_all(&self, host: &dyn AnyHost, ticket: Ticket, is_logged: bool) -> Duration {
+        let pool = host.pool();
+        let waited = pool.clock.exact().since(self.waiter.since);
+        if is_logged {
+            log_wait(host, waited);
+        }
+        if pool.settings.slow_acquire.is_some_and(|limit| waited >= limit) {
+            self.warn_of(waited, ticket, host);
+        }
+        waited
+    }
+
+    #[cold]
+    fn warn_of(&self, waited: Duration, ticket: Ticket, host: &dyn AnyHost) {
+        let got = host.base().entry_view(ticket);
+        let (key, id, place) = (host, got.id, self.waiter.call_site);
         // The last proof of life during the wait: its dial or a ping.
         let took = if got.proved_at > self.waiter.since {
             got.proof_took.min(waited)
@@ -214,15 +248,14 @@ impl Waiting {
                 ?key, ?waited, ?queueing, ?dialing, ?pinging, %place, "a slow acquire"
             );
         });
-        let event = SlowAcquire { host: key, id, waited, queueing, dialing, pinging, place };
-        cell.pool.settings.observer.tell(|observer| observer.slow_acquire(&event));
+        let event = SlowAcquire { host: &key, id, waited, queueing, dialing, pinging, place };
+        host.pool().settings.observer.tell(|observer| observer.slow_acquire(&event));
     }
 }
 
 /// Logs on the caller's span, where it polls.
 #[cold]
-fn log_wait<C: Connector>(cell: &HostCell<C>, waited: Duration) {
-    let key = cell;
+fn log_wait(key: &dyn AnyHost, waited: Duration) {
     panics::log(
         || tracing::debug!(target: "wharf::acquire", ?key, ?waited, "waited for a connection"),
     );

@@ -32,14 +32,8 @@ impl<C: Connector> Warm<C> {
     pub(super) fn begin(host: Host<C>, connections: usize) -> Self {
         let cell = host.cell();
         let begun = cell.pool.see_runtime().is_some();
-        let (failed_before, number) = cell.change(|state, section| {
-            let failed_before = state.failed_dials();
-            if begun {
-                state.warm(connections);
-            }
-            (failed_before, section.common.next_id())
-        });
-        Warm { host, wish: Wish { number, connections, failed_before }, begun }
+        let wish = cell.any().begin_warm(connections, begun);
+        Warm { host, wish, begun }
     }
 }
 
@@ -47,21 +41,21 @@ impl<C: Connector> Future for Warm<C> {
     type Output = Result<(), WarmError<C::Error>>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let cell = self.host.cell().clone();
+        let cell = self.host.cell().any();
         let wish = self.wish;
-        let Some(runtime) = cell.pool.see_runtime() else {
+        let Some(runtime) = cell.pool().see_runtime() else {
             return Poll::Ready(Err(WarmError::NoRuntime));
         };
         let waits_in = WaitsIn::Other(runtime);
         let waker = TaskWaker { waker: cx.waker().clone(), waits_in };
         if !std::mem::replace(&mut self.begun, true) {
-            cell.change(|state, _| state.warm(wish.connections));
+            cell.warm(wish.connections);
         }
-        match cell.change(|state, section| state.warmth(&wish, waker, section)) {
+        match cell.warmth(&wish, waker) {
             Warmth::Dialing => Poll::Pending,
             Warmth::Reached => Poll::Ready(Ok(())),
             Warmth::NoRoom => {
-                let (key, max) = (cell.name(), cell.look(|state| state.view().max));
+                let (key, max) = (cell.name(), cell.base().view().max);
                 Poll::Ready(Err(WarmError::NoRoom { key, wanted: wish.connections, max }))
             }
             Warmth::Closed => Poll::Ready(Err(WarmError::Closed)),
@@ -72,8 +66,7 @@ impl<C: Connector> Future for Warm<C> {
 
 impl<C: Connector> Drop for Warm<C> {
     fn drop(&mut self) {
-        let number = self.wish.number;
-        self.host.cell().change(|state, section| state.leave_warmth(number, section));
+        self.host.cell().any().leave_warmth(self.wish.number);
     }
 }
 

@@ -1,12 +1,10 @@
 //! Tells of tasks that hold connections and wait for others.
 
-use std::collections::HashSet;
 use std::fmt;
 
 use super::panics;
 use super::parts::Cell;
-use crate::engine::sync::Mutex;
-use crate::engine::{CallSite, Deadlock, Nested, SelfWait};
+use crate::engine::{Deadlock, Nested, SelfWait};
 use crate::policy::observer::Deadlocked;
 
 /// How many pairs of places a warning names.
@@ -15,20 +13,6 @@ const NAMED: usize = 4;
 /// What looks like a deadlock and is none.
 const UNLESS: &str = "may be a false alarm if a guard was moved to another task, \
                       or if one task runs several futures at once";
-
-/// The places of callers that were told of.
-pub(super) struct Told(Mutex<HashSet<CallSite>>);
-
-impl Told {
-    pub(super) fn new() -> Self {
-        Told(Mutex::new(HashSet::new()))
-    }
-
-    /// Notes a place. Says whether it was not there.
-    fn is_new(&self, place: CallSite) -> bool {
-        self.0.lock().insert(place)
-    }
-}
 
 /// Tells what was found out under the host's lock, which is free by now.
 #[cold]

@@ -11,7 +11,6 @@ use std::time::Duration;
 use tracing::field::Empty;
 use tracing::level_filters::LevelFilter;
 
-use super::cell::carry_out;
 use super::deadline;
 use super::failure::DialFailure;
 use super::panics::{self, Panicked};
@@ -125,7 +124,7 @@ impl Dialing {
             while told.as_mut().poll(cx).is_ready() {
                 told.set(recheck.notified());
             }
-            let stops = self.cell.look(|state| state.stops_dial(self.slot));
+            let stops = self.cell.base().look(|state| state.stops_dial(self.slot));
             if stops { Poll::Ready(None) } else { Poll::Pending }
         })
         .await
@@ -210,7 +209,7 @@ impl Dialing {
 
     fn lost(&mut self, why: &dyn Display) {
         let (cell, actions) = self.lose();
-        carry_out(&cell, actions);
+        cell.carry_out(actions);
         self.cell.pool().may_block(LevelFilter::INFO);
         self.tell_begin();
         self.tell_failure(why);

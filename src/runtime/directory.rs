@@ -5,112 +5,106 @@ use std::sync::Arc;
 
 use hashbrown::HashTable;
 
-use super::cell::{HostCell, carry_out_but_tell};
-use super::news::{Item, News};
-use super::parts::Cell;
-use crate::engine::Listing;
 use crate::engine::status::Counted;
 use crate::engine::sync::Mutex;
-use crate::policy::connector::Connector;
 
 /// More than the number of threads, so that they rarely collide, and enough that visiting a hundred
 /// thousand hosts holds no lock for longer than about 15 us. A power of two.
 const SHARDS: usize = if cfg!(wharf_loom) { 1 } else { 64 };
 
+/// A host that a directory finds by its key.
+pub(crate) trait Listed {
+    type Key;
+
+    fn key(&self) -> &Self::Key;
+
+    fn hash(&self) -> u64;
+}
+
 /// A sharded map.
-pub(crate) struct Directory<C: Connector>([Shard<C>; SHARDS]);
+pub(crate) struct Directory<H>([Shard<H>; SHARDS]);
 
 /// Aligned, so that two threads on two shards do not share a cache line.
 #[repr(align(128))]
-struct Shard<C: Connector>(Mutex<Hosts<C>>);
+struct Shard<H>(Mutex<Hosts<H>>);
 
-struct Hosts<C: Connector> {
-    listed: HashTable<Arc<HostCell<C>>>,
+struct Hosts<H> {
+    listed: HashTable<Arc<H>>,
     /// The counts of forgotten hosts, once there are some.
     past: Option<Box<Counted>>,
 }
 
-impl<C: Connector> Hosts<C> {
-    fn find<Q>(&self, hash: u64, key: &Q) -> Option<&Arc<HostCell<C>>>
+impl<H: Listed> Hosts<H> {
+    fn find<Q>(&self, hash: u64, key: &Q) -> Option<&Arc<H>>
     where
-        C::Key: Borrow<Q>,
+        H::Key: Borrow<Q>,
         Q: Eq + ?Sized,
     {
-        self.listed.find(hash, |host| host.hash == hash && host.key.borrow() == key)
+        self.listed.find(hash, |host| host.hash() == hash && host.key().borrow() == key)
     }
 }
 
-impl<C: Connector> Directory<C> {
-    pub(crate) fn new() -> Self {
+impl<H: Listed> Directory<H> {
+    pub(super) fn new() -> Self {
         Directory(std::array::from_fn(|_| {
             Shard(Mutex::new(Hosts { listed: HashTable::new(), past: None }))
         }))
     }
 
     /// Selects a shard by bits of the hash that the shard's own map does not use first.
-    fn shard(&self, hash: u64) -> &Mutex<Hosts<C>> {
+    fn shard(&self, hash: u64) -> &Mutex<Hosts<H>> {
         &self.0[(hash >> 40) as usize % SHARDS].0
     }
 
     #[inline]
-    pub(crate) fn find<Q>(&self, hash: u64, key: &Q) -> Option<Arc<HostCell<C>>>
+    pub(super) fn find<Q>(&self, hash: u64, key: &Q) -> Option<Arc<H>>
     where
-        C::Key: Borrow<Q>,
+        H::Key: Borrow<Q>,
         Q: Eq + ?Sized,
     {
         self.shard(hash).lock().find(hash, key).cloned()
     }
 
-    /// Returns the host in the directory with the key of this one, and enters this one if there is
-    /// none. A forgotten host is never used again.
-    pub(crate) fn enter(&self, cell: &Arc<HostCell<C>>) -> Arc<HostCell<C>> {
-        let spare = if cell.look(|state| state.listing()) == Listing::New {
-            cell.clone()
-        } else {
-            cell.again()
-        };
-        let mut hosts = self.shard(cell.hash).lock();
-        if let Some(listed) = hosts.find(cell.hash, &cell.key) {
-            let listed = listed.clone();
-            drop(hosts);
-            return listed;
+    /// Enters this host, unless another one with its key is here: that one is returned. `note` is called under the
+    /// lock, before anybody else finds the host.
+    pub(super) fn enter(&self, host: &Arc<H>, note: impl FnOnce()) -> Option<Arc<H>>
+    where
+        H::Key: Eq,
+    {
+        let mut hosts = self.shard(host.hash()).lock();
+        if let Some(listed) = hosts.find(host.hash(), host.key()) {
+            return Some(listed.clone());
         }
-        // Read under this lock: a later close finds the host here.
-        spare.enter(cell.pool.phase());
-        hosts.listed.insert_unique(spare.hash, spare.clone(), |host| host.hash);
-        drop(hosts);
-        cell.pool.settings.observer.tell(|observer| observer.host_appeared(&spare));
-        spare
+        note();
+        hosts.listed.insert_unique(host.hash(), host.clone(), |host| host.hash());
+        None
     }
 
-    /// Removes a host that is not needed. A caller may have arrived since that was seen, so it is
-    /// checked again.
-    pub(super) fn forget(&self, cell: &Arc<HostCell<C>>, news: &mut News) {
-        let mut hosts = self.shard(cell.hash).lock();
-        let Some((counted, actions)) = cell.forget() else { return };
+    /// Removes a host, unless `forget`, which is called under the lock, finds that it is needed. It returns the
+    /// host's counts.
+    pub(super) fn remove(&self, host: &Arc<H>, forget: impl FnOnce() -> Option<Counted>) {
+        let mut hosts = self.shard(host.hash()).lock();
+        let Some(counted) = forget() else { return };
         hosts.past.get_or_insert_default().add_past(&counted);
-        let gone = hosts.listed.find_entry(cell.hash, |host| Arc::ptr_eq(host, cell));
+        let gone = hosts.listed.find_entry(host.hash(), |other| Arc::ptr_eq(other, host));
         let gone = gone.ok().map(|entry| entry.remove().0);
         // Frees the memory of many hosts that were visited once.
         if hosts.listed.capacity() > 14 && hosts.listed.len() * 8 < hosts.listed.capacity() {
-            hosts.listed.shrink_to_fit(|host| host.hash);
+            hosts.listed.shrink_to_fit(|host| host.hash());
         }
         drop(hosts);
         drop(gone);
-        let cell: Cell = cell.clone();
-        carry_out_but_tell(&cell, actions, news);
-        news.note(Item::Forgotten(cell));
     }
 
-    /// Returns all hosts, and the counts of the forgotten ones.
-    pub(crate) fn all(&self) -> (Vec<Arc<HostCell<C>>>, Counted) {
-        let (mut cells, mut past) = (Vec::new(), Counted::default());
+    /// Passes each host to `visit`, under a lock. Returns the counts of the forgotten ones.
+    pub(super) fn visit(&self, visit: &mut dyn FnMut(&Arc<H>)) -> Counted {
+        let mut past = Counted::default();
         for shard in &self.0 {
             let hosts = shard.0.lock();
-            cells.extend(hosts.listed.iter().cloned());
+            hosts.listed.iter().for_each(&mut *visit);
             hosts.past.iter().for_each(|counted| past.add_past(counted));
         }
-        (cells, past)
+        past
     }
 
     #[cfg(all(test, wharf_loom))]

@@ -1,14 +1,10 @@
-//! Maintenance: the pool's only background task. It sleeps until the next deadline, or, if there is
-//! none, until it is woken. It holds the pool weakly, and ends with the pool's last handle.
+//! What a pool knows of its maintenance task: whether it runs, and where. The task itself is in `maintain.rs`.
 
-use std::sync::{Arc, Weak};
-use std::time::Duration;
+use std::future::Future;
 
 use super::handle::Runtime;
-use super::parts::AnyPool;
 use crate::engine::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use crate::engine::sync::{Mutex, Notify};
-use crate::policy::time::Time;
 
 /// The link between the pool and its maintenance task.
 #[derive(Debug)]
@@ -25,9 +21,6 @@ pub(crate) struct Maintenance {
     /// The number of the runtime where a timer was last made, even if maintenance has ended there.
     timers_seen: AtomicU64,
 }
-
-/// Hosts processed before other tasks get a turn.
-const BATCH: usize = 64;
 
 impl Maintenance {
     pub(super) fn new() -> Self {
@@ -91,7 +84,21 @@ impl Maintenance {
         }
     }
 
-    fn moves_to(&self, runtime: Option<Runtime>) {
+    /// The task is about to start. Returns whether none runs yet.
+    pub(super) fn begin(&self) -> bool {
+        !self.running.swap(true, Ordering::SeqCst)
+    }
+
+    pub(super) fn end(&self) {
+        self.running.store(false, Ordering::SeqCst);
+    }
+
+    /// Waits until [`wake`](Self::wake) is called, or was since the last wait.
+    pub(super) fn changed(&self) -> impl Future<Output = ()> {
+        self.changed.notified()
+    }
+
+    pub(super) fn moves_to(&self, runtime: Option<Runtime>) {
         let mut own = self.runtime.lock();
         self.timers_in.store(0, Ordering::Relaxed);
         let old = std::mem::replace(&mut *own, runtime);
@@ -103,84 +110,5 @@ impl Maintenance {
     #[inline]
     pub(super) fn is_missing(&self) -> bool {
         self.wanted.load(Ordering::Relaxed) && !self.running.load(Ordering::Relaxed)
-    }
-}
-
-/// Starts the task, unless it runs already.
-pub(super) fn start(pool: &Arc<dyn AnyPool>, runtime: &Runtime) {
-    let maintenance = pool.base().maintenance.clone();
-    if !maintenance.running.swap(true, Ordering::SeqCst) {
-        let pool = Arc::downgrade(pool);
-        maintenance.moves_to(Some(runtime.clone()));
-        let running = Running { maintenance, pool, runtime: runtime.clone(), ended: false };
-        runtime.spawn(run(running));
-        runtime.share_woken();
-    }
-}
-
-/// Allows the next start when it is dropped. If its runtime has ended, it restarts maintenance in
-/// the latest runtime seen.
-struct Running {
-    maintenance: Arc<Maintenance>,
-    pool: Weak<dyn AnyPool>,
-    runtime: Runtime,
-    /// The task has ended by itself.
-    ended: bool,
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        self.maintenance.moves_to(None);
-        self.maintenance.running.store(false, Ordering::SeqCst);
-        let Some(pool) = self.pool.upgrade() else { return };
-        pool.change_all(&mut |state, section| state.maintenance_lost(section));
-        if self.ended {
-            // A caller may have started to wait after the last look, when maintenance still seemed
-            // to run.
-            if pool.maintain(BATCH) != Time::NEVER {
-                start(&pool, &self.runtime);
-            }
-            return;
-        }
-        let Some(runtime) = pool.base().last_runtime() else { return };
-        // A panic means that its runtime has no timers, and would recur there; or it is the panic
-        // of the thread that drops the runtime.
-        if !(std::thread::panicking() && runtime.is(&self.runtime)) {
-            start(&pool, &runtime);
-        }
-    }
-}
-
-async fn run(mut running: Running) {
-    while let Some(sleep) = look(&running.pool) {
-        let changed = running.maintenance.changed.notified();
-        match sleep {
-            // More hosts are due: other tasks get a turn first.
-            Sleep::For(Duration::ZERO) => tokio::task::yield_now().await,
-            Sleep::For(time) => {
-                let sleep = tokio::time::timeout(time, changed);
-                running.maintenance.has_timers(&running.runtime);
-                let _ = sleep.await;
-            }
-            Sleep::UntilWoken => changed.await,
-        }
-    }
-    running.ended = true;
-}
-
-enum Sleep {
-    For(Duration),
-    UntilWoken,
-}
-
-/// Processes what is due. `None` if the pool is gone or cannot be used any more.
-fn look(pool: &Weak<dyn AnyPool>) -> Option<Sleep> {
-    let pool = pool.upgrade()?;
-    match pool.maintain(BATCH) {
-        Time::NEVER if pool.base().has_handles() && !pool.base().is_closed() => {
-            Some(Sleep::UntilWoken)
-        }
-        Time::NEVER => None,
-        next => Some(Sleep::For(next.since(pool.base().clock.precise()))),
     }
 }

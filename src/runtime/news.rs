@@ -11,10 +11,9 @@ use tracing::level_filters::LevelFilter;
 
 use super::deadlocks;
 use super::dial::Dialing;
-use super::handle::Runtime;
 use super::panics;
 use super::parts::Cell;
-use super::pool_core::PoolBase;
+use super::pool_base::PoolBase;
 use crate::engine::{Leak, SelfWait};
 use crate::policy::observer::Leaked;
 
@@ -104,22 +103,4 @@ fn tell_leak(cell: &Cell, leak: Leak) {
     let event = Leaked { host: &key, id, held, place, is_back };
     pool.settings.observer.tell(|observer| observer.leaked(&event));
     panics::log(|| tracing::warn!(target: "wharf::loan", ?key, id, ?held, %place, "{words}"));
-}
-
-/// # Observers and subscribers
-impl PoolBase {
-    /// Returns whether there is an observer, or a subscriber that may record events of this level.
-    pub(super) fn is_heard(&self, level: LevelFilter) -> bool {
-        self.settings.observer.is_there() || LevelFilter::current() >= level
-    }
-
-    /// Prepares for a report of this level that may block this thread: the tasks that it has woken
-    /// and the timers of its runtime must not wait for that.
-    pub(super) fn may_block(&self, level: LevelFilter) {
-        if self.is_heard(level)
-            && let Some(runtime) = Runtime::current()
-        {
-            runtime.wake_another();
-        }
-    }
 }

@@ -8,9 +8,10 @@ use std::time::Duration;
 use tracing::field::Empty;
 use tracing::level_filters::LevelFilter;
 
+use super::any_host::AnyHost;
 use super::panics;
-use super::parts::{AnyHost, Cell, Erased, Value};
-use super::pool_core::PoolBase;
+use super::parts::{Cell, Erased, Value};
+use super::pool_base::PoolBase;
 use super::timer::Timer;
 use super::traced::Traced;
 use crate::engine::{PingOrder, Purpose, Verdict};
@@ -162,7 +163,7 @@ impl Asked {
     fn stops(&self) -> bool {
         let pool = self.cell.pool();
         let now = pool.clock.exact();
-        self.cell.look(|state| state.stops_ping(self.slot, now, &pool.common))
+        self.cell.base().look(|state| state.stops_ping(self.slot, now, &pool.common))
     }
 
     /// The heartbeat was not answered in time. Returns whether it has missed too many.
@@ -183,7 +184,7 @@ impl Asked {
             // A late one has missed this heartbeat already, which was reported then.
             Purpose::Heartbeat if was_late => {}
             Purpose::Heartbeat => {
-                let missed = self.cell.look(|state| state.missed_beats(self.slot)) + 1;
+                let missed = self.cell.base().look(|state| state.missed_beats(self.slot)) + 1;
                 self.report_missed_beat(missed);
             }
         }

@@ -2,7 +2,7 @@
 
 use super::handle::Runtime;
 use super::parts::WaitsIn;
-use super::pool_core::PoolBase;
+use super::pool_base::PoolBase;
 
 impl PoolBase {
     /// Returns the latest runtime seen that has not ended.

@@ -5,11 +5,14 @@ use std::cmp::Ordering;
 use super::parts::Cell;
 
 /// See the module. Among hosts with the same time, the oldest comes first.
-pub(crate) struct Scheduled(pub(super) Cell);
+pub(crate) struct Scheduled {
+    pub(super) id: u64,
+    pub(super) host: Cell,
+}
 
 impl Ord for Scheduled {
     fn cmp(&self, other: &Self) -> Ordering {
-        self.0.base().id.cmp(&other.0.base().id)
+        self.id.cmp(&other.id)
     }
 }
 
@@ -23,6 +26,6 @@ impl Eq for Scheduled {}
 
 impl PartialEq for Scheduled {
     fn eq(&self, other: &Self) -> bool {
-        self.0.base().id == other.0.base().id
+        self.id == other.id
     }
 }

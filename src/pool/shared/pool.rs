@@ -5,6 +5,7 @@ use std::fmt;
 use std::future::Future;
 use std::hash::Hash;
 use std::panic::Location;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::pool::builder::{Builder, Shared};
@@ -16,7 +17,7 @@ use crate::pool::pooled_connection::ConnectionInfo;
 use crate::pool::shared::share::{Share, Shares, sharing};
 use crate::pool::shared::{AcquireLease, Lease, SharedConnector, SharedHost};
 use crate::pool::status::{HostStatus, LoanInfo, PoolStatus};
-use crate::runtime::pool_core::PoolCore;
+use crate::runtime::cell::PoolCore;
 use crate::runtime::settings::Settings;
 
 /// A pool of connections that many borrowers use at once, each up to the number of leases that its
@@ -88,7 +89,8 @@ impl<C: SharedConnector> SharedPool<C> {
     }
 
     pub(crate) fn with_settings(connector: C, settings: Settings) -> Self {
-        SharedPool(Pool::of(PoolCore::new(Shares(connector), settings, Some(sharing()))))
+        let core = PoolCore::new(Shares(connector), settings, Some(sharing()));
+        SharedPool(Pool::of(Arc::new(core)))
     }
 
     pub(super) fn of(pool: Pool<Shares<C>>) -> Self {

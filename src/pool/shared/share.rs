@@ -8,7 +8,7 @@ use async_trait::async_trait;
 
 use crate::policy::connector::Connector;
 use crate::pool::shared::SharedConnector;
-use crate::runtime::held::Held;
+use crate::runtime::cell::Held;
 use crate::runtime::pool_core::Sharing;
 
 /// Wraps a connector so that its connections can be shared under the pool's lock, where no user

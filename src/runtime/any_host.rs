@@ -1,0 +1,84 @@
+//! A host without the types of its connector: what the engine and the pool's tasks know of it.
+
+use std::any::Any;
+use std::fmt::Debug;
+use std::future::Future;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use super::any_pool::AnyPool;
+use super::failure::{AnyError, DialFailure};
+use super::host_base::HostBase;
+use super::panics;
+use super::parts::{Actions, Cell, Erased, TaskWaker, Value, WaitsIn};
+use super::pool_base::PoolBase;
+use crate::engine::{Parts, Purpose};
+
+pub(crate) type Later<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// A host, without the types of its connector. Its `Debug` is the key as logs, errors and observers show it.
+///
+/// Implemented once, by [`HostCell`](super::cell::HostCell). Everything else about a host needs no types and is a
+/// method of `dyn AnyHost`, compiled in this crate: what callers ask in `slow_path.rs`, what tasks ask in
+/// `sections.rs`.
+///
+/// The methods that ask the connector run user code: no lock is held.
+pub(crate) trait AnyHost: Any + Debug + Send + Sync {
+    /// Returns the host's lock and what belongs to it.
+    fn base(&self) -> &HostBase;
+
+    fn pool(&self) -> &PoolBase;
+
+    fn pool_ref(&self) -> Arc<dyn AnyPool>;
+
+    /// Enters the directory. Returns the host that is listed there with this key: this one, another, or a new one if
+    /// this one was forgotten.
+    fn enter(self: Arc<Self>) -> Cell;
+
+    /// Leaves the directory, unless a caller has come since the host was found unused. Returns the actions of leaving,
+    /// for the caller to carry out.
+    fn leave(self: Arc<Self>) -> Option<Actions>;
+
+    /// Dials. The connector is called at the first poll: the caller catches its panics there.
+    fn connect(&self) -> Later<'_, Result<Value, Arc<dyn AnyError>>>;
+
+    /// Pings or resets a connection, and returns whether it answered. The connector is called at the first poll.
+    fn ping<'a>(&'a self, purpose: Purpose, value: &'a mut Value) -> Later<'a, bool>;
+
+    /// Closes a connection. The connector is called at the first poll.
+    fn close(&self, value: Value) -> Later<'_, ()>;
+
+    /// Returns how many leases the connection takes now: none if it is not open, or if that panics.
+    fn leases_if_open(&self, value: &mut Value) -> usize;
+
+    /// Returns how many leases the connection takes, open or not: none if that panics.
+    fn leases(&self, value: &Value) -> usize;
+
+    /// Returns the address of the connection's peer. The caller catches a panic.
+    fn peer_addr(&self, value: &Value) -> Option<SocketAddr>;
+
+    /// Returns whether to dial again after this error. The caller catches a panic.
+    fn is_retryable(&self, error: &dyn AnyError) -> bool;
+}
+
+impl dyn AnyHost {
+    /// Returns the key in its `Debug` form, for errors. That is user code and may panic.
+    #[cold]
+    pub(crate) fn name(&self) -> Box<str> {
+        let name = panics::catch("the Debug of a key", || format!("{self:?}"));
+        name.map_or_else(|_| "a key whose Debug panics".into(), String::into_boxed_str)
+    }
+}
+
+impl Parts for Erased {
+    type Host = Arc<dyn AnyHost>;
+    type Connection = Value;
+    type Failure = DialFailure;
+    type Waker = TaskWaker;
+    type Runtime = WaitsIn;
+
+    fn runtime(waker: &TaskWaker) -> WaitsIn {
+        waker.waits_in.clone()
+    }
+}

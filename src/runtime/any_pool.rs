@@ -1,0 +1,57 @@
+//! A pool without the types of its connector: what its tasks know of it.
+
+use tracing::level_filters::LevelFilter;
+
+use super::panics;
+use super::parts::{Cell, HostState, Section};
+use super::pool_base::PoolBase;
+use crate::engine::status::Counted;
+use crate::policy::observer::Observer;
+
+/// A pool, without the types of its connector.
+pub(crate) trait AnyPool: Send + Sync {
+    fn base(&self) -> &PoolBase;
+
+    /// Returns the hosts in the directory, and the counts of those that were forgotten.
+    fn hosts(&self) -> (Vec<Cell>, Counted);
+}
+
+/// # Changing all hosts
+impl dyn AnyPool {
+    /// Every caller of `close` visits all hosts, not only the first one: when this returns, no host
+    /// starts a dial any more, and an empty pool stays empty.
+    pub(crate) fn close(&self) {
+        let base = self.base();
+        let is_news = base.begin_close();
+        self.change_all(&mut |state, section| state.close(section));
+        if is_news {
+            base.maintenance.wake();
+            base.drained.notify_waiters();
+            base.may_block(LevelFilter::WARN);
+            base.settings.observer.tell(Observer::pool_closed);
+        }
+    }
+
+    /// The last handle is gone.
+    #[cold]
+    pub(super) fn orphan(&self) {
+        self.change_all(&mut |state, section| state.orphan(section));
+        self.base().maintenance.wake();
+    }
+
+    pub(crate) fn close_idle(&self) {
+        self.change_all(&mut |state, section| state.close_idle(section));
+    }
+
+    pub(crate) fn retire_all(&self) {
+        self.change_all(&mut |state, section| state.retire(section));
+    }
+
+    /// Changes every host, one after the other.
+    pub(crate) fn change_all(&self, f: &mut dyn FnMut(&mut HostState, &mut Section<'_>)) {
+        for cell in self.hosts().0 {
+            cell.change(&mut *f);
+            panics::let_go(cell);
+        }
+    }
+}

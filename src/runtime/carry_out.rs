@@ -1,0 +1,167 @@
+//! Carries out the actions of a section and their consequences for other hosts. No lock is held here.
+
+use std::mem;
+use std::sync::Arc;
+
+use super::any_host::AnyHost;
+use super::news::{Item, News};
+use super::parts::{Actions, Cell};
+use super::pool_base::PoolBase;
+use super::{close, dial, panics, ping};
+
+impl dyn AnyHost {
+    /// Carries out the actions of this host.
+    pub(super) fn carry_out(self: &Arc<Self>, actions: Actions) {
+        let mut news = News::new();
+        self.carry_out_but_tell(actions, &mut news);
+        drop(news);
+    }
+
+    /// The same. The caller reports the events.
+    pub(super) fn carry_out_but_tell(self: &Arc<Self>, actions: Actions, news: &mut News) {
+        if actions.is_empty() {
+            return;
+        }
+        let mut follows = Follows::new(news);
+        follows.take(self, actions);
+        follows.carry_out_others(self.pool());
+    }
+}
+
+/// The consequences of one host's section for other hosts. They are kept in a list, because they
+/// may form a long chain.
+struct Follows<'a> {
+    news: &'a mut News,
+    /// Dials that no runtime runs.
+    lost: Vec<dial::Dialing>,
+    granted: Vec<Cell>,
+    stop_draining: Option<Cell>,
+    make_room: bool,
+}
+
+enum Follow {
+    Granted,
+    StopDraining,
+    Scan,
+}
+
+impl<'a> Follows<'a> {
+    fn new(news: &'a mut News) -> Self {
+        let (lost, granted) = (Vec::new(), Vec::new());
+        Follows { news, lost, granted, stop_draining: None, make_room: false }
+    }
+
+    /// Carries out the actions of the host itself, and keeps the others.
+    fn take(&mut self, cell: &Cell, mut actions: Actions) {
+        self.granted.append(&mut actions.granted);
+        self.stop_draining = actions.stop_draining.take().or(self.stop_draining.take());
+        self.make_room |= actions.make_room;
+        self.carry_out_own(cell, actions);
+    }
+
+    fn carry_out_others(&mut self, pool: &PoolBase) {
+        loop {
+            if let Some(dialing) = self.lost.pop() {
+                self.lose(dialing);
+            } else if let Some((cell, follow)) = self.next(pool) {
+                self.follow(cell, &follow);
+            } else {
+                return;
+            }
+        }
+    }
+
+    fn lose(&mut self, mut dialing: dial::Dialing) {
+        let (cell, actions) = dialing.lose();
+        self.take(&cell, actions);
+        self.news.note(Item::LostDial(dialing));
+        panics::let_go(cell);
+    }
+
+    fn next(&mut self, pool: &PoolBase) -> Option<(Cell, Follow)> {
+        if let Some(cell) = self.granted.pop() {
+            return Some((cell, Follow::Granted));
+        }
+        if let Some(cell) = self.stop_draining.take() {
+            return Some((cell, Follow::StopDraining));
+        }
+        if self.make_room {
+            let next = pool.next_scan(pool.clock.precise());
+            self.make_room = next.is_some();
+            return next.map(|cell| (cell, Follow::Scan));
+        }
+        None
+    }
+
+    fn follow(&mut self, cell: Cell, follow: &Follow) {
+        let ((), actions) = cell.decide(|state, section| match follow {
+            Follow::Granted => state.granted(section),
+            Follow::StopDraining => state.stop_draining(section),
+            Follow::Scan => state.visit(section),
+        });
+        self.take(&cell, actions);
+        panics::let_go(cell);
+    }
+
+    /// Slots come first and wakers last: a task that is woken finds everything as it was decided.
+    fn carry_out_own(&mut self, cell: &Cell, mut actions: Actions) {
+        self.begin_tasks(cell, &mut actions);
+        notify(cell, &actions);
+        for waker in mem::take(&mut actions.wake) {
+            let _ = panics::catch("a waker", || waker.waker.wake());
+        }
+        self.note(cell, &mut actions);
+        if actions.forget {
+            self.forget(cell);
+        }
+        // The error of a dial is the user's: a panic in its drop is contained here.
+        let _ = panics::catch("a destructor", || drop(actions));
+    }
+
+    fn begin_tasks(&mut self, cell: &Cell, actions: &mut Actions) {
+        // A lease's share is dropped before the connection is closed.
+        if !actions.unused.shares.is_empty() {
+            let shares = mem::take(&mut actions.unused.shares);
+            let _ = panics::catch("the drop of a connection", || drop(shares));
+        }
+        for order in mem::take(&mut actions.close) {
+            close::begin(cell, order);
+        }
+        for order in mem::take(&mut actions.ping) {
+            ping::begin(cell, order);
+        }
+        let dials = actions.dial.drain(..);
+        self.lost.extend(dials.filter_map(|order| dial::begin(cell, order)));
+    }
+
+    fn note(&mut self, cell: &Cell, actions: &mut Actions) {
+        for leak in mem::take(&mut actions.leaks) {
+            self.news.note(Item::Leak(cell.clone(), leak));
+        }
+        if let Some(self_wait) = actions.self_wait.take() {
+            self.news.note(Item::SelfWait(cell.clone(), self_wait));
+        }
+    }
+
+    /// Nobody needs the host any more.
+    fn forget(&mut self, cell: &Cell) {
+        let Some(actions) = cell.clone().leave() else { return };
+        self.take(cell, actions);
+        self.news.note(Item::Forgotten(cell.clone()));
+    }
+}
+
+/// Tells the tasks that run already.
+fn notify(cell: &Cell, actions: &Actions) {
+    let pool = cell.pool();
+    if actions.recheck {
+        pool.recheck.notify_waiters();
+    }
+    if actions.ask_peers {
+        cell.ask_peers();
+    }
+    let room_at = actions.room_at.is_some_and(|at| pool.schedule.lock().look_for_room(at));
+    if actions.maintain || room_at {
+        cell.pool_ref().wake_maintenance();
+    }
+}

@@ -1,0 +1,164 @@
+//! The state that all handles, guards and tasks of a pool share, without the types of its connector.
+
+use std::sync::Arc;
+
+use tracing::level_filters::LevelFilter;
+
+use super::clock::Clock;
+use super::handle::Runtime;
+use super::maintenance::Maintenance;
+use super::parts::{Cell, Erased, Value};
+use super::scheduled::Scheduled;
+use super::settings::Settings;
+use super::task;
+use super::told::Told;
+use crate::engine::budget::Ledger;
+use crate::engine::schedule::Schedule;
+use crate::engine::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use crate::engine::sync::{Mutex, Notify};
+use crate::engine::{Borrower, CallSite, Common, Phase};
+use crate::policy::limits::Limits;
+use crate::policy::time::Time;
+
+/// Makes a borrower's share of a shared connection. It runs under a host's lock and must not call user code.
+pub(crate) type Split = fn(&Value) -> Value;
+
+/// What does not depend on the connector. The fields for hits and waits come first, apart from
+/// those that are written while the pool is used.
+#[repr(C)]
+pub(crate) struct PoolBase {
+    pub(crate) clock: Clock,
+    pub(crate) common: Common<Erased>,
+    closed: AtomicBool,
+    pub(crate) settings: Settings,
+    pub(crate) schedule: Mutex<Schedule<Scheduled>>,
+    pub(crate) maintenance: Arc<Maintenance>,
+    /// Notified when a closed pool may have become empty.
+    pub(crate) drained: Notify,
+    /// Notified when the tasks of pings and dials have to check whether to continue.
+    pub(crate) recheck: Notify,
+    /// Connections, dials and closes of all hosts. Changed under the host's lock.
+    entries: AtomicUsize,
+    next_host: AtomicU64,
+    handles: AtomicUsize,
+    /// The runtimes seen, the latest one last, for work that no acquire causes. When one ends,
+    /// another is used.
+    pub(super) seen: Mutex<Vec<Runtime>>,
+    /// Where tasks were seen to wait that held a connection.
+    pub(super) told: Told,
+}
+
+impl PoolBase {
+    pub(super) fn new(limits: Limits, share: Option<Split>, settings: Settings) -> Self {
+        PoolBase {
+            clock: Clock::new(),
+            common: Common::new(limits, share),
+            closed: AtomicBool::new(false),
+            settings,
+            schedule: Mutex::new(Schedule::new()),
+            maintenance: Arc::new(Maintenance::new()),
+            drained: Notify::new(),
+            recheck: Notify::new(),
+            entries: AtomicUsize::new(0),
+            next_host: AtomicU64::new(0),
+            handles: AtomicUsize::new(0),
+            seen: Mutex::new(Vec::new()),
+            told: Told::new(),
+        }
+    }
+
+    /// Returns the id of the next host.
+    pub(super) fn next_host(&self) -> u64 {
+        self.next_host.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// The task that runs, which asks for a connection.
+    pub(crate) fn borrower(&self, call_site: CallSite) -> Borrower {
+        Borrower { call_site, task: self.settings.deadlock_warnings.then(task::current) }
+    }
+}
+
+/// # Maintenance and room
+impl PoolBase {
+    /// Returns a host whose idle connection may make room, if room is needed.
+    pub(super) fn next_scan(&self, now: Time) -> Option<Cell> {
+        let Ledger { budget, hints } = self.common.ledger.as_ref()?;
+        let mut budget = budget.lock();
+        budget.begin_scan(hints.idle(), now)
+    }
+
+    /// Updates the number of entries of all hosts, and returns whether none is left. Called under
+    /// the host's lock, so that a reader does not find fewer than there are.
+    pub(super) fn count_entries(&self, old: usize, new: usize) -> bool {
+        if new > old {
+            self.entries.fetch_add(new - old, Ordering::SeqCst);
+        } else if new < old {
+            return self.entries.fetch_sub(old - new, Ordering::SeqCst) == old - new;
+        }
+        false
+    }
+}
+
+/// # The end
+impl PoolBase {
+    pub(super) fn add_handle(&self) {
+        self.handles.fetch_add(1, Ordering::SeqCst);
+    }
+
+    /// Returns whether it was the last one.
+    pub(super) fn drop_handle(&self) -> bool {
+        self.handles.fetch_sub(1, Ordering::SeqCst) == 1
+    }
+
+    pub(crate) fn has_handles(&self) -> bool {
+        self.handles.load(Ordering::SeqCst) > 0
+    }
+
+    /// The pool is closed from now on. Returns whether it was not yet.
+    pub(super) fn begin_close(&self) -> bool {
+        !self.closed.swap(true, Ordering::SeqCst)
+    }
+
+    pub(crate) fn is_closed(&self) -> bool {
+        self.closed.load(Ordering::SeqCst)
+    }
+
+    /// Returns the phase of a host that is entered now.
+    pub(crate) fn phase(&self) -> Phase {
+        match (self.is_closed(), self.has_handles()) {
+            (true, _) => Phase::Closed,
+            (false, true) => Phase::Open,
+            (false, false) => Phase::Orphaned,
+        }
+    }
+
+    /// Returns whether the pool is closed and empty: every loan has returned, every dial and every
+    /// close has ended.
+    pub(crate) fn is_drained(&self) -> bool {
+        self.is_closed() && self.entries.load(Ordering::SeqCst) == 0
+    }
+}
+
+impl Drop for PoolBase {
+    fn drop(&mut self) {
+        self.maintenance.wake();
+    }
+}
+
+/// # Observers and subscribers
+impl PoolBase {
+    /// Returns whether there is an observer, or a subscriber that may record events of this level.
+    pub(super) fn is_heard(&self, level: LevelFilter) -> bool {
+        self.settings.observer.is_there() || LevelFilter::current() >= level
+    }
+
+    /// Prepares for a report of this level that may block this thread: the tasks that it has woken
+    /// and the timers of its runtime must not wait for that.
+    pub(super) fn may_block(&self, level: LevelFilter) {
+        if self.is_heard(level)
+            && let Some(runtime) = Runtime::current()
+        {
+            runtime.wake_another();
+        }
+    }
+}

@@ -1,0 +1,103 @@
+//! Sections: each change of a host's state, its actions, and the host's place in the schedule.
+//!
+//! The closures come from this layer only. A caller's requests have names, in `slow_path.rs`: a closure in a function
+//! that is generic over the connector would have the engine compiled again for each connector.
+
+use std::sync::Arc;
+
+use super::any_host::AnyHost;
+use super::news::News;
+use super::parts::{Actions, HostState, Section};
+use super::scheduled::Scheduled;
+use crate::engine::schedule::Look;
+use crate::engine::status::Counted;
+use crate::policy::time::Time;
+
+type Decide<'a> = &'a mut dyn FnMut(&mut HostState, &mut Section<'_>);
+
+impl dyn AnyHost {
+    /// Changes the host's state on the slow path, and carries out the actions.
+    pub(super) fn change<R>(
+        self: &Arc<Self>,
+        f: impl FnOnce(&mut HostState, &mut Section<'_>) -> R,
+    ) -> R {
+        let (result, actions) = self.decide(f);
+        self.carry_out(actions);
+        result
+    }
+
+    /// The same for maintenance; the events are reported later.
+    pub(super) fn maintain(self: &Arc<Self>, news: &mut News, f: Decide<'_>) {
+        let ((), actions) = self.decide(f);
+        self.carry_out_but_tell(actions, news);
+    }
+
+    /// Changes the host's state. The caller carries out the actions.
+    pub(super) fn decide<R>(
+        self: &Arc<Self>,
+        f: impl FnOnce(&mut HostState, &mut Section<'_>) -> R,
+    ) -> (R, Actions) {
+        let (mut f, mut result) = (Some(f), None);
+        let actions =
+            self.decide_by(&mut |state, section| result = f.take().map(|f| f(state, section)));
+        (result.expect("it was called"), actions)
+    }
+
+    fn decide_by(self: &Arc<Self>, f: Decide<'_>) -> Actions {
+        let (base, pool) = (self.base(), self.pool());
+        let mut section = self.section();
+        let mut state = base.state.lock();
+        let (entries, look) = (state.entries(), state.look());
+        f(&mut state, &mut section);
+        state.finish(&mut section);
+        let is_empty = pool.count_entries(entries, state.entries());
+        self.reschedule(&state, look, &mut section);
+        base.note_crowded(state.waiting() > 0);
+        drop(state);
+        if is_empty {
+            pool.drained.notify_waiters();
+        }
+        section.actions
+    }
+
+    /// Leaves the directory, whose lock is held, if the host is not needed any more. Returns its
+    /// counts, and the actions to carry out when that lock is released.
+    pub(super) fn forget(self: &Arc<Self>) -> Option<(Counted, Actions)> {
+        let mut section = self.section();
+        let mut state = self.base().state.lock();
+        if !state.forget(&mut section) {
+            return None;
+        }
+        self.pool().schedule.lock().change(self.scheduled(), state.look(), None);
+        let counted = state.counted();
+        drop(state);
+        Some((counted, section.actions))
+    }
+
+    fn section(self: &Arc<Self>) -> Section<'_> {
+        let pool = self.pool();
+        Section {
+            now: pool.clock.exact(),
+            random: fastrand::f64(),
+            common: &pool.common,
+            host: self,
+            actions: Actions::default(),
+        }
+    }
+
+    /// Moves the host in the schedule, if its next look has changed.
+    fn reschedule(self: &Arc<Self>, state: &HostState, old: Look, section: &mut Section<'_>) {
+        let new = state.look();
+        // If it is due, maintenance may have removed it from the schedule.
+        if new == old && new.at > section.now {
+            return;
+        }
+        let next = (new.at != Time::NEVER).then_some(new);
+        let is_first = self.pool().schedule.lock().change(self.scheduled(), old, next);
+        section.actions.maintain |= is_first;
+    }
+
+    fn scheduled(self: &Arc<Self>) -> Scheduled {
+        Scheduled { id: self.base().id, host: self.clone() }
+    }
+}
