@@ -16,7 +16,7 @@ use crate::engine::CallSite;
 use crate::policy::acquire_failure::AcquireFailure;
 use crate::policy::connector::Connector;
 use crate::runtime::cell::{Held, HostCell, Loan};
-use crate::runtime::parts::{Cell, Seat};
+use crate::runtime::parts::Seat;
 use crate::runtime::slow_path::Joined;
 
 /// Waits for a connection. Made by [`Pool::acquire`](crate::Pool::acquire) and similar methods.
@@ -88,8 +88,8 @@ impl<C: Connector> Acquire<C> {
         if waiting.join_crowd(cell, &cell.pool) {
             return self.wait(waiting, cx);
         }
-        let host: Cell = self.cell.take().expect(NOT_READY);
-        let (host, joined) = waiting.join(host);
+        let cell = self.cell.take().expect(NOT_READY);
+        let (host, joined) = waiting.join(cell.into_any());
         self.cell = Some(HostCell::typed(host));
         match joined {
             Joined::Queued { .. } => self.wait(waiting, cx),
@@ -200,11 +200,12 @@ fn served<C: Connector>(
     loan: Loan<C>,
     cell: Arc<HostCell<C>>,
 ) -> PooledConnection<C> {
-    let waited = waiting.tell(cell.as_any(), &cell.pool, loan.ticket);
-    let loan = PooledConnection::new(loan, cell);
-    if let Some(waited) = waited {
-        PooledConnection::tell_acquired(&loan, waited);
+    if !Waiting::is_told(&cell.pool) {
+        return PooledConnection::new(loan, cell);
     }
+    let waited = waiting.tell(cell.as_any(), loan.ticket);
+    let loan = PooledConnection::new(loan, cell);
+    PooledConnection::tell_acquired(&loan, waited);
     loan
 }
 

@@ -57,7 +57,7 @@ impl<C: Connector> Drop for Kept<C> {
 impl<C: Connector> Host<C> {
     pub(super) fn new(cell: Arc<HostCell<C>>) -> Self {
         let handle = PoolHandle::new(cell.pool.clone());
-        let cell = HostCell::typed(cell.any().hold());
+        let cell = HostCell::typed(cell.into_any().hold());
         Host(Arc::new(Kept { cell, handle }))
     }
 

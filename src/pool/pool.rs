@@ -389,14 +389,14 @@ impl<C: Connector> Pool<C> {
     /// combine different moments. With many hosts it is not meant for a hot path; [`Host::status`]
     /// reads a single host.
     pub fn status(&self) -> PoolStatus {
-        close::pool_status(&**self.core())
+        close::pool_status(&*self.core().any())
     }
 
     /// Returns the loans of all hosts, the longest held first, each with its call site.
     ///
     /// It visits every host, as [`status`](Pool::status) does.
     pub fn loans(&self) -> Vec<LoanInfo> {
-        close::loans(&**self.core())
+        close::loans(&*self.core().any())
     }
 
     /// Returns each host that the pool knows.

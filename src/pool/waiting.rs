@@ -200,27 +200,21 @@ impl Waiting {
         }
     }
 
-    /// Logs the wait and warns of a slow one. Returns how long it took, unless nobody is told.
+    /// Returns whether anybody is told of a wait that ended well.
     #[inline]
-    pub(super) fn tell(
-        &self,
-        host: &dyn AnyHost,
-        pool: &PoolBase,
-        ticket: Ticket,
-    ) -> Option<Duration> {
-        let is_logged = LevelFilter::current() >= LevelFilter::DEBUG;
+    pub(super) fn is_told(pool: &PoolBase) -> bool {
         let settings = &pool.settings;
-        if settings.slow_acquire.is_none() && !settings.observer.is_there() && !is_logged {
-            return None;
-        }
-        Some(self.tell_all(host, ticket, is_logged))
+        settings.slow_acquire.is_some()
+            || settings.observer.is_there()
+            || LevelFilter::current() >= LevelFilter::DEBUG
     }
 
+    /// Logs the wait, and warns of a slow one. Returns how long it took.
     #[cold]
-    fn tell_all(&self, host: &dyn AnyHost, ticket: Ticket, is_logged: bool) -> Duration {
+    pub(super) fn tell(&self, host: &dyn AnyHost, ticket: Ticket) -> Duration {
         let pool = host.pool();
         let waited = pool.clock.exact().since(self.waiter.since);
-        if is_logged {
+        if LevelFilter::current() >= LevelFilter::DEBUG {
             log_wait(host, waited);
         }
         if pool.settings.slow_acquire.is_some_and(|limit| waited >= limit) {

@@ -11,8 +11,9 @@ use super::any_pool::AnyPool;
 use super::failure::{AnyError, DialFailure};
 use super::host_base::HostBase;
 use super::panics;
-use super::parts::{Actions, Cell, Erased, TaskWaker, Value, WaitsIn};
+use super::parts::{Cell, Erased, TaskWaker, Value, WaitsIn};
 use super::pool_base::PoolBase;
+use crate::engine::status::Counted;
 use crate::engine::{Parts, Purpose};
 
 pub(crate) type Later<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -36,9 +37,9 @@ pub(crate) trait AnyHost: Any + Debug + Send + Sync {
     /// this one was forgotten.
     fn enter(self: Arc<Self>) -> Cell;
 
-    /// Leaves the directory, unless a caller has come since the host was found unused. Returns the actions of leaving,
-    /// for the caller to carry out.
-    fn leave(self: Arc<Self>) -> Option<Actions>;
+    /// Leaves the directory, unless `forget`, which is called under the directory's lock, finds that the host is
+    /// needed. It returns the host's counts.
+    fn leave(self: Arc<Self>, forget: &mut dyn FnMut() -> Option<Counted>);
 
     /// Dials. The connector is called at the first poll: the caller catches its panics there.
     fn connect(&self) -> Later<'_, Result<Value, Arc<dyn AnyError>>>;

@@ -145,7 +145,7 @@ impl<'a> Follows<'a> {
 
     /// Nobody needs the host any more.
     fn forget(&mut self, cell: &Cell) {
-        let Some(actions) = cell.clone().leave() else { return };
+        let Some(actions) = cell.forget() else { return };
         self.take(cell, actions);
         self.news.note(Item::Forgotten(cell.clone()));
     }

@@ -14,7 +14,7 @@ use super::directory::Listed;
 use super::failure::AnyError;
 use super::held;
 use super::host_base::HostBase;
-use super::parts::{Actions, Cell, Value};
+use super::parts::{Cell, Value};
 use super::pool_base::PoolBase;
 use super::pool_core;
 use crate::engine::status::Counted;
@@ -62,15 +62,24 @@ impl<C: Connector> HostCell<C> {
     }
 
     /// Returns this host without the types of its connector.
-    pub(crate) fn any(self: &Arc<Self>) -> Cell {
-        self.clone()
+    ///
+    /// Not inlined: the compiler would put all that drops a host beside each place where this is done.
+    #[inline(never)]
+    pub(crate) fn into_any(self: Arc<Self>) -> Cell {
+        self
     }
 
+    pub(crate) fn any(self: &Arc<Self>) -> Cell {
+        self.clone().into_any()
+    }
+
+    /// See [`into_any`](Self::into_any).
+    #[inline(never)]
     pub(crate) fn as_any(&self) -> &dyn AnyHost {
         self
     }
 
-    /// The reverse of [`any`](Self::any).
+    /// The reverse of [`into_any`](Self::into_any).
     pub(crate) fn typed(cell: Cell) -> Arc<Self> {
         let cell: Arc<dyn Any + Send + Sync> = cell;
         cell.downcast().expect("a pool has hosts of its own connector only")
@@ -108,7 +117,7 @@ impl<C: Connector> AnyHost for HostCell<C> {
     }
 
     fn pool_ref(&self) -> Arc<dyn AnyPool> {
-        self.pool.clone()
+        self.pool.any()
     }
 
     fn enter(self: Arc<Self>) -> Cell {
@@ -120,20 +129,14 @@ impl<C: Connector> AnyHost for HostCell<C> {
         };
         // The phase is read under the directory's lock: a later close finds the host there.
         if let Some(listed) = pool.directory.enter(&spare, || spare.base.enter(pool.phase())) {
-            return listed;
+            return listed.into_any();
         }
         pool.settings.observer.tell(|observer| observer.host_appeared(&spare));
-        spare
+        spare.into_any()
     }
 
-    fn leave(self: Arc<Self>) -> Option<Actions> {
-        let (cell, mut actions) = (self.any(), None);
-        self.pool.directory.remove(&self, || {
-            let (counted, decided) = cell.forget()?;
-            actions = Some(decided);
-            Some(counted)
-        });
-        actions
+    fn leave(self: Arc<Self>, forget: &mut dyn FnMut() -> Option<Counted>) {
+        self.pool.directory.remove(&self, forget);
     }
 
     fn connect(&self) -> Later<'_, Result<Value, Arc<dyn AnyError>>> {
@@ -214,7 +217,8 @@ impl<C: Connector> PoolCore<C> {
         cells
     }
 
-    /// Returns this pool without the types of its connector.
+    /// Returns this pool without the types of its connector. Not inlined, as for a host.
+    #[inline(never)]
     pub(crate) fn any(self: &Arc<Self>) -> Arc<dyn AnyPool> {
         self.clone()
     }

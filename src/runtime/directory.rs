@@ -82,7 +82,7 @@ impl<H: Listed> Directory<H> {
 
     /// Removes a host, unless `forget`, which is called under the lock, finds that it is needed. It returns the
     /// host's counts.
-    pub(super) fn remove(&self, host: &Arc<H>, forget: impl FnOnce() -> Option<Counted>) {
+    pub(super) fn remove(&self, host: &Arc<H>, forget: &mut dyn FnMut() -> Option<Counted>) {
         let mut hosts = self.shard(host.hash()).lock();
         let Some(counted) = forget() else { return };
         hosts.past.get_or_insert_default().add_past(&counted);

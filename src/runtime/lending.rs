@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use super::cell::{Held, HostCell, Loan};
-use super::parts::{Cell, Value};
+use super::parts::Value;
 use super::{panics, task};
 use crate::engine::{CallSite, Ended, Returned, Use};
 use crate::policy::connector::Connector;
@@ -85,7 +85,6 @@ impl<C: Connector> HostCell<C> {
     /// Ends the use of a connection, on the slow path.
     #[cold]
     pub(crate) fn end_use(self: Arc<Self>, loan: Loan<C>, how: Use) {
-        let cell: Cell = self;
-        cell.end_use(loan.erased(), how);
+        self.into_any().end_use(loan.erased(), how);
     }
 }

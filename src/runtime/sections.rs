@@ -60,9 +60,20 @@ impl dyn AnyHost {
         section.actions
     }
 
-    /// Leaves the directory, whose lock is held, if the host is not needed any more. Returns its
-    /// counts, and the actions to carry out when that lock is released.
-    pub(super) fn forget(self: &Arc<Self>) -> Option<(Counted, Actions)> {
+    /// Leaves the directory, if the host is not needed any more. Returns the actions of leaving.
+    pub(super) fn forget(self: &Arc<Self>) -> Option<Actions> {
+        let mut actions = None;
+        self.clone().leave(&mut || {
+            let (counted, decided) = self.end()?;
+            actions = Some(decided);
+            Some(counted)
+        });
+        actions
+    }
+
+    /// Ends the host, unless it is needed. The directory's lock is held: the actions are carried out when it is
+    /// released.
+    fn end(self: &Arc<Self>) -> Option<(Counted, Actions)> {
         let mut section = self.section();
         let mut state = self.base().state.lock();
         if !state.forget(&mut section) {

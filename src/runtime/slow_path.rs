@@ -176,7 +176,7 @@ impl dyn AnyHost {
 
 /// # Control
 impl dyn AnyHost {
-    /// Keeps the host in the directory until [`let_go`](Self::let_go). Returns the host that is listed there, which
+    /// Keeps the host in the directory until `let_go`. Returns the host that is listed there, which
     /// may be another one by now.
     pub(crate) fn hold(mut self: Arc<Self>) -> Cell {
         while !self.change(|state, _| state.hold()) {
