@@ -29,6 +29,7 @@ mod expiry;
 mod forgetting;
 mod giving_up;
 mod heartbeats;
+mod loans;
 mod pings;
 mod returns;
 mod shares;
