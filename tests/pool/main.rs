@@ -26,6 +26,7 @@ mod kit;
 mod lending;
 mod limits;
 mod outages;
+mod panics;
 mod places;
 mod raised_limits;
 mod random_faults;
