@@ -186,6 +186,19 @@ impl<C: Connector> Acquire<C> {
         Poll::Ready(Err(error))
     }
 
+    /// The caller is gone. Not inlined: after a hit there is nothing to do.
+    #[cold]
+    #[inline(never)]
+    fn cancel(&mut self) {
+        let (Stage::Waiting(waiting), Some(cell)) = (&self.stage, &self.cell) else { return };
+        let host = cell.any();
+        waiting.cancel(&host);
+        if host.pool().settings.observer.is_there() {
+            let (failure, waited) = (AcquireFailure::Cancelled, waiting.waited(host.pool()));
+            out_of_time::tell_failure(&*host, failure, waited);
+        }
+    }
+
     /// Takes everything out of the future, which has ended.
     fn leave(&mut self) -> (Waiting, Arc<HostCell<C>>) {
         let Stage::Waiting(waiting) = mem::replace(&mut self.stage, Stage::Over) else {
@@ -232,13 +245,8 @@ impl<C: Connector> Future for Acquire<C> {
 impl<C: Connector> Drop for Acquire<C> {
     #[inline]
     fn drop(&mut self) {
-        if let (Stage::Waiting(waiting), Some(cell)) = (&self.stage, &self.cell) {
-            let host = cell.any();
-            waiting.cancel(&host);
-            if host.pool().settings.observer.is_there() {
-                let (failure, waited) = (AcquireFailure::Cancelled, waiting.waited(host.pool()));
-                out_of_time::tell_failure(&*host, failure, waited);
-            }
+        if matches!(self.stage, Stage::Waiting(_)) {
+            self.cancel();
         }
     }
 }
