@@ -88,8 +88,8 @@ impl<C: Connector> Acquire<C> {
         if waiting.join_crowd(cell, &cell.pool) {
             return self.wait(waiting, cx);
         }
-        let cell = self.cell.take().expect(NOT_READY);
-        let (host, joined) = waiting.join(cell.into_any());
+        let mut host = self.cell.take().expect(NOT_READY).into_any();
+        let joined = waiting.join(&mut host);
         self.cell = Some(HostCell::typed(host));
         match joined {
             Joined::Queued { .. } => self.wait(waiting, cx),

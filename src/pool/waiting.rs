@@ -99,12 +99,13 @@ impl Waiting {
     }
 
     /// Joins the queue on the slow path.
-    pub(super) fn join(&mut self, host: Cell) -> (Cell, Joined) {
-        let (host, joined) = host.join(&self.waiter);
+    #[inline]
+    pub(super) fn join(&mut self, host: &mut Cell) -> Joined {
+        let joined = host.join(&self.waiter);
         if let Joined::Queued { ahead } = joined {
             self.ahead = ahead;
         }
-        (host, joined)
+        joined
     }
 
     /// Sets its own timer, if it has one.

@@ -94,7 +94,7 @@ impl<'a> Follows<'a> {
     }
 
     fn follow(&mut self, cell: Cell, follow: &Follow) {
-        let ((), actions) = cell.decide(|state, section| match follow {
+        let actions = cell.decide(&mut |state, section| match follow {
             Follow::Granted => state.granted(section),
             Follow::StopDraining => state.stop_draining(section),
             Follow::Scan => state.visit(section),

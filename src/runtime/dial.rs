@@ -218,7 +218,7 @@ impl Dialing {
     /// The caller carries out the actions.
     pub(super) fn lose(&mut self) -> (Cell, Actions) {
         self.ended = true;
-        let ((), actions) = self.cell.decide(|state, section| state.dial_lost(self.slot, section));
+        let actions = self.cell.decide(&mut |state, section| state.dial_lost(self.slot, section));
         (self.cell.clone(), actions)
     }
 

@@ -65,13 +65,15 @@ impl dyn AnyPool {
         for _ in 0..most {
             let due = base.schedule.lock().pop_due(now);
             let Some(Scheduled { host, .. }) = due else { break };
-            host.maintain(&mut news, &mut |state, section| state.maintain(section));
+            let actions = host.decide(&mut |state, section| state.maintain(section));
+            host.carry_out_but_tell(actions, &mut news);
             panics::let_go(host);
         }
         let makes_room = base.schedule.lock().takes_room(now);
         // If its own time is later, the host says so.
         if makes_room && let Some(cell) = base.next_scan(Time::NEVER) {
-            cell.maintain(&mut news, &mut |state, section| state.visit(section));
+            let actions = cell.decide(&mut |state, section| state.visit(section));
+            cell.carry_out_but_tell(actions, &mut news);
             panics::let_go(cell);
         }
         news.tell_aside(base);

@@ -6,7 +6,6 @@
 use std::sync::Arc;
 
 use super::any_host::AnyHost;
-use super::news::News;
 use super::parts::{Actions, HostState, Section};
 use super::scheduled::Scheduled;
 use crate::engine::schedule::Look;
@@ -21,43 +20,40 @@ impl dyn AnyHost {
         self: &Arc<Self>,
         f: impl FnOnce(&mut HostState, &mut Section<'_>) -> R,
     ) -> R {
-        let (result, actions) = self.decide(f);
-        self.carry_out(actions);
-        result
+        let (mut f, mut result) = (Some(f), None);
+        self.change_by(&mut |state, section| result = f.take().map(|f| f(state, section)));
+        result.expect("it was called")
     }
 
-    /// The same for maintenance; the events are reported later.
-    pub(super) fn maintain(self: &Arc<Self>, news: &mut News, f: Decide<'_>) {
-        let ((), actions) = self.decide(f);
-        self.carry_out_but_tell(actions, news);
+    fn change_by(self: &Arc<Self>, f: Decide<'_>) {
+        let mut section = self.section();
+        self.decide_in(&mut section, f);
+        // Moving the actions costs as much as many a section.
+        if !section.actions.is_empty() {
+            self.carry_out(section.actions);
+        }
     }
 
     /// Changes the host's state. The caller carries out the actions.
-    pub(super) fn decide<R>(
-        self: &Arc<Self>,
-        f: impl FnOnce(&mut HostState, &mut Section<'_>) -> R,
-    ) -> (R, Actions) {
-        let (mut f, mut result) = (Some(f), None);
-        let actions =
-            self.decide_by(&mut |state, section| result = f.take().map(|f| f(state, section)));
-        (result.expect("it was called"), actions)
+    pub(super) fn decide(self: &Arc<Self>, f: Decide<'_>) -> Actions {
+        let mut section = self.section();
+        self.decide_in(&mut section, f);
+        section.actions
     }
 
-    fn decide_by(self: &Arc<Self>, f: Decide<'_>) -> Actions {
+    fn decide_in<'a>(self: &'a Arc<Self>, section: &mut Section<'a>, f: Decide<'_>) {
         let (base, pool) = (self.base(), self.pool());
-        let mut section = self.section();
         let mut state = base.state.lock();
         let (entries, look) = (state.entries(), state.look());
-        f(&mut state, &mut section);
-        state.finish(&mut section);
+        f(&mut state, section);
+        state.finish(section);
         let is_empty = pool.count_entries(entries, state.entries());
-        self.reschedule(&state, look, &mut section);
+        self.reschedule(&state, look, section);
         base.note_crowded(state.waiting() > 0);
         drop(state);
         if is_empty {
             pool.drained.notify_waiters();
         }
-        section.actions
     }
 
     /// Leaves the directory, if the host is not needed any more. Returns the actions of leaving.

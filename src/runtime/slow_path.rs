@@ -27,13 +27,13 @@ pub(crate) enum Joined {
 
 /// # Waiting
 impl dyn AnyHost {
-    /// Joins the queue, unless a connection can be lent at once. Also returns the host that is listed in the
+    /// Joins the queue, unless a connection can be lent at once. The host becomes the one that is listed in the
     /// directory, which may be another one by now.
-    pub(crate) fn join(mut self: Arc<Self>, waiter: &Arc<Waiter>) -> (Cell, Joined) {
+    pub(crate) fn join(self: &mut Arc<Self>, waiter: &Arc<Waiter>) -> Joined {
         loop {
-            let joined = match self.change(|state, section| state.join(waiter, section)) {
+            return match self.change(|state, section| state.join(waiter, section)) {
                 Tried::NotListed => {
-                    self = self.enter();
+                    *self = self.clone().enter();
                     continue;
                 }
                 Tried::Lent(lent) => match self.check_lent(lent) {
@@ -48,7 +48,6 @@ impl dyn AnyHost {
                 Tried::Full => Joined::Full,
                 Tried::Closed => Joined::Closed,
             };
-            return (self, joined);
         }
     }
 
