@@ -138,3 +138,45 @@ fn imports_from_the_same_layer_and_from_below_are_not() {
         assert_eq!(violations(file, line), Vec::<String>::new(), "{file}: {line}");
     }
 }
+
+/// The modules of its own layer that a file of the runtime imports.
+fn siblings(text: &str) -> Vec<String> {
+    let word = |text: &str| {
+        text.split(|c: char| !c.is_alphanumeric() && c != '_').next().unwrap_or_default().to_owned()
+    };
+    let code: Vec<_> =
+        text.lines().map(|line| line.split("//").next().unwrap_or_default()).collect();
+    let code = code.join("\n").replace("crate::runtime::", "super::");
+    let mut found = Vec::new();
+    for after in code.split("super::").skip(1) {
+        match after.strip_prefix('{') {
+            Some(list) => {
+                let list = list.split('}').next().unwrap_or_default();
+                found.extend(list.split(',').map(|name| word(name.trim())));
+            }
+            None => found.push(word(after)),
+        }
+    }
+    found
+}
+
+/// The runtime's files can be read one after the other, each after those that it imports.
+#[test]
+fn no_two_files_of_the_runtime_import_each_other() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/runtime");
+    let name = |path: &Path| path.file_stem().unwrap().to_str().unwrap().to_owned();
+    let read = |path: &PathBuf| (name(path), siblings(&fs::read_to_string(path).unwrap()));
+    let mut left: Vec<_> =
+        files(&root).iter().map(read).filter(|(name, _)| name != "mod").collect();
+    loop {
+        let names: Vec<_> = left.iter().map(|(name, _)| name.clone()).collect();
+        let before = left.len();
+        left.retain(|(name, imports)| {
+            imports.iter().any(|import| import != name && names.contains(import))
+        });
+        if left.len() == before {
+            assert!(left.is_empty(), "these import in a circle, or from one: {names:?}");
+            return;
+        }
+    }
+}

@@ -1,8 +1,8 @@
 //! A loan in its connection's box.
 //!
-//! The engine knows no types: it lends a connection in a box, with a ticket beside it. The box gets its type and the
+//! The engine knows no types: it lends a connection in a box, with a ticket. The box gets its type and the
 //! ticket under the host's lock, or when a waiter takes both out of its seat. So a guard must always have the ticket of
-//! its own loan, whoever had the box before.
+//! its own loan, and not that of an earlier one.
 
 use super::*;
 

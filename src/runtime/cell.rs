@@ -63,7 +63,7 @@ impl<C: Connector> HostCell<C> {
 
     /// Returns this host without the types of its connector.
     ///
-    /// Not inlined: the compiler would put all that drops a host beside each place where this is done.
+    /// Not inlined: the compiler would compile all that drops a host again near each place where this is done.
     #[inline(never)]
     pub(crate) fn into_any(self: Arc<Self>) -> Cell {
         self
@@ -123,7 +123,7 @@ impl<C: Connector> AnyHost for HostCell<C> {
     fn enter(self: Arc<Self>) -> Cell {
         let pool = self.pool.clone();
         // A forgotten host is never used again.
-        let spare = match self.look(|state| state.listing()) {
+        let spare = match self.listing() {
             Listing::New => self,
             _ => HostCell::new(pool.clone(), self.key.clone(), self.base.hash),
         };

@@ -11,7 +11,7 @@ use super::pool_base::PoolBase;
 use crate::engine::status::{Causes, EntryView, HostView};
 use crate::engine::sync::Mutex;
 use crate::engine::sync::atomic::{AtomicBool, Ordering::Relaxed};
-use crate::engine::{Lease, Phase, Ticket};
+use crate::engine::{Lease, Listing, Phase, Ticket};
 use crate::policy::time::Time;
 
 /// What does not depend on the connector.
@@ -80,6 +80,10 @@ impl HostBase {
     /// Reads the host's state.
     pub(crate) fn look<R>(&self, f: impl FnOnce(&HostState) -> R) -> R {
         f(&self.state.lock())
+    }
+
+    pub(super) fn listing(&self) -> Listing {
+        self.state.lock().listing()
     }
 
     pub(crate) fn view(&self) -> HostView {

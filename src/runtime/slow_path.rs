@@ -213,7 +213,7 @@ impl dyn AnyHost {
 
 /// # Dialing in advance
 impl dyn AnyHost {
-    /// Begins a wish for this many connections. Their dials begin now, if `begins` says so.
+    /// Begins a warm request for this many connections. Their dials begin now, if `begins` says so.
     pub(crate) fn begin_warm(self: &Arc<Self>, connections: usize, begins: bool) -> Wish {
         self.change(|state, section| {
             let failed_before = state.failed_dials();
@@ -224,17 +224,17 @@ impl dyn AnyHost {
         })
     }
 
-    /// Begins the dials of a wish.
+    /// Begins the dials of a warm request.
     pub(crate) fn warm(self: &Arc<Self>, connections: usize) {
         self.change(|state, _| state.warm(connections));
     }
 
-    /// Returns how far a wish has come.
+    /// Returns how far a warm request has come.
     pub(crate) fn warmth(self: &Arc<Self>, wish: &Wish, waker: TaskWaker) -> Warmth<DialFailure> {
         self.change(|state, section| state.warmth(wish, waker, section))
     }
 
-    /// Nobody waits for the wish any more.
+    /// Nobody waits for the warm request any more.
     pub(crate) fn leave_warmth(self: &Arc<Self>, number: u64) {
         self.change(|state, section| state.leave_warmth(number, section));
     }

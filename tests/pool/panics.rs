@@ -241,7 +241,7 @@ async fn use_it(pool: &Pool<Clumsy>) {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_panic_in_whatever_a_pool_calls_costs_at_most_a_connection() {
+async fn a_panic_in_any_function_of_a_connector_costs_at_most_a_connection() {
     let all = [
         Connect,
         Ping,
@@ -283,7 +283,7 @@ impl Observer for Formats {
 
 /// The pool has the error to itself: its caller has gone. It keeps it for its reports until a dial succeeds.
 #[tokio::test(start_paused = true)]
-async fn a_panic_in_whatever_a_pool_does_with_an_error_costs_nothing() {
+async fn a_panic_in_any_use_of_an_error_costs_nothing() {
     for at in [IsRetryable, ErrorDisplay, ErrorDrop] {
         let (pool, script) = clumsy(|builder| builder.observer(Formats));
         script.fails();
