@@ -10,7 +10,7 @@ pub fn run(script: &str) -> Part {
     let mut part = Part::new(
         "Instructions",
         "Of each walk of a path, counted by valgrind. The floor is a bare mutex and vector, a hit includes its return; \
-         `benches/alone/paths.rs` says what each path is",
+         `benches/alone/paths/main.rs` says what each path is",
         vec!["instructions", "known"],
     );
     if !is_there() {
