@@ -3,8 +3,10 @@
 //! Everything whose destructor or methods are user code (wakers, failures, connections) leaves the
 //! engine through [`Actions`], and is woken, closed or dropped when no lock is held.
 
-use super::leases::Lease;
-use super::{Common, Parts, SelfWait};
+use super::Parts;
+use super::common::Common;
+use super::connections::leases::Lease;
+use super::queue::deadlocks::SelfWait;
 use crate::policy::close_reason::CloseReason;
 use crate::policy::time::Time;
 
@@ -19,41 +21,103 @@ pub(crate) struct Section<'a, P: Parts> {
     pub(crate) actions: Actions<P>,
 }
 
-#[allow(clippy::struct_excessive_bools)] // Each is an action.
-pub(crate) struct Actions<P: Parts> {
-    /// Hosts that were granted a permit, which already counts as theirs.
-    pub(crate) granted: Vec<P::Host>,
-    /// Idle connections of other hosts have to make room.
-    pub(crate) make_room: bool,
-    /// A host has connections that drain to make room although no host needs it: that host should
-    /// check.
-    pub(crate) stop_draining: Option<P::Host>,
-    pub(crate) close: Vec<CloseOrder<P>>,
-    pub(crate) ping: Vec<PingOrder<P>>,
-    pub(crate) dial: Vec<DialOrder<P>>,
-    pub(crate) wake: Vec<P::Waker>,
-    /// The tasks of pings and dials have to check whether to continue.
-    pub(crate) recheck: bool,
-    /// Callers wait: the peers of full connections should be asked how many leases they take.
-    pub(crate) ask_peers: bool,
-    /// The pool's next deadline has become earlier.
-    pub(crate) maintain: bool,
-    /// Room can be made at this time, not earlier.
-    pub(crate) room_at: Option<Time>,
-    /// The host is not needed any more.
-    pub(crate) forget: bool,
-    pub(crate) leaks: Vec<Leak>,
-    pub(crate) self_wait: Option<Box<SelfWait>>,
-    /// To be dropped.
-    pub(crate) unused: Unused<P>,
+/// Something that may be absent.
+trait Maybe: Default {
+    fn is_absent(&self) -> bool;
 }
 
-/// Values that only have to be dropped.
-pub(crate) struct Unused<P: Parts> {
-    pub(crate) wakers: Vec<P::Waker>,
-    pub(crate) failures: Vec<P::Failure>,
-    /// Shares of connections whose lease or ping has ended.
-    pub(crate) shares: Vec<P::Connection>,
+impl Maybe for bool {
+    #[inline]
+    fn is_absent(&self) -> bool {
+        !self
+    }
+}
+
+impl<T> Maybe for Option<T> {
+    #[inline]
+    fn is_absent(&self) -> bool {
+        self.is_none()
+    }
+}
+
+impl<T> Maybe for Vec<T> {
+    #[inline]
+    fn is_absent(&self) -> bool {
+        self.is_empty()
+    }
+}
+
+/// Declares actions that are absent at first: each field is named once.
+macro_rules! actions {
+    ($(#[$doc:meta])* $name:ident { $($(#[$field_doc:meta])* $field:ident: $type:ty,)* }) => {
+        $(#[$doc])*
+        pub(crate) struct $name<P: Parts> {
+            $($(#[$field_doc])* pub(crate) $field: $type,)*
+        }
+
+        impl<P: Parts> Default for $name<P> {
+            #[inline]
+            fn default() -> Self {
+                $name { $($field: <$type>::default(),)* }
+            }
+        }
+
+        impl<P: Parts> Maybe for $name<P> {
+            #[inline]
+            fn is_absent(&self) -> bool {
+                $(self.$field.is_absent())&&*
+            }
+        }
+    };
+}
+
+actions! {
+    #[allow(clippy::struct_excessive_bools)] // Each is an action.
+    Actions {
+        /// Hosts that were granted a permit, which already counts as theirs.
+        granted: Vec<P::Host>,
+        /// Idle connections of other hosts have to make room.
+        make_room: bool,
+        /// A host has connections that drain to make room although no host needs it: that host should
+        /// check.
+        stop_draining: Option<P::Host>,
+        close: Vec<CloseOrder<P>>,
+        ping: Vec<PingOrder<P>>,
+        dial: Vec<DialOrder<P>>,
+        wake: Vec<P::Waker>,
+        /// The tasks of pings and dials have to check whether to continue.
+        recheck: bool,
+        /// Callers wait: the peers of full connections should be asked how many leases they take.
+        ask_peers: bool,
+        /// The pool's next deadline has become earlier.
+        maintain: bool,
+        /// Room can be made at this time, not earlier.
+        room_at: Option<Time>,
+        /// The host is not needed any more.
+        forget: bool,
+        leaks: Vec<Leak>,
+        self_wait: Option<Box<SelfWait>>,
+        /// To be dropped.
+        unused: Unused<P>,
+    }
+}
+
+actions! {
+    /// Values that only have to be dropped.
+    Unused {
+        wakers: Vec<P::Waker>,
+        failures: Vec<P::Failure>,
+        /// Shares of connections whose lease or ping has ended.
+        shares: Vec<P::Connection>,
+    }
+}
+
+impl<P: Parts> Actions<P> {
+    /// Returns whether there is nothing to carry out.
+    #[inline]
+    pub(crate) fn is_empty(&self) -> bool {
+        self.is_absent()
+    }
 }
 
 /// Start a dial, which has its slot already.
@@ -84,61 +148,6 @@ pub(crate) struct CloseOrder<P: Parts> {
 pub(crate) enum Leak {
     StillOut { id: u64, lease: Lease },
     Back { id: u64, lease: Lease },
-}
-
-impl<P: Parts> Default for Actions<P> {
-    fn default() -> Self {
-        Actions {
-            granted: Vec::new(),
-            make_room: false,
-            stop_draining: None,
-            close: Vec::new(),
-            ping: Vec::new(),
-            dial: Vec::new(),
-            wake: Vec::new(),
-            recheck: false,
-            ask_peers: false,
-            maintain: false,
-            room_at: None,
-            forget: false,
-            leaks: Vec::new(),
-            self_wait: None,
-            unused: Unused { wakers: Vec::new(), failures: Vec::new(), shares: Vec::new() },
-        }
-    }
-}
-
-impl<P: Parts> Actions<P> {
-    /// Returns whether there is nothing to carry out.
-    #[inline]
-    pub(crate) fn is_empty(&self) -> bool {
-        // Without `..`, so that the compiler names a field that is forgotten here.
-        let Actions {
-            granted,
-            make_room,
-            stop_draining,
-            close,
-            ping,
-            dial,
-            wake,
-            recheck,
-            ask_peers,
-            maintain,
-            room_at,
-            forget,
-            leaks,
-            self_wait,
-            unused,
-        } = self;
-        let Unused { wakers, failures, shares } = unused;
-        !(*make_room || *recheck || *ask_peers || *maintain || *forget)
-            && stop_draining.is_none()
-            && room_at.is_none()
-            && self_wait.is_none()
-            && (granted.is_empty() && leaks.is_empty() && wake.is_empty())
-            && (close.is_empty() && ping.is_empty() && dial.is_empty())
-            && (wakers.is_empty() && failures.is_empty() && shares.is_empty())
-    }
 }
 
 /// Why a connection is pinged.

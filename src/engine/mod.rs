@@ -4,24 +4,42 @@
 //! lock, calls its methods in a [`Section`] (the current time, the state common to all hosts, and
 //! the decided actions), and carries out the actions once the lock is released.
 //!
-//! Three operations have a fast path: lend ([`HostState::lend`]), return ([`HostState::give_back`])
-//! and join a queue with waiters ([`HostState::join_crowd`]). Each tests its conditions and changes
-//! nothing if one fails; its caller then takes the slow path. That is a method that changes
-//! entries, followed by [`HostState::finish`], which starts what waiters need, notes the next
-//! deadline, and reports to the budget. A case that a fast path does not cover therefore costs
-//! time and not correctness.
+//! # Machines
+//!
+//! A host is made of machines, each with private fields: its connections with their gauges and the
+//! order of lending (`connections`), the dials, pings and closes in flight (`work`), the queue and
+//! what the tasks of callers hold (`queue`), its share of the budget (`budget`). No machine calls
+//! another or the host. They return slots or a decision, and the host acts: `host` has the pool's
+//! policy, a file for each subject. What time alone does is one list, in `host/time.rs`.
+//!
+//! A section costs what it changes, however many connections the host has. What comes first of many
+//! is kept in order where that is cheap (the order of lending), and has a lower bound otherwise
+//! ([`Soonest`](soonest::Soonest): idle time-outs, lifetimes, heartbeats, leaks).
+//!
+//! # Fast paths
+//!
+//! Six functions are fast paths: lend ([`HostState::lend_as`], and its part for shared
+//! connections), return and hand over ([`HostState::give_back`], the same), join a queue with
+//! waiters ([`HostState::join_crowd`]) and leave it ([`HostState::leave_crowd`]). Each tests whether
+//! a section would do more than the operation itself, and changes nothing if so; its caller then
+//! takes the slow path. That is a method that changes entries, followed by [`HostState::finish`],
+//! which starts what waiters need, notes the next deadline, and reports to the budget.
+//!
+//! A condition too many costs time. A forgotten one is a bug: something is not done, or is done too
+//! late. `host/calm.rs` says why the conditions suffice.
 //!
 //! # The states of a connection
 //!
-//! An [`Entry`](entry::Entry) keeps its slot from the start of its dial to the end of its close.
+//! An [`Entry`](connections::entry::Entry) keeps its slot from the start of its dial to the end of
+//! its close.
 //!
 //! ```text
 //!   begin_dial         dialed            lend, hand over
-//!   ───────────► Dialing ───────► Idle ─────────────────► InUse
-//!                   │            ▲ │ ▲      last lease      │ ▲
-//!    failed, lost   │      answer│ │ └──────────────────────┘ │ answer (shared)
-//!                   ▼            │ ▼                          ▼
-//!                (gone)        Pinging ◄──────────────────────┘ ping (shared)
+//!   ───────────► Dialing ───────► Idle ─────────────────► InUse ────► AwaitsReset
+//!                   │            ▲ │ ▲      last lease      │ ▲            │
+//!    failed, lost   │      answer│ │ └──────────────────────┘ │ answer     │ reset
+//!                   ▼            │ ▼                          ▼ (shared)   │
+//!                (gone)        Pinging ◄──────────────────────┘ ◄──────────┘
 //!                   ▲            │
 //!             closed│            ▼ dead, old, used up, retired, above a cap, to make room: from any state
 //!                Closing ◄──── Draining       after the last lease and the last ping
@@ -43,8 +61,8 @@
 //! 10. Actions are carried out when no lock is held. Between a decision and its action nothing is assumed to stay as
 //!     it was.
 //!
-//! `check_invariants` (in `check.rs`) checks as much of these as a single state shows. Every engine
-//! test calls it after every step. The tests themselves check 1 and 7.
+//! `check_invariants` (in `host/check.rs`) checks as much of these as a single state shows. Every
+//! engine test calls it after every step. The tests themselves check 1 and 7.
 //!
 //! # Lock order
 //!
@@ -53,61 +71,35 @@
 
 pub(crate) mod actions;
 pub(crate) mod budget;
-#[cfg(any(test, wharf_loom, fuzzing))]
-mod check;
-mod close;
 pub(crate) mod common;
-mod control;
-pub(crate) mod deadlock;
-mod demand;
-mod dial;
-mod entry;
-mod failing;
-mod finish;
-mod gauges;
-mod give_back;
-mod heartbeat;
+pub(crate) mod connections;
 pub(crate) mod host;
-mod leases;
-mod ledger;
-mod lend;
-mod loan;
-mod longest;
-mod maintain;
-mod next_look;
-mod peers;
-mod ping;
+pub(crate) mod loan;
 #[cfg(any(all(test, not(wharf_loom)), fuzzing))]
 pub(crate) mod programs;
-mod reset;
+pub(crate) mod queue;
 pub(crate) mod schedule;
-mod slots;
-pub(crate) mod status;
+pub(crate) mod soonest;
 pub(crate) mod sync;
 #[cfg(all(test, not(wharf_loom)))]
 mod tests;
-mod wait;
-mod wait_queue;
-pub(crate) mod waiters;
-mod warm;
+pub(crate) mod work;
 
 use std::fmt::Debug;
 use std::panic::Location;
 
 pub(crate) use actions::{Actions, CloseOrder, DialOrder, Leak, PingOrder, Purpose, Section};
 pub(crate) use common::Common;
-pub(crate) use control::Room;
-pub(crate) use deadlock::{Deadlock, Nested, SelfWait, Task};
-pub(crate) use dial::{Dialed, Failed};
-pub(crate) use failing::Outage;
-pub(crate) use give_back::{Ended, Returned, Use};
-pub(crate) use host::{HostState, Listing, Phase};
-pub(crate) use leases::Lease;
+pub(crate) use connections::leases::Lease;
+pub(crate) use host::failing::Outage;
+pub(crate) use host::membership::{Listing, Phase};
+pub(crate) use host::minimum::{Progress, WarmRequest};
+pub(crate) use host::peers::Asking;
+pub(crate) use host::status;
+pub(crate) use host::{Dialed, Ended, Failed, HostState, Joined, Returned, Room, Use, Verdict};
 pub(crate) use loan::{Loan, LoanView, Ticket};
-pub(crate) use ping::Verdict;
-pub(crate) use wait::Joined;
-pub(crate) use waiters::{Seat, Until, Waiter};
-pub(crate) use warm::{Warmth, Wish};
+pub(crate) use queue::deadlocks::{Deadlock, Nested, SelfWait, Task};
+pub(crate) use queue::waiters::{Seat, Until, Waiter};
 
 /// A call site in the user's code.
 pub(crate) type CallSite = &'static Location<'static>;

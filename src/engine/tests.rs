@@ -4,14 +4,16 @@
 mod actions;
 mod budget;
 mod control;
+mod crowded;
 mod deadlocks;
 mod demand;
 mod doubts;
 mod failing;
 mod health;
 mod lending;
+mod many;
 mod sharing;
-mod support;
+pub(super) mod support;
 mod telling;
 mod upkeep;
 

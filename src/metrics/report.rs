@@ -109,7 +109,7 @@ impl Picture {
         for cell in cells {
             let view = cell.base().view();
             let view = View { seen: view.seen, caps: Caps::of_host(view.max, limits) };
-            whole.seen.add(view.seen);
+            whole.seen.add(&view.seen);
             whole.caps.add(view.caps);
             if per_host {
                 // The key's `Debug` is user code: no lock is held here.

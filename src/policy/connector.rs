@@ -88,7 +88,8 @@ pub trait Connector: Send + Sync + 'static {
     /// It is called after a loan whose connection [needs it](Connector::needs_reset), before the
     /// connection is lent again. It runs in a task of the pool and is treated like a ping: callers
     /// wait in their host's queue and take the first connection that becomes available; for each
-    /// host, at most 8 that no caller waits for run at once; and success counts as proof of life.
+    /// host, at most 8 that no caller waits for run at once (more with a [`Heartbeat`](crate::Heartbeat)
+    /// of many connections); and success counts as proof of life.
     /// Status, metrics and observers count it among the pings.
     ///
     /// A connection that will not be lent again is closed without a reset: discarded, too old, used

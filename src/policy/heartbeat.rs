@@ -24,8 +24,9 @@ use crate::policy::time::Span;
 /// The first missed heartbeat makes the older connections of the host suspect: the idle ones are
 /// pinged next, and all must answer before they are lent again.
 ///
-/// A heartbeat does not count as a use, so the idle time-out of a connection keeps running. At most
-/// 8 pings that no caller waits for run for one host at a time. Each connection has an interval of
+/// A heartbeat does not count as a use, so the idle time-out of a connection keeps running. For one
+/// host, at most 8 pings that no caller waits for run at once, or as many as it takes to ping each
+/// connection once in an interval if their answers are slow. Each connection has an interval of
 /// its own, up to a tenth shorter than the configured one, so that connections that were made
 /// together are not pinged together.
 ///

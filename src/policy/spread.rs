@@ -15,7 +15,8 @@
 #[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]
 #[non_exhaustive]
 pub enum Spread {
-    /// The oldest connection with room, so that surplus ones become idle and are closed.
+    /// The oldest connection with room, so that surplus ones become idle and are closed. Connections
+    /// that carry a single lease each are lent as [`Reuse`](crate::Reuse) says, like exclusive ones.
     #[default]
     OldestFirst,
     /// The one with the fewest leases, idle ones first: for work that keeps a connection busy.

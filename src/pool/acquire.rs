@@ -12,7 +12,7 @@ use super::error::{AcquireError, AtHost};
 use super::out_of_time;
 use super::pooled_connection::PooledConnection;
 use super::waiting::{Ended, Refusal, TimeLimit, Waiting};
-use crate::engine::CallSite;
+use crate::engine::{Asking, CallSite};
 use crate::policy::acquire_failure::AcquireFailure;
 use crate::policy::connector::Connector;
 use crate::runtime::cell::{Held, HostCell, Loan};
@@ -130,7 +130,7 @@ impl<C: Connector> Acquire<C> {
         // dropping the stage ends the wait.
         self.stage = Stage::Waiting(waiting);
         if self.cell().pool.common.is_shared() {
-            self.cell().any().ask_peers();
+            self.cell().any().ask_peers(Asking::Caller);
         }
         let Stage::Waiting(waiting) = &mut self.stage else { unreachable!("{NOT_READY}") };
         if waiting.is_over_at_once(cx) { self.give_up() } else { Poll::Pending }

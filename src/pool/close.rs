@@ -170,7 +170,7 @@ pub(super) fn pool_status(pool: &dyn AnyPool) -> PoolStatus {
     let (mut seen, mut counted) = (Seen::default(), Counted::default());
     for cell in &cells {
         let view = cell.base().view();
-        seen.add(view.seen);
+        seen.add(&view.seen);
         counted.add(&view.counted);
     }
     counted.add_past(&past);

@@ -36,7 +36,7 @@ pub(super) fn report<E: Any + Send + Sync>(
     ahead: usize,
 ) -> AcquireError<E> {
     let now = host.pool().clock.precise();
-    let causes = host.base().causes(now, host.pool());
+    let causes = host.base().causes(now);
     let Causes { view, pinging_since, failure, loans, more_loans, held_by_waiting } = causes;
     let Seen { idle, in_use, dialing, closing, waiting, .. } = view.seen;
     let key = format!("{host:?}");

@@ -7,7 +7,7 @@ use std::task::{Context, Poll};
 
 use super::error::WarmError;
 use super::host::Host;
-use crate::engine::{Warmth, Wish};
+use crate::engine::{Progress, WarmRequest};
 use crate::policy::connector::Connector;
 use crate::runtime::parts::{TaskWaker, WaitsIn};
 
@@ -23,7 +23,7 @@ use crate::runtime::parts::{TaskWaker, WaitsIn};
 #[must_use = "dialing has begun; await this to know how it went"]
 pub struct Warm<C: Connector> {
     host: Host<C>,
-    wish: Wish,
+    request: WarmRequest,
     /// False until it is polled in a runtime.
     begun: bool,
 }
@@ -32,8 +32,8 @@ impl<C: Connector> Warm<C> {
     pub(super) fn begin(host: Host<C>, connections: usize) -> Self {
         let cell = host.cell();
         let begun = cell.pool.see_runtime().is_some();
-        let wish = cell.any().begin_warm(connections, begun);
-        Warm { host, wish, begun }
+        let request = cell.any().begin_warm(connections, begun);
+        Warm { host, request, begun }
     }
 }
 
@@ -42,36 +42,36 @@ impl<C: Connector> Future for Warm<C> {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let cell = self.host.cell().any();
-        let wish = self.wish;
+        let request = self.request;
         let Some(runtime) = cell.pool().see_runtime() else {
             return Poll::Ready(Err(WarmError::NoRuntime));
         };
         let waits_in = WaitsIn::Other(runtime);
         let waker = TaskWaker { waker: cx.waker().clone(), waits_in };
         if !std::mem::replace(&mut self.begun, true) {
-            cell.warm(wish.connections);
+            cell.warm(request.connections);
         }
-        match cell.warmth(&wish, waker) {
-            Warmth::Dialing => Poll::Pending,
-            Warmth::Reached => Poll::Ready(Ok(())),
-            Warmth::NoRoom => {
+        match cell.progress(&request, waker) {
+            Progress::Dialing => Poll::Pending,
+            Progress::Reached => Poll::Ready(Ok(())),
+            Progress::NoRoom => {
                 let (key, max) = (cell.name(), cell.base().view().max);
-                Poll::Ready(Err(WarmError::NoRoom { key, wanted: wish.connections, max }))
+                Poll::Ready(Err(WarmError::NoRoom { key, wanted: request.connections, max }))
             }
-            Warmth::Closed => Poll::Ready(Err(WarmError::Closed)),
-            Warmth::Failed(failure) => Poll::Ready(Err(WarmError::of_dial(failure, cell.name()))),
+            Progress::Closed => Poll::Ready(Err(WarmError::Closed)),
+            Progress::Failed(failure) => Poll::Ready(Err(WarmError::of_dial(failure, cell.name()))),
         }
     }
 }
 
 impl<C: Connector> Drop for Warm<C> {
     fn drop(&mut self) {
-        self.host.cell().any().leave_warmth(self.wish.number);
+        self.host.cell().any().leave_warm(self.request.number);
     }
 }
 
 impl<C: Connector> fmt::Debug for Warm<C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Warm").field("n", &self.wish.connections).finish_non_exhaustive()
+        f.debug_struct("Warm").field("n", &self.request.connections).finish_non_exhaustive()
     }
 }

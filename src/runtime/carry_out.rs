@@ -8,6 +8,7 @@ use super::news::{Item, News};
 use super::parts::{Actions, Cell};
 use super::pool_base::PoolBase;
 use super::{close, dial, panics, ping};
+use crate::engine::Asking;
 
 impl dyn AnyHost {
     /// Carries out the actions of this host.
@@ -158,7 +159,7 @@ fn notify(cell: &Cell, actions: &Actions) {
         pool.recheck.notify_waiters();
     }
     if actions.ask_peers {
-        cell.ask_peers();
+        cell.ask_peers(Asking::Each);
     }
     let room_at = actions.room_at.is_some_and(|at| pool.schedule.lock().look_for_room(at));
     if actions.maintain || room_at {

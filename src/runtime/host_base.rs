@@ -6,12 +6,13 @@ use std::sync::Arc;
 
 use super::failure::DialFailure;
 use super::panics;
-use super::parts::{HostState, Waiter};
+use super::parts::{Erased, HostState, Waiter};
 use super::pool_base::PoolBase;
+use crate::engine::host::peers::FullPeer;
 use crate::engine::status::{Causes, EntryView, HostView};
 use crate::engine::sync::Mutex;
 use crate::engine::sync::atomic::{AtomicBool, Ordering::Relaxed};
-use crate::engine::{Lease, Listing, Phase, Ticket};
+use crate::engine::{Asking, Common, Lease, Listing, Phase, Ticket};
 use crate::policy::time::Time;
 
 /// What does not depend on the connector.
@@ -68,7 +69,7 @@ impl HostBase {
     /// Leaves the queue on the fast path, if that is all there is to do. Returns whether it did.
     pub(crate) fn leave_crowd(&self, waiter: &Waiter, pool: &PoolBase) -> bool {
         let now = pool.clock.exact();
-        let unused = self.state.lock().leave_crowd(waiter, now);
+        let unused = self.state.lock().leave_crowd(waiter, now, &pool.common);
         let has_left = unused.is_some();
         let _ = panics::catch("a waker", || drop(unused));
         has_left
@@ -99,13 +100,22 @@ impl HostBase {
         self.state.lock().loans()
     }
 
+    /// Returns the next few shared connections that are full.
+    pub(super) fn full_peers(
+        &self,
+        asking: Asking,
+        common: &Common<Erased>,
+    ) -> Vec<FullPeer<Erased>> {
+        self.state.lock().full_peers(asking, common)
+    }
+
     pub(crate) fn idle_ids(&self) -> Vec<u64> {
         self.state.lock().idle_ids()
     }
 
     /// Returns why a caller may have waited in vain. The state remembers what was looked for.
-    pub(crate) fn causes(&self, now: Time, pool: &PoolBase) -> Causes<DialFailure> {
-        self.state.lock().causes(now, &pool.common)
+    pub(crate) fn causes(&self, now: Time) -> Causes<DialFailure> {
+        self.state.lock().causes(now)
     }
 
     /// The loan does not depend any more on the task that began it.

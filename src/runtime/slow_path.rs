@@ -9,7 +9,9 @@ use super::any_host::AnyHost;
 use super::failure::DialFailure;
 use super::panics;
 use super::parts::{Cell, Lent, Seat, TaskWaker, Value, Waiter};
-use crate::engine::{Borrower, CallSite, Joined as Tried, Room, Ticket, Use, Warmth, Wish};
+use crate::engine::{
+    Asking, Borrower, CallSite, Joined as Tried, Progress, Room, Ticket, Use, WarmRequest,
+};
 use crate::policy::close_reason::CloseReason;
 
 /// How a caller joined a host's queue.
@@ -91,7 +93,7 @@ impl dyn AnyHost {
                 if let Some(lent) = self.check_lent(lent) {
                     return Some(lent);
                 }
-            } else if mem::replace(&mut has_asked, true) || !self.ask_peers() {
+            } else if mem::replace(&mut has_asked, true) || !self.ask_peers(Asking::Caller) {
                 return None;
             }
         }
@@ -136,7 +138,7 @@ impl dyn AnyHost {
         self.change(|state, section| state.returned(lent, how, section));
     }
 
-    /// Asks the peers of full connections how many leases they take now, for waiting callers.
+    /// Asks the peers of a few full connections how many leases they take now, for waiting callers.
     /// Returns whether a limit has changed.
     ///
     /// # Race window
@@ -144,13 +146,13 @@ impl dyn AnyHost {
     /// A connection whose last lease ends meanwhile may be closed while the share used here still
     /// lives.
     #[cold]
-    pub(crate) fn ask_peers(self: &Arc<Self>) -> bool {
+    pub(crate) fn ask_peers(self: &Arc<Self>, asking: Asking) -> bool {
         let common = &self.pool().common;
         if !common.is_shared() {
             return false;
         }
         let mut is_news = false;
-        for mut peer in self.base().look(|state| state.full_peers(common)) {
+        for mut peer in self.base().full_peers(asking, common) {
             if self.leases(&peer.connection) != peer.max_leases as usize {
                 is_news = true;
                 // A dead one may report room: waiters must not get it.
@@ -214,13 +216,13 @@ impl dyn AnyHost {
 /// # Dialing in advance
 impl dyn AnyHost {
     /// Begins a warm request for this many connections. Their dials begin now, if `begins` says so.
-    pub(crate) fn begin_warm(self: &Arc<Self>, connections: usize, begins: bool) -> Wish {
+    pub(crate) fn begin_warm(self: &Arc<Self>, connections: usize, begins: bool) -> WarmRequest {
         self.change(|state, section| {
             let failed_before = state.failed_dials();
             if begins {
                 state.warm(connections);
             }
-            Wish { number: section.common.next_id(), connections, failed_before }
+            WarmRequest { number: section.common.next_id(), connections, failed_before }
         })
     }
 
@@ -230,12 +232,16 @@ impl dyn AnyHost {
     }
 
     /// Returns how far a warm request has come.
-    pub(crate) fn warmth(self: &Arc<Self>, wish: &Wish, waker: TaskWaker) -> Warmth<DialFailure> {
-        self.change(|state, section| state.warmth(wish, waker, section))
+    pub(crate) fn progress(
+        self: &Arc<Self>,
+        request: &WarmRequest,
+        waker: TaskWaker,
+    ) -> Progress<DialFailure> {
+        self.change(|state, section| state.progress(request, waker, section))
     }
 
     /// Nobody waits for the warm request any more.
-    pub(crate) fn leave_warmth(self: &Arc<Self>, number: u64) {
-        self.change(|state, section| state.leave_warmth(number, section));
+    pub(crate) fn leave_warm(self: &Arc<Self>, number: u64) {
+        self.change(|state, section| state.leave_warm(number, section));
     }
 }

@@ -197,7 +197,8 @@ async fn so_many_are_asked_at_once_and_the_rest_when_those_have_answered() {
     let (pool, connector) = beaten(20);
     pool.warm(&1, 20).await.unwrap();
     let gate = connector.gate(Stage::Ping);
-    sleep(secs(35)).await;
+    // All are due within 3 seconds, and 8 at once are enough for 20 whose answers take so long.
+    sleep(secs(31)).await;
     assert_eq!(connector.counts().pings, 8);
     assert_eq!(pool.status().idle, 20);
     gate.let_through(5);
@@ -352,4 +353,24 @@ async fn of_the_pings_that_nobody_needs_eight_run_at_once() {
     let waiters: Vec<_> = (0..20).map(|_| waiting(&pool, 1)).collect();
     assert!(pool.status().pinging >= 20, "{}", pool.status().pinging);
     drop(waiters);
+}
+
+#[tokio::test(start_paused = true)]
+async fn slow_answers_do_not_keep_connections_from_one_heartbeat_an_interval() {
+    let (pool, connector) = beaten(100);
+    pool.warm(&1, 100).await.unwrap();
+    connector.always(Stage::Ping, Step::Slow(secs(5)));
+    // Until the pool knows how long an answer takes, eight are pinged at once.
+    sleep(secs(90)).await;
+    let (before, mut most) = (connector.counts().pings, 0);
+    for _ in 0..350 {
+        sleep(secs(1)).await;
+        most = most.max(connector.counts().pinging_of[&1]);
+    }
+    // Thirty seconds at most after each answer, which takes five.
+    let pings = connector.counts().pings - before;
+    assert!((960..=1100).contains(&pings), "{pings} in ten rounds of 100");
+    assert!((9..=34).contains(&most), "{most} at once");
+    let status = pool.status();
+    assert_eq!((status.idle, status.missed_heartbeats), (100, 0));
 }

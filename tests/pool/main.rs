@@ -27,6 +27,7 @@ mod lending;
 mod limits;
 mod outages;
 mod panics;
+mod peers;
 mod places;
 mod raised_limits;
 mod random_faults;

@@ -57,7 +57,7 @@ impl<H: Clone> Budget<H> {
         assert_eq!(self.making_room, sum(&|note| note.making_room), "9: making room");
         assert_eq!(self.late, sum(&|note| note.late), "9: late heartbeats");
         assert_eq!(self.scanning, scans, "9: scans under way");
-        let failing = self.records.values().filter(|record| record.failures > 0);
+        let failing = self.records.values().filter(|record| record.is_failing());
         let on_their_way: usize = failing.map(|record| record.promised as usize).sum();
         let failing = |held: fn(&Note) -> u32| {
             on_their_way + sum(&|note| if note.failures > 0 { held(note) } else { 0 })
@@ -76,12 +76,7 @@ impl<H: Clone> Budget<H> {
             assert_eq!(record.is_some(), is_known, "9: the record of {id}");
             let Some(record) = record else { continue };
             assert_eq!(record.promised as usize, on_their_way, "9: promised to {id}");
-            let kept = (record.live, record.wants, record.spare, record.failures);
-            assert_eq!(
-                kept,
-                (note.live, note.wants, note.spare, note.failures),
-                "9: known of {id}"
-            );
+            assert_eq!(record.note, *note, "9: known of {id}");
         }
         assert_eq!(self.records.len(), known, "9: no other record");
     }
@@ -90,7 +85,7 @@ impl<H: Clone> Budget<H> {
     fn check_sorted(&self) {
         let of = |is_failing: bool| {
             let records = self.records.iter();
-            records.filter(move |(_, record)| (record.failures > 0) == is_failing)
+            records.filter(move |(_, record)| (record.is_failing()) == is_failing)
         };
         let ranks = |is_failing: bool| -> BTreeSet<_> {
             let short = of(is_failing).filter(|(_, record)| record.short_of() > 0);

@@ -43,12 +43,10 @@ impl Note {
 #[derive(Clone, Debug)]
 pub(super) struct Record<H> {
     pub(super) host: H,
-    pub(super) live: u32,
-    pub(super) wants: u32,
-    pub(super) spare: u32,
+    /// What it has reported.
+    pub(super) note: Note,
+    /// Permits on their way to it.
     pub(super) promised: u32,
-    pub(super) failures: u32,
-    pub(super) wasted: Span,
     /// The time from which it may take from a host that has one more.
     pub(super) ready: Time,
     pub(super) turn: u64,
@@ -58,34 +56,32 @@ pub(super) struct Record<H> {
 pub(super) type Rank = (u32, Time, u64, u64);
 
 impl<H> Record<H> {
-    pub(super) fn new(host: H) -> Self {
-        Record {
-            host,
-            live: 0,
-            wants: 0,
-            spare: 0,
-            promised: 0,
-            failures: 0,
-            wasted: Span::ZERO,
-            ready: Time::START,
-            turn: 0,
-        }
+    pub(super) fn new(id: u64, host: H) -> Self {
+        Record { host, note: Note::new(id), promised: 0, ready: Time::START, turn: 0 }
     }
 
     /// Returns how many dials it wants for waiters beyond those that it was promised.
     pub(super) fn short_of(&self) -> u32 {
-        self.wants.saturating_sub(self.promised)
+        self.note.wants.saturating_sub(self.promised)
     }
 
     pub(super) fn spare_of(&self) -> u32 {
-        self.spare.saturating_sub(self.promised.saturating_sub(self.wants))
+        self.note.spare.saturating_sub(self.promised.saturating_sub(self.note.wants))
+    }
+
+    pub(super) fn is_short(&self) -> bool {
+        self.short_of() + self.spare_of() > 0
+    }
+
+    pub(super) fn is_failing(&self) -> bool {
+        self.note.failures > 0
     }
 
     pub(super) fn starves(&self) -> bool {
-        self.short_of() > 0 && self.live + self.promised == 0
+        self.short_of() > 0 && self.note.live + self.promised == 0
     }
 
     pub(super) fn rank(&self, id: u64) -> Rank {
-        (self.live + self.promised, self.ready, self.turn, id)
+        (self.note.live + self.promised, self.ready, self.turn, id)
     }
 }

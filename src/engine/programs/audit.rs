@@ -1,7 +1,7 @@
 //! What must hold after each operation of a program, counted from outside the engine.
 
 use super::super::budget::{Ledger, Note};
-use super::super::entry::{Holds, State};
+use super::super::connections::entry::{Holds, State};
 use super::super::{Listing, Phase, Seat};
 use super::world::{Follow, World};
 use crate::policy::close_reason::CloseReason;
@@ -10,6 +10,15 @@ use crate::policy::time::Time;
 impl World {
     /// Checks that the engine agrees with the counts from outside.
     pub(in crate::engine) fn check(&mut self) {
+        if self.is_checked() {
+            self.check_all();
+        }
+        if self.is_ordered() {
+            self.note_gauges();
+        }
+    }
+
+    fn check_all(&mut self) {
         (0..self.cells.len()).for_each(|at| {
             self.check_counts(at);
             self.check_longest(at);
@@ -18,29 +27,25 @@ impl World {
         self.check_uses();
         self.check_schedule();
         self.check_budget();
-        if self.is_ordered() {
-            self.note_gauges();
-        }
     }
 
     /// Checks the host's caps, after each section.
     pub(super) fn check_caps(&mut self, at: usize) {
         let limits = &self.common.limits;
         let cell = &mut self.cells[at];
-        let places = cell.state.gauges.places as usize;
-        let is_within = places <= cell.state.max as usize || places <= cell.known.places;
+        let places = cell.state.gauges().places as usize;
+        let is_within =
+            places <= cell.state.membership().max() as usize || places <= cell.known.places;
         assert!(is_within, "3: {places} are above the cap of a host");
         cell.known.places = places;
-        let dialing = cell.state.gauges.dialing as usize;
+        let dialing = cell.state.gauges().dialing as usize;
         assert!(dialing <= limits.max_dialing_per_host, "3: dials of a host");
         let waiting = cell.state.waiting();
-        let is_idle = |slot: &&u32| {
-            cell.state.entries[**slot].state == State::Idle && !cell.state.is_pinged(**slot)
-        };
-        let idle = cell.state.ready.iter().filter(is_idle).count();
+        let idle = cell.state.connections().idle();
+        let idle = idle.filter(|slot| !cell.state.entry(*slot).pinged).count();
         assert!(waiting > 0 || idle <= limits.max_idle_per_host, "{idle} are idle");
         assert!(
-            waiting > 0 || idle == 0 || cell.state.phase == Phase::Open,
+            waiting > 0 || idle == 0 || cell.state.membership().phase() == Phase::Open,
             "{idle} are idle in the end"
         );
     }
@@ -50,17 +55,17 @@ impl World {
         let state = &cell.state;
         let here = |place: usize| usize::from(place == at);
         let dials: usize = self.dials.iter().map(|dial| here(dial.at)).sum();
-        assert_eq!(state.gauges.dialing as usize, dials, "dials of {at}");
+        assert_eq!(state.gauges().dialing as usize, dials, "dials of {at}");
         let pings: usize = self.pings.iter().map(|ping| here(ping.at)).sum();
-        assert_eq!(state.pings().len(), pings, "pings of {at}");
+        assert_eq!(state.all_pings().len(), pings, "pings of {at}");
         let closes: usize = self.closes.iter().map(|(place, _)| here(*place)).sum();
         let closing =
-            state.entries.iter().filter(|(_, entry)| entry.state == State::Closing).count();
+            state.connections().iter().filter(|(_, entry)| entry.state == State::Closing).count();
         assert_eq!(closing, closes, "closes of {at}");
         let of_dead =
             self.closes.iter().filter(|(place, order)| *place == at && is_dead(order.reason));
         for (_, order) in of_dead {
-            let holds = state.entries[order.slot].holds;
+            let holds = state.entry(order.slot).holds;
             assert_eq!(holds, Holds::Nothing, "3: a dead one of {at}");
         }
         let is_served = |seat: &Seat<_>| matches!(seat, Seat::Served(_));
@@ -85,11 +90,11 @@ impl World {
     /// Checks that a time-out lists the same loans as a visit of all of them.
     fn check_longest(&mut self, at: usize) {
         let state = &mut self.cells[at].state;
-        if state.rare.is_none() {
+        if !state.has_rare() {
             // The call would create one.
             return;
         }
-        let (longest, more) = state.longest_held(self.now, &self.common);
+        let (longest, more) = state.longest_held(self.now);
         let all = state.loans();
         let begun = |loans: &[(u64, super::super::Lease)]| -> Vec<_> {
             loans.iter().map(|(id, lease)| (lease.since, *id)).collect()
@@ -111,10 +116,10 @@ impl World {
         let queue = &self.cells[at].known.queue;
         let waits = |task| queue.iter().any(|(tag, _)| self.task(*tag) == Some(task));
         let of = |loan: &super::world::Loan| {
-            let has_place = match state.entries[loan.ticket.slot].holds {
+            let has_place = match state.entry(loan.ticket.slot).holds {
                 Holds::Place => true,
                 // Another one that drains gives up its place when this one has gone.
-                Holds::Permit => state.gauges.leaving > 0,
+                Holds::Permit => state.gauges().leaving > 0,
                 Holds::Nothing => false,
             };
             let holder = self.holders[&(at, loan.ticket)];
@@ -135,11 +140,14 @@ impl World {
     pub(super) fn see_deadlock(&mut self, at: usize) {
         self.deadlocks += 1;
         let state = &self.cells[at].state;
-        let gauges = &state.gauges;
-        assert!(state.waiting() > 0 && gauges.places >= state.max, "no deadlock: {gauges:?}");
-        let places = state.entries.iter().filter(|(_, entry)| entry.holds == Holds::Place);
-        let others = places.filter(|(_, entry)| entry.leases.is_empty()).count();
-        assert!(others == 0 && state.pings().is_empty(), "no deadlock: {gauges:?}");
+        let gauges = &state.gauges();
+        assert!(
+            state.waiting() > 0 && gauges.places >= state.membership().max(),
+            "no deadlock: {gauges:?}"
+        );
+        let places = state.connections().iter().filter(|(_, entry)| entry.holds == Holds::Place);
+        let others = places.filter(|(_, entry)| entry.leases().is_empty()).count();
+        assert!(others == 0 && state.all_pings().is_empty(), "no deadlock: {gauges:?}");
         // What is in nobody's hands at this moment is in those of a caller that goes.
         assert!(self.held_by_waiting(at).iter().all(|waits| *waits), "no deadlock");
     }
@@ -148,9 +156,9 @@ impl World {
     fn check_uses(&self) {
         let out = [&self.loans, &self.in_hand, &self.inspected];
         for (at, loan) in out.into_iter().flatten() {
-            let entry = &self.cells[*at].state.entries[loan.ticket.slot];
+            let entry = &self.cells[*at].state.entry(loan.ticket.slot);
             assert_eq!(entry.uses, self.connections[loan.connection].uses, "how often it was lent");
-            let nth = entry.leases.get(loan.ticket.lease).map(|lease| u64::from(lease.nth));
+            let nth = entry.leases().get(loan.ticket.lease).map(|lease| u64::from(lease.nth));
             let is_last = nth == Some(entry.uses);
             assert!(self.common.is_shared() || is_last, "{nth:?} of {}", entry.uses);
         }
@@ -166,10 +174,8 @@ impl World {
     }
 
     pub(super) fn notes(&self) -> Vec<(u64, Note)> {
-        let notes = self
-            .cells
-            .iter()
-            .filter_map(|cell| cell.state.note.as_deref().map(|note| (note.id, *note)));
+        let notes =
+            self.cells.iter().filter_map(|cell| cell.state.note().map(|note| (note.id, *note)));
         notes.collect()
     }
 
@@ -204,7 +210,7 @@ impl World {
 
     fn note_gauges(&mut self) {
         let gauges = self.cells.iter().map(|cell| {
-            let gauges = &cell.state.gauges;
+            let gauges = &cell.state.gauges();
             (
                 gauges.dialing,
                 gauges.idle,

@@ -11,6 +11,7 @@ const FIRST: Pick = Pick(0);
 impl World {
     /// Serves every caller, closes the pool, and checks that nothing is left.
     pub(in crate::engine) fn finish(&mut self) {
+        self.checks_all = self.setup.crowd.is_none();
         self.serve_all();
         self.end_uses();
         self.end(Phase::Closed);
@@ -51,6 +52,11 @@ impl World {
 
     /// Ends one thing in progress. Returns false if there was none.
     fn go_on(&mut self) -> bool {
+        self.advance() || self.return_something()
+    }
+
+    /// The same, without the uses of connections and the closes.
+    pub(super) fn advance(&mut self) -> bool {
         if let Some(follow) = pick(&mut self.bag, FIRST) {
             self.carry_out(follow);
         } else if self.look_all_told() {
@@ -62,7 +68,7 @@ impl World {
             let ping = self.pings.remove(at);
             self.ping_ended(ping, Answer::Yes);
         } else {
-            return self.return_something();
+            return false;
         }
         self.check();
         true
@@ -92,7 +98,7 @@ impl World {
             self.poll(wait);
         } else if let Some(at) = self.warmers.iter().position(|warmer| warmer.tag == tag) {
             let warmer = self.warmers.remove(at);
-            self.look_warm(warmer.at, warmer.wish);
+            self.look_warm(warmer.at, warmer.request);
         }
     }
 

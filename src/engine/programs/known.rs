@@ -3,14 +3,9 @@
 
 use std::collections::VecDeque;
 
-use super::super::LoanView;
-use super::super::{HostState, Leak, Seat};
+use super::super::{HostState, Leak, LoanView, Seat};
 use super::world::{Loan, Plain, Waiter, World};
 use crate::policy::time::{Span, Time};
-
-/// Connections that become idle at the same time under a cap on idle connections differ by a
-/// nanosecond each.
-const STAMPED: Span = Span::from_nanos(1000);
 
 /// See the module.
 #[derive(Default)]
@@ -31,13 +26,13 @@ pub(in crate::engine) struct Host {
 pub(in crate::engine) struct Connection {
     pub(super) at: usize,
     pub(super) generation: u32,
-    pub(super) made: Time,
-    /// When its last use ended, and when its dial or a ping last proved it alive.
+    /// The end of its lifetime.
+    pub(super) expires: Time,
+    /// When its last use ended, and when its dial or an answered ping last proved it alive.
     pub(super) idle_since: Time,
     pub(super) proved: Time,
-    /// The section in which it was proved alive, or returned.
+    /// The section in which it was proved alive.
     pub(super) proved_step: usize,
-    pub(super) returned_step: usize,
     pub(super) uses: u64,
     pub(super) leases: usize,
     /// The leases that it takes, as last reported to the pool.
@@ -57,11 +52,10 @@ impl World {
         self.connections.push(Connection {
             at,
             generation: self.cells[at].known.generation,
-            made: now,
+            expires: Time::NEVER,
             idle_since: now,
             proved: now,
             proved_step: step,
-            returned_step: 0,
             uses: 0,
             leases: 0,
             max_leases: self.room,
@@ -70,7 +64,9 @@ impl World {
             doubted: false,
             gone: false,
         });
-        self.connections.len() - 1
+        let number = self.connections.len() - 1;
+        self.connections[number].expires = self.end_of_life();
+        number
     }
 
     /// Makes its older peers suspect, unless it was suspect itself.
@@ -83,51 +79,21 @@ impl World {
 
     /// A lease ends in the next section.
     pub(super) fn known_back(&mut self, loan: &Loan, was_used: bool) {
-        let (now, step, room) = (self.now, self.step + 1, self.room);
         let connection = &mut self.connections[loan.connection];
         connection.leases -= 1;
         if was_used {
-            connection.idle_since = now;
-            connection.returned_step = step;
+            connection.idle_since = self.now;
         }
-        connection.max_leases = room;
+        connection.max_leases = self.room;
     }
 
     /// Looks at a connection that has just been lent.
     pub(super) fn known_lent(&mut self, at: usize, loan: &Loan, tag: usize) {
         self.holders.insert((at, loan.ticket), self.task(tag));
-        let (now, step) = (self.now, self.step);
-        let entry = &self.cells[at].state.entries[loan.ticket.slot];
-        let (limits, known) = (&self.common.limits, &mut self.connections[loan.connection]);
-        assert_eq!(known.at, at, "it is of another host");
-        assert!(!known.over && !known.gone, "it is over, and was lent: {known:?}");
-        assert!(!known.needs_reset, "it was not reset: {known:?}");
-        assert!(!known.doubted, "it has not answered: {known:?}");
-        assert!(known.leases < known.max_leases, "it is lent to too many: {known:?}");
-        assert_eq!(known.generation, self.cells[at].known.generation, "it is suspect: {known:?}");
-        assert!(
-            self.common.is_shared() || entry.expires > now || self.setup.lag > 0,
-            "it is too old"
-        );
-        assert!(now < known.made.after(limits.max_lifetime) || self.setup.lag > 0, "it is too old");
-        assert!(known.uses < limits.max_uses, "it is used up: {known:?}");
-        let was_moving =
-            known.proved_step == step || known.returned_step == step || known.leases > 0;
-        let idle_since = known.idle_since.after(STAMPED);
-        let is_young =
-            now < idle_since.after(limits.idle_timeout) || entry.kept || self.setup.lag > 0;
-        assert!(was_moving || is_young, "it was idle for too long");
-        let is_proven =
-            idle_since.max(known.proved).after(limits.ping_after) > now || self.setup.lag > 0;
-        if limits.ping_after == Span::ZERO {
-            assert!(
-                known.proved_step == step || known.leases > 0,
-                "it was not pinged: {known:?} at {step}"
-            );
-        } else {
-            assert!(was_moving || is_proven, "it was not pinged");
-        }
-        let lease = entry.leases.get(loan.ticket.lease).expect("it is lent");
+        self.check_lendable(at, loan);
+        let entry = &self.cells[at].state.entry(loan.ticket.slot);
+        let known = &mut self.connections[loan.connection];
+        let lease = entry.leases().get(loan.ticket.lease).expect("it is lent");
         let LoanView { id, since, is_first } = loan.view;
         let told = (entry.id, lease.since, known.uses == 0);
         assert_eq!((id, since, is_first), told, "what an observer is told");
@@ -143,7 +109,11 @@ impl World {
     pub(super) fn see_served(&mut self, at: usize) {
         self.check_caps(at);
         let state = &self.cells[at].state;
-        assert_eq!(state.generation, self.cells[at].known.generation, "who is suspect");
+        assert_eq!(
+            state.connections().generation(),
+            self.cells[at].known.generation,
+            "who is suspect"
+        );
         let waiting: Vec<_> = queued(state);
         let known = &mut self.cells[at].known.queue;
         let mut served = Vec::new();
@@ -200,6 +170,6 @@ impl World {
 }
 
 fn queued(state: &HostState<Plain>) -> Vec<*const super::super::Waiter<Plain>> {
-    let waiters = state.waiters.as_ref();
+    let waiters = state.queue();
     waiters.map_or_else(Vec::new, |waiters| waiters.queued().map(std::sync::Arc::as_ptr).collect())
 }

@@ -9,8 +9,11 @@
 //! the same.
 
 mod audit;
+mod crowd;
 mod ending;
 mod known;
+mod lent;
+mod owner;
 mod steps;
 mod tasks;
 pub(super) mod world;
@@ -185,7 +188,7 @@ fn end(byte: u8) -> Op {
 }
 
 impl Op {
-    fn read([kind, a, b]: [u8; WORD]) -> Op {
+    pub(in crate::engine) fn read([kind, a, b]: [u8; WORD]) -> Op {
         let total: usize = OPS.iter().map(|(weight, _)| weight).sum();
         let mut at = usize::from(kind) * total / 256;
         for (weight, make) in OPS {
@@ -209,6 +212,19 @@ pub(in crate::engine) struct Setup {
     pub(in crate::engine) hosts: u8,
     /// How late the coarse clock may be, in milliseconds.
     pub(in crate::engine) lag: u64,
+    /// What each host begins with.
+    pub(in crate::engine) crowd: Option<Crowd>,
+}
+
+/// The uses of each host before the program begins.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::engine) struct Crowd {
+    /// How many leases begin.
+    pub(in crate::engine) leases: usize,
+    /// How many of them end.
+    pub(in crate::engine) ended: usize,
+    /// The longest time between two of them, in milliseconds.
+    pub(in crate::engine) pause: u64,
 }
 
 /// A pool's configuration and the operations on it.
@@ -239,6 +255,7 @@ impl Program {
     /// the end.
     fn run_in(&self, mode: Mode) -> World {
         let mut world = World::new(&self.setup, mode);
+        world.begin();
         self.ops.iter().for_each(|op| world.run(op));
         world.finish();
         world
@@ -281,6 +298,7 @@ fn setup(header: &[u8; HEADER]) -> Setup {
         leases,
         hosts: 1 + hosts % 6,
         lag: if is(lag) { u64::from(lag / 16) } else { 0 },
+        crowd: None,
     }
 }
 

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use super::super::{Ended, Joined, Phase, Returned, Room, Seat, Until, Use, Warmth, Wish};
-use super::world::{Follow, Loan, Wait, Waiter, Warmer, World};
+use super::super::{Ended, Joined, Phase, Returned, Seat, Until, Use};
+use super::world::{Loan, Wait, Waiter, World};
 use super::{Op, Pick};
 use crate::policy::close_reason::CloseReason;
 use crate::policy::time::{Span, Time};
@@ -52,7 +52,7 @@ impl World {
             Op::LeaveWarm(at) => self.leave_warm(at),
             Op::SetMax(key, n) => self.set_max(key, n),
             Op::Retire(key) => self.retire(key),
-            Op::CloseIdle => self.change_listed(|state, section| state.close_idle(section)),
+            Op::CloseIdle => self.close_idle(),
             Op::Inspect(key) => self.inspect(key),
             Op::EndInspect(at, keep) => self.end_inspect(at, keep),
             Op::Hold(key) => {
@@ -74,7 +74,7 @@ impl World {
             let now = self.coarse();
             let task = self.task(tag);
             let state = &mut self.cells[at].state;
-            let loan = state.lend(now, Self::place(), &self.common)?;
+            let loan = state.lend_as(now, Self::place(), &self.common, |loan| loan)?;
             if let Some(task) = task {
                 state.note_holder(loan.ticket, task);
             }
@@ -102,7 +102,7 @@ impl World {
             return;
         }
         for tries in 0.. {
-            assert!(tries < 50, "joining never ends");
+            assert!(tries < 1000, "joining never ends");
             match self.join(at, tag, &waiter) {
                 Joined::Queued { .. } => {
                     self.waits.push(Wait { tag, at, waiter });
@@ -157,7 +157,9 @@ impl World {
     /// which are at most the cap.
     fn check_crowd(&self, at: usize, ahead: usize) {
         let state = &self.cells[at].state;
-        let ready = (state.max as usize).max(state.gauges.places as usize).saturating_mul(250);
+        let ready = (state.membership().max() as usize)
+            .max(state.gauges().places as usize)
+            .saturating_mul(250);
         let most = self.common.limits.max_waiters_per_host.saturating_add(ready);
         assert!(ahead < most, "too many wait");
     }
@@ -288,7 +290,7 @@ impl World {
         self.known_left(wait.at, wait.tag);
         let now = self.now;
         if self.uses_short_paths()
-            && self.cells[wait.at].state.leave_crowd(&wait.waiter, now).is_some()
+            && self.cells[wait.at].state.leave_crowd(&wait.waiter, now, &self.common).is_some()
         {
             return self.check_short(wait.at);
         }
@@ -396,7 +398,7 @@ impl World {
         let Some(id) = self.cells[at].state.idle_ids().pop() else { return };
         let loan = self.change(at, |state, section| state.inspect(id, Self::place(), section));
         let loan = loan.expect("it is idle");
-        assert_eq!(self.cells[at].state.entries[loan.ticket.slot].id, id, "it is the one");
+        assert_eq!(self.cells[at].state.entry(loan.ticket.slot).id, id, "it is the one");
         self.connections[loan.connection].leases += 1;
         self.holders.insert((at, loan.ticket), None);
         self.inspected.push((at, loan));
@@ -408,95 +410,5 @@ impl World {
         self.connections[loan.connection].over |= !keep;
         let how = if keep { Use::LookedAt } else { Use::Over(CloseReason::NotRetained) };
         self.change(at, |state, section| state.returned(loan, how, section));
-    }
-}
-
-/// # The owner
-impl World {
-    fn add(&mut self, key: u8) {
-        let at = self.hold(key);
-        let (number, room) = (self.made(at, false), self.room);
-        let added = self.change(at, |state, section| state.add(number, room, section));
-        if added != Room::Taken {
-            // It was given to no caller and does not exist.
-            self.connections.pop();
-        }
-        self.release(at);
-    }
-
-    fn warm(&mut self, key: u8, n: usize) {
-        let at = self.hold(key);
-        let (failed_before, number) = self.change(at, |state, section| {
-            let failed_before = state.failed_dials();
-            state.warm(n);
-            (failed_before, section.common.next_id())
-        });
-        let wish = Wish { number, connections: n, failed_before };
-        self.look_warm(at, wish);
-    }
-
-    fn look_warm_one(&mut self, at: Pick) {
-        if let Some(warmer) = pick(&mut self.warmers, at) {
-            self.woken.retain(|tag| *tag != warmer.tag);
-            self.look_warm(warmer.at, warmer.wish);
-        }
-    }
-
-    pub(in crate::engine) fn look_warm(&mut self, at: usize, wish: Wish) {
-        let tag = self.new_tag();
-        match self.change(at, |state, section| state.warmth(&wish, tag, section)) {
-            Warmth::Dialing => self.warmers.push(Warmer { tag, at, wish }),
-            told => {
-                self.told.push(told);
-                self.release(at);
-            }
-        }
-    }
-
-    fn leave_warm(&mut self, at: Pick) {
-        let Some(Warmer { tag, at, wish }) = pick(&mut self.warmers, at) else { return };
-        self.woken.retain(|other| *other != tag);
-        self.change(at, |state, section| state.leave_warmth(wish.number, section));
-        self.release(at);
-    }
-
-    fn set_max(&mut self, key: u8, n: usize) {
-        let at = self.hold(key);
-        self.change(at, |state, section| state.set_max(n, section));
-        self.release(at);
-    }
-
-    fn retire(&mut self, key: u8) {
-        let Some(at) = self.find(key) else { return };
-        self.connections
-            .iter_mut()
-            .filter(|known| known.at == at)
-            .for_each(|known| known.over = true);
-        let now = self.now;
-        let dials = self.dials.iter_mut().filter(|dial| dial.at == at);
-        dials.for_each(|dial| dial.retired = dial.retired.or(Some(now)));
-        self.change(at, |state, section| state.retire(section));
-    }
-
-    fn let_go(&mut self, at: Pick) {
-        if let Some(at) = pick(&mut self.held, at) {
-            self.release(at);
-        }
-    }
-
-    pub(super) fn release(&mut self, at: usize) {
-        self.change(at, |state, _| state.let_go());
-    }
-
-    /// The last handle was dropped, or the pool was closed: every host is told.
-    pub(super) fn end(&mut self, phase: Phase) {
-        if self.phase == Phase::Closed || self.phase == phase {
-            return;
-        }
-        self.phase = phase;
-        let told = if phase == Phase::Closed { Follow::Close } else { Follow::Orphan };
-        let mut listed: Vec<_> = self.directory.values().copied().collect();
-        listed.sort_unstable();
-        self.bag.extend(listed.into_iter().map(told));
     }
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::super::budget::Ledger;
-use super::super::{Dialed, Failed, HostState, PingOrder, Purpose, Seat, Section, Verdict};
+use super::super::{Asking, Dialed, Failed, HostState, PingOrder, Purpose, Seat, Section, Verdict};
 use super::steps::pick;
 use super::world::{Dialing, Follow, Pinging, Plain, World};
 use super::{Answer, Op, Pick};
@@ -81,7 +81,7 @@ impl World {
     }
 
     pub(super) fn is_cut_off(&self, dial: &Dialing) -> bool {
-        self.cells[dial.at].state.entries[dial.order.slot].cut_off
+        self.cells[dial.at].state.dials().is_cut_off(dial.order.slot)
     }
 
     /// Returns whether its connection goes to a waiter that joined before the host was retired.
@@ -125,6 +125,7 @@ impl World {
 
 /// # Pings
 impl World {
+    #[allow(clippy::needless_pass_by_value)] // It has ended.
     pub(in crate::engine) fn ping_ended(&mut self, ping: Pinging, answer: Answer) {
         let connection = ping.order.connection;
         let (step, now, max_leases) = (self.step + 1, self.now, self.room);
@@ -160,8 +161,6 @@ impl World {
             self.found_dead(connection);
         }
         self.connections[connection].over = was_over || ping.order.purpose != Purpose::Heartbeat;
-        // Its next heartbeat is counted from now.
-        self.connections[connection].proved = self.now;
     }
 
     fn beat_missed(&mut self, at: Pick) {
@@ -186,6 +185,7 @@ impl World {
         self.pings.push(ping);
     }
 
+    #[allow(clippy::needless_pass_by_value)] // It has ended.
     pub(in crate::engine) fn cut_off(&mut self, ping: Pinging) {
         if !self.common.is_shared() {
             self.connections[ping.order.connection].over = true;
@@ -312,8 +312,15 @@ impl World {
                 self.change(at, |state, section| state.stop_draining(section));
             }
             Follow::Visit(at) => self.change(at, |state, section| state.visit(section)),
-            Follow::Close(at) => self.change(at, |state, section| state.close(section)),
-            Follow::Orphan(at) => self.change(at, |state, section| state.orphan(section)),
+            Follow::Close(at) => {
+                let known = self.connections.iter_mut().filter(|known| known.at == at);
+                known.for_each(|known| known.over = true);
+                self.change(at, |state, section| state.close(section));
+            }
+            Follow::Orphan(at) => {
+                self.known_unwanted(at);
+                self.change(at, |state, section| state.orphan(section));
+            }
             Follow::MakeRoom => drop(self.begin_scan(self.now)),
             Follow::RoomAt(at) => drop(self.schedule.look_for_room(at)),
             Follow::Forget(at) => self.forget(at),
@@ -328,7 +335,7 @@ impl World {
     /// The peers of full connections report how many leases they take now.
     pub(in crate::engine) fn ask_peers(&mut self, at: usize) {
         let max_leases = self.room;
-        for peer in self.cells[at].state.full_peers(&self.common) {
+        for peer in self.cells[at].state.full_peers(Asking::Each, &self.common) {
             if max_leases != peer.max_leases as usize {
                 self.connections[peer.connection].max_leases = max_leases;
                 self.change(at, |state, section| state.heard(&peer, max_leases, section));
@@ -352,7 +359,7 @@ impl World {
     /// Checks that no action is lost with the host, because none would be carried out.
     fn forget(&mut self, at: usize) {
         self.step += 1;
-        let mut section = Self::section(&self.common, &at, self.now);
+        let mut section = Self::section(&self.common, &at, (self.now, self.random()));
         let state = &mut self.cells[at].state;
         if !state.forget(&mut section) {
             return;

@@ -1,6 +1,6 @@
 //! Requests of the owner.
 
-use super::super::Warmth;
+use super::super::Progress;
 use super::super::programs::world::World;
 use super::super::programs::{Answer, Op, Pick, beats};
 use super::support::{secs, shared, shuffled, with_idle, world};
@@ -60,7 +60,7 @@ fn the_wish_for_one_is_met_while_another_is_still_being_dialed() {
     world.run(&Op::DialDone(Pick::FIRST));
     world.run(&Op::LookWarm(Pick::FIRST));
     world.run(&Op::LookWarm(Pick::FIRST));
-    assert_eq!((world.warmers.len(), world.told.as_slice()), (1, &[Warmth::Reached][..]));
+    assert_eq!((world.warmers.len(), world.told.as_slice()), (1, &[Progress::Reached][..]));
 }
 
 /// A host with a connection in use, whose last dial has failed.
@@ -76,25 +76,25 @@ fn failing(set: impl FnOnce(&mut Limits)) -> World {
 
 #[test]
 fn a_wish_whose_dial_has_failed_is_told_so_whichever_ended_first() {
-    assert_eq!(world(|_| {}).told_of(2, &[true, false]), Warmth::Failed("refused"));
+    assert_eq!(world(|_| {}).told_of(2, &[true, false]), Progress::Failed("refused"));
     // After a success the missing connection is dialed once more.
-    assert_eq!(world(|_| {}).told_of(2, &[false, true, false]), Warmth::Failed("refused"));
-    assert_eq!(world(|_| {}).told_of(2, &[false, true, true]), Warmth::Reached);
+    assert_eq!(world(|_| {}).told_of(2, &[false, true, false]), Progress::Failed("refused"));
+    assert_eq!(world(|_| {}).told_of(2, &[false, true, true]), Progress::Reached);
 }
 
 #[test]
 fn a_wish_is_told_of_an_older_failure_while_the_host_backs_off() {
-    assert_eq!(failing(|_| {}).told_of(2, &[]), Warmth::Failed("refused"));
+    assert_eq!(failing(|_| {}).told_of(2, &[]), Progress::Failed("refused"));
 }
 
 #[test]
 fn a_wish_is_told_of_the_caps_where_these_are_in_the_way() {
     let mut of_the_host = failing(|l| l.max_per_host = 2);
     assert_eq!(add(&mut of_the_host, 0), 2);
-    assert_eq!(of_the_host.told_of(3, &[]), Warmth::NoRoom);
+    assert_eq!(of_the_host.told_of(3, &[]), Progress::NoRoom);
     let mut of_all = failing(|l| l.max_total = 2);
     assert_eq!(add(&mut of_all, 1), 1);
-    assert_eq!(of_all.told_of(2, &[]), Warmth::NoRoom);
+    assert_eq!(of_all.told_of(2, &[]), Progress::NoRoom);
 }
 
 #[test]
@@ -104,7 +104,7 @@ fn a_wish_is_told_of_its_failed_dial_also_when_the_backoff_is_over() {
     world.run(&Op::DialFailed(Pick::FIRST, true));
     world.run(&Op::Pass(39_999));
     world.run(&Op::LookWarm(Pick::FIRST));
-    assert_eq!(world.told, [Warmth::Failed("refused")]);
+    assert_eq!(world.told, [Progress::Failed("refused")]);
 }
 
 #[test]
@@ -127,7 +127,7 @@ fn what_drains_for_a_lowered_cap_and_is_retired_does_not_come_back_with_the_cap(
     world.run(&Op::SetMax(0, 1));
     world.run(&Op::Retire(0));
     world.run(&Op::SetMax(0, 2));
-    assert_eq!(world.host_of(0).gauges.draining, 2);
+    assert_eq!(world.host_of(0).gauges().draining, 2);
 }
 
 #[test]
@@ -199,7 +199,7 @@ fn a_lowered_cap_cuts_dials_off_the_newest_first_then_closes_what_is_idle() {
     world.run(&Op::SetMax(0, 1));
     assert_eq!((world.dials.len(), world.closes.len()), (0, 0));
     world.run(&Op::Warm(0, 1));
-    assert_eq!(world.told.pop(), Some(Warmth::Reached));
+    assert_eq!(world.told.pop(), Some(Progress::Reached));
 }
 
 #[test]
@@ -292,7 +292,7 @@ fn a_host_is_remembered_while_anybody_has_it_or_it_has_a_cap_of_its_own() {
 #[test]
 fn a_wish_that_is_met_is_a_wish_no_more() {
     let mut world = world(|_| {});
-    assert_eq!(world.told_of(2, &[true, true]), Warmth::Reached);
+    assert_eq!(world.told_of(2, &[true, true]), Progress::Reached);
     world.acquire_of(0);
     world.discard(Pick::FIRST);
     assert!(world.dials.is_empty());
@@ -320,7 +320,7 @@ fn a_wish_waits_for_a_permit_as_long_as_the_caps_leave_room() {
     world.run(&Op::DialDone(Pick::FIRST));
     world.run(&Op::DialDone(Pick::FIRST));
     world.run(&Op::LookWarm(Pick::FIRST));
-    assert_eq!(world.told, [Warmth::Reached]);
+    assert_eq!(world.told, [Progress::Reached]);
 }
 
 #[test]
@@ -360,7 +360,7 @@ fn what_is_lent_makes_room_for_one_that_is_still_wished_for() {
 
 #[test]
 fn a_wish_is_told_of_no_failure_from_before_the_end_of_the_backoff() {
-    for (late, expected) in [(0, Warmth::NoRoom), (1, Warmth::Failed("refused"))] {
+    for (late, expected) in [(0, Progress::NoRoom), (1, Progress::Failed("refused"))] {
         let mut world = shuffled(|l| l.max_idle_per_host = 0);
         world.run(&Op::Hold(0));
         world.acquire_of(0);
@@ -379,7 +379,7 @@ fn who_waits_for_a_wish_is_told_of_the_end_of_the_pool() {
     world.run(&Op::Close);
     assert_eq!(world.woken.len(), 1);
     world.run(&Op::LookWarm(Pick::FIRST));
-    assert_eq!(world.told, [Warmth::Closed]);
+    assert_eq!(world.told, [Progress::Closed]);
 }
 
 #[test]
@@ -415,7 +415,7 @@ fn the_wish_for_connections_in_advance_ends_with_a_hit_once_the_caps_leave_no_ro
     world.run(&Op::DialDone(Pick::FIRST));
     world.acquire_of(0);
     world.run(&Op::DialFailed(Pick::FIRST, false));
-    let dialing = |key| world.host_of(key).gauges.dialing;
+    let dialing = |key| world.host_of(key).gauges().dialing;
     assert_eq!([0, 1, 2].map(dialing), [0; 3], "there is room again, and nobody waits");
 }
 
@@ -430,6 +430,6 @@ fn closes_that_have_ended_are_forgotten_behind_one_that_never_ends() {
         world.run(&Op::CloseEnded(Pick(1)));
     }
     assert_eq!(world.closes.len(), 1, "it goes on");
-    let kept = world.host_of(0).rare().closes.len();
+    let kept = world.host_of(0).closes();
     assert!(kept < 100, "{kept} closes are kept, and one is under way");
 }

@@ -43,7 +43,7 @@ impl Tasks {
         &mut self,
         f: impl FnOnce(&mut super::super::HostState<Plain>, &mut super::super::Section<'_, Plain>) -> R,
     ) -> R {
-        let mut section = World::section(&self.world.common, &0, self.world.now);
+        let mut section = World::section(&self.world.common, &0, (self.world.now, 0.5));
         let state = &mut self.world.cells[0].state;
         let result = f(state, &mut section);
         state.finish(&mut section);
@@ -134,7 +134,7 @@ fn a_task_that_waits_for_itself_is_told_of_after_a_second_and_once() {
     let again = tasks.join(1);
     assert!(tasks.tells_after(1000), "it is another");
     tasks.give_back(loan);
-    drop(served(&again));
+    let _ = served(&again);
 }
 
 #[test]
@@ -189,10 +189,9 @@ fn a_task_with_several_futures_is_told_of_when_none_comes_back_for_a_second() {
     }
     assert!(tasks.tells_after(100), "this one does not");
     tasks.give_back(loan);
-    let loan = served(&waiters[4]);
+    let _loan = served(&waiters[4]);
     assert!(!tasks.tells_after(900));
     assert!(tasks.tells_after(100), "it is another");
-    drop(loan);
 }
 
 #[test]
@@ -225,11 +224,10 @@ fn the_pools_own_look_at_a_connection_is_no_task() {
     tasks.give_back(loan);
     let id = tasks.world.cells[0].state.idle_ids()[0];
     let place = Location::caller();
-    let loan = tasks.section(|state, section| state.inspect(id, place, section));
+    let _loan = tasks.section(|state, section| state.inspect(id, place, section));
     let _waiter = tasks.join(1);
     assert!(tasks.nested().is_none());
     assert!(!tasks.tells_after(5000));
-    drop(loan);
 }
 
 #[test]
@@ -255,7 +253,7 @@ fn all_wait_but_one(set: impl FnOnce(&mut Limits), drain: &Op) -> World {
     (0..2).for_each(|_| world.borrow(0));
     (0..5).for_each(|_| world.acquire_of(0));
     world.run(&Op::Cancel(Pick(1)));
-    let gauges = &world.host_of(0).gauges;
+    let gauges = &world.host_of(0).gauges();
     assert_eq!((gauges.places, gauges.permits, world.waits.len()), (1, 2, 4));
     world
 }
@@ -313,5 +311,5 @@ fn nothing_is_noted_where_it_is_off() {
     world.borrow(0);
     world.acquire_of(0);
     world.return_last();
-    assert!(world.host_of(0).rare.as_ref().is_none_or(|rare| rare.tasks.is_none()));
+    assert!(!world.host_of(0).notes_tasks());
 }

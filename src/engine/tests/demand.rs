@@ -136,9 +136,9 @@ fn a_dial_to_be_shared_counts_for_four_times_as_long_as_dials_usually_take() {
     world.run(&Op::Carry(3));
     world.return_last();
     world.borrow(0);
-    let counters = &mut world.host_of(0).counters;
-    assert_eq!((counters.dials, counters.dial_time), (1, Duration::from_millis(1).into()));
-    counters.dial_time = Duration::from_secs(1).into();
+    let usual = world.host_of(0).counted().usual;
+    assert_eq!((usual.dials, usual.dial_time), (1, Duration::from_millis(1).into()));
+    world.host_of(0).set_dial_time(Duration::from_secs(1));
     (0..3).for_each(|_| world.acquire_of(0));
     assert_eq!((world.loans.len(), world.dials.len()), (3, 1));
     world.run(&Op::Pass(3999));
@@ -163,7 +163,7 @@ fn the_last_one_to_leave_takes_its_queue_along() {
     for _ in 0..2 {
         world.acquire_of(0);
         world.run(&Op::Cancel(Pick::FIRST));
-        assert!(world.host_of(0).waiters.is_none());
+        assert!(world.host_of(0).queue().is_none());
     }
     assert_eq!(world.host_of(0).counted().rare.cancelled, 2);
 }

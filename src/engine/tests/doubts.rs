@@ -58,11 +58,15 @@ fn its_peers_are_suspect_only_once_it_has_not_answered() {
     world.return_last();
     world.run(&Op::Doubt(Pick::FIRST));
     world.return_last();
-    assert_eq!((world.host_of(0).generation, world.pings.len()), (0, 0), "it is still lent");
+    assert_eq!(
+        (world.host_of(0).connections().generation(), world.pings.len()),
+        (0, 0),
+        "it is still lent"
+    );
     world.return_last();
     assert_eq!(world.pings.len(), 1);
     world.run(&Op::PingEnded(Pick::FIRST, REFUSED));
-    assert_eq!((world.host_of(0).generation, world.pings.len()), (1, 2));
+    assert_eq!((world.host_of(0).connections().generation(), world.pings.len()), (1, 2));
 }
 
 #[test]

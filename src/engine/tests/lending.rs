@@ -1,8 +1,7 @@
 //! Which connections are lent, and to which callers.
 
 use super::super::Loan;
-use super::super::entry::Entry;
-use super::super::programs::world::{Plain, World};
+use super::super::programs::world::World;
 use super::super::programs::{Op, Pick};
 use super::super::{LoanView, Ticket};
 use super::support::{secs, shared, shuffled, with_idle, world};
@@ -114,24 +113,6 @@ fn what_nobody_waits_for_any_more_is_closed_above_the_limit_at_once() {
     assert_eq!((world.pings.len(), world.closes.len()), (1, 0), "the other one waits its turn");
     world.run(&Op::Cancel(Pick::FIRST));
     assert_eq!(world.closes.len(), 1);
-}
-
-#[test]
-fn what_is_at_the_end_of_its_life_is_not_fit_to_be_lent() {
-    let world = world(|l| (l.idle_timeout, l.ping_after) = (secs(20), secs(15)));
-    let limits = &world.common.limits;
-    let at = |seconds| Time::START.after(secs(seconds));
-    let mut entry = Entry::<Plain>::dialing(at(0), 1, 0);
-    let fit = |entry: &Entry<Plain>, now| {
-        (entry.is_fit(1, at(now), limits), entry.is_fit_idle(1, at(now), limits))
-    };
-    assert_eq!([fit(&entry, 14), fit(&entry, 15)], [(true, true), (false, false)], "unproven");
-    entry.checked_at = at(10);
-    assert_eq!([fit(&entry, 19), fit(&entry, 20)], [(true, true), (false, false)], "idle");
-    entry.expires = at(12);
-    assert_eq!([fit(&entry, 11), fit(&entry, 12)], [(true, true), (false, false)], "too old");
-    entry.generation = 0;
-    assert_eq!(fit(&entry, 11), (false, false), "suspect");
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::super::programs::world::{Mode, World};
 use super::super::programs::{Op, Pick, Setup};
-use super::super::{HostState, Warmth};
+use super::super::{HostState, Progress};
 use crate::policy::backoff::Backoff;
 use crate::policy::limits::Limits;
 use crate::policy::reuse::Reuse;
@@ -50,7 +50,8 @@ pub(super) fn unlimited() -> Limits {
 fn of_kind(leases: Option<usize>, mode: Mode, set: impl FnOnce(&mut Limits)) -> World {
     let mut limits = unlimited();
     set(&mut limits);
-    let setup = Setup { limits, leases, carries: leases.unwrap_or(1), hosts: 250, lag: 0 };
+    let setup =
+        Setup { limits, leases, carries: leases.unwrap_or(1), hosts: 250, lag: 0, crowd: None };
     World::new(&setup, mode)
 }
 
@@ -65,8 +66,13 @@ pub(super) fn shuffled(set: impl FnOnce(&mut Limits)) -> World {
 }
 
 /// Connections that take this many leases, with these limits.
-pub(super) fn shared(leases: usize, set: impl FnOnce(&mut Limits)) -> World {
+pub(in crate::engine) fn shared(leases: usize, set: impl FnOnce(&mut Limits)) -> World {
     of_kind(Some(leases), Mode::Ordered { short: true }, set)
+}
+
+/// The same for connections that take this many leases.
+pub(super) fn shuffled_shared(leases: usize, set: impl FnOnce(&mut Limits)) -> World {
+    of_kind(Some(leases), Mode::Shuffled, set)
 }
 
 /// This many idle connections of host 0.
@@ -78,12 +84,12 @@ pub(super) fn with_idle(n: usize, set: impl FnOnce(&mut Limits)) -> World {
 }
 
 impl World {
-    pub(super) fn acquire_of(&mut self, key: u8) {
+    pub(in crate::engine) fn acquire_of(&mut self, key: u8) {
         self.run(&Op::Acquire(key, false));
     }
 
     /// Takes a loan of the host and puts it last in `loans`; dials if there is no other way.
-    pub(super) fn borrow(&mut self, key: u8) {
+    pub(in crate::engine) fn borrow(&mut self, key: u8) {
         let loans = self.loans.len();
         self.acquire_of(key);
         while !self.dials.is_empty() {
@@ -96,7 +102,7 @@ impl World {
     }
 
     /// Returns the last loan.
-    pub(super) fn return_last(&mut self) {
+    pub(in crate::engine) fn return_last(&mut self) {
         let last = self.loans.pop().expect("something is lent");
         self.loans.insert(0, last);
         self.run(&Op::Return(Pick::FIRST, true));
@@ -109,7 +115,7 @@ impl World {
 
     /// Returns what a caller is told that asks for this many connections of host 0, at once or
     /// after these dials have ended; each tells whether it succeeds.
-    pub(super) fn told_of(&mut self, n: usize, dials: &[bool]) -> Warmth<&'static str> {
+    pub(super) fn told_of(&mut self, n: usize, dials: &[bool]) -> Progress<&'static str> {
         self.run(&Op::Warm(0, n));
         for &succeeds in dials {
             let end = if succeeds {

@@ -17,7 +17,7 @@ fn a_host_tells_its_cap_and_whether_it_has_one() {
 
 fn causes(world: &mut World) -> Causes<&'static str> {
     let at = world.find(0).expect("it is known");
-    world.cells[at].state.causes(world.now, &world.common)
+    world.cells[at].state.causes(world.now)
 }
 
 #[test]

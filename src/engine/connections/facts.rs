@@ -1,0 +1,155 @@
+//! What is known of a connection. Everybody reads it; an [`Entry`](super::entry::Entry) changes it.
+
+use crate::policy::close_reason::CloseReason;
+use crate::policy::limits::Limits;
+use crate::policy::time::{Span, Time};
+
+/// The state of a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum State {
+    /// A task of the pool dials: see [`Dials`](crate::engine::work::dials::Dials). Next: `Idle`, or gone.
+    Dialing,
+    /// Not in use. Next: `InUse`, `Pinging`, `Draining`.
+    Idle,
+    /// Lent. Next: `Idle` after its last lease, `Pinging` (a shared one), `AwaitsReset` (an
+    /// exclusive one), `Draining`.
+    InUse,
+    /// A task of the pool pings or resets it, and it takes no new leases until that has succeeded.
+    /// Existing leases on a shared connection continue. Next: `Idle`, `InUse`, `Draining`.
+    Pinging,
+    /// Its borrower has left state to undo, and its reset has not started. Next: `Pinging`,
+    /// `Draining`.
+    AwaitsReset,
+    /// Takes no new leases, and is closed after its last lease and its ping. Next: `Closing`; a
+    /// shared one that only made room, or was above a lowered cap, returns to `InUse` when it may
+    /// stay.
+    Draining(CloseReason),
+    /// A task of the pool closes it. Next: gone.
+    Closing,
+}
+
+impl State {
+    /// Returns whether a connection may take leases again after draining for this reason: the room
+    /// is not needed, the cap is raised, or its last use did not count.
+    pub(crate) fn may_come_back(self) -> bool {
+        matches!(
+            self,
+            State::Draining(CloseReason::MadeRoom | CloseReason::OverCap | CloseReason::Uses)
+        )
+    }
+}
+
+/// What an entry counts against.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Holds {
+    /// A place under the host's cap, and a permit under the caps across hosts.
+    Place,
+    /// A permit only: a draining shared connection has given up its place.
+    Permit,
+    /// Neither: the connection is dead.
+    Nothing,
+}
+
+/// What is known of a connection. The fields that lending, returning and handing over use come
+/// first.
+#[repr(C)]
+#[allow(clippy::struct_excessive_bools)] // Each is a fact of its own.
+pub(crate) struct Facts {
+    pub(crate) state: State,
+    pub(crate) holds: Holds,
+    /// Its idle time-out has passed, and it is kept for the minimum idle because it has answered
+    /// since.
+    pub(crate) kept: bool,
+    /// A borrower has reported that it may be dead: it is suspect until it has answered.
+    pub(crate) doubted: bool,
+    /// A ping is in flight.
+    pub(crate) pinged: bool,
+    /// The host's suspect generation at its last proof of life. It is suspect if the host's is
+    /// newer.
+    pub(crate) generation: u32,
+    pub(crate) max_leases: u32,
+    /// How often it was lent.
+    pub(crate) uses: u64,
+    /// When its last use ended.
+    pub(crate) idle_since: Time,
+    /// The end of its lifetime.
+    pub(crate) expires: Time,
+    /// When it last answered a ping, or was made: the last proof of life other than a use.
+    pub(crate) checked_at: Time,
+    /// Orders idle connections: of two connections of a host, the one with the lower turn has been
+    /// idle for longer.
+    pub(crate) turn: u64,
+    /// Unique in the pool. Assigned when the dial has succeeded.
+    pub(crate) id: u64,
+    pub(crate) created: Time,
+    /// The duration of its dial or of its latest ping, in microseconds.
+    pub(crate) proof_micros: u32,
+    /// Heartbeats missed since its last answer.
+    pub(crate) missed: u32,
+}
+
+impl Facts {
+    pub(crate) fn is_dead(&self) -> bool {
+        self.holds == Holds::Nothing
+    }
+
+    /// Returns whether it must answer a ping before it is lent: a peer of it was found dead, or its
+    /// borrower suspects it.
+    #[inline]
+    pub(crate) fn is_suspect(&self, generation: u32) -> bool {
+        self.generation != generation || self.doubted
+    }
+
+    /// Returns whether it may be lent as it is, if it is not in use.
+    #[inline]
+    pub(crate) fn is_fit_idle(&self, generation: u32, now: Time, limits: &Limits) -> bool {
+        !self.is_suspect(generation) && now < self.expires && self.is_fresh(now, limits)
+    }
+
+    #[inline]
+    pub(super) fn is_fresh(&self, now: Time, limits: &Limits) -> bool {
+        now < self.idles_until(self.kept, limits)
+            && (limits.ping_after == Span::FOREVER || !self.is_unproven(now, limits))
+    }
+
+    /// Returns whether it must be pinged because its last proof of life is too old.
+    fn is_unproven(&self, now: Time, limits: &Limits) -> bool {
+        // `Always` means always: a coarse `now` may be earlier than the return.
+        limits.ping_after == Span::ZERO
+            || self.idle_since.max(self.checked_at).after(limits.ping_after) <= now
+    }
+
+    /// Returns when it has been idle for too long. A connection that is kept for the minimum idle
+    /// stays while it answers.
+    #[inline]
+    pub(crate) fn idles_until(&self, stays: bool, limits: &Limits) -> Time {
+        let answers = stays && self.missed == 0;
+        let from = if answers { self.idle_since.max(self.checked_at) } else { self.idle_since };
+        from.after(limits.idle_timeout)
+    }
+
+    /// Returns why it has expired, if it has.
+    #[inline]
+    pub(crate) fn is_over(&self, now: Time, limits: &Limits) -> Option<CloseReason> {
+        if self.expires <= now {
+            Some(CloseReason::Age)
+        } else if self.uses >= limits.max_uses {
+            Some(CloseReason::Uses)
+        } else {
+            None
+        }
+    }
+
+    /// Returns when its next heartbeat is due, counted from the last proof of life. For a shared
+    /// connection, a use that ended well is not proof: it says nothing about the moment when it
+    /// ended.
+    pub(crate) fn next_beat(&self, limits: &Limits, shared: bool) -> Time {
+        let proof = if shared { self.checked_at } else { self.idle_since.max(self.checked_at) };
+        self.beat_after(proof, limits)
+    }
+
+    /// Returns when its heartbeat is due if the last proof of life is this one.
+    pub(crate) fn beat_after(&self, proof: Time, limits: &Limits) -> Time {
+        limits.heartbeat.map_or(Time::NEVER, |beats| proof.after(beats.interval_of(self.id)))
+    }
+}

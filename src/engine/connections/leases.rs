@@ -1,0 +1,115 @@
+//! The uses of one connection: since when, and from which call site.
+
+use slab::Slab;
+
+use crate::engine::CallSite;
+use crate::policy::time::Time;
+
+/// One use of a connection.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Lease {
+    pub(crate) since: Time,
+    pub(crate) call_site: CallSite,
+    /// The position of this use among all uses of the connection.
+    pub(crate) nth: u32,
+    /// The connection had other leases already.
+    pub(crate) joined: bool,
+    /// It was reported as held for long.
+    pub(crate) reported: bool,
+}
+
+/// Returns the number of the lease at this place in the vector.
+fn number_of(at: usize) -> u32 {
+    u32::try_from(at + 1).expect("fewer than `u32::MAX` leases on one connection")
+}
+
+/// The leases on one entry, by number. The single lease of an exclusive connection is stored
+/// inline; further leases of a shared one are in a vector.
+pub(crate) struct Leases {
+    first: Option<Lease>,
+    more: Option<Box<Slab<Lease>>>,
+}
+
+impl Leases {
+    pub(crate) fn new() -> Self {
+        Leases { first: None, more: None }
+    }
+
+    #[inline]
+    pub(crate) fn len(&self) -> usize {
+        usize::from(self.first.is_some()) + self.more.as_ref().map_or(0, |more| more.len())
+    }
+
+    #[inline]
+    pub(crate) fn is_empty(&self) -> bool {
+        self.first.is_none() && self.more.as_ref().is_none_or(|more| more.is_empty())
+    }
+
+    /// Records a lease on an entry that has none. Its number is zero.
+    #[inline]
+    pub(crate) fn begin_only(&mut self, lease: Lease) {
+        debug_assert!(self.is_empty());
+        self.first = Some(lease);
+    }
+
+    /// Records a lease. Returns its number.
+    #[inline]
+    pub(crate) fn begin(&mut self, lease: Lease) -> u32 {
+        if self.first.is_none() {
+            self.first = Some(lease);
+            return 0;
+        }
+        self.begin_another(lease)
+    }
+
+    #[cold]
+    fn begin_another(&mut self, lease: Lease) -> u32 {
+        number_of(self.more.get_or_insert_with(Box::default).insert(lease))
+    }
+
+    /// Ends the lease with this number.
+    #[inline]
+    pub(crate) fn end(&mut self, number: u32) -> Option<Lease> {
+        if number > 0 || self.more.is_some() {
+            return self.end_one_of_more(number);
+        }
+        self.first.take()
+    }
+
+    /// The vector stays until the last lease ends: one that comes and goes while another stays does not
+    /// allocate.
+    #[cold]
+    fn end_one_of_more(&mut self, number: u32) -> Option<Lease> {
+        let lease = match number {
+            0 => self.first.take(),
+            number => self.more.as_mut()?.try_remove(number as usize - 1),
+        };
+        if self.is_empty() {
+            self.more = None;
+        }
+        lease
+    }
+
+    pub(crate) fn get(&self, number: u32) -> Option<&Lease> {
+        match number {
+            0 => self.first.as_ref(),
+            number => self.more.as_ref()?.get(number as usize - 1),
+        }
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Lease> {
+        self.numbered().map(|(_, lease)| lease)
+    }
+
+    /// Returns the leases with their numbers.
+    pub(crate) fn numbered(&self) -> impl Iterator<Item = (u32, &Lease)> {
+        let more = self.more.iter().flat_map(|more| more.iter());
+        let more = more.map(|(at, lease)| (number_of(at), lease));
+        self.first.iter().map(|lease| (0, lease)).chain(more)
+    }
+
+    pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = &mut Lease> {
+        let more = self.more.iter_mut().flat_map(|more| more.iter_mut().map(|(_, lease)| lease));
+        self.first.iter_mut().chain(more)
+    }
+}

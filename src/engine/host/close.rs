@@ -1,0 +1,148 @@
+//! The end of a connection: it drains, is closed, and leaves.
+
+use super::HostState;
+use super::membership::Phase;
+use crate::engine::connections::entry::{Entry, Holds, State};
+use crate::engine::{CloseOrder, Common, Leak, Parts, Purpose, Section, Ticket};
+use crate::policy::close_reason::CloseReason;
+use crate::policy::time::Time;
+
+impl<P: Parts> HostState<P> {
+    /// Drains the connection: it takes no new leases, and is closed as soon as it is not in use. A
+    /// shared one gives up its place at once, except above a lowered cap.
+    pub(super) fn drain(&mut self, slot: u32, reason: CloseReason, section: &mut Section<'_, P>) {
+        self.connections.change(slot, |entry| entry.drain(reason));
+        self.close_if_free(slot, section);
+    }
+
+    /// The connection is dead, or its loan has ended for good: its place is free at once.
+    pub(super) fn end(&mut self, slot: u32, reason: CloseReason, section: &mut Section<'_, P>) {
+        if is_dead(reason) {
+            self.kill(slot, reason, section);
+        } else {
+            self.drain(slot, reason, section);
+        }
+    }
+
+    /// The connection was found dead: it holds no place from now on.
+    pub(super) fn kill(&mut self, slot: u32, reason: CloseReason, section: &mut Section<'_, P>) {
+        if !self.connections[slot].is_dead() {
+            self.connections.change(slot, |entry| entry.die(reason));
+            // Its ping has to stop.
+            section.actions.recheck |= self.connections[slot].pinged;
+        }
+        self.close_if_free(slot, section);
+    }
+
+    /// Closes a draining connection once it is not in use.
+    pub(super) fn close_if_free(&mut self, slot: u32, section: &mut Section<'_, P>) {
+        let entry = &self.connections[slot];
+        let State::Draining(reason) = entry.state else { return };
+        if !entry.leases().is_empty() || !entry.is_here() || entry.pinged {
+            return;
+        }
+        let (id, turn, at_most) = (entry.id, entry.turn, section.common.limits.close_timeout);
+        let value = self.connections.change(slot, |entry| entry.close());
+        let rare = self.rare();
+        rare.pings.skip_reset(turn, slot);
+        rare.counters.closes.count(reason);
+        rare.closes.begin((slot, id), section.now, at_most);
+        let order = |connection| CloseOrder { slot, id, connection, reason };
+        section.actions.close.extend(value.map(order));
+    }
+
+    /// Takes the places of closes that exceed their time limit: their runtime is not driven. The
+    /// entries stay until the tasks end.
+    pub(super) fn give_up_late_closes(&mut self, now: Time) {
+        if self.next_late_close() > now {
+            return;
+        }
+        let HostState { rare, connections, .. } = self;
+        let Some(rare) = rare else { return };
+        while let Some(slot) = rare.closes.take_late(now, connections.entries()) {
+            connections.change(slot, |entry| entry.give_up_permit());
+        }
+    }
+
+    /// Returns when the first of the closes gives up its place, if that may matter.
+    pub(super) fn next_late_close(&self) -> Time {
+        let matters =
+            self.connections.gauges().closing > 0 && self.membership.phase() != Phase::Closed;
+        let rare = self.rare.as_ref().filter(|_| matters);
+        rare.map_or(Time::NEVER, |rare| rare.closes.next())
+    }
+
+    /// A close has ended or was given up.
+    pub(crate) fn closed(&mut self, slot: u32) {
+        self.connections.remove(slot);
+        let closing = self.connections.gauges().closing;
+        if let Some(rare) = &mut self.rare {
+            rare.closes.sweep(closing, self.connections.entries());
+        }
+    }
+
+    /// The borrower keeps the connection.
+    pub(crate) fn detach(&mut self, ticket: Ticket, section: &mut Section<'_, P>) {
+        self.rare().counters.closes.count(CloseReason::Detached);
+        let entry = self.connections.remove(ticket.slot);
+        if let Some(lease) = entry.leases().get(ticket.lease).filter(|lease| lease.reported) {
+            section.actions.leaks.push(Leak::Back { id: entry.id, lease: *lease });
+        }
+    }
+
+    /// Frees the places of draining shared connections: at most as many as the cap, so that a host
+    /// never has more than twice the cap open.
+    pub(super) fn give_places(&mut self, common: &Common<P>) {
+        if !common.is_shared() || self.connections.gauges().draining == 0 {
+            return;
+        }
+        let may = |entry: &Entry<P>| {
+            let is_bound =
+                matches!(entry.state, State::Draining(reason) if reason != CloseReason::OverCap);
+            is_bound && entry.holds == Holds::Place && !entry.leases().is_empty()
+        };
+        let given =
+            self.connections.iter().filter(|(_, entry)| entry.holds == Holds::Permit).count();
+        let more = (self.membership.max() as usize).saturating_sub(given);
+        for slot in self.connections.slots(may).into_iter().take(more) {
+            self.connections.change(slot, |entry| entry.give_up_place());
+        }
+    }
+
+    /// Lets a draining connection take leases again, because the reason is gone. Returns false if
+    /// there is no place for it or it is dead.
+    pub(super) fn revive(&mut self, slot: u32) -> bool {
+        let has_place = self.connections[slot].holds == Holds::Place;
+        let is_full = !has_place && self.connections.gauges().places >= self.membership.max();
+        if is_full || self.connections[slot].is_dead() {
+            return false;
+        }
+        // If the ping of a shared connection started before it drained, its answer decides.
+        let must_answer = self.pings().of(slot).is_some_and(|ping| !ping.leaves_it_to_borrowers());
+        self.connections.change(slot, |entry| entry.come_back(must_answer));
+        true
+    }
+
+    /// The same, for a connection that was not checked since it started to drain: a shared one must
+    /// answer a ping first.
+    pub(super) fn revive_unseen(&mut self, slot: u32, section: &mut Section<'_, P>) -> bool {
+        let is_back = self.revive(slot);
+        if is_back && section.common.is_shared() && !self.connections[slot].pinged {
+            self.begin_ping(slot, Purpose::Health, self.waiting() > 0, section);
+        }
+        self.note_times(slot, section);
+        is_back
+    }
+}
+
+/// Returns whether a connection that is closed for this reason was found dead.
+fn is_dead(reason: CloseReason) -> bool {
+    matches!(
+        reason,
+        CloseReason::NotOpen
+            | CloseReason::PingFailed
+            | CloseReason::ResetFailed
+            | CloseReason::HeartbeatMissed
+            | CloseReason::Discarded
+    )
+}

@@ -1,0 +1,126 @@
+//! What can be read of a host: gauges, counters, loans, and the causes of a time-out.
+
+use std::time::Duration;
+
+use super::HostState;
+pub(crate) use super::counters::{Counted, Seen};
+use crate::engine::connections::leases::Lease;
+use crate::engine::{Parts, Ticket};
+use crate::policy::time::Time;
+
+/// One host at one moment.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct HostView {
+    pub(crate) seen: Seen,
+    pub(crate) counted: Counted,
+    pub(crate) max: usize,
+}
+
+/// What a time-out reports about its host.
+#[derive(Debug)]
+pub(crate) struct Causes<F> {
+    pub(crate) view: HostView,
+    /// The start of the longest ping in flight that is not a heartbeat.
+    pub(crate) pinging_since: Option<Time>,
+    /// The last failure since the last successful dial, and its time.
+    pub(crate) failure: Option<(F, Time)>,
+    /// Those held longest with the ids of their connections, the longest held first.
+    pub(crate) loans: Vec<(u64, Lease)>,
+    pub(crate) more_loans: usize,
+    /// Of the loans, those held by tasks that wait for the host: none where this is not known.
+    pub(crate) held_by_waiting: usize,
+}
+
+/// One connection.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct EntryView {
+    pub(crate) id: u64,
+    pub(crate) created: Time,
+    /// How long it had been idle when it was lent.
+    pub(crate) idle_for: Duration,
+    pub(crate) uses: u64,
+    /// When its dial or a ping last proved it alive, how long that took, and which of them it was.
+    pub(crate) proved_at: Time,
+    pub(crate) proof_took: Duration,
+    pub(crate) was_dialed: bool,
+}
+
+impl<P: Parts> HostState<P> {
+    pub(crate) fn view(&self) -> HostView {
+        let gauges = self.connections.gauges();
+        let seen = Seen {
+            idle: gauges.idle as usize,
+            in_use: gauges.in_use as usize,
+            leases: self.connections.leases(),
+            dialing: gauges.dialing as usize,
+            pinging: self.pings().len() + self.pings().resets(),
+            draining: gauges.draining as usize,
+            closing: gauges.closing as usize,
+            waiting: self.waiting(),
+        };
+        let max = self.membership.max();
+        let max = if max == u32::MAX { usize::MAX } else { max as usize };
+        HostView { seen, counted: self.counted(), max }
+    }
+
+    pub(crate) fn counted(&self) -> Counted {
+        let rare = self.rare.as_ref().map(|rare| rare.counters).unwrap_or_default();
+        Counted { usual: self.counters, rare }
+    }
+
+    /// The cost does not depend on the number of loans: each caller of an exhausted host calls it.
+    pub(crate) fn causes(&mut self, now: Time) -> Causes<P::Failure> {
+        let (loans, more_loans) = self.longest_held(now);
+        Causes {
+            view: self.view(),
+            pinging_since: self.pings().since(),
+            failure: self.failing().map(|failing| (failing.failure.clone(), failing.at)),
+            loans,
+            more_loans,
+            held_by_waiting: self.held_by_waiting(),
+        }
+    }
+
+    /// Returns the loans held longest with the ids of their connections, the oldest first, and how
+    /// many more there are.
+    pub(crate) fn longest_held(&mut self, now: Time) -> (Vec<(u64, Lease)>, usize) {
+        let all = self.connections.leases();
+        let mut longest = std::mem::take(&mut self.rare().longest);
+        let loans = longest.list(self.connections.entries(), all, now);
+        self.rare().longest = longest;
+        let more = all.saturating_sub(loans.len());
+        (loans, more)
+    }
+
+    /// Returns all loans with the ids of their connections, the longest held first.
+    pub(crate) fn loans(&self) -> Vec<(u64, Lease)> {
+        let entries = self.connections.iter().map(|(_, entry)| entry);
+        let leases =
+            entries.flat_map(|entry| entry.leases().iter().map(|lease| (entry.id, *lease)));
+        let mut loans: Vec<_> = leases.collect();
+        loans.sort_by_key(|(id, lease)| (lease.since, *id));
+        loans
+    }
+
+    /// Returns what is known about the connection of this lease.
+    pub(crate) fn entry_view(&self, ticket: Ticket) -> EntryView {
+        let entry = &self.connections[ticket.slot];
+        let lease = entry.leases().get(ticket.lease);
+        let lent = lease.map_or(entry.idle_since, |lease| lease.since);
+        let joined = lease.is_some_and(|lease| lease.joined);
+        EntryView {
+            id: entry.id,
+            created: entry.created,
+            idle_for: if joined { Duration::ZERO } else { lent.since(entry.idle_since) },
+            uses: lease.map_or(entry.uses, |lease| u64::from(lease.nth)),
+            proved_at: entry.checked_at,
+            proof_took: Duration::from_micros(u64::from(entry.proof_micros)),
+            was_dialed: entry.checked_at == entry.created,
+        }
+    }
+
+    /// Returns how many dials have failed.
+    pub(crate) fn failed_dials(&self) -> u64 {
+        self.rare.as_ref().map_or(0, |rare| rare.counters.failed_dials)
+    }
+}

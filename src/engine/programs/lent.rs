@@ -1,0 +1,66 @@
+//! What must hold for a connection that is lent, judged by what is known of it from outside.
+
+use super::super::Purpose;
+use super::known::Connection;
+use super::world::{Loan, Pinging, World};
+use crate::policy::time::{Span, Time};
+
+/// Connections that become idle at the same time under a cap on idle connections differ by a
+/// nanosecond each.
+const STAMPED: Span = Span::from_nanos(10_000);
+
+impl World {
+    /// Checks a connection that was lent in the last section.
+    pub(super) fn check_lendable(&self, at: usize, loan: &Loan) {
+        let known = &self.connections[loan.connection];
+        assert_eq!(known.at, at, "it is of another host");
+        assert!(!known.over && !known.gone, "it is over, and was lent: {known:?}");
+        assert!(!known.needs_reset, "it was not reset: {known:?}");
+        assert!(!known.doubted, "it has not answered: {known:?}");
+        assert!(known.leases < known.max_leases, "it is lent to too many: {known:?}");
+        assert_eq!(known.generation, self.cells[at].known.generation, "it is suspect: {known:?}");
+        assert!(known.uses < self.common.limits.max_uses, "it is used up: {known:?}");
+        assert!(self.clock < known.expires, "it is too old at {:?}: {known:?}", self.clock);
+        self.check_untouched(loan.connection);
+        // Its other leases, and its dial or ping, are proof enough.
+        if known.leases == 0 && known.proved_step != self.step {
+            self.check_idle_time(at, known);
+            self.check_proof(known);
+        }
+    }
+
+    /// Neither a ping that keeps it from borrowers nor a close is in flight.
+    fn check_untouched(&self, connection: usize) {
+        let stays = |ping: &Pinging| {
+            self.common.is_shared() && ping.order.purpose == Purpose::Heartbeat && !ping.late
+        };
+        let mut pings = self.pings.iter().filter(|ping| ping.order.connection == connection);
+        assert!(pings.all(stays), "it is being pinged");
+        let closes = self.closes.iter().filter(|(_, order)| order.connection == connection);
+        assert_eq!(closes.count(), 0, "it is being closed");
+    }
+
+    /// It was idle for less than the idle time-out, or is kept for the minimum idle, because no
+    /// more than that are idle and it has answered since.
+    fn check_idle_time(&self, at: usize, known: &Connection) {
+        let limits = &self.common.limits;
+        let ends = |since: Time| since.after(STAMPED).after(limits.idle_timeout);
+        if self.clock < ends(known.idle_since) {
+            return;
+        }
+        let idle = self.cells[at].state.gauges().idle as usize;
+        assert!(
+            idle < limits.min_idle_per_host,
+            "it was idle for too long, and {idle} others are idle"
+        );
+        assert!(self.clock < ends(known.proved), "it was kept, and has not answered: {known:?}");
+    }
+
+    /// It was used, made or has answered within `ping_after`; with zero, only in this section.
+    fn check_proof(&self, known: &Connection) {
+        let after = self.common.limits.ping_after;
+        assert_ne!(after, Span::ZERO, "it was not pinged: {known:?} at {}", self.step);
+        let proof = known.idle_since.max(known.proved).after(STAMPED);
+        assert!(self.clock < proof.after(after), "it was not pinged: {known:?}");
+    }
+}
