@@ -57,6 +57,7 @@ impl<P: Parts> HostState<P> {
     }
 
     /// Returns whether it is noted who holds connections and who waits.
+    #[cfg(test)]
     pub(crate) fn notes_tasks(&self) -> bool {
         self.rare.as_ref().is_some_and(|rare| rare.tasks.is_some())
     }
