@@ -122,7 +122,13 @@ impl<P: Parts> Entry<P> {
     pub(crate) fn is_fit(&self, generation: u32, now: Time, limits: &Limits) -> bool {
         !self.is_suspect(generation)
             && now < self.expires
-            && (!self.leases.is_empty() || self.is_fresh(now, limits))
+            && (self.is_used() || self.is_fresh(now, limits))
+    }
+
+    /// Returns whether borrowers use it, which is taken as a proof of life: a look is none.
+    #[inline]
+    pub(crate) fn is_used(&self) -> bool {
+        !self.leases.is_empty() && !self.looked_at
     }
 
     /// Returns whether its return ends nothing but this lease.
@@ -156,6 +162,7 @@ impl<P: Parts> Entry<P> {
             kept: false,
             doubted: false,
             pinged: false,
+            looked_at: false,
             generation,
             max_leases: 1,
             uses: 0,
@@ -182,6 +189,7 @@ impl<P: Parts> Entry<P> {
             kept: false,
             doubted: false,
             pinged: false,
+            looked_at: false,
             generation,
             max_leases,
             uses: 0,
@@ -277,8 +285,9 @@ impl<P: Parts> Entry<P> {
         self.value.take()
     }
 
-    /// An exclusive connection is inspected, which is no use.
+    /// It is inspected, which is no use.
     pub(crate) fn begin_look(&mut self) {
+        self.facts.looked_at = true;
         self.facts.uses -= 1;
         self.leases.iter_mut().for_each(|lease| lease.nth -= 1);
     }
@@ -325,7 +334,7 @@ impl<P: Parts> Entry<P> {
                 (self.facts.idle_since, self.facts.kept) = (now, false);
             }
             Used::Not => self.facts.uses -= 1,
-            Used::LookedAt => {}
+            Used::LookedAt => self.facts.looked_at = false,
         }
         lease
     }

@@ -64,6 +64,8 @@ pub(crate) struct Facts {
     pub(crate) doubted: bool,
     /// A ping is in flight.
     pub(crate) pinged: bool,
+    /// It is lent to be looked at: its lease is no proof of life.
+    pub(crate) looked_at: bool,
     /// The host's suspect generation at its last proof of life. It is suspect if the host's is
     /// newer.
     pub(crate) generation: u32,

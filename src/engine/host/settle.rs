@@ -24,8 +24,7 @@ impl<P: Parts> HostState<P> {
     /// A connection that was just made or has just answered serves a waiter, even if each loan
     /// needs a ping.
     pub(super) fn settle_proven(&mut self, slot: u32, section: &mut Section<'_, P>) {
-        let is_unused = self.connections[slot].leases().is_empty();
-        if is_unused && self.reason_to_close(slot, section).is_none() {
+        if !self.connections[slot].is_used() && self.reason_to_close(slot, section).is_none() {
             while self.waiting() > 0 && self.connections[slot].has_room() {
                 self.serve(slot, section);
             }

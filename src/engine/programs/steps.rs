@@ -392,9 +392,8 @@ impl World {
         self.change(at, |state, section| state.detach(loan.ticket, section));
     }
 
-    /// Only exclusive connections are inspected.
     fn inspect(&mut self, key: u8) {
-        let Some(at) = self.find(key).filter(|_| !self.common.is_shared()) else { return };
+        let Some(at) = self.find(key) else { return };
         let Some(id) = self.cells[at].state.idle_ids().pop() else { return };
         let loan = self.change(at, |state, section| state.inspect(id, Self::place(), section));
         let loan = loan.expect("it is idle");

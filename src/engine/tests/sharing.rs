@@ -6,7 +6,7 @@ use super::super::programs::world::World;
 use super::super::programs::{Answer, Op, Pick};
 use super::support::{secs, shared};
 use crate::policy::limits::Limits;
-use crate::policy::time::Time;
+use crate::policy::time::{Span, Time};
 
 #[test]
 fn a_lease_that_its_waiter_did_not_take_is_no_use_of_the_connection() {
@@ -237,4 +237,15 @@ fn what_a_peer_says_that_has_gone_is_not_taken_for_another_ones_answer() {
     world.borrow(0);
     world.change(at, |state, section| state.heard(&peers[0], 0, section));
     assert_eq!(world.host_of(0).gauges().in_use, 1, "the one that came after it");
+}
+
+#[test]
+fn a_look_at_a_connection_is_no_proof_of_its_life() {
+    let mut world = shared(2, |l| (l.max_per_host, l.ping_after) = (2, Span::ZERO));
+    world.run(&Op::Warm(0, 2));
+    (0..2).for_each(|_| world.run(&Op::DialDone(Pick::FIRST)));
+    world.acquire_of(0);
+    assert_eq!(world.pings.len(), 1, "it waits for the answer of one of them");
+    world.run(&Op::Inspect(0));
+    assert_eq!(world.host_of(0).waiting(), 1, "the other one was not asked");
 }
