@@ -405,7 +405,10 @@ impl World {
 
     pub(super) fn end_inspect(&mut self, at: Pick, keep: bool) {
         let Some((at, loan)) = pick(&mut self.inspected, at) else { return };
+        // It does not say how many leases it takes now.
+        let max_leases = self.connections[loan.connection].max_leases;
         self.known_back(&loan, !keep);
+        self.connections[loan.connection].max_leases = max_leases;
         self.connections[loan.connection].over |= !keep;
         let how = if keep { Use::LookedAt } else { Use::Over(CloseReason::NotRetained) };
         self.change(at, |state, section| state.returned(loan, how, section));
