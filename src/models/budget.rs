@@ -77,7 +77,7 @@ fn a_permit_that_is_refused_goes_to_the_next_host() {
 fn a_permit_meets_a_waiter_whose_time_is_over() {
     explore(&["dialed", "refused"], || {
         let stage =
-            Stage::with(Pool::builder().max_total(1).acquire_timeout(Duration::from_secs(1)));
+            Stage::timed(Pool::builder().max_total(1).acquire_timeout(Duration::from_secs(1)));
         let loan = stage.loan();
         let mut other = stage.waiter_of(OTHER);
         Timer::let_time_pass();

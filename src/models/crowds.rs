@@ -11,7 +11,7 @@ use super::*;
 fn a_return_meets_a_waiter_that_gives_up_and_one_whose_time_is_over() {
     explore(&["delivered", "timed out"], || {
         let limit = Duration::from_secs(1);
-        let stage = Stage::with(Pool::builder().acquire_timeout(limit).max_per_host(1));
+        let stage = Stage::timed(Pool::builder().acquire_timeout(limit).max_per_host(1));
         let loan = stage.loan();
         let (first, mut second) = (stage.waiter(), stage.waiter());
         Timer::let_time_pass();

@@ -80,7 +80,7 @@ fn a_connection_for_a_waiter_that_gives_up_goes_to_a_newcomer() {
 fn a_connection_for_a_waiter_whose_time_is_over_is_not_lost() {
     explore(&["delivered", "timed out"], || {
         let limit = Duration::from_secs(1);
-        let stage = Stage::with(Pool::builder().acquire_timeout(limit).max_per_host(1));
+        let stage = Stage::timed(Pool::builder().acquire_timeout(limit).max_per_host(1));
         let loan = stage.loan();
         let mut waiter = stage.waiter();
         Timer::let_time_pass();
@@ -111,7 +111,7 @@ fn a_connection_for_a_waiter_whose_time_is_over_is_not_lost() {
 fn a_connection_for_a_waiter_whose_time_is_over_reaches_the_next() {
     explore(&["delivered", "timed out"], || {
         let limit = Duration::from_secs(1);
-        let stage = Stage::with(Pool::builder().acquire_timeout(limit).max_per_host(1));
+        let stage = Stage::timed(Pool::builder().acquire_timeout(limit).max_per_host(1));
         let loan = stage.loan();
         let (mut first, second) = (stage.waiter(), stage.waiter());
         Timer::let_time_pass();

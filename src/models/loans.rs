@@ -85,7 +85,7 @@ fn a_loan_that_nobody_took_out_of_its_seat_goes_on_with_a_new_ticket() {
 fn a_box_that_is_lent_and_discarded_at_a_time_out_is_dropped_once() {
     explore(&["delivered", "timed out"], || {
         let limit = Duration::from_secs(1);
-        let stage = Stage::with(Pool::builder().acquire_timeout(limit).max_per_host(1));
+        let stage = Stage::timed(Pool::builder().acquire_timeout(limit).max_per_host(1));
         let loan = stage.loan();
         let mut waiter = stage.waiter();
         Timer::let_time_pass();

@@ -117,8 +117,6 @@ fn an_answer_meets_a_waiter_whose_time_is_over() {
     explore(&["delivered", "timed out"], || {
         let stage = checked_with(Pool::builder().acquire_timeout(Duration::from_secs(1)));
         let mut asking = stage.waiter();
-        // Maintenance started with the waiter's deadline. It does not run in this model.
-        drop(Runtime::take());
         let mut ping = ping();
         Timer::let_time_pass();
         let answering = thread::spawn(move || ping.poll().is_some());

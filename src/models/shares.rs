@@ -55,6 +55,7 @@ impl SharedStage {
         let builder = builder.idle_timeout(None).max_lifetime(None);
         let pool =
             builder.build(Double(Scripted(ledger.clone()))).expect("these settings are fine");
+        pool.shares().core().maintenance.sleeps_on();
         let watch = Watch { core: Arc::downgrade(pool.shares().core()), ledger };
         SharedStage { pool, watch }
     }

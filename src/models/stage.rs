@@ -18,8 +18,15 @@ impl Stage {
         Stage::with(patient().max_per_host(cap))
     }
 
-    /// Makes a pool whose connections do not expire.
+    /// Makes a pool whose connections do not expire, and for which time does not pass.
     pub(super) fn with(builder: Builder) -> Self {
+        let stage = Stage::timed(builder);
+        stage.pool.core().maintenance.sleeps_on();
+        stage
+    }
+
+    /// The same, with a maintenance task of its own.
+    pub(super) fn timed(builder: Builder) -> Self {
         Stage::of(builder.idle_timeout(None).max_lifetime(None))
     }
 

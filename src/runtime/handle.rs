@@ -97,6 +97,9 @@ mod model {
     use std::pin::Pin;
     use std::task::{Context, Waker};
 
+    use loom::sync::atomic::Ordering::SeqCst;
+    use loom::sync::atomic::fence;
+
     pub(crate) type Task = Pin<Box<dyn Future<Output = ()> + Send>>;
 
     // All threads of a model run on one system thread.
@@ -125,6 +128,8 @@ mod model {
         }
 
         pub(crate) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
+            // What was done before it is spawned happens before the task runs.
+            fence(SeqCst);
             TASKS.with_borrow_mut(|tasks| tasks.push(Box::pin(task)));
         }
 
@@ -137,12 +142,14 @@ mod model {
         /// ready are dropped, as by a runtime that ends.
         pub(crate) fn run() {
             while let Some(mut task) = TASKS.with_borrow_mut(Vec::pop) {
+                fence(SeqCst);
                 let _ = task.as_mut().poll(&mut Context::from_waker(Waker::noop()));
             }
         }
 
         /// Returns the oldest remaining task, to be run by hand.
         pub(crate) fn take() -> Task {
+            fence(SeqCst);
             TASKS.with_borrow_mut(|tasks| tasks.remove(0))
         }
 

@@ -89,6 +89,12 @@ impl Maintenance {
         !self.running.swap(true, Ordering::SeqCst)
     }
 
+    /// The models look for it: another task would multiply the orders.
+    #[cfg(wharf_loom)]
+    pub(crate) fn sleeps_on(&self) {
+        self.begin();
+    }
+
     pub(super) fn end(&self) {
         self.running.store(false, Ordering::SeqCst);
     }
