@@ -247,7 +247,9 @@ pub use pool::pool::Pool;
 pub use pool::pooled_connection::{ConnectionInfo, PooledConnection};
 pub use pool::shared::{AcquireLease, Lease, SharedConnector, SharedHost, SharedPool};
 pub use pool::status::{HostStatus, LoanInfo, PoolStatus};
-pub use pool::timeout_report::{LastDialError, Phase, TimeoutDetails, TimeoutReport};
+pub use pool::timeout_report::{
+    FullServer, LastDialError, Phase, SlowDials, TimeoutDetails, TimeoutReport,
+};
 pub use pool::warm::Warm;
 
 #[cfg(fuzzing)]

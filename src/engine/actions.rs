@@ -81,11 +81,15 @@ actions! {
         /// A host has connections that drain to make room although no host needs it: that host should
         /// check.
         stop_draining: Option<P::Host>,
+        /// A host has a slow dial whose place another one wants: it should check.
+        give_way: Option<P::Host>,
         close: Vec<CloseOrder<P>>,
         ping: Vec<PingOrder<P>>,
         dial: Vec<DialOrder<P>>,
+        /// Dials that are not needed any more.
+        stop: Vec<P::Stop>,
         wake: Vec<P::Waker>,
-        /// The tasks of pings and dials have to check whether to continue.
+        /// The tasks of pings have to check whether to continue.
         recheck: bool,
         /// Callers wait: the peers of full connections should be asked how many leases they take.
         ask_peers: bool,
@@ -125,6 +129,7 @@ pub(crate) struct DialOrder<P: Parts> {
     pub(crate) slot: u32,
     /// The runtime of the oldest waiter, if there is one.
     pub(crate) runtime: Option<P::Runtime>,
+    pub(crate) stop: P::Stop,
 }
 
 /// Ping a connection.

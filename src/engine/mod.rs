@@ -88,6 +88,8 @@ pub(crate) mod work;
 use std::fmt::Debug;
 use std::panic::Location;
 
+use crate::policy::time::Span;
+
 pub(crate) use actions::{Actions, CloseOrder, DialOrder, Leak, PingOrder, Purpose, Section};
 pub(crate) use common::Common;
 pub(crate) use connections::leases::Lease;
@@ -123,6 +125,11 @@ pub(crate) trait Parts: Sized + 'static {
     type Waker;
     /// The runtime for a waiter's dial.
     type Runtime;
+    /// Stops the task of a dial.
+    type Stop: Clone + Default;
 
     fn runtime(waker: &Self::Waker) -> Self::Runtime;
+
+    /// The failure of a dial that has used up this time-out.
+    fn timed_out(limit: Span) -> Self::Failure;
 }

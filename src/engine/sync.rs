@@ -15,6 +15,8 @@ pub(crate) use loom::sync::atomic;
 
 #[cfg(wharf_loom)]
 mod model {
+    use std::mem::ManuallyDrop;
+
     use loom::sync::atomic::AtomicUsize;
     use loom::sync::atomic::Ordering::SeqCst;
     use tokio::sync::futures::Notified;
@@ -35,15 +37,20 @@ mod model {
     }
 
     /// Tokio's. Loom does not see inside it, so each use makes a step that loom does see.
-    #[derive(Debug)]
+    #[derive(Debug, Default)]
     pub(crate) struct Notify {
         notify: tokio::sync::Notify,
-        steps: AtomicUsize,
+        /// Never dropped: that is a use, too, and its order comes from the count of an `Arc`, which
+        /// loom does not see.
+        steps: ManuallyDrop<AtomicUsize>,
     }
 
     impl Notify {
         pub(crate) fn new() -> Self {
-            Notify { notify: tokio::sync::Notify::new(), steps: AtomicUsize::new(0) }
+            Notify {
+                notify: tokio::sync::Notify::new(),
+                steps: ManuallyDrop::new(AtomicUsize::new(0)),
+            }
         }
 
         fn step(&self) -> &tokio::sync::Notify {

@@ -38,6 +38,8 @@
 //! | I get "timed out", or a warning about a deadlock. Why? | [`timed_out`] |
 //! | I get another error. What does it mean? | [`errors`] |
 //! | How does the pool notice that a connection is dead? | [`health`] |
+//! | What happens to a server that comes back, and to many processes that start together? | [`storms`] |
+//! | What happens to a server that comes back, and when many processes start together? | [`storms`] |
 //! | What happens to connections that live for hours, and behind load balancers? | [`long_lived`] |
 //! | What does the pool promise, and what does it not promise? | [`trust`] |
 //!
@@ -134,6 +136,9 @@ pub mod shutdown {}
 
 #[doc = include_str!("sizes.md")]
 pub mod sizes {}
+
+#[doc = include_str!("storms.md")]
+pub mod storms {}
 
 #[cfg_attr(feature = "tcp", doc = include_str!("tcp.md"))]
 #[cfg_attr(

@@ -212,6 +212,54 @@ fn a_waiter_behind_a_failing_dial_and_a_discard_is_not_forgotten() {
     });
 }
 
+/// A dial ends while it becomes slow, and another one begins beside it: the waiter gets the first
+/// one, and the second becomes idle.
+#[test]
+fn a_dial_that_becomes_slow_as_it_ends_serves_its_waiter() {
+    explore(&["it was slow", "not"], || {
+        let stage = Stage::new(2);
+        let waiter = stage.waiter();
+        let core = stage.pool.core().clone();
+        let dialing = thread::spawn(Runtime::run);
+        maintenance_an_hour_later(&core);
+        drop(core);
+        join(dialing);
+        stage.watch.check();
+        drop(waiter.connection());
+        let dials = stage.settle().dials;
+        stage.rests_with(usize::try_from(dials).expect("a few"));
+        stage.end();
+        if dials == 2 { "it was slow" } else { "not" }
+    });
+}
+
+/// A dial ends while it is cut off, because it has taken hopelessly longer than usual: its waiter
+/// gets it, or that of the next dial.
+#[test]
+fn a_dial_that_is_cut_off_as_it_ends_leaves_no_waiter_behind() {
+    explore(&["cut off", "not"], || {
+        let stage = Stage::new(2);
+        let loan = stage.loan();
+        let waiter = stage.waiter();
+        let core = stage.pool.core().clone();
+        Clock::set_all(3_600_000_000_000);
+        let dialing = thread::spawn(Runtime::run);
+        maintenance_an_hour_later(&core);
+        let was_cut_off = core.typed_hosts()[0].look(|state| {
+            let dials = state.dials();
+            dials.slots().any(|slot| dials.is_cut_off(slot))
+        });
+        drop(core);
+        join(dialing);
+        stage.watch.check();
+        drop(waiter.connection());
+        drop(loan);
+        stage.rests_with(2);
+        stage.end();
+        if was_cut_off { "cut off" } else { "not" }
+    });
+}
+
 /// A dial is lost with its runtime while its waiter is polled in another task: that task is woken
 /// and dials again.
 #[test]

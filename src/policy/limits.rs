@@ -26,6 +26,8 @@ pub(crate) struct Limits {
     pub(crate) max_lifetime: Span,
     pub(crate) lifetime_jitter: f64,
     pub(crate) max_uses: u64,
+    /// The time limit of one dial, while things are well.
+    pub(crate) connect_timeout: Span,
     pub(crate) backoff: Backoff,
     /// A connection without proof of life for this long is pinged before it is lent.
     pub(crate) ping_after: Span,

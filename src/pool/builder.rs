@@ -123,7 +123,9 @@ impl<Kind> Builder<Kind> {
 /// # Limits on connections
 impl<Kind> Builder<Kind> {
     /// Sets the hard cap on connections of one host. Dialing, idle, lent and closing connections
-    /// count. Connections found dead or discarded do not: their close runs in the background.
+    /// count. Connections found dead or discarded do not: their close runs in the background. A
+    /// close counts for 100 milliseconds only if the host was retired or its dials fail, unless twice
+    /// the cap is open by then.
     ///
     /// A shared connection that drains (too old, used up, retired, or making room for another host)
     /// frees its place for a new connection at once, so that long leases do not keep new callers
@@ -290,10 +292,16 @@ impl<Kind> Builder<Kind> {
         self
     }
 
-    /// Limits one dial.
+    /// Limits one dial: then those who have waited for all of it get its error, and all others that
+    /// nothing else will probably serve.
     ///
     /// Defaults to 10 seconds. It does not depend on the caller's time-out: a dial continues for
     /// the next caller when its own has given up.
+    ///
+    /// While the host's dials are slow, one may itself go on for twice, then for four times as long,
+    /// unless its place is wanted, as TCP does with its own time-out: a server with more work in its
+    /// queue than the time-out would otherwise work for callers only that have gone. See
+    /// [`storms`](crate::guide::storms).
     pub fn connect_timeout(mut self, limit: impl Into<Option<Duration>>) -> Self {
         self.settings.config.connect_timeout = limit.into();
         self
@@ -390,17 +398,17 @@ impl<Kind> Builder<Kind> {
     /// `retry`.
     ///
     /// Defaults to `None`: when a dial fails and nothing else will probably serve the callers that
-    /// wait, all of them get its error at once. If something else will (another dial in flight, or
-    /// a connection in use that will return), they continue to wait until a second dial in a row
-    /// fails with no connection returned in between. The host dials again after a default
-    /// [`Backoff`].
+    /// wait, all of them get its error at once. If something else will (another dial in flight that
+    /// is not slow, or a connection in use that will return), they continue to wait. Connections in
+    /// use count for as long as they come back: until none has returned for 3 seconds, or for twice
+    /// the longest use since the trouble began. So a server that is full, which refuses one more
+    /// connection, fails nobody that a return would serve. The host dials again after a default [`Backoff`].
     ///
     /// With or without `retry`, dials that were in flight together and fail count as one failure.
-    /// While callers wait, the next dial starts within four times [`Backoff::initial`] after a
-    /// failure (0.4 s by default), and at the latest when half of the oldest waiter's remaining
-    /// time has passed. A caller that arrives during a backoff, and that nothing else will serve,
-    /// causes a dial at once. Dials of one host that follow failures are at least the shortest
-    /// backoff apart.
+    /// While callers wait for a host that is down, the next dial begins within four times
+    /// [`Backoff::initial`] after a failure (0.4 s by default), and at the latest when half of the
+    /// oldest waiter's remaining time has passed. Dials of one host that follow failures are at least
+    /// the shortest backoff apart.
     pub fn retry(mut self, backoff: impl Into<Option<Backoff>>) -> Self {
         self.settings.config.retry = backoff.into();
         self

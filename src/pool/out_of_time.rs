@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use super::error::AcquireError;
 use super::status::LoanInfo;
-use super::timeout_report::{LastDialError, Phase, TimeoutDetails, TimeoutReport};
+use super::timeout_report::{
+    FullServer, LastDialError, Phase, SlowDials, TimeoutDetails, TimeoutReport,
+};
 use crate::engine::status::{Causes, Seen};
 use crate::policy::acquire_failure::AcquireFailure;
 use crate::policy::observer::{AcquireFailed, TimedOut};
@@ -36,8 +38,19 @@ pub(super) fn report<E: Any + Send + Sync>(
     ahead: usize,
 ) -> AcquireError<E> {
     let now = host.pool().clock.precise();
-    let causes = host.base().causes(now);
-    let Causes { view, pinging_since, failure, loans, more_loans, held_by_waiting } = causes;
+    let Causes {
+        view,
+        pinging_since,
+        slow,
+        next_dial,
+        full,
+        failure,
+        loans,
+        more_loans,
+        held_by_waiting,
+    } = host.base().causes(now, &host.pool().common.limits);
+    // That is no answer of the server.
+    let has_panicked = matches!(failure, Some((DialFailure::Panicked, _)));
     let Seen { idle, in_use, dialing, closing, waiting, .. } = view.seen;
     let key = format!("{host:?}");
     let loans = loans.into_iter().map(|loan| LoanInfo::new(key.clone(), loan, now)).collect();
@@ -61,6 +74,11 @@ pub(super) fn report<E: Any + Send + Sync>(
         loans,
         more_loans,
         held_by_waiting,
+        slow_dials: slow.map(|(count, oldest)| SlowDials { count, oldest: now.since(oldest) }),
+        next_dial: next_dial.map(|at| at.since(now)),
+        full_server: full
+            .filter(|_| !has_panicked)
+            .map(|(connections, at)| FullServer { connections, age: now.since(at) }),
         last_dial_error: failure.map(|(failure, at)| last_dial_error(failure, now.since(at))),
     }))
 }

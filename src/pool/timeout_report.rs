@@ -89,8 +89,35 @@ pub struct TimeoutDetails<E> {
     /// How many loans were held by tasks that waited for the same host, this caller's own included: a deadlock if it is all
     /// of them. Zero without [`deadlock_warnings`](crate::Builder::deadlock_warnings).
     pub held_by_waiting: usize,
+    /// The dials in flight that have taken much longer than usual, if there are any.
+    pub slow_dials: Option<SlowDials>,
+    /// The time until the next dial may begin, where dials have failed or were slow: `None` if it
+    /// may at once.
+    pub next_dial: Option<Duration>,
+    /// What the server takes at most, if it refuses more connections than it has.
+    pub full_server: Option<FullServer>,
     /// How the last dial failed, if none has succeeded since.
     pub last_dial_error: Option<LastDialError<E>>,
+}
+
+/// Dials in flight that have taken much longer than usual: nobody waits for them any more.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct SlowDials {
+    /// How many there are.
+    pub count: usize,
+    /// How long the oldest has taken so far.
+    pub oldest: Duration,
+}
+
+/// A server that has refused a connection while others were open and came back.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct FullServer {
+    /// How many connections of this host were open.
+    pub connections: usize,
+    /// How long ago it was.
+    pub age: Duration,
 }
 
 /// The failure of a dial, and how long ago it was.
@@ -141,9 +168,11 @@ impl<E> TimeoutDetails<E> {
             "connections come back, but callers come faster: raise max_per_host, or hold them for shorter"
         } else if self.in_use >= self.max {
             "raise max_per_host or look for loans that are never returned"
+        } else if self.full_server.is_some() {
+            "the server takes no more connections: lower max_per_host, or raise the server's own limit"
         } else if self.last_dial_error.is_some() {
             "dials fail: look at the host"
-        } else if self.dialing > 0 {
+        } else if self.dialing > 0 || self.next_dial.is_some() {
             "dials are slow: look at the host, or raise acquire_timeout"
         } else if self.in_use + self.closing >= self.max {
             "closes are slow: look at the host, or lower close_timeout"
@@ -175,10 +204,45 @@ impl<E> fmt::Display for TimeoutReport<E> {
         if self.in_use >= self.max && self.held_by_waiting > 0 {
             write!(f, "; held by waiting tasks: {} of {}", self.held_by_waiting, self.all_loans())?;
         }
-        if let Some(last) = &self.last_dial_error {
-            write!(f, "; last dial error {} ago: {}", secs(last.age), last.message)?;
+        match (&self.slow_dials, self.next_dial) {
+            (Some(slow), Some(next)) => write!(f, "; {slow}, the next in {}", secs(next))?,
+            (Some(slow), None) => write!(f, "; {slow}")?,
+            (None, Some(next)) if self.last_dial_error.is_none() => {
+                write!(f, "; the next dial in {}", secs(next))?;
+            }
+            (None, _) => {}
+        }
+        match (&self.full_server, &self.last_dial_error) {
+            (Some(full), Some(last)) => write!(f, "; {}: {})", full.begin(), last.message)?,
+            (_, Some(last)) => {
+                write!(f, "; last dial error {} ago: {}", secs(last.age), last.message)?;
+            }
+            _ => {}
         }
         write!(f, "; {}", self.hint())
+    }
+}
+
+/// `3 dials are slow (the oldest 7.0 s)`.
+impl fmt::Display for SlowDials {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let oldest = secs(self.oldest);
+        match self.count {
+            1 => write!(f, "1 dial is slow ({oldest})"),
+            count => write!(f, "{count} dials are slow (the oldest {oldest})"),
+        }
+    }
+}
+
+/// `the server took 2 connections at most (refused 3.1 s ago`: the error follows.
+impl FullServer {
+    fn begin(self) -> String {
+        let plural = if self.connections == 1 { "" } else { "s" };
+        format!(
+            "the server took {} connection{plural} at most (refused {} ago",
+            self.connections,
+            secs(self.age)
+        )
     }
 }
 

@@ -14,7 +14,9 @@ use super::panics;
 use super::parts::{Cell, Erased, TaskWaker, Value, WaitsIn};
 use super::pool_base::PoolBase;
 use crate::engine::status::Counted;
+use crate::engine::sync::Notify;
 use crate::engine::{Parts, Purpose};
+use crate::policy::time::Span;
 
 pub(crate) type Later<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
@@ -78,8 +80,13 @@ impl Parts for Erased {
     type Failure = DialFailure;
     type Waker = TaskWaker;
     type Runtime = WaitsIn;
+    type Stop = Arc<Notify>;
 
     fn runtime(waker: &TaskWaker) -> WaitsIn {
         waker.waits_in.clone()
+    }
+
+    fn timed_out(limit: Span) -> DialFailure {
+        DialFailure::TimedOut(limit.into())
     }
 }

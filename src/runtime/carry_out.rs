@@ -37,25 +37,28 @@ struct Follows<'a> {
     lost: Vec<dial::Dialing>,
     granted: Vec<Cell>,
     stop_draining: Option<Cell>,
+    give_way: Option<Cell>,
     make_room: bool,
 }
 
 enum Follow {
     Granted,
     StopDraining,
+    GiveWay,
     Scan,
 }
 
 impl<'a> Follows<'a> {
     fn new(news: &'a mut News) -> Self {
         let (lost, granted) = (Vec::new(), Vec::new());
-        Follows { news, lost, granted, stop_draining: None, make_room: false }
+        Follows { news, lost, granted, stop_draining: None, give_way: None, make_room: false }
     }
 
     /// Carries out the actions of the host itself, and keeps the others.
     fn take(&mut self, cell: &Cell, mut actions: Actions) {
         self.granted.append(&mut actions.granted);
         self.stop_draining = actions.stop_draining.take().or(self.stop_draining.take());
+        self.give_way = actions.give_way.take().or(self.give_way.take());
         self.make_room |= actions.make_room;
         self.carry_out_own(cell, actions);
     }
@@ -86,6 +89,9 @@ impl<'a> Follows<'a> {
         if let Some(cell) = self.stop_draining.take() {
             return Some((cell, Follow::StopDraining));
         }
+        if let Some(cell) = self.give_way.take() {
+            return Some((cell, Follow::GiveWay));
+        }
         if self.make_room {
             let next = pool.next_scan(pool.clock.precise());
             self.make_room = next.is_some();
@@ -98,6 +104,8 @@ impl<'a> Follows<'a> {
         let actions = cell.decide(&mut |state, section| match follow {
             Follow::Granted => state.granted(section),
             Follow::StopDraining => state.stop_draining(section),
+            // The end of the section does it, if the place is still wanted.
+            Follow::GiveWay => {}
             Follow::Scan => state.visit(section),
         });
         self.take(&cell, actions);
@@ -155,6 +163,7 @@ impl<'a> Follows<'a> {
 /// Tells the tasks that run already.
 fn notify(cell: &Cell, actions: &Actions) {
     let pool = cell.pool();
+    actions.stop.iter().for_each(|dial| dial.notify_one());
     if actions.recheck {
         pool.recheck.notify_waiters();
     }

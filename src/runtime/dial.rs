@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
+use tokio::time::error::Elapsed;
 use tracing::field::Empty;
 use tracing::level_filters::LevelFilter;
 
@@ -16,7 +17,7 @@ use super::failure::DialFailure;
 use super::panics::{self, Panicked};
 use super::parts::{Actions, Cell, Erased, Value, WaitsIn};
 use super::traced::Traced;
-use crate::engine::sync::Mutex;
+use crate::engine::sync::{Mutex, Notify};
 use crate::engine::{DialOrder, Dialed, Failed, Outage};
 use crate::policy::observer::{DialDone, DialFailed};
 use crate::policy::time::Time;
@@ -25,7 +26,7 @@ use crate::policy::time::Time;
 /// returned as lost. Its place may then go to another host, whose dial may be lost in the same way:
 /// the caller handles them one after the other.
 pub(super) fn begin(cell: &Cell, order: DialOrder<Erased>) -> Option<Dialing> {
-    let DialOrder { slot, runtime } = order;
+    let DialOrder { slot, runtime, stop } = order;
     let pool = cell.pool();
     let runtime = match runtime {
         Some(WaitsIn::Other(runtime)) => Some(runtime),
@@ -33,7 +34,8 @@ pub(super) fn begin(cell: &Cell, order: DialOrder<Erased>) -> Option<Dialing> {
         None => pool.any_runtime(),
     };
     let (cell, began) = (cell.clone(), pool.clock.precise());
-    let dialing = Dialing { cell, slot, began, told: false, ended: false, span: Traced::cause() };
+    let span = Traced::cause();
+    let dialing = Dialing { cell, slot, stop, began, told: false, ended: false, span };
     let Some(runtime) = runtime else { return Some(dialing) };
     // A runtime that has ended drops its task at once; this is then the only reference.
     let parcel = Arc::new(Mutex::new(Some(dialing)));
@@ -59,7 +61,7 @@ async fn dial(mut dialing: Dialing) {
         let connect = cell.connect();
         match pool.settings.connect_timeout {
             None => Ok(connect.await),
-            Some(limit) => tokio::time::timeout(limit, deadline::told(limit, connect)).await,
+            Some(limit) => dialing.in_time(limit, deadline::told(limit, connect)).await,
         }
     });
     let made = {
@@ -74,7 +76,7 @@ async fn dial(mut dialing: Dialing) {
             dialing.failed(DialFailure::TimedOut(limit));
         }
         Some(Err(Panicked)) => dialing.failed(DialFailure::Panicked),
-        None => dialing.lost(&"cut off: it is not needed any more"),
+        None => dialing.stopped(),
     }
 }
 
@@ -83,6 +85,8 @@ async fn dial(mut dialing: Dialing) {
 pub(super) struct Dialing {
     cell: Cell,
     slot: u32,
+    /// It is not needed any more.
+    stop: Arc<Notify>,
     began: Time,
     /// Its start was reported.
     told: bool,
@@ -111,21 +115,40 @@ impl Dialing {
         });
     }
 
+    /// Gives the dial its time-out, as often as the host allows.
+    async fn in_time<F: Future>(&self, limit: Duration, dial: F) -> Result<F::Output, Elapsed> {
+        let mut dial = pin!(dial);
+        let mut times = 1;
+        loop {
+            let made = tokio::time::timeout(limit, dial.as_mut()).await;
+            if made.is_ok() || !self.goes_on(times, limit) {
+                return made;
+            }
+            times += 1;
+        }
+    }
+
+    /// It has used up its time-out this often. Returns whether it may go on.
+    fn goes_on(&self, times: u32, limit: Duration) -> bool {
+        let failure = DialFailure::TimedOut(limit);
+        let failed = Failed { failure, retryable: true, took: self.took(), timed_out: true };
+        let (goes_on, begins) = self
+            .cell
+            .change(|state, section| state.dial_overdue((self.slot, times), failed, section));
+        if begins {
+            self.cell.pool().may_block(LevelFilter::WARN);
+            self.log_failure(&DialFailure::TimedOut(limit), begins);
+        }
+        goes_on
+    }
+
     /// Runs the dial to its end, unless it is not needed any more. Everything that had to start has
     /// started by now.
     async fn unless_cut_off<F: Future>(&self, dial: F) -> Option<F::Output> {
-        let recheck = &self.cell.pool().recheck;
-        let (mut dial, mut told) = (pin!(dial), pin!(recheck.notified()));
-        poll_fn(|cx| {
-            if let Poll::Ready(made) = dial.as_mut().poll(cx) {
-                return Poll::Ready(Some(made));
-            }
-            // Subscribe before checking, so that no notification is missed.
-            while told.as_mut().poll(cx).is_ready() {
-                told.set(recheck.notified());
-            }
-            let stops = self.cell.base().look(|state| state.stops_dial(self.slot));
-            if stops { Poll::Ready(None) } else { Poll::Pending }
+        let (mut dial, mut stop) = (pin!(dial), pin!(self.stop.notified()));
+        poll_fn(|cx| match dial.as_mut().poll(cx) {
+            Poll::Ready(made) => Poll::Ready(Some(made)),
+            Poll::Pending => stop.as_mut().poll(cx).map(|()| None),
         })
         .await
     }
@@ -198,13 +221,31 @@ impl Dialing {
         };
         self.ended = true;
         let (slot, error) = (self.slot, failure.clone());
-        let failed = Failed { failure, retryable, took: self.took() };
+        let timed_out = matches!(failure, DialFailure::TimedOut(_));
+        let failed = Failed { failure, retryable, took: self.took(), timed_out };
         let begins = self.cell.change(|state, section| state.dial_failed(slot, failed, section));
         // The waiters already have the error, even if this thread blocks from here on.
         self.cell.pool().may_block(LevelFilter::WARN);
         self.tell_failure(&error);
         self.log_failure(&error, begins);
         let _ = panics::catch("a destructor", || drop(error));
+    }
+
+    /// The host has cut it off.
+    fn stopped(mut self) {
+        self.ended = true;
+        let slot = self.slot;
+        let begins = self.cell.change(|state, section| state.dial_stopped(slot, section));
+        self.cell.pool().may_block(LevelFilter::WARN);
+        let limit = self.cell.pool().settings.connect_timeout;
+        let why: &dyn Display = match limit.filter(|limit| *limit <= self.took()) {
+            Some(limit) => &DialFailure::TimedOut(limit),
+            None => &CUT_OFF,
+        };
+        self.tell_failure(why);
+        if begins {
+            self.log_failure(why, begins);
+        }
     }
 
     fn lost(&mut self, why: &dyn Display) {
@@ -228,6 +269,8 @@ impl Dialing {
         self.tell_failure(&NO_RUNTIME);
     }
 }
+
+const CUT_OFF: &str = "cut off: it hung, or is not needed any more";
 
 const NO_RUNTIME: &str = "the runtime of the dial has ended";
 

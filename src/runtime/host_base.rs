@@ -13,6 +13,7 @@ use crate::engine::status::{Causes, EntryView, HostView};
 use crate::engine::sync::Mutex;
 use crate::engine::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use crate::engine::{Asking, Common, Lease, Listing, Phase, Ticket};
+use crate::policy::limits::Limits;
 use crate::policy::time::Time;
 
 /// What does not depend on the connector.
@@ -114,8 +115,8 @@ impl HostBase {
     }
 
     /// Returns why a caller may have waited in vain. The state remembers what was looked for.
-    pub(crate) fn causes(&self, now: Time) -> Causes<DialFailure> {
-        self.state.lock().causes(now)
+    pub(crate) fn causes(&self, now: Time, limits: &Limits) -> Causes<DialFailure> {
+        self.state.lock().causes(now, limits)
     }
 
     /// The loan does not depend any more on the task that began it.

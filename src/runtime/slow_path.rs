@@ -218,11 +218,10 @@ impl dyn AnyHost {
     /// Begins a warm request for this many connections. Their dials begin now, if `begins` says so.
     pub(crate) fn begin_warm(self: &Arc<Self>, connections: usize, begins: bool) -> WarmRequest {
         self.change(|state, section| {
-            let failed_before = state.failed_dials();
             if begins {
                 state.warm(connections);
             }
-            WarmRequest { number: section.common.next_id(), connections, failed_before }
+            WarmRequest { number: section.common.next_id(), connections, since: section.now }
         })
     }
 

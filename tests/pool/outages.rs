@@ -23,6 +23,7 @@ async fn first_served(pool: &TestPool, callers: usize) -> Instant {
 #[tokio::test(start_paused = true)]
 async fn dials_in_flight_together_that_fail_are_one_failure() {
     let (pool, connector) = pool(|b| b.max_per_host(10).retry(Backoff::default()));
+    let _known = learn(&pool, 1).await;
     connector.always(Stage::Connect, Step::SlowError(ms(50)));
     let task = tokio::spawn({
         let pool = pool.clone();
@@ -53,20 +54,18 @@ async fn after_a_blip_callers_are_served_within_the_shortest_backoff() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_loan_counts_as_on_its_way_until_the_second_failure_in_a_row() {
+async fn a_loan_counts_as_on_its_way_until_nothing_has_returned_for_three_seconds() {
     let (pool, connector) = pool_of(10);
     let _loan = pool.acquire(&1).await.unwrap();
     connector.always(Stage::Connect, Step::Error);
     let began = Instant::now();
     let error = pool.acquire(&1).await.unwrap_err();
     assert!(matches!(error, AcquireError::Connect(_)), "{error}");
-    assert!(began.elapsed() <= ms(101), "{:?}", began.elapsed());
-    assert_eq!(pool.status().failed_dials, 2);
+    assert!((ms(3000)..ms(3402)).contains(&began.elapsed()), "{:?}", began.elapsed());
     // The next caller has nothing to wait for.
     let began = Instant::now();
     pool.acquire(&1).await.unwrap_err();
-    assert!(began.elapsed() <= ms(101), "{:?}", began.elapsed());
-    assert_eq!(pool.status().failed_dials, 3);
+    assert!(began.elapsed() <= ms(401), "{:?}", began.elapsed());
 }
 
 #[tokio::test(start_paused = true)]
@@ -119,16 +118,14 @@ async fn no_backoff_outlasts_half_of_the_time_that_the_oldest_waiter_has() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_newcomer_that_nothing_else_can_serve_causes_a_dial_also_during_a_backoff() {
-    let backoff = Backoff::default().max(secs(600)).factor(1000.0).jitter(0.0);
-    let (pool, connector) = pool(|b| b.retry(backoff).acquire_timeout(secs(600)));
+async fn a_newcomer_causes_a_dial_within_half_of_its_time_also_during_a_backoff() {
+    let backoff = Backoff::default().initial(ms(20)).max(secs(600)).factor(1000.0).jitter(0.0);
+    let (pool, connector) = pool(|b| b.retry(backoff));
     connector.always(Stage::Connect, Step::Error);
-    let mut waiter = waiting(&pool, 1);
-    sleep(ms(250)).await;
-    assert_eq!(pool.status().failed_dials, 2, "the next one is at 500 ms");
+    drop(waiting(&pool, 1));
+    sleep(ms(30)).await;
     connector.behave();
     drop(pool.acquire_timeout(&1, ms(50)).await.unwrap());
-    drop(ready(&mut waiter));
 }
 
 #[tokio::test(start_paused = true)]
@@ -161,14 +158,14 @@ async fn a_dial_that_hangs_does_not_keep_all_who_would_share_its_connection() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_slow_host_is_given_four_of_its_usual_dials_before_another_begins() {
-    let stage = sharing_with(100, |b| b.max_per_host(5));
+async fn a_slow_host_is_given_twenty_of_its_usual_dials_before_another_begins() {
+    let stage = sharing_with(100, |b| b.max_per_host(5).connect_timeout(secs(60)));
     stage.script.always(Stage::Connect, Step::Slow(ms(800)));
     drop(stage.lease().await);
     stage.pool.close_idle();
     stage.script.always(Stage::Connect, Step::Never);
     let waiters: Vec<_> = (0..10).map(|_| stage.waiting()).collect();
-    sleep(ms(3100)).await;
+    sleep(ms(15_900)).await;
     assert_eq!(stage.script.counts().dials, 2);
     sleep(ms(200)).await;
     assert_eq!(stage.script.counts().dials, 3);
@@ -358,9 +355,9 @@ async fn a_dial_of_a_shared_host_counts_for_a_second_also_where_it_carries_one()
 async fn an_hour_after_an_error_one_dial_that_hangs_does_not_keep_all_callers() {
     let (pool, connector) = pool(|b| b);
     let _loan = pool.acquire(&1).await.unwrap();
-    connector.once(Stage::Connect, Step::Error);
-    connector.once(Stage::Connect, Step::Error);
+    connector.always(Stage::Connect, Step::Error);
     pool.acquire(&1).await.unwrap_err();
+    connector.behave();
     connector.once(Stage::Connect, Step::Never);
     sleep(secs(3600)).await;
     // An hour later the server is well, but one packet is lost.

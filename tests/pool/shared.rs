@@ -51,7 +51,11 @@ async fn where_it_is_known_what_one_carries_the_right_number_is_dialed_at_once()
     let stage = sharing(8, 10);
     let mut waiting: Vec<_> = (0..64).map(|_| stage.pool.acquire(&KNOWN)).collect();
     assert!(waiting.iter_mut().all(|acquire| poll(acquire).is_pending()));
-    assert_eq!(stage.pool.status().dialing, 7);
+    assert_eq!(stage.pool.status().dialing, 1, "nothing is known of the server's speed");
+    quiet().await;
+    assert_eq!(stage.script.counts().dials, 7);
+    let leases: Vec<_> = waiting.iter_mut().map(now).collect();
+    assert_eq!(leases.len(), 64);
 }
 
 #[tokio::test(start_paused = true)]

@@ -253,6 +253,7 @@ async fn an_old_answer_takes_back_no_newer_one() {
         b.max_per_host(2)
             .spread(Spread::LeastLoaded)
             .heartbeat(Heartbeat::default().timeout(secs(60)))
+            .connect_timeout(secs(60))
     });
     stage.pool.warm(&1, 2).await.unwrap();
     let a = stage.lease().await;

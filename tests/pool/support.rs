@@ -43,6 +43,16 @@ pub(crate) fn pool_of(cap: usize) -> (TestPool, TestConnector) {
     pool(|builder| builder.max_per_host(cap))
 }
 
+/// The pool knows that the host's server is quick, and has nothing open there: it dials for all who wait.
+pub(crate) async fn learn(pool: &TestPool, host: u32) -> wharf::Host<TestConnector> {
+    let handle = pool.host(&host);
+    drop(handle.acquire().await.unwrap());
+    pool.close_idle();
+    quiet().await;
+    assert_eq!(handle.status().idle, 0);
+    handle
+}
+
 pub(crate) const fn ms(n: u64) -> Duration {
     Duration::from_millis(n)
 }

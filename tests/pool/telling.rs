@@ -84,7 +84,7 @@ async fn the_end_of_an_outage_says_how_many_callers_were_told() {
     connector.behave();
     drop(host.acquire().await.unwrap());
     let lines = log.take();
-    assert!(lines[0].contains("failed_dials=3 callers_told=6"), "{lines:?}");
+    assert!(lines[0].contains("failed_dials=2 callers_told=6"), "{lines:?}");
 }
 
 #[tokio::test(start_paused = true)]

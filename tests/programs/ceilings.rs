@@ -82,13 +82,14 @@ impl State {
             return;
         }
         let of = |counts: &HashMap<u32, usize>| counts.get(&host).copied().unwrap_or_default();
-        let (open, dialing) = (of(&counts.open_of), of(&counts.dialing_of));
+        let open = of(&counts.open_of) - of(&counts.parting_of);
+        let dialing = of(&counts.dialing_of);
         let ceiling = self.ceiling(host);
         let or_none = |cap: Option<usize>| cap.unwrap_or(usize::MAX);
         let settings = &self.settings;
         for (what, is, most) in [
             ("open of its host", open, ceiling * self.times),
-            ("open in all", counts.open, or_none(settings.max_total)),
+            ("open in all", counts.open - counts.parting, or_none(settings.max_total)),
             ("dials of its host", dialing, or_none(settings.max_dialing_per_host)),
             ("dials in all", counts.dialing, or_none(settings.max_dialing)),
         ] {

@@ -42,8 +42,9 @@ impl<H: Clone> Budget<H> {
             self.sparing.len(),
         ];
         assert_eq!(lists, [0; 4], "9: who wanted");
-        let hosts = [self.draining.len(), self.listed.len(), self.serving.len()];
-        assert_eq!(hosts, [0; 3], "9: hosts that are gone");
+        let hosts =
+            [self.draining.len(), self.giving_way.len(), self.listed.len(), self.serving.len()];
+        assert_eq!(hosts, [0; 4], "9: hosts that are gone");
     }
 
     fn check_sums(&self, notes: &[(u64, Note)], promised: &[u64], scans: usize) {
@@ -117,6 +118,11 @@ impl<H: Clone> Budget<H> {
         assert!(
             self.draining.keys().eq(draining.collect::<BTreeSet<_>>()),
             "9: those that make room"
+        );
+        let giving_way = notes.iter().filter(|(_, note)| note.gives_way).map(|(id, _)| id);
+        assert!(
+            self.giving_way.keys().eq(giving_way.collect::<BTreeSet<_>>()),
+            "9: those with a slow dial that makes room"
         );
         let serving = notes.iter().filter_map(|(id, note)| Some((note.serves?, *id)));
         assert_eq!(self.serving, serving.collect(), "9: those that serve");

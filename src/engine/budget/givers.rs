@@ -1,6 +1,6 @@
 //! Which connection makes room: the least recently used idle one, or one in use that returns.
 
-use super::{Budget, Rank};
+use super::{Budget, FAILING_SHARE, Rank};
 use crate::policy::time::Time;
 
 impl<H: Clone> Budget<H> {
@@ -17,6 +17,26 @@ impl<H: Clone> Budget<H> {
 
     pub(crate) fn wants_room(&self) -> bool {
         self.room_to_come() < self.wanted()
+    }
+
+    /// Returns whether other hosts than this one are short, and no permit is free.
+    pub(crate) fn lacks_room_beside(&self, id: u64) -> bool {
+        let own = self.records.get(&id).map_or(0, |record| record.short_of() as usize);
+        !self.has_room() && self.demand + self.failing_demand > own
+    }
+
+    /// Returns whether failing hosts hold more than their share while a healthy one is short.
+    pub(crate) fn failing_hold_too_much(&self) -> bool {
+        let share = |cap: usize| (cap / FAILING_SHARE).max(1);
+        self.demand > 0
+            && (self.failing > share(self.max_total)
+                || self.failing_dials > share(self.max_dialing))
+    }
+
+    /// Returns a host with a slow dial, if another one lacks the room.
+    pub(crate) fn gives_way(&self) -> Option<H> {
+        let mut giving = self.giving_way.iter();
+        giving.find(|(id, _)| self.lacks_room_beside(**id)).map(|(_, host)| host.clone())
     }
 
     /// Returns whether other hosts still need the room that a host is draining for.

@@ -91,6 +91,8 @@ pub(crate) struct Budget<H> {
     starving: usize,
     /// Hosts with connections that drain to make room.
     draining: BTreeMap<u64, H>,
+    /// Hosts with a slow dial that makes room as soon as another host wants it.
+    giving_way: BTreeMap<u64, H>,
     /// Hosts with idle connections, by a lower bound of the time since which one of them is idle.
     listed: BTreeMap<(Time, u64), H>,
     /// Hosts that have connections, the longest-serving first.
@@ -143,6 +145,7 @@ impl<H: Clone> Budget<H> {
             failing_demand: 0,
             starving: 0,
             draining: BTreeMap::new(),
+            giving_way: BTreeMap::new(),
             listed: BTreeMap::new(),
             serving: BTreeSet::new(),
             next_turn: 0,
@@ -170,10 +173,14 @@ impl<H: Clone> Budget<H> {
             old.listed.map(|at| self.listed.remove(&(at, id)));
             new.listed.map(|at| self.listed.insert((at, id), host.clone()));
         }
-        if new.making_room > 0 {
-            self.draining.entry(id).or_insert_with(|| host.clone());
-        } else {
-            self.draining.remove(&id);
+        for (hosts, is_there) in
+            [(&mut self.draining, new.making_room > 0), (&mut self.giving_way, new.gives_way)]
+        {
+            if is_there {
+                hosts.entry(id).or_insert_with(|| host.clone());
+            } else {
+                hosts.remove(&id);
+            }
         }
         if new.wants + new.spare == 0 && !self.records.contains_key(&id) {
             return;

@@ -16,6 +16,8 @@ pub(crate) struct Note {
     pub(crate) making_room: u32,
     /// Heartbeats that are late.
     pub(crate) late: u32,
+    /// A slow dial makes room as soon as another host wants it.
+    pub(crate) gives_way: bool,
     pub(crate) live: u32,
     /// Dials that the host would start for waiters, and without a waiter.
     pub(crate) wants: u32,

@@ -24,6 +24,11 @@ impl Share {
         self.note().map_or(0, |note| note.id)
     }
 
+    /// Returns whether permits are missing.
+    pub(crate) fn is_short(&self) -> bool {
+        self.note().is_some_and(|note| note.wants + note.spare > 0)
+    }
+
     /// Returns how many permits are missing for connections made in advance.
     #[inline]
     pub(crate) fn spare(&self) -> u32 {

@@ -91,12 +91,6 @@ impl<P: Parts> Connections<P> {
         self.generation
     }
 
-    /// Returns the turn of the next connection that returns or is made.
-    #[inline]
-    pub(crate) fn next_turn(&self) -> u64 {
-        self.next_turn
-    }
-
     pub(crate) fn get(&self, slot: u32) -> Option<&Entry<P>> {
         self.entries.get(slot)
     }

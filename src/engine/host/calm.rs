@@ -37,8 +37,10 @@ impl<P: Parts> HostState<P> {
             && gauges.draining == 0
             // One more that is idle lets those go.
             && gauges.kept == 0
-            // Each return shortens or ends what is awaited.
-            && self.failing().is_none()
+            // Each return shows that loans come back.
+            && !self.dials.pace().is_troubled()
+            // They make room for other hosts as soon as these want it.
+            && !self.dials.has_slow()
             // Those who ask for connections in advance, or dial for others, are to be told.
             && self.minimum.requested() == 0
             && !self.minimum.has_callers()

@@ -38,7 +38,7 @@ impl<P: Parts> HostState<P> {
         self.pings()
     }
 
-    pub(crate) fn dials(&self) -> &Dials {
+    pub(crate) fn dials(&self) -> &Dials<P::Stop> {
         &self.dials
     }
 
@@ -62,12 +62,6 @@ impl<P: Parts> HostState<P> {
         self.rare.as_ref().is_some_and(|rare| rare.tasks.is_some())
     }
 
-    /// All dials so far have taken this long together.
-    #[cfg(test)]
-    pub(crate) fn set_dial_time(&mut self, time: std::time::Duration) {
-        self.counters.dial_time = time.into();
-    }
-
     /// Returns how many closes are kept, ended ones included.
     #[cfg(test)]
     pub(crate) fn closes(&self) -> usize {
@@ -89,15 +83,15 @@ impl<P: Parts> HostState<P> {
         self.check_resets(common);
         self.check_waiters(now, common);
         self.check_listed();
-        let spares = self.share.spare() > 0;
-        let is_told = self.minimum.callers() == 0 || self.is_to_be_dialed() || spares;
-        assert!(is_told, "`warm` waits for a dial");
     }
 
     /// Also checks what holds as long as no time passes after a section.
     pub(crate) fn check_invariants(&self, now: Time, common: &Common<P>) {
         self.check_state(now, common);
         self.check_demand(now, common);
+        let spares = self.share.spare() > 0;
+        let is_told = self.minimum.callers() == 0 || self.is_to_be_dialed(&common.limits) || spares;
+        assert!(is_told, "`warm` waits for a dial");
         self.check_note(now, common);
     }
 

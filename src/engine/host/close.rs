@@ -5,7 +5,11 @@ use super::membership::Phase;
 use crate::engine::connections::entry::{Entry, Holds, State};
 use crate::engine::{CloseOrder, Common, Leak, Parts, Purpose, Section, Ticket};
 use crate::policy::close_reason::CloseReason;
-use crate::policy::time::Time;
+use crate::policy::time::{Span, Time};
+
+/// How long the close of a connection to a server that is probably gone may take: as long as goodbyes
+/// take where the server is there. With the grace of all closes it holds its place for 100 ms.
+const GOODBYE: Span = Span::from_nanos(90_000_000);
 
 impl<P: Parts> HostState<P> {
     /// Drains the connection: it takes no new leases, and is closed as soon as it is not in use. A
@@ -30,6 +34,9 @@ impl<P: Parts> HostState<P> {
             self.connections.change(slot, |entry| entry.die(reason));
             // Its ping has to stop.
             section.actions.recheck |= self.connections[slot].pinged;
+            if reason != CloseReason::Discarded && self.open() == 0 {
+                self.dials.pace_mut().lost_all();
+            }
         }
         self.close_if_free(slot, section);
     }
@@ -41,7 +48,8 @@ impl<P: Parts> HostState<P> {
         if !entry.leases().is_empty() || !entry.is_here() || entry.pinged {
             return;
         }
-        let (id, turn, at_most) = (entry.id, entry.turn, section.common.limits.close_timeout);
+        let (id, turn) = (entry.id, entry.turn);
+        let at_most = self.close_holds_place(reason, section);
         let value = self.connections.change(slot, |entry| entry.close());
         let rare = self.rare();
         rare.pings.skip_reset(turn, slot);
@@ -49,6 +57,22 @@ impl<P: Parts> HostState<P> {
         rare.closes.begin((slot, id), section.now, at_most);
         let order = |connection| CloseOrder { slot, id, connection, reason };
         section.actions.close.extend(value.map(order));
+    }
+
+    /// Returns how long a close that begins now holds its place: not for a goodbye to a server that
+    /// is probably gone, unless the host has twice its cap open by now.
+    fn close_holds_place(&self, reason: CloseReason, section: &Section<'_, P>) -> Span {
+        let close_timeout = section.common.limits.close_timeout;
+        let is_down = || {
+            self.failing().is_some() && self.dials.pace().full(self.open(), section.now).is_none()
+        };
+        let is_gone = reason == CloseReason::Retired || is_down();
+        let most = (self.membership.max() as usize).saturating_mul(2);
+        if is_gone && self.connections.len() < most {
+            close_timeout.min(GOODBYE)
+        } else {
+            close_timeout
+        }
     }
 
     /// Takes the places of closes that exceed their time limit: their runtime is not driven. The

@@ -29,8 +29,9 @@ impl<P: Parts> HostState<P> {
         self.membership.set_max(max);
         let surplus = self.surplus();
         let cut_off = self.dials.cut_off_newest(surplus);
-        section.actions.recheck |= cut_off > 0;
-        for slot in self.unused((surplus - cut_off) as usize) {
+        let others = surplus as usize - cut_off.len();
+        section.actions.stop.extend(cut_off);
+        for slot in self.unused(others) {
             self.drain(slot, CloseReason::OverCap, section);
         }
         if section.common.is_shared() {
@@ -90,9 +91,9 @@ impl<P: Parts> HostState<P> {
         self.drain_all(CloseReason::Retired, section, |state| {
             is_open(state) || state.may_come_back()
         });
-        self.shorten_backoff(section);
+        self.forgive(section);
         let usual = self.usual_dial().unwrap_or(UNKNOWN_DIAL);
-        section.actions.recheck |= self.dials.retire(section.now, usual);
+        section.actions.stop.extend(self.dials.retire(section.now, usual));
     }
 
     fn drain_all(
@@ -130,7 +131,7 @@ impl<P: Parts> HostState<P> {
         self.drain_all(CloseReason::PoolClosed, section, |state| {
             is_open(state) || state.may_come_back()
         });
-        section.actions.recheck |= self.connections.gauges().dialing > 0;
+        section.actions.stop.extend(self.dials.stops());
     }
 
     /// The last handle was dropped: no connection is kept, but waiters are served. A waiter may

@@ -3,32 +3,28 @@
 use std::time::Duration;
 
 use super::HostState;
+use super::dial::Failed;
+use super::failing::{Failing, waits};
 use super::membership::Phase;
 use crate::engine::connections::entry::State;
+use crate::engine::work::dials::Wanted;
+use crate::engine::work::dials::pace::For;
 use crate::engine::{Common, Parts, Purpose, Section};
 use crate::policy::limits::Limits;
 use crate::policy::time::{Span, Time};
-
-/// The dial of a shared connection counts as on its way for at least this long. It is less than the
-/// time after which a lost packet is sent again, which is too long for all the callers that would
-/// share the connection.
-const DIAL_COUNTS: Span = Span::from_nanos(1_000_000_000);
 
 impl<P: Parts> HostState<P> {
     /// Returns how many waiters the dials and pings in flight will probably serve. Each kind counts
     /// for a limited time:
     ///
-    /// - An exclusive dial counts until it ends. The dial of a shared connection counts for the
-    ///   leases that it is expected to carry, and only for as long as dials usually take: otherwise
-    ///   many callers would wait for one that hangs. A dial that has hung since before the second
-    ///   failure in a row does not count.
+    /// - A dial counts until it is slow, for the leases that its connection is expected to carry.
     /// - A ping counts for `ping_counts`: a peer that has not answered by then may be dead. A
     ///   connection whose heartbeat is late does not count.
     ///
     /// Loans are no reason not to dial: see [`may_be_served`](HostState::may_be_served), which
     /// counts them.
     pub(super) fn on_its_way(&self, now: Time, limits: &Limits) -> usize {
-        let dials = self.dials_that_count(now).saturating_mul(self.dials.carries());
+        let dials = self.dials_that_count().saturating_mul(self.dials.carries());
         dials.saturating_add(self.served_by_pings(now, limits))
     }
 
@@ -44,40 +40,18 @@ impl<P: Parts> HostState<P> {
         if entry.state == State::Pinging { entry.room() } else { 0 }
     }
 
-    /// Returns how many waiters the dials in flight will probably serve: one each, or as many as
-    /// share a connection.
-    pub(super) fn dials_that_count(&self, now: Time) -> usize {
-        let (is_shared, in_vain_since) = (self.dials.carries() > 1, self.in_vain_since());
-        if self.connections.gauges().dialing == 0
-            || (!is_shared && in_vain_since.is_none() && !self.dials.has_doomed())
-        {
-            return self.connections.gauges().dialing as usize;
-        }
-        let counts_for = if is_shared { self.dial_counts() } else { Span::FOREVER };
-        self.dials.counting(in_vain_since, counts_for, now) + self.retired_dials_that_count()
+    /// Returns how many of the dials in flight will probably serve waiters.
+    pub(super) fn dials_that_count(&self) -> usize {
+        self.dials.young() as usize + self.retired_dials_that_count()
     }
 
     /// Counts the retired dials: each serves one of the waiters that joined before it was retired.
     fn retired_dials_that_count(&self) -> usize {
         let (count, at) = self.dials.retired();
-        self.waiters.as_ref().map_or(0, |waiters| waiters.came_before(at, count))
-    }
-
-    /// Returns when a dial stops counting as on its way, for waiters of a shared connection, or
-    /// after a failure.
-    pub(super) fn next_dial_to_count(&self, section: &Section<'_, P>) -> Time {
-        let is_limited = section.common.is_shared() || self.failing().is_some();
-        if !is_limited || self.waiting() == 0 {
-            return Time::NEVER;
+        if count == 0 {
+            return 0;
         }
-        self.dials.next(self.dial_counts(), section.now)
-    }
-
-    /// Returns how long a dial counts as on its way for callers that would share its connection,
-    /// and as the attempt after a failure.
-    pub(super) fn dial_counts(&self) -> Span {
-        let usual = self.usual_dial().map_or(Span::ZERO, |usual| Span::from(usual * 4));
-        usual.max(DIAL_COUNTS)
+        self.waiters.as_ref().map_or(0, |waiters| waiters.came_before(at, count))
     }
 
     /// Returns the average time of the host's dials, if one has succeeded.
@@ -105,7 +79,7 @@ impl<P: Parts> HostState<P> {
         let wanted = unmet.div_ceil(self.dials.carries());
         wanted
             .min(self.room_to_dial(limits))
-            .min(self.dials_after_failure(now, |failing| self.dial_at(failing, now, limits)))
+            .min(self.dials.allowed(self.next_for_waiters(now, limits), now))
     }
 
     /// Starts what waiters need: leases on fit connections, pings of those that may become fit,
@@ -120,6 +94,101 @@ impl<P: Parts> HostState<P> {
         if section.common.ledger.is_none() {
             self.dial_as_wanted(section);
         }
+    }
+
+    /// Finds the dials that have become slow: they count for nobody from now on.
+    pub(super) fn judge_dials(&mut self, section: &Section<'_, P>) {
+        if section.now >= self.dials.next() {
+            self.dials.judge(waits(section), section.now);
+        }
+    }
+
+    /// Where the next dial is due and there is no room for it, the oldest slow one makes room, one
+    /// at a time; also for other hosts. Its waiters are told when its time-out passes. Returns
+    /// whether one does.
+    pub(super) fn cut_off_slow(&mut self, section: &mut Section<'_, P>) -> bool {
+        if !self.dials.has_slow() {
+            return false;
+        }
+        let (now, time_out) = (section.now, section.common.limits.connect_timeout);
+        let here = self.is_due_without_room(section).then_some(Wanted::Here);
+        let wanted = [self.is_wanted_elsewhere(section.common), here];
+        let mut cut_offs =
+            wanted.into_iter().flatten().map(|w| self.dials.cut_off_slow(time_out, w, now));
+        let stop = cut_offs.find_map(|stop| stop);
+        let is_cut_off = stop.is_some();
+        section.actions.stop.extend(stop);
+        is_cut_off
+    }
+
+    /// Returns whether a dial is due for which the host has no place, or no permit.
+    fn is_due_without_room(&self, section: &Section<'_, P>) -> bool {
+        let (now, limits) = (section.now, &section.common.limits);
+        if self.room_to_dial(limits) > 0 {
+            return self.share.is_short();
+        }
+        let allowed = |next| self.dials.allowed(next, now) > 0;
+        let is_waited_for = self.waiting() > self.on_its_way(now, limits);
+        (is_waited_for && allowed(self.next_for_waiters(now, limits)))
+            || (self.lacks_spare(limits) > 0 && allowed(self.next_spare(now)))
+    }
+
+    /// Tells those who have waited for all of a dial that would have used up its time-out by now.
+    pub(super) fn tell_owed(&mut self, section: &mut Section<'_, P>) {
+        let (now, limits) = (section.now, &section.common.limits);
+        while let Some(began) = self.dials.take_owed(now) {
+            let time_out = limits.connect_timeout;
+            let failure = P::timed_out(time_out);
+            let (took, kept) = (time_out.into(), failure.clone());
+            let failed = Failed { failure: kept, retryable: true, took, timed_out: true };
+            self.note_slow_dial(failed, section);
+            // Another dial may succeed.
+            if !limits.retry {
+                self.tell_of_time_out(began, &failure, section);
+            }
+            section.actions.unused.failures.push(failure);
+        }
+    }
+
+    /// Returns when the next dial for waiters may begin. While the server is down, it is no later
+    /// than after half of the time that the oldest waiter had left when the last dial failed or when
+    /// it joined, but no sooner than the shortest backoff.
+    pub(super) fn next_for_waiters(&self, now: Time, limits: &Limits) -> Time {
+        let (pace, open) = (self.dials.pace(), self.open());
+        let next = pace.next(For::Waiters, open, now);
+        let oldest = self.waiters.as_ref().and_then(|waiters| waiters.oldest());
+        let (Some(oldest), Some(failing)) = (oldest, self.failing()) else { return next };
+        if next <= now || !pace.is_down(open, now) {
+            return next;
+        }
+        let from = failing.at().max(oldest.since);
+        let half = Span::from(oldest.deadline.since(from) / 2);
+        let soonest = failing.at().after(Span::from(limits.backoff.initial));
+        next.min(soonest.max(from.after(half)))
+    }
+
+    /// Returns when the next dial may begin, for those who wait or for nobody; when loans stop
+    /// counting; and when the host need not be remembered because of a failure.
+    pub(super) fn next_dial(&self, section: &Section<'_, P>) -> Time {
+        let (now, limits) = (section.now, &section.common.limits);
+        let pace = self.dials.pace();
+        if !pace.is_troubled() && self.failing().is_none() && !self.dials.has_slow() {
+            return Time::NEVER;
+        }
+        let (has_room, waits) = (self.room_to_dial(limits) > 0, self.waiting() > 0);
+        let when = |is_so: bool, at: Time| if is_so { at } else { Time::NEVER };
+        let has_slow = self.dials.has_slow();
+        let makes_room = |wanted| self.dials.makes_room_at(limits.connect_timeout, wanted);
+        let for_others = has_slow && section.common.ledger.is_some();
+        let times = [
+            when(waits && (has_room || has_slow), self.next_for_waiters(now, limits)),
+            when(has_room || has_slow, self.next_spare(now)),
+            when(has_slow, makes_room(Wanted::Here)),
+            when(for_others, makes_room(Wanted::Elsewhere { is_their_share: true })),
+            when(waits, pace.loans_count_until()),
+            self.failing().map_or(Time::NEVER, Failing::kept_until),
+        ];
+        times.into_iter().filter(|&at| at > now).min().unwrap_or(Time::NEVER)
     }
 
     /// Gives waiters the fit connections, and pings those that may become fit.
@@ -148,7 +217,7 @@ impl<P: Parts> HostState<P> {
         while self.dials_to_spare(section) > 0 {
             self.begin_dial(section);
         }
-        self.settle_request(|| false);
+        self.settle_request(|| false, section);
     }
 
     /// Resets or pings connections that must answer first, one for each waiter that no ping in

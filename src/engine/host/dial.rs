@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use super::HostState;
-use super::failing::Outage;
+use super::failing::{Outage, waits};
 use super::membership::Phase;
 use crate::engine::connections::entry::Made;
-use crate::engine::work::dials::Dial;
+use crate::engine::work::dials::Landed;
 use crate::engine::{DialOrder, Parts, Section};
 use crate::policy::close_reason::CloseReason;
 use crate::policy::time::Time;
@@ -27,15 +27,18 @@ pub(crate) struct Failed<F> {
     /// Whether another dial may succeed.
     pub(crate) retryable: bool,
     pub(crate) took: Duration,
+    /// It has used up its time-out.
+    pub(crate) timed_out: bool,
 }
 
 impl<P: Parts> HostState<P> {
     pub(super) fn begin_dial(&mut self, section: &mut Section<'_, P>) {
         let slot = self.connections.insert(section.now);
-        self.dials.begin(slot, section.now, self.connections.next_turn());
+        let stop = P::Stop::default();
+        self.dials.begin(slot, section.now, stop.clone());
         self.counters.dials += 1;
         let runtime = self.waiters.as_mut().and_then(|waiters| waiters.oldest_runtime());
-        section.actions.dial.push(DialOrder { slot, runtime });
+        section.actions.dial.push(DialOrder { slot, runtime, stop });
     }
 
     /// A dial has succeeded: its connection serves a waiter or becomes idle. If the host was
@@ -52,15 +55,18 @@ impl<P: Parts> HostState<P> {
         self.note_dial_time(took, section);
         self.wake_warm(section);
         let dial = self.dials.end(slot).expect(IN_FLIGHT);
-        self.dials.succeeded();
         self.make(slot, dialed, section);
-        let outage = if dial.is_cut_off { None } else { self.end_failing(section) };
+        let mut outage = None;
+        if !dial.is_cut_off {
+            self.dials.succeeded(&dial, took.into(), waits(section), section.now);
+            outage = self.end_failing(section);
+        }
         match dial {
-            Dial { is_cut_off: false, retired_at: None, .. } => self.settle_proven(slot, section),
-            Dial { is_cut_off: true, retired_at: None, .. } => {
+            Landed { is_cut_off: false, retired_at: None, .. } => self.settle_proven(slot, section),
+            Landed { is_cut_off: true, retired_at: None, .. } => {
                 self.drain(slot, CloseReason::OverCap, section);
             }
-            Dial { is_cut_off, retired_at: Some(at), .. } => {
+            Landed { is_cut_off, retired_at: Some(at), .. } => {
                 if !is_cut_off {
                     self.serve_one_before(at, slot, section);
                 }
@@ -110,38 +116,65 @@ impl<P: Parts> HostState<P> {
             section.actions.unused.failures.push(failed.failure);
             return false;
         }
-        let (now, limits) = (section.now, &section.common.limits);
-        let is_retried = failed.retryable && limits.retry;
-        let failure = failed.failure.clone();
+        let is_retried = failed.retryable && section.common.limits.retry;
+        let (failure, timed_out) = (failed.failure.clone(), failed.timed_out);
         let begins = self.note_failure(&dial, failed, section);
-        if self.connections.gauges().dialing == 0 {
-            self.minimum.end_request();
-        }
+        self.end_vain_request(section);
         // Idle connections that were not pinged, because this dial was to serve the waiters, are
         // pinged first.
         self.use_what_is_there(section);
-        let is_news = dial.retired_at.is_none()
-            || self.failing().is_some_and(|failing| failing.is_in_a_row());
-        if is_news && !is_retried && !self.may_be_served(now, limits) {
-            // The failure of a retired dial is reported only at the second failure in a row, and
-            // only to waiters that joined before.
-            self.answer_failed(&failure, dial.retired_at, section);
+        if !is_retried {
+            self.tell_of_end(&dial, (&failure, timed_out), section);
         }
         section.actions.unused.failures.push(failure);
         begins
     }
 
+    /// The time-out of a dial has passed this often. After slow dials in a row it may go on, unless
+    /// its permit is wanted. Those who have waited for all of it are told in any case, as of a dial
+    /// that has failed. Returns whether it may go on, and whether an outage begins.
+    pub(crate) fn dial_overdue(
+        &mut self,
+        (slot, times): (u32, u32),
+        failed: Failed<P::Failure>,
+        section: &mut Section<'_, P>,
+    ) -> (bool, bool) {
+        self.judge_dials(section);
+        let is_first = self.dials.overdue(slot, waits(section), section.now);
+        let is_wanted = self.share.is_short() || self.is_wanted_elsewhere(section.common).is_some();
+        let goes_on = times < self.dials.pace().lives() && !is_wanted;
+        if !(goes_on && is_first) {
+            section.actions.unused.failures.push(failed.failure);
+            return (goes_on, false);
+        }
+        let failure = failed.failure.clone();
+        let begins = self.note_slow_dial(failed, section);
+        self.use_what_is_there(section);
+        if !section.common.limits.retry {
+            self.tell_of_time_out(self.dials.since(slot), &failure, section);
+        }
+        section.actions.unused.failures.push(failure);
+        (goes_on, begins)
+    }
+
     /// A dial has ended without a connection.
-    fn end_dial(&mut self, slot: u32, section: &mut Section<'_, P>) -> Dial {
+    fn end_dial(&mut self, slot: u32, section: &mut Section<'_, P>) -> Landed {
         self.connections.remove(slot);
         self.rare().counters.failed_dials += 1;
         self.wake_warm(section);
         self.dials.end(slot).expect(IN_FLIGHT)
     }
 
-    /// A dial was dropped before its end: its runtime has ended or never ran it, or it was cut off.
-    /// No task may be spawned from here, so the waiters are woken to dial from where they are
-    /// polled.
+    /// A dial was cut off, and has stopped. Returns whether it is the first that hung.
+    pub(crate) fn dial_stopped(&mut self, slot: u32, section: &mut Section<'_, P>) -> bool {
+        let is_first = self.failing().is_none() && self.dials.cut_offs() == 1;
+        let dial = self.end_dial(slot, section);
+        // One of a host that was retired says little of its new address.
+        is_first && dial.is_slow && dial.retired_at.is_none()
+    }
+
+    /// A dial was dropped before its end: its runtime has ended or never ran it. No task may be
+    /// spawned from here, so the waiters are woken to dial from where they are polled.
     pub(crate) fn dial_lost(&mut self, slot: u32, section: &mut Section<'_, P>) {
         let dial = self.end_dial(slot, section);
         if dial.is_cut_off && self.membership.phase() != Phase::Closed {
@@ -154,12 +187,6 @@ impl<P: Parts> HostState<P> {
         if let Some(waiters) = &mut self.waiters {
             waiters.wake_all(&mut section.actions.wake);
         }
-    }
-
-    /// Returns whether the task of a dial has to stop: it was cut off, or the pool cannot be used
-    /// any more.
-    pub(crate) fn stops_dial(&self, slot: u32) -> bool {
-        self.membership.phase() == Phase::Closed || self.dials.is_cut_off(slot)
     }
 }
 

@@ -10,11 +10,16 @@ impl<P: Parts> HostState<P> {
     pub(crate) fn finish(&mut self, section: &mut Section<'_, P>) -> Option<Time> {
         self.give_places(section.common);
         self.give_up_late_closes(section.now);
+        self.judge_dials(section);
         self.meet_demand(section);
         self.close_unwanted(section);
+        self.tell_owed(section);
         self.account(section);
+        if self.cut_off_slow(section) {
+            self.account(section);
+        }
         self.tell_of_failure(section);
-        if !self.is_to_be_dialed() && !self.is_short_to_spare() {
+        if !self.is_to_be_dialed(&section.common.limits) && !self.is_short_to_spare() {
             // Nothing is on its way to the callers of `warm`.
             self.wake_warm(section);
         }

@@ -195,7 +195,7 @@ impl<P: Parts> HostState<P> {
         let shared = section.common.is_shared();
         let used = self.used(how, section);
         let mut share = None;
-        let (id, lease) = self.connections.change(slot, |entry| {
+        let (id, ended) = self.connections.change(slot, |entry| {
             let lease = entry.end_lease(lease, used);
             if shared {
                 share = Some(connection);
@@ -205,8 +205,12 @@ impl<P: Parts> HostState<P> {
             (entry.id, lease)
         });
         section.actions.unused.shares.extend(share);
-        if let Some(lease) = lease.filter(|lease| lease.reported) {
+        if let Some(lease) = ended.filter(|lease| lease.reported) {
             section.actions.leaks.push(Leak::Back { id, lease });
+        }
+        if self.dials.pace().is_troubled() && matches!(how, Use::Ended { .. } | Use::NeedsReset) {
+            let used_for = ended.map(|lease| section.now.span_since(lease.since));
+            self.dials.pace_mut().returned(used_for.unwrap_or(Span::ZERO), section.now);
         }
         if self.connections[slot].doubted {
             // It may be pinged now, which was not possible before.

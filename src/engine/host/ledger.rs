@@ -1,8 +1,10 @@
 //! A host's side of the budget: its reports and its permits.
 
 use super::HostState;
+use super::failing::Failing;
 use crate::engine::budget::{Budget, Grant, Note, Scanned};
 use crate::engine::connections::entry::State;
+use crate::engine::work::dials::Wanted;
 use crate::engine::{Common, Parts, Section};
 use crate::policy::close_reason::CloseReason;
 use crate::policy::limits::Limits;
@@ -28,11 +30,12 @@ impl<P: Parts> HostState<P> {
             closing: gauges.closing,
             making_room: clipped(self.making_room().count()),
             late: clipped(self.pings().late()),
+            gives_way: self.dials.gives_way(),
             live: gauges.live(),
             wants,
             spare,
-            failures: self.failing().map_or(0, |failing| failing.failures),
-            wasted: self.failing().map(|failing| failing.took),
+            failures: self.troubles(),
+            wasted: self.failing().map(Failing::took),
             serves: old.gained.filter(|_| gauges.live() > gauges.dialing),
             gained: old.gained,
             // The bound is kept as long as it is valid: lends and returns are not reported.
@@ -64,7 +67,7 @@ impl<P: Parts> HostState<P> {
         let Some(old) = self.share.note() else { return };
         if self.noted(section) == *old {
             let requested = self.minimum.requested();
-            self.settle_request(|| section.common.is_total_full());
+            self.settle_request(|| section.common.is_total_full(), section);
             if self.minimum.requested() == requested {
                 return;
             }
@@ -101,7 +104,7 @@ impl<P: Parts> HostState<P> {
             }
         }
         let requested = self.minimum.requested();
-        self.settle_request(|| budget.is_full());
+        self.settle_request(|| budget.is_full(), section);
         if self.minimum.requested() != requested {
             // It wants fewer spare connections.
             self.tell(budget, section);
@@ -112,6 +115,7 @@ impl<P: Parts> HostState<P> {
         section.actions.make_room |= budget.needs_scan(ledger.hints.idle(), section.now);
         section.actions.room_at = budget.room_at(section.now);
         section.actions.recheck |= budget.hurries_late();
+        section.actions.give_way = budget.gives_way();
         budget.publish(&ledger.hints);
         Some(result)
     }
@@ -211,6 +215,13 @@ impl<P: Parts> HostState<P> {
         if let Some(ledger) = &section.common.ledger {
             ledger.budget.lock().dialed(Span::from(took));
         }
+    }
+
+    /// Returns whether another host wants a permit, and none is free.
+    pub(super) fn is_wanted_elsewhere(&self, common: &Common<P>) -> Option<Wanted> {
+        let budget = common.ledger.as_ref()?.budget.lock();
+        let is_their_share = !budget.failing_hold_too_much();
+        budget.lacks_room_beside(self.share.id()).then_some(Wanted::Elsewhere { is_their_share })
     }
 
     /// Takes back a connection that drains to make room. Returns false if there is none, or no

@@ -1,6 +1,8 @@
 //! Connections that are made in advance: for `initial_per_host`, `min_idle_per_host` and `warm`.
 
 use super::HostState;
+use super::failing::Failing;
+use crate::engine::work::dials::pace::For;
 use crate::engine::{Parts, Section};
 use crate::policy::limits::Limits;
 use crate::policy::time::{Span, Time};
@@ -25,8 +27,7 @@ pub(crate) struct WarmRequest {
     /// Identifies the call among those of the host.
     pub(crate) number: u64,
     pub(crate) connections: usize,
-    /// How many dials had failed when it began.
-    pub(crate) failed_before: u64,
+    pub(crate) since: Time,
 }
 
 /// How often maintenance looks at a host that has no permit to dial for `initial_per_host` or
@@ -145,24 +146,25 @@ impl<P: Parts> HostState<P> {
         section: &mut Section<'_, P>,
     ) -> Progress<P::Failure> {
         self.leave_warm(request.number, section);
-        let gauges = self.connections.gauges();
-        let (live, dialing) = (gauges.live() as usize, gauges.dialing as usize);
+        let (gauges, made) = (self.connections.gauges(), self.made());
         let is_permitted_later = || self.is_short_to_spare() && !section.common.is_total_full();
-        let is_on_its_way = self.is_to_be_dialed() || is_permitted_later();
+        let is_on_its_way = self.is_to_be_dialed(&section.common.limits) || is_permitted_later();
         let is_open = self.membership.is_open();
-        if is_open && is_on_its_way && live - dialing < request.connections {
+        if is_open && is_on_its_way && made < request.connections {
             self.minimum.wait(request.number, waker);
             return Progress::Dialing;
         }
         section.actions.unused.wakers.push(waker);
-        let is_full = gauges.places >= self.membership.max() || section.common.is_total_full();
-        let is_cause = |failing: &&super::failing::Failing<_>| {
-            section.now < failing.until || self.failed_dials() > request.failed_before
+        // Dials that are not on their way any more make room.
+        let taken = gauges.places - gauges.dialing;
+        let is_full = taken >= self.membership.max() || section.common.is_total_full();
+        let is_cause = |failing: &&Failing<_>| {
+            section.now < self.next_spare(section.now) || failing.at() >= request.since
         };
         match self.failing().filter(is_cause) {
             _ if !is_open => Progress::Closed,
-            _ if live >= request.connections => Progress::Reached,
-            Some(failing) if !is_full => Progress::Failed(failing.failure.clone()),
+            _ if made >= request.connections => Progress::Reached,
+            Some(failing) if !is_full => Progress::Failed(failing.failure().clone()),
             _ => Progress::NoRoom,
         }
     }
@@ -181,19 +183,38 @@ impl<P: Parts> HostState<P> {
     /// Returns how many dials to start now for connections that are made in advance.
     pub(super) fn dials_to_spare(&self, section: &Section<'_, P>) -> usize {
         let limits = &section.common.limits;
+        match self.lacks_spare(limits).min(self.room_to_dial(limits)) {
+            0 => 0,
+            wanted => wanted.min(self.dials.allowed(self.next_spare(section.now), section.now)),
+        }
+    }
+
+    /// Returns how many connections that are to be made in advance are neither there nor on their
+    /// way.
+    pub(super) fn lacks_spare(&self, limits: &Limits) -> usize {
         if !self.may_dial_to_spare(limits) {
             return 0;
         }
         let gauges = self.connections.gauges();
-        let (dialing, idle) = (gauges.dialing as usize, gauges.idle as usize);
+        let (dialing, idle) = (self.dials.young() as usize, gauges.idle as usize);
         let unclaimed = dialing.saturating_sub(self.waiting().div_ceil(self.dials.carries()));
         // A connection that would be closed as soon as it is idle is not worth a dial.
         let keeps = (gauges.in_use as usize).saturating_add(limits.max_idle_per_host);
         let requested = (self.minimum.requested() as usize).min(keeps);
-        let to_request = requested.saturating_sub(gauges.live() as usize);
+        let to_request = requested.saturating_sub(self.made() + dialing);
         let to_idle = limits.min_idle_per_host.saturating_sub(idle + unclaimed);
-        let allowed = self.dials_after_failure(section.now, |failing| failing.until);
-        to_request.max(to_idle).min(self.room_to_dial(limits)).min(allowed)
+        to_request.max(to_idle)
+    }
+
+    /// Returns how many connections there are.
+    fn made(&self) -> usize {
+        let gauges = self.connections.gauges();
+        (gauges.live() - gauges.dialing) as usize
+    }
+
+    /// Returns when the next dial may begin for which nobody waits.
+    pub(super) fn next_spare(&self, now: Time) -> Time {
+        self.dials.pace().next(For::Spare, self.open(), now)
     }
 
     fn may_dial_to_spare(&self, limits: &Limits) -> bool {
@@ -214,23 +235,44 @@ impl<P: Parts> HostState<P> {
 
     /// Ends the request for more connections once it is met, or when no dial for it is in flight or
     /// will start. `is_full` tells whether the caps on connections leave no room in any host.
-    pub(super) fn settle_request(&mut self, is_full: impl FnOnce() -> bool) {
+    pub(super) fn settle_request(
+        &mut self,
+        is_full: impl FnOnce() -> bool,
+        section: &Section<'_, P>,
+    ) {
         if !self.minimum.is_used() || self.minimum.requested() == 0 {
             return;
         }
-        let gauges = self.connections.gauges();
-        let is_met = gauges.live() - gauges.dialing >= self.minimum.requested();
-        let is_on_its_way = self.is_to_be_dialed() || (self.is_short_to_spare() && !is_full());
+        let is_met = self.made() >= self.minimum.requested() as usize;
+        let is_on_its_way = self.is_to_be_dialed(&section.common.limits)
+            || (self.is_short_to_spare() && !is_full());
         if is_met || !is_on_its_way {
             self.minimum.end_request();
         }
     }
 
+    /// A dial has failed, or hangs: if no other one is on its way, those for connections made in
+    /// advance end here.
+    pub(super) fn end_vain_request(&mut self, section: &mut Section<'_, P>) {
+        if self.dials.young() == 0 {
+            self.minimum.end_request();
+        }
+        self.wake_warm(section);
+    }
+
     /// Returns whether dials for connections made in advance are in flight, or start when a close
     /// has ended.
-    pub(super) fn is_to_be_dialed(&self) -> bool {
+    pub(super) fn is_to_be_dialed(&self, limits: &Limits) -> bool {
         let gauges = self.connections.gauges();
-        gauges.dialing > 0 || (gauges.closing > 0 && self.minimum.requested() > gauges.live())
+        let young = self.dials.young() as usize;
+        let is_wanted = self.minimum.requested() as usize > self.made() + young;
+        // A pause after a slow dial passes, and slow ones make room.
+        let pauses = || {
+            self.dials.pace().is_slow()
+                && (self.room_to_dial(limits) > 0 || gauges.dialing > 0)
+                && self.lacks_spare(limits) > 0
+        };
+        young > 0 || (is_wanted && (gauges.closing > 0 || pauses()))
     }
 
     /// Returns whether permits are missing for connections made in advance.

@@ -73,7 +73,7 @@ pub(crate) struct HostState<P: Parts> {
     rare: Option<Box<Rare<P>>>,
     share: Share,
     minimum: Minimum<P>,
-    dials: Dials,
+    dials: Dials<P::Stop>,
 }
 
 /// State that a healthy host does not need.
@@ -189,7 +189,7 @@ impl<P: Parts> HostState<P> {
     /// Returns whether the host is not needed any more. It is remembered for a while after a failed
     /// dial, and, with a cap of its own, as long as the pool is open.
     pub(crate) fn is_unused(&self, now: Time) -> bool {
-        let is_down = || self.failing().is_some_and(|failing| now < failing.kept_until);
+        let is_down = || self.failing().is_some_and(|failing| now < failing.kept_until());
         self.membership.is_listed()
             && self.connections.len() == 0
             && self.waiting() == 0

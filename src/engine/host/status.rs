@@ -6,6 +6,7 @@ use super::HostState;
 pub(crate) use super::counters::{Counted, Seen};
 use crate::engine::connections::leases::Lease;
 use crate::engine::{Parts, Ticket};
+use crate::policy::limits::Limits;
 use crate::policy::time::Time;
 
 /// One host at one moment.
@@ -24,6 +25,12 @@ pub(crate) struct Causes<F> {
     pub(crate) pinging_since: Option<Time>,
     /// The last failure since the last successful dial, and its time.
     pub(crate) failure: Option<(F, Time)>,
+    /// The slow dials in flight: how many, and the start of the oldest.
+    pub(crate) slow: Option<(usize, Time)>,
+    /// When the next dial may begin, if not now.
+    pub(crate) next_dial: Option<Time>,
+    /// How many connections the server had when it refused the last one, if it is full, and when.
+    pub(crate) full: Option<(usize, Time)>,
     /// Those held longest with the ids of their connections, the longest held first.
     pub(crate) loans: Vec<(u64, Lease)>,
     pub(crate) more_loans: usize,
@@ -69,12 +76,15 @@ impl<P: Parts> HostState<P> {
     }
 
     /// The cost does not depend on the number of loans: each caller of an exhausted host calls it.
-    pub(crate) fn causes(&mut self, now: Time) -> Causes<P::Failure> {
+    pub(crate) fn causes(&mut self, now: Time, limits: &Limits) -> Causes<P::Failure> {
         let (loans, more_loans) = self.longest_held(now);
         Causes {
             view: self.view(),
             pinging_since: self.pings().since(),
-            failure: self.failing().map(|failing| (failing.failure.clone(), failing.at)),
+            slow: self.dials.slow(),
+            next_dial: Some(self.next_for_waiters(now, limits)).filter(|at| *at > now),
+            full: self.dials.pace().full(self.open(), now).map(|full| (full.size, full.at)),
+            failure: self.failing().map(|failing| (failing.failure().clone(), failing.at())),
             loans,
             more_loans,
             held_by_waiting: self.held_by_waiting(),

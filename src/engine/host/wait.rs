@@ -77,13 +77,16 @@ impl<P: Parts> HostState<P> {
         waker
     }
 
-    /// Returns whether every place is taken, no ping or close brings one, and nobody notes who waits.
+    /// Returns whether every place is taken, no dial, ping or close brings one, and nobody notes who
+    /// waits.
     fn is_taken(&self, common: &Common<P>) -> bool {
         self.calm
             && !self.connections.has_room()
             && self.connections.gauges().places >= self.membership.max()
             // A section gives up the places of late closes, also where maintenance stands still.
             && self.connections.gauges().closing == 0
+            // Where one of them turns out to be slow, it may make room for those who wait.
+            && self.connections.gauges().dialing == 0
             && self.pings().is_empty()
             && self.pings().resets() == 0
             && common.limits.deadlock_after == Span::FOREVER
@@ -129,10 +132,12 @@ impl<P: Parts> HostState<P> {
         if limits.max_waiters_per_host == usize::MAX {
             return false;
         }
-        let dials = self.dials_that_count(section.now);
+        let dials = self.dials_that_count();
         let gauges = self.connections.gauges();
         let places = self.membership.max().saturating_sub(gauges.places) as usize;
-        let room = if section.common.is_total_full() { 0 } else { places };
+        let free = if section.common.is_total_full() { 0 } else { places };
+        // A slow dial makes room.
+        let room = free.saturating_add(self.dials.slow().map_or(0, |(slow, _)| slow));
         let made = dials.saturating_add(room).saturating_mul(self.dials.carries());
         // Pinged or reset, or about to be.
         let pings = self.pings();

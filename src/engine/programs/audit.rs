@@ -56,6 +56,10 @@ impl World {
         let here = |place: usize| usize::from(place == at);
         let dials: usize = self.dials.iter().map(|dial| here(dial.at)).sum();
         assert_eq!(state.gauges().dialing as usize, dials, "dials of {at}");
+        for dial in self.dials.iter().filter(|dial| dial.at == at) {
+            let is_unneeded = state.membership().phase() == Phase::Closed;
+            assert_eq!(dial.is_told(), is_unneeded || self.is_cut_off(dial), "a dial of {at}");
+        }
         let pings: usize = self.pings.iter().map(|ping| here(ping.at)).sum();
         assert_eq!(state.all_pings().len(), pings, "pings of {at}");
         let closes: usize = self.closes.iter().map(|(place, _)| here(*place)).sum();

@@ -337,6 +337,7 @@ fn limits(header: &[u8; HEADER]) -> Limits {
         max_lifetime: if times & 2 == 0 { seconds(60) } else { Span::FOREVER },
         lifetime_jitter: 0.1,
         max_uses: if is(uses) { 1 + u64::from(uses / 2) % 3 } else { u64::MAX },
+        connect_timeout: seconds(10),
         backoff: Backoff::default(),
         ping_after: ping_after(times),
         ping_counts: Span::from(Duration::from_millis(250)),

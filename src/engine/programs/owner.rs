@@ -19,12 +19,11 @@ impl World {
 
     pub(super) fn warm(&mut self, key: u8, n: usize) {
         let at = self.hold(key);
-        let (failed_before, number) = self.change(at, |state, section| {
-            let failed_before = state.failed_dials();
+        let (since, number) = self.change(at, |state, section| {
             state.warm(n);
-            (failed_before, section.common.next_id())
+            (section.now, section.common.next_id())
         });
-        let request = WarmRequest { number, connections: n, failed_before };
+        let request = WarmRequest { number, connections: n, since };
         self.look_warm(at, request);
     }
 

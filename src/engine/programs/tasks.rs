@@ -93,7 +93,8 @@ impl World {
 
     fn dial_failed(&mut self, at: Pick, retryable: bool) {
         let Some(dial) = pick(&mut self.dials, at) else { return };
-        let failed = Failed { failure: "refused", retryable, took: Duration::from_millis(3) };
+        let took = Duration::from_millis(3);
+        let failed = Failed { failure: "refused", retryable, took, timed_out: false };
         self.change(dial.at, |state, section| state.dial_failed(dial.order.slot, failed, section));
     }
 
@@ -111,6 +112,12 @@ impl World {
         // one.
         let is_still = was_cut_off || self.dials.len() == dials || waiting(self) < waited;
         assert!(is_still, "nothing is spawned from a dial that was lost");
+    }
+
+    fn dial_stopped(&mut self, dial: &Dialing) {
+        self.change(dial.at, |state, section| {
+            state.dial_stopped(dial.order.slot, section);
+        });
     }
 
     fn close_ended(&mut self, at: Pick) {
@@ -202,10 +209,10 @@ impl World {
             let ping = self.pings.remove(told[at.index(told.len())]);
             return self.look_told(ping);
         }
-        let told: Vec<_> = (0..self.dials.len()).filter(|at| self.dials[*at].told).collect();
+        let told: Vec<_> = (0..self.dials.len()).filter(|at| self.dials[*at].is_told()).collect();
         if !told.is_empty() {
             let dial = self.dials.remove(told[at.index(told.len())]);
-            self.look_told_dial(dial);
+            self.dial_stopped(&dial);
         }
     }
 
@@ -218,24 +225,16 @@ impl World {
         self.pings.push(ping);
     }
 
-    fn look_told_dial(&mut self, mut dial: Dialing) {
-        if self.cells[dial.at].state.stops_dial(dial.order.slot) {
-            return self.dial_lost(&dial);
-        }
-        dial.told = false;
-        self.dials.push(dial);
-    }
-
     /// Every task that was told to checks. Returns whether one did.
     pub(super) fn look_all_told(&mut self) -> bool {
         let pings = self.pings.iter().position(|ping| ping.told);
-        let dials = self.dials.iter().position(|dial| dial.told);
+        let dials = self.dials.iter().position(Dialing::is_told);
         if let Some(at) = pings {
             let ping = self.pings.remove(at);
             self.look_told(ping);
         } else if let Some(at) = dials {
             let dial = self.dials.remove(at);
-            self.look_told_dial(dial);
+            self.dial_stopped(&dial);
         }
         pings.is_some() || dials.is_some()
     }
@@ -311,6 +310,7 @@ impl World {
             Follow::StopDraining(at) => {
                 self.change(at, |state, section| state.stop_draining(section));
             }
+            Follow::GiveWay(at) => self.change(at, |_, _| ()),
             Follow::Visit(at) => self.change(at, |state, section| state.visit(section)),
             Follow::Close(at) => {
                 let known = self.connections.iter_mut().filter(|known| known.at == at);
@@ -327,7 +327,6 @@ impl World {
             Follow::AskPeers(at) => self.ask_peers(at),
             Follow::Recheck => {
                 self.pings.iter_mut().for_each(|ping| ping.told = true);
-                self.dials.iter_mut().for_each(|dial| dial.told = true);
             }
         }
     }

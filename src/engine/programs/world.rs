@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::panic::Location;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -26,8 +27,13 @@ impl Parts for Plain {
     type Failure = &'static str;
     type Waker = usize;
     type Runtime = ();
+    type Stop = Rc<std::cell::Cell<bool>>;
 
     fn runtime(_: &usize) {}
+
+    fn timed_out(_: Span) -> &'static str {
+        "timed out"
+    }
 }
 
 pub(in crate::engine) type Loan = super::super::Loan<Plain>;
@@ -47,6 +53,7 @@ pub(in crate::engine) enum Mode {
 pub(in crate::engine) enum Follow {
     Granted(usize),
     StopDraining(usize),
+    GiveWay(usize),
     MakeRoom,
     /// A scan in progress visits its host.
     Visit(usize),
@@ -88,9 +95,15 @@ pub(in crate::engine) struct Pinging {
 pub(in crate::engine) struct Dialing {
     pub(in crate::engine) at: usize,
     pub(in crate::engine) order: DialOrder<Plain>,
-    pub(super) told: bool,
     /// When the host was first retired during the dial.
     pub(super) retired: Option<Time>,
+}
+
+impl Dialing {
+    /// It is told to stop.
+    pub(super) fn is_told(&self) -> bool {
+        self.order.stop.get()
+    }
 }
 
 /// A caller that waits for `warm`.
@@ -320,6 +333,9 @@ impl World {
         }
         self.bag.extend(actions.granted.drain(..).map(Follow::Granted));
         self.bag.extend(actions.stop_draining.map(Follow::StopDraining));
+        if let Some(other) = actions.give_way {
+            self.put_once(true, Follow::GiveWay(other));
+        }
         self.bag.extend(actions.room_at.map(Follow::RoomAt));
         self.put_once(actions.make_room, Follow::MakeRoom);
         self.put_once(actions.recheck, Follow::Recheck);
@@ -334,12 +350,8 @@ impl World {
             late: false,
             generation,
         }));
-        self.dials.extend(actions.dial.drain(..).map(|order| Dialing {
-            at,
-            order,
-            told: false,
-            retired: None,
-        }));
+        self.dials.extend(actions.dial.drain(..).map(|order| Dialing { at, order, retired: None }));
+        actions.stop.iter().for_each(|dial| dial.set(true));
         self.woken.append(&mut actions.wake);
         self.count_leaks(&actions.leaks);
     }

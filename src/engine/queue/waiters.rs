@@ -135,11 +135,9 @@ impl<P: Parts> Waiters<P> {
         Some((self, call_site, since))
     }
 
-    /// Returns the oldest and the newest waiter.
-    pub(crate) fn oldest_and_newest(&self) -> Option<(&Waiter<P>, &Waiter<P>)> {
-        let mut waiting = self.queue.iter(|waiter| waiter.is_queued());
-        let oldest = waiting.next()?;
-        Some((oldest, waiting.next_back().unwrap_or(oldest)))
+    /// Returns the oldest waiter.
+    pub(crate) fn oldest(&self) -> Option<&Waiter<P>> {
+        self.queue.iter(|waiter| waiter.is_queued()).next().map(|waiter| &**waiter)
     }
 
     /// Returns how many of the first waiters, at most this many, joined before this time.

@@ -1,16 +1,20 @@
 //! Which actions there are to carry out.
 
+use std::rc::Rc;
+
 use super::super::programs::world::Plain;
 use super::super::{Actions, Deadlock, SelfWait};
 use crate::policy::time::Time;
 
 #[test]
 fn each_action_alone_is_something_to_carry_out() {
-    let decide: [fn(&mut Actions<Plain>); 10] = [
+    let decide: [fn(&mut Actions<Plain>); 12] = [
         |actions| actions.granted.push(7),
         |actions| actions.make_room = true,
         |actions| actions.stop_draining = Some(7),
+        |actions| actions.give_way = Some(7),
         |actions| actions.wake.push(7),
+        |actions| actions.stop.push(Rc::default()),
         |actions| actions.recheck = true,
         |actions| actions.ask_peers = true,
         |actions| actions.maintain = true,

@@ -3,7 +3,7 @@
 use super::super::Progress;
 use super::super::programs::world::World;
 use super::super::programs::{Answer, Op, Pick, beats};
-use super::support::{secs, shared, shuffled, with_idle, world};
+use super::support::{of_quick_server, secs, shared, shuffled, with_idle, world};
 use crate::policy::close_reason::CloseReason;
 use crate::policy::limits::Limits;
 use crate::policy::time::{Span, Time};
@@ -53,7 +53,7 @@ fn what_was_only_looked_at_comes_back_where_as_many_are_idle_as_may_be() {
 
 #[test]
 fn the_wish_for_one_is_met_while_another_is_still_being_dialed() {
-    let mut world = world(|_| {});
+    let mut world = of_quick_server(|_| {});
     world.run(&Op::Warm(0, 2));
     world.run(&Op::Warm(0, 1));
     assert_eq!((world.dials.len(), world.warmers.len()), (2, 2));
@@ -76,10 +76,13 @@ fn failing(set: impl FnOnce(&mut Limits)) -> World {
 
 #[test]
 fn a_wish_whose_dial_has_failed_is_told_so_whichever_ended_first() {
-    assert_eq!(world(|_| {}).told_of(2, &[true, false]), Progress::Failed("refused"));
+    assert_eq!(of_quick_server(|_| {}).told_of(2, &[true, false]), Progress::Failed("refused"));
     // After a success the missing connection is dialed once more.
-    assert_eq!(world(|_| {}).told_of(2, &[false, true, false]), Progress::Failed("refused"));
-    assert_eq!(world(|_| {}).told_of(2, &[false, true, true]), Progress::Reached);
+    assert_eq!(
+        of_quick_server(|_| {}).told_of(2, &[false, true, false]),
+        Progress::Failed("refused")
+    );
+    assert_eq!(of_quick_server(|_| {}).told_of(2, &[false, true, true]), Progress::Reached);
 }
 
 #[test]
@@ -149,9 +152,9 @@ fn a_close_that_takes_too_long_gives_its_place_and_its_permit_up_and_its_entry_s
     for max_total in [usize::MAX, 1] {
         let mut world = world(|l| {
             (l.max_per_host, l.max_total, l.close_timeout) = (1, max_total, secs(5));
+            l.max_uses = 1;
         });
         world.borrow(0);
-        world.run(&Op::Retire(0));
         world.return_last();
         world.acquire_of(0);
         world.run(&Op::Pass(5000));
@@ -330,7 +333,9 @@ fn what_a_host_is_to_begin_with_is_made_once_it_is_used() {
     world.run(&Op::CloseIdle);
     assert!(world.dials.is_empty());
     world.acquire_of(0);
-    assert_eq!(world.dials.len(), 3);
+    assert_eq!(world.dials.len(), 1, "nothing is known of its server");
+    world.run(&Op::DialDone(Pick::FIRST));
+    assert_eq!(world.dials.len(), 2);
 }
 
 #[test]
@@ -365,8 +370,13 @@ fn a_wish_is_told_of_no_failure_from_before_the_end_of_the_backoff() {
         world.run(&Op::Hold(0));
         world.acquire_of(0);
         world.run(&Op::DialFailed(Pick::FIRST, false));
-        let ends = world.host_of(0).failing().map(|failing| failing.until.nanos());
-        world.now = Time::from_nanos(ends.expect("it backs off") - late);
+        let ends = world
+            .host_of(0)
+            .dials()
+            .pace()
+            .next(crate::engine::work::dials::pace::For::Spare, 0, Time::START)
+            .nanos();
+        world.now = Time::from_nanos(ends - late);
         world.run(&Op::Warm(0, 1));
         assert_eq!(world.told, [expected]);
     }
@@ -432,4 +442,16 @@ fn closes_that_have_ended_are_forgotten_behind_one_that_never_ends() {
     assert_eq!(world.closes.len(), 1, "it goes on");
     let kept = world.host_of(0).closes();
     assert!(kept < 100, "{kept} closes are kept, and one is under way");
+}
+
+#[test]
+fn a_goodbye_to_a_retired_server_holds_its_place_for_a_tenth_of_a_second() {
+    let mut world = with_idle(1, |l| (l.max_per_host, l.close_timeout) = (1, secs(5)));
+    world.run(&Op::Retire(0));
+    world.acquire_of(0);
+    assert_eq!((world.closes.len(), world.dials.len()), (1, 0));
+    world.run(&Op::Pass(99));
+    assert_eq!(world.dials.len(), 0);
+    world.run(&Op::Pass(1));
+    assert_eq!((world.closes.len(), world.dials.len()), (1, 1), "the close goes on");
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::super::programs::world::World;
 use super::super::programs::{Op, Pick};
-use super::support::{shuffled, with_idle, world};
+use super::support::{of_quick_server, secs, shuffled, that_is_quick, with_idle, world};
 use crate::policy::backoff::Backoff;
 use crate::policy::limits::Limits;
 use crate::policy::time::Span;
@@ -35,26 +35,38 @@ fn who_waits_is_told_of_a_failed_dial_unless_it_is_to_be_tried_again() {
     }
 }
 
-#[test]
-fn who_waits_is_not_told_while_a_loan_may_come_back_until_the_second_failure() {
-    let mut world = one_waits(1, |_| {});
-    world.run(&FAILS);
-    assert_eq!(told(&mut world), 0);
-    world.run(&Op::Pass(39_999));
-    world.run(&FAILS);
-    assert_eq!(told(&mut world), 1);
+/// The server refuses every dial at once for this long.
+fn refuses_for(world: &mut World, millis: u64) {
+    for _ in 0..millis / 10 {
+        world.run(&Op::Pass(10));
+        while !world.dials.is_empty() {
+            world.run(&FAILS);
+        }
+    }
 }
 
 #[test]
-fn a_return_makes_the_next_failure_the_first_one_for_those_who_wait() {
+fn who_waits_is_not_told_while_loans_come_back_until_they_have_not_for_three_seconds() {
+    let mut world = one_waits(1, |_| {});
+    world.run(&FAILS);
+    refuses_for(&mut world, 2_990);
+    assert_eq!(told(&mut world), 0, "the server is full");
+    refuses_for(&mut world, 500);
+    assert_eq!(told(&mut world), 1, "it is down, and the loan is long");
+}
+
+#[test]
+fn a_return_shows_that_loans_come_back_to_a_full_server() {
     let mut world = one_waits(2, |_| {});
     world.run(&FAILS);
+    refuses_for(&mut world, 2_000);
     world.return_last();
-    world.acquire_of(0);
     world.run(&Op::Poll(Pick::FIRST));
-    world.run(&Op::Pass(39_999));
-    world.run(&FAILS);
+    world.acquire_of(0);
+    refuses_for(&mut world, 3_990);
     assert_eq!(told(&mut world), 0);
+    refuses_for(&mut world, 500);
+    assert_eq!(told(&mut world), 1, "twice as long as the longest use");
 }
 
 #[test]
@@ -77,19 +89,19 @@ fn who_comes_after_a_retire_gets_a_dial_of_its_own() {
 }
 
 #[test]
-fn a_dial_that_hangs_after_a_failure_keeps_others_for_a_second() {
+fn a_dial_that_hangs_after_a_failure_keeps_others_until_it_is_slow() {
     let mut world = one_waits(0, |l| l.retry = true);
     world.run(&FAILS_FOR_NOW);
     world.run(&Op::Pass(100));
     (0..3).for_each(|_| world.acquire_of(0));
     assert_eq!(world.dials.len(), 1);
-    world.run(&Op::Pass(1000));
+    world.run(&Op::Pass(2_500));
     assert_eq!(world.dials.len(), 2, "one at a time");
 }
 
 #[test]
 fn the_failure_of_a_dial_that_was_cut_off_is_nobodys() {
-    let mut world = shuffled(|_| {});
+    let mut world = that_is_quick(shuffled(|_| {}));
     (0..2).for_each(|_| world.acquire_of(0));
     world.run(&Op::SetMax(0, 1));
     world.run(&Op::DialFailed(Pick(1), false));
@@ -100,7 +112,7 @@ fn the_failure_of_a_dial_that_was_cut_off_is_nobodys() {
 
 #[test]
 fn nobody_is_woken_because_a_dial_was_cut_off() {
-    let mut world = world(|_| {});
+    let mut world = of_quick_server(|_| {});
     (0..2).for_each(|_| world.acquire_of(0));
     world.run(&Op::SetMax(0, 1));
     assert_eq!((world.dials.len(), world.woken.len()), (1, 0));
@@ -108,14 +120,15 @@ fn nobody_is_woken_because_a_dial_was_cut_off() {
 
 #[test]
 fn dials_that_were_in_flight_together_are_one_failure() {
-    let mut world = world(|l| l.retry = true);
+    let mut world = of_quick_server(|l| l.retry = true);
     (0..3).for_each(|_| world.acquire_of(0));
+    assert_eq!(world.dials.len(), 3);
     (0..3).for_each(|_| world.run(&FAILS_FOR_NOW));
-    assert_eq!(world.host_of(0).failing().map(|failing| failing.failures), Some(1));
+    assert_eq!(world.host_of(0).dials().pace().troubles(), 1);
     world.run(&Op::Pass(200));
     assert_eq!(world.dials.len(), 1, "one at a time");
     world.run(&FAILS_FOR_NOW);
-    assert_eq!(world.host_of(0).failing().map(|failing| failing.failures), Some(2));
+    assert_eq!(world.host_of(0).dials().pace().troubles(), 2);
 }
 
 #[test]
@@ -130,7 +143,7 @@ fn the_minimum_idle_is_restored_after_an_outage_for_those_who_wait_and_for_a_han
     held.run(&Op::Hold(0));
     held.acquire_of(0);
     (0..2).for_each(|_| held.run(&FAILS));
-    held.run(&Op::Pass(39_999));
+    held.run(&Op::Pass(500));
     assert_eq!(held.dials.len(), 1);
 }
 
@@ -145,8 +158,8 @@ fn a_lost_wish_is_not_taken_up_again_when_the_cap_is_raised() {
 
 #[test]
 fn who_waits_is_told_when_the_last_of_the_dials_in_flight_has_failed() {
-    let mut world = one_waits(0, |_| {});
-    world.acquire_of(0);
+    let mut world = of_quick_server(|_| {});
+    (0..2).for_each(|_| world.acquire_of(0));
     world.run(&FAILS);
     assert_eq!(told(&mut world), 0);
     world.run(&FAILS);
@@ -192,28 +205,23 @@ fn the_ping_of_a_connection_that_is_to_be_closed_will_serve_nobody() {
 
 #[test]
 fn a_dial_that_hangs_since_before_a_failure_does_not_hold_the_next_one_back() {
-    let mut world = one_waits(0, |_| {});
-    world.acquire_of(0);
+    let mut world = of_quick_server(|_| {});
+    (0..2).for_each(|_| world.acquire_of(0));
     world.run(&FAILS);
     assert_eq!(world.dials.len(), 1);
-    world.run(&Op::Pass(1000));
+    world.run(&Op::Pass(100));
     assert_eq!(world.dials.len(), 2);
 }
 
 #[test]
 fn an_old_dial_that_fails_at_last_tells_nobody_whom_a_newer_one_may_serve() {
     let mut world = one_waits(0, |_| {});
-    world.acquire_of(0);
-    world.run(&FAILS);
-    world.run(&Op::Pass(1000));
-    // The second failure in a row, while the first dial still hangs.
-    world.run(&Op::DialFailed(Pick(1), false));
-    assert_eq!(told(&mut world), 2);
-    (0..2).for_each(|_| world.acquire_of(0));
-    world.run(&Op::Pass(1000));
+    world.run(&Op::Pass(2_500));
     assert_eq!(world.dials.len(), 2);
     world.run(&FAILS);
-    assert_eq!(told(&mut world), 2);
+    assert_eq!(told(&mut world), 0);
+    world.run(&FAILS);
+    assert_eq!(told(&mut world), 1);
 }
 
 /// A host in a long backoff, after this many failures in a row.
@@ -236,31 +244,34 @@ fn backing_off(failures: u32, set: impl FnOnce(&mut Limits)) -> World {
 const SECOND: Duration = Duration::from_secs(1);
 
 #[test]
-fn a_newcomer_that_nothing_else_can_serve_causes_a_dial_after_the_shortest_backoff() {
+fn a_host_that_is_down_is_dialed_for_those_who_wait_every_four_of_the_shortest_backoff() {
     let mut world = backing_off(5, |_| {});
     world.acquire_of(0);
-    world.run(&Op::Pass(990));
+    world.run(&Op::Pass(3_990));
     assert!(world.dials.is_empty());
     world.run(&Op::Pass(10));
     assert_eq!(world.dials.len(), 1);
 }
 
 #[test]
-fn a_newcomer_that_a_loan_may_serve_waits_for_the_longest_backoff_of_a_host_that_is_waited_for() {
-    let mut world = backing_off(0, |_| {});
-    world.borrow(0);
-    for _ in 0..5 {
-        world.acquire_of(0);
-        world.run(&Op::Pass(60_000));
+fn a_full_server_is_asked_for_more_only_now_and_then_and_at_once_when_a_connection_is_lost() {
+    let backoff = |l: &mut Limits| l.backoff = Backoff::default().max(60 * SECOND).jitter(0.0);
+    let mut world = one_waits(1, backoff);
+    for backoff in [100, 200, 400, 800, 1600] {
         world.run(&FAILS);
         world.return_last();
         world.run(&Op::Poll(Pick::FIRST));
+        world.acquire_of(0);
+        world.run(&Op::Pass(backoff - 10));
+        assert!(world.dials.is_empty(), "before {backoff} ms");
+        world.run(&Op::Pass(10));
+        assert_eq!(world.dials.len(), 1, "after {backoff} ms");
     }
-    world.acquire_of(0);
-    world.run(&Op::Pass(3_990));
+    world.run(&FAILS);
+    world.run(&Op::Pass(400));
     assert!(world.dials.is_empty());
-    world.run(&Op::Pass(10));
-    assert_eq!(world.dials.len(), 1);
+    world.run(&Op::Discard(Pick::FIRST));
+    assert_eq!(world.dials.len(), 1, "it has room for one again");
 }
 
 #[test]
@@ -279,29 +290,11 @@ fn a_host_that_nobody_waits_for_backs_off_for_longer() {
 }
 
 #[test]
-fn no_backoff_outlasts_half_of_the_time_that_the_oldest_has() {
-    let mut world = backing_off(4, |l| l.retry = true);
-    world.run(&Op::Pass(60_000));
-    world.acquire_of(0);
-    world.run(&Op::Cancel(Pick::FIRST));
-    // Every third caller has 20 s.
-    world.acquire_of(0);
-    world.run(&Op::Pass(15_000));
-    world.run(&FAILS_FOR_NOW);
-    world.run(&Op::Pass(2_490));
-    assert!(world.dials.is_empty());
-    world.run(&Op::Pass(10));
-    assert_eq!(world.dials.len(), 1, "half of 5 s");
-}
-
-#[test]
-fn a_newcomer_does_not_wait_for_a_dial_that_hangs_since_before_two_failures() {
+fn a_newcomer_does_not_wait_for_a_dial_that_hangs_since_before_a_failure() {
     let mut world = one_waits(0, |_| {});
-    world.acquire_of(0);
-    world.run(&FAILS);
-    world.run(&Op::Pass(1000));
+    world.run(&Op::Pass(2_500));
     world.run(&Op::DialFailed(Pick(1), false));
-    assert_eq!((told(&mut world), world.dials.len()), (2, 1), "the first dial hangs");
+    assert_eq!((told(&mut world), world.dials.len()), (1, 1), "the first dial hangs");
     world.acquire_of(0);
     world.run(&Op::Pass(100));
     assert_eq!(world.dials.len(), 2);
@@ -329,10 +322,10 @@ fn a_newcomer_moves_no_dial_forward_where_there_is_no_room_for_one() {
 fn a_dial_that_hangs_beside_one_that_failed_is_not_waited_for() {
     let mut world = one_waits(0, |l| l.retry = true);
     world.acquire_of(0);
-    (0..2).for_each(|_| world.run(&FAILS_FOR_NOW));
+    world.run(&FAILS_FOR_NOW);
     world.run(&Op::Pass(200));
     assert_eq!(world.dials.len(), 1, "this one hangs");
-    world.run(&Op::Pass(1000));
+    world.run(&Op::Pass(2_500));
     assert_eq!(world.dials.len(), 2);
     world.run(&Op::DialFailed(Pick(1), true));
     world.run(&Op::Cancel(Pick::FIRST));
@@ -346,25 +339,37 @@ fn those_who_wait_are_told_when_the_loan_that_was_to_serve_them_comes_back_dead(
     world.borrow(0);
     world.acquire_of(0);
     world.run(&FAILS);
-    world.run(&Op::Pass(400));
-    world.run(&FAILS);
-    assert_eq!(told(&mut world), 1, "the second failure in a row");
-    world.return_last();
-    world.run(&Op::Try(0, false));
-    world.acquire_of(0);
-    world.run(&Op::Pass(400));
-    world.run(&FAILS);
-    assert_eq!((told(&mut world), world.dials.len()), (1, 0), "the loan was returned in between");
+    assert_eq!(told(&mut world), 0, "the loan may come back");
     world.run(&Op::Return(Pick::FIRST, false));
-    assert_eq!((told(&mut world), world.dials.len()), (2, 0));
+    assert_eq!((told(&mut world), world.dials.len()), (1, 0));
 }
 
 #[test]
-fn a_young_dial_from_before_a_failure_does_not_hold_the_next_one_back() {
-    let mut world = one_waits(0, |l| l.retry = true);
+fn a_host_whose_dials_hang_gives_its_permits_to_others_but_for_a_quarter() {
+    let mut world = of_quick_server(|l| l.max_total = 8);
+    (0..8).for_each(|_| world.acquire_of(0));
+    assert_eq!(world.dials.len(), 8);
+    (0..2).for_each(|_| world.acquire_of(1));
+    assert_eq!(world.dials.len(), 8, "no permit is left");
+    world.run(&Op::Pass(1_000));
+    let of_others = world.dials.iter().filter(|dial| world.cells[dial.at].key == 1).count();
+    assert_eq!((world.dials.len(), of_others), (8, 1), "nothing is known of the other's server");
+}
+
+#[test]
+fn at_the_cap_a_hopeless_dial_makes_room_for_the_next_and_its_waiters_are_told_in_time() {
+    let mut world = of_quick_server(|l| {
+        (l.max_per_host, l.connect_timeout) = (1, secs(10));
+        l.backoff = Backoff::default().jitter(0.0);
+    });
     world.acquire_of(0);
-    world.run(&Op::DialFailed(Pick(1), true));
-    assert_eq!(world.dials.len(), 1);
-    world.run(&Op::Pass(200));
-    assert_eq!(world.dials.len(), 2);
+    for (millis, dials) in [(999, 1), (1, 2), (999, 2), (1, 2)] {
+        world.run(&Op::Pass(millis));
+        let begun = world.host_of(0).counted().usual.dials - 1;
+        assert_eq!(begun, dials);
+    }
+    world.run(&Op::Pass(7_999));
+    assert_eq!(told(&mut world), 0);
+    world.run(&Op::Pass(1));
+    assert_eq!(told(&mut world), 1, "ten seconds after the first dial");
 }

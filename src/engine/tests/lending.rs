@@ -66,7 +66,8 @@ fn a_dial_for_a_waiter_names_its_runtime() {
 fn what_has_no_end_is_not_looked_at() {
     let mut world = with_idle(1, |_| {});
     world.borrow(0);
-    assert_eq!(world.next_look(), Time::NEVER);
+    world.run(&Op::Pass(3_000));
+    assert_eq!(world.next_look(), Time::NEVER, "the look for a slow dial found nothing");
 }
 
 #[test]

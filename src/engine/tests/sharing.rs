@@ -52,7 +52,7 @@ fn a_lowered_cap_lets_no_more_leave_than_are_too_many_beside_those_being_dialed(
 fn peers_are_asked_once_a_second_while_somebody_waits_and_not_otherwise() {
     let mut world = shared(1, |l| l.max_per_host = 1);
     world.borrow(0);
-    world.run(&Op::Pass(1000));
+    world.run(&Op::Pass(3000));
     assert_eq!(world.next_look(), Time::NEVER);
     world.acquire_of(0);
     let waits_since = world.now;

@@ -35,6 +35,7 @@ pub(super) fn unlimited() -> Limits {
         max_lifetime: Span::FOREVER,
         lifetime_jitter: 0.0,
         max_uses: u64::MAX,
+        connect_timeout: Span::FOREVER,
         backoff: Backoff::default(),
         ping_after: Span::FOREVER,
         ping_counts: Span::from(Duration::from_millis(250)),
@@ -80,6 +81,21 @@ pub(super) fn with_idle(n: usize, set: impl FnOnce(&mut Limits)) -> World {
     let mut world = world(set);
     (0..n).for_each(|_| world.borrow(0));
     (0..n).for_each(|_| world.return_last());
+    world
+}
+
+/// Exclusive connections with these limits, to a server that is known to be quick.
+pub(super) fn of_quick_server(set: impl FnOnce(&mut Limits)) -> World {
+    that_is_quick(world(set))
+}
+
+/// Host 0 is held, has nothing open, and its server is known to be quick: it dials for all who wait.
+pub(super) fn that_is_quick(mut world: World) -> World {
+    world.run(&Op::Hold(0));
+    world.borrow(0);
+    world.run(&Op::Discard(Pick::FIRST));
+    world.run(&Op::CloseEnded(Pick::FIRST));
+    assert!(world.dials.is_empty() && world.loans.is_empty());
     world
 }
 

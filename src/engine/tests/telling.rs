@@ -4,7 +4,7 @@ use super::super::Ticket;
 use super::super::programs::world::World;
 use super::super::programs::{Answer, Op, Pick, beats};
 use super::super::status::Causes;
-use super::support::{secs, with_idle, world};
+use super::support::{of_quick_server, secs, with_idle, world};
 
 #[test]
 fn a_host_tells_its_cap_and_whether_it_has_one() {
@@ -17,7 +17,8 @@ fn a_host_tells_its_cap_and_whether_it_has_one() {
 
 fn causes(world: &mut World) -> Causes<&'static str> {
     let at = world.find(0).expect("it is known");
-    world.cells[at].state.causes(world.now)
+    let limits = world.common.limits.clone();
+    world.cells[at].state.causes(world.now, &limits)
 }
 
 #[test]
@@ -91,7 +92,8 @@ fn the_most_that_waited_at_once_are_remembered() {
 #[test]
 fn as_many_wait_as_may_beyond_those_who_will_be_served() {
     for (waiters, refused) in [(0, 3), (2, 1)] {
-        let mut world = world(|l| (l.max_per_host, l.max_waiters_per_host) = (2, waiters));
+        let mut world =
+            of_quick_server(|l| (l.max_per_host, l.max_waiters_per_host) = (2, waiters));
         (0..5).for_each(|_| world.acquire_of(0));
         assert_eq!((world.waits.len(), world.dials.len()), (2 + waiters, 2));
         assert_eq!(world.host_of(0).counted().rare.refused, refused);

@@ -106,6 +106,7 @@ fn a_host_that_is_waited_for_is_looked_at_first() {
     let mut world = world(|l| (l.max_per_host, l.max_lifetime) = (1, secs(10)));
     world.borrow(0);
     world.return_last();
+    world.run(&Op::Pass(3_000));
     assert!(!world.host_of(0).look().waited_for);
     world.borrow(0);
     // Every third caller has a deadline, later than the noted look.

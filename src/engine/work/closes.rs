@@ -29,14 +29,17 @@ impl Closing {
     }
 }
 
-/// In the order of their start. It may still include ended ones.
+/// In the order in which they give up their places. It may still include ended ones.
 #[derive(Debug, Default)]
 pub(crate) struct Closes(VecDeque<Closing>);
 
 impl Closes {
     /// A close has begun that may take this long.
     pub(crate) fn begin(&mut self, (slot, id): (u32, u64), now: Time, at_most: Span) {
-        self.0.push_back(Closing { until: now.after(at_most).after(GRACE), slot, id });
+        let until = now.after(at_most).after(GRACE);
+        // At the end, unless this one may take less time than those before it.
+        let at = self.0.partition_point(|closing| closing.until <= until);
+        self.0.insert(at, Closing { until, slot, id });
     }
 
     /// Takes the slot of the next one that has to give up its place. Ended ones before it are
@@ -77,6 +80,18 @@ impl Closes {
 mod tests {
     use super::*;
     use crate::engine::programs::world::Plain;
+
+    #[test]
+    fn one_that_may_take_less_time_gives_up_its_place_first() {
+        let mut entries: Slots<Entry<Plain>> = Slots::new();
+        let slots = [(); 3].map(|()| entries.insert(Entry::dialing(Time::START, 0)));
+        let mut closes = Closes::default();
+        for (slot, at_most) in slots.into_iter().zip([5, 1, 3]) {
+            closes.begin((slot, 0), Time::START, Span::from_nanos(at_most));
+        }
+        let mut late = || closes.take_late(Time::NEVER, &entries);
+        assert_eq!([late(), late(), late()], [slots[1], slots[2], slots[0]].map(Some));
+    }
 
     #[test]
     fn a_close_gives_up_its_place_once_it_is_late_unless_it_has_ended() {

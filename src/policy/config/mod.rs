@@ -176,6 +176,7 @@ impl Config {
             max_lifetime: Span::from(self.max_lifetime),
             lifetime_jitter: self.lifetime_jitter,
             max_uses: self.max_uses.unwrap_or(u64::MAX),
+            connect_timeout: Span::from(self.connect_timeout),
             ping_after: match self.health_check {
                 HealthCheck::Never => Span::FOREVER,
                 HealthCheck::Always => Span::from(Duration::ZERO),
