@@ -174,3 +174,19 @@ async fn retiring_often_leaves_at_most_twice_the_cap_open() {
     }
     assert!(most <= 8, "{most} exist, the cap is 4");
 }
+
+#[tokio::test(start_paused = true)]
+async fn retiring_cuts_off_what_hangs_also_after_many_were_cut_off_in_vain() {
+    let (pool, connector) = pool_of(1);
+    connector.always(Stage::Connect, Step::Slow(ms(50)));
+    let _known = learn(&pool, 1).await;
+    connector.always(Stage::Connect, Step::Never);
+    // Cut off after 1, 3 and 7 s: the dial in flight is young.
+    let old = tokio::spawn(pool.acquire_timeout(&1, ms(7300)));
+    assert!(old.await.unwrap().is_err());
+    connector.behave();
+    pool.retire(&1);
+    let began = Instant::now();
+    drop(pool.acquire(&1).await.unwrap());
+    assert!(began.elapsed() <= ms(200), "{:?}", began.elapsed());
+}

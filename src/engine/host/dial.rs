@@ -130,8 +130,8 @@ impl<P: Parts> HostState<P> {
         begins
     }
 
-    /// The time-out of a dial has passed this often. After slow dials in a row it may go on, unless
-    /// its permit is wanted. Those who have waited for all of it are told in any case, as of a dial
+    /// The time-out of a dial has passed this often. While dials are slow it may go on, unless its
+    /// permit is wanted. Those who have waited for all of it are told in any case, as of a dial
     /// that has failed. Returns whether it may go on, and whether an outage begins.
     pub(crate) fn dial_overdue(
         &mut self,
@@ -167,7 +167,7 @@ impl<P: Parts> HostState<P> {
 
     /// A dial was cut off, and has stopped. Returns whether it is the first that hung.
     pub(crate) fn dial_stopped(&mut self, slot: u32, section: &mut Section<'_, P>) -> bool {
-        let is_first = self.failing().is_none() && self.dials.cut_offs() == 1;
+        let is_first = self.failing().is_none() && self.dials.in_vain() == 1;
         let dial = self.end_dial(slot, section);
         // One of a host that was retired says little of its new address.
         is_first && dial.is_slow && dial.retired_at.is_none()

@@ -21,7 +21,7 @@ pub(crate) struct Landed {
     pub(crate) since: Time,
     pub(crate) retired_at: Option<Time>,
     pub(crate) is_cut_off: bool,
-    /// It was cut off to make room, or would have been.
+    /// It took so long that it counted for nobody.
     pub(crate) is_slow: bool,
     /// Nothing has happened since it began.
     pub(crate) is_news: bool,
@@ -52,8 +52,10 @@ pub(crate) struct Dials<S> {
     pace: Pace,
     /// Leases that a new connection is expected to carry; 1 if connections are exclusive.
     carries: u32,
-    /// How often dials were cut off since the last success, by `retire` or to make room.
+    /// How often `retire` has cut off dials since the last success.
     cut_offs: u32,
+    /// How many dials were cut off to make room since the last success or `retire`.
+    in_vain: u32,
     /// A dial was lost with its runtime: the waiters were woken to dial themselves, and nothing is
     /// dialed until one is polled or a caller comes.
     stranded: bool,
@@ -78,7 +80,7 @@ impl<S> InFlight<S> {
 
 impl<S: Clone> Dials<S> {
     pub(crate) fn new(carries: u32) -> Self {
-        Dials { pace: Pace::new(), carries, cut_offs: 0, stranded: false, flight: None }
+        Dials { pace: Pace::new(), carries, cut_offs: 0, in_vain: 0, stranded: false, flight: None }
     }
 
     pub(crate) fn begin(&mut self, slot: u32, since: Time, stop: S) {
@@ -220,7 +222,7 @@ impl<S: Clone> Dials<S> {
         }
         let was = self.slow_after();
         self.pace.succeeded(took, self.carries > 1, waits, now);
-        self.cut_offs = 0;
+        (self.cut_offs, self.in_vain) = (0, 0);
         let is_sooner = self.slow_after() < was;
         if let Some(flight) = &mut self.flight {
             flight.owed.clear();
@@ -309,8 +311,8 @@ impl<S: Clone> Dials<S> {
             Wanted::Here if !self.pace.knows_usual() && time_out != Span::FOREVER => {
                 return Time::NEVER;
             }
-            Wanted::Here => self.cut_offs.min(16),
-            Wanted::Elsewhere { is_their_share: true } => self.cut_offs.min(2),
+            Wanted::Here => self.in_vain.min(16),
+            Wanted::Elsewhere { is_their_share: true } => self.in_vain.min(2),
             Wanted::Elsewhere { is_their_share: false } => 0,
         };
         let limit = self.slow_after().nanos().saturating_mul(1 << doublings);
@@ -330,7 +332,7 @@ impl<S: Clone> Dials<S> {
             let at = since.after(time_out).max(now.after(Span::from_nanos(1)));
             owed.insert(owed.partition_point(|(owed, _)| *owed <= at), (at, since));
         }
-        self.cut_offs += 1;
+        self.in_vain += 1;
         dials.cut_off(slot)
     }
 }
@@ -352,6 +354,8 @@ impl<S: Clone> Dials<S> {
     /// from being reached. Returns what stops their tasks.
     pub(crate) fn retire(&mut self, now: Time, usual: Duration) -> Vec<S> {
         let limit = Span::from(usual.saturating_mul(1 << self.cut_offs.min(16)));
+        // What hung at the old address says nothing of the new one.
+        self.in_vain = 0;
         let Some(dials) = self.dials_mut() else { return Vec::new() };
         let live: Vec<u32> = dials.live().map(|(slot, _)| slot).collect();
         let mut stops = Vec::new();
@@ -369,9 +373,9 @@ impl<S: Clone> Dials<S> {
         stops
     }
 
-    /// Returns how often dials were cut off since the last success.
-    pub(crate) fn cut_offs(&self) -> u32 {
-        self.cut_offs
+    /// Returns how many dials were cut off to make room since the last success or `retire`.
+    pub(crate) fn in_vain(&self) -> u32 {
+        self.in_vain
     }
 
     /// Returns what stops the tasks of all of them, which the host does not need any more.
