@@ -13,6 +13,7 @@ mod health;
 mod lending;
 mod many;
 mod sharing;
+mod slow_dials;
 pub(super) mod support;
 mod telling;
 mod upkeep;

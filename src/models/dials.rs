@@ -212,7 +212,7 @@ fn a_waiter_behind_a_failing_dial_and_a_discard_is_not_forgotten() {
     });
 }
 
-/// A dial ends while it becomes slow, and another one begins beside it: the waiter gets the first
+/// A dial ends while it becomes slow, and another one begins: the waiter gets the first
 /// one, and the second becomes idle.
 #[test]
 fn a_dial_that_becomes_slow_as_it_ends_serves_its_waiter() {

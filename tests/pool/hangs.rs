@@ -1,4 +1,4 @@
-//! Dials that hang: whoever waits is served as soon as the server is able to, and nobody storms it.
+//! Dials that hang: a caller is served as soon as the server is able to, and nobody storms it.
 
 use tokio::time::{Instant, sleep};
 use wharf::Backoff;
@@ -252,7 +252,7 @@ async fn a_time_out_in_a_pause_names_the_pause_and_no_cap() {
     for caller in callers {
         loans.push(caller.await.unwrap().unwrap());
     }
-    // Whatever is in flight ends.
+    // Every dial in flight ends.
     let mut texts = Vec::new();
     for _ in 0..40 {
         sleep(ms(100)).await;

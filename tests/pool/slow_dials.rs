@@ -1,4 +1,4 @@
-//! Slow dials hold places and permits: they make room for others, for connections made in advance, and for whoever comes.
+//! Slow dials hold places and permits: they make room for others, for connections made in advance, and for newcomers.
 
 use tokio::time::{Instant, sleep, timeout};
 

@@ -7,7 +7,7 @@ use super::super::programs::{Op, Pick};
 use super::support::{of_quick_server, secs, shuffled, that_is_quick, with_idle, world};
 use crate::policy::backoff::Backoff;
 use crate::policy::limits::Limits;
-use crate::policy::time::Span;
+use crate::policy::time::{Span, Time};
 
 const FAILS: Op = Op::DialFailed(Pick::FIRST, false);
 const FAILS_FOR_NOW: Op = Op::DialFailed(Pick::FIRST, true);
@@ -248,6 +248,20 @@ fn a_host_that_is_down_is_dialed_for_those_who_wait_every_four_of_the_shortest_b
     let mut world = backing_off(5, |_| {});
     world.acquire_of(0);
     world.run(&Op::Pass(3_990));
+    assert!(world.dials.is_empty());
+    world.run(&Op::Pass(10));
+    assert_eq!(world.dials.len(), 1);
+}
+
+#[test]
+fn who_comes_in_a_pause_of_a_host_that_is_down_waits_half_of_its_own_time_at_most() {
+    let mut world = backing_off(5, |l| {
+        l.backoff = Backoff::default().initial(15 * SECOND).max(60 * SECOND).jitter(0.0);
+    });
+    world.run(&Op::Pass(10_000));
+    world.acquire_of(0);
+    assert!(world.waits[0].waiter.deadline != Time::NEVER, "it has 20 s");
+    world.run(&Op::Pass(9_990));
     assert!(world.dials.is_empty());
     world.run(&Op::Pass(10));
     assert_eq!(world.dials.len(), 1);

@@ -123,3 +123,90 @@ fn a_slow_dial_makes_room_once_it_is_known_to_be_hopeless_and_its_waiters_are_ow
     assert_eq!(dials.take_owed(at(10_000_000_001)), Some(at(1)));
     assert_eq!(dials.next(), Time::NEVER);
 }
+
+/// Dials of a host whose usual time is known to be 1 ms, so that they are slow after a second: this
+/// many, and two seconds have passed.
+fn slow_dials(n: u32) -> Dials<u32> {
+    let mut dials = dials(0);
+    dials.pace_mut().succeeded(Span::from_nanos(1_000_000), false, WAITS(), at(0));
+    (0..n).for_each(|slot| dials.begin(slot, at(slot.into()), slot));
+    dials.judge(WAITS(), ms(2_000));
+    assert_eq!(dials.slow(), Some((n as usize, at(0))));
+    dials
+}
+
+fn cut_off_here(dials: &mut Dials<u32>, now: Time) -> Option<u32> {
+    dials.cut_off_slow(LIMIT, Wanted::Here, now)
+}
+
+#[test]
+fn slow_dials_make_room_one_at_a_time_the_oldest_first() {
+    let mut dials = slow_dials(3);
+    assert_eq!(cut_off_here(&mut dials, ms(2_001)), Some(0));
+    assert!(!dials.gives_way() && dials.has_slow());
+    assert_eq!(cut_off_here(&mut dials, ms(9_000)), None, "the first has not stopped yet");
+    dials.end(0);
+    assert!(dials.gives_way());
+    assert_eq!(cut_off_here(&mut dials, ms(9_000)), Some(1));
+}
+
+#[test]
+fn each_that_made_room_in_vain_doubles_what_the_next_is_given_unless_others_need_the_room() {
+    const SHARE: Wanted = Wanted::Elsewhere { is_their_share: true };
+    const MORE: Wanted = Wanted::Elsewhere { is_their_share: false };
+    let mut dials = slow_dials(5);
+    for (slot, here, share) in [(0, 1, 1), (1, 2, 2), (2, 4, 4), (3, 8, 4)] {
+        let room = |wanted| dials.makes_room_at(LIMIT, wanted);
+        let after = |seconds: u64| at(u64::from(slot) + seconds * 1_000_000_000);
+        assert_eq!([room(Wanted::Here), room(SHARE), room(MORE)], [here, share, 1].map(after));
+        assert_eq!(cut_off_here(&mut dials, ms(9_000)), Some(slot));
+        dials.end(slot);
+    }
+    assert!(dials.retire(ms(2_000), Duration::from_secs(9)).is_empty());
+    assert_eq!(dials.makes_room_at(LIMIT, Wanted::Here), at(4 + 1_000_000_000));
+}
+
+#[test]
+fn a_success_clears_what_is_owed_and_forgives_what_was_cut_off_before() {
+    let mut dials = slow_dials(3);
+    assert!(cut_off_here(&mut dials, ms(2_001)).is_some());
+    dials.end(0);
+    assert_eq!(dials.next(), at(10_000_000_000), "an answer is owed");
+    let second = dials.end(1).expect("it is in flight");
+    dials.succeeded(&second, Span::from_nanos(1), WAITS(), ms(3_000));
+    assert_eq!((dials.take_owed(ms(10_001)), dials.in_vain()), (None, 0));
+    assert!(dials.end(2).is_some_and(|third| third.is_forgiven));
+}
+
+#[test]
+fn the_success_of_a_dial_that_is_forgiven_changes_nothing() {
+    let mut dials = slow_dials(2);
+    dials.end(0);
+    dials.succeeded(&NEWS, Span::from_nanos(1), WAITS(), ms(2_001));
+    let late = dials.end(1).expect("it is in flight");
+    dials.succeeded(&late, Span::from_nanos(9_000_000_000), WAITS(), ms(9_000));
+    assert_eq!((allowed(&dials, ms(9_000)), dials.pace().troubles()), (u32::MAX as usize, 0));
+}
+
+#[test]
+fn a_dial_whose_time_out_passes_before_it_is_slow_is_slow_then() {
+    let mut dials = dials(1);
+    assert!(dials.overdue(0, WAITS(), ms(500)));
+    assert_eq!((dials.young(), dials.slow()), (0, Some((1, at(0)))));
+    assert_eq!(dials.pace().troubles(), 1);
+    assert!(!dials.overdue(0, WAITS(), ms(1_000)));
+    assert_eq!(dials.pace().troubles(), 1, "the same dial");
+}
+
+#[test]
+fn those_whose_dials_were_cut_off_are_answered_in_the_order_of_their_time_outs() {
+    let mut dials = slow_dials(3);
+    for slot in 0..3 {
+        assert_eq!(cut_off_here(&mut dials, ms(9_000)), Some(slot));
+        dials.end(slot);
+    }
+    for began in 0..3 {
+        let due = at(began + 10_000_000_000);
+        assert_eq!((dials.next(), dials.take_owed(due)), (due, Some(at(began))));
+    }
+}

@@ -88,6 +88,66 @@ fn the_usual_time_is_that_of_the_quicker_dials_and_follows_a_host_that_has_moved
     assert!(pace.slow_after(false) > millis(20 * 820));
 }
 
+#[test]
+fn a_pause_after_a_slow_dial_is_shortened_by_an_eighth_at_most_and_by_less_if_less_is_set() {
+    for (jitter, after) in [(0.5, 4_375), (0.05, 4_750), (0.0, 5_000)] {
+        let mut pace = Pace::new();
+        let waits = Waits { backoff: Backoff::default().jitter(jitter), random: 1.0 };
+        pace.slowed(at(0), millis(5_000), waits, at(2_500));
+        assert_eq!(next(&pace, 0, 2_500), after, "jitter {jitter}");
+    }
+}
+
+#[test]
+fn the_more_dials_in_a_row_are_slow_the_longer_each_may_take_and_a_refusal_ends_that() {
+    let mut pace = Pace::new();
+    let mut lives = vec![pace.lives()];
+    for n in 0..3 {
+        slows(&mut pace, n * 9_000, n * 9_000 + 2_500);
+        lives.push(pace.lives());
+    }
+    assert_eq!(lives, [1, 2, 4, 4]);
+    pace.refused(0, WAITS(), at(30_000));
+    assert_eq!(pace.lives(), 1);
+}
+
+#[test]
+fn a_slow_dial_and_the_loss_of_all_connections_close_the_window() {
+    for closes in [Pace::lost_all as fn(&mut Pace), |pace: &mut Pace| slows(pace, 0, 2_500)] {
+        let mut pace = Pace::new();
+        succeeds(&mut pace, 10, 10);
+        assert_eq!(pace.allows(Time::START, at(10)), u32::MAX);
+        closes(&mut pace);
+        succeeds(&mut pace, 900, 5_000);
+        assert_eq!(pace.allows(Time::START, at(5_000)), 2, "it opens by one");
+    }
+}
+
+#[test]
+fn retiring_shortens_every_pause_and_no_pause_becomes_longer_by_it() {
+    let mut pace = Pace::new();
+    (0..4).for_each(|_| pace.refused(2, WAITS(), at(0)));
+    pace.forgive(at(100));
+    assert!(pace.full(2, at(1)).is_none(), "another server may take more");
+    for purpose in [For::Waiters, For::Spare] {
+        assert_eq!(pace.next(purpose, 2, at(1)), at(100));
+    }
+    pace.forgive(at(900));
+    for purpose in [For::Waiters, For::Spare] {
+        assert_eq!(pace.next(purpose, 2, at(1)), at(100));
+    }
+}
+
+#[test]
+fn a_host_is_down_if_its_dials_are_refused_and_not_if_they_are_slow_or_if_it_is_full() {
+    let mut pace = Pace::new();
+    assert!(!pace.is_down(0, at(0)));
+    pace.refused(2, WAITS(), at(0));
+    assert_eq!((pace.is_down(2, at(1)), pace.is_down(1, at(1))), (false, true));
+    slows(&mut pace, 1_000, 3_500);
+    assert!(!pace.is_down(1, at(3_501)));
+}
+
 /// What happens to a host.
 #[derive(Clone, Debug)]
 enum Event {
