@@ -268,6 +268,23 @@ fn who_comes_in_a_pause_of_a_host_that_is_down_waits_half_of_its_own_time_at_mos
 }
 
 #[test]
+fn who_has_waited_when_a_dial_fails_waits_for_half_of_what_it_has_left() {
+    let mut world = backing_off(2, |l| {
+        l.backoff = Backoff::default().initial(3 * SECOND).max(60 * SECOND).jitter(0.0);
+        l.retry = true;
+    });
+    world.run(&Op::Pass(60_000));
+    world.acquire_of(0);
+    assert!(world.waits[0].waiter.deadline != Time::NEVER, "it has 20 s");
+    world.run(&Op::Pass(2_000));
+    world.run(&FAILS_FOR_NOW);
+    world.run(&Op::Pass(8_990));
+    assert!(world.dials.is_empty());
+    world.run(&Op::Pass(10));
+    assert_eq!(world.dials.len(), 1);
+}
+
+#[test]
 fn a_full_server_is_asked_for_more_only_now_and_then_and_at_once_when_a_connection_is_lost() {
     let backoff = |l: &mut Limits| l.backoff = Backoff::default().max(60 * SECOND).jitter(0.0);
     let mut world = one_waits(1, backoff);

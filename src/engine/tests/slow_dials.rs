@@ -146,8 +146,12 @@ fn a_dial_that_succeeds_after_it_was_cut_off_forgives_nothing() {
 
 #[test]
 fn a_host_that_failed_is_remembered_as_long_as_an_idle_connection_or_its_pause() {
-    for (idle, kept) in [(secs(10), 10_000), (unlimited().idle_timeout, 90_000)] {
-        let mut world = world(|l| l.idle_timeout = idle);
+    let pause = Duration::from_secs(4);
+    for (idle, kept) in [(secs(1), 4_000), (secs(10), 10_000), (unlimited().idle_timeout, 90_000)] {
+        let mut world = world(|l| {
+            l.idle_timeout = idle;
+            l.backoff = Backoff::default().initial(pause).jitter(0.0);
+        });
         world.acquire_of(0);
         world.run(&Op::DialFailed(Pick::FIRST, false));
         world.run(&Op::Poll(Pick::FIRST));
