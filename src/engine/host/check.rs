@@ -90,7 +90,8 @@ impl<P: Parts> HostState<P> {
         self.check_state(now, common);
         self.check_demand(now, common);
         let spares = self.share.spare() > 0;
-        let is_told = self.minimum.callers() == 0 || self.is_to_be_dialed(&common.limits) || spares;
+        let is_told =
+            self.minimum.callers() == 0 || self.is_to_be_dialed(now, &common.limits) || spares;
         assert!(is_told, "`warm` waits for a dial");
         self.check_note(now, common);
     }

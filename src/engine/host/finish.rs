@@ -19,7 +19,7 @@ impl<P: Parts> HostState<P> {
             self.account(section);
         }
         self.tell_of_failure(section);
-        if !self.is_to_be_dialed(&section.common.limits) && !self.is_short_to_spare() {
+        if !self.is_to_be_dialed(section.now, &section.common.limits) && !self.is_short_to_spare() {
             // Nothing is on its way to the callers of `warm`.
             self.wake_warm(section);
         }

@@ -148,7 +148,8 @@ impl<P: Parts> HostState<P> {
         self.leave_warm(request.number, section);
         let (gauges, made) = (self.connections.gauges(), self.made());
         let is_permitted_later = || self.is_short_to_spare() && !section.common.is_total_full();
-        let is_on_its_way = self.is_to_be_dialed(&section.common.limits) || is_permitted_later();
+        let is_on_its_way =
+            self.is_to_be_dialed(section.now, &section.common.limits) || is_permitted_later();
         let is_open = self.membership.is_open();
         if is_open && is_on_its_way && made < request.connections {
             self.minimum.wait(request.number, waker);
@@ -244,7 +245,7 @@ impl<P: Parts> HostState<P> {
             return;
         }
         let is_met = self.made() >= self.minimum.requested() as usize;
-        let is_on_its_way = self.is_to_be_dialed(&section.common.limits)
+        let is_on_its_way = self.is_to_be_dialed(section.now, &section.common.limits)
             || (self.is_short_to_spare() && !is_full());
         if is_met || !is_on_its_way {
             self.minimum.end_request();
@@ -262,14 +263,16 @@ impl<P: Parts> HostState<P> {
 
     /// Returns whether dials for connections made in advance are in flight, or start when a close
     /// has ended.
-    pub(super) fn is_to_be_dialed(&self, limits: &Limits) -> bool {
+    pub(super) fn is_to_be_dialed(&self, now: Time, limits: &Limits) -> bool {
         let gauges = self.connections.gauges();
         let young = self.dials.young() as usize;
         let is_wanted = self.minimum.requested() as usize > self.made() + young;
-        // A pause after a slow dial passes, and slow ones make room.
+        // A pause after a slow dial passes, and slow ones make room. What waits for a permit after
+        // that may wait in vain.
         let pauses = || {
+            let passes = self.room_to_dial(limits) > 0 && now < self.next_spare(now);
             self.dials.pace().is_slow()
-                && (self.room_to_dial(limits) > 0 || gauges.dialing > 0)
+                && (passes || gauges.dialing > 0)
                 && self.lacks_spare(limits) > 0
         };
         young > 0 || (is_wanted && (gauges.closing > 0 || pauses()))

@@ -24,7 +24,7 @@ impl World {
         self.check_untouched(loan.connection);
         // Its other leases, and its dial or ping, are proof enough.
         if known.leases == 0 && known.proved_step != self.step {
-            self.check_idle_time(at, known);
+            self.check_idle_time(at, loan.connection);
             self.check_proof(known);
         }
     }
@@ -40,17 +40,18 @@ impl World {
         assert_eq!(closes.count(), 0, "it is being closed");
     }
 
-    /// It was idle for less than the idle time-out, or is kept for the minimum idle, because no
-    /// more than that are idle and it has answered since.
-    fn check_idle_time(&self, at: usize, known: &Connection) {
-        let limits = &self.common.limits;
+    /// It was idle for less than the idle time-out, or is kept for the minimum idle, because it has
+    /// answered since, and no more than that are idle or its heartbeat has not ended.
+    fn check_idle_time(&self, at: usize, connection: usize) {
+        let (known, limits) = (&self.connections[connection], &self.common.limits);
         let ends = |since: Time| since.after(STAMPED).after(limits.idle_timeout);
         if self.clock < ends(known.idle_since) {
             return;
         }
         let idle = self.cells[at].state.gauges().idle as usize;
+        let is_pinged = self.pings.iter().any(|ping| ping.order.connection == connection);
         assert!(
-            idle < limits.min_idle_per_host,
+            idle < limits.min_idle_per_host || is_pinged,
             "it was idle for too long, and {idle} others are idle"
         );
         assert!(self.clock < ends(known.proved), "it was kept, and has not answered: {known:?}");

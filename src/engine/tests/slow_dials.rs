@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use super::super::Failed;
 use super::super::programs::world::World;
 use super::super::programs::{Op, Pick};
+use super::super::{Failed, Progress};
 use super::support::{of_quick_server, secs, shuffled, that_is_quick, unlimited, world};
 use crate::policy::backoff::Backoff;
 use crate::policy::limits::Limits;
@@ -160,4 +160,22 @@ fn a_host_that_failed_is_remembered_as_long_as_an_idle_connection_or_its_pause()
         world.run(&Op::Pass(10));
         assert!(world.find(0).is_none(), "{idle:?}");
     }
+}
+
+#[test]
+fn who_warms_a_host_whose_dials_were_slow_is_told_that_there_is_no_permit() {
+    let mut world = shuffled(|l| l.max_total = 1);
+    world.acquire_of(0);
+    world.run(&Op::Pass(2_500));
+    world.run(&Op::Hold(0));
+    world.run(&Op::Cancel(Pick::FIRST));
+    world.run(&Op::DialFailed(Pick::FIRST, true));
+    world.borrow(1);
+    world.run(&Op::Pass(10_000));
+    world.run(&Op::Warm(0, 1));
+    for _ in 0..3 {
+        world.run(&Op::Pass(1_000));
+        world.run(&Op::LookWarm(Pick::FIRST));
+    }
+    assert_eq!(world.told, [Progress::NoRoom]);
 }
