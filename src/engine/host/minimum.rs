@@ -271,7 +271,7 @@ impl<P: Parts> HostState<P> {
         // that may wait in vain.
         let pauses = || {
             let passes = self.room_to_dial(limits) > 0 && now < self.next_spare(now);
-            self.dials.pace().is_slow()
+            (self.dials.pace().is_slow() || self.dials.has_slow())
                 && (passes || gauges.dialing > 0)
                 && self.lacks_spare(limits) > 0
         };

@@ -179,3 +179,20 @@ fn who_warms_a_host_whose_dials_were_slow_is_told_that_there_is_no_permit() {
     }
     assert_eq!(world.told, [Progress::NoRoom]);
 }
+
+#[test]
+fn who_warms_a_host_waits_for_its_slow_dials_also_after_one_has_succeeded() {
+    let mut world = of_quick_server(|l| (l.max_per_host, l.max_total) = (3, 3));
+    world.run(&Op::Warm(0, 3));
+    world.run(&Op::Pass(1_500));
+    assert_eq!(world.dials.len(), 3, "the last one is in the place of the first");
+    world.run(&Op::DialDone(Pick(2)));
+    world.run(&Op::DialDone(Pick(0)));
+    world.run(&Op::LookWarm(Pick::FIRST));
+    assert_eq!((world.told.len(), world.warmers.len()), (0, 1), "the other dials go on");
+    while !world.dials.is_empty() {
+        world.run(&Op::DialDone(Pick::FIRST));
+    }
+    world.run(&Op::LookWarm(Pick::FIRST));
+    assert_eq!(world.told, [Progress::Reached]);
+}
