@@ -46,7 +46,7 @@ fn refuses_for(world: &mut World, millis: u64) {
 }
 
 #[test]
-fn who_waits_is_not_told_while_loans_come_back_until_they_have_not_for_three_seconds() {
+fn a_caller_is_not_told_while_loans_come_back_until_they_have_not_for_three_seconds() {
     let mut world = one_waits(1, |_| {});
     world.run(&FAILS);
     refuses_for(&mut world, 2_990);
@@ -254,7 +254,7 @@ fn a_host_that_is_down_is_dialed_for_those_who_wait_every_four_of_the_shortest_b
 }
 
 #[test]
-fn who_comes_in_a_pause_of_a_host_that_is_down_waits_half_of_its_own_time_at_most() {
+fn a_newcomer_in_the_pause_of_a_host_that_is_down_waits_half_of_its_own_time_at_most() {
     let mut world = backing_off(5, |l| {
         l.backoff = Backoff::default().initial(15 * SECOND).max(60 * SECOND).jitter(0.0);
     });
@@ -268,7 +268,7 @@ fn who_comes_in_a_pause_of_a_host_that_is_down_waits_half_of_its_own_time_at_mos
 }
 
 #[test]
-fn who_has_waited_when_a_dial_fails_waits_for_half_of_what_it_has_left() {
+fn a_caller_that_waits_when_a_dial_fails_waits_for_half_of_what_it_has_left() {
     let mut world = backing_off(2, |l| {
         l.backoff = Backoff::default().initial(3 * SECOND).max(60 * SECOND).jitter(0.0);
         l.retry = true;

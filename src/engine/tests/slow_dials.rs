@@ -32,7 +32,7 @@ fn ten_seconds_later(set: impl FnOnce(&mut Limits)) -> World {
 }
 
 #[test]
-fn who_has_waited_for_all_of_a_dial_is_told_of_its_time_out_and_a_newcomer_is_not() {
+fn a_caller_of_a_whole_dial_is_told_of_its_time_out_and_a_newcomer_is_not() {
     let mut world = ten_seconds_later(|_| {});
     assert!(overdue(&mut world, 1), "it goes on");
     assert_eq!(told(&mut world, 0), 1);
@@ -78,7 +78,7 @@ fn made_room(set: impl FnOnce(&mut Limits)) -> World {
 }
 
 #[test]
-fn whose_dial_made_room_is_told_at_the_time_out_unless_another_may_succeed() {
+fn a_caller_whose_dial_made_room_is_told_at_the_time_out_unless_another_may_succeed() {
     for (retry, tells) in [(false, 1), (true, 0)] {
         let mut world = made_room(|l| l.retry = retry);
         world.run(&Op::Pass(8_999));
@@ -89,7 +89,7 @@ fn whose_dial_made_room_is_told_at_the_time_out_unless_another_may_succeed() {
 }
 
 #[test]
-fn whose_dial_made_room_is_served_by_the_next_and_nobody_is_owed_anything() {
+fn a_caller_whose_dial_made_room_is_served_by_the_next_and_nobody_is_owed_anything() {
     let mut world = made_room(|_| {});
     world.run(&Op::DialDone(Pick::FIRST));
     world.run(&Op::Poll(Pick::FIRST));
@@ -163,7 +163,7 @@ fn a_host_that_failed_is_remembered_as_long_as_an_idle_connection_or_its_pause()
 }
 
 #[test]
-fn who_warms_a_host_whose_dials_were_slow_is_told_that_there_is_no_permit() {
+fn a_caller_of_warm_after_slow_dials_is_told_that_there_is_no_permit() {
     let mut world = shuffled(|l| l.max_total = 1);
     world.acquire_of(0);
     world.run(&Op::Pass(2_500));
@@ -181,7 +181,7 @@ fn who_warms_a_host_whose_dials_were_slow_is_told_that_there_is_no_permit() {
 }
 
 #[test]
-fn who_warms_a_host_waits_for_its_slow_dials_also_after_one_has_succeeded() {
+fn a_caller_of_warm_waits_for_slow_dials_also_after_one_has_succeeded() {
     let mut world = of_quick_server(|l| (l.max_per_host, l.max_total) = (3, 3));
     world.run(&Op::Warm(0, 3));
     world.run(&Op::Pass(1_500));
