@@ -202,8 +202,8 @@ fn a_value_that_cannot_be_read_is_refused_by_name_and_value() {
         (
             "health_check",
             "\"sometimes\"",
-            "health_check: unknown variant `sometimes`, expected one of `never`, `always`, \
-             `idle_for`",
+            "health_check: unknown variant `sometimes`, expected one of `as_needed`, \
+             `never`, `always`, `idle_for`",
         ),
         (
             "heartbeat",

@@ -38,6 +38,10 @@ impl Connector for Peers {
         Ok(*host)
     }
 
+    fn notices_close(&self) -> bool {
+        true
+    }
+
     async fn ping(&self, _: &mut u64) -> Result<(), Infallible> {
         sleep(self.round_trip).await;
         self.answers.fetch_add(1, Relaxed);

@@ -46,6 +46,10 @@ impl Connector for Manager {
         if conn.open { Ok(()) } else { Err(Refused(conn.id)) }
     }
 
+    fn notices_close(&self) -> bool {
+        true
+    }
+
     fn is_open(&self, conn: &mut Connection) -> bool {
         conn.open
     }

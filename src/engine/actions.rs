@@ -138,6 +138,8 @@ pub(crate) struct PingOrder<P: Parts> {
     pub(crate) id: u64,
     pub(crate) connection: P::Connection,
     pub(crate) purpose: Purpose,
+    /// It is needless if the peer was heard since then.
+    pub(crate) unless_heard: Option<Time>,
 }
 
 /// Close a connection.

@@ -92,6 +92,7 @@ use crate::policy::time::Span;
 
 pub(crate) use actions::{Actions, CloseOrder, DialOrder, Leak, PingOrder, Purpose, Section};
 pub(crate) use common::Common;
+pub(crate) use connections::entry::Proof;
 pub(crate) use connections::leases::Lease;
 pub(crate) use host::failing::Outage;
 pub(crate) use host::membership::{Listing, Phase};

@@ -97,6 +97,10 @@ impl Connector for Scripted {
         self.0.answer().await
     }
 
+    fn notices_close(&self) -> bool {
+        true
+    }
+
     async fn close(&self, conn: Connection) {
         self.0.closed.fetch_add(1, SeqCst);
         drop(conn);

@@ -24,6 +24,10 @@ impl Connector for Double {
         self.0.0.answer().await
     }
 
+    fn notices_close(&self) -> bool {
+        true
+    }
+
     async fn close(&self, conn: Arc<Connection>) {
         let conn = Arc::into_inner(conn).expect("nobody uses it when it is closed");
         self.0.close(conn).await;

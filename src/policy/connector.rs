@@ -1,10 +1,15 @@
 //! The trait that users of a pool implement.
 
 use std::fmt::{self, Debug};
+use std::future::Future;
 use std::hash::Hash;
+use std::marker::PhantomData;
 use std::net::SocketAddr;
+use std::pin::Pin;
+use std::task::{Context, Poll};
 
 use async_trait::async_trait;
+use tokio::time::Instant;
 
 /// Makes, checks, resets and closes the connections of a pool.
 ///
@@ -60,11 +65,16 @@ pub trait Connector: Send + Sync + 'static {
     /// the runtime ends. Destructors must release everything that it has created by then.
     async fn connect(&self, key: &Self::Key) -> Result<Self::Connection, Self::Error>;
 
-    /// Checks a connection with one round trip. Does nothing by default.
+    /// Checks a connection with one round trip. By default there is no ping: connections are not
+    /// checked so.
     ///
     /// It is called before a loan as set by [`health_check`](crate::Builder::health_check), after
     /// another connection of the host died, and for [heartbeats](crate::Builder::heartbeat). It
     /// runs in a task of the pool; callers that need the answer wait in their host's queue.
+    ///
+    /// In a pool that may ping, it is also called once when a connection is made, to learn whether
+    /// there is a ping: that future is dropped before it is polled. (The one of the default has no
+    /// size. An `async fn` in an implementation does nothing until it is polled.)
     ///
     /// # Errors
     ///
@@ -77,9 +87,18 @@ pub trait Connector: Send + Sync + 'static {
     /// closed, and when its runtime ends. A heartbeat is also dropped when too many were missed, or
     /// when it is late and a caller needs its place. An exclusive connection is then closed,
     /// because it may be in the middle of an exchange. A caller that gives up does not end a ping.
-    async fn ping(&self, conn: &mut Self::Connection) -> Result<(), Self::Error> {
+    // Written out: an `async fn` would hold its arguments, and have a size.
+    fn ping<'life0, 'life1, 'async_trait>(
+        &'life0 self,
+        conn: &'life1 mut Self::Connection,
+    ) -> Pin<Box<dyn Future<Output = Result<(), Self::Error>> + Send + 'async_trait>>
+    where
+        Self: 'async_trait,
+        'life0: 'async_trait,
+        'life1: 'async_trait,
+    {
         let _ = conn;
-        Ok(())
+        no_ping()
     }
 
     /// Undoes what a borrower has left on the connection: a transaction, settings, a subscription.
@@ -138,9 +157,56 @@ pub trait Connector: Send + Sync + 'static {
     /// Returns whether the connection can still be used, as far as that is known without waiting.
     /// It must be cheap. It is called each time a connection is lent from the idle list or returns,
     /// and when one is [added](crate::Pool::add). Returns true by default.
+    ///
+    /// If it notices that the peer has closed the connection, say so with
+    /// [`notices_close`](Connector::notices_close).
     fn is_open(&self, conn: &mut Self::Connection) -> bool {
         let _ = conn;
         true
+    }
+
+    /// Returns whether [`is_open`](Connector::is_open) returns false for a connection that its peer
+    /// has closed, as soon as the close has arrived. It is asked once, when the pool is built.
+    /// False by default.
+    ///
+    /// If it does not and there is a [`ping`](Connector::ping), the default health check,
+    /// [`AsNeeded`](crate::HealthCheck::AsNeeded), pings each connection before it is lent:
+    /// otherwise every loan after a restart of the peer would be of a dead connection. Return true
+    /// to save these round trips, if it is true: a read of the socket that finds its end, a task
+    /// that reads and has ended.
+    fn notices_close(&self) -> bool {
+        false
+    }
+
+    /// Returns whether the connection, which has just returned and is not
+    /// [open](Connector::is_open), has failed: it was reset, or an exchange ended in the middle.
+    /// False by default, and for a connection that has ended as it should, such as after
+    /// `Connection: close`.
+    ///
+    /// One that has failed makes the others of its host suspect, as
+    /// [`discard`](crate::PooledConnection::discard) does: they must answer a ping before they are
+    /// lent. So one caller meets the failure, and not one for each connection. It must be cheap.
+    fn has_failed(&self, conn: &mut Self::Connection) -> bool {
+        let _ = conn;
+        false
+    }
+
+    /// Returns when the peer was last heard: when bytes last came from it on this connection.
+    /// `None`, the default, if that is not known.
+    ///
+    /// Only the peer can prove that a connection lives; that a borrower hands one back proves
+    /// nothing, because it may hand it back after its own time-out. A pool that pings on a timer or
+    /// before loans asks this first, in the task of the ping, and sends none if the peer was heard
+    /// lately. Where it is not known, uses postpone a ping for three intervals at most.
+    ///
+    /// Return the time of the dial for a connection on which nothing has come yet: one that returns
+    /// `None` when it is made counts as not knowing. It is never asked in a pool without
+    /// [`health_check`](crate::Builder::health_check) and
+    /// [`heartbeat`](crate::Builder::heartbeat), nor when a connection is lent or returns. It must
+    /// not block. A time of the standard library's clock is turned into tokio's with `into()`.
+    fn last_heard(&self, conn: &Self::Connection) -> Option<Instant> {
+        let _ = conn;
+        None
     }
 
     /// Returns the address that a connection leads to, if there is one. `None` by default.
@@ -189,4 +255,29 @@ impl<C: Connector> Debug for ShownKey<'_, C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt_key(self.1, f)
     }
+}
+
+/// The ping of a connector that has none. It has no size, by which it is known.
+struct NoPing<E>(PhantomData<fn() -> E>);
+
+impl<E> Future for NoPing<E> {
+    type Output = Result<(), E>;
+
+    fn poll(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Self::Output> {
+        Poll::Ready(Ok(()))
+    }
+}
+
+/// A ping, as [`Connector::ping`] returns it.
+pub(crate) type PingFuture<'a, E> = Pin<Box<dyn Future<Output = Result<(), E>> + Send + 'a>>;
+
+/// Returns the ping of a connector that has none.
+pub(crate) fn no_ping<'a, E: 'a>() -> PingFuture<'a, E> {
+    Box::pin(NoPing(PhantomData))
+}
+
+/// Returns whether the connector has a ping for this connection. Calls the user's code.
+pub(crate) fn has_ping<C: Connector>(connector: &C, connection: &mut C::Connection) -> bool {
+    // One that holds a connection has a size.
+    size_of_val(&*connector.ping(connection)) > 0
 }

@@ -9,10 +9,13 @@ use crate::policy::time::Span;
 /// Sets the pings that the pool sends on a timer, with [`Connector::ping`](crate::Connector::ping).
 ///
 /// A heartbeat is due when a connection has given no proof of life for an interval. Every answered
-/// ping is proof. So is a use that ended well of an exclusive connection, so a
-/// [`Pool`](crate::Pool) pings only idle connections. For a connection of a
-/// [`SharedPool`](crate::SharedPool) a use is not proof: it is also pinged while it is in use, and
-/// takes new leases until it misses a heartbeat.
+/// ping is proof, and so is that [bytes came](crate::Connector::last_heard) from the peer: then
+/// none is sent. That a borrower gives a connection back is no proof. A [`Pool`](crate::Pool)
+/// pings only connections that are not lent; where the connector does not know when bytes came, a
+/// use postpones the heartbeat, until the last proof is three intervals ago: then the connection is
+/// pinged as it returns, before anybody else gets it. A connection of a
+/// [`SharedPool`](crate::SharedPool) is also pinged while it is in use, and takes new leases until
+/// it misses a heartbeat. A connector without a ping has no heartbeats.
 ///
 /// A [`Pool`](crate::Pool) does not lend a connection while it is being pinged; a caller that waits
 /// for it gets it as soon as it answers. A connection that does not answer within

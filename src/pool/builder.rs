@@ -363,9 +363,11 @@ impl<Kind> Builder<Kind> {
 impl<Kind> Builder<Kind> {
     /// Sets when a connection is pinged before it is lent.
     ///
-    /// Defaults to [`HealthCheck::Never`]: `is_open` detects most dead connections without a round
-    /// trip, and after the first one that it missed, older connections of the host are pinged in
-    /// any case.
+    /// Defaults to [`HealthCheck::AsNeeded`]: where the connector's `is_open`
+    /// [notices](crate::Connector::notices_close) that a peer has closed, it detects most dead
+    /// connections without a round trip, and after the first one that it missed, older connections
+    /// of the host are pinged in any case. Where it does not, and there is a ping, each loan is
+    /// preceded by one.
     pub fn health_check(mut self, check: HealthCheck) -> Self {
         self.settings.config.health_check = check;
         self

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
-use crate::policy::connector::Connector;
+use crate::policy::connector::{Connector, PingFuture, no_ping};
 
 type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 type Ping<T, E> = Arc<dyn for<'a> Fn(&'a mut T) -> BoxFuture<'a, Result<(), E>> + Send + Sync>;
@@ -72,7 +72,9 @@ pub struct ConnectorFn<K, T, E, F> {
 
 impl<K, T, E, F> ConnectorFn<K, T, E, F> {
     /// Sets the closure that tells whether a connection is still open. It is called each time a
-    /// connection is lent or returns, and must not block.
+    /// connection is lent or returns, and must not block. It should notice that the peer has closed
+    /// the connection: with it, the default [health check](crate::HealthCheck::AsNeeded) sends no
+    /// pings.
     pub fn with_is_open<O>(mut self, is_open: O) -> Self
     where
         O: Fn(&mut T) -> bool + Send + Sync + 'static,
@@ -81,7 +83,9 @@ impl<K, T, E, F> ConnectorFn<K, T, E, F> {
         self
     }
 
-    /// Sets the closure that checks a connection with one round trip. It returns a boxed future
+    /// Sets the closure that checks a connection with one round trip. Without
+    /// [`with_is_open`](ConnectorFn::with_is_open), each connection is checked before it is lent,
+    /// unless another [`health_check`](crate::Builder::health_check) is set. It returns a boxed future
     /// because the future borrows the connection: `|conn| Box::pin(async move { … })`.
     pub fn with_ping<P>(mut self, ping: P) -> Self
     where
@@ -177,10 +181,21 @@ where
         self.is_open.as_ref().is_none_or(|is_open| is_open(conn))
     }
 
-    async fn ping(&self, conn: &mut T) -> Result<(), E> {
+    fn notices_close(&self) -> bool {
+        self.is_open.is_some()
+    }
+
+    fn ping<'life0, 'life1, 'async_trait>(
+        &'life0 self,
+        conn: &'life1 mut T,
+    ) -> PingFuture<'async_trait, E>
+    where
+        'life0: 'async_trait,
+        'life1: 'async_trait,
+    {
         match &self.ping {
-            Some(ping) => ping(conn).await,
-            None => Ok(()),
+            Some(ping) => ping(conn),
+            None => no_ping(),
         }
     }
 

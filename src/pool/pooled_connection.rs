@@ -253,7 +253,8 @@ impl<C: Connector> Drop for PooledConnection<C> {
         pool.ensure_maintenance();
         let max_leases = pool.max_leases_if_open(&mut loan.connection);
         if max_leases == 0 {
-            return cell.end_use(loan, Use::Over(CloseReason::NotOpen));
+            let how = pool.how_it_closed(&mut loan.connection);
+            return cell.end_use(loan, how);
         }
         match pool.needs_reset(&loan.connection) {
             Ok(false) => cell.give_back(loan, max_leases, now),

@@ -7,6 +7,8 @@ use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 
+use tokio::time::Instant;
+
 use super::any_pool::AnyPool;
 use super::failure::{AnyError, DialFailure};
 use super::host_base::HostBase;
@@ -15,7 +17,7 @@ use super::parts::{Cell, Erased, TaskWaker, Value, WaitsIn};
 use super::pool_base::PoolBase;
 use crate::engine::status::Counted;
 use crate::engine::sync::Notify;
-use crate::engine::{Parts, Purpose};
+use crate::engine::{Parts, Proof, Purpose};
 use crate::policy::time::Span;
 
 pub(crate) type Later<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -57,6 +59,12 @@ pub(crate) trait AnyHost: Any + Debug + Send + Sync {
 
     /// Returns how many leases the connection takes, open or not: none if that panics.
     fn leases(&self, value: &Value) -> usize;
+
+    /// Returns what proves that the peer of a new connection lives.
+    fn proof(&self, value: &mut Value) -> Proof;
+
+    /// Returns when the peer was last heard, if that is known. The caller catches a panic.
+    fn last_heard(&self, value: &Value) -> Option<Instant>;
 
     /// Returns the address of the connection's peer. The caller catches a panic.
     fn peer_addr(&self, value: &Value) -> Option<SocketAddr>;

@@ -8,6 +8,8 @@ use std::net::SocketAddr;
 use std::ops::Deref;
 use std::sync::Arc;
 
+use tokio::time::Instant;
+
 use super::any_host::{AnyHost, Later};
 use super::any_pool::AnyPool;
 use super::directory::Listed;
@@ -18,7 +20,7 @@ use super::parts::{Cell, Value};
 use super::pool_base::PoolBase;
 use super::pool_core;
 use crate::engine::status::Counted;
-use crate::engine::{Listing, Purpose};
+use crate::engine::{Listing, Proof, Purpose};
 use crate::policy::connector::{Connector, ShownKey};
 
 /// The shared state of one host. It does not keep the host in the directory. The fields that a hit
@@ -171,6 +173,14 @@ impl<C: Connector> AnyHost for HostCell<C> {
 
     fn leases(&self, value: &Value) -> usize {
         self.pool.max_leases(&Held::<C>::of(value).connection)
+    }
+
+    fn proof(&self, value: &mut Value) -> Proof {
+        self.pool.proof(&mut Held::<C>::of_mut(value).connection)
+    }
+
+    fn last_heard(&self, value: &Value) -> Option<Instant> {
+        self.pool.connector.last_heard(&Held::<C>::of(value).connection)
     }
 
     fn peer_addr(&self, value: &Value) -> Option<SocketAddr> {

@@ -153,7 +153,7 @@ impl Dialing {
         .await
     }
 
-    fn done(mut self, connection: Value) {
+    fn done(mut self, mut connection: Value) {
         self.ended = true;
         let (pool, took, slot) = (self.cell.pool(), self.took(), self.slot);
         let peer_addr =
@@ -167,7 +167,8 @@ impl Dialing {
         });
         self.span.ends(&"connected");
         let max_leases = self.cell.leases(&connection).max(1);
-        let dialed = Dialed { id, connection, max_leases, took };
+        let proof = self.cell.proof(&mut connection);
+        let dialed = Dialed { id, connection, max_leases, took, proof };
         let ends = self.cell.change(|state, section| state.dialed(slot, dialed, section));
         if let Some(outage) = ends {
             self.cell.pool().may_block(LevelFilter::INFO);

@@ -5,6 +5,7 @@ use std::pin::{Pin, pin};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use tokio::time::Instant;
 use tracing::field::Empty;
 use tracing::level_filters::LevelFilter;
 
@@ -16,14 +17,15 @@ use super::timer::Timer;
 use super::traced::Traced;
 use crate::engine::{PingOrder, Purpose, Verdict};
 use crate::policy::observer::{HeartbeatMissed, PingAnswered, PingFailed};
-use crate::policy::time::Time;
+use crate::policy::time::{Span, Time};
 
 /// Starts a ping in a task of its own. Without a runtime the ping counts as cut off.
 pub(super) fn begin(cell: &Cell, order: PingOrder<Erased>) {
-    let PingOrder { slot, id, connection, purpose } = order;
+    let PingOrder { slot, id, connection, purpose, unless_heard } = order;
     let runtime = cell.pool().any_runtime();
     let asked = Asked { cell: cell.clone(), slot, purpose, id };
-    let pinging = Pinging { asked, connection: Some(connection), span: Traced::cause() };
+    let connection = Some(connection);
+    let pinging = Pinging { asked, connection, unless_heard, span: Traced::cause() };
     if let Some(runtime) = runtime {
         runtime.spawn(pinging.run());
     }
@@ -33,6 +35,8 @@ pub(super) fn begin(cell: &Cell, order: PingOrder<Erased>) {
 struct Pinging {
     asked: Asked,
     connection: Option<Value>,
+    /// It is needless if the peer was heard since then.
+    unless_heard: Option<Time>,
     /// The span that caused it, until it runs.
     span: Traced,
 }
@@ -40,6 +44,11 @@ struct Pinging {
 impl Pinging {
     async fn run(mut self) {
         let Some(connection) = &mut self.connection else { return };
+        if let Some(since) = self.unless_heard
+            && let Some(at) = self.asked.heard(connection).filter(|at| *at > since)
+        {
+            return self.end(Answer::Heard(at));
+        }
         self.asked.cell.pool().may_block(LevelFilter::DEBUG);
         self.span = self.asked.span(&self.span);
         let began = self.asked.cell.pool().clock.precise();
@@ -62,12 +71,15 @@ impl Pinging {
         let (cell, slot) = (&self.asked.cell, self.asked.slot);
         let max_leases = match answer {
             Answer::CutOff => 0,
-            Answer::Yes | Answer::No { .. } => cell.leases_if_open(&mut connection),
+            Answer::Yes | Answer::Heard(_) | Answer::No { .. } => {
+                cell.leases_if_open(&mut connection)
+            }
         };
         let is_open = max_leases > 0;
         let verdict = match answer {
             Answer::Yes if is_open => Verdict::Answered { max_leases },
-            Answer::Yes => Verdict::NotOpen,
+            Answer::Heard(at) if is_open => Verdict::Heard { at, max_leases },
+            Answer::Yes | Answer::Heard(_) => Verdict::NotOpen,
             Answer::No { was_late } => {
                 // Reported before the close may be.
                 self.asked.report_failure(was_late);
@@ -93,6 +105,8 @@ impl Drop for Pinging {
 #[derive(Clone, Copy, Debug)]
 enum Answer {
     Yes,
+    /// It was not asked: it was heard at this time.
+    Heard(Time),
     /// An error, a panic, or no answer in time.
     No {
         was_late: bool,
@@ -104,6 +118,7 @@ impl Answer {
     fn in_words(self) -> &'static str {
         match self {
             Answer::Yes => "answered",
+            Answer::Heard(_) => "heard",
             Answer::No { .. } => "failed",
             Answer::CutOff => "cut off",
         }
@@ -126,6 +141,14 @@ impl Asked {
                 target: "wharf::ping", parent: cause, "ping", key = ?cell, id, ?purpose, outcome = Empty
             )
         })
+    }
+
+    /// Returns when the peer was last heard, if that is known.
+    fn heard(&self, connection: &Value) -> Option<Time> {
+        let heard = panics::catch("last_heard", || self.cell.last_heard(connection));
+        let ago = Instant::now().saturating_duration_since(heard.ok().flatten()?);
+        let now = self.cell.pool().clock.precise();
+        Some(Time::from_nanos(now.nanos().saturating_sub(Span::from(ago).nanos())))
     }
 
     /// Pings the connection, and waits for as long as the host needs the answer.
@@ -170,7 +193,7 @@ impl Asked {
     fn miss_beat(&self) -> bool {
         let slot = self.slot;
         let (missed, is_enough) = self.cell.change(|state, section| {
-            let missed = state.beat_missed(slot);
+            let missed = state.beat_missed(slot, section.now);
             (missed, state.has_missed_enough(slot, &section.common.limits))
         });
         self.cell.pool().may_block(LevelFilter::WARN);

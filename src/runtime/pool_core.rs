@@ -16,7 +16,10 @@ use super::directory::{Directory, Listed};
 use super::panics::{self, Panicked};
 use super::pool_base::{PoolBase, Split};
 use super::settings::Settings;
-use crate::policy::connector::Connector;
+use crate::engine::{Proof, Use};
+use crate::policy::close_reason::CloseReason;
+use crate::policy::connector::{Connector, has_ping};
+use crate::policy::health_check::HealthCheck;
 use crate::policy::time::Span;
 
 /// What a pool of shared connections needs in addition to its connector.
@@ -49,7 +52,9 @@ impl<C: Connector, H: Listed> PoolCore<C, H> {
     pub(crate) fn new(connector: C, settings: Settings, sharing: Option<Sharing<C>>) -> Self {
         let share = sharing.as_ref().map(|sharing| sharing.share);
         let mut limits = settings.limits();
-        if connector.pings_each_loan() {
+        let needs_pings =
+            settings.health_check == HealthCheck::AsNeeded && !connector.notices_close();
+        if needs_pings || connector.pings_each_loan() {
             limits.ping_after = Span::ZERO;
         }
         let base = PoolBase::new(limits, share, settings);
@@ -82,6 +87,29 @@ impl<C: Connector, H> PoolCore<C, H> {
     #[inline]
     pub(crate) fn is_open(&self, connection: &mut C::Connection) -> bool {
         panics::catch("is_open", || self.connector.is_open(connection)).unwrap_or(false)
+    }
+
+    /// Returns how the use of a connection ended that returned and is not open.
+    #[cold]
+    pub(crate) fn how_it_closed(&self, connection: &mut C::Connection) -> Use {
+        let has_failed = panics::catch("has_failed", || self.connector.has_failed(connection));
+        if has_failed.unwrap_or(false) { Use::Failed } else { Use::Over(CloseReason::NotOpen) }
+    }
+
+    /// Returns what proves that the peer of this connection lives, if this pool is to know that.
+    pub(super) fn proof(&self, connection: &mut C::Connection) -> Proof {
+        let limits = &self.base.common.limits;
+        if limits.ping_after == Span::FOREVER && limits.heartbeat.is_none() {
+            return Proof::Ping;
+        }
+        let is_heard = |connection: &C::Connection| {
+            panics::catch("last_heard", || self.connector.last_heard(connection)).ok().flatten()
+        };
+        match panics::catch("ping", || has_ping(&self.connector, connection)) {
+            Ok(false) => Proof::Nothing,
+            Ok(true) if is_heard(connection).is_some() => Proof::Heard,
+            Ok(true) | Err(Panicked) => Proof::Ping,
+        }
     }
 
     /// Returns whether a connection that returned open needs a reset.

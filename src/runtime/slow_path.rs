@@ -199,10 +199,10 @@ impl dyn AnyHost {
     }
 
     /// Adds a connection that was made elsewhere and is open.
-    pub(crate) fn add(self: &Arc<Self>, value: Value) -> Room<Value> {
+    pub(crate) fn add(self: &Arc<Self>, mut value: Value) -> Room<Value> {
         self.pool().see_runtime();
-        let max_leases = self.leases(&value).max(1);
-        let room = self.change(|state, section| state.add(value, max_leases, section));
+        let known = (self.leases(&value).max(1), self.proof(&mut value));
+        let room = self.change(|state, section| state.add(value, known, section));
         self.ensure_maintenance();
         room
     }

@@ -10,6 +10,7 @@ use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 
 use parking_lot::Mutex;
+use tokio::time::Instant;
 use wharf::{Connector, async_trait};
 
 pub(crate) struct Census<C: Connector> {
@@ -160,6 +161,18 @@ impl<C: Connector> Connector for Census<C> {
             socket.bury();
         }
         is_open
+    }
+
+    fn notices_close(&self) -> bool {
+        self.connector.notices_close()
+    }
+
+    fn has_failed(&self, socket: &mut Socket<C>) -> bool {
+        self.connector.has_failed(&mut socket.stream)
+    }
+
+    fn last_heard(&self, socket: &Socket<C>) -> Option<Instant> {
+        self.connector.last_heard(&socket.stream)
     }
 
     fn is_retryable(&self, error: &C::Error) -> bool {

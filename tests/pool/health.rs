@@ -40,14 +40,14 @@ async fn always_means_each_time_an_idle_connection_is_lent() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_connection_used_a_moment_ago_skips_the_ping() {
+async fn a_connection_used_a_moment_ago_skips_the_ping_until_its_last_proof_is_three_times_as_old()
+{
     let (pool, connector) = checked(HealthCheck::IdleFor(secs(10)));
-    for _ in 0..5 {
+    for _ in 0..4 {
         drop(pool.acquire(&1).await.unwrap());
         tokio::time::sleep(secs(9)).await;
     }
     assert_eq!(connector.counts().pings, 0);
-    tokio::time::sleep(secs(1)).await;
     drop(pool.acquire(&1).await.unwrap());
     assert_eq!(connector.counts().pings, 1);
 }
@@ -478,4 +478,21 @@ async fn what_retain_has_looked_at_is_pinged_before_a_waiter_gets_it() {
     });
     let loan = waiter.expect("it looked at one").await.unwrap();
     assert_eq!((loan.number, connector.counts().pings), (0, 1));
+}
+
+/// Ten suspects that are silent would take 2.5 s, one after the other.
+#[tokio::test(start_paused = true)]
+async fn a_caller_waits_for_one_silent_ping_before_a_dial_begins_and_not_for_one_after_the_other() {
+    let (pool, connector) =
+        pool(|b| b.max_per_host(20).health_check(HealthCheck::IdleFor(secs(1))));
+    pool.warm(&1, 10).await.unwrap();
+    tokio::time::sleep(secs(5)).await;
+    connector.always(Stage::Ping, Step::Never);
+    for _ in 0..3 {
+        let began = tokio::time::Instant::now();
+        let loan = pool.acquire(&1).await.unwrap();
+        assert!(began.elapsed() <= ms(251), "after {:?}", began.elapsed());
+        wharf::PooledConnection::detach(loan);
+        tokio::time::sleep(secs(1)).await;
+    }
 }

@@ -25,6 +25,7 @@ mod hostile;
 mod keys;
 mod kit;
 mod lending;
+mod life;
 mod limits;
 mod outages;
 mod panics;

@@ -208,6 +208,10 @@ impl Connector for Wires {
         is_open
     }
 
+    fn notices_close(&self) -> bool {
+        true
+    }
+
     async fn close(&self, wire: Arc<Wire>) {
         self.doom(&wire);
         let number = wire.number;

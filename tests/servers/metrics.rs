@@ -40,6 +40,10 @@ impl Connector for Scripted {
         Ok(Arc::default())
     }
 
+    fn notices_close(&self) -> bool {
+        true
+    }
+
     async fn ping(&self, _: &mut Arc<()>) -> io::Result<()> {
         if self.pings_fail.load(Ordering::SeqCst) {
             return Err(io::ErrorKind::ConnectionReset.into());

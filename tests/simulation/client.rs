@@ -56,6 +56,10 @@ impl Connector for Streams {
         let mut buffer = ReadBuf::new(&mut byte);
         stream.poll_peek(&mut Context::from_waker(Waker::noop()), &mut buffer).is_pending()
     }
+
+    fn notices_close(&self) -> bool {
+        true
+    }
 }
 
 async fn echo(stream: &mut TcpStream, words: &[u8]) -> io::Result<()> {

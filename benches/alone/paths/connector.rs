@@ -3,6 +3,7 @@
 use std::convert::Infallible;
 use std::sync::Arc;
 
+use tokio::time::Instant;
 use wharf::{Connector, SharedConnector, async_trait};
 
 use crate::countdown::Countdown;
@@ -11,6 +12,8 @@ pub(crate) struct Numbers {
     max_leases: usize,
     pub(crate) dials: Arc<Countdown>,
     pub(crate) pings: Arc<Countdown>,
+    /// Since when the peers are said to be heard, if they are.
+    pub(crate) heard: Option<Instant>,
 }
 
 impl Numbers {
@@ -20,7 +23,12 @@ impl Numbers {
 
     /// Makes connections that carry this many leases each.
     pub(crate) fn with_leases(max_leases: usize) -> Numbers {
-        Numbers { max_leases, dials: Arc::default(), pings: Arc::default() }
+        Numbers { max_leases, dials: Arc::default(), pings: Arc::default(), heard: None }
+    }
+
+    /// Says that its peers were heard when it was made.
+    pub(crate) fn hearing() -> Numbers {
+        Numbers { heard: Some(Instant::now()), ..Numbers::new() }
     }
 }
 
@@ -33,6 +41,14 @@ impl Connector for Numbers {
     async fn connect(&self, key: &u64) -> Result<u64, Infallible> {
         self.dials.step();
         Ok(*key)
+    }
+
+    fn notices_close(&self) -> bool {
+        true
+    }
+
+    fn last_heard(&self, _: &u64) -> Option<Instant> {
+        self.heard
     }
 
     async fn ping(&self, _: &mut u64) -> Result<(), Infallible> {

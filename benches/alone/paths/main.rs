@@ -8,7 +8,9 @@
 //!
 //! - `floor`: a bare mutex and vector
 //! - `host`: a hit through a `Host`, and its return
-//! - `noted`: the same with deadlock warnings
+//! - `checked`: the same in a pool with a health check and a heartbeat
+//! - `heard`: the same where the connector knows when its peers were heard
+//! - `noted`: the hit with deadlock warnings
 //! - `watched`: the same with everything that can be watched
 //! - `metered`: the same with metrics as the observer, which a later report hands over
 //! - `total`: the same under `max_total`
@@ -85,7 +87,9 @@ fn main() {
 fn walk_single(path: &str) -> usize {
     match path {
         "floor" => count(ready(floor::Floor::new())),
-        "host" | "noted" | "watched" | "metered" | "total" => count(single::host(path)),
+        "host" | "checked" | "heard" | "noted" | "watched" | "metered" | "total" => {
+            count(single::host(path))
+        }
         "key" => count(keys::Keys::new(100)),
         "lease" => count(lease::single(true)),
         "lone" => count(lease::single(false)),

@@ -18,11 +18,13 @@ pub(crate) async fn host(name: &str) -> Hit {
     let builder = match name {
         "total" => builder.max_total(1000),
         "noted" => builder.deadlock_warnings(true),
+        "checked" | "heard" => checked(builder),
         "watched" => watched(builder).observer(Nobody),
         "metered" => watched(builder).observer(Metrics::new("paths")),
         _ => builder,
     };
-    let pool = builder.build(Numbers::new()).expect("valid settings");
+    let connector = if name == "heard" { Numbers::hearing() } else { Numbers::new() };
+    let pool = builder.build(connector).expect("valid settings");
     for key in 0..100 {
         drop(pool.acquire(&key).await);
     }
@@ -31,6 +33,10 @@ pub(crate) async fn host(name: &str) -> Hit {
 
 fn watched(builder: Builder) -> Builder {
     let long = Duration::from_secs(30);
-    let builder = builder.deadlock_warnings(true).leak_after(long).slow_acquire(long);
+    checked(builder.deadlock_warnings(true).leak_after(long).slow_acquire(long))
+}
+
+fn checked(builder: Builder) -> Builder {
+    let long = Duration::from_secs(30);
     builder.health_check(HealthCheck::IdleFor(long)).heartbeat(Heartbeat::default())
 }

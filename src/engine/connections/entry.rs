@@ -10,7 +10,7 @@ use std::ops::Deref;
 use std::time::Duration;
 
 use super::by_use::Links;
-pub(crate) use super::facts::{Facts, Holds, State};
+pub(crate) use super::facts::{Facts, Holds, Proof, State};
 use super::leases::{Lease, Leases};
 use crate::engine::common::Share;
 use crate::engine::loan::{LoanView, Ticket};
@@ -41,6 +41,7 @@ pub(crate) struct Made<T> {
     pub(crate) at: Time,
     pub(crate) idle_since: Time,
     pub(crate) expires: Time,
+    pub(crate) proof: Proof,
 }
 
 /// See the module.
@@ -122,10 +123,14 @@ impl<P: Parts> Entry<P> {
     pub(crate) fn is_fit(&self, generation: u32, now: Time, limits: &Limits) -> bool {
         !self.is_suspect(generation)
             && now < self.expires
-            && (self.is_used() || self.is_fresh(now, limits))
+            && if self.is_used() {
+                !self.is_unproven_in_use(now, limits)
+            } else {
+                self.is_fresh(now, limits)
+            }
     }
 
-    /// Returns whether borrowers use it, which is taken as a proof of life: a look is none.
+    /// Returns whether borrowers use it: a look is no use.
     #[inline]
     pub(crate) fn is_used(&self) -> bool {
         !self.leases.is_empty() && !self.looked_at
@@ -163,6 +168,7 @@ impl<P: Parts> Entry<P> {
             doubted: false,
             pinged: false,
             looked_at: false,
+            proof: Proof::Nothing,
             generation,
             max_leases: 1,
             uses: 0,
@@ -181,7 +187,7 @@ impl<P: Parts> Entry<P> {
     /// The dial has succeeded, which is proof of life: connections that were found dead before say
     /// nothing about this one.
     pub(super) fn made(&mut self, made: Made<P::Connection>, generation: u32, turn: u64) {
-        let Made { id, connection, max_leases, took, at, idle_since, expires } = made;
+        let Made { id, connection, max_leases, took, at, idle_since, expires, proof } = made;
         self.value = Some(connection);
         self.facts = Facts {
             state: State::Idle,
@@ -190,6 +196,7 @@ impl<P: Parts> Entry<P> {
             doubted: false,
             pinged: false,
             looked_at: false,
+            proof,
             generation,
             max_leases,
             uses: 0,
@@ -402,6 +409,11 @@ impl<P: Parts> Entry<P> {
         self.facts.missed = 0;
     }
 
+    /// Its peer was heard at this time, which is as good as an answer to a ping of this generation.
+    pub(crate) fn hear(&mut self, at: Time, generation: u32) {
+        self.prove(at.max(self.checked_at), Duration::ZERO, generation);
+    }
+
     /// Returns to its state before the ping.
     pub(crate) fn resume(&mut self) {
         if self.state == State::Pinging {
@@ -466,6 +478,7 @@ mod tests {
             at: at(0),
             idle_since: at(0),
             expires,
+            proof: Proof::Ping,
         };
         let mut entry = Entry::dialing(at(0), 1);
         entry.made(made, 1, 0);

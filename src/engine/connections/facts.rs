@@ -50,6 +50,24 @@ pub(crate) enum Holds {
     Nothing,
 }
 
+/// What can prove that the peer lives. It is the same for all connections of a connector, or of a
+/// kind of them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Proof {
+    /// Nothing: the connector has no ping.
+    Nothing,
+    /// The answer to a ping.
+    Ping,
+    /// The same, or that the peer was heard lately, which the connector knows.
+    Heard,
+}
+
+/// Uses postpone a ping until the last proof of life is this many intervals ago.
+const POSTPONED: u64 = 3;
+
+/// A shared connection that is in use is not pinged more often than if this were the interval.
+const IN_USE: Span = Span::from_nanos(1_000_000_000);
+
 /// What is known of a connection. The fields that lending, returning and handing over use come
 /// first.
 #[repr(C)]
@@ -64,8 +82,9 @@ pub(crate) struct Facts {
     pub(crate) doubted: bool,
     /// A ping is in flight.
     pub(crate) pinged: bool,
-    /// It is lent to be looked at: its lease is no proof of life.
+    /// It is lent to be looked at, which is no use.
     pub(crate) looked_at: bool,
+    pub(crate) proof: Proof,
     /// The host's suspect generation at its last proof of life. It is suspect if the host's is
     /// newer.
     pub(crate) generation: u32,
@@ -76,7 +95,8 @@ pub(crate) struct Facts {
     pub(crate) idle_since: Time,
     /// The end of its lifetime.
     pub(crate) expires: Time,
-    /// When it last answered a ping, or was made: the last proof of life other than a use.
+    /// When it was made, last answered a ping or was last known to be heard: the last proof of life.
+    /// That a borrower gives it back is none.
     pub(crate) checked_at: Time,
     /// Orders idle connections: of two connections of a host, the one with the lower turn has been
     /// idle for longer.
@@ -114,11 +134,60 @@ impl Facts {
             && (limits.ping_after == Span::FOREVER || !self.is_unproven(now, limits))
     }
 
-    /// Returns whether it must be pinged because its last proof of life is too old.
+    /// Returns whether it must be pinged before it is lent, because its last proof of life is too
+    /// old.
     fn is_unproven(&self, now: Time, limits: &Limits) -> bool {
         // `Always` means always: a coarse `now` may be earlier than the return.
-        limits.ping_after == Span::ZERO
-            || self.idle_since.max(self.checked_at).after(limits.ping_after) <= now
+        (limits.ping_after == Span::ZERO && self.proof != Proof::Nothing)
+            || self.counts_until(limits.ping_after) <= now
+    }
+
+    /// Returns until when the last proof of life counts if pings are sent at this interval. Where
+    /// the connector does not know when the peer was heard, the last use postpones the next one.
+    fn counts_until(&self, interval: Span) -> Time {
+        let proven = self.checked_at.after(interval);
+        match self.proof {
+            Proof::Nothing => Time::NEVER,
+            Proof::Heard => proven,
+            Proof::Ping => {
+                proven.max(self.idle_since.after(interval).min(self.postponed_to(interval)))
+            }
+        }
+    }
+
+    /// The same for a connection that is in use, or was until now.
+    fn counts_in_use(&self, interval: Span) -> Time {
+        match self.proof {
+            Proof::Nothing => Time::NEVER,
+            Proof::Heard => self.checked_at.after(interval),
+            Proof::Ping => self.postponed_to(interval),
+        }
+    }
+
+    fn postponed_to(&self, interval: Span) -> Time {
+        self.checked_at.after(Span::from_nanos(interval.nanos().saturating_mul(POSTPONED)))
+    }
+
+    /// Returns whether a shared connection that is in use takes no more leases until it has
+    /// answered.
+    pub(super) fn is_unproven_in_use(&self, now: Time, limits: &Limits) -> bool {
+        limits.ping_after != Span::FOREVER
+            && self.counts_in_use(limits.ping_after.max(IN_USE)) <= now
+    }
+
+    /// Returns whether it need not be pinged before its next loan if its only use ends now.
+    #[inline]
+    pub(crate) fn returns_proven(&self, now: Time, limits: &Limits) -> bool {
+        let answers = limits.ping_after == Span::FOREVER
+            || (limits.ping_after != Span::ZERO && now < self.counts_in_use(limits.ping_after))
+            || self.proof == Proof::Nothing;
+        answers && !self.returns_overdue(now, limits)
+    }
+
+    /// Returns whether its heartbeat is overdue if its only use ends now.
+    #[inline]
+    pub(crate) fn returns_overdue(&self, now: Time, limits: &Limits) -> bool {
+        limits.heartbeat.is_some_and(|beats| self.counts_in_use(beats.interval_of(self.id)) <= now)
     }
 
     /// Returns when it has been idle for too long. A connection that is kept for the minimum idle
@@ -142,16 +211,41 @@ impl Facts {
         }
     }
 
-    /// Returns when its next heartbeat is due, counted from the last proof of life. For a shared
-    /// connection, a use that ended well is not proof: it says nothing about the moment when it
-    /// ended.
+    /// Returns when its next heartbeat is due. A shared connection is pinged while it is used.
     pub(crate) fn next_beat(&self, limits: &Limits, shared: bool) -> Time {
-        let proof = if shared { self.checked_at } else { self.idle_since.max(self.checked_at) };
-        self.beat_after(proof, limits)
+        limits.heartbeat.map_or(Time::NEVER, |beats| {
+            let interval = beats.interval_of(self.id);
+            match self.proof {
+                Proof::Ping if shared => self.checked_at.after(interval),
+                _ => self.counts_until(interval),
+            }
+        })
     }
 
-    /// Returns when its heartbeat is due if the last proof of life is this one.
-    pub(crate) fn beat_after(&self, proof: Time, limits: &Limits) -> Time {
-        limits.heartbeat.map_or(Time::NEVER, |beats| proof.after(beats.interval_of(self.id)))
+    /// Returns when its heartbeat is due if its only use ends now.
+    pub(crate) fn beat_after_use(&self, now: Time, limits: &Limits) -> Time {
+        limits.heartbeat.map_or(Time::NEVER, |beats| {
+            let interval = beats.interval_of(self.id);
+            match self.proof {
+                Proof::Ping => now.after(interval).min(self.postponed_to(interval)),
+                _ => self.counts_until(interval),
+            }
+        })
+    }
+
+    /// Returns since when the peer must have been heard for this ping to be needless, if it can be.
+    pub(crate) fn heard_is_enough(
+        &self,
+        interval: Span,
+        suspected_at: Option<Time>,
+        now: Time,
+    ) -> Option<Time> {
+        // Without an interval, only what makes it suspect needs an answer.
+        let is_asked = suspected_at.is_some() || interval != Span::FOREVER;
+        if self.proof != Proof::Heard || self.doubted || interval == Span::ZERO || !is_asked {
+            return None;
+        }
+        let lately = Time::from_nanos(now.nanos().saturating_sub(interval.nanos()));
+        Some(suspected_at.map_or(lately, |at| lately.max(at)))
     }
 }

@@ -19,7 +19,7 @@ use std::ops::Index;
 use smallvec::SmallVec;
 
 use self::by_use::ByUse;
-use self::entry::{Entry, Holds, Made, State, Used};
+use self::entry::{Entry, Holds, Made, Proof, State, Used};
 use self::gauges::{Gauges, change};
 use self::ranked::Ranked;
 use self::slots::Slots;
@@ -29,7 +29,7 @@ use super::soonest::Soonest;
 use super::{CallSite, Parts};
 use crate::policy::limits::Limits;
 use crate::policy::reuse::Reuse;
-use crate::policy::time::Time;
+use crate::policy::time::{Span, Time};
 
 /// See the module. The fields that a hit, a return and a hand-over use come first.
 #[repr(C)]
@@ -38,6 +38,8 @@ pub(crate) struct Connections<P: Parts> {
     by_use: ByUse,
     /// Increases when a connection is found dead that was not suspect itself.
     generation: u32,
+    /// When it last did.
+    suspected_at: Time,
     gauges: Gauges,
     /// Connections with room that have given proof of life in this generation: the others are
     /// suspect, and none of them is looked at to find one that may be lent.
@@ -67,6 +69,7 @@ impl<P: Parts> Connections<P> {
             next_turn: 0,
             by_use: ByUse::new(),
             generation: 0,
+            suspected_at: Time::START,
             gauges: Gauges::default(),
             trusted: 0,
             entries: Slots::new(),
@@ -184,12 +187,21 @@ impl<P: Parts> Connections<P> {
         let is_fit = |entry: &Entry<P>| entry.is_fit(self.generation, now, limits);
         let most_are_suspect = self.trusted < self.gauges.free / 2;
         match limits.reuse {
-            _ if self.trusted == 0 => None,
+            _ if self.trusted == 0 || self.must_all_answer(limits) => None,
             Reuse::LeastRecent if most_are_suspect && !self.is_shared() => {
                 self.least_recent(is_fit)
             }
             reuse => self.choose(reuse, is_fit),
         }
+    }
+
+    /// Returns whether each idle connection must answer a ping before it is lent: none of them is
+    /// looked at.
+    fn must_all_answer(&self, limits: &Limits) -> bool {
+        let has_ping = |slot| self[slot].proof != Proof::Nothing;
+        limits.ping_after == Span::ZERO
+            && !self.is_shared()
+            && self.by_use.oldest().is_some_and(has_ping)
     }
 
     /// Returns the least recently used connection that satisfies the condition, if most are
@@ -222,9 +234,18 @@ impl<P: Parts> Connections<P> {
     }
 
     /// All connections become suspect that have given no proof of life in this generation.
-    pub(crate) fn suspect_all(&mut self) {
+    pub(crate) fn suspect_all(&mut self, now: Time) {
         self.generation = self.generation.wrapping_add(1);
+        self.suspected_at = now;
         self.trusted = 0;
+    }
+
+    /// Returns since when its peer must have been heard for a ping at this interval to be needless,
+    /// if it can be.
+    pub(crate) fn heard_is_enough(&self, slot: u32, interval: Span, now: Time) -> Option<Time> {
+        let entry = &self[slot];
+        let is_suspect = entry.generation != self.generation;
+        entry.heard_is_enough(interval, is_suspect.then_some(self.suspected_at), now)
     }
 
     /// Adds an entry, for a dial.
@@ -383,7 +404,8 @@ impl<P: Parts> Connections<P> {
     ) -> Result<Loan<P>, P::Connection> {
         let Connections { entries, generation, next_turn, .. } = self;
         let entry = &mut entries[ticket.slot];
-        if entry.generation != *generation || !entry.returns_alone(ticket.lease, now, limits) {
+        let must_answer = entry.generation != *generation || !entry.returns_proven(now, limits);
+        if must_answer || !entry.returns_alone(ticket.lease, now, limits) {
             return Err(connection);
         }
         let view = entry.hand_over(ticket, (now, *next_turn), call_site);
@@ -433,6 +455,7 @@ impl<P: Parts> Connections<P> {
             next_turn,
             generation,
             trusted,
+            ..
         } = self;
         let (Ticket { slot, lease }, Some(ranked)) = (ticket, ranked) else { return false };
         let entry = &mut entries[slot];

@@ -87,7 +87,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::engine::connections::entry::Made;
+    use crate::engine::connections::entry::{Made, Proof};
     use crate::engine::programs::world::Plain;
     use crate::policy::config::Config;
     use crate::policy::time::Time;
@@ -97,7 +97,8 @@ mod tests {
     fn entry(id: u64, max_leases: u32, leases: u32, turn: u64) -> Entry<Plain> {
         let at = Time::START;
         let (took, idle_since, expires) = (Duration::ZERO, at, Time::NEVER);
-        let made = Made { id, connection: 0, max_leases, took, at, idle_since, expires };
+        let proof = Proof::Ping;
+        let made = Made { id, connection: 0, max_leases, took, at, idle_since, expires, proof };
         let mut entry = Entry::dialing(at, 0);
         entry.made(made, 0, turn);
         for _ in 0..leases {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::HostState;
 use super::dial::Dialed;
 use super::membership::Phase;
-use crate::engine::connections::entry::{Entry, State};
+use crate::engine::connections::entry::{Entry, Proof, State};
 use crate::engine::{CallSite, Loan, Parts, Seat, Section};
 use crate::policy::close_reason::CloseReason;
 
@@ -147,7 +147,7 @@ impl<P: Parts> HostState<P> {
     pub(crate) fn add(
         &mut self,
         connection: P::Connection,
-        max_leases: usize,
+        (max_leases, proof): (usize, Proof),
         section: &mut Section<'_, P>,
     ) -> Room<P::Connection> {
         if !self.membership.is_open() {
@@ -162,7 +162,8 @@ impl<P: Parts> HostState<P> {
         let Some(slot) = self.reserve(section) else { return Room::Full(connection) };
         self.minimum.use_it();
         let id = section.common.next_id();
-        self.make(slot, Dialed { id, connection, max_leases, took: Duration::ZERO }, section);
+        let dialed = Dialed { id, connection, max_leases, took: Duration::ZERO, proof };
+        self.make(slot, dialed, section);
         self.settle_proven(slot, section);
         Room::Taken
     }

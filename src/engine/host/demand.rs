@@ -18,13 +18,17 @@ impl<P: Parts> HostState<P> {
     /// for a limited time:
     ///
     /// - A dial counts until it is slow, for the leases that its connection is expected to carry.
-    /// - A ping counts for `ping_counts`: a peer that has not answered by then may be dead. A
-    ///   connection whose heartbeat is late does not count.
+    /// - A ping counts for `ping_counts`: a peer that has not answered by then may be dead. Then the
+    ///   others probably are, too, and no ping counts. A connection whose heartbeat is late does not
+    ///   count.
     ///
     /// Loans are no reason not to dial: see [`may_be_served`](HostState::may_be_served), which
     /// counts them.
     pub(super) fn on_its_way(&self, now: Time, limits: &Limits) -> usize {
         let dials = self.dials_that_count().saturating_mul(self.dials.carries());
+        if self.pings().is_one_silent(now, limits) {
+            return dials;
+        }
         dials.saturating_add(self.served_by_pings(now, limits))
     }
 

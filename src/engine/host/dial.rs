@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::HostState;
 use super::failing::{Outage, waits};
 use super::membership::Phase;
-use crate::engine::connections::entry::Made;
+use crate::engine::connections::entry::{Made, Proof};
 use crate::engine::work::dials::Landed;
 use crate::engine::{DialOrder, Parts, Section};
 use crate::policy::close_reason::CloseReason;
@@ -19,6 +19,7 @@ pub(crate) struct Dialed<T> {
     /// The number of leases that it takes.
     pub(crate) max_leases: usize,
     pub(crate) took: Duration,
+    pub(crate) proof: Proof,
 }
 
 /// A failed dial.
@@ -91,13 +92,13 @@ impl<P: Parts> HostState<P> {
         dialed: Dialed<P::Connection>,
         section: &Section<'_, P>,
     ) {
-        let Dialed { id, connection, max_leases, took } = dialed;
+        let Dialed { id, connection, max_leases, took, proof } = dialed;
         let (at, limits) = (section.now, &section.common.limits);
         let lifetime = limits.max_lifetime.shortened(limits.lifetime_jitter * section.random);
         let (idle_since, expires) = (section.common.idle_stamp(at), at.after(lifetime));
         let max_leases = u32::try_from(max_leases).unwrap_or(u32::MAX).max(1);
         self.dials.expect_leases(max_leases);
-        let made = Made { id, connection, max_leases, took, at, idle_since, expires };
+        let made = Made { id, connection, max_leases, took, at, idle_since, expires, proof };
         self.connections.make(slot, made);
         self.note_times(slot, section);
     }

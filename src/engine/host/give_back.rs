@@ -3,7 +3,7 @@
 use super::HostState;
 use crate::engine::connections::entry::{State, Used};
 use crate::engine::queue::waiters::{Seat, Waiters};
-use crate::engine::{Common, Leak, Loan, Parts, Section, Ticket};
+use crate::engine::{Common, Leak, Loan, Parts, Purpose, Section, Ticket};
 use crate::policy::close_reason::CloseReason;
 use crate::policy::time::{Span, Time};
 
@@ -39,6 +39,8 @@ pub(crate) enum Use {
     LookedAt,
     /// Its borrower found it dead, which makes its peers suspect.
     FoundDead,
+    /// It has failed, as it says itself, which makes its peers suspect.
+    Failed,
     /// It is closed for another reason.
     Over(CloseReason),
 }
@@ -136,14 +138,13 @@ impl<P: Parts> HostState<P> {
         !(waiting || parks && self.covers_beat(slot, now, limits))
     }
 
-    /// Returns whether handing a connection over brings more: each loan needs a ping; what is idle
-    /// for those who wait may be one too many once nobody does; the budget is to hear that one less
-    /// waits; or it is noted who does.
+    /// Returns whether handing a connection over brings more: what is idle for those who wait may be
+    /// one too many once nobody does; the budget is to hear that one less waits; or it is noted who
+    /// does.
     #[inline]
     fn handing_over_concerns(&mut self, now: Time, common: &Common<P>) -> bool {
         let limits = &common.limits;
-        limits.ping_after == Span::ZERO
-            || self.connections.free() > 0
+        self.connections.free() > 0
             || limits.deadlock_after != Span::FOREVER
             || self.changes_note_by_serving(now, common)
             || !self.covers_leak(now, limits)
@@ -158,8 +159,12 @@ impl<P: Parts> HostState<P> {
         self.end_lease(loan, how, section);
         match how {
             Use::FoundDead => {
-                self.suspect_peers(slot);
+                self.suspect_peers(slot, section.now);
                 self.kill(slot, CloseReason::Discarded, section);
+            }
+            Use::Failed => {
+                self.suspect_peers(slot, section.now);
+                self.kill(slot, CloseReason::NotOpen, section);
             }
             Use::Over(reason) => self.end(slot, reason, section),
             Use::Ended { max_leases } => {
@@ -183,9 +188,23 @@ impl<P: Parts> HostState<P> {
 
     fn settle_or_give_up(&mut self, slot: u32, section: &mut Section<'_, P>) {
         let may_stay = self.reason_to_close(slot, section).is_none();
-        if !(may_stay && self.gives_up(slot, section)) {
-            self.settle(slot, section);
+        if may_stay && self.gives_up(slot, section) {
+            return;
         }
+        if may_stay && self.must_beat_first(slot, section) {
+            // One that is handed from borrower to borrower would never be pinged.
+            let needed = self.waiting() > 0;
+            return self.begin_ping(slot, Purpose::Heartbeat, needed, section);
+        }
+        self.settle(slot, section);
+    }
+
+    /// Returns whether an exclusive connection whose use has ended has to be pinged before anything
+    /// else, because its heartbeat is overdue.
+    fn must_beat_first(&self, slot: u32, section: &Section<'_, P>) -> bool {
+        let (now, limits) = (section.now, &section.common.limits);
+        let entry = &self.connections[slot];
+        !section.common.is_shared() && !entry.pinged && entry.returns_overdue(now, limits)
     }
 
     /// Ends a lease, and puts an exclusive connection into its entry. A share of a shared one is
@@ -226,7 +245,7 @@ impl<P: Parts> HostState<P> {
             Use::LookedAt => Used::LookedAt,
             Use::Ended { .. } | Use::NeedsReset => Used::Until(now, self.connections.take_turn()),
             // A connection that was found dead does not count as returned.
-            Use::FoundDead | Use::Over(_) => Used::ForTheLastTime(now),
+            Use::FoundDead | Use::Failed | Use::Over(_) => Used::ForTheLastTime(now),
         }
     }
 

@@ -45,7 +45,10 @@ impl<P: Parts> HostState<P> {
         if limits.heartbeat.is_none() {
             return true;
         }
-        let due = self.connections[slot].beat_after(now, limits);
+        let due = self.connections[slot].beat_after_use(now, limits);
+        if due <= now {
+            return false;
+        }
         self.rare.as_mut().is_some_and(|rare| rare.pings.covers_beat(due))
     }
 
@@ -95,8 +98,8 @@ impl<P: Parts> HostState<P> {
 
     /// The time for an answer has passed without one: the connection has missed a heartbeat.
     /// Returns how many it has missed in a row.
-    pub(crate) fn beat_missed(&mut self, slot: u32) -> u32 {
-        let missed = self.count_missed_beat(slot);
+    pub(crate) fn beat_missed(&mut self, slot: u32, now: Time) -> u32 {
+        let missed = self.count_missed_beat(slot, now);
         self.rare().pings.note_late(slot);
         self.connections.change(slot, |entry| entry.be_late());
         missed
@@ -107,10 +110,10 @@ impl<P: Parts> HostState<P> {
         limits.heartbeat.is_none_or(|beats| self.connections[slot].missed >= beats.max_missed)
     }
 
-    fn count_missed_beat(&mut self, slot: u32) -> u32 {
+    fn count_missed_beat(&mut self, slot: u32, now: Time) -> u32 {
         self.rare().counters.missed_heartbeats += 1;
         let missed = self.connections.change(slot, |entry| entry.miss_beat());
-        if self.suspect_peers(slot) {
+        if self.suspect_peers(slot, now) {
             self.rare().pings.suspect_by_beat();
         }
         missed
@@ -125,7 +128,7 @@ impl<P: Parts> HostState<P> {
         section: &mut Section<'_, P>,
     ) {
         if !ping.late {
-            self.count_missed_beat(slot);
+            self.count_missed_beat(slot, section.now);
         }
         let is_over = !is_open
             || self.waiting() > 0

@@ -23,6 +23,8 @@ pub(crate) enum Verdict {
     NotOpen,
     /// An error, a panic, or no answer in time.
     Failed { is_open: bool },
+    /// It was not sent, because the peer was heard lately: at this time.
+    Heard { at: Time, max_leases: usize },
     /// The task was told to stop, or has ended with its runtime.
     CutOff,
 }
@@ -38,12 +40,29 @@ impl<P: Parts> HostState<P> {
         // During a heartbeat, a shared connection stays available to borrowers until it is late.
         let stays = section.common.is_shared() && purpose == Purpose::Heartbeat;
         let share = section.common.share;
+        let unless_heard = self.needless_if_heard(slot, purpose, section);
         let connection = self.connections.change(slot, |entry| entry.begin_ping(stays, share));
         let (since, generation) = (section.now, self.connections.generation());
         let ping = Ping { since, purpose, needed, late: false, cleared: false, generation };
         self.rare().pings.begin(slot, ping);
         let id = self.connections[slot].id;
-        section.actions.ping.push(PingOrder { slot, id, connection, purpose });
+        section.actions.ping.push(PingOrder { slot, id, connection, purpose, unless_heard });
+    }
+
+    /// Returns since when the peer must have been heard for this ping to be needless, if it can be.
+    fn needless_if_heard(
+        &self,
+        slot: u32,
+        purpose: Purpose,
+        section: &Section<'_, P>,
+    ) -> Option<Time> {
+        let limits = &section.common.limits;
+        let interval = match (purpose, limits.heartbeat) {
+            (Purpose::Reset, _) => return None,
+            (Purpose::Heartbeat, Some(beats)) => beats.interval_of(self.connections[slot].id),
+            _ => limits.ping_after,
+        };
+        self.connections.heard_is_enough(slot, interval, section.now)
     }
 
     /// Pings suspects even without waiters, because one was found dead by a ping or is suspected by
@@ -88,10 +107,10 @@ impl<P: Parts> HostState<P> {
 
     /// A connection was found dead: if it was not suspect itself, all older ones become suspect.
     /// Returns whether they do.
-    pub(super) fn suspect_peers(&mut self, dead: u32) -> bool {
+    pub(super) fn suspect_peers(&mut self, dead: u32, now: Time) -> bool {
         let is_news = self.connections[dead].generation == self.connections.generation();
         if is_news {
-            self.connections.suspect_all();
+            self.connections.suspect_all(now);
         }
         is_news
     }
@@ -116,6 +135,10 @@ impl<P: Parts> HostState<P> {
         match (verdict, ping.purpose) {
             (Verdict::Answered { max_leases }, _) => {
                 self.answered((slot, ping), max_leases, section);
+            }
+            (Verdict::Heard { at, max_leases }, _) => {
+                self.connections.change(slot, |entry| entry.hear(at, ping.generation));
+                self.proven((slot, ping), max_leases, section);
             }
             (Verdict::NotOpen, _) => {
                 self.count_answer(ping.purpose);
@@ -175,6 +198,16 @@ impl<P: Parts> HostState<P> {
             self.rare().pings.note_answer(took);
         }
         self.connections.change(slot, |entry| entry.prove(now, took, ping.generation));
+        self.proven((slot, ping), max_leases, section);
+    }
+
+    /// Its peer lives: the connection is free, unless it drains.
+    fn proven(
+        &mut self,
+        (slot, ping): (u32, Ping),
+        max_leases: usize,
+        section: &mut Section<'_, P>,
+    ) {
         self.note_max_leases(slot, max_leases);
         if self.connections[slot].is_dead() {
             return self.close_if_free(slot, section);
@@ -197,7 +230,7 @@ impl<P: Parts> HostState<P> {
         let counters = &mut self.rare().counters;
         counters.pings += 1;
         counters.failed_pings += 1;
-        self.suspect_peers(slot);
+        self.suspect_peers(slot, section.now);
         self.rare().pings.suspect();
         self.kill(slot, reason, section);
         self.replace_by_dial(section);

@@ -1,6 +1,6 @@
 //! What must hold for a connection that is lent, judged by what is known of it from outside.
 
-use super::super::Purpose;
+use super::super::{Proof, Purpose};
 use super::known::Connection;
 use super::world::{Loan, Pinging, World};
 use crate::policy::time::{Span, Time};
@@ -22,10 +22,15 @@ impl World {
         assert!(known.uses < self.common.limits.max_uses, "it is used up: {known:?}");
         assert!(self.clock < known.expires, "it is too old at {:?}: {known:?}", self.clock);
         self.check_untouched(loan.connection);
-        // Its other leases, and its dial or ping, are proof enough.
-        if known.leases == 0 && known.proved_step != self.step {
+        // Its dial or ping is proof enough.
+        if known.proved_step == self.step {
+            return;
+        }
+        if known.leases == 0 {
             self.check_idle_time(at, loan.connection);
             self.check_proof(known);
+        } else {
+            self.check_proof_in_use(known);
         }
     }
 
@@ -57,11 +62,37 @@ impl World {
         assert!(self.clock < ends(known.proved), "it was kept, and has not answered: {known:?}");
     }
 
-    /// It was used, made or has answered within `ping_after`; with zero, only in this section.
+    /// It was made, has answered or was heard within `ping_after`; with zero, only in this section.
+    /// Where nothing is heard, a use counts as well, until three times as long after that.
     fn check_proof(&self, known: &Connection) {
         let after = self.common.limits.ping_after;
+        if self.setup.proof == Proof::Nothing || after == Span::FOREVER {
+            return;
+        }
         assert_ne!(after, Span::ZERO, "it was not pinged: {known:?} at {}", self.step);
-        let proof = known.idle_since.max(known.proved).after(STAMPED);
-        assert!(self.clock < proof.after(after), "it was not pinged: {known:?}");
+        let proven = known.proved.after(after);
+        let counts = match self.setup.proof {
+            Proof::Heard => proven,
+            _ => proven.max(known.idle_since.after(after).min(postponed(known.proved, after))),
+        };
+        assert!(self.clock < counts.after(STAMPED), "it was not pinged: {known:?}");
     }
+
+    /// It is shared and in use: its last proof of life is not too long ago.
+    fn check_proof_in_use(&self, known: &Connection) {
+        let after = self.common.limits.ping_after;
+        if self.setup.proof == Proof::Nothing || after == Span::FOREVER {
+            return;
+        }
+        let after = after.max(Span::from_nanos(1_000_000_000));
+        let counts = match self.setup.proof {
+            Proof::Heard => known.proved.after(after),
+            _ => postponed(known.proved, after),
+        };
+        assert!(self.clock < counts, "it was not pinged in use: {known:?}");
+    }
+}
+
+fn postponed(proved: Time, after: Span) -> Time {
+    proved.after(after).after(after).after(after)
 }

@@ -20,6 +20,7 @@ pub(super) mod world;
 
 use std::time::Duration;
 
+use super::Proof;
 use crate::policy::backoff::Backoff;
 use crate::policy::heartbeat::Heartbeat;
 use crate::policy::limits::{Beats, Limits};
@@ -48,8 +49,12 @@ impl Pick {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::engine) enum Answer {
     Yes,
+    /// Not sent, if the peer was heard lately.
+    Heard,
     YesAndClosed,
-    Error { is_open: bool },
+    Error {
+        is_open: bool,
+    },
 }
 
 #[derive(Clone, Debug)]
@@ -154,7 +159,8 @@ fn is(byte: u8) -> bool {
 
 fn answer(byte: u8) -> Answer {
     match byte % 8 {
-        0..=3 => Answer::Yes,
+        0..=2 => Answer::Yes,
+        3 => Answer::Heard,
         4 => Answer::YesAndClosed,
         5 => Answer::Error { is_open: true },
         _ => Answer::Error { is_open: false },
@@ -210,6 +216,8 @@ pub(in crate::engine) struct Setup {
     /// Leases that a connection to a new host is expected to carry.
     pub(in crate::engine) carries: usize,
     pub(in crate::engine) hosts: u8,
+    /// What proves that a peer lives.
+    pub(in crate::engine) proof: Proof,
     /// How late the coarse clock may be, in milliseconds.
     pub(in crate::engine) lag: u64,
     /// What each host begins with.
@@ -297,6 +305,7 @@ fn setup(header: &[u8; HEADER]) -> Setup {
         carries: leases.map_or(1, |_| carries),
         leases,
         hosts: 1 + hosts % 6,
+        proof: [Proof::Ping, Proof::Ping, Proof::Heard, Proof::Nothing][usize::from(hosts / 64)],
         lag: if is(lag) { u64::from(lag / 16) } else { 0 },
         crowd: None,
     }

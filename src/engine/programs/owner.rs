@@ -8,7 +8,7 @@ use super::world::{Follow, Warmer, World};
 impl World {
     pub(super) fn add(&mut self, key: u8) {
         let at = self.hold(key);
-        let (number, room) = (self.made(at, false), self.room);
+        let (number, room) = (self.made(at, false), (self.room, self.setup.proof));
         let added = self.change(at, |state, section| state.add(number, room, section));
         if added != Room::Taken {
             // It was given to no caller and does not exist.

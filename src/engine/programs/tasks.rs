@@ -68,13 +68,14 @@ impl World {
 
     /// The duration depends on its position in a short cycle.
     pub(in crate::engine) fn dial_done(&mut self, dial: &Dialing) {
-        let (slot, max_leases) = (dial.order.slot, self.room);
+        let (slot, max_leases, proof) = (dial.order.slot, self.room, self.setup.proof);
         let (is_over, serves) =
             (dial.retired.is_some() || self.is_cut_off(dial), self.serves_one(dial));
         let connection = self.made(dial.at, is_over && !serves);
         let took = Duration::from_millis(1 + connection as u64 % 40);
         self.change(dial.at, |state, section| {
-            let dialed = Dialed { id: section.common.next_id(), connection, max_leases, took };
+            let id = section.common.next_id();
+            let dialed = Dialed { id, connection, max_leases, took, proof };
             state.dialed(slot, dialed, section)
         });
         self.connections[connection].over |= is_over;
@@ -139,8 +140,14 @@ impl World {
         let known = &mut self.connections[connection];
         let resets = ping.order.purpose == Purpose::Reset;
         assert_eq!(resets, known.needs_reset, "what is asked: {known:?}");
+        let heard = ping.order.unless_heard.filter(|since| *since < now);
         let verdict = match answer {
-            Answer::Yes => {
+            Answer::Heard if heard.is_some() => {
+                (known.generation, known.proved, known.proved_step) = (ping.generation, now, step);
+                known.max_leases = max_leases;
+                Verdict::Heard { at: now, max_leases }
+            }
+            Answer::Yes | Answer::Heard => {
                 (known.generation, known.proved, known.proved_step) = (ping.generation, now, step);
                 known.max_leases = max_leases;
                 (known.needs_reset, known.doubted) = (false, false);
@@ -183,7 +190,7 @@ impl World {
         self.connections[connection].over = was_over;
         ping.late = true;
         let is_enough = self.change(ping.at, |state, section| {
-            state.beat_missed(slot);
+            state.beat_missed(slot, section.now);
             state.has_missed_enough(slot, &section.common.limits)
         });
         if is_enough {

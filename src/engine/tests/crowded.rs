@@ -8,6 +8,7 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use super::support::{secs, unlimited};
+use crate::engine::Proof;
 use crate::engine::programs::{Crowd, Op, Program, Setup, WORD};
 use crate::policy::heartbeat::Heartbeat;
 use crate::policy::limits::Limits;
@@ -129,6 +130,7 @@ fn setup(seed: u64, lending: Lending) -> Setup {
         leases,
         carries: leases.unwrap_or(1),
         hosts: u8::try_from(hosts).expect("they are few"),
+        proof: Proof::Ping,
         lag: if dice.one_in(2) { 0 } else { dice.roll(1, 16) as u64 },
         crowd: Some(crowd),
     }

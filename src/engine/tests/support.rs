@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::super::programs::world::{Mode, World};
 use super::super::programs::{Op, Pick, Setup};
-use super::super::{HostState, Progress};
+use super::super::{HostState, Progress, Proof};
 use crate::policy::backoff::Backoff;
 use crate::policy::limits::Limits;
 use crate::policy::reuse::Reuse;
@@ -51,8 +51,15 @@ pub(super) fn unlimited() -> Limits {
 fn of_kind(leases: Option<usize>, mode: Mode, set: impl FnOnce(&mut Limits)) -> World {
     let mut limits = unlimited();
     set(&mut limits);
-    let setup =
-        Setup { limits, leases, carries: leases.unwrap_or(1), hosts: 250, lag: 0, crowd: None };
+    let setup = Setup {
+        limits,
+        leases,
+        carries: leases.unwrap_or(1),
+        hosts: 250,
+        proof: Proof::Ping,
+        lag: 0,
+        crowd: None,
+    };
     World::new(&setup, mode)
 }
 

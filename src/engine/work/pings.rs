@@ -147,6 +147,13 @@ impl Pings {
         ends.filter(|at| *at > now).min().unwrap_or(Time::NEVER)
     }
 
+    /// Returns whether a connection that should be lent has not answered for so long that it may be
+    /// dead.
+    pub(crate) fn is_one_silent(&self, now: Time, limits: &Limits) -> bool {
+        let mut asked = self.in_flight.values().filter(|ping| ping.purpose == Purpose::Health);
+        asked.any(|ping| ping.counts_until(limits) <= now)
+    }
+
     /// Returns whether one more ping may start that no waiter needs and that is no heartbeat, in a
     /// host with this many connections. Where heartbeats need more than the limit, they do not count.
     pub(crate) fn may_begin(&self, connections: usize, limits: &Limits) -> bool {

@@ -145,7 +145,7 @@ impl Default for Config {
             max_lifetime: Some(Duration::from_secs(30 * 60)),
             lifetime_jitter: 0.1,
             max_uses: None,
-            health_check: HealthCheck::Never,
+            health_check: HealthCheck::AsNeeded,
             heartbeat: None,
             retry: None,
             slow_acquire: None,
@@ -178,7 +178,8 @@ impl Config {
             max_uses: self.max_uses.unwrap_or(u64::MAX),
             connect_timeout: Span::from(self.connect_timeout),
             ping_after: match self.health_check {
-                HealthCheck::Never => Span::FOREVER,
+                // The pool asks its connector.
+                HealthCheck::AsNeeded | HealthCheck::Never => Span::FOREVER,
                 HealthCheck::Always => Span::from(Duration::ZERO),
                 HealthCheck::IdleFor(time) => Span::from(time),
             },

@@ -5,8 +5,9 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use tokio::time::Instant;
 
-use crate::policy::connector::Connector;
+use crate::policy::connector::{Connector, PingFuture};
 use crate::pool::shared::SharedConnector;
 use crate::runtime::cell::Held;
 use crate::runtime::pool_core::Sharing;
@@ -56,8 +57,28 @@ impl<C: SharedConnector> Connector for Shares<C> {
         self.0.connect(key).await.map(Share::new)
     }
 
-    async fn ping(&self, conn: &mut Share<C::Connection>) -> Result<(), C::Error> {
-        self.0.ping(conn.own()).await
+    // The future itself: another one around it would hide that there is no ping.
+    fn ping<'life0, 'life1, 'async_trait>(
+        &'life0 self,
+        conn: &'life1 mut Share<C::Connection>,
+    ) -> PingFuture<'async_trait, C::Error>
+    where
+        'life0: 'async_trait,
+        'life1: 'async_trait,
+    {
+        self.0.ping(conn.own())
+    }
+
+    fn notices_close(&self) -> bool {
+        self.0.notices_close()
+    }
+
+    fn has_failed(&self, conn: &mut Share<C::Connection>) -> bool {
+        self.0.has_failed(conn.own())
+    }
+
+    fn last_heard(&self, conn: &Share<C::Connection>) -> Option<Instant> {
+        self.0.last_heard(conn.get())
     }
 
     fn is_open(&self, conn: &mut Share<C::Connection>) -> bool {

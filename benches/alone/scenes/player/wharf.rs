@@ -23,6 +23,10 @@ impl Connector for Dialer {
         link.check()
     }
 
+    fn notices_close(&self) -> bool {
+        true
+    }
+
     fn is_open(&self, link: &mut Link) -> bool {
         link.is_open()
     }
