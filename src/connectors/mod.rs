@@ -11,6 +11,8 @@ mod late_write;
 pub mod postgres;
 #[cfg(any(feature = "grpc", feature = "tcp", feature = "websocket"))]
 mod shown;
+#[cfg(any(feature = "postgres", feature = "tcp"))]
+mod signs;
 #[cfg(any(feature = "grpc", feature = "http", feature = "websocket"))]
 mod stream;
 #[cfg(feature = "tcp")]

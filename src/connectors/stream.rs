@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 
 use tokio::io::{AsyncRead, AsyncWrite};
 
+use super::signs::Signs;
 use super::tcp::Trial;
 
 pub(crate) trait Io: AsyncRead + AsyncWrite + Send + Unpin + 'static {}
@@ -20,6 +21,9 @@ pub(crate) struct Dialed {
     pub(crate) stream: Stream,
     /// The address of the peer. A Unix socket has none.
     pub(crate) peer: Option<SocketAddr>,
+    /// What its reads tell about the peer. (A WebSocket keeps a record of its own.)
+    #[cfg_attr(not(feature = "http"), allow(dead_code))]
+    pub(crate) signs: Signs,
     /// To be passed once the handshakes on the stream are over.
     pub(crate) trial: Trial,
 }

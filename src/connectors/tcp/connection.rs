@@ -11,25 +11,63 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
 use super::addresses::{Seat, Trial};
+use crate::connectors::signs::Signs;
 
 /// A [`TcpStream`] that counts for [`AddressChoice::Spread`](super::AddressChoice::Spread) as long
 /// as it lives. A [`TcpHostConnector`](super::TcpHostConnector) makes it. It derefs to the stream,
 /// so `peer_addr` and the stream's other methods can be called on it.
+///
+/// It notes when bytes come from the peer, for [`last_heard`](crate::Connector::last_heard): where
+/// it is read itself (as an [`AsyncRead`], also through [`tokio::io::split`]), and by
+/// [`try_read`](Self::try_read) and [`try_read_vectored`](Self::try_read_vectored). Reads by other
+/// methods of the stream (`split`, `try_read_buf`, `try_io`) are not noted, so that at worst a ping
+/// is sent that was not needed.
 pub struct TcpConnection {
     stream: TcpStream,
     peer: SocketAddr,
     seat: Option<Seat>,
+    signs: Signs,
 }
 
 impl TcpConnection {
     pub(super) fn new(stream: TcpStream, peer: SocketAddr, seat: Option<Seat>) -> Self {
-        TcpConnection { stream, peer, seat }
+        TcpConnection { stream, peer, seat, signs: Signs::default() }
     }
 
     /// Returns the stream alone, which does not count any more.
     pub fn into_inner(self) -> TcpStream {
         drop(self.seat);
         self.stream
+    }
+
+    /// Same as [`TcpStream::try_read`].
+    ///
+    /// # Errors
+    ///
+    /// `WouldBlock` if nothing is there to be read, or the system's own.
+    pub fn try_read(&self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.noted(self.stream.try_read(buffer))
+    }
+
+    /// Same as [`TcpStream::try_read_vectored`].
+    ///
+    /// # Errors
+    ///
+    /// `WouldBlock` if nothing is there to be read, or the system's own.
+    pub fn try_read_vectored(&self, buffers: &mut [io::IoSliceMut<'_>]) -> io::Result<usize> {
+        self.noted(self.stream.try_read_vectored(buffers))
+    }
+
+    fn noted(&self, read: io::Result<usize>) -> io::Result<usize> {
+        if read.as_ref().is_ok_and(|n| *n > 0) {
+            self.signs.hear();
+        }
+        read
+    }
+
+    /// What its reads tell about the peer.
+    pub(super) fn signs(&self) -> &Signs {
+        &self.signs
     }
 
     /// The proof that the address still owes.
@@ -70,7 +108,8 @@ impl AsyncRead for TcpConnection {
         cx: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_read(cx, buffer)
+        let TcpConnection { stream, signs, .. } = &mut *self;
+        signs.read(Pin::new(stream), cx, buffer)
     }
 }
 

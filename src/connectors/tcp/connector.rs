@@ -75,6 +75,19 @@ impl Connector for TcpConnector {
         socket::is_open(stream)
     }
 
+    /// True: [`is_open`](Connector::is_open) finds the end and the reset of the stream.
+    fn notices_close(&self) -> bool {
+        true
+    }
+
+    /// Returns whether the system has given the connection up: after a reset, or a keepalive that
+    /// was not answered. False where only the peer has ended the stream, as servers do with idle
+    /// connections, and for unread bytes. A connection that both sides have ended cannot be told
+    /// from one that was reset.
+    fn has_failed(&self, stream: &mut TcpStream) -> bool {
+        socket::has_failed(stream)
+    }
+
     fn peer_addr(&self, stream: &TcpStream) -> Option<SocketAddr> {
         stream.peer_addr().ok()
     }

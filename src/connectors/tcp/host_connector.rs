@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::{fmt, io};
 
 use async_trait::async_trait;
+use tokio::time::Instant;
 
 use super::connection::TcpConnection;
 use super::options::TcpOptions;
@@ -88,6 +89,25 @@ impl Connector for TcpHostConnector {
 
     fn is_open(&self, stream: &mut TcpConnection) -> bool {
         socket::is_open(stream)
+    }
+
+    /// True: [`is_open`](Connector::is_open) finds the end and the reset of the stream.
+    fn notices_close(&self) -> bool {
+        true
+    }
+
+    /// Returns whether the system has given the connection up: after a reset, or a keepalive that
+    /// was not answered. False where only the peer has ended the stream, as servers do with idle
+    /// connections, and for unread bytes. A connection that both sides have ended cannot be told
+    /// from one that was reset.
+    fn has_failed(&self, stream: &mut TcpConnection) -> bool {
+        socket::has_failed(stream)
+    }
+
+    /// Returns when a read of the connection last gave bytes: see [`TcpConnection`] for which reads
+    /// are noted.
+    fn last_heard(&self, stream: &TcpConnection) -> Option<Instant> {
+        Some(stream.signs().last_heard())
     }
 
     /// A URL is not a valid key of this connector, but one may be given by mistake.

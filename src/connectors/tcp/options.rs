@@ -6,7 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use socket2::SockRef;
-use tokio::net::{TcpSocket, TcpStream};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpSocket;
 
 use super::addresses::AddressChoice;
 use super::failure;
@@ -158,7 +159,10 @@ impl TcpOptions {
         self.ping.as_ref().map_or(Ok(()), Ping::check)
     }
 
-    pub(super) async fn ping_on(&self, stream: &mut TcpStream) -> io::Result<()> {
+    pub(super) async fn ping_on<S>(&self, stream: &mut S) -> io::Result<()>
+    where
+        S: AsyncRead + AsyncWrite + Unpin,
+    {
         match &self.ping {
             Some(ping) => ping.run(stream).await,
             None => Ok(()),

@@ -2,8 +2,7 @@
 
 use std::io;
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
 use crate::policy::build_error::BuildError;
 
@@ -25,7 +24,10 @@ impl Ping {
     }
 
     /// Makes one round trip. It fails at the first byte that differs.
-    pub(super) async fn run(&self, stream: &mut TcpStream) -> io::Result<()> {
+    pub(super) async fn run<S>(&self, stream: &mut S) -> io::Result<()>
+    where
+        S: AsyncRead + AsyncWrite + Unpin,
+    {
         stream.write_all(&self.send).await?;
         let mut answer = vec![0; self.expect.len()];
         let mut read = 0;

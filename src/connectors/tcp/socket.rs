@@ -49,6 +49,15 @@ pub(super) fn is_open(stream: &TcpStream) -> bool {
     peek.poll(&mut Context::from_waker(Waker::noop())).is_pending()
 }
 
+/// Returns whether a socket that is not open has failed: it was reset, or the peer did not answer
+/// for too long. The system then has given the connection up and does not know the peer any more.
+/// One whose peer has only closed its half still has a peer, until its own half is shut down, too.
+///
+/// The error itself is reported once only, to the borrower or to the check above.
+pub(super) fn has_failed(stream: &TcpStream) -> bool {
+    stream.peer_addr().is_err()
+}
+
 #[cfg(test)]
 mod tests {
     use tokio::net::{TcpListener, TcpSocket};

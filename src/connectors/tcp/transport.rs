@@ -49,7 +49,8 @@ impl Transport {
             Place::Host(host) => {
                 let connection = self.tcp(host).await?;
                 let (peer, trial) = (Some(connection.peer()), connection.trial());
-                Ok(Dialed { stream: Box::new(connection), peer, trial })
+                let signs = connection.signs().clone();
+                Ok(Dialed { stream: Box::new(connection), peer, signs, trial })
             }
         }
     }

@@ -6,6 +6,7 @@ mod addresses;
 mod half_dead;
 mod names;
 mod refusals;
+mod signs;
 mod support;
 #[cfg(target_os = "linux")]
 mod trust;

@@ -17,7 +17,7 @@ use tonic_health::pb::health_client::HealthClient;
 use wharf::grpc::{GrpcChannel, GrpcConnector};
 use wharf::http::{Client, Origin, Protocol};
 use wharf::websocket::{Message, WebSocketConnector};
-use wharf::{Pool, SharedPool};
+use wharf::{Connector, Pool, SharedPool};
 
 use crate::support::*;
 
@@ -123,6 +123,19 @@ async fn calls_are_made_on_a_unix_socket() {
 
     assert_eq!(answer.into_inner().status, 1);
     assert_eq!(lease.peer_addr(), None);
+}
+
+#[tokio::test]
+async fn a_server_on_a_unix_socket_is_heard_when_it_answers() {
+    let socket = Socket::new();
+    serve(socket.listen(), Protocol::Http2);
+    let connector = GrpcConnector::new();
+    let key = socket.uri("http", "").parse().unwrap();
+    let mut channel = within_a_minute(connector.connect(&key)).await.unwrap();
+    let before = connector.last_heard(&channel).unwrap();
+    // It answers, although not as a health service.
+    within_a_minute(connector.ping(&mut channel)).await.unwrap_err();
+    assert!(connector.last_heard(&channel).unwrap() > before);
 }
 
 #[tokio::test]
