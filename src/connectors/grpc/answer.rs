@@ -63,7 +63,10 @@ impl HttpBody for Answer {
         let frame = match ready!(polled).transpose() {
             Ok(frame) => frame,
             Err(error) => {
-                let own = self.turn.as_ref().and_then(|turn| turn.own_failure.take());
+                let own = self.turn.as_ref().and_then(|turn| {
+                    turn.note_error(&error);
+                    turn.own_failure.take()
+                });
                 return self.fail(own.unwrap_or_else(|| error::status(error)));
             }
         };

@@ -58,10 +58,13 @@ impl Call {
         turn.note(false);
         match sent {
             Ok(response) => Ok((turn, response)),
-            Err(error) => Err(match turn.own_failure.take() {
-                Some(status) => Failure { status, may_be_sent_again: false },
-                None => self.judge(error, handed.take_back(), copy),
-            }),
+            Err(error) => {
+                turn.note_error(error.error());
+                Err(match turn.own_failure.take() {
+                    Some(status) => Failure { status, may_be_sent_again: false },
+                    None => self.judge(error, handed.take_back(), copy),
+                })
+            }
         }
     }
 

@@ -73,6 +73,10 @@ impl GrpcChannel {
         self.http2().begin().filter(|(sender, _)| !sender.is_closed())
     }
 
+    pub(super) fn connection(&self) -> &HttpConnection {
+        &self.connection
+    }
+
     pub(super) fn http2(&self) -> &Http2 {
         self.connection.http2().expect("it was begun as HTTP/2")
     }

@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use async_trait::async_trait;
 use http::Uri;
 use hyper_util::rt::TokioIo;
+use tokio::time::Instant;
 use tonic::Code;
 use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_check_response::ServingStatus;
@@ -114,7 +115,7 @@ impl Connector for GrpcConnector {
         let begun = http2::greeted_handshake(TokioIo::new(stream), &self.options.http2()).await;
         let (http2, driver) = begun.map_err(GrpcError::Handshake)?.ok_or(GrpcError::NoSettings)?;
         dialed.trial.passed();
-        let connection = HttpConnection::start_http2(http2, dialed.peer, driver);
+        let connection = HttpConnection::start_http2(http2, dialed.peer, dialed.signs, driver);
         Ok(GrpcChannel::new(connection, target))
     }
 
@@ -142,6 +143,22 @@ impl Connector for GrpcConnector {
 
     fn is_open(&self, channel: &mut GrpcChannel) -> bool {
         channel.is_open()
+    }
+
+    /// True: the connection's driver reads at all times, and ends with the connection.
+    fn notices_close(&self) -> bool {
+        true
+    }
+
+    /// Returns whether the connection was reset, ended in the middle of a call, or broke the
+    /// protocol. Not after a GOAWAY that tells no error, and not because of a call that failed.
+    fn has_failed(&self, channel: &mut GrpcChannel) -> bool {
+        channel.connection().signs().has_failed()
+    }
+
+    /// Returns when bytes last came from the server, those of TLS included.
+    fn last_heard(&self, channel: &GrpcChannel) -> Option<Instant> {
+        Some(channel.connection().signs().last_heard())
     }
 
     /// Shows the URI without credentials and query.

@@ -51,6 +51,11 @@ impl Turn {
         self.exchange.note(waits);
     }
 
+    /// The call has ended with this error.
+    pub(super) fn note_error(&self, error: &hyper::Error) {
+        self.channel.connection().note_error(error);
+    }
+
     pub(super) fn channel(&self) -> &GrpcChannel {
         &self.channel
     }

@@ -174,6 +174,9 @@ impl Call {
         let answer = turn.send(&self.address, request, upload.clone());
         let answer = self.head(turn, upload.as_deref(), answer).await?;
         turn.note(false);
+        if let Err(error) = &answer {
+            turn.note_error(error.error());
+        }
         if let Some(upload) = &upload {
             upload.refuse();
             if let Some(source) = answer.is_err().then(|| upload.take_failure()).flatten() {

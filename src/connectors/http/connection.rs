@@ -10,8 +10,10 @@ use parking_lot::Mutex;
 use tokio::runtime::Handle;
 use tokio::task::JoinSet;
 
+use super::broken;
 use super::http1::Http1;
 use super::http2::Http2;
+use crate::connectors::signs::Signs;
 
 /// A connection of a [`Client`](super::Client)'s pool. Only the client can use it.
 #[derive(Clone)]
@@ -24,6 +26,7 @@ struct Wire {
     /// The runtime of the driver.
     runtime: Handle,
     peer: Option<SocketAddr>,
+    signs: Signs,
 }
 
 pub(super) enum Speaks {
@@ -41,21 +44,23 @@ impl HttpConnection {
     pub(super) fn start(
         speaks: Speaks,
         peer: Option<SocketAddr>,
+        signs: Signs,
         driver: impl Future<Output = ()> + Send + 'static,
     ) -> HttpConnection {
         let mut drivers = JoinSet::new();
         drivers.spawn(driver);
         let (driver, runtime) = (Mutex::new(drivers), Handle::current());
-        HttpConnection(Arc::new(Wire { speaks, driver, runtime, peer }))
+        HttpConnection(Arc::new(Wire { speaks, driver, runtime, peer, signs }))
     }
 
     #[cfg(feature = "grpc")]
     pub(crate) fn start_http2(
         http2: Http2,
         peer: Option<SocketAddr>,
+        signs: Signs,
         driver: impl Future<Output = ()> + Send + 'static,
     ) -> HttpConnection {
-        HttpConnection::start(Speaks::Http2(http2), peer, driver)
+        HttpConnection::start(Speaks::Http2(http2), peer, signs, driver)
     }
 
     pub(super) fn speaks(&self) -> &Speaks {
@@ -79,6 +84,18 @@ impl HttpConnection {
         match self.speaks() {
             Speaks::Http1(http1) => http1.is_open(),
             Speaks::Http2(http2) => http2.is_open(),
+        }
+    }
+
+    /// What is known of the peer from its bytes.
+    pub(crate) fn signs(&self) -> &Signs {
+        &self.0.signs
+    }
+
+    /// An exchange has ended with this error.
+    pub(crate) fn note_error(&self, error: &hyper::Error) {
+        if broken::is_failure(error) {
+            self.0.signs.fail();
         }
     }
 

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 
 use async_trait::async_trait;
 use hyper_util::rt::TokioIo;
+use tokio::time::Instant;
 use tokio_rustls::client::TlsStream;
 
 use super::connection::Speaks;
@@ -55,17 +56,17 @@ impl Connector for HttpConnector {
         let dialed = self.transport.connect(origin.place()).await.map_err(ConnectError::Tcp)?;
         let (wire, written) = Wire::new(dialed.stream);
         let (stream, is_http2) = self.secure(origin, wire).await?;
-        let io = TokioIo::new(stream);
+        let (io, signs) = (TokioIo::new(stream), dialed.signs);
         if is_http2 {
             let handshake = http2::handshake(io, &self.http2).await;
             let (http2, driver) = handshake.map_err(ConnectError::Handshake)?;
             dialed.trial.passed();
-            return Ok(HttpConnection::start(Speaks::Http2(http2), dialed.peer, driver));
+            return Ok(HttpConnection::start(Speaks::Http2(http2), dialed.peer, signs, driver));
         }
         let (http1, driver) =
-            http1::handshake(io, written).await.map_err(ConnectError::Handshake)?;
+            http1::handshake(io, written, signs.clone()).await.map_err(ConnectError::Handshake)?;
         dialed.trial.passed();
-        Ok(HttpConnection::start(Speaks::Http1(http1), dialed.peer, driver))
+        Ok(HttpConnection::start(Speaks::Http1(http1), dialed.peer, signs, driver))
     }
 
     fn peer_addr(&self, conn: &HttpConnection) -> Option<SocketAddr> {
@@ -85,6 +86,23 @@ impl Connector for HttpConnector {
 
     fn is_open(&self, conn: &mut HttpConnection) -> bool {
         conn.is_open()
+    }
+
+    /// True: the connection's driver reads at all times, and ends with the connection.
+    fn notices_close(&self) -> bool {
+        true
+    }
+
+    /// Returns whether the connection was reset, ended in the middle of an exchange, or broke the
+    /// protocol. Not after `Connection: close`, a GOAWAY that tells no error, or an exchange that
+    /// its caller gave up.
+    fn has_failed(&self, conn: &mut HttpConnection) -> bool {
+        conn.signs().has_failed()
+    }
+
+    /// Returns when bytes last came from the peer, those of TLS included.
+    fn last_heard(&self, conn: &HttpConnection) -> Option<Instant> {
+        Some(conn.signs().last_heard())
     }
 
     fn is_retryable(&self, error: &ConnectError) -> bool {

@@ -11,10 +11,12 @@ use hyper::client::conn::{TrySendError, http1};
 use hyper::rt::{Read, Write};
 use parking_lot::Mutex;
 
+use super::broken;
 use super::interim::Interim;
 use super::request_body::RequestBody;
 use super::upload::Upload;
 use super::wire::Written;
+use crate::connectors::signs::Signs;
 
 type Sender = http1::SendRequest<RequestBody>;
 pub(crate) type Answer = Result<Response<Incoming>, TrySendError<Request<RequestBody>>>;
@@ -118,6 +120,7 @@ impl Http1 {
 pub(super) async fn handshake<T>(
     io: T,
     written: Written,
+    signs: Signs,
 ) -> hyper::Result<(Http1, impl Future<Output = ()> + Send + 'static)>
 where
     T: Read + Write + Unpin + Send + 'static,
@@ -128,8 +131,13 @@ where
     let driver = async move {
         // Dropped after the connection, even if this future is dropped.
         let _end = end;
-        // The driver's error also reaches the exchange in progress.
-        drop(connection.with_upgrades().await);
+        // An exchange in progress learns of the error, too. hyper also calls it incomplete when a
+        // connection ends that was never used.
+        let has_failed =
+            |error: hyper::Error| !error.is_incomplete_message() && broken::is_failure(&error);
+        if connection.with_upgrades().await.is_err_and(has_failed) {
+            signs.fail();
+        }
     };
     Ok((Http1 { slot, written, interim: Interim::new() }, driver))
 }

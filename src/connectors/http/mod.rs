@@ -108,6 +108,7 @@
 //! | wait for `100 Continue` on HTTP/2 | the flow control of HTTP/2 |
 //! | push, pipelining, HTTP/3 | nothing |
 
+mod broken;
 mod builder;
 mod call;
 mod client;

@@ -131,7 +131,9 @@ impl Body for PooledBody {
                 Poll::Ready(Some(Ok(frame)))
             }
             Some(Err(source)) => {
-                self.hold = Hold::Over;
+                if let Hold::Reading(turn) = mem::replace(&mut self.hold, Hold::Over) {
+                    turn.note_error(&source);
+                }
                 let origin = self.origin.clone();
                 Poll::Ready(Some(Err(Error::Body { origin, source })))
             }
@@ -187,7 +189,8 @@ async fn drain(mut incoming: Incoming, turn: Turn) {
     let is_read = time::timeout(DRAIN, async {
         let mut left = MAX_REST;
         while let Some(frame) = incoming.frame().await {
-            let length = frame.ok()?.data_ref().map_or(0, Bytes::len);
+            let frame = frame.inspect_err(|error| turn.note_error(error)).ok()?;
+            let length = frame.data_ref().map_or(0, Bytes::len);
             left = left.checked_sub(length)?;
         }
         Some(())

@@ -91,6 +91,11 @@ impl Turn {
         }
     }
 
+    /// The exchange has ended with this error.
+    pub(super) fn note_error(&self, error: &hyper::Error) {
+        self.lease.note_error(error);
+    }
+
     pub(super) fn origin(&self) -> &Origin {
         Lease::key(&self.lease)
     }

@@ -18,5 +18,6 @@ mod pooled;
 mod proxy;
 mod raw_peer;
 mod server;
+mod signs;
 mod silence;
 mod tls;

@@ -1,7 +1,9 @@
 //! An HTTP/2 peer that says what a test wants, frame by frame.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
+use socket2::SockRef;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
@@ -94,6 +96,11 @@ impl RawConnection {
 
     pub(crate) async fn reset(&mut self, stream: u32, reason: u32) {
         self.send(RST_STREAM, 0, stream, &reason.to_be_bytes()).await;
+    }
+
+    /// Ends with a reset of the connection.
+    pub(crate) fn cut(self) {
+        SockRef::from(&self.0).set_linger(Some(Duration::ZERO)).unwrap();
     }
 
     /// The message that the server serves.
