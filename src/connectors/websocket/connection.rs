@@ -181,6 +181,11 @@ impl WebSocketConnection {
         &self.response
     }
 
+    /// The time of the last sign of life, or of the dial if there was none.
+    pub(super) fn last_heard(&self) -> Instant {
+        self.channel.record().heard
+    }
+
     /// Returns whether the connection can be lent again.
     pub(super) fn is_clean(&self) -> bool {
         let unread = self.unread();

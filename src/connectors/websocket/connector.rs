@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use async_trait::async_trait;
+use tokio::time::Instant;
 
 use super::connection::WebSocketConnection;
 use super::dial::Upgrade;
@@ -111,6 +112,24 @@ impl Connector for WebSocketConnector {
     /// request. See [the module](crate::websocket) for what this cannot detect.
     fn is_open(&self, connection: &mut WebSocketConnection) -> bool {
         connection.is_clean()
+    }
+
+    /// True: the connection's task reads at all times, unless the borrower has left so many
+    /// messages unread that the connection is not lent again anyway.
+    fn notices_close(&self) -> bool {
+        true
+    }
+
+    /// Returns whether the connection broke, its peer fell silent, or the peer closed it with a
+    /// code that says that the server is at fault or restarts (1002, 1011, 1012, 1013). Not after
+    /// any other close frame, such as 1000 and 1001.
+    fn has_failed(&self, connection: &mut WebSocketConnection) -> bool {
+        connection.end().is_some_and(|end| end.is_failure())
+    }
+
+    /// Returns when bytes last came from the peer, as for the connection's heartbeats.
+    fn last_heard(&self, connection: &WebSocketConnection) -> Option<Instant> {
+        Some(connection.last_heard())
     }
 
     /// Shows the URL without user, password and query.

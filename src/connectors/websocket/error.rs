@@ -4,7 +4,10 @@ use std::error::Error;
 use std::sync::Arc;
 use std::{fmt, io};
 
-use tokio_tungstenite::tungstenite::{self, http::StatusCode, protocol::CloseFrame};
+use tokio_tungstenite::tungstenite;
+use tokio_tungstenite::tungstenite::http::StatusCode;
+use tokio_tungstenite::tungstenite::protocol::CloseFrame;
+use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 
 use crate::connectors::{tcp, tls};
 use crate::runtime::failure::with_cause;
@@ -66,6 +69,19 @@ impl WebSocketError {
             WebSocketError::Tls(error) => tls::is_retryable(error),
             WebSocketError::Handshake(_) => self.status().is_none_or(may_mend),
             _ => true,
+        }
+    }
+
+    /// Returns whether a connection that has ended so has failed, which its peer's other
+    /// connections may have, too.
+    pub(super) fn is_failure(&self) -> bool {
+        use CloseCode::{Again, Error, Protocol, Restart};
+        match self {
+            WebSocketError::Broken(_) | WebSocketError::Silent { .. } => true,
+            WebSocketError::Closed(Some(frame)) => {
+                matches!(frame.code, Error | Protocol | Restart | Again)
+            }
+            _ => false,
         }
     }
 

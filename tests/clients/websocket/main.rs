@@ -17,3 +17,4 @@ mod dials;
 mod faults;
 mod heartbeats;
 mod idling;
+mod signs;
