@@ -2,7 +2,6 @@
 
 use std::fmt;
 use std::ops::{Deref, DerefMut};
-use std::pin::pin;
 use std::time::Duration;
 
 use tokio::time::timeout;
@@ -14,7 +13,7 @@ use tokio_postgres::{
 };
 
 use super::cancel::Cancel;
-use super::driver::{Driver, LONG_WAIT};
+use super::driver::{Driver, LONG_WAIT, within_a_long_wait};
 use super::error::PostgresError;
 use super::failure::{is_cancelled, is_outdated};
 use super::parameters::typed;
@@ -23,6 +22,7 @@ use super::reset::{self, Reset};
 use super::servers::Writes;
 use super::statements::Statements;
 use super::transaction;
+use crate::connectors::signs::Signs;
 
 /// One connection to a PostgreSQL server. A [`PostgresConnector`](super::PostgresConnector) makes
 /// it.
@@ -56,6 +56,7 @@ pub(super) struct Dialed {
     pub(super) took: Duration,
     pub(super) writes: Option<Writes>,
     pub(super) keeps_statements: bool,
+    pub(super) signs: Signs,
 }
 
 type Params<'a> = &'a [&'a (dyn ToSql + Sync)];
@@ -326,11 +327,11 @@ impl PostgresClient {
 /// # For the connector
 impl PostgresClient {
     pub(super) fn new(dialed: Dialed) -> Self {
-        let Dialed { client, driver, cancel, took, writes, keeps_statements } = dialed;
+        let Dialed { client, driver, cancel, took, writes, keeps_statements, signs } = dialed;
         PostgresClient {
             client,
             statements: Statements::default(),
-            requests: Requests::default(),
+            requests: Requests::new(signs),
             held_up: false,
             cancel,
             soon: took.clamp(SOON, LONG_WAIT / 2),
@@ -384,6 +385,7 @@ impl PostgresClient {
         self.driver.set_quiet(false);
         if is_done.transpose()? == Some(true) {
             self.held_up = false;
+            self.signs().hear();
             self.requests.forget();
         }
         Ok(())
@@ -430,7 +432,12 @@ impl PostgresClient {
             None => self.client.check_connection().await?,
         }
         self.held_up = false;
+        self.signs().hear();
         Ok(())
+    }
+
+    pub(super) fn signs(&self) -> &Signs {
+        self.requests.signs()
     }
 
     fn is_lost(&self) -> bool {
@@ -461,16 +468,6 @@ impl PostgresClient {
 /// The longest time for an undelayed answer. On a slow line it may take as long as a dial, which is
 /// a few round trips.
 const SOON: Duration = Duration::from_millis(50);
-
-/// Returns the result of `future` if it is ready in this time. The time is split in two halves: if
-/// the runtime was not driven meanwhile, an answer may have arrived that is yet to be read.
-async fn within_a_long_wait<T>(future: impl Future<Output = T>) -> Option<T> {
-    let mut future = pin!(future);
-    match timeout(LONG_WAIT / 2, future.as_mut()).await {
-        Ok(output) => Some(output),
-        Err(_) => timeout(LONG_WAIT / 2, future).await.ok(),
-    }
-}
 
 impl Deref for PostgresClient {
     type Target = Client;

@@ -21,6 +21,7 @@ use super::new_connection::{End, NewConnection};
 use super::reset::Reset;
 use super::servers::Servers;
 use super::shown::Shown;
+use crate::connectors::signs::Signs;
 use crate::policy::connector::Connector;
 
 /// Makes connections to PostgreSQL databases.
@@ -228,6 +229,7 @@ where
     async fn dial(&self, config: &Config) -> Result<PostgresClient, PostgresError> {
         let began = Instant::now();
         let (client, connection, peer) = dial(config, &self.tls).await?;
+        let signs = Signs::default();
         let is_plain = Cancel::is_never_encrypted::<T>()
             || config.get_ssl_mode() == SslMode::Disable
             || peer.as_ref().is_some_and(Peer::is_local);
@@ -235,11 +237,12 @@ where
         let writes = peer.as_ref().filter(|_| is_to_write).map(|peer| self.servers.writes(peer));
         Ok(PostgresClient::new(Dialed {
             client,
-            driver: Driver::start(connection),
+            driver: Driver::start(connection, signs.clone()),
             cancel: Cancel { peer, is_plain },
             took: began.elapsed(),
             writes,
             keeps_statements: !self.transaction_pooling,
+            signs,
         }))
     }
 
@@ -310,6 +313,25 @@ where
     /// unfit.
     fn is_open(&self, conn: &mut PostgresClient) -> bool {
         conn.is_fit()
+    }
+
+    /// True: the connection's task reads at all times, and ends with the connection.
+    fn notices_close(&self) -> bool {
+        true
+    }
+
+    /// Returns whether the connection broke, or the server ended the session: it shuts down, it has
+    /// crashed, an administrator has said so. Not after the server's time-outs for idle sessions,
+    /// and not for a connection that is unfit because of what its borrower did.
+    fn has_failed(&self, conn: &mut PostgresClient) -> bool {
+        conn.signs().has_failed()
+    }
+
+    /// Returns when the server last answered a request that is observed (see [`PostgresClient`]), a
+    /// reset or a ping. The methods of [`tokio_postgres::Client`] itself are not observed, but
+    /// with the default [`Reset`] they have one follow when the connection returns.
+    fn last_heard(&self, conn: &PostgresClient) -> Option<Instant> {
+        Some(conn.signs().last_heard())
     }
 
     /// Returns whether the borrower may have left something that the [`Reset`] undoes, or a dropped

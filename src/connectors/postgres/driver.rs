@@ -1,7 +1,7 @@
 //! The task that reads and writes one connection's socket.
 
 use std::future::poll_fn;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, ready};
@@ -9,7 +9,11 @@ use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::task::JoinHandle;
+use tokio::time::timeout;
 use tokio_postgres::{Connection, Error};
+
+use super::failure;
+use crate::connectors::signs::Signs;
 
 /// How long the server may take for something that should be immediate. If it takes longer, a
 /// borrower left something running.
@@ -23,7 +27,7 @@ pub(super) struct Driver {
 }
 
 impl Driver {
-    pub(super) fn start<S, T>(mut connection: Connection<S, T>) -> Self
+    pub(super) fn start<S, T>(mut connection: Connection<S, T>, signs: Signs) -> Self
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
         T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
@@ -33,6 +37,10 @@ impl Driver {
         let task = tokio::spawn(async move {
             let ended = poll_fn(|cx| drive(&mut connection, quiet.load(Ordering::Relaxed), cx));
             if let Err(error) = ended.await {
+                // Before the connection is dropped, which tells everybody that it has ended.
+                if failure::is_of_server(&error) {
+                    signs.fail();
+                }
                 tracing::debug!(target: "wharf::postgres", ?error, "a connection has failed");
             }
         });
@@ -53,6 +61,16 @@ impl Driver {
     /// is dropped and every request has its answer.
     pub(super) async fn end(&mut self) {
         let _ = (&mut self.task).await;
+    }
+}
+
+/// Returns the result of `future` if it is ready in this time. The time is split in two halves: if
+/// the runtime was not driven meanwhile, an answer may have arrived that is yet to be read.
+pub(super) async fn within_a_long_wait<T>(future: impl Future<Output = T>) -> Option<T> {
+    let mut future = pin!(future);
+    match timeout(LONG_WAIT / 2, future.as_mut()).await {
+        Ok(output) => Some(output),
+        Err(_) => timeout(LONG_WAIT / 2, future).await.ok(),
     }
 }
 

@@ -34,6 +34,14 @@ pub(super) fn ends_session(error: &Error) -> bool {
     error.is_closed() || matches!(severity, Some(Severity::Fatal | Severity::Panic))
 }
 
+/// Returns whether a session that ended with this error has failed, which the server's other
+/// sessions may have, too. An idle session that the server ends for its own sake has not, nor has a
+/// connection that is merely known to be closed.
+pub(super) fn is_of_server(error: &Error) -> bool {
+    let idle = [&SqlState::IDLE_SESSION_TIMEOUT, &SqlState::IDLE_IN_TRANSACTION_SESSION_TIMEOUT];
+    error.code().is_none_or(|code| !idle.contains(&code))
+}
+
 /// Returns whether the server, or the session, is read-only. After a failover that is the wrong
 /// server.
 pub(super) fn is_read_only(error: &Error) -> bool {

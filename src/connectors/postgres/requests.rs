@@ -6,11 +6,11 @@ use tokio_postgres::{Error, Row};
 
 use super::failure;
 use super::reset::Reset;
+use crate::connectors::signs::Signs;
 
 /// The requests since the connection was last known to be clean.
 ///
 /// Only the connection's one owner reads these, so the atomics need no ordering among each other.
-#[derive(Default)]
 pub(super) struct Requests {
     /// Any request was made.
     any: AtomicBool,
@@ -25,9 +25,27 @@ pub(super) struct Requests {
     refused_to_write: AtomicBool,
     /// A token was taken with which the session can be interrupted at any time.
     token_out: AtomicBool,
+    /// What the answers tell about the server.
+    signs: Signs,
 }
 
 impl Requests {
+    pub(super) fn new(signs: Signs) -> Self {
+        Requests {
+            any: AtomicBool::new(false),
+            unknown: AtomicBool::new(false),
+            unanswered: AtomicUsize::new(0),
+            lost: AtomicBool::new(false),
+            refused_to_write: AtomicBool::new(false),
+            token_out: AtomicBool::new(false),
+            signs,
+        }
+    }
+
+    pub(super) fn signs(&self) -> &Signs {
+        &self.signs
+    }
+
     /// A request whose answer is not observed.
     pub(super) fn unknown(&self) {
         self.any.store(true, Ordering::Relaxed);
@@ -39,6 +57,19 @@ impl Requests {
         self.any.store(true, Ordering::Relaxed);
         self.unanswered.fetch_add(1, Ordering::Relaxed);
         Asked(self)
+    }
+
+    /// A request has ended, with this error or well. Why a connection broke is for its driver to
+    /// say; what the server answered last, it tells the request.
+    fn hear(&self, error: Option<&Error>) {
+        if error.is_some_and(|error| error.as_db_error().is_none()) {
+            return;
+        }
+        self.signs.hear();
+        let is_last = |error: &&Error| failure::ends_session(error);
+        if error.filter(is_last).is_some_and(failure::is_of_server) {
+            self.signs.fail();
+        }
     }
 
     pub(super) fn are_lost(&self) -> bool {
@@ -99,6 +130,7 @@ impl Asked<'_> {
         if answer.as_ref().is_err_and(is_last) {
             self.0.lost.store(true, Ordering::Relaxed);
         }
+        self.0.hear(answer.as_ref().err());
         answer
     }
 

@@ -13,7 +13,11 @@ mod failover;
 mod faults;
 mod load;
 mod log;
+#[path = "../../faults/proxy.rs"]
+#[allow(dead_code)] // It can do more than is asked of it here.
+mod proxy;
 mod set_up;
+mod signs;
 mod statements;
 mod support;
 mod tls;
