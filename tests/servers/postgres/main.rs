@@ -18,6 +18,7 @@ mod log;
 mod proxy;
 mod set_up;
 mod signs;
+mod silence;
 mod statements;
 mod support;
 mod tls;
