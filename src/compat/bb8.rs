@@ -13,7 +13,12 @@ use crate::policy::connector::Connector;
 /// Makes connections with a [`bb8::ManageConnection`].
 ///
 /// Dials with `connect` and pings with `is_valid`. A connection counts as open unless it
-/// `has_broken`. The pool lends the manager's connections unchanged.
+/// `has_broken`; one that has returned broken makes the others answer a ping before they are lent.
+/// The pool lends the manager's connections unchanged.
+///
+/// A pool of it pings each connection before it is lent, like bb8, unless another
+/// [`health_check`](crate::Builder::health_check) is set: a manager may not notice that its server
+/// has closed a connection.
 ///
 /// # Errors
 ///
@@ -98,11 +103,66 @@ where
     fn is_open(&self, connection: &mut M::Connection) -> bool {
         !self.manager.has_broken(connection)
     }
+
+    /// False: what `has_broken` notices is the manager's own affair. By default the pool therefore
+    /// pings each connection before it is lent, as bb8 does.
+    fn notices_close(&self) -> bool {
+        false
+    }
+
+    /// Same as the manager's `has_broken`, which does not say why.
+    fn has_failed(&self, connection: &mut M::Connection) -> bool {
+        self.manager.has_broken(connection)
+    }
 }
 
 /// Shows the manager's type only, because its own `Debug` may contain a password.
 impl<M: ManageConnection, E> fmt::Debug for Bb8<M, E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("Bb8").field(&format_args!("{}", type_name::<M>())).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+
+    use super::*;
+
+    /// Its connections tell whether they are broken.
+    struct Manager;
+
+    impl ManageConnection for Manager {
+        type Connection = bool;
+        type Error = io::Error;
+
+        async fn connect(&self) -> io::Result<bool> {
+            Ok(false)
+        }
+
+        async fn is_valid(&self, _: &mut bool) -> io::Result<()> {
+            Ok(())
+        }
+
+        fn has_broken(&self, is_broken: &mut bool) -> bool {
+            *is_broken
+        }
+    }
+
+    #[tokio::test]
+    async fn a_connection_that_its_manager_calls_broken_is_not_open_and_has_failed() {
+        let connector = Bb8::new(Manager);
+        let mut connection = connector.connect(&()).await.unwrap();
+        assert!(connector.is_open(&mut connection) && !connector.has_failed(&mut connection));
+        connection = true;
+        assert!(!connector.is_open(&mut connection) && connector.has_failed(&mut connection));
+    }
+
+    #[tokio::test]
+    async fn a_manager_is_not_trusted_to_notice_a_close_nor_to_know_when_the_peer_was_heard() {
+        let connector = Bb8::new(Manager);
+        let connection = connector.connect(&()).await.unwrap();
+        assert!(!connector.notices_close());
+        assert_eq!(connector.last_heard(&connection), None);
     }
 }

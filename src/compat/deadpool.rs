@@ -96,6 +96,10 @@ impl<M: Manager, E> Deadpool<M, E> {
     ///
     /// Use it only for a manager whose recycling resets nothing: otherwise a borrower finds what
     /// the last one left. By default each loan is preceded by recycling, as in deadpool.
+    ///
+    /// Set a [`health_check`](crate::Builder::health_check) as well, such as
+    /// [`IdleFor`](crate::HealthCheck::IdleFor): the default one pings each connection before it is
+    /// lent, because a manager may not notice that its server has closed a connection.
     pub fn recycle_by_health_check(mut self) -> Self {
         self.each_loan = false;
         self
