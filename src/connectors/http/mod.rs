@@ -55,7 +55,8 @@
 //!
 //! A ping of the pool (for a health check or a heartbeat) sends an HTTP/2 peer a PING and waits
 //! until anything is heard from it. HTTP/1.1 has no pings: the check is only whether the connection
-//! was closed.
+//! was closed. Anything heard lately, on either version, makes the ping unnecessary: see
+//! [`last_heard`](crate::Connector::last_heard).
 //!
 //! hyper also pings on a timer: an HTTP/2 connection that carries requests and was silent for 20
 //! seconds is pinged, and ended if it does not answer within 10 seconds. See

@@ -178,7 +178,9 @@
 //!   that forgets, a machine that loses power), which `Config`'s keepalives find too, but later; it
 //!   also waits for requests that an earlier borrower left.
 //!   [`HealthCheck::IdleFor`](crate::HealthCheck::IdleFor) a few seconds pays for it only where it
-//!   is likely to matter.
+//!   is likely to matter, and a heartbeat does so ahead of the loans. Only the server proves that a
+//!   connection lives, by its answer to a request that is observed (not one of `Client`'s own
+//!   methods), to a reset or to a ping.
 //! - [`connect_timeout`](crate::Builder::connect_timeout) covers a whole dial, with all its hosts.
 //! - [`max_lifetime`](crate::Builder::max_lifetime) releases the memory that a server process
 //!   accumulates, and finds the new primary after a failover.

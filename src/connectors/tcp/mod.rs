@@ -52,7 +52,13 @@
 //! is closed if its peer has closed it, if it has failed, if it has unread bytes that nobody asked
 //! for, or if its runtime has ended. The check asks what tokio knows already. It makes a system
 //! call only where tokio considers the socket readable: after an end, after unread bytes, and after
-//! a read that filled its buffer to the last byte.
+//! a read that filled its buffer to the last byte. No ping is needed for this.
+//!
+//! A connection that was reset makes the others to its host answer a ping before they are lent. One
+//! that its peer has only closed does not: servers close idle connections so.
+//!
+//! A [`TcpConnection`] notes when bytes come from its peer, and is not pinged soon after that. Of
+//! the plain sockets of a [`TcpConnector`] this is not known.
 //!
 //! # Race window
 //!
