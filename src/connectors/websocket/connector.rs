@@ -114,8 +114,8 @@ impl Connector for WebSocketConnector {
         connection.is_clean()
     }
 
-    /// True: the connection's task reads at all times, unless the borrower has left so many
-    /// messages unread that the connection is not lent again anyway.
+    /// True: the connection's task reads at all times, except behind a buffer full of unread
+    /// messages, and a connection that has any is not lent anyway.
     fn notices_close(&self) -> bool {
         true
     }
