@@ -2,26 +2,35 @@
 //!
 //! The first is stored inline: most hosts have one connection, and a hit then touches one memory
 //! location less. The rest grows by an eighth, because entries are large and hosts are many.
+//!
+//! Memory is given back from the end. A value cannot move, so one that stays for long keeps the memory
+//! of all slots below its own. Therefore the lowest free slot is taken: those with low numbers stay,
+//! and those with high ones go in the course of time.
 
+use std::collections::BTreeSet;
 use std::mem;
 use std::ops::{Index, IndexMut};
 
 use smallvec::SmallVec;
 
 pub(crate) struct Slots<T> {
+    /// The last one is taken.
     items: SmallVec<[Slot<T>; 1]>,
     len: u32,
-    /// The slot that became free last.
-    free: Option<u32>,
+    /// The slots that are free, if any are: the pointer keeps a host with one connection small.
+    #[allow(clippy::box_collection)]
+    free: Option<Box<BTreeSet<u32>>>,
 }
 
 enum Slot<T> {
     Taken(T),
-    /// With the one that became free before it.
-    Free(Option<u32>),
+    Free,
 }
 
 const PRESENT: &str = "it is there until it is removed";
+
+/// Memory is given back once it is for more than this many times the slots.
+const ROOM: usize = 4;
 
 impl<T> Slots<T> {
     pub(crate) fn new() -> Self {
@@ -34,11 +43,15 @@ impl<T> Slots<T> {
 
     pub(crate) fn insert(&mut self, item: T) -> u32 {
         self.len += 1;
-        let Some(slot) = self.free else { return self.push(item) };
-        let free = mem::replace(&mut self.items[slot as usize], Slot::Taken(item));
-        if let Slot::Free(next) = free {
-            self.free = next;
-        }
+        let Some(slot) = self.take_free() else { return self.push(item) };
+        self.items[slot as usize] = Slot::Taken(item);
+        slot
+    }
+
+    /// Takes the lowest free slot.
+    fn take_free(&mut self) -> Option<u32> {
+        let slot = self.free.as_mut()?.pop_first();
+        self.free.take_if(|free| free.is_empty());
         slot
     }
 
@@ -51,13 +64,29 @@ impl<T> Slots<T> {
     }
 
     pub(crate) fn remove(&mut self, slot: u32) -> T {
-        let item = mem::replace(&mut self.items[slot as usize], Slot::Free(self.free));
-        self.free = Some(slot);
+        let item = mem::replace(&mut self.items[slot as usize], Slot::Free);
         self.len -= 1;
-        if self.len == 0 {
-            *self = Slots::new();
+        if slot as usize + 1 == self.items.len() {
+            self.items.pop();
+            self.cut_end();
+        } else {
+            self.free.get_or_insert_default().insert(slot);
         }
         item.taken().expect(PRESENT)
+    }
+
+    /// Removes the free slots at the end, and gives memory back. That costs no more for each slot if
+    /// there are many: those that stay and move are fewer than those that have gone since the memory
+    /// was taken.
+    fn cut_end(&mut self) {
+        while let Some(Slot::Free) = self.items.last() {
+            self.items.pop();
+            self.free.as_mut().and_then(|free| free.pop_last());
+        }
+        self.free.take_if(|free| free.is_empty());
+        if self.items.capacity() > self.items.len().saturating_mul(ROOM) {
+            self.items.shrink_to_fit();
+        }
     }
 
     pub(crate) fn get(&self, slot: u32) -> Option<&T> {
@@ -123,10 +152,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_keeps_its_slot_and_the_one_that_became_free_last_is_taken_next() {
+    fn each_keeps_its_slot_and_the_lowest_free_one_is_taken_next() {
         let mut slots = Slots::new();
         (0..5u32).for_each(|n| assert_eq!(slots.insert(n), n));
-        assert_eq!((slots.remove(3), slots.remove(1)), (3, 1));
+        assert_eq!((slots.remove(1), slots.remove(3)), (1, 3));
         assert_eq!((slots.insert(6), slots.insert(7), slots.insert(8)), (1, 3, 5));
         let all: Vec<_> = slots.iter().map(|(slot, item)| (slot, *item)).collect();
         assert_eq!(all, [(0, 0), (1, 6), (2, 2), (3, 7), (4, 4), (5, 8)]);
@@ -134,6 +163,16 @@ mod tests {
         let from: Vec<_> = slots.iter_from(4).map(|(slot, _)| slot).collect();
         assert_eq!(from, [4, 5, 0, 1, 2, 3]);
         assert_eq!(slots.iter_from(9).count(), 6);
+    }
+
+    #[test]
+    fn a_slot_at_the_end_that_was_removed_is_the_next_one_again() {
+        let mut slots = Slots::new();
+        (0..4u32).for_each(|n| assert_eq!(slots.insert(n), n));
+        assert_eq!((slots.remove(2), slots.remove(1), slots.remove(3)), (2, 1, 3));
+        assert_eq!((slots.get(3), slots.len()), (None, 1));
+        assert_eq!((slots.insert(5), slots.insert(6), slots.insert(7)), (1, 2, 3));
+        assert_eq!(slots.iter().map(|(_, item)| *item).collect::<Vec<_>>(), [0, 5, 6, 7]);
     }
 
     #[test]
@@ -146,5 +185,47 @@ mod tests {
         }
         (0..200).for_each(|slot| assert_eq!(slots.remove(slot), slot as usize + 1));
         assert_eq!((slots.len(), slots.capacity()), (0, 1));
+    }
+
+    /// Slots after 10,000 have come, of which this one stays.
+    #[cfg(not(wharf_loom))]
+    fn after_a_burst(stays: u32) -> Slots<u32> {
+        let mut slots = Slots::new();
+        (0..10_000).for_each(|n| assert_eq!(slots.insert(n), n));
+        (0..10_000).filter(|n| *n != stays).for_each(|n| assert_eq!(slots.remove(n), n));
+        slots
+    }
+
+    #[test]
+    #[cfg(not(wharf_loom))]
+    fn a_host_gives_its_memory_back_after_a_burst() {
+        let mut slots = after_a_burst(0);
+        assert_eq!((slots.len(), slots.capacity()), (1, 1));
+    }
+
+    #[test]
+    #[cfg(not(wharf_loom))]
+    fn a_connection_in_a_high_slot_keeps_the_memory_below_it_until_it_goes() {
+        let mut slots = after_a_burst(9_999);
+        assert!(slots.capacity() >= 10_000);
+        // Those that come meanwhile take low slots.
+        assert_eq!([slots.insert(1), slots.insert(2)], [0, 1]);
+        assert_eq!(slots.remove(9_999), 9_999);
+        assert_eq!(slots.capacity(), 2);
+        assert_eq!((slots[0], slots[1], slots.len()), (1, 2, 2));
+    }
+
+    #[test]
+    #[cfg(not(wharf_loom))]
+    fn memory_is_not_given_back_each_time_and_taken_again() {
+        let mut slots = Slots::new();
+        (0..1_000).for_each(|n| assert_eq!(slots.insert(n), n));
+        let full = slots.capacity();
+        for _ in 0..3 {
+            (500..1_000).for_each(|n| assert_eq!(slots.remove(n), n));
+            assert_eq!(slots.capacity(), full);
+            (500..1_000).for_each(|n| assert_eq!(slots.insert(n), n));
+        }
+        assert_eq!(slots.capacity(), full);
     }
 }

@@ -113,3 +113,17 @@ fn a_host_in_which_nothing_ends_is_not_looked_at_each_idle_time_out() {
     }
     assert!(looks < 10, "{looks} looks");
 }
+
+#[test]
+fn a_host_gives_its_memory_back_after_a_burst() {
+    let mut world = world(|_| {});
+    (0..300).for_each(|_| world.borrow(0));
+    let room = |world: &mut World| world.host_of(0).connections().entries().capacity();
+    assert!(room(&mut world) >= 300);
+    // The first one stays.
+    (0..299).for_each(|_| world.return_last());
+    world.run(&Op::CloseIdle);
+    (0..299).for_each(|_| world.run(&Op::CloseEnded(Pick::FIRST)));
+    assert_eq!(world.host_of(0).connections().len(), 1);
+    assert!(room(&mut world) <= 4, "for {} connections", room(&mut world));
+}

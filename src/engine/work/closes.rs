@@ -66,6 +66,7 @@ impl Closes {
     pub(crate) fn sweep<P: Parts>(&mut self, in_progress: u32, entries: &Slots<Entry<P>>) {
         if self.0.len() > 2 * in_progress as usize + FEW {
             self.0.retain(|closing| closing.holds_place(entries));
+            self.0.shrink_to(2 * self.0.len() + FEW);
         }
     }
 
@@ -107,5 +108,20 @@ mod tests {
         assert_eq!(closes.take_late(late, &entries), Some(slots[1]));
         assert_eq!(closes.take_late(late, &entries), Some(slots[2]));
         assert_eq!(closes.next(), Time::NEVER);
+    }
+
+    #[test]
+    fn the_memory_of_many_closes_is_given_back_when_they_have_ended() {
+        let mut entries: Slots<Entry<Plain>> = Slots::new();
+        let mut closes = Closes::default();
+        for _ in 0..1_000 {
+            let slot = entries.insert(Entry::dialing(Time::START, 0));
+            closes.begin((slot, 0), Time::START, Span::from_nanos(1));
+        }
+        for slot in 0..1_000 {
+            entries.remove(slot);
+            closes.sweep(999 - slot, &entries);
+        }
+        assert!(closes.0.capacity() <= 4 * FEW, "{}", closes.0.capacity());
     }
 }
