@@ -45,5 +45,6 @@ mod shutdown;
 mod slow_dials;
 mod stale;
 mod storms;
+mod streams;
 mod telling;
 mod timeouts;

@@ -40,6 +40,9 @@ impl<P: Parts> Connections<P> {
             idle: count(&|entry| is_idle(entry) || (pinging(entry) && unused(entry))),
             free: count(&is_idle),
             kept: count(&|entry| is_idle(entry) && entry.kept),
+            answering: count(&|entry| {
+                matches!(entry.state, State::Pinging | State::AwaitsReset) && entry.room() > 0
+            }),
             in_use: count(&|entry| {
                 entry.state == State::InUse || (pinging(entry) && !unused(entry))
             }),

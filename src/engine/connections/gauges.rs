@@ -13,6 +13,8 @@ pub(crate) struct Gauges {
     pub(crate) free: u32,
     /// Those of them whose idle time-out has passed: they are kept for the minimum idle.
     pub(crate) kept: u32,
+    /// Those that will have room for a lease once a ping or reset has been answered.
+    pub(crate) answering: u32,
     /// In use, with a place. Includes those that drain.
     pub(crate) in_use: u32,
     /// Being closed by a task, with a permit.
@@ -35,6 +37,7 @@ struct Tally {
     idle: bool,
     free: bool,
     kept: bool,
+    answering: bool,
     in_use: bool,
     closing: bool,
     draining: bool,
@@ -49,6 +52,7 @@ impl Tally {
         idle: false,
         free: false,
         kept: false,
+        answering: false,
         in_use: false,
         closing: false,
         draining: false,
@@ -60,13 +64,13 @@ impl Tally {
     fn of<P: Parts>(entry: &Entry<P>) -> Tally {
         let (place, permit) = (entry.holds == Holds::Place, entry.holds != Holds::Nothing);
         let counted = Tally { place, permit, ..Tally::NOTHING };
-        let unused = entry.leases().is_empty();
+        let (unused, answering) = (entry.leases().is_empty(), entry.room() > 0);
         match entry.state {
             State::Dialing => Tally { dialing: true, ..counted },
             State::Idle => Tally { idle: true, free: true, kept: entry.kept, ..counted },
             State::InUse => Tally { in_use: true, ..counted },
-            State::AwaitsReset => Tally { idle: true, ..counted },
-            State::Pinging => Tally { idle: unused, in_use: !unused, ..counted },
+            State::AwaitsReset => Tally { idle: true, answering, ..counted },
+            State::Pinging => Tally { idle: unused, in_use: !unused, answering, ..counted },
             State::Draining(_) => {
                 let (idle, in_use) = (unused && place, !unused && place);
                 Tally { draining: permit, leaving: place, idle, in_use, ..counted }
@@ -88,6 +92,7 @@ impl Gauges {
         moved(&mut self.idle, old.idle, new.idle);
         moved(&mut self.free, old.free, new.free);
         moved(&mut self.kept, old.kept, new.kept);
+        moved(&mut self.answering, old.answering, new.answering);
         moved(&mut self.in_use, old.in_use, new.in_use);
         moved(&mut self.closing, old.closing, new.closing);
         moved(&mut self.draining, old.draining, new.draining);

@@ -146,6 +146,18 @@ impl<P: Parts> Connections<P> {
         self.ranked.as_ref().map_or(self.free(), |ranked| ranked.len())
     }
 
+    /// Returns how many connections count for the minimum idle: those with room for a lease, also if a
+    /// ping or a reset keeps them from being lent. An exclusive one has room while it is not in use.
+    pub(crate) fn ready(&self) -> usize {
+        self.with_room() + self.gauges.answering as usize
+    }
+
+    /// Returns whether the next lease takes the last room of its connection.
+    pub(crate) fn lending_fills(&self) -> bool {
+        let next = self.ranked.as_ref().and_then(|ranked| ranked.first());
+        next.is_none_or(|(_, slot)| self.entries[slot].room() == 1)
+    }
+
     /// Returns whether every connection with room has given proof of life in this generation.
     pub(crate) fn has_no_suspect(&self) -> bool {
         self.trusted as usize == self.with_room()

@@ -199,7 +199,7 @@ mod tests {
     #[test]
     #[cfg(not(wharf_loom))]
     fn a_host_gives_its_memory_back_after_a_burst() {
-        let mut slots = after_a_burst(0);
+        let slots = after_a_burst(0);
         assert_eq!((slots.len(), slots.capacity()), (1, 1));
     }
 

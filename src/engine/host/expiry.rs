@@ -53,9 +53,9 @@ impl<P: Parts> HostState<P> {
         }
     }
 
-    /// Returns whether no more connections are idle than the minimum.
+    /// Returns whether no more connections have room than the minimum.
     fn is_at_minimum(&self, limits: &Limits) -> bool {
-        self.connections.gauges().idle as usize <= limits.min_idle_per_host
+        self.connections.ready() <= limits.min_idle_per_host
     }
 
     /// Closes the connections that were kept for the minimum, if more are idle now.

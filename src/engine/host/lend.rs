@@ -62,7 +62,10 @@ impl<P: Parts> HostState<P> {
     /// to watch.
     fn lending_concerns(&mut self, now: Time, common: &Common<P>) -> bool {
         let limits = &common.limits;
-        let is_low = || self.connections.free() <= limits.min_idle_per_host;
+        let is_low = || {
+            self.connections.with_room() <= limits.min_idle_per_host
+                && self.connections.lending_fills()
+        };
         (limits.min_idle_per_host > 0 && is_low())
             || limits.max_idle != usize::MAX
             || !self.covers_leak(now, limits)

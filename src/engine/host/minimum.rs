@@ -197,13 +197,14 @@ impl<P: Parts> HostState<P> {
             return 0;
         }
         let gauges = self.connections.gauges();
-        let (dialing, idle) = (self.dials.young() as usize, gauges.idle as usize);
-        let unclaimed = dialing.saturating_sub(self.waiting().div_ceil(self.dials.carries()));
+        let (dialing, ready) = (self.dials.young() as usize, self.connections.ready());
+        // The others will have room, too, when those who wait have been served.
+        let unclaimed = dialing.saturating_sub(self.waiting() / self.dials.carries());
         // A connection that would be closed as soon as it is idle is not worth a dial.
         let keeps = (gauges.in_use as usize).saturating_add(limits.max_idle_per_host);
         let requested = (self.minimum.requested() as usize).min(keeps);
         let to_request = requested.saturating_sub(self.made() + dialing);
-        let to_idle = limits.min_idle_per_host.saturating_sub(idle + unclaimed);
+        let to_idle = limits.min_idle_per_host.saturating_sub(ready + unclaimed);
         to_request.max(to_idle)
     }
 

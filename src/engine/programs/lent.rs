@@ -27,7 +27,7 @@ impl World {
             return;
         }
         if known.leases == 0 {
-            self.check_idle_time(at, loan.connection);
+            self.check_idle_time(at, loan);
             self.check_proof(known);
         } else {
             self.check_proof_in_use(known);
@@ -46,18 +46,21 @@ impl World {
     }
 
     /// It was idle for less than the idle time-out, or is kept for the minimum idle, because it has
-    /// answered since, and no more than that are idle or its heartbeat has not ended.
-    fn check_idle_time(&self, at: usize, connection: usize) {
+    /// answered since, and no more than that have room or its heartbeat has not ended.
+    fn check_idle_time(&self, at: usize, loan: &Loan) {
+        let connection = loan.connection;
         let (known, limits) = (&self.connections[connection], &self.common.limits);
         let ends = |since: Time| since.after(STAMPED).after(limits.idle_timeout);
         if self.clock < ends(known.idle_since) {
             return;
         }
-        let idle = self.cells[at].state.gauges().idle as usize;
+        let state = &self.cells[at].state;
+        let own = usize::from(state.entry(loan.ticket.slot).has_room());
+        let others = state.connections().ready() - own;
         let is_pinged = self.pings.iter().any(|ping| ping.order.connection == connection);
         assert!(
-            idle < limits.min_idle_per_host || is_pinged,
-            "it was idle for too long, and {idle} others are idle"
+            others < limits.min_idle_per_host || is_pinged,
+            "it was idle for too long, and {others} others have room"
         );
         assert!(self.clock < ends(known.proved), "it was kept, and has not answered: {known:?}");
     }
