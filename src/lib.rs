@@ -248,7 +248,7 @@ pub use pool::pooled_connection::{ConnectionInfo, PooledConnection};
 pub use pool::shared::{AcquireLease, Lease, SharedConnector, SharedHost, SharedPool};
 pub use pool::status::{HostStatus, LoanInfo, PoolStatus};
 pub use pool::timeout_report::{
-    FullServer, LastDialError, Phase, SlowDials, TimeoutDetails, TimeoutReport,
+    Draining, FullServer, LastDialError, Phase, SlowDials, TimeoutDetails, TimeoutReport,
 };
 pub use pool::warm::Warm;
 

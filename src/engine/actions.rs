@@ -21,6 +21,14 @@ pub(crate) struct Section<'a, P: Parts> {
     pub(crate) actions: Actions<P>,
 }
 
+impl<P: Parts> Section<'_, P> {
+    /// Returns when a life ends that begins now.
+    pub(crate) fn end_of_life(&self) -> Time {
+        let limits = &self.common.limits;
+        self.now.after(limits.max_lifetime.shortened(limits.lifetime_jitter * self.random))
+    }
+}
+
 /// Something that may be absent.
 trait Maybe: Default {
     fn is_absent(&self) -> bool;

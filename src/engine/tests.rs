@@ -14,6 +14,7 @@ mod lending;
 mod many;
 mod sharing;
 mod slow_dials;
+mod streams;
 pub(super) mod support;
 mod telling;
 mod upkeep;

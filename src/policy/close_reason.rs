@@ -102,6 +102,19 @@ impl CloseReason {
             CloseReason::PoolClosed => "pool_closed",
         }
     }
+
+    /// Returns what follows "it drains": only some reasons let a connection drain.
+    pub(crate) fn why_it_drains(self) -> &'static str {
+        match self {
+            CloseReason::Age => "older than max_lifetime",
+            CloseReason::Uses => "lent max_uses times",
+            CloseReason::NotOpen => "going away",
+            CloseReason::OverCap => "above a lowered cap",
+            CloseReason::MadeRoom => "to make room for another host",
+            CloseReason::Retired => "retired",
+            other => other.label(),
+        }
+    }
 }
 
 /// Counts the connections that have left the pool, by reason.

@@ -340,6 +340,10 @@ impl<Kind> Builder<Kind> {
     /// returns; a loan is never cut short. A shared one takes no new leases and is closed after its
     /// last one.
     ///
+    /// For shared connections age is a preference, not a ban: where callers wait, and connections that
+    /// drain leave no room for a new one, the youngest of those that are too old takes leases again
+    /// once it has answered a ping. It then gets another lifetime.
+    ///
     /// Defaults to 30 minutes, so that new addresses and new backends are found.
     pub fn max_lifetime(mut self, limit: impl Into<Option<Duration>>) -> Self {
         self.settings.config.max_lifetime = limit.into();

@@ -6,9 +6,9 @@ use std::time::Duration;
 use super::error::AcquireError;
 use super::status::LoanInfo;
 use super::timeout_report::{
-    FullServer, LastDialError, Phase, SlowDials, TimeoutDetails, TimeoutReport,
+    Draining, FullServer, LastDialError, Phase, SlowDials, TimeoutDetails, TimeoutReport,
 };
-use crate::engine::status::{Causes, Seen};
+use crate::engine::status::{Causes, Drains, Seen};
 use crate::policy::acquire_failure::AcquireFailure;
 use crate::policy::observer::{AcquireFailed, TimedOut};
 use crate::runtime::any_host::AnyHost;
@@ -44,6 +44,7 @@ pub(super) fn report<E: Any + Send + Sync>(
         slow,
         next_dial,
         full,
+        draining,
         failure,
         loans,
         more_loans,
@@ -79,8 +80,14 @@ pub(super) fn report<E: Any + Send + Sync>(
         full_server: full
             .filter(|_| !has_panicked)
             .map(|(connections, at)| FullServer { connections, age: now.since(at) }),
+        draining: draining.map(draining_of),
         last_dial_error: failure.map(|(failure, at)| last_dial_error(failure, now.since(at))),
     }))
+}
+
+fn draining_of(drains: Drains) -> Draining {
+    let Drains { connections, places, leases, reason } = drains;
+    Draining { connections, places, leases, reason }
 }
 
 fn last_dial_error<E: Any + Send + Sync>(failure: DialFailure, age: Duration) -> LastDialError<E> {

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::status::LoanInfo;
+use crate::policy::close_reason::CloseReason;
 
 /// What a caller was waiting for when its time-out passed.
 #[derive(Debug)]
@@ -96,6 +97,8 @@ pub struct TimeoutDetails<E> {
     pub next_dial: Option<Duration>,
     /// What the server takes at most, if it refuses more connections than it has.
     pub full_server: Option<FullServer>,
+    /// The connections of a [`SharedPool`](crate::SharedPool) that drain, if any do.
+    pub draining: Option<Draining>,
     /// How the last dial failed, if none has succeeded since.
     pub last_dial_error: Option<LastDialError<E>>,
 }
@@ -118,6 +121,21 @@ pub struct FullServer {
     pub connections: usize,
     /// How long ago it was.
     pub age: Duration,
+}
+
+/// Shared connections that take no new leases, and are closed after their last one.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct Draining {
+    /// How many there are.
+    pub connections: usize,
+    /// How many of them still hold a place under [`max_per_host`](crate::Builder::max_per_host). All of
+    /// them count under [`max_total`](crate::Builder::max_total).
+    pub places: usize,
+    /// The leases that they carry.
+    pub leases: usize,
+    /// Why most of them drain.
+    pub reason: CloseReason,
 }
 
 /// The failure of a dial, and how long ago it was.
@@ -153,6 +171,11 @@ impl<E> TimeoutDetails<E> {
             && self.held_by_waiting == self.all_loans()
     }
 
+    /// Returns whether at least half of the places are held by connections that drain.
+    fn is_drained(&self) -> bool {
+        self.draining.is_some_and(|draining| 2 * draining.places >= self.in_use)
+    }
+
     /// What to look at: the first of these that holds.
     fn hint(&self) -> &'static str {
         if self.waited.is_zero() && self.idle > 0 {
@@ -164,6 +187,8 @@ impl<E> TimeoutDetails<E> {
             "pings are not answered: look at the host, or lower ping_timeout"
         } else if self.is_deadlock() {
             "tasks that hold a connection wait for another one: take one at a time, or pass it on"
+        } else if self.in_use >= self.max && self.is_drained() {
+            DRAINED
         } else if self.in_use >= self.max && self.have_all_come_back() {
             "connections come back, but callers come faster: raise max_per_host, or hold them for shorter"
         } else if self.in_use >= self.max {
@@ -176,11 +201,16 @@ impl<E> TimeoutDetails<E> {
             "dials are slow: look at the host, or raise acquire_timeout"
         } else if self.in_use + self.closing >= self.max {
             "closes are slow: look at the host, or lower close_timeout"
+        } else if self.draining.is_some() {
+            DRAINED
         } else {
             "a cap for all hosts leaves no room: raise max_total or max_dialing"
         }
     }
 }
+
+const DRAINED: &str =
+    "connections drain until their last lease ends: end long leases, or raise the cap";
 
 impl<E> fmt::Display for TimeoutReport<E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -203,6 +233,9 @@ impl<E> fmt::Display for TimeoutReport<E> {
         }
         if self.in_use >= self.max && self.held_by_waiting > 0 {
             write!(f, "; held by waiting tasks: {} of {}", self.held_by_waiting, self.all_loans())?;
+        }
+        if let Some(draining) = &self.draining {
+            write!(f, "; {draining}")?;
         }
         match (&self.slow_dials, self.next_dial) {
             (Some(slow), Some(next)) => write!(f, "; {slow}, the next in {}", secs(next))?,
@@ -230,6 +263,21 @@ impl fmt::Display for SlowDials {
         match self.count {
             1 => write!(f, "1 dial is slow ({oldest})"),
             count => write!(f, "{count} dials are slow (the oldest {oldest})"),
+        }
+    }
+}
+
+/// `2 connections drain (retired) with 5 leases`.
+impl fmt::Display for Draining {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let why = self.reason.why_it_drains();
+        match self.connections {
+            1 => write!(f, "1 connection drains ({why}) with ")?,
+            count => write!(f, "{count} connections drain ({why}) with ")?,
+        }
+        match self.leases {
+            1 => write!(f, "1 lease"),
+            leases => write!(f, "{leases} leases"),
         }
     }
 }

@@ -121,7 +121,10 @@ impl SharedWorld {
         holds!(carries <= may, "connection {number} carries {carries}, where it has said {may}");
         let slack = rang.map_or(Duration::ZERO, |(at, _)| at.elapsed()) + TICK;
         let info = Lease::info(lease);
-        holds!(info.age <= ms(MAX_LIFETIME) + slack, "connection {number} is old: {info:?}");
+        // Where nothing else has room, one that is too old gets another life when it has answered.
+        let has_answered = record.answered - record.made + slack >= ms(MAX_LIFETIME);
+        let is_young = info.age <= ms(MAX_LIFETIME) + slack || has_answered;
+        holds!(is_young, "connection {number} is old: {info:?}");
         // Of a few the pool keeps for however long.
         let settings = &self.settings.common;
         let is_fresh = info.idle_for <= ms(IDLE_TIMEOUT) + slack || settings.min_idle > 0;

@@ -20,6 +20,8 @@ pub(crate) struct Wire {
 pub(crate) struct Record {
     pub(crate) host: u32,
     pub(crate) made: Instant,
+    /// When it last answered a ping.
+    pub(crate) answered: Instant,
     /// Leases that it carries, whether or not it has said so.
     pub(crate) room: usize,
     /// What it has told the pool, and at which moments.
@@ -102,8 +104,8 @@ impl Wires {
         let mut book = self.book();
         let room = book.rooms.get(&host).copied().unwrap_or(self.usual);
         let (made, told) = (Instant::now(), Vec::new());
-        let (doomed, is_buried) = (None, false);
-        book.wires.insert(number, Record { host, made, room, told, doomed, is_buried });
+        let (answered, doomed, is_buried) = (made, None, false);
+        book.wires.insert(number, Record { host, made, answered, room, told, doomed, is_buried });
         Arc::new(Wire { number, connection: Arc::new(connection) })
     }
 
@@ -197,6 +199,7 @@ impl Connector for Wires {
         let mut pinged = Pinged::begin(self, wire);
         self.shared.ping(&mut wire.connection.clone()).await?;
         pinged.has_answered = true;
+        self.book().wires.get_mut(&wire.number).expect("it was made").answered = Instant::now();
         Ok(())
     }
 

@@ -211,14 +211,17 @@ impl<P: Parts> Entry<P> {
         };
     }
 
-    /// It takes no new leases. A connection that drains temporarily may now have a permanent
-    /// reason.
+    /// It takes no new leases. A connection that drains already may have a more final reason now.
     pub(crate) fn drain(&mut self, reason: CloseReason) {
         let new = State::Draining(reason);
-        let is_for_good = self.state.may_come_back() && !new.may_come_back();
-        if is_for_good || !matches!(self.state, State::Draining(_) | State::Closing) {
+        if new.finality() > self.state.finality() {
             self.facts.state = new;
         }
+    }
+
+    /// It gets another life, which ends then.
+    pub(crate) fn live_until(&mut self, expires: Time) {
+        self.facts.expires = expires;
     }
 
     /// It was found dead, and holds no place from now on.
@@ -511,5 +514,8 @@ mod tests {
         assert_eq!(entry.state, State::Draining(CloseReason::Age));
         entry.drain(CloseReason::MadeRoom);
         assert_eq!(entry.state, State::Draining(CloseReason::Age));
+        entry.drain(CloseReason::Retired);
+        entry.drain(CloseReason::Age);
+        assert_eq!(entry.state, State::Draining(CloseReason::Retired));
     }
 }

@@ -22,7 +22,7 @@ pub(crate) enum State {
     AwaitsReset,
     /// Takes no new leases, and is closed after its last lease and its ping. Next: `Closing`; a
     /// shared one that only made room, or was above a lowered cap, returns to `InUse` when it may
-    /// stay.
+    /// stay, and one that is too old when nothing else has room.
     Draining(CloseReason),
     /// A task of the pool closes it. Next: gone.
     Closing,
@@ -30,12 +30,24 @@ pub(crate) enum State {
 
 impl State {
     /// Returns whether a connection may take leases again after draining for this reason: the room
-    /// is not needed, the cap is raised, or its last use did not count.
+    /// is not needed, the cap is raised, its last use did not count, or nothing else has room.
     pub(crate) fn may_come_back(self) -> bool {
-        matches!(
-            self,
-            State::Draining(CloseReason::MadeRoom | CloseReason::OverCap | CloseReason::Uses)
-        )
+        matches!(self.finality(), 1 | 2)
+    }
+
+    /// Returns whether it drains, and may still become too old.
+    pub(crate) fn drains_young(self) -> bool {
+        self.finality() == 1
+    }
+
+    /// Returns how final it is that it drains: zero if it does not.
+    pub(super) fn finality(self) -> u8 {
+        match self {
+            State::Draining(CloseReason::MadeRoom | CloseReason::OverCap | CloseReason::Uses) => 1,
+            State::Draining(CloseReason::Age) => 2,
+            State::Draining(_) | State::Closing => 3,
+            _ => 0,
+        }
     }
 }
 

@@ -116,7 +116,7 @@ impl<P: Parts> Connections<P> {
         self.iter().filter(|(_, entry)| is_it(entry)).map(|(slot, _)| slot).collect()
     }
 
-    fn is_shared(&self) -> bool {
+    pub(crate) fn is_shared(&self) -> bool {
         self.ranked.is_some()
     }
 
@@ -342,7 +342,7 @@ fn end<P: Parts>(entry: &Entry<P>, shared: bool, limits: &Limits) -> Time {
     match entry.state {
         State::Idle if !entry.pinged => entry.idles_until(entry.kept, limits).min(entry.expires),
         State::Idle | State::InUse if shared => entry.expires,
-        state if shared && state.may_come_back() => entry.expires,
+        state if shared && state.drains_young() => entry.expires,
         _ => Time::NEVER,
     }
 }

@@ -101,6 +101,7 @@ impl<P: Parts> HostState<P> {
         let (now, common) = (section.now, section.common);
         self.check_invariants(now, common);
         self.check_watched(section);
+        assert_eq!(self.aged_to_take_back(section), None, "5: it drains, and is all that has room");
         assert!(self.waiting() > 0 || self.waiters.is_none(), "a queue is kept for nobody");
         assert!(!self.is_unused(now) || section.actions.forget, "8: an unused host stays");
         match self.share.note() {

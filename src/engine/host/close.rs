@@ -120,15 +120,10 @@ impl<P: Parts> HostState<P> {
         if !common.is_shared() || self.connections.gauges().draining == 0 {
             return;
         }
-        let may = |entry: &Entry<P>| {
-            let is_bound =
-                matches!(entry.state, State::Draining(reason) if reason != CloseReason::OverCap);
-            is_bound && entry.holds == Holds::Place && !entry.leases().is_empty()
-        };
         let given =
             self.connections.iter().filter(|(_, entry)| entry.holds == Holds::Permit).count();
         let more = (self.membership.max() as usize).saturating_sub(given);
-        for slot in self.connections.slots(may).into_iter().take(more) {
+        for slot in self.connections.slots(may_give_place).into_iter().take(more) {
             self.connections.change(slot, |entry| entry.give_up_place());
         }
     }
@@ -157,6 +152,13 @@ impl<P: Parts> HostState<P> {
         self.note_times(slot, section);
         is_back
     }
+}
+
+/// Returns whether it drains, and may give up the place that it holds.
+pub(super) fn may_give_place<P: Parts>(entry: &Entry<P>) -> bool {
+    matches!(entry.state, State::Draining(reason) if reason != CloseReason::OverCap)
+        && entry.holds == Holds::Place
+        && !entry.leases().is_empty()
 }
 
 /// Returns whether a connection that is closed for this reason was found dead.

@@ -93,9 +93,8 @@ impl<P: Parts> HostState<P> {
         section: &Section<'_, P>,
     ) {
         let Dialed { id, connection, max_leases, took, proof } = dialed;
-        let (at, limits) = (section.now, &section.common.limits);
-        let lifetime = limits.max_lifetime.shortened(limits.lifetime_jitter * section.random);
-        let (idle_since, expires) = (section.common.idle_stamp(at), at.after(lifetime));
+        let at = section.now;
+        let (idle_since, expires) = (section.common.idle_stamp(at), section.end_of_life());
         let max_leases = u32::try_from(max_leases).unwrap_or(u32::MAX).max(1);
         self.dials.expect_leases(max_leases);
         let made = Made { id, connection, max_leases, took, at, idle_since, expires, proof };

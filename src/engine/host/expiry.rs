@@ -25,7 +25,7 @@ impl<P: Parts> HostState<P> {
         let ages = match entry.state {
             State::Idle => true,
             // A connection that drained temporarily now leaves for good.
-            state => section.common.is_shared() && (state == State::InUse || state.may_come_back()),
+            state => section.common.is_shared() && (state == State::InUse || state.drains_young()),
         };
         if entry.expires <= now {
             // Otherwise it is exclusive and lent: it is closed when it returns.

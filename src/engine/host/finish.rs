@@ -15,6 +15,9 @@ impl<P: Parts> HostState<P> {
         self.close_unwanted(section);
         self.tell_owed(section);
         self.account(section);
+        if self.take_back_aged(section) {
+            self.account(section);
+        }
         if self.cut_off_slow(section) {
             self.account(section);
         }

@@ -4,6 +4,7 @@
 //! No machine calls another: they return slots or a decision, and the host acts. What is left here
 //! is the pool's policy: who gets what, and in which order.
 
+mod aged;
 mod calm;
 #[cfg(any(test, wharf_loom, fuzzing))]
 mod check;

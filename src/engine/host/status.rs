@@ -4,8 +4,10 @@ use std::time::Duration;
 
 use super::HostState;
 pub(crate) use super::counters::{Counted, Seen};
+use crate::engine::connections::entry::State;
 use crate::engine::connections::leases::Lease;
 use crate::engine::{Parts, Ticket};
+use crate::policy::close_reason::{CloseCounts, CloseReason};
 use crate::policy::limits::Limits;
 use crate::policy::time::Time;
 
@@ -31,11 +33,24 @@ pub(crate) struct Causes<F> {
     pub(crate) next_dial: Option<Time>,
     /// How many connections the server had when it refused the last one, if it is full, and when.
     pub(crate) full: Option<(usize, Time)>,
+    /// The shared connections that drain, if any do.
+    pub(crate) draining: Option<Drains>,
     /// Those held longest with the ids of their connections, the longest held first.
     pub(crate) loans: Vec<(u64, Lease)>,
     pub(crate) more_loans: usize,
     /// Of the loans, those held by tasks that wait for the host: none where this is not known.
     pub(crate) held_by_waiting: usize,
+}
+
+/// Shared connections that drain.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Drains {
+    pub(crate) connections: usize,
+    /// Those of them that have a place.
+    pub(crate) places: usize,
+    pub(crate) leases: usize,
+    /// Why most of them do.
+    pub(crate) reason: CloseReason,
 }
 
 /// One connection.
@@ -84,11 +99,31 @@ impl<P: Parts> HostState<P> {
             slow: self.dials.slow(),
             next_dial: Some(self.next_for_waiters(now, limits)).filter(|at| *at > now),
             full: self.dials.pace().full(self.open(), now).map(|full| (full.size, full.at)),
+            draining: self.drains(),
             failure: self.failing().map(|failing| (failing.failure().clone(), failing.at())),
             loans,
             more_loans,
             held_by_waiting: self.held_by_waiting(),
         }
+    }
+
+    /// Returns what drains, of shared connections. An exclusive one that does is lent in any case.
+    fn drains(&self) -> Option<Drains> {
+        let gauges = self.connections.gauges();
+        if gauges.draining == 0 || !self.connections.is_shared() {
+            return None;
+        }
+        let mut reasons = CloseCounts::default();
+        let mut leases = 0;
+        for (_, entry) in self.connections.iter().filter(|(_, entry)| !entry.is_dead()) {
+            if let State::Draining(reason) = entry.state {
+                reasons.count(reason);
+                leases += entry.leases().len();
+            }
+        }
+        let reason = CloseReason::ALL.into_iter().max_by_key(|reason| reasons.of(*reason))?;
+        let (connections, places) = (gauges.draining as usize, gauges.leaving as usize);
+        Some(Drains { connections, places, leases, reason })
     }
 
     /// Returns the loans held longest with the ids of their connections, the oldest first, and how

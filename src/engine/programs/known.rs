@@ -3,7 +3,7 @@
 
 use std::collections::VecDeque;
 
-use super::super::{HostState, Leak, LoanView, Seat};
+use super::super::{HostState, Leak, LoanView, PingOrder, Seat};
 use super::world::{Loan, Plain, Waiter, World};
 use crate::policy::time::{Span, Time};
 
@@ -67,6 +67,18 @@ impl World {
         let number = self.connections.len() - 1;
         self.connections[number].expires = self.end_of_life();
         number
+    }
+
+    /// A ping begins. A connection that was too old may get another life by it.
+    pub(super) fn see_taken_back(&mut self, at: usize, order: &PingOrder<Plain>) {
+        let (state, end) = (&self.cells[at].state, self.end_of_life());
+        let (expires, known) =
+            (state.entry(order.slot).expires, &mut self.connections[order.connection]);
+        if expires != known.expires {
+            assert!(known.expires <= self.now && expires == end, "another life of {known:?}");
+            assert!(state.waiting() > 0, "it is too old, and nobody waits: {known:?}");
+            known.expires = expires;
+        }
     }
 
     /// Makes its older peers suspect, unless it was suspect itself.

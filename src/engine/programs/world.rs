@@ -342,6 +342,7 @@ impl World {
         self.put_once(actions.ask_peers, Follow::AskPeers(at));
         self.put_once(actions.forget, Follow::Forget(at));
         let generation = self.cells[at].known.generation;
+        actions.ping.iter().for_each(|order| self.see_taken_back(at, order));
         self.closes.extend(actions.close.drain(..).map(|order| (at, order)));
         self.pings.extend(actions.ping.drain(..).map(|order| Pinging {
             at,

@@ -32,7 +32,8 @@ use crate::runtime::settings::Settings;
 /// frees its place under [`max_per_host`](Builder::max_per_host) for a new connection (for up to
 /// `max_per_host` draining ones), and is closed after its last lease. If it drains only to make
 /// room for another host, it takes leases again once that host no longer needs the room and the
-/// connection has answered a ping. Heartbeats also ping connections that are leased.
+/// connection has answered a ping. So does the youngest of those that are too old when callers wait
+/// and nothing else has room. Heartbeats also ping connections that are leased.
 ///
 /// A connection may die between giving a lease and the next poll of the caller; it is not checked
 /// again.

@@ -1,0 +1,79 @@
+//! Shared connections that are too old, while callers wait and nothing else has room.
+//!
+//! Age is a preference, not a ban. Where long leases keep open all that the host may have, and each
+//! connection drains for age, the youngest takes leases again: it must answer a ping first, and gets
+//! another life. Otherwise each caller would wait for the end of a lease that may last for days.
+
+use super::HostState;
+use super::close::may_give_place;
+use crate::engine::connections::entry::{Entry, Holds, State};
+use crate::engine::{Parts, Section};
+use crate::policy::close_reason::CloseReason;
+
+impl<P: Parts> HostState<P> {
+    /// Takes back connections that drain for age, the youngest first, until those who wait have
+    /// something on its way, or there is none. Returns whether any was taken back.
+    pub(super) fn take_back_aged(&mut self, section: &mut Section<'_, P>) -> bool {
+        let mut any = false;
+        while let Some(slot) = self.aged_to_take_back(section) {
+            self.make_place_for(slot);
+            let expires = section.end_of_life();
+            self.connections.change(slot, |entry| entry.live_until(expires));
+            self.revive_unseen(slot, section);
+            any = true;
+        }
+        any
+    }
+
+    /// Returns the connection that is to be taken back next.
+    pub(super) fn aged_to_take_back(&self, section: &Section<'_, P>) -> Option<u32> {
+        if !section.common.is_shared() || !self.lacks_all_room(section) {
+            return None;
+        }
+        let max_uses = section.common.limits.max_uses;
+        let has_place = self.has_place_to_give();
+        let may = |entry: &Entry<P>| {
+            entry.state == State::Draining(CloseReason::Age)
+                && !entry.pinged
+                && entry.room() > 0
+                && entry.uses < max_uses
+                && (has_place || entry.holds == Holds::Place)
+        };
+        let aged = self.connections.iter().filter(|(_, entry)| may(entry));
+        aged.max_by_key(|(_, entry)| entry.id).map(|(slot, _)| slot)
+    }
+
+    /// Returns whether callers wait, nothing is on its way to them, and no dial can begin because
+    /// connections that drain hold the room for it.
+    fn lacks_all_room(&self, section: &Section<'_, P>) -> bool {
+        let (gauges, max) = (self.connections.gauges(), self.membership.max());
+        let is_short = || self.share.is_short() && section.common.is_total_full();
+        gauges.draining > 0
+            && gauges.closing == 0
+            && self.waiting() > self.on_its_way(section.now, &section.common.limits)
+            && gauges.staying() + gauges.dialing < max
+            && (gauges.places >= max || is_short())
+    }
+
+    /// Returns whether a place is free, or held by a connection that drains and may give it up.
+    fn has_place_to_give(&self) -> bool {
+        self.connections.gauges().places < self.membership.max() || self.place_giver().is_some()
+    }
+
+    fn place_giver(&self) -> Option<u32> {
+        let mut givers = self.connections.iter().filter(|(_, entry)| may_give_place(entry));
+        givers.next().map(|(slot, _)| slot)
+    }
+
+    /// Another one that drains gives up its place, if there is no other for this one: as many as
+    /// before drain without a place.
+    fn make_place_for(&mut self, slot: u32) {
+        let has_place = self.connections[slot].holds == Holds::Place;
+        if has_place || self.connections.gauges().places < self.membership.max() {
+            return;
+        }
+        if let Some(giver) = self.place_giver() {
+            self.connections.change(giver, |entry| entry.give_up_place());
+        }
+    }
+}
