@@ -36,7 +36,7 @@ impl<P: Parts> Connections<P> {
         let unused = |entry: &Entry<P>| entry.leases().is_empty();
         let is_idle = |entry: &Entry<P>| entry.state == State::Idle;
         let counted = Gauges {
-            dialing: count(&|entry| entry.state == State::Dialing),
+            dialing: count(&|entry| entry.state == State::Dialing && has_permit(entry)),
             idle: count(&|entry| is_idle(entry) || (pinging(entry) && unused(entry))),
             free: count(&is_idle),
             kept: count(&|entry| is_idle(entry) && entry.kept),

@@ -58,7 +58,7 @@ pub(crate) enum Holds {
     Place,
     /// A permit only: a draining shared connection has given up its place.
     Permit,
-    /// Neither: the connection is dead.
+    /// Neither: the connection is dead, or its task does not end where its runtime is not driven.
     Nothing,
 }
 

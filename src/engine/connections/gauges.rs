@@ -6,6 +6,7 @@ use crate::engine::Parts;
 /// The counts of the entries by state (invariant 3).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Gauges {
+    /// With a permit.
     pub(crate) dialing: u32,
     /// Not in use. Includes those being pinged.
     pub(crate) idle: u32,
@@ -66,7 +67,7 @@ impl Tally {
         let counted = Tally { place, permit, ..Tally::NOTHING };
         let (unused, answering) = (entry.leases().is_empty(), entry.room() > 0);
         match entry.state {
-            State::Dialing => Tally { dialing: true, ..counted },
+            State::Dialing => Tally { dialing: permit, ..counted },
             State::Idle => Tally { idle: true, free: true, kept: entry.kept, ..counted },
             State::InUse => Tally { in_use: true, ..counted },
             State::AwaitsReset => Tally { idle: true, answering, ..counted },

@@ -193,10 +193,11 @@ impl<P: Parts> HostState<P> {
             entry.state
         );
         assert_eq!(entry.leases().iter().count(), leases, "4: every lease is noted once");
-        let may_give = matches!(entry.state, State::Draining(_) | State::Closing);
+        let may_give = matches!(entry.state, State::Draining(_) | State::Closing)
+            || (entry.state == State::Dialing && self.dials.is_cut_off(slot));
         assert!(
             entry.holds == Holds::Place || may_give,
-            "3: what is open to be lent holds a place"
+            "3: what is open to be lent, or on its way to it, holds a place"
         );
     }
 

@@ -28,7 +28,7 @@ impl<P: Parts> HostState<P> {
     pub(crate) fn set_max(&mut self, max: usize, section: &mut Section<'_, P>) {
         self.membership.set_max(max);
         let surplus = self.surplus();
-        let cut_off = self.dials.cut_off_newest(surplus);
+        let cut_off = self.dials.cut_off_newest(surplus, section.now);
         let others = surplus as usize - cut_off.len();
         section.actions.stop.extend(cut_off);
         for slot in self.unused(others) {

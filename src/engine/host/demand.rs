@@ -60,8 +60,7 @@ impl<P: Parts> HostState<P> {
 
     /// Returns the average time of the host's dials, if one has succeeded.
     pub(super) fn usual_dial(&self) -> Option<Duration> {
-        let dialing = self.connections.gauges().dialing;
-        let ended = self.counters.dials.saturating_sub(u64::from(dialing));
+        let ended = self.counters.dials.saturating_sub(self.dials.in_flight() as u64);
         let made = u32::try_from(ended.saturating_sub(self.failed_dials())).ok()?;
         Duration::from(self.counters.dial_time).checked_div(made)
     }

@@ -53,9 +53,9 @@ impl<P: Parts> HostState<P> {
     ) -> Option<Outage> {
         let took = dialed.took;
         self.counters.dial_time += took.into();
-        self.note_dial_time(took, section);
-        self.wake_warm(section);
         let dial = self.dials.end(slot).expect(IN_FLIGHT);
+        self.note_dial_time(took, dial.is_cut_off, section);
+        self.wake_warm(section);
         self.make(slot, dialed, section);
         let mut outage = None;
         if !dial.is_cut_off {
@@ -171,6 +171,14 @@ impl<P: Parts> HostState<P> {
         let dial = self.end_dial(slot, section);
         // One of a host that was retired says little of its new address.
         is_first && dial.is_slow && dial.retired_at.is_none()
+    }
+
+    /// Takes the places of dials that were cut off and have not stopped: their runtime is not driven.
+    /// The entries stay until the tasks end.
+    pub(super) fn give_up_unstopped(&mut self, now: Time) {
+        while let Some(slot) = self.dials.take_unstopped(now) {
+            self.connections.change(slot, |entry| entry.give_up_permit());
+        }
     }
 
     /// A dial was dropped before its end: its runtime has ended or never ran it. No task may be

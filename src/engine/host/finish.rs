@@ -10,6 +10,7 @@ impl<P: Parts> HostState<P> {
     pub(crate) fn finish(&mut self, section: &mut Section<'_, P>) -> Option<Time> {
         self.give_places(section.common);
         self.give_up_late_closes(section.now);
+        self.give_up_unstopped(section.now);
         self.judge_dials(section);
         self.meet_demand(section);
         self.close_unwanted(section);

@@ -209,9 +209,16 @@ impl<P: Parts> HostState<P> {
         })
     }
 
-    /// A dial has succeeded: the host's tenure begins.
-    pub(super) fn note_dial_time(&mut self, took: Duration, section: &mut Section<'_, P>) {
-        self.share.gain(section.now);
+    /// A dial has succeeded. Unless it was cut off, the host's tenure begins.
+    pub(super) fn note_dial_time(
+        &mut self,
+        took: Duration,
+        is_cut_off: bool,
+        section: &mut Section<'_, P>,
+    ) {
+        if !is_cut_off {
+            self.share.gain(section.now);
+        }
         if let Some(ledger) = &section.common.ledger {
             ledger.budget.lock().dialed(Span::from(took));
         }

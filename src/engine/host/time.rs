@@ -29,6 +29,7 @@ impl<P: Parts> HostState<P> {
         Timer { next: HostState::next_ask, due: Some(HostState::ask_for_leases) },
         Timer { next: |host, _| host.next_deadline(), due: Some(HostState::wake_overdue) },
         Timer { next: HostState::next_dial, due: None },
+        // A dial is slow, gives up its place, or its time-out is to be told.
         Timer { next: |host, _| host.dials.next(), due: None },
         Timer { next: HostState::next_ping_to_count, due: None },
         Timer { next: |host, _| host.next_late_close(), due: None },

@@ -5,6 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::engine::soonest::Soonest;
 use crate::policy::time::{Span, Time};
 
+/// A dial that was cut off ends at once where its runtime is driven. After this time it gives up its
+/// place although its task has not stopped.
+pub(super) const UNSTOPPED: Span = Span::from_nanos(1_000_000_000);
+
 /// A dial in flight.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[allow(clippy::struct_excessive_bools)] // Each is a fact of its own.
@@ -14,16 +18,22 @@ pub(super) struct Dial {
     event: u32,
     /// The host was retired during the dial: it may serve one waiter that joined before that.
     pub(super) retired_at: Option<Time>,
-    /// Its task has to stop. Its place is free when it has.
-    pub(super) is_cut_off: bool,
+    /// Its task has to stop, since then. Its place is free when it has, or when it gives it up.
+    cut_off_at: Option<Time>,
+    /// Its task has not stopped in time.
+    is_unstopped: bool,
     pub(super) is_slow: bool,
     /// Its time-out has passed, and those who waited for all of it were told.
     pub(super) is_overdue: bool,
 }
 
 impl Dial {
+    pub(super) fn is_cut_off(self) -> bool {
+        self.cut_off_at.is_some()
+    }
+
     fn is_doomed(self) -> bool {
-        self.is_cut_off || self.retired_at.is_some()
+        self.is_cut_off() || self.retired_at.is_some()
     }
 
     /// It counts for those who wait, whenever these joined.
@@ -33,7 +43,13 @@ impl Dial {
 
     /// It will be slow.
     fn is_fresh(self) -> bool {
-        !self.is_cut_off && !self.is_slow
+        !self.is_cut_off() && !self.is_slow
+    }
+
+    /// Returns when it gives up its place, unless its task stops before.
+    fn gives_up_at(self) -> Option<Time> {
+        let at = self.cut_off_at.filter(|_| !self.is_unstopped);
+        at.map(|at| at.after(UNSTOPPED))
     }
 }
 
@@ -56,6 +72,8 @@ pub(super) struct Flight<S> {
     next_slow: Soonest,
     /// The slow ones that are not cut off, the oldest first.
     slow: BTreeSet<(Time, u32)>,
+    /// Those that are cut off and hold their places, with the times when they give them up.
+    stopping: BTreeSet<(Time, u32)>,
 }
 
 #[derive(Debug)]
@@ -76,6 +94,7 @@ impl<S: Clone> Flight<S> {
             forgiven: 0,
             next_slow: Soonest::new(),
             slow: BTreeSet::new(),
+            stopping: BTreeSet::new(),
         }
     }
 
@@ -85,7 +104,8 @@ impl<S: Clone> Flight<S> {
             since,
             event: self.events,
             retired_at: None,
-            is_cut_off: false,
+            cut_off_at: None,
+            is_unstopped: false,
             is_slow: false,
             is_overdue: false,
         };
@@ -113,9 +133,16 @@ impl<S: Clone> Flight<S> {
     }
 
     /// Cuts a dial off. Returns what stops its task.
-    pub(super) fn cut_off(&mut self, slot: u32) -> Option<S> {
-        self.change(slot, |dial| dial.is_cut_off = true)?;
+    pub(super) fn cut_off(&mut self, slot: u32, now: Time) -> Option<S> {
+        self.change(slot, |dial| *dial.cut_off_at.get_or_insert(now))?;
         self.dials.get(&slot).map(|running| running.stop.clone())
+    }
+
+    /// Takes the slot of the next one that gives up its place, because its task has not stopped.
+    pub(super) fn take_unstopped(&mut self, now: Time) -> Option<u32> {
+        let (_, slot) = self.stopping.first().copied().filter(|(at, _)| *at <= now)?;
+        self.change(slot, |dial| dial.is_unstopped = true);
+        Some(slot)
     }
 
     /// Returns what stops the tasks of all of them.
@@ -126,19 +153,20 @@ impl<S: Clone> Flight<S> {
     fn count(&mut self, slot: u32, dial: Dial, is_there: bool) {
         let is_news = dial.is_young() && self.is_news(&dial);
         for (sum, counts) in [
-            (&mut self.live, !dial.is_cut_off),
+            (&mut self.live, !dial.is_cut_off()),
             (&mut self.doomed, dial.is_doomed()),
             (&mut self.young, dial.is_young()),
             (&mut self.news, is_news),
         ] {
             *sum = if is_there { *sum + u32::from(counts) } else { *sum - u32::from(counts) };
         }
-        if dial.is_slow && !dial.is_cut_off {
-            let age = (dial.since, slot);
+        let slow = (dial.is_slow && !dial.is_cut_off()).then_some(dial.since);
+        for (ordered, at) in [(&mut self.slow, slow), (&mut self.stopping, dial.gives_up_at())] {
+            let Some(at) = at else { continue };
             if is_there {
-                self.slow.insert(age)
+                ordered.insert((at, slot))
             } else {
-                self.slow.remove(&age)
+                ordered.remove(&(at, slot))
             };
         }
     }
@@ -175,7 +203,7 @@ impl<S> Flight<S> {
     /// Returns those that are not cut off, by slot.
     pub(super) fn live(&self) -> impl Iterator<Item = (u32, &Dial)> {
         let all = self.dials.iter().map(|(slot, running)| (*slot, &running.dial));
-        all.filter(|(_, dial)| !dial.is_cut_off)
+        all.filter(|(_, dial)| !dial.is_cut_off())
     }
 
     #[cfg(any(test, wharf_loom, fuzzing))]
@@ -205,9 +233,19 @@ impl<S> Flight<S> {
         self.doomed > 0
     }
 
-    /// Returns whether one was cut off and has not stopped yet.
-    pub(super) fn has_cut_off(&self) -> bool {
-        self.live as usize != self.dials.len()
+    /// Returns whether one was cut off whose place will be free when it stops.
+    pub(super) fn has_stopping(&self) -> bool {
+        !self.stopping.is_empty()
+    }
+
+    /// Returns when the first of them gives up its place.
+    pub(super) fn next_unstopped(&self) -> Time {
+        self.stopping.first().map_or(Time::NEVER, |(at, _)| *at)
+    }
+
+    /// Returns how many there are, cut off or not.
+    pub(super) fn all(&self) -> usize {
+        self.dials.len()
     }
 
     /// Returns how many slow ones are not cut off.

@@ -10,7 +10,7 @@ pub(crate) mod pace;
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use self::flight::{Dial, Flight};
+use self::flight::{Dial, Flight, UNSTOPPED};
 use self::pace::{Pace, Waits};
 use crate::policy::time::{Span, Time};
 
@@ -94,9 +94,10 @@ impl<S: Clone> Dials<S> {
     pub(crate) fn end(&mut self, slot: u32) -> Option<Landed> {
         let dials = self.dials_mut()?;
         let dial = dials.end(slot)?;
-        let is_news = dials.is_news(&dial) && !dial.is_cut_off;
+        let is_cut_off = dial.is_cut_off();
+        let is_news = dials.is_news(&dial) && !is_cut_off;
         let is_forgiven = dials.is_forgiven(&dial);
-        let Dial { since, retired_at, is_cut_off, is_slow, .. } = dial;
+        let Dial { since, retired_at, is_slow, .. } = dial;
         self.land();
         Some(Landed { since, retired_at, is_cut_off, is_slow, is_news, is_forgiven })
     }
@@ -141,10 +142,17 @@ impl<S: Clone> Dials<S> {
         self.dials()?.of(slot)
     }
 
-    /// Returns when time alone does something next: one may be slow, or an answer is owed.
+    /// Returns when time alone does something next: one may be slow, gives up its place, or an answer
+    /// is owed.
     pub(crate) fn next(&self) -> Time {
-        let next = |flight: &InFlight<S>| flight.dials.next_slow().min(flight.next_owed());
-        self.flight.as_deref().map_or(Time::NEVER, next)
+        let Some(flight) = &self.flight else { return Time::NEVER };
+        let dials = &flight.dials;
+        dials.next_slow().min(dials.next_unstopped()).min(flight.next_owed())
+    }
+
+    /// Returns how many are in flight, cut off or not.
+    pub(crate) fn in_flight(&self) -> usize {
+        self.dials().map_or(0, Flight::all)
     }
 
     /// Returns how many are in flight and not cut off.
@@ -174,7 +182,7 @@ impl<S: Clone> Dials<S> {
 
     #[cfg(any(test, wharf_loom, fuzzing))]
     pub(crate) fn is_cut_off(&self, slot: u32) -> bool {
-        self.of(slot).is_some_and(|dial| dial.is_cut_off)
+        self.of(slot).is_some_and(|dial| dial.is_cut_off())
     }
 
     #[cfg(any(test, wharf_loom, fuzzing))]
@@ -297,26 +305,26 @@ impl<S: Clone> Dials<S> {
     /// Returns whether a slow dial makes room where that is wanted, at once or soon: none is being
     /// cut off.
     pub(crate) fn gives_way(&self) -> bool {
-        self.dials().is_some_and(|dials| dials.slow() > 0 && !dials.has_cut_off())
+        self.dials().is_some_and(|dials| dials.slow() > 0 && !dials.has_stopping())
     }
 
     /// Returns from when on the oldest slow dial makes room: when it has taken hopelessly longer
     /// than usual, or used up its time-out. Each that was cut off in vain doubles what the next one
-    /// is given, so that a server that has become slower is reached.
+    /// is given, so that a server that has become slower is reached. A task that says nothing of its
+    /// time-out is in a runtime that stands still.
     pub(crate) fn makes_room_at(&self, time_out: Span, wanted: Wanted) -> Time {
         let oldest = self.dials().filter(|_| self.gives_way()).and_then(Flight::oldest_slow);
         let Some((_, oldest)) = oldest else { return Time::NEVER };
+        let silent = oldest.since.after(time_out).after(UNSTOPPED);
         let doublings = match wanted {
             _ if oldest.is_overdue => return Time::START,
-            Wanted::Here if !self.pace.knows_usual() && time_out != Span::FOREVER => {
-                return Time::NEVER;
-            }
+            Wanted::Here if !self.pace.knows_usual() && time_out != Span::FOREVER => return silent,
             Wanted::Here => self.in_vain.min(16),
             Wanted::Elsewhere { is_their_share: true } => self.in_vain.min(2),
             Wanted::Elsewhere { is_their_share: false } => 0,
         };
         let limit = self.slow_after().nanos().saturating_mul(1 << doublings);
-        oldest.since.after(Span::from_nanos(limit))
+        oldest.since.after(Span::from_nanos(limit)).min(silent)
     }
 
     /// Cuts off the oldest slow dial to make room, if its time has come. Returns what stops its task.
@@ -333,20 +341,26 @@ impl<S: Clone> Dials<S> {
             owed.insert(owed.partition_point(|(owed, _)| *owed <= at), (at, since));
         }
         self.in_vain += 1;
-        dials.cut_off(slot)
+        dials.cut_off(slot, now)
+    }
+
+    /// Takes the slot of the next dial that gives up its place: it was cut off, and its task has not
+    /// stopped, because its runtime is not driven.
+    pub(crate) fn take_unstopped(&mut self, now: Time) -> Option<u32> {
+        self.dials_mut()?.take_unstopped(now)
     }
 }
 
 /// # Cutting off
 impl<S: Clone> Dials<S> {
     /// Cuts off this many dials: slow ones, then the newest. Returns what stops their tasks.
-    pub(crate) fn cut_off_newest(&mut self, most: u32) -> Vec<S> {
+    pub(crate) fn cut_off_newest(&mut self, most: u32, now: Time) -> Vec<S> {
         let Some(dials) = self.dials_mut() else { return Vec::new() };
         let mut by_use: Vec<_> =
             dials.live().map(|(slot, dial)| (dial.is_slow, dial.since, slot)).collect();
         by_use.sort_unstable_by(|one, other| other.cmp(one));
         let cut_off = by_use.into_iter().take(most as usize);
-        cut_off.filter_map(|(_, _, slot)| dials.cut_off(slot)).collect()
+        cut_off.filter_map(|(_, _, slot)| dials.cut_off(slot, now)).collect()
     }
 
     /// The host is retired. Cuts off those that have taken too long, because their target may be
@@ -366,7 +380,7 @@ impl<S: Clone> Dials<S> {
                 dial.since
             });
             if since.is_some_and(|since| since.after(limit) <= now) {
-                stops.extend(dials.cut_off(slot));
+                stops.extend(dials.cut_off(slot, now));
             }
         }
         self.cut_offs += u32::from(!stops.is_empty());

@@ -42,11 +42,46 @@ fn allowed(dials: &Dials<u32>, now: Time) -> usize {
 #[test]
 fn the_newest_are_cut_off_first_and_none_twice() {
     let mut dials = dials(4);
-    assert_eq!((dials.cut_off_newest(1), cut_off(&dials)), (vec![3], vec![3]));
-    assert_eq!((dials.cut_off_newest(2), dials.len()), (vec![2, 1], 1));
-    assert_eq!((dials.cut_off_newest(2), dials.len()), (vec![0], 0));
+    assert_eq!((dials.cut_off_newest(1, at(9)), cut_off(&dials)), (vec![3], vec![3]));
+    assert_eq!((dials.cut_off_newest(2, at(9)), dials.len()), (vec![2, 1], 1));
+    assert_eq!((dials.cut_off_newest(2, at(9)), dials.len()), (vec![0], 0));
     (0..4).for_each(|slot| assert!(dials.end(slot).is_some_and(|dial| dial.is_cut_off)));
     assert_eq!((dials.slots().count(), dials.end(0)), (0, None));
+}
+
+#[test]
+fn a_dial_that_was_cut_off_and_does_not_stop_is_taken_once_a_second_later() {
+    let mut dials = dials(4);
+    assert_eq!(dials.cut_off_newest(2, ms(100)), [3, 2]);
+    assert_eq!(dials.cut_off_newest(1, ms(300)), [1]);
+    assert_eq!((dials.next(), dials.take_unstopped(ms(1_099))), (ms(1_100), None));
+    assert!(dials.end(2).is_some_and(|dial| dial.is_cut_off), "it has stopped");
+    assert_eq!((dials.take_unstopped(ms(1_100)), dials.take_unstopped(ms(1_100))), (Some(3), None));
+    assert_eq!((dials.next(), dials.in_flight()), (ms(1_300), 3));
+    assert_eq!((dials.take_unstopped(ms(2_000)), dials.take_unstopped(ms(9_000))), (Some(1), None));
+    assert_eq!((dials.next(), dials.len()), (ms(2_500), 1), "that of the last one is slow then");
+    assert!(dials.end(3).is_some_and(|dial| dial.is_cut_off), "its task stops after all");
+}
+
+#[test]
+fn a_slow_dial_makes_room_also_behind_one_that_did_not_stop() {
+    let mut dials = dials(2);
+    dials.judge(WAITS(), ms(2501));
+    let hopeless =
+        |dials: &mut Dials<u32>, now| dials.cut_off_slow(Span::FOREVER, Wanted::Here, now);
+    assert_eq!(hopeless(&mut dials, ms(2_600)), Some(0));
+    assert_eq!(hopeless(&mut dials, ms(60_000)), None, "one at a time");
+    assert_eq!(dials.take_unstopped(ms(60_000)), Some(0));
+    assert_eq!(hopeless(&mut dials, ms(60_000)), Some(1));
+}
+
+#[test]
+fn a_dial_whose_task_says_nothing_of_its_time_out_makes_room_a_second_later() {
+    let mut dials = dials(1);
+    dials.judge(WAITS(), ms(2501));
+    let silent = ms(11_000);
+    assert_eq!(dials.makes_room_at(LIMIT, Wanted::Here), silent);
+    assert_eq!(dials.cut_off_slow(LIMIT, Wanted::Here, silent), Some(0));
 }
 
 #[test]
@@ -117,7 +152,9 @@ fn a_slow_dial_makes_room_once_it_is_known_to_be_hopeless_and_its_waiters_are_ow
     dials.end(0);
     assert_eq!(dials.next(), Time::NEVER, "it was told when its time-out passed");
     dials.pace_mut().succeeded(Span::from_nanos(9), false, WAITS(), ms(2504));
-    assert!(dials.cut_off_slow(LIMIT, Wanted::Here, ms(2502)).is_some());
+    assert_eq!(dials.cut_off_slow(LIMIT, Wanted::Here, ms(2502)), Some(1));
+    assert_eq!(dials.next(), ms(3502), "it may not stop");
+    dials.end(1);
     assert_eq!(dials.next(), at(10_000_000_001));
     assert_eq!(dials.take_owed(at(10_000_000_000)), None);
     assert_eq!(dials.take_owed(at(10_000_000_001)), Some(at(1)));
