@@ -132,8 +132,9 @@ impl<C: Connector> Acquire<C> {
         if self.cell().pool.common.is_shared() {
             self.cell().any().ask_peers(Asking::Caller);
         }
+        let cell = self.cell.as_ref().expect(NOT_READY);
         let Stage::Waiting(waiting) = &mut self.stage else { unreachable!("{NOT_READY}") };
-        if waiting.is_over_at_once(cx) { self.give_up() } else { Poll::Pending }
+        if waiting.is_over_at_once(cell.as_any(), cx) { self.give_up() } else { Poll::Pending }
     }
 
     fn poll_waiting(&mut self, cx: &mut Context<'_>) -> Poll<Answer<C>> {

@@ -132,8 +132,8 @@ impl fmt::Debug for Close {
 pub struct CloseReport {
     /// Loans that have not returned, the longest held first.
     pub loans: Vec<LoanInfo>,
-    /// Dials that were cut off but whose futures were not dropped yet: their runtime is busy or not
-    /// driven.
+    /// Dials that were cut off but whose futures were not dropped yet, and that still hold a place
+    /// under the caps: their runtime is busy or not driven.
     pub dialing: usize,
     /// Closes that have not ended, of connections that still hold a place under the caps.
     pub closing: usize,

@@ -1,6 +1,7 @@
 //! The public handles and futures, one noun a file.
 
 pub(crate) mod acquire;
+mod alarm;
 pub(crate) mod builder;
 pub(crate) mod close;
 pub(crate) mod connector_fn;

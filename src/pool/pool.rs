@@ -31,8 +31,10 @@ use crate::runtime::settings::Settings;
 /// still served.
 ///
 /// Several runtimes may use a pool, in turn or at the same time. Its maintenance, dials and pings
-/// run in the runtime that started them: while that runtime is alive but not driven (a
-/// current-thread runtime between two `block_on`s), they make no progress for any caller.
+/// run in the runtime that started them. That one may stand still: a current-thread runtime between
+/// two `block_on`s. Then callers that wait in another one do the work of maintenance, at most 0.3 s
+/// late, if they have a time limit or the pool has made a timer in their runtime before. A dial that
+/// stands still makes room for another one a second after its time-out, or after it was cut off.
 ///
 /// A key may be given in a borrowed form, as with `HashMap`: a `&str` for a `String`. It is cloned
 /// only when its host is new.

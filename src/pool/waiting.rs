@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use tracing::level_filters::LevelFilter;
 
+use super::alarm::Alarm;
 use crate::engine::{CallSite, Ticket, Until};
 use crate::policy::observer::SlowAcquire;
 use crate::policy::time::{Span, Time};
@@ -17,7 +18,6 @@ use crate::runtime::panics;
 use crate::runtime::parts::{Cell, Seat, TaskWaker, Waiter, WaitsIn};
 use crate::runtime::pool_base::PoolBase;
 use crate::runtime::slow_path::Joined;
-use crate::runtime::timer::Timer;
 
 /// The time limit of an acquire.
 #[derive(Clone, Copy, Debug)]
@@ -46,9 +46,9 @@ pub(super) enum Ended {
 
 pub(super) struct Waiting {
     waiter: Arc<Waiter>,
-    /// Set only if maintenance does not wake it at its deadline: a timer for each wait would cost
-    /// more than the rest of the wait.
-    timer: Option<Box<Timer>>,
+    /// Set only if maintenance does not wake it at its deadline, or may stand still: a timer for each
+    /// wait would cost more than the rest of the wait.
+    alarm: Option<Box<Alarm>>,
     /// How many waited when it joined.
     ahead: usize,
 }
@@ -78,16 +78,15 @@ impl Waiting {
         let is_watched = is_maintained && matches!(limit, TimeLimit::AsSet);
         let deadline = since.after(Span::from(timeout));
         let until = if is_watched { Until::Watched(deadline) } else { Until::OwnTimer(deadline) };
-        let timer =
-            timeout.filter(|_| !is_watched).map(|limit| Box::new(Timer::new(limit, &runtime)));
-        if timer.is_some() {
+        let alarm = if is_watched { None } else { Alarm::of(timeout, &pool.maintenance, &runtime) };
+        if alarm.is_some() {
             host.has_timer_in(&runtime);
         }
         // Cloning a waker runs user code, so it happens before the lock is taken.
         let waits_in = if is_maintained { WaitsIn::Maintained } else { WaitsIn::Other(runtime) };
         let waker = TaskWaker { waker: cx.waker().clone(), waits_in };
         let waiter = Arc::new(Waiter::new(since, until, pool.borrower(call_site), waker));
-        Ok(Waiting { waiter, timer, ahead: 0 })
+        Ok(Waiting { waiter, alarm, ahead: 0 })
     }
 
     /// Joins the queue on the fast path, if there are waiters already. Returns whether it did.
@@ -108,9 +107,15 @@ impl Waiting {
         joined
     }
 
-    /// Sets its own timer, if it has one.
-    pub(super) fn is_over_at_once(&mut self, cx: &mut Context<'_>) -> bool {
-        self.timer.as_mut().is_some_and(|timer| timer.poll(cx))
+    /// Sets its own timer, if it has one. Returns whether its time is over.
+    pub(super) fn is_over_at_once(&mut self, host: &dyn AnyHost, cx: &mut Context<'_>) -> bool {
+        let runtime = self.alarm.as_ref().and_then(|_| host.pool().any_runtime());
+        runtime.is_some_and(|runtime| self.has_run_out(host, &runtime, cx))
+    }
+
+    fn has_run_out(&mut self, host: &dyn AnyHost, runtime: &Runtime, cx: &mut Context<'_>) -> bool {
+        let alarm = self.alarm.as_mut();
+        alarm.is_some_and(|alarm| alarm.has_run_out(|| host.pool_ref(), runtime, cx))
     }
 }
 
@@ -146,8 +151,8 @@ impl Waiting {
             return Poll::Ready(Ended::With(outcome));
         }
         self.take_own_timer(pool, &runtime);
-        let is_over = if let Some(timer) = &mut self.timer {
-            timer.has_run_out(&runtime, cx)
+        let is_over = if self.alarm.is_some() {
+            self.has_run_out(&**host, &runtime, cx)
         } else {
             let deadline = self.waiter.watched();
             deadline != Time::NEVER && pool.clock.exact() >= deadline
@@ -178,10 +183,12 @@ impl Waiting {
 
     /// Takes a timer of its own if maintenance does not run in the polling runtime.
     fn take_own_timer(&mut self, pool: &PoolBase, runtime: &Runtime) {
-        let deadline = self.waiter.watched();
-        if self.timer.is_none() && deadline != Time::NEVER && !pool.maintenance.runs_in(runtime) {
+        self.alarm.take_if(|alarm| !alarm.may_stay(&pool.maintenance, runtime));
+        if self.alarm.is_none() && !pool.maintenance.runs_in(runtime) {
+            let deadline = self.waiter.watched();
             let rest = deadline.since(pool.clock.exact());
-            self.timer = Some(Box::new(Timer::new(rest, runtime)));
+            let limit = (deadline != Time::NEVER).then_some(rest);
+            self.alarm = Alarm::of(limit, &pool.maintenance, runtime);
         }
     }
 }

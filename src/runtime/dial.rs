@@ -14,6 +14,7 @@ use tracing::level_filters::LevelFilter;
 
 use super::deadline;
 use super::failure::DialFailure;
+use super::handle::Runtime;
 use super::panics::{self, Panicked};
 use super::parts::{Actions, Cell, Erased, Value, WaitsIn};
 use super::traced::Traced;
@@ -120,11 +121,20 @@ impl Dialing {
         let mut dial = pin!(dial);
         let mut times = 1;
         loop {
-            let made = tokio::time::timeout(limit, dial.as_mut()).await;
+            let in_time = tokio::time::timeout(limit, dial.as_mut());
+            self.note_timers();
+            let made = in_time.await;
             if made.is_ok() || !self.goes_on(times, limit) {
                 return made;
             }
             times += 1;
+        }
+    }
+
+    /// A timer was made in the dial's runtime.
+    fn note_timers(&self) {
+        if let Some(runtime) = Runtime::current() {
+            self.cell.pool().maintenance.has_timers(&runtime);
         }
     }
 

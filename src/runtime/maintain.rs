@@ -11,10 +11,13 @@ use super::maintenance::Maintenance;
 use super::news::News;
 use super::panics;
 use super::scheduled::Scheduled;
-use crate::policy::time::Time;
+use crate::policy::time::{Span, Time};
 
 /// Hosts processed before other tasks get a turn.
 const BATCH: usize = 64;
+
+/// Where maintenance is later than this, its runtime stands still, or its thread is blocked.
+const LATE: Span = Span::from_nanos(50_000_000);
 
 impl dyn AnyHost {
     /// Starts maintenance if it has to run and does not.
@@ -48,6 +51,18 @@ impl dyn AnyPool {
         maintenance.wake();
         self.ensure_maintenance();
         maintenance.share_woken();
+    }
+
+    /// Does what is due, if maintenance is late: for a caller that waits in another runtime. Returns
+    /// whether more is due.
+    #[cold]
+    pub(crate) fn look_after(self: &Arc<Self>) -> bool {
+        let base = self.base();
+        let now = base.clock.precise();
+        if base.schedule.lock().next().after(LATE) > now {
+            return false;
+        }
+        self.maintain(BATCH) <= now
     }
 
     #[cold]

@@ -22,7 +22,7 @@ mod held;
 pub(crate) mod host_base;
 mod lending;
 mod maintain;
-mod maintenance;
+pub(crate) mod maintenance;
 mod news;
 pub(crate) mod observing;
 pub(crate) mod panics;

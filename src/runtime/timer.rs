@@ -13,7 +13,7 @@ mod tokio_timer {
     use std::task::Context;
     use std::time::Duration;
 
-    use tokio::time::Sleep;
+    use tokio::time::{Instant, Sleep};
 
     use crate::runtime::handle::Runtime;
 
@@ -21,32 +21,69 @@ mod tokio_timer {
     #[derive(Debug)]
     pub(crate) struct Timer {
         sleep: Pin<Box<Sleep>>,
+        /// `None` if it never runs out, or so late that this does not matter.
+        end: Option<Instant>,
         runtime: Runtime,
     }
 
     impl Timer {
-        /// Fires after `duration`.
+        /// Runs out after `duration`.
         pub(crate) fn new(duration: Duration, runtime: &Runtime) -> Timer {
-            let sleep = runtime.within(|| Box::pin(tokio::time::sleep(duration)));
-            Timer { sleep, runtime: runtime.clone() }
+            Timer::ringing(Some(duration), None, runtime)
         }
 
-        /// Returns whether the timer has fired; if not, the task is woken when it does. If the task
-        /// has moved to another runtime, the timer moves along, because the first one may have
+        /// Runs out after `limit`, if there is one, and rings before that after `ring`.
+        pub(crate) fn ringing(
+            limit: Option<Duration>,
+            ring: Option<Duration>,
+            runtime: &Runtime,
+        ) -> Timer {
+            runtime.within(|| {
+                let end = limit.and_then(|limit| Instant::now().checked_add(limit));
+                let sleep = Box::pin(tokio::time::sleep_until(next(end, ring)));
+                Timer { sleep, end, runtime: runtime.clone() }
+            })
+        }
+
+        /// Returns whether the timer has run out; if not, the task is woken when it does. If the
+        /// task has moved to another runtime, the timer moves along, because the first one may have
         /// ended.
         pub(crate) fn has_run_out(&mut self, runtime: &Runtime, cx: &mut Context<'_>) -> bool {
-            if !self.runtime.is(runtime) {
-                let deadline = self.sleep.deadline();
-                self.sleep = runtime.within(|| Box::pin(tokio::time::sleep_until(deadline)));
-                self.runtime = runtime.clone();
-            }
-            self.poll(cx)
+            self.rings(runtime, cx) && self.is_at_its_end()
         }
 
-        /// The same for a task that has not moved.
-        pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> bool {
+        /// The same for a timer that may ring before.
+        pub(crate) fn rings(&mut self, runtime: &Runtime, cx: &mut Context<'_>) -> bool {
+            if !self.is_of(runtime) {
+                let next = self.sleep.deadline();
+                self.sleep = runtime.within(|| Box::pin(tokio::time::sleep_until(next)));
+                self.runtime = runtime.clone();
+            }
             self.sleep.as_mut().poll(cx).is_ready()
         }
+
+        /// Returns whether it runs out when it rings.
+        pub(crate) fn is_at_its_end(&self) -> bool {
+            self.end.is_some_and(|end| end <= self.sleep.deadline())
+        }
+
+        /// Has it ring again after this time, if it does not run out before.
+        pub(crate) fn ring_again(&mut self, ring: Option<Duration>) {
+            let next = self.runtime.within(|| next(self.end, ring));
+            self.sleep.as_mut().reset(next);
+        }
+
+        pub(crate) fn is_of(&self, runtime: &Runtime) -> bool {
+            self.runtime.is(runtime)
+        }
+    }
+
+    /// Later than anything that happens.
+    const FAR: Duration = Duration::from_secs(86_400 * 365 * 30);
+
+    fn next(end: Option<Instant>, ring: Option<Duration>) -> Instant {
+        let ring = Instant::now() + ring.unwrap_or(FAR).min(FAR);
+        end.map_or(ring, |end| end.min(ring))
     }
 }
 
@@ -72,12 +109,27 @@ mod model {
             Timer { set: NOW.get() }
         }
 
-        pub(crate) fn has_run_out(&mut self, _: &Runtime, cx: &mut Context<'_>) -> bool {
-            self.poll(cx)
+        /// It does not ring before its end.
+        pub(crate) fn ringing(_: Option<Duration>, _: Option<Duration>, _: &Runtime) -> Timer {
+            Timer { set: NOW.get() }
         }
 
-        pub(crate) fn poll(&mut self, _: &mut Context<'_>) -> bool {
+        pub(crate) fn has_run_out(&mut self, runtime: &Runtime, cx: &mut Context<'_>) -> bool {
+            self.rings(runtime, cx)
+        }
+
+        pub(crate) fn rings(&mut self, _: &Runtime, _: &mut Context<'_>) -> bool {
             self.set < NOW.get()
+        }
+
+        pub(crate) fn is_at_its_end(&self) -> bool {
+            true
+        }
+
+        pub(crate) fn ring_again(&mut self, _: Option<Duration>) {}
+
+        pub(crate) fn is_of(&self, _: &Runtime) -> bool {
+            true
         }
 
         pub(crate) fn let_time_pass() {

@@ -1,4 +1,4 @@
-//! Pools that outlive runtimes, and threads that are in none. (Behaviours 53, 72, 73.)
+//! Pools that outlive runtimes, and threads that are in none. (Behaviours 53, 72, 73, 126.)
 
 use std::future::Future;
 use std::pin::Pin;
@@ -203,10 +203,9 @@ fn under_a_cap_across_hosts_it_gives_that_place_back_too() {
         pool(|b| b.max_total(1).max_uses(1).close_timeout(secs(5)).acquire_timeout(secs(1)));
     let standing = close_that_stands_still(&pool, &connector, 1);
     runtime().block_on(async {
-        tokio::time::sleep(secs(6)).await;
-        assert!(pool.acquire(&2).await.is_err(), "nothing of the first host was done yet");
-        let _ = pool.acquire_timeout(&1, secs(0)).await;
-        pool.host(&1).set_max(10).unwrap();
+        tokio::time::sleep(secs(4)).await;
+        let error = pool.acquire_timeout(&2, ms(900)).await.unwrap_err();
+        assert!(matches!(error, AcquireError::Timeout(_)), "{error}");
         drop(pool.acquire(&2).await.unwrap());
     });
     drop(standing);
@@ -254,6 +253,151 @@ fn a_late_close_gives_its_place_up_when_another_caller_joins() {
         assert!(first.is_ok(), "closing: {closing}; {first:?}");
     });
     drop(standing);
+}
+
+/// A runtime in which the pool has begun its upkeep, and which stands still from then on. Host 9 has an idle connection.
+fn upkeep_that_stands_still(pool: &TestPool) -> Runtime {
+    let standing = runtime();
+    standing.block_on(async {
+        drop(pool.acquire(&9).await.unwrap());
+        quiet().await;
+    });
+    standing
+}
+
+#[test]
+fn a_waiter_gets_its_retry_after_a_failed_dial_where_the_runtime_of_upkeep_stands_still() {
+    for time_out in [Some(secs(30)), None] {
+        let backoff = wharf::Backoff::default().initial(ms(300)).jitter(0.0);
+        let (pool, connector) = pool(|b| b.retry(backoff).acquire_timeout(time_out));
+        let standing = upkeep_that_stands_still(&pool);
+        runtime().block_on(async {
+            // Now a timer of this runtime is known, also without a time limit.
+            assert!(pool.acquire_timeout(&9, ms(1)).await.is_ok());
+            connector.once_for(&8, Stage::Connect, Step::Ok);
+            drop(pool.acquire(&8).await.unwrap());
+            connector.once_for(&1, Stage::Connect, Step::Error);
+            let began = tokio::time::Instant::now();
+            drop(tokio::time::timeout(secs(60), pool.acquire(&1)).await.unwrap().unwrap());
+            let waited = began.elapsed();
+            assert!(waited >= ms(300) && waited <= ms(700), "{waited:?} with {time_out:?}");
+        });
+        drop(standing);
+        assert_balanced(&pool, &connector);
+    }
+}
+
+#[test]
+fn a_waiter_has_the_idle_connections_of_other_hosts_closed_where_the_runtime_of_upkeep_stands_still()
+ {
+    let (pool, connector) = pool(|b| b.max_per_host(1).idle_timeout(secs(15)));
+    let standing = upkeep_that_stands_still(&pool);
+    runtime().block_on(async {
+        let loan = pool.acquire(&1).await.unwrap();
+        let waiter = tokio::spawn(pool.acquire_timeout(&1, secs(20)));
+        tokio::time::sleep(secs(14)).await;
+        assert_eq!(pool.status().idle, 1);
+        tokio::time::sleep(secs(2)).await;
+        assert_eq!((pool.status().idle, connector.counts().live()), (0, 1));
+        drop(loan);
+        drop(waiter.await.unwrap().unwrap());
+    });
+    drop(standing);
+    assert_balanced(&pool, &connector);
+}
+
+#[test]
+fn a_waiter_has_all_hosts_looked_after_that_are_late_and_not_only_the_first_ones() {
+    let (pool, connector) = pool(|b| b.max_per_host(1).idle_timeout(secs(15)));
+    let standing = runtime();
+    standing.block_on(async {
+        for host in 100..1_000 {
+            drop(pool.acquire(&host).await.unwrap());
+        }
+    });
+    runtime().block_on(async {
+        let loan = pool.acquire(&1).await.unwrap();
+        let waiter = waiting(&pool, 1);
+        let waiter = tokio::spawn(waiter);
+        tokio::time::sleep(secs(16)).await;
+        assert_eq!((pool.status().idle, connector.counts().live()), (0, 1));
+        drop(loan);
+        drop(waiter.await.unwrap().unwrap());
+    });
+    drop(standing);
+    assert_balanced(&pool, &connector);
+}
+
+#[test]
+fn a_waiter_gets_the_place_of_a_late_close_where_the_runtime_of_both_stands_still() {
+    let (pool, connector) = pool(|b| b.max_per_host(1).max_uses(1).close_timeout(secs(5)));
+    let standing = close_that_stands_still(&pool, &connector, 1);
+    connector.behave();
+    runtime().block_on(async {
+        let began = tokio::time::Instant::now();
+        drop(pool.acquire(&1).await.unwrap());
+        let waited = began.elapsed();
+        assert!(waited >= secs(4) && waited < secs(6), "{waited:?}");
+        quiet().await;
+    });
+    drop(standing);
+    assert_balanced(&pool, &connector);
+}
+
+#[test]
+fn a_waiter_gets_the_place_of_an_abandoned_dial_where_the_runtime_of_that_stands_still() {
+    for (limit, at_most) in [(Some(secs(10)), secs(13)), (None, secs(5))] {
+        let (pool, connector) = pool(|b| b.max_per_host(1).connect_timeout(limit));
+        connector.once(Stage::Connect, Step::Never);
+        let standing = runtime();
+        standing.block_on(async {
+            let gone = waiting(&pool, 1);
+            quiet().await;
+            drop(gone);
+        });
+        assert_eq!(pool.status().dialing, 1);
+        runtime().block_on(async {
+            let began = tokio::time::Instant::now();
+            drop(pool.acquire(&1).await.unwrap());
+            assert!(began.elapsed() <= at_most, "{:?} with {limit:?}", began.elapsed());
+            assert_eq!(pool.status().dialing, 0, "it holds no place");
+            let mut close = pool.close();
+            quiet().await;
+            assert!(poll(&mut close).is_pending(), "its task has not ended");
+        });
+        drop(standing);
+        assert_balanced(&pool, &connector);
+    }
+}
+
+#[test]
+fn a_dial_that_gave_up_its_place_and_succeeds_after_all_has_its_connection_closed() {
+    let (pool, connector) = pool(|b| b.max_per_host(1).connect_timeout(None));
+    connector.once(Stage::Connect, Step::Slow(ms(10)));
+    let standing = runtime();
+    let gone = standing.block_on(async { waiting(&pool, 1) });
+    drop(gone);
+    runtime().block_on(async { drop(pool.acquire(&1).await.unwrap()) });
+    // Both are polled at once: the dial that has made its connection, and was told to stop.
+    standing.block_on(async { tokio::time::sleep(ms(20)).await });
+    assert_eq!((pool.status().idle, pool.status().dialing, pool.status().closing), (1, 0, 0));
+    assert_balanced(&pool, &connector);
+}
+
+#[test]
+fn a_waiter_without_a_time_limit_needs_no_timers_next_to_upkeep_that_stands_still() {
+    let (pool, connector) = pool(|b| b.max_per_host(1).acquire_timeout(None).connect_timeout(None));
+    let standing = upkeep_that_stands_still(&pool);
+    let plain = Builder::new_current_thread().build().unwrap();
+    plain.block_on(async {
+        let loan = pool.acquire(&1).await.unwrap();
+        let waiter = tokio::spawn(pool.acquire(&1));
+        tokio::task::yield_now().await;
+        drop(loan);
+        drop(waiter.await.unwrap().unwrap());
+    });
+    drop(standing);
+    assert_balanced(&pool, &connector);
 }
 
 /// Waits for a future as threads do that know nothing of the runtime.
