@@ -55,7 +55,8 @@
 //! 5. Capacity freed while a waiter has nothing on its way is never lost: a dial starts or a connection arrives.
 //! 6. A dial starts only for a waiter, for `initial` or minimum idle, or for `warm`.
 //! 7. A cancelled or failed path ends with the same gauges as if it had never begun.
-//! 8. A host leaves the directory once it has no connections, waiters, recent failed dial, cap of its own or handle.
+//! 8. A host leaves the directory once it has no connections, waiters, recent failed dial, cap of its own or handle. In a
+//!    closed pool, the last two do not keep it.
 //! 9. Under a budget, permits held by entries and permits on the way to a host are together the budget's count, at
 //!    most the cap, at every moment. A free permit and a host that is short of one never exist together.
 //! 10. Actions are carried out when no lock is held. Between a decision and its action nothing is assumed to stay as

@@ -103,7 +103,7 @@ impl<C: Connector> Viewed for PoolCore<C> {
 impl Picture {
     fn of(pool: &dyn AnyPool, per_host: bool) -> Self {
         let limits = &pool.base().common.limits;
-        let is_over = pool.base().is_drained();
+        let is_over = pool.base().has_ended();
         let cells = pool.hosts().0;
         let (known, mut whole, mut hosts) = (cells.len(), View::default(), Vec::new());
         for cell in cells {

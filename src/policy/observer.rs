@@ -19,6 +19,8 @@ use crate::policy::close_reason::CloseReason;
 /// [`closed`](Observer::closed). [`leaked`](Observer::leaked) may be late: the connection may have
 /// returned meanwhile. Events of different connections, and those of a host, may overtake each
 /// other: callers may have the error of a dial before [`dial_failed`](Observer::dial_failed).
+/// [`pool_closed`](Observer::pool_closed) is the last event of a pool, apart from callers that are told
+/// that it is closed.
 ///
 /// # Panics and blocking
 ///
@@ -28,11 +30,12 @@ use crate::policy::close_reason::CloseReason;
 ///
 /// | event | reported by | what waits meanwhile |
 /// | --- | --- | --- |
-/// | `acquired`, `returned`, `timed_out`, `acquire_failed`, `slow_acquire`, `host_appeared`, `pool_closed` | the caller | the caller |
+/// | `acquired`, `returned`, `timed_out`, `acquire_failed`, `slow_acquire`, `host_appeared` | the caller | the caller |
 /// | `dial_began`, `dial_done` | the dial's task | the connection: `dial_done` comes before its borrower's `acquired` |
 /// | `dial_failed` | the dial's task | nothing: callers have the error |
 /// | `ping_answered`, `ping_failed`, `heartbeat_missed` | the ping's task | the connection |
 /// | `closed` | the close's task (`detach`: the caller) | the close, and its place under the caps if it holds one |
+/// | `pool_closed` | the task of the last close, dial or event, or the caller of `close` | those who wait for the end of the pool |
 /// | `leaked`, `deadlocked`, `host_forgotten` | a separate task, or the caller that returns or closes the connection | nothing else |
 ///
 /// A caller's own event is reported in the caller's task, where blocking is as bad as in any other
@@ -64,7 +67,8 @@ pub trait Observer: Send + Sync + 'static {
     }
 
     /// The pool has removed a host: it has no connections, no waiters, no handle and no cap of its
-    /// own, and no dial has failed recently.
+    /// own, and no dial has failed recently. When the pool is closed, a host with a handle is removed,
+    /// too.
     fn host_forgotten(&self, host: &dyn Debug) {
         let _ = host;
     }
@@ -146,7 +150,10 @@ pub trait Observer: Send + Sync + 'static {
         let _ = event;
     }
 
-    /// The pool was closed.
+    /// The pool was closed and has come to its end: every loan is back, every dial and every close has
+    /// ended, and no host is listed. It is called once, after all events of connections and hosts, and
+    /// before [`close`](crate::Pool::close) resolves. A pool that has nothing open ends at the call of
+    /// `close`.
     fn pool_closed(&self) {}
 }
 

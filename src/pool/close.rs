@@ -15,8 +15,9 @@ use crate::runtime::parts::Cell;
 use crate::runtime::pool_base::PoolBase;
 use crate::runtime::timer::Timer;
 
-/// Resolves once a closed pool is empty: every loan has returned and every close has ended. Dials
-/// and pings are cut off. Made by [`Pool::close`](crate::Pool::close), which has already started
+/// Resolves once a closed pool is empty: every loan has returned and every close has ended. No host
+/// is listed any more, and the observer was told that the pool is closed. Dials and pings are cut
+/// off. Made by [`Pool::close`](crate::Pool::close), which has already started
 /// closing.
 ///
 /// # Cancel safety
@@ -41,7 +42,7 @@ async fn drained(pool: Arc<dyn AnyPool>) {
         let mut notified = std::pin::pin!(pool.base().drained.notified());
         // Subscribe before checking, so that no notification is missed.
         notified.as_mut().enable();
-        if pool.base().is_drained() {
+        if pool.base().has_ended() {
             return;
         }
         poll_fn(|cx| match notified.as_mut().poll(cx) {

@@ -19,8 +19,8 @@ use crate::runtime::pool_handle::PoolHandle;
 
 /// One host of a pool: saves the look-up of the key. Made by [`Pool::host`](crate::Pool::host).
 ///
-/// Clones are cheap. A host with a handle is not forgotten, even when it is empty, and keeps its
-/// counters. Like a [`Pool`], a `Host` keeps the pool alive; [`pool`](Host::pool) returns that
+/// Clones are cheap. A host with a handle is not forgotten until the pool is closed, even when it is
+/// empty, and keeps its counters. Like a [`Pool`], a `Host` keeps the pool alive; [`pool`](Host::pool) returns that
 /// pool.
 ///
 /// # Examples

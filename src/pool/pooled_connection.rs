@@ -164,9 +164,10 @@ impl<C: Connector> PooledConnection<C> {
     pub fn detach(mut this: Self) -> C::Connection {
         let (loan, cell) = this.take().expect(PRESENT);
         let ticket = loan.ticket;
-        cell.any().detach(ticket);
         let (host, id, reason) = (&cell, loan.view.id, CloseReason::Detached);
+        // Told before it leaves: it may be the last one of a closed pool.
         cell.pool.settings.observer.tell(|observer| observer.closed(&Closed { host, id, reason }));
+        cell.any().detach(ticket);
         loan.connection
     }
 

@@ -38,8 +38,8 @@ pub(crate) trait AnyHost: Any + Debug + Send + Sync {
     fn pool_ref(&self) -> Arc<dyn AnyPool>;
 
     /// Enters the directory. Returns the host that is listed there with this key: this one, another, or a new one if
-    /// this one was forgotten.
-    fn enter(self: Arc<Self>) -> Cell;
+    /// this one was forgotten; and none if the pool is closed.
+    fn enter(self: Arc<Self>) -> Option<Cell>;
 
     /// Leaves the directory, unless `forget`, which is called under the directory's lock, finds that the host is
     /// needed. It returns the host's counts.

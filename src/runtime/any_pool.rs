@@ -1,12 +1,11 @@
 //! A pool without the types of its connector: what its tasks know of it.
 
-use tracing::level_filters::LevelFilter;
+use std::sync::Arc;
 
 use super::panics;
 use super::parts::{Cell, HostState, Section};
 use super::pool_base::PoolBase;
 use crate::engine::status::Counted;
-use crate::policy::observer::Observer;
 
 /// A pool, without the types of its connector.
 pub(crate) trait AnyPool: Send + Sync {
@@ -20,16 +19,16 @@ pub(crate) trait AnyPool: Send + Sync {
 impl dyn AnyPool {
     /// Every caller of `close` visits all hosts, not only the first one: when this returns, no host
     /// starts a dial any more, and an empty pool stays empty.
-    pub(crate) fn close(&self) {
+    pub(crate) fn close(self: &Arc<Self>) {
         let base = self.base();
+        // The pool does not end before every host was told.
+        base.hold_up(1);
         let is_news = base.begin_close();
         self.change_all(&mut |state, section| state.close(section));
         if is_news {
             base.maintenance.wake();
-            base.drained.notify_waiters();
-            base.may_block(LevelFilter::WARN);
-            base.settings.observer.tell(Observer::pool_closed);
         }
+        self.let_end(1);
     }
 
     /// The last handle is gone.

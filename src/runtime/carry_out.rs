@@ -27,6 +27,14 @@ impl dyn AnyHost {
         follows.take(self, actions);
         follows.carry_out_others(self.pool());
     }
+
+    /// The pool has ended: the host leaves the directory, if it has not yet.
+    pub(super) fn forget_at_end(self: &Arc<Self>) {
+        let mut news = News::new();
+        let mut follows = Follows::new(&mut news);
+        follows.forget(self);
+        follows.carry_out_others(self.pool());
+    }
 }
 
 /// The consequences of one host's section for other hosts. They are kept in a list, because they
@@ -114,6 +122,9 @@ impl<'a> Follows<'a> {
 
     /// Slots come first and wakers last: a task that is woken finds everything as it was decided.
     fn carry_out_own(&mut self, cell: &Cell, mut actions: Actions) {
+        if !actions.leaks.is_empty() || actions.self_wait.is_some() {
+            self.news.hold_up_the_end(cell);
+        }
         self.begin_tasks(cell, &mut actions);
         notify(cell, &actions);
         for waker in mem::take(&mut actions.wake) {
@@ -154,6 +165,7 @@ impl<'a> Follows<'a> {
 
     /// Nobody needs the host any more.
     fn forget(&mut self, cell: &Cell) {
+        self.news.hold_up_the_end(cell);
         let Some(actions) = cell.forget() else { return };
         self.take(cell, actions);
         self.news.note(Item::Forgotten(cell.clone()));

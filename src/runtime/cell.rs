@@ -13,6 +13,7 @@ use tokio::time::Instant;
 use super::any_host::{AnyHost, Later};
 use super::any_pool::AnyPool;
 use super::directory::Listed;
+use super::end::Untold;
 use super::failure::AnyError;
 use super::held;
 use super::host_base::HostBase;
@@ -122,19 +123,20 @@ impl<C: Connector> AnyHost for HostCell<C> {
         self.pool.any()
     }
 
-    fn enter(self: Arc<Self>) -> Cell {
+    fn enter(self: Arc<Self>) -> Option<Cell> {
         let pool = self.pool.clone();
+        let _untold = Untold::of(&*self);
         // A forgotten host is never used again.
         let spare = match self.listing() {
             Listing::New => self,
             _ => HostCell::new(pool.clone(), self.key.clone(), self.base.hash),
         };
         // The phase is read under the directory's lock: a later close finds the host there.
-        if let Some(listed) = pool.directory.enter(&spare, || spare.base.enter(pool.phase())) {
-            return listed.into_any();
+        let listed = pool.directory.enter(&spare, || spare.base.enter(pool.phase()))?;
+        if Arc::ptr_eq(&listed, &spare) {
+            pool.settings.observer.tell(|observer| observer.host_appeared(&spare));
         }
-        pool.settings.observer.tell(|observer| observer.host_appeared(&spare));
-        spare.into_any()
+        Some(listed.into_any())
     }
 
     fn leave(self: Arc<Self>, forget: &mut dyn FnMut() -> Option<Counted>) {

@@ -13,6 +13,7 @@ use tracing::field::Empty;
 use tracing::level_filters::LevelFilter;
 
 use super::deadline;
+use super::end::Untold;
 use super::failure::DialFailure;
 use super::handle::Runtime;
 use super::panics::{self, Panicked};
@@ -36,7 +37,9 @@ pub(super) fn begin(cell: &Cell, order: DialOrder<Erased>) -> Option<Dialing> {
     };
     let (cell, began) = (cell.clone(), pool.clock.precise());
     let span = Traced::cause();
-    let dialing = Dialing { cell, slot, stop, began, told: false, ended: false, span };
+    let untold = Untold::of(&*cell);
+    let dialing =
+        Dialing { cell, slot, stop, began, told: false, ended: false, span, _untold: untold };
     let Some(runtime) = runtime else { return Some(dialing) };
     // A runtime that has ended drops its task at once; this is then the only reference.
     let parcel = Arc::new(Mutex::new(Some(dialing)));
@@ -94,6 +97,8 @@ pub(super) struct Dialing {
     ended: bool,
     /// The span that caused it, until its start is reported.
     span: Traced,
+    /// Its end is to be told. Dropped last.
+    _untold: Option<Untold>,
 }
 
 impl Dialing {

@@ -65,9 +65,9 @@ impl<H: Listed> Directory<H> {
         self.shard(hash).lock().find(hash, key).cloned()
     }
 
-    /// Enters this host, unless another one with its key is here: that one is returned. `note` is called under the
-    /// lock, before anybody else finds the host.
-    pub(super) fn enter(&self, host: &Arc<H>, note: impl FnOnce()) -> Option<Arc<H>>
+    /// Enters this host, unless another one with its key is here, or `note` refuses it. Returns the one that is here
+    /// then. `note` is called under the lock, before anybody else finds the host.
+    pub(super) fn enter(&self, host: &Arc<H>, note: impl FnOnce() -> bool) -> Option<Arc<H>>
     where
         H::Key: Eq,
     {
@@ -75,9 +75,11 @@ impl<H: Listed> Directory<H> {
         if let Some(listed) = hosts.find(host.hash(), host.key()) {
             return Some(listed.clone());
         }
-        note();
+        if !note() {
+            return None;
+        }
         hosts.listed.insert_unique(host.hash(), host.clone(), |host| host.hash());
-        None
+        Some(host.clone())
     }
 
     /// Removes a host, unless `forget`, which is called under the lock, finds that it is needed. It returns the

@@ -50,9 +50,13 @@ impl HostBase {
         }
     }
 
-    /// The host is in the directory from now on. Called under the directory's lock.
-    pub(super) fn enter(&self, phase: Phase) {
-        self.state.lock().enter(phase);
+    /// The host is in the directory from now on, unless the pool is closed. Returns whether it is. Called under the
+    /// directory's lock.
+    pub(super) fn enter(&self, phase: Phase) -> bool {
+        if phase != Phase::Closed {
+            self.state.lock().enter(phase);
+        }
+        phase != Phase::Closed
     }
 }
 

@@ -80,6 +80,7 @@ impl dyn AnyPool {
         for _ in 0..most {
             let due = base.schedule.lock().pop_due(now);
             let Some(Scheduled { host, .. }) = due else { break };
+            news.hold_up_the_end(&host);
             let actions = host.decide(&mut |state, section| state.maintain(section));
             host.carry_out_but_tell(actions, &mut news);
             panics::let_go(host);

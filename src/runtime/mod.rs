@@ -16,6 +16,7 @@ pub(crate) mod deadline;
 mod deadlocks;
 mod dial;
 pub(crate) mod directory;
+mod end;
 pub(crate) mod failure;
 pub(crate) mod handle;
 mod held;

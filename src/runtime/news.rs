@@ -11,6 +11,7 @@ use tracing::level_filters::LevelFilter;
 
 use super::deadlocks;
 use super::dial::Dialing;
+use super::end::Untold;
 use super::panics;
 use super::parts::Cell;
 use super::pool_base::PoolBase;
@@ -18,7 +19,11 @@ use crate::engine::{Leak, SelfWait};
 use crate::policy::observer::Leaked;
 
 /// Reported when it is dropped, even if the task that should report it is dropped with its runtime.
-pub(crate) struct News(Vec<Item>);
+pub(crate) struct News {
+    items: Vec<Item>,
+    /// Dropped when all is told.
+    untold: Option<Untold>,
+}
 
 pub(super) enum Item {
     Leak(Cell, Leak),
@@ -29,13 +34,20 @@ pub(super) enum Item {
 
 impl News {
     pub(super) fn new() -> Self {
-        News(Vec::new())
+        News { items: Vec::new(), untold: None }
+    }
+
+    /// There may be events of this host, which come before the end of the pool.
+    pub(super) fn hold_up_the_end(&mut self, cell: &Cell) {
+        if self.untold.is_none() {
+            self.untold = Untold::of(&**cell);
+        }
     }
 
     /// Adds an event, if an observer or a subscriber receives it.
     pub(super) fn note(&mut self, item: Item) {
         if item.is_heard() {
-            self.0.push(item);
+            self.items.push(item);
         } else {
             let _ = panics::catch("the drop of a key", || drop(item));
         }
@@ -43,7 +55,7 @@ impl News {
 
     /// Reports the events in a separate task.
     pub(super) fn tell_aside(self, pool: &PoolBase) {
-        if !self.0.is_empty()
+        if !self.items.is_empty()
             && let Some(runtime) = pool.any_runtime()
         {
             runtime.spawn(async move { drop(self) });
@@ -53,7 +65,7 @@ impl News {
 
 impl Drop for News {
     fn drop(&mut self) {
-        let items = mem::take(&mut self.0);
+        let items = mem::take(&mut self.items);
         if let Some(first) = items.first() {
             first.cell().pool().may_block(LevelFilter::WARN);
         }

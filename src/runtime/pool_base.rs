@@ -30,14 +30,17 @@ pub(crate) struct PoolBase {
     pub(crate) clock: Clock,
     pub(crate) common: Common<Erased>,
     closed: AtomicBool,
+    ending: AtomicBool,
+    ended: AtomicBool,
     pub(crate) settings: Settings,
     pub(crate) schedule: Mutex<Schedule<Scheduled>>,
     pub(crate) maintenance: Arc<Maintenance>,
-    /// Notified when a closed pool may have become empty.
+    /// Notified when a closed pool has come to its end.
     pub(crate) drained: Notify,
     /// Notified when the tasks of pings and dials have to check whether to continue.
     pub(crate) recheck: Notify,
-    /// Connections, dials and closes of all hosts. Changed under the host's lock.
+    /// What keeps the pool from its end: connections, dials and closes of all hosts, and what is
+    /// still to be done or told. Entries are added under the host's lock.
     entries: AtomicUsize,
     next_host: AtomicU64,
     handles: AtomicUsize,
@@ -54,6 +57,8 @@ impl PoolBase {
             clock: Clock::new(),
             common: Common::new(limits, share),
             closed: AtomicBool::new(false),
+            ending: AtomicBool::new(false),
+            ended: AtomicBool::new(false),
             settings,
             schedule: Mutex::new(Schedule::new()),
             maintenance: Arc::new(Maintenance::new()),
@@ -85,17 +90,6 @@ impl PoolBase {
         let Ledger { budget, hints } = self.common.ledger.as_ref()?;
         let mut budget = budget.lock();
         budget.begin_scan(hints.idle(), now)
-    }
-
-    /// Updates the number of entries of all hosts, and returns whether none is left. Called under
-    /// the host's lock, so that a reader does not find fewer than there are.
-    pub(super) fn count_entries(&self, old: usize, new: usize) -> bool {
-        if new > old {
-            self.entries.fetch_add(new - old, Ordering::SeqCst);
-        } else if new < old {
-            return self.entries.fetch_sub(old - new, Ordering::SeqCst) == old - new;
-        }
-        false
     }
 }
 
@@ -132,10 +126,31 @@ impl PoolBase {
         }
     }
 
-    /// Returns whether the pool is closed and empty: every loan has returned, every dial and every
-    /// close has ended.
-    pub(crate) fn is_drained(&self) -> bool {
-        self.is_closed() && self.entries.load(Ordering::SeqCst) == 0
+    /// This many more keep the pool from its end.
+    pub(super) fn hold_up(&self, more: usize) {
+        self.entries.fetch_add(more, Ordering::SeqCst);
+    }
+
+    /// This many of them have gone. Returns whether nothing keeps a closed pool from its end any more.
+    pub(super) fn note_gone(&self, gone: usize) -> bool {
+        self.entries.fetch_sub(gone, Ordering::SeqCst) == gone && self.is_closed()
+    }
+
+    /// Returns whether the end has not begun yet. It has from now on.
+    pub(super) fn begin_end(&self) -> bool {
+        !self.ending.swap(true, Ordering::SeqCst)
+    }
+
+    /// The observer was told.
+    pub(super) fn end(&self) {
+        self.ended.store(true, Ordering::SeqCst);
+        self.drained.notify_waiters();
+    }
+
+    /// Returns whether the pool is closed and has come to its end: every loan has returned, every
+    /// dial and every close has ended, no host is listed, and the observer was told.
+    pub(crate) fn has_ended(&self) -> bool {
+        self.ended.load(Ordering::SeqCst)
     }
 }
 

@@ -27,32 +27,42 @@ impl dyn AnyHost {
 
     fn change_by(self: &Arc<Self>, f: Decide<'_>) {
         let mut section = self.section();
-        self.decide_in(&mut section, f);
+        let gone = self.decide_in(&mut section, f);
         // Moving the actions costs as much as many a section.
         if !section.actions.is_empty() {
             self.carry_out(section.actions);
         }
+        self.let_end(gone);
     }
 
     /// Changes the host's state. The caller carries out the actions.
     pub(super) fn decide(self: &Arc<Self>, f: Decide<'_>) -> Actions {
         let mut section = self.section();
-        self.decide_in(&mut section, f);
+        let gone = self.decide_in(&mut section, f);
+        self.let_end(gone);
         section.actions
     }
 
-    fn decide_in<'a>(self: &'a Arc<Self>, section: &mut Section<'a>, f: Decide<'_>) {
+    /// Returns how many entries have gone, which are counted until the actions are carried out.
+    fn decide_in<'a>(self: &'a Arc<Self>, section: &mut Section<'a>, f: Decide<'_>) -> usize {
         let (base, pool) = (self.base(), self.pool());
         let mut state = base.state.lock();
         let (entries, look) = (state.entries(), state.look());
         f(&mut state, section);
         state.finish(section);
-        let is_empty = pool.count_entries(entries, state.entries());
+        let is = state.entries();
+        if is > entries {
+            pool.hold_up(is - entries);
+        }
         self.reschedule(&state, look, section);
         base.note_crowded(state.waiting() > 0);
-        drop(state);
-        if is_empty {
-            pool.drained.notify_waiters();
+        entries.saturating_sub(is)
+    }
+
+    /// This many entries have gone: the last one of a closed pool ends it.
+    fn let_end(self: &Arc<Self>, gone: usize) {
+        if gone > 0 && self.pool().note_gone(gone) {
+            self.pool_ref().end();
         }
     }
 

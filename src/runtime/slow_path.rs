@@ -34,10 +34,13 @@ impl dyn AnyHost {
     pub(crate) fn join(self: &mut Arc<Self>, waiter: &Arc<Waiter>) -> Joined {
         loop {
             return match self.change(|state, section| state.join(waiter, section)) {
-                Tried::NotListed => {
-                    *self = self.clone().enter();
-                    continue;
-                }
+                Tried::NotListed => match self.clone().enter() {
+                    Some(listed) => {
+                        *self = listed;
+                        continue;
+                    }
+                    None => Joined::Closed,
+                },
                 Tried::Lent(lent) => match self.check_lent(lent) {
                     Some(lent) => Joined::Lent(lent),
                     None => continue,
@@ -178,10 +181,14 @@ impl dyn AnyHost {
 /// # Control
 impl dyn AnyHost {
     /// Keeps the host in the directory until `let_go`. Returns the host that is listed there, which
-    /// may be another one by now.
+    /// may be another one by now. A closed pool lists none.
     pub(crate) fn hold(mut self: Arc<Self>) -> Cell {
         while !self.change(|state, _| state.hold()) {
-            self = self.enter();
+            let Some(listed) = self.clone().enter() else {
+                self.change(|state, _| state.hold_closed());
+                break;
+            };
+            self = listed;
         }
         self
     }

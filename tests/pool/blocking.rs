@@ -370,10 +370,13 @@ fn a_pool_ends_while_an_observer_blocks_at_its_end() {
     }
     let closes = pool.clone();
     runtime.spawn(async move { closes.close().await });
-    control.blocked.recv_timeout(LIMIT).expect("it is told");
     let error = answer.recv_timeout(LIMIT).expect("held up").unwrap_err();
     assert!(matches!(error, AcquireError::Closed), "{error:?}");
     drop(kept);
+    control.blocked.recv_timeout(LIMIT).expect("it is told");
+    assert_eq!(pool.status().hosts, 0);
+    let error = outcome(&runtime, pool.acquire(&2)).unwrap_err();
+    assert!(matches!(error, AcquireError::Closed), "{error:?}");
     control.go.send(()).unwrap();
     outcome(&runtime, pool.close());
     assert_balanced(&pool, &connector);

@@ -105,9 +105,95 @@ async fn an_observer_is_told_of_a_connections_life() {
         ]
     );
     drop(PooledConnection::detach(pool.acquire(&7).await.unwrap()));
-    assert_eq!(diary.take()[4..], ["7 forgotten", "7 closed 2: detached"]);
+    assert_eq!(diary.take()[4..], ["7 closed 2: detached", "7 forgotten"]);
     drop(pool.close());
     assert_eq!(diary.take(), ["closed"]);
+}
+
+/// (Behaviour 127.)
+#[tokio::test(start_paused = true)]
+async fn a_pool_is_told_to_be_closed_after_all_its_connections_and_hosts() {
+    let diary = Diary::default();
+    let (pool, connector) = pool(|b| b.max_total(10).observer(diary.clone()));
+    let late = pool.acquire(&1).await.unwrap();
+    let detached = pool.acquire(&1).await.unwrap();
+    for host in [1, 2, 3] {
+        drop(pool.acquire(&host).await.unwrap());
+    }
+    connector.always(Stage::Connect, Step::Never);
+    let _waits = waiting(&pool, 4);
+    let _handle = pool.host(&5);
+    quiet().await;
+    diary.take();
+    drop(pool.close());
+    pool.close_within(secs(1)).await;
+    let told = diary.take();
+    assert_eq!(told.iter().filter(|line| line.contains("closed")).count(), 3, "{told:?}");
+    assert!(!told.contains(&"closed".to_owned()), "loans are out: {told:?}");
+    drop(PooledConnection::detach(detached));
+    assert_eq!(diary.take(), ["1 closed 2: detached"]);
+    drop(late);
+    pool.close().await;
+    let told = diary.take();
+    assert_eq!(told[1..], ["1 closed 1: pool_closed", "1 forgotten", "closed"]);
+    pool.close().await;
+    drop(pool.host(&6));
+    assert_eq!(diary.take(), [""; 0], "once, and nothing after it");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_pool_whose_last_connection_is_detached_is_told_to_be_closed_after_that() {
+    let diary = Diary::default();
+    let (pool, _) = pool(|b| b.max_total(10).observer(diary.clone()));
+    let loan = pool.acquire(&1).await.unwrap();
+    drop(pool.close());
+    diary.take();
+    drop(PooledConnection::detach(loan));
+    assert_eq!(diary.take(), ["1 closed 1: detached", "1 forgotten", "closed"]);
+    pool.close().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_pool_that_has_nothing_open_is_told_to_be_closed_at_once_and_once() {
+    let diary = Diary::default();
+    let (pool, _) = pool(|b| b.observer(diary.clone()));
+    let _handle = pool.host(&1);
+    drop(pool.close());
+    drop(pool.close());
+    assert_eq!(diary.take(), ["1 appeared", "1 forgotten", "closed"]);
+    assert_eq!(pool.status().hosts, 0);
+}
+
+/// The last events of pools that end while threads acquire, return and close.
+#[test]
+fn a_pool_that_ends_under_way_tells_of_its_end_last() {
+    let mut runtime = tokio::runtime::Builder::new_multi_thread();
+    let runtime = runtime.worker_threads(4).enable_all().build().unwrap();
+    for round in 0..300_u64 {
+        let diary = Diary::default();
+        let (pool, _) = pool(|b| b.max_per_host(2).observer(diary.clone()));
+        runtime.block_on(async {
+            let callers: Vec<_> = (0..8)
+                .map(|n| {
+                    let pool = pool.clone();
+                    tokio::spawn(async move {
+                        while pool.acquire(&(n % 3)).await.is_ok() {
+                            tokio::task::yield_now().await;
+                        }
+                    })
+                })
+                .collect();
+            tokio::time::sleep(std::time::Duration::from_micros(round)).await;
+            let other = tokio::spawn(pool.close());
+            pool.close().await;
+            assert_eq!(diary.take().last().unwrap(), "closed", "in round {round}");
+            other.await.unwrap();
+            for caller in callers {
+                caller.await.unwrap();
+            }
+        });
+        assert_eq!(diary.take(), [""; 0], "after that, in round {round}");
+    }
 }
 
 #[tokio::test(start_paused = true)]
@@ -225,6 +311,9 @@ async fn a_panic_in_an_observer_goes_nowhere() {
             panic!("told to panic");
         }
         fn closed(&self, _: &Closed<'_>) {
+            panic!("told to panic");
+        }
+        fn pool_closed(&self) {
             panic!("told to panic");
         }
     }

@@ -62,7 +62,8 @@ impl Membership {
 
     /// Returns whether a handle, or its own cap, keeps the host in the directory.
     pub(super) fn is_wanted(&self) -> bool {
-        self.handles > 0 || (self.has_own_max && self.is_open())
+        let is_held = self.handles > 0 && self.phase != Phase::Closed;
+        is_held || (self.has_own_max && self.is_open())
     }
 
     pub(super) fn has_handles(&self) -> bool {
@@ -94,6 +95,12 @@ impl Membership {
     pub(super) fn hold(&mut self) -> bool {
         self.handles += u32::from(self.is_listed());
         self.is_listed()
+    }
+
+    /// Counts a handle of a closed pool.
+    pub(super) fn hold_closed(&mut self) {
+        self.handles += 1;
+        self.phase = Phase::Closed;
     }
 
     pub(super) fn let_go(&mut self) {
@@ -146,6 +153,19 @@ mod tests {
         membership.enter(Phase::Closed);
         assert_eq!((membership.phase(), membership.is_open()), (Phase::Closed, false));
         assert!(listed().is_open() && listed().is_listed());
+    }
+
+    #[test]
+    fn a_handle_of_a_closed_pool_keeps_no_host_in_the_directory() {
+        let mut membership = listed();
+        assert!(membership.hold() && membership.is_wanted());
+        membership.end(Phase::Closed);
+        assert!(membership.has_handles() && !membership.is_wanted());
+        membership.leave();
+        membership.let_go();
+        membership.hold_closed();
+        assert!(membership.has_handles() && !membership.is_listed() && !membership.is_wanted());
+        assert_eq!(membership.phase(), Phase::Closed);
     }
 
     #[test]

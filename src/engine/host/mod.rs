@@ -188,7 +188,8 @@ impl<P: Parts> HostState<P> {
     }
 
     /// Returns whether the host is not needed any more. It is remembered for a while after a failed
-    /// dial, and, with a cap of its own, as long as the pool is open.
+    /// dial, and, with a cap of its own, as long as the pool is open; with a handle, until the pool
+    /// is closed.
     pub(crate) fn is_unused(&self, now: Time) -> bool {
         let is_down = || self.failing().is_some_and(|failing| now < failing.kept_until());
         self.membership.is_listed()
@@ -201,6 +202,11 @@ impl<P: Parts> HostState<P> {
     /// Counts a handle, which keeps the host in the directory. Returns whether it is there.
     pub(crate) fn hold(&mut self) -> bool {
         self.membership.hold()
+    }
+
+    /// Counts a handle of a closed pool, which keeps no host in the directory.
+    pub(crate) fn hold_closed(&mut self) {
+        self.membership.hold_closed();
     }
 
     pub(crate) fn let_go(&mut self) {
