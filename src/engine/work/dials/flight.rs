@@ -1,6 +1,6 @@
 //! The dials in flight: how many of each kind there are, and which of them have become slow.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use crate::engine::soonest::Soonest;
 use crate::policy::time::{Span, Time};
@@ -27,6 +27,9 @@ pub(super) struct Dial {
     pub(super) is_overdue: bool,
 }
 
+/// Orders dials: the greatest is cut off first when the cap is lowered.
+type Age = (bool, Time, u32);
+
 impl Dial {
     pub(super) fn is_cut_off(self) -> bool {
         self.cut_off_at.is_some()
@@ -39,6 +42,15 @@ impl Dial {
     /// It counts for those who wait, whenever these joined.
     fn is_young(self) -> bool {
         !self.is_doomed() && !self.is_slow
+    }
+
+    /// It is slow, and can be cut off to make room.
+    fn makes_room(self) -> bool {
+        self.is_slow && !self.is_cut_off()
+    }
+
+    fn age(self, slot: u32) -> Age {
+        (self.is_slow, self.since, slot)
     }
 
     /// It will be slow.
@@ -58,22 +70,54 @@ impl Dial {
 pub(super) struct Flight<S> {
     /// By slot.
     dials: BTreeMap<u32, Running<S>>,
-    /// How many are not cut off.
-    live: u32,
-    /// How many are retired or cut off.
-    doomed: u32,
-    young: u32,
-    /// How many of the young ones are news.
-    news: u32,
-    events: u32,
-    /// How many there had been at the last success.
+    counts: Counts,
+    /// How many events there had been at the last success.
     forgiven: u32,
     /// When the first of the others is slow.
     next_slow: Soonest,
     /// The slow ones that are not cut off, the oldest first.
     slow: BTreeSet<(Time, u32)>,
-    /// Those that are cut off and hold their places, with the times when they give them up.
-    stopping: BTreeSet<(Time, u32)>,
+    /// Those that are cut off and hold their places, with the times when they give them up. The first
+    /// one does; later ones may have stopped.
+    stopping: VecDeque<(Time, u32)>,
+}
+
+/// How many dials there are of each kind.
+#[derive(Debug, Default)]
+struct Counts {
+    /// Not cut off.
+    live: u32,
+    /// Retired or cut off.
+    doomed: u32,
+    young: u32,
+    /// Those of the young ones that are news.
+    news: u32,
+    /// Cut off, and not stopped nor without a place.
+    stopping: u32,
+    events: u32,
+}
+
+impl Counts {
+    fn count(&mut self, dial: Dial, is_there: bool) {
+        let is_news = dial.is_young() && dial.event == self.events;
+        for (sum, counts) in [
+            (&mut self.live, !dial.is_cut_off()),
+            (&mut self.doomed, dial.is_doomed()),
+            (&mut self.young, dial.is_young()),
+            (&mut self.news, is_news),
+            (&mut self.stopping, dial.gives_up_at().is_some()),
+        ] {
+            *sum = if is_there { *sum + u32::from(counts) } else { *sum - u32::from(counts) };
+        }
+    }
+
+    /// Changes a dial, and the counts with it.
+    fn change<R>(&mut self, dial: &mut Dial, f: impl FnOnce(&mut Dial) -> R) -> R {
+        self.count(*dial, false);
+        let result = f(dial);
+        self.count(*dial, true);
+        result
+    }
 }
 
 #[derive(Debug)]
@@ -86,15 +130,11 @@ impl<S: Clone> Flight<S> {
     pub(super) fn new() -> Self {
         Flight {
             dials: BTreeMap::new(),
-            live: 0,
-            doomed: 0,
-            young: 0,
-            news: 0,
-            events: 0,
+            counts: Counts::default(),
             forgiven: 0,
             next_slow: Soonest::new(),
             slow: BTreeSet::new(),
-            stopping: BTreeSet::new(),
+            stopping: VecDeque::new(),
         }
     }
 
@@ -102,14 +142,14 @@ impl<S: Clone> Flight<S> {
     pub(super) fn begin(&mut self, slot: u32, (since, slow): (Time, Time), stop: S) {
         let dial = Dial {
             since,
-            event: self.events,
+            event: self.counts.events,
             retired_at: None,
             cut_off_at: None,
             is_unstopped: false,
             is_slow: false,
             is_overdue: false,
         };
-        self.count(slot, dial, true);
+        self.counts.count(dial, true);
         self.dials.insert(slot, Running { dial, stop });
         self.next_slow.note(slow);
     }
@@ -117,32 +157,80 @@ impl<S: Clone> Flight<S> {
     /// One has ended.
     pub(super) fn end(&mut self, slot: u32) -> Option<Dial> {
         let Running { dial, .. } = self.dials.remove(&slot)?;
-        self.count(slot, dial, false);
+        self.counts.count(dial, false);
+        self.slow.remove(&(dial.since, slot));
+        self.skip_stopped();
         Some(dial)
     }
 
     /// Changes a dial, and the counts with it.
     pub(super) fn change<R>(&mut self, slot: u32, f: impl FnOnce(&mut Dial) -> R) -> Option<R> {
         let Running { dial, .. } = self.dials.get_mut(&slot)?;
-        let was = *dial;
-        let result = f(dial);
-        let is = *dial;
-        self.count(slot, was, false);
-        self.count(slot, is, true);
+        let was = dial.makes_room();
+        let result = self.counts.change(dial, f);
+        match (was, dial.makes_room()) {
+            (false, true) => _ = self.slow.insert((dial.since, slot)),
+            (true, false) => _ = self.slow.remove(&(dial.since, slot)),
+            _ => {}
+        }
         Some(result)
     }
 
     /// Cuts a dial off. Returns what stops its task.
     pub(super) fn cut_off(&mut self, slot: u32, now: Time) -> Option<S> {
-        self.change(slot, |dial| *dial.cut_off_at.get_or_insert(now))?;
+        let was_cut_off = self.change(slot, |dial| dial.cut_off_at.replace(now).is_some())?;
+        debug_assert!(!was_cut_off, "it is cut off once");
+        self.stopping.push_back((now.after(UNSTOPPED), slot));
         self.dials.get(&slot).map(|running| running.stop.clone())
     }
 
     /// Takes the slot of the next one that gives up its place, because its task has not stopped.
     pub(super) fn take_unstopped(&mut self, now: Time) -> Option<u32> {
-        let (_, slot) = self.stopping.first().copied().filter(|(at, _)| *at <= now)?;
+        let (_, slot) = self.stopping.front().copied().filter(|(at, _)| *at <= now)?;
         self.change(slot, |dial| dial.is_unstopped = true);
+        self.skip_stopped();
         Some(slot)
+    }
+
+    /// What has stopped, or has given up its place, does not come first.
+    fn skip_stopped(&mut self) {
+        let Flight { dials, stopping, .. } = self;
+        while let Some((at, slot)) = stopping.front()
+            && dials.get(slot).is_none_or(|running| running.dial.gives_up_at() != Some(*at))
+        {
+            stopping.pop_front();
+        }
+    }
+
+    /// Cuts off this many dials: slow ones, then the newest. Returns what stops their tasks.
+    ///
+    /// It looks at each dial twice, and looks none up: a host that dials 10,000 is locked meanwhile.
+    pub(super) fn cut_off_newest(&mut self, most: usize, now: Time) -> Vec<S> {
+        let Some(first) = self.first_of_newest(most) else { return Vec::new() };
+        let (is_slow, since, slot) = first;
+        if is_slow {
+            self.slow.split_off(&(since, slot));
+        } else {
+            self.slow.clear();
+        }
+        let Flight { dials, counts, stopping, .. } = self;
+        let mut stops = Vec::with_capacity(most.min(dials.len()));
+        for (slot, Running { dial, stop }) in dials.iter_mut().rev() {
+            if !dial.is_cut_off() && dial.age(*slot) >= first {
+                counts.change(dial, |dial| dial.cut_off_at = Some(now));
+                stopping.push_back((now.after(UNSTOPPED), *slot));
+                stops.push(stop.clone());
+            }
+        }
+        stops
+    }
+
+    /// Of this many dials that are slow or the newest, returns the one that is cut off last.
+    fn first_of_newest(&self, most: usize) -> Option<Age> {
+        let mut ages: Vec<Age> = self.live().map(|(slot, dial)| dial.age(slot)).collect();
+        let at = most.min(ages.len()).checked_sub(1)?;
+        let (_, first, _) = ages.select_nth_unstable_by(at, |one, other| other.cmp(one));
+        Some(*first)
     }
 
     /// Returns what stops the tasks of all of them.
@@ -150,37 +238,16 @@ impl<S: Clone> Flight<S> {
         self.dials.values().map(|running| running.stop.clone())
     }
 
-    fn count(&mut self, slot: u32, dial: Dial, is_there: bool) {
-        let is_news = dial.is_young() && self.is_news(&dial);
-        for (sum, counts) in [
-            (&mut self.live, !dial.is_cut_off()),
-            (&mut self.doomed, dial.is_doomed()),
-            (&mut self.young, dial.is_young()),
-            (&mut self.news, is_news),
-        ] {
-            *sum = if is_there { *sum + u32::from(counts) } else { *sum - u32::from(counts) };
-        }
-        let slow = (dial.is_slow && !dial.is_cut_off()).then_some(dial.since);
-        for (ordered, at) in [(&mut self.slow, slow), (&mut self.stopping, dial.gives_up_at())] {
-            let Some(at) = at else { continue };
-            if is_there {
-                ordered.insert((at, slot))
-            } else {
-                ordered.remove(&(at, slot))
-            };
-        }
-    }
-
     /// A dial has failed, is slow, or has succeeded: what the others did before says nothing new.
     pub(super) fn happened(&mut self) {
-        self.events += 1;
-        self.news = 0;
+        self.counts.events += 1;
+        self.counts.news = 0;
     }
 
     /// A dial has succeeded: it forgives all that began before.
     pub(super) fn forgive(&mut self) {
         self.happened();
-        self.forgiven = self.events;
+        self.forgiven = self.counts.events;
     }
 
     /// Returns whether it is slow, and another one has succeeded since it began.
@@ -190,7 +257,7 @@ impl<S: Clone> Flight<S> {
 
     /// Returns whether nothing has happened since it began.
     pub(super) fn is_news(&self, dial: &Dial) -> bool {
-        dial.event == self.events
+        dial.event == self.counts.events
     }
 }
 
@@ -217,30 +284,30 @@ impl<S> Flight<S> {
 
     /// Returns how many are not cut off.
     pub(super) fn len(&self) -> u32 {
-        self.live
+        self.counts.live
     }
 
     pub(super) fn young(&self) -> u32 {
-        self.young
+        self.counts.young
     }
 
     /// Returns how many of the young ones are news.
     pub(super) fn news(&self) -> u32 {
-        self.news
+        self.counts.news
     }
 
     pub(super) fn has_doomed(&self) -> bool {
-        self.doomed > 0
+        self.counts.doomed > 0
     }
 
     /// Returns whether one was cut off whose place will be free when it stops.
     pub(super) fn has_stopping(&self) -> bool {
-        !self.stopping.is_empty()
+        self.counts.stopping > 0
     }
 
     /// Returns when the first of them gives up its place.
     pub(super) fn next_unstopped(&self) -> Time {
-        self.stopping.first().map_or(Time::NEVER, |(at, _)| *at)
+        self.stopping.front().map_or(Time::NEVER, |(at, _)| *at)
     }
 
     /// Returns how many there are, cut off or not.

@@ -355,12 +355,7 @@ impl<S: Clone> Dials<S> {
 impl<S: Clone> Dials<S> {
     /// Cuts off this many dials: slow ones, then the newest. Returns what stops their tasks.
     pub(crate) fn cut_off_newest(&mut self, most: u32, now: Time) -> Vec<S> {
-        let Some(dials) = self.dials_mut() else { return Vec::new() };
-        let mut by_use: Vec<_> =
-            dials.live().map(|(slot, dial)| (dial.is_slow, dial.since, slot)).collect();
-        by_use.sort_unstable_by(|one, other| other.cmp(one));
-        let cut_off = by_use.into_iter().take(most as usize);
-        cut_off.filter_map(|(_, _, slot)| dials.cut_off(slot, now)).collect()
+        self.dials_mut().map_or_else(Vec::new, |dials| dials.cut_off_newest(most as usize, now))
     }
 
     /// The host is retired. Cuts off those that have taken too long, because their target may be

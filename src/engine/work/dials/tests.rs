@@ -85,6 +85,30 @@ fn a_dial_whose_task_says_nothing_of_its_time_out_makes_room_a_second_later() {
 }
 
 #[test]
+fn of_ten_thousand_dials_the_slow_ones_are_cut_off_first_and_then_the_newest() {
+    for (most, slow_left, left) in
+        [(0, 100, 10_000), (40, 60, 9_960), (100, 0, 9_900), (9_999, 0, 1)]
+    {
+        let mut dials: Dials<u32> = Dials::new(1);
+        let since = |slot: u32| at(u64::from(slot) * 7_919 % 10_000);
+        (0..10_000).for_each(|slot| dials.begin(slot, since(slot), slot));
+        let slow = |slot: &u32| since(*slot) >= at(5_000) && since(*slot) < at(5_100);
+        (0..10_000).filter(slow).for_each(|slot| _ = dials.overdue(slot, WAITS(), ms(1)));
+        let stops = dials.cut_off_newest(most, ms(1));
+        assert_eq!((stops.len(), dials.len()), (most as usize, left));
+        assert_eq!(dials.slow().map_or(0, |(count, _)| count), slow_left);
+        let rank = |slot: &u32| (slow(slot), since(*slot));
+        let cut_off = cut_off(&dials);
+        let stays = dials.slots().filter(|slot| !dials.is_cut_off(*slot)).map(|slot| rank(&slot));
+        let (most_to_stay, least) = (stays.max(), cut_off.iter().map(rank).min());
+        assert!(least.is_none_or(|least| Some(least) > most_to_stay), "{least:?} {most_to_stay:?}");
+        let mut stops = stops;
+        stops.sort_unstable();
+        assert_eq!(stops, cut_off, "each is stopped");
+    }
+}
+
+#[test]
 fn retiring_cuts_off_those_that_take_too_long_and_each_time_the_limit_doubles() {
     let mut dials = dials(10);
     assert_eq!(dials.retire(at(9), Duration::from_nanos(8)), [0, 1]);
