@@ -48,3 +48,4 @@ mod storms;
 mod streams;
 mod telling;
 mod timeouts;
+mod turns;
