@@ -88,6 +88,7 @@ async fn has_failed<C: Connector>(
 
 fn reset(peer: TcpStream) {
     SockRef::from(&peer).set_linger(Some(Duration::ZERO)).unwrap();
+    drop(peer);
 }
 
 #[tokio::test]
