@@ -1,7 +1,7 @@
 //! What is known of a connection. Everybody reads it; an [`Entry`](super::entry::Entry) changes it.
 
 use crate::policy::close_reason::CloseReason;
-use crate::policy::limits::Limits;
+use crate::policy::limits::{Beats, Limits};
 use crate::policy::time::{Span, Time};
 
 /// The state of a connection.
@@ -147,11 +147,20 @@ impl Facts {
     }
 
     /// Returns whether it must be pinged before it is lent, because its last proof of life is too
-    /// old.
+    /// old. It counts for an interval at least.
+    #[inline]
     fn is_unproven(&self, now: Time, limits: &Limits) -> bool {
-        // `Always` means always: a coarse `now` may be earlier than the return.
-        (limits.ping_after == Span::ZERO && self.proof != Proof::Nothing)
-            || self.counts_until(limits.ping_after) <= now
+        // With `Always`, a coarse `now` may be earlier than the proof.
+        let counts =
+            limits.ping_after != Span::ZERO && now < self.checked_at.after(limits.ping_after);
+        !counts && self.is_unproven_longer(now, limits)
+    }
+
+    /// The same for a proof that is older than an interval. `Always` means always.
+    #[cold]
+    fn is_unproven_longer(&self, now: Time, limits: &Limits) -> bool {
+        let always = limits.ping_after == Span::ZERO && self.proof != Proof::Nothing;
+        always || self.counts_until(limits.ping_after) <= now
     }
 
     /// Returns until when the last proof of life counts if pings are sent at this interval. Where
@@ -176,6 +185,7 @@ impl Facts {
         }
     }
 
+    #[inline]
     fn postponed_to(&self, interval: Span) -> Time {
         self.checked_at.after(Span::from_nanos(interval.nanos().saturating_mul(POSTPONED)))
     }
@@ -235,14 +245,15 @@ impl Facts {
     }
 
     /// Returns when its heartbeat is due if its only use ends now.
-    pub(crate) fn beat_after_use(&self, now: Time, limits: &Limits) -> Time {
-        limits.heartbeat.map_or(Time::NEVER, |beats| {
-            let interval = beats.interval_of(self.id);
-            match self.proof {
-                Proof::Ping => now.after(interval).min(self.postponed_to(interval)),
-                _ => self.counts_until(interval),
-            }
-        })
+    #[inline]
+    pub(crate) fn beat_after_use(&self, now: Time, beats: &Beats) -> Time {
+        let interval = beats.interval_of(self.id);
+        match self.proof {
+            // No multiplication: measured.
+            Proof::Ping => now.min(self.checked_at.after(interval).after(interval)).after(interval),
+            Proof::Heard => self.checked_at.after(interval),
+            Proof::Nothing => Time::NEVER,
+        }
     }
 
     /// Returns since when the peer must have been heard for this ping to be needless, if it can be.

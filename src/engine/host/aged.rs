@@ -3,17 +3,27 @@
 //! Age is a preference, not a ban. Where long leases keep open all that the host may have, and each
 //! connection drains for age, the youngest takes leases again: it must answer a ping first, and gets
 //! another life. Otherwise each caller would wait for the end of a lease that may last for days.
+//! Where leases are short, one of them ends before that, and a new connection takes its place.
 
 use super::HostState;
 use super::close::may_give_place;
 use crate::engine::connections::entry::{Entry, Holds, State};
 use crate::engine::{Parts, Section};
 use crate::policy::close_reason::CloseReason;
+use crate::policy::time::{Span, Time};
+
+/// A connection that has drained for so long has long leases.
+const PATIENCE: Span = Span::from_nanos(1_000_000_000);
 
 impl<P: Parts> HostState<P> {
     /// Takes back connections that drain for age, the youngest first, until those who wait have
     /// something on its way, or there is none. Returns whether any was taken back.
+    #[inline]
     pub(super) fn take_back_aged(&mut self, section: &mut Section<'_, P>) -> bool {
+        self.connections.gauges().draining > 0 && self.take_back_all(section)
+    }
+
+    fn take_back_all(&mut self, section: &mut Section<'_, P>) -> bool {
         let mut any = false;
         while let Some(slot) = self.aged_to_take_back(section) {
             self.make_place_for(slot);
@@ -27,20 +37,33 @@ impl<P: Parts> HostState<P> {
 
     /// Returns the connection that is to be taken back next.
     pub(super) fn aged_to_take_back(&self, section: &Section<'_, P>) -> Option<u32> {
-        if !section.common.is_shared() || !self.lacks_all_room(section) {
-            return None;
+        let aged = self.aged(section).filter(|(_, entry)| long_held_at(entry) <= section.now);
+        aged.max_by_key(|(_, entry)| entry.id).map(|(slot, _)| slot)
+    }
+
+    /// Returns when one is to be taken back, if nothing changes.
+    pub(super) fn next_take_back(&self, section: &Section<'_, P>) -> Time {
+        if self.connections.gauges().draining == 0 {
+            return Time::NEVER;
         }
+        let times = self.aged(section).map(|(_, entry)| long_held_at(entry));
+        times.filter(|at| *at > section.now).min().unwrap_or(Time::NEVER)
+    }
+
+    /// Returns the connections that may be taken back, if nothing else has room.
+    fn aged(&self, section: &Section<'_, P>) -> impl Iterator<Item = (u32, &Entry<P>)> {
+        let is_needed = section.common.is_shared() && self.lacks_all_room(section);
         let max_uses = section.common.limits.max_uses;
-        let has_place = self.has_place_to_give();
-        let may = |entry: &Entry<P>| {
+        let has_place = is_needed && self.has_place_to_give();
+        let may = move |entry: &Entry<P>| {
             entry.state == State::Draining(CloseReason::Age)
                 && !entry.pinged
                 && entry.room() > 0
                 && entry.uses < max_uses
                 && (has_place || entry.holds == Holds::Place)
         };
-        let aged = self.connections.iter().filter(|(_, entry)| may(entry));
-        aged.max_by_key(|(_, entry)| entry.id).map(|(slot, _)| slot)
+        let entries = is_needed.then(|| self.connections.iter()).into_iter().flatten();
+        entries.filter(move |(_, entry)| may(entry))
     }
 
     /// Returns whether callers wait, nothing is on its way to them, and no dial can begin because
@@ -76,4 +99,9 @@ impl<P: Parts> HostState<P> {
             self.connections.change(giver, |entry| entry.give_up_place());
         }
     }
+}
+
+/// Returns when its leases turn out to be long.
+fn long_held_at<P: Parts>(entry: &Entry<P>) -> Time {
+    entry.expires.after(PATIENCE)
 }

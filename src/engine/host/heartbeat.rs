@@ -42,14 +42,9 @@ impl<P: Parts> HostState<P> {
 
     /// Returns whether the heartbeat of a connection that returns now need not be noted.
     pub(super) fn covers_beat(&mut self, slot: u32, now: Time, limits: &Limits) -> bool {
-        if limits.heartbeat.is_none() {
-            return true;
-        }
-        let due = self.connections[slot].beat_after_use(now, limits);
-        if due <= now {
-            return false;
-        }
-        self.rare.as_mut().is_some_and(|rare| rare.pings.covers_beat(due))
+        let Some(beats) = &limits.heartbeat else { return true };
+        let due = self.connections[slot].beat_after_use(now, beats);
+        due > now && self.rare.as_mut().is_some_and(|rare| rare.pings.covers_beat(due))
     }
 
     /// Pings the connections that are due.

@@ -20,7 +20,7 @@ struct Timer<P: Parts> {
 }
 
 impl<P: Parts> HostState<P> {
-    const TIMERS: [Timer<P>; 11] = [
+    const TIMERS: [Timer<P>; 12] = [
         // A connection has been idle for too long, or is too old.
         Timer { next: |host, _| host.connections.next_end(), due: Some(HostState::close_expired) },
         Timer { next: HostState::next_beat, due: Some(HostState::beat) },
@@ -32,6 +32,7 @@ impl<P: Parts> HostState<P> {
         // A dial is slow, gives up its place, or its time-out is to be told.
         Timer { next: |host, _| host.dials.next(), due: None },
         Timer { next: HostState::next_ping_to_count, due: None },
+        Timer { next: HostState::next_take_back, due: None },
         Timer { next: |host, _| host.next_late_close(), due: None },
         Timer { next: HostState::next_deadlock, due: None },
     ];

@@ -25,7 +25,7 @@ fn with_aged(n: usize, set: impl FnOnce(&mut Limits)) -> World {
     });
     for _ in 0..n {
         world.borrow(0);
-        world.run(&Op::Pass(10_000));
+        world.run(&Op::Pass(11_000));
     }
     world
 }
@@ -61,6 +61,19 @@ fn an_aged_connection_without_a_place_takes_that_of_one_that_drains_for_good() {
 }
 
 #[test]
+fn an_aged_connection_is_taken_back_when_its_leases_last_for_a_second() {
+    let set = |l: &mut Limits| (l.max_per_host, l.max_total, l.max_lifetime) = (1, 1, secs(10));
+    let mut world = shared(3, set);
+    world.borrow(0);
+    world.run(&Op::Pass(10_000));
+    world.acquire_of(0);
+    world.run(&Op::Pass(999));
+    assert_eq!((aged(&mut world).len(), world.pings.len()), (1, 0), "it may end soon");
+    world.run(&Op::Pass(1));
+    assert_eq!((aged(&mut world).len(), world.pings.len()), (0, 1));
+}
+
+#[test]
 fn an_aged_connection_waits_for_a_close_that_makes_room() {
     let mut world = with_aged(2, |l| l.max_per_host = 1);
     world.run(&Op::Return(Pick(1), true));
@@ -78,7 +91,7 @@ fn an_aged_connection_that_is_used_up_or_full_takes_no_lease_again() {
         });
         for _ in 0..2 {
             (0..leases).for_each(|_| world.borrow(0));
-            world.run(&Op::Pass(10_000));
+            world.run(&Op::Pass(11_000));
         }
         world.acquire_of(0);
         assert_eq!((aged(&mut world).len(), world.pings.len()), (2, 0), "for {leases} leases");
