@@ -35,37 +35,50 @@ pub(crate) struct Streams {
     moved: Arc<AtomicBool>,
 }
 
+/// A connection, which knows when its server was last heard.
+pub(crate) struct Stream {
+    stream: TcpStream,
+    heard: Instant,
+}
+
 #[async_trait]
 impl Connector for Streams {
     type Key = &'static str;
-    type Connection = TcpStream;
+    type Connection = Stream;
     type Error = io::Error;
 
-    async fn connect(&self, host: &&'static str) -> io::Result<TcpStream> {
+    async fn connect(&self, host: &&'static str) -> io::Result<Stream> {
         let host = if self.moved.load(SeqCst) { HOSTS[1] } else { *host };
-        TcpStream::connect((host, PORT)).await
+        let stream = TcpStream::connect((host, PORT)).await?;
+        Ok(Stream { stream, heard: Instant::now() })
     }
 
-    async fn ping(&self, stream: &mut TcpStream) -> io::Result<()> {
+    async fn ping(&self, stream: &mut Stream) -> io::Result<()> {
         echo(stream, b"ping").await
     }
 
     /// Nothing has come, not even the end.
-    fn is_open(&self, stream: &mut TcpStream) -> bool {
+    fn is_open(&self, stream: &mut Stream) -> bool {
         let mut byte = [0];
         let mut buffer = ReadBuf::new(&mut byte);
-        stream.poll_peek(&mut Context::from_waker(Waker::noop()), &mut buffer).is_pending()
+        let cx = &mut Context::from_waker(Waker::noop());
+        stream.stream.poll_peek(cx, &mut buffer).is_pending()
     }
 
     fn notices_close(&self) -> bool {
         true
     }
+
+    fn last_heard(&self, stream: &Stream) -> Option<Instant> {
+        Some(stream.heard)
+    }
 }
 
-async fn echo(stream: &mut TcpStream, words: &[u8]) -> io::Result<()> {
+async fn echo(Stream { stream, heard }: &mut Stream, words: &[u8]) -> io::Result<()> {
     stream.write_all(words).await?;
     let mut answer = vec![0; words.len()];
     stream.read_exact(&mut answer).await?;
+    *heard = Instant::now();
     if answer == words { Ok(()) } else { Err(io::ErrorKind::InvalidData.into()) }
 }
 
