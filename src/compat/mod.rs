@@ -25,8 +25,8 @@
 //! | `queue_strategy` | `queue_mode` | [`reuse`](crate::Builder::reuse) |
 //!
 //! Both of those pools check each connection before they lend it, unless this is turned off. Here
-//! that is [`HealthCheck::Always`](crate::HealthCheck::Always): set it where the manager does not
-//! notice by itself that a connection has died, as those for Redis do not.
+//! that is the default for a manager: set another [`HealthCheck`](crate::HealthCheck) where the
+//! manager notices by itself that a connection has died, or where one loan may fail for each death.
 
 #[cfg(feature = "bb8")]
 mod bb8;

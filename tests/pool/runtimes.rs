@@ -375,8 +375,7 @@ fn a_dial_that_gave_up_its_place_and_succeeds_after_all_has_its_connection_close
     let (pool, connector) = pool(|b| b.max_per_host(1).connect_timeout(None));
     connector.once(Stage::Connect, Step::Slow(ms(10)));
     let standing = runtime();
-    let gone = standing.block_on(async { waiting(&pool, 1) });
-    drop(gone);
+    standing.block_on(async { drop(waiting(&pool, 1)) });
     runtime().block_on(async { drop(pool.acquire(&1).await.unwrap()) });
     // Both are polled at once: the dial that has made its connection, and was told to stop.
     standing.block_on(async { tokio::time::sleep(ms(20)).await });

@@ -133,7 +133,9 @@ async fn the_minimum_idle_of_shared_connections_is_met_by_those_with_room_for_a_
     quiet().await;
     assert_eq!(stage.script.counts().dials, 3);
     let mut carried = [0; 3];
-    leases.iter().for_each(|lease| carried[lease.number] += 1);
+    for lease in &leases {
+        carried[lease.number] += 1;
+    }
     assert_eq!(carried, [3, 3, 3], "they are used evenly");
     drop(leases);
     stage.assert_balanced();
