@@ -197,10 +197,9 @@ impl<Kind> Builder<Kind> {
     /// [`idle_timeout`](Builder::idle_timeout) is replaced by a new one, unless it has answered a
     /// [`heartbeat`](Builder::heartbeat) within that time.
     ///
-    /// In a [`SharedPool`](crate::SharedPool) the connections count that have room for a lease, in use
-    /// or not, and that do not drain. With [`Spread::LeastLoaded`](crate::Spread::LeastLoaded), a
-    /// minimum of 3 keeps three connections open and uses them evenly; more are dialed as these become
-    /// full.
+    /// In a [`SharedPool`] the connections count that have room for a lease, in use or not, and that
+    /// do not drain. With [`Spread::LeastLoaded`], a minimum of 3 keeps three connections open and
+    /// uses them evenly; more are dialed as these become full.
     ///
     /// After an outage the minimum is restored without any traffic, provided that a connection of
     /// the host is open or a [`Host`](crate::Host) handle exists. Otherwise the host is not dialed
