@@ -10,7 +10,8 @@ use crate::policy::time::Span;
 ///
 /// A heartbeat is due when a connection has given no proof of life for an interval. Every answered
 /// ping is proof, and so is that [bytes came](crate::Connector::last_heard) from the peer: then
-/// none is sent. That a borrower gives a connection back is no proof. A [`Pool`](crate::Pool)
+/// none is sent, but for one in each third interval, because a program may hang while a proxy, or
+/// its own stack, goes on to talk. That a borrower gives a connection back is no proof. A [`Pool`](crate::Pool)
 /// pings only connections that are not lent; where the connector does not know when bytes came, a
 /// use postpones the heartbeat, until the last proof is three intervals ago: then the connection is
 /// pinged as it returns, before anybody else gets it. A connection of a

@@ -19,8 +19,8 @@ use crate::policy::close_reason::CloseReason;
 /// [`closed`](Observer::closed). [`leaked`](Observer::leaked) may be late: the connection may have
 /// returned meanwhile. Events of different connections, and those of a host, may overtake each
 /// other: callers may have the error of a dial before [`dial_failed`](Observer::dial_failed).
-/// [`pool_closed`](Observer::pool_closed) is the last event of a pool, apart from callers that are told
-/// that it is closed.
+/// [`pool_closed`](Observer::pool_closed) is the last event of a pool, apart from those of callers that
+/// get an error: they tell of it when they are polled.
 ///
 /// # Panics and blocking
 ///

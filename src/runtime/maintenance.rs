@@ -6,6 +6,9 @@ use super::handle::Runtime;
 use crate::engine::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use crate::engine::sync::{Mutex, Notify};
 
+/// The number of runtimes of which it is remembered that they have timers: a program has fewer at a time.
+const MOST_SEEN: usize = 64;
+
 /// The link between the pool and its maintenance task.
 #[derive(Debug)]
 pub(crate) struct Maintenance {
@@ -20,6 +23,8 @@ pub(crate) struct Maintenance {
     timers_in: AtomicU64,
     /// The number of the runtime where a timer was last made, even if maintenance has ended there.
     timers_seen: AtomicU64,
+    /// The numbers of the runtimes where timers were made, the latest last.
+    all_timers_seen: Mutex<Vec<u64>>,
 }
 
 impl Maintenance {
@@ -31,6 +36,7 @@ impl Maintenance {
             runtime: Mutex::new(None),
             timers_in: AtomicU64::new(0),
             timers_seen: AtomicU64::new(0),
+            all_timers_seen: Mutex::new(Vec::new()),
         }
     }
 
@@ -60,13 +66,28 @@ impl Maintenance {
 
     /// Returns whether a timer was made in this runtime, so that another one can be.
     pub(crate) fn knows_timers_of(&self, runtime: &Runtime) -> bool {
-        self.timers_seen.load(Ordering::Relaxed) == runtime.number()
+        let number = runtime.number();
+        self.timers_seen.load(Ordering::Relaxed) == number
+            || self.all_timers_seen.lock().contains(&number)
+    }
+
+    #[cold]
+    fn see_timers_in(&self, number: u64) {
+        self.timers_seen.store(number, Ordering::Relaxed);
+        let mut seen = self.all_timers_seen.lock();
+        seen.retain(|other| *other != number);
+        if seen.len() == MOST_SEEN {
+            seen.remove(0);
+        }
+        seen.push(number);
     }
 
     /// Records that a timer was made in this runtime. A runtime cannot be asked whether it has
     /// timers.
     pub(crate) fn has_timers(&self, runtime: &Runtime) {
-        self.timers_seen.store(runtime.number(), Ordering::Relaxed);
+        if self.timers_seen.load(Ordering::Relaxed) != runtime.number() {
+            self.see_timers_in(runtime.number());
+        }
         if self.runs_in(runtime) {
             return;
         }

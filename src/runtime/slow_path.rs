@@ -97,6 +97,7 @@ impl dyn AnyHost {
                     return Some(lent);
                 }
             } else if mem::replace(&mut has_asked, true) || !self.ask_peers(Asking::Caller) {
+                self.change(|state, section| state.ping_for_the_next_try(section));
                 return None;
             }
         }

@@ -9,6 +9,7 @@ mod tally;
 
 mod accounts;
 mod adding;
+mod aged;
 mod blocking;
 mod borrowers;
 mod cancellation;
@@ -42,8 +43,10 @@ mod settings;
 mod shared;
 mod shared_trouble;
 mod shutdown;
+mod signs_of_life;
 mod slow_dials;
 mod stale;
+mod standing;
 mod storms;
 mod streams;
 mod telling;

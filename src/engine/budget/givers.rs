@@ -39,6 +39,13 @@ impl<H: Clone> Budget<H> {
         giving.find(|(id, _)| self.lacks_room_beside(**id)).map(|(_, host)| host.clone())
     }
 
+    /// Returns whether all permits are taken, and no more will be free until a lease ends that may last
+    /// for long: no connection is idle, closes or makes room.
+    pub(crate) fn is_exhausted(&self) -> bool {
+        let is_none_on_its_way = self.room_to_come() + self.making_room + self.scanning == 0;
+        self.is_full() && is_none_on_its_way && self.listed.is_empty()
+    }
+
     /// Returns whether other hosts still need the room that a host is draining for.
     pub(crate) fn needs_drained(&self, id: u64) -> bool {
         let own = self.records.get(&id).map_or(0, |record| record.short_of() as usize);

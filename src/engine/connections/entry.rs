@@ -10,6 +10,7 @@ use std::ops::Deref;
 use std::time::Duration;
 
 use super::by_use::Links;
+use super::facts::IN_USE;
 pub(crate) use super::facts::{Facts, Holds, Proof, State};
 use super::leases::{Lease, Leases};
 use crate::engine::common::Share;
@@ -100,6 +101,11 @@ impl<P: Parts> Entry<P> {
 }
 
 impl<P: Parts> Entry<P> {
+    /// Returns after how long without a proof of life it is pinged before a loan.
+    pub(crate) fn asked_after(&self, limits: &Limits) -> Span {
+        if self.leases.is_empty() { limits.ping_after } else { limits.ping_after.max(IN_USE) }
+    }
+
     /// Returns whether it takes leases and has room for one.
     #[inline]
     pub(crate) fn has_room(&self) -> bool {
@@ -175,6 +181,7 @@ impl<P: Parts> Entry<P> {
             idle_since: now,
             expires: Time::NEVER,
             checked_at: now,
+            answered_at: now,
             turn: 0,
             id: 0,
             created: now,
@@ -203,6 +210,7 @@ impl<P: Parts> Entry<P> {
             idle_since,
             expires,
             checked_at: at,
+            answered_at: at,
             turn,
             id,
             created: at,
@@ -406,6 +414,7 @@ impl<P: Parts> Entry<P> {
     /// It has answered a ping that began in this generation.
     pub(crate) fn prove(&mut self, now: Time, took: Duration, generation: u32) {
         self.facts.checked_at = now;
+        self.facts.answered_at = now;
         self.facts.proof_micros = micros(took);
         self.facts.generation = generation;
         self.facts.doubted = false;
@@ -414,7 +423,10 @@ impl<P: Parts> Entry<P> {
 
     /// Its peer was heard at this time, which is as good as an answer to a ping of this generation.
     pub(crate) fn hear(&mut self, at: Time, generation: u32) {
-        self.prove(at.max(self.checked_at), Duration::ZERO, generation);
+        self.facts.checked_at = at.max(self.checked_at);
+        self.facts.proof_micros = 0;
+        self.facts.generation = generation;
+        self.facts.missed = 0;
     }
 
     /// Returns to its state before the ping.

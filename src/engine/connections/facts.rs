@@ -78,7 +78,7 @@ pub(crate) enum Proof {
 const POSTPONED: u64 = 3;
 
 /// A shared connection that is in use is not pinged more often than if this were the interval.
-const IN_USE: Span = Span::from_nanos(1_000_000_000);
+pub(super) const IN_USE: Span = Span::from_nanos(1_000_000_000);
 
 /// What is known of a connection. The fields that lending, returning and handing over use come
 /// first.
@@ -110,6 +110,8 @@ pub(crate) struct Facts {
     /// When it was made, last answered a ping or was last known to be heard: the last proof of life.
     /// That a borrower gives it back is none.
     pub(crate) checked_at: Time,
+    /// When it was made or last answered a ping.
+    pub(crate) answered_at: Time,
     /// Orders idle connections: of two connections of a host, the one with the lower turn has been
     /// idle for longer.
     pub(crate) turn: u64,
@@ -254,6 +256,11 @@ impl Facts {
             Proof::Heard => self.checked_at.after(interval),
             Proof::Nothing => Time::NEVER,
         }
+    }
+
+    /// Returns whether its last answer is less than three intervals old.
+    pub(crate) fn was_answered_lately(&self, interval: Span, now: Time) -> bool {
+        now < self.answered_at.after(interval).after(interval).after(interval)
     }
 
     /// Returns since when the peer must have been heard for this ping to be needless, if it can be.

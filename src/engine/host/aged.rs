@@ -41,10 +41,14 @@ impl<P: Parts> HostState<P> {
         aged.max_by_key(|(_, entry)| entry.id).map(|(slot, _)| slot)
     }
 
-    /// Returns when one is to be taken back, if nothing changes.
+    /// Returns when one may be taken back, if nothing changes here. The caps across hosts are asked
+    /// again after a while.
     pub(super) fn next_take_back(&self, section: &Section<'_, P>) -> Time {
-        if self.connections.gauges().draining == 0 {
+        if self.connections.gauges().draining == 0 || !section.common.is_shared() {
             return Time::NEVER;
+        }
+        if section.common.ledger.is_some() && self.lacks_room_here(section) {
+            return section.now.after(PATIENCE);
         }
         let times = self.aged(section).map(|(_, entry)| long_held_at(entry));
         times.filter(|at| *at > section.now).min().unwrap_or(Time::NEVER)
@@ -66,16 +70,27 @@ impl<P: Parts> HostState<P> {
         entries.filter(move |(_, entry)| may(entry))
     }
 
-    /// Returns whether callers wait, nothing is on its way to them, and no dial can begin because
-    /// connections that drain hold the room for it.
+    /// Returns whether callers wait, nothing is on its way to them, and no dial helps them: because
+    /// connections that drain hold the room for it, or because dials fail. No other host needs the
+    /// room that becomes free when these have drained.
     fn lacks_all_room(&self, section: &Section<'_, P>) -> bool {
+        if !self.lacks_room_here(section) {
+            return false;
+        }
+        let is_full = self.connections.gauges().places >= self.membership.max();
+        let lacks = is_full || self.failing().is_some();
+        let Some(ledger) = &section.common.ledger else { return lacks };
+        let (budget, id) = (ledger.budget.lock(), self.share.id());
+        !budget.needs_drained(id) && (lacks || budget.is_exhausted())
+    }
+
+    /// The same, as far as it does not depend on what the room is.
+    fn lacks_room_here(&self, section: &Section<'_, P>) -> bool {
         let (gauges, max) = (self.connections.gauges(), self.membership.max());
-        let is_short = || self.share.is_short() && section.common.is_total_full();
         gauges.draining > 0
             && gauges.closing == 0
             && self.waiting() > self.on_its_way(section.now, &section.common.limits)
             && gauges.staying() + gauges.dialing < max
-            && (gauges.places >= max || is_short())
     }
 
     /// Returns whether a place is free, or held by a connection that drains and may give it up.

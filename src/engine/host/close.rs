@@ -120,6 +120,14 @@ impl<P: Parts> HostState<P> {
         if !common.is_shared() || self.connections.gauges().draining == 0 {
             return;
         }
+        let is_stuck = |entry: &Entry<P>| {
+            entry.state == State::Draining(CloseReason::OverCap) && entry.holds == Holds::Place
+        };
+        let stuck = self.connections.iter().filter(|(_, entry)| is_stuck(entry)).count();
+        if stuck >= self.membership.max() as usize {
+            // Nothing could take the places: what has one may be taken back.
+            return;
+        }
         let given =
             self.connections.iter().filter(|(_, entry)| entry.holds == Holds::Permit).count();
         let more = (self.membership.max() as usize).saturating_sub(given);

@@ -19,7 +19,7 @@ impl<P: Parts> HostState<P> {
     ///
     /// - A dial counts until it is slow, for the leases that its connection is expected to carry.
     /// - A ping counts for `ping_counts`: a peer that has not answered by then may be dead. Then the
-    ///   others probably are, too, and no ping counts. A connection whose heartbeat is late does not
+    ///   others probably are, too, and no ping counts until one is answered or a dial succeeds. A connection whose heartbeat is late does not
     ///   count.
     ///
     /// Loans are no reason not to dial: see [`may_be_served`](HostState::may_be_served), which
@@ -233,6 +233,18 @@ impl<P: Parts> HostState<P> {
             }
             let Some(slot) = self.slot_to_ping(now, common) else { return };
             self.begin_ping(slot, Purpose::Health, true, section);
+        }
+    }
+
+    /// A caller that does not wait has found no connection that may be lent as it is. One that must
+    /// answer first is pinged for the next: nothing else might. (Not where each loan needs a ping.)
+    pub(crate) fn ping_for_the_next_try(&mut self, section: &mut Section<'_, P>) {
+        let (now, common) = (section.now, section.common);
+        let may = self.membership.is_open()
+            && common.limits.ping_after != Span::ZERO
+            && self.may_ping_more(&common.limits);
+        if may && let Some(slot) = self.slot_to_ping(now, common) {
+            self.begin_ping(slot, Purpose::Health, false, section);
         }
     }
 

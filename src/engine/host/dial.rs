@@ -38,7 +38,11 @@ impl<P: Parts> HostState<P> {
         let stop = P::Stop::default();
         self.dials.begin(slot, section.now, stop.clone());
         self.counters.dials += 1;
-        let runtime = self.waiters.as_mut().and_then(|waiters| waiters.oldest_runtime());
+        // After one that is slow, or stands still, the next runs where this section does: the runtime
+        // of the oldest waiter may stand still.
+        let is_odd = self.dials.has_slow() || self.dials.one_stands_still();
+        let waiters = self.waiters.as_mut().filter(|_| !is_odd);
+        let runtime = waiters.and_then(|waiters| waiters.oldest_runtime());
         section.actions.dial.push(DialOrder { slot, runtime, stop });
     }
 
@@ -57,6 +61,9 @@ impl<P: Parts> HostState<P> {
         self.note_dial_time(took, dial.is_cut_off, section);
         self.wake_warm(section);
         self.make(slot, dialed, section);
+        if let Some(rare) = &mut self.rare {
+            rare.pings.note_life(section.now);
+        }
         let mut outage = None;
         if !dial.is_cut_off {
             self.dials.succeeded(&dial, took.into(), waits(section), section.now);

@@ -191,20 +191,35 @@ impl<P: Parts> HostState<P> {
         if may_stay && self.gives_up(slot, section) {
             return;
         }
-        if may_stay && self.must_beat_first(slot, section) {
-            // One that is handed from borrower to borrower would never be pinged.
-            let needed = self.waiting() > 0;
-            return self.begin_ping(slot, Purpose::Heartbeat, needed, section);
+        let is_asked = may_stay && self.is_overdue(slot, section) && self.beat_first(slot, section);
+        if !is_asked {
+            self.settle(slot, section);
         }
-        self.settle(slot, section);
     }
 
-    /// Returns whether an exclusive connection whose use has ended has to be pinged before anything
-    /// else, because its heartbeat is overdue.
-    fn must_beat_first(&self, slot: u32, section: &Section<'_, P>) -> bool {
-        let (now, limits) = (section.now, &section.common.limits);
+    /// Returns whether the heartbeat of an exclusive connection whose use has ended is overdue. A
+    /// suspect is pinged in any case.
+    fn is_overdue(&self, slot: u32, section: &Section<'_, P>) -> bool {
         let entry = &self.connections[slot];
-        !section.common.is_shared() && !entry.pinged && entry.returns_overdue(now, limits)
+        !section.common.is_shared()
+            && !entry.pinged
+            && !entry.is_suspect(self.connections.generation())
+            && entry.returns_overdue(section.now, &section.common.limits)
+    }
+
+    /// Pings a connection that returns, before anything else: one that goes from borrower to borrower
+    /// would never be pinged. Returns false if it has to wait for its turn.
+    fn beat_first(&mut self, slot: u32, section: &mut Section<'_, P>) -> bool {
+        if self.waiting() > 0 {
+            self.begin_ping(slot, Purpose::Health, true, section);
+        } else if !self.may_beat_more(&section.common.limits) {
+            return false;
+        } else if let Some(reason) = self.reason_not_to_ask(slot, section) {
+            self.drain(slot, reason, section);
+        } else {
+            self.begin_ping(slot, Purpose::Heartbeat, false, section);
+        }
+        true
     }
 
     /// Ends a lease, and puts an exclusive connection into its entry. A share of a shared one is

@@ -70,7 +70,7 @@ impl<P: Parts> HostState<P> {
         }
     }
 
-    fn may_beat_more(&self, limits: &Limits) -> bool {
+    pub(super) fn may_beat_more(&self, limits: &Limits) -> bool {
         self.pings().may_beat(self.open(), limits)
     }
 

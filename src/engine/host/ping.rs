@@ -56,11 +56,15 @@ impl<P: Parts> HostState<P> {
         purpose: Purpose,
         section: &Section<'_, P>,
     ) -> Option<Time> {
-        let limits = &section.common.limits;
+        let (entry, limits) = (&self.connections[slot], &section.common.limits);
         let interval = match (purpose, limits.heartbeat) {
             (Purpose::Reset, _) => return None,
-            (Purpose::Heartbeat, Some(beats)) => beats.interval_of(self.connections[slot].id),
-            _ => limits.ping_after,
+            (Purpose::Heartbeat, Some(beats)) => {
+                let interval = beats.interval_of(entry.id);
+                // Its program may hang while something on the way goes on to talk.
+                entry.was_answered_lately(interval, section.now).then_some(interval)?
+            }
+            _ => entry.asked_after(limits),
         };
         self.connections.heard_is_enough(slot, interval, section.now)
     }
@@ -138,6 +142,10 @@ impl<P: Parts> HostState<P> {
             }
             (Verdict::Heard { at, max_leases }, _) => {
                 self.connections.change(slot, |entry| entry.hear(at, ping.generation));
+                if self.connections[slot].doubted {
+                    // Since the ping began: it was not pinged for that.
+                    self.rare().pings.suspect();
+                }
                 self.proven((slot, ping), max_leases, section);
             }
             (Verdict::NotOpen, _) => {
@@ -194,7 +202,7 @@ impl<P: Parts> HostState<P> {
     ) {
         let (now, took) = (section.now, section.now.since(ping.since));
         self.count_answer(ping.purpose);
-        if ping.purpose == Purpose::Heartbeat {
+        if ping.purpose != Purpose::Reset {
             self.rare().pings.note_answer(took);
         }
         self.connections.change(slot, |entry| entry.prove(now, took, ping.generation));
@@ -209,6 +217,7 @@ impl<P: Parts> HostState<P> {
         section: &mut Section<'_, P>,
     ) {
         self.note_max_leases(slot, max_leases);
+        self.rare().pings.note_life(section.now);
         if self.connections[slot].is_dead() {
             return self.close_if_free(slot, section);
         }

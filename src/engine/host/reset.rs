@@ -14,7 +14,7 @@ impl<P: Parts> HostState<P> {
     /// An exclusive connection that needs a reset has returned. If it will not be lent again, it is
     /// closed without one.
     pub(super) fn reset_or_close(&mut self, slot: u32, section: &mut Section<'_, P>) {
-        if let Some(reason) = self.reason_not_to_reset(slot, section) {
+        if let Some(reason) = self.reason_not_to_ask(slot, section) {
             self.drain(slot, reason, section);
         } else if !self.gives_up(slot, section) {
             self.connections.change(slot, |entry| entry.await_reset());
@@ -23,7 +23,12 @@ impl<P: Parts> HostState<P> {
         }
     }
 
-    fn reason_not_to_reset(&self, slot: u32, section: &Section<'_, P>) -> Option<CloseReason> {
+    /// Returns why a connection that has returned is closed instead of being reset or pinged, if it is.
+    pub(super) fn reason_not_to_ask(
+        &self,
+        slot: u32,
+        section: &Section<'_, P>,
+    ) -> Option<CloseReason> {
         // The count includes those being reset.
         let idle = self.connections.gauges().idle as usize;
         let over_limit = idle >= section.common.limits.max_idle_per_host;

@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::engine::Purpose;
 use crate::engine::soonest::Soonest;
 use crate::policy::limits::Limits;
-use crate::policy::time::Time;
+use crate::policy::time::{Span, Time};
 
 /// A ping in flight.
 #[derive(Clone, Copy, Debug)]
@@ -60,8 +60,10 @@ pub(crate) struct Pings {
     suspects: Option<Purpose>,
     /// When the first heartbeat is due.
     beats: Soonest,
-    /// How long an answer to a heartbeat takes, smoothed.
+    /// How long an answer takes, smoothed.
     usual: Duration,
+    /// When the host was last known to live: a ping was answered, or a dial has succeeded.
+    lived_at: Time,
 }
 
 /// Those of a host that has had none.
@@ -79,6 +81,7 @@ impl Pings {
             suspects: None,
             beats: Soonest::new(),
             usual: Duration::ZERO,
+            lived_at: Time::START,
         }
     }
 
@@ -141,17 +144,30 @@ impl Pings {
         pings.map(|ping| ping.since).min()
     }
 
-    /// Returns when the next one stops counting.
+    /// Returns when the next one stops counting, or is silent.
     pub(crate) fn next(&self, now: Time, limits: &Limits) -> Time {
-        let ends = self.in_flight.values().map(|ping| ping.counts_until(limits));
+        let pings = self.in_flight.values();
+        let ends = pings.flat_map(|ping| [ping.counts_until(limits), self.silent_at(ping, limits)]);
         ends.filter(|at| *at > now).min().unwrap_or(Time::NEVER)
     }
 
-    /// Returns whether a connection that should be lent has not answered for so long that it may be
-    /// dead.
+    /// Returns whether a connection that a waiter needs has not answered for so long that it may be
+    /// dead, and the host has given no sign of life since it was asked.
     pub(crate) fn is_one_silent(&self, now: Time, limits: &Limits) -> bool {
-        let mut asked = self.in_flight.values().filter(|ping| ping.purpose == Purpose::Health);
-        asked.any(|ping| ping.counts_until(limits) <= now)
+        let is_asked = |ping: &Ping| ping.needed && ping.purpose == Purpose::Health;
+        let mut asked = self.in_flight.values().filter(|ping| is_asked(ping));
+        asked.any(|ping| ping.since >= self.lived_at && self.silent_at(ping, limits) <= now)
+    }
+
+    /// Returns when a ping takes hopelessly longer than usual.
+    fn silent_at(&self, ping: &Ping, limits: &Limits) -> Time {
+        let usual = Span::from(self.usual.saturating_mul(3));
+        ping.since.after(usual.max(limits.ping_counts))
+    }
+
+    /// A ping was answered, or a dial has succeeded.
+    pub(crate) fn note_life(&mut self, now: Time) {
+        self.lived_at = now;
     }
 
     /// Returns whether one more ping may start that no waiter needs and that is no heartbeat, in a
@@ -254,7 +270,7 @@ impl Pings {
         usize::try_from(at_once).unwrap_or(usize::MAX).min(connections)
     }
 
-    /// A heartbeat was answered after so long.
+    /// A ping was answered after so long.
     pub(crate) fn note_answer(&mut self, took: Duration) {
         self.usual = if self.usual.is_zero() { took } else { self.usual / 8 * 7 + took / 8 };
     }
@@ -265,7 +281,6 @@ mod tests {
     use super::*;
     use crate::policy::config::Config;
     use crate::policy::heartbeat::Heartbeat;
-    use crate::policy::time::Span;
 
     fn at(seconds: u64) -> Time {
         Time::START.after(span(seconds))

@@ -94,6 +94,8 @@ struct Counts {
     news: u32,
     /// Cut off, and not stopped nor without a place.
     stopping: u32,
+    /// Without a place: their runtime stands still.
+    unstopped: u32,
     events: u32,
 }
 
@@ -106,6 +108,7 @@ impl Counts {
             (&mut self.young, dial.is_young()),
             (&mut self.news, is_news),
             (&mut self.stopping, dial.gives_up_at().is_some()),
+            (&mut self.unstopped, dial.is_unstopped),
         ] {
             *sum = if is_there { *sum + u32::from(counts) } else { *sum - u32::from(counts) };
         }
@@ -303,6 +306,11 @@ impl<S> Flight<S> {
     /// Returns whether one was cut off whose place will be free when it stops.
     pub(super) fn has_stopping(&self) -> bool {
         self.counts.stopping > 0
+    }
+
+    /// Returns whether one that was cut off has not stopped for a second.
+    pub(super) fn has_unstopped(&self) -> bool {
+        self.counts.unstopped > 0
     }
 
     /// Returns when the first of them gives up its place.

@@ -297,6 +297,11 @@ impl<S: Clone> Dials<S> {
         dials.oldest_slow().map(|(_, oldest)| (dials.slow(), oldest.since))
     }
 
+    /// Returns whether the runtime of a dial stands still: it was cut off, and has not stopped.
+    pub(crate) fn one_stands_still(&self) -> bool {
+        self.dials().is_some_and(Flight::has_unstopped)
+    }
+
     /// Returns whether a slow dial is in flight.
     pub(crate) fn has_slow(&self) -> bool {
         self.dials().is_some_and(|dials| dials.slow() > 0)
