@@ -222,7 +222,7 @@ impl<P: Parts> HostState<P> {
             return self.close_if_free(slot, section);
         }
         self.connections.change(slot, |entry| entry.resume());
-        if ping.generation == self.connections.generation() {
+        if !self.connections[slot].is_suspect(self.connections.generation()) {
             self.settle_proven(slot, section);
         } else {
             self.settle(slot, section);
