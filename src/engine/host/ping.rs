@@ -222,10 +222,10 @@ impl<P: Parts> HostState<P> {
             return self.close_if_free(slot, section);
         }
         self.connections.change(slot, |entry| entry.resume());
-        if !self.connections[slot].is_suspect(self.connections.generation()) {
-            self.settle_proven(slot, section);
-        } else {
+        if self.connections[slot].is_suspect(self.connections.generation()) {
             self.settle(slot, section);
+        } else {
+            self.settle_proven(slot, section);
         }
         if ping.cleared && self.connections[slot].state == State::Idle {
             self.drain(slot, CloseReason::Asked, section);
