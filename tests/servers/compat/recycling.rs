@@ -108,7 +108,8 @@ async fn a_connection_that_is_handed_over_is_recycled_on_its_way() {
 #[tokio::test(start_paused = true)]
 async fn where_recycling_is_only_a_check_it_can_be_left_to_the_health_check() {
     let numbers = Numbers { counts: Arc::default(), permits: Arc::new(Semaphore::new(1000)) };
-    let pool = Pool::new(Deadpool::new(numbers).recycle_by_health_check());
+    let builder = Pool::builder().health_check(HealthCheck::IdleFor(Duration::from_secs(30)));
+    let pool = builder.build(Deadpool::new(numbers).recycle_by_health_check()).unwrap();
     **pool.acquire(&()).await.unwrap() = 7;
     assert_eq!(**pool.acquire(&()).await.unwrap(), 7);
 }
