@@ -169,7 +169,7 @@ impl<P: Parts> HostState<P> {
             Use::Over(reason) => self.end(slot, reason, section),
             Use::Ended { max_leases } => {
                 self.note_max_leases(slot, max_leases);
-                self.settle_or_give_up(slot, section);
+                self.settle_used(slot, section);
             }
             Use::Unused { max_leases } => {
                 self.note_max_leases(slot, max_leases);
@@ -186,13 +186,21 @@ impl<P: Parts> HostState<P> {
         }
     }
 
+    /// A connection that was not used is as it was.
     fn settle_or_give_up(&mut self, slot: u32, section: &mut Section<'_, P>) {
         let may_stay = self.reason_to_close(slot, section).is_none();
-        if may_stay && self.gives_up(slot, section) {
-            return;
+        if !(may_stay && self.gives_up(slot, section)) {
+            self.settle(slot, section);
         }
-        let is_asked = may_stay && self.is_overdue(slot, section) && self.beat_first(slot, section);
-        if !is_asked {
+    }
+
+    /// The same for one that was used: its heartbeat may be overdue.
+    fn settle_used(&mut self, slot: u32, section: &mut Section<'_, P>) {
+        let may_stay = self.reason_to_close(slot, section).is_none();
+        let is_gone = may_stay
+            && (self.gives_up(slot, section)
+                || (self.is_overdue(slot, section) && self.beat_first(slot, section)));
+        if !is_gone {
             self.settle(slot, section);
         }
     }
