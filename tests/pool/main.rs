@@ -16,6 +16,7 @@ mod cancellation;
 mod caps;
 mod deadlocks;
 mod dialing;
+mod ends;
 mod errors;
 mod fairness;
 mod faults;
