@@ -38,53 +38,38 @@
 //!
 //! # Backends
 //!
-//! HTTP/1.1 and HTTP/2 (feature `http`):
+//! Each is a package of its own, made only of what is public here, so that this crate follows no other's versions.
 //!
-//! ```
-//! # #[cfg(feature = "http")]
-//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
-//! # use {http::Request, wharf::http::Client};
+//! HTTP/1.1 and HTTP/2 ([`wharf-http`](https://docs.rs/wharf-http)):
+//!
+//! ```text
 //! let client = Client::new();
 //! let request = Request::get("https://example.com/").body(String::new())?;
-//! let answer = client.request(request).await?;
-//! # Ok(()) }
+//! let response = client.request(request).await?;
 //! ```
 //!
-//! gRPC, for tonic's clients (feature `grpc`):
+//! gRPC, for tonic's clients ([`wharf-grpc`](https://docs.rs/wharf-grpc)):
 //!
-//! ```
-//! # #[cfg(feature = "grpc")]
-//! # fn example(server: http::Uri) -> Result<(), Box<dyn std::error::Error>> {
-//! # use {tonic_health::pb::health_client::HealthClient as OrdersClient, wharf::SharedPool};
-//! # use wharf::grpc::{GrpcConnector, PooledChannel};
+//! ```text
 //! let pool = SharedPool::builder().build(GrpcConnector::new())?;
 //! let channel = PooledChannel::new(pool.host(&server));
 //! let mut client = OrdersClient::new(channel);
-//! # Ok(()) }
 //! ```
 //!
-//! PostgreSQL (feature `postgres`):
+//! PostgreSQL ([`wharf-postgres`](https://docs.rs/wharf-postgres)):
 //!
-//! ```
-//! # #[cfg(feature = "postgres")]
-//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
-//! # use wharf::{Pool, postgres::PostgresConnector};
+//! ```text
 //! let connector: PostgresConnector = "host=localhost user=app".parse()?;
 //! let shop = Pool::builder().build(connector)?.host(&());
 //! let row = shop.acquire().await?.query_one_cached("SELECT 1", &[]).await?;
-//! # Ok(()) }
 //! ```
 //!
-//! WebSocket (feature `websocket`):
+//! WebSocket ([`wharf-websocket`](https://docs.rs/wharf-websocket)):
 //!
-//! ```
-//! # #[cfg(feature = "websocket")]
-//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
-//! # use {wharf::Pool, wharf::websocket::{Message, WebSocketConnector}};
+//! ```text
 //! let pool = Pool::builder().build(WebSocketConnector::new())?;
 //! let mut socket = pool.acquire("wss://prices.example/v1").await?;
 //! let answer = socket.request(Message::text("EUR/USD")).await?;
-//! # Ok(()) }
 //! ```
 //!
 //! TCP (feature `tcp`):
@@ -99,20 +84,13 @@
 //! # Ok(()) }
 //! ```
 //!
-//! A manager written for bb8 (feature `bb8`). For deadpool's managers (feature `deadpool`), write `Deadpool` instead of
-//! `Bb8`:
+//! A manager written for bb8 ([`wharf-bb8`](https://docs.rs/wharf-bb8)). For deadpool's managers
+//! ([`wharf-deadpool`](https://docs.rs/wharf-deadpool)), write `Deadpool` instead of `Bb8`:
 //!
-//! ```
-//! # #[cfg(feature = "bb8")]
-//! # async fn example<M>(manager: M) -> Result<(), Box<dyn std::error::Error>>
-//! # where
-//! #     M: bb8::ManageConnection<Error: std::error::Error + Send + Sync>,
-//! # {
-//! # use wharf::{Pool, compat::Bb8};
+//! ```text
 //! let connector = Bb8::new(manager);
 //! let pool = Pool::builder().build(connector)?;
 //! let connection = pool.acquire(&()).await?;
-//! # Ok(()) }
 //! ```
 //!
 //! # How an acquire goes
@@ -168,12 +146,7 @@
 //!
 //! | feature | what it brings | what it pulls in |
 //! | --- | --- | --- |
-//! | `tcp` | connections by address or by name, with keepalive, a local address and an application's ping | tokio's `net` and `io-util`, socket2 |
-//! | `http` | an HTTP client: HTTP/1.1 and HTTP/2 in one pool, plain and TLS | `tcp`, hyper, hyper-util, h2, tokio-rustls (ring), rustls-platform-verifier, tower-service |
-//! | `grpc` | channels for tonic's clients on pooled connections | `http`, tonic, tonic-health |
-//! | `postgres` | PostgreSQL connections that keep prepared statements, and whose transactions never reach the next borrower | tokio-postgres |
-//! | `websocket` | connections that answer Pings and send heartbeats while they are idle | `tcp`, tokio-tungstenite, tokio-rustls (ring), rustls-platform-verifier |
-//! | `bb8`, `deadpool` | managers written for those pools, in `compat` | the crate of that name |
+//! | `tcp` | connections by address or by name, with keepalive, a local address and an application's ping; the hook through which clients make their streams | tokio's `net` and `io-util`, socket2 |
 //! | `metrics` | a pool's figures under OpenTelemetry's names | the `metrics` facade |
 //! | `serde` | [`Config`] is read and written: `idle_timeout = "90s"` | serde, humantime |
 //! | `test-util` | a connector for tests that follows a script | nothing |
@@ -196,30 +169,28 @@ mod engine;
 mod runtime;
 // The public handles and futures, one noun a file.
 mod pool;
-// Connectors for particular protocols.
-mod connectors;
 
-#[cfg(any(feature = "bb8", feature = "deadpool"))]
-pub mod compat;
 pub mod guide;
 #[cfg(feature = "metrics")]
 pub mod metrics;
+#[cfg(feature = "tcp")]
+pub mod tcp;
 #[cfg(feature = "test-util")]
 pub mod test_util;
+#[cfg(feature = "tcp")]
+pub mod transport;
+
+/// What connectors are made of, for those who write one. A connector needs none of it; those of the
+/// packages for each backend use all of it, and nothing else.
+pub mod connector {
+    pub use crate::policy::redacted::Redacted;
+    pub use crate::policy::signs::Signs;
+    pub use crate::runtime::deadline::dial_deadline;
+    pub use crate::runtime::failure::with_cause;
+}
 
 #[cfg(all(test, wharf_loom))]
 mod models;
-
-#[cfg(feature = "grpc")]
-pub use connectors::grpc;
-#[cfg(feature = "http")]
-pub use connectors::http;
-#[cfg(feature = "postgres")]
-pub use connectors::postgres;
-#[cfg(feature = "tcp")]
-pub use connectors::tcp;
-#[cfg(feature = "websocket")]
-pub use connectors::websocket;
 
 pub use async_trait::async_trait;
 pub use policy::acquire_failure::AcquireFailure;
@@ -235,7 +206,9 @@ pub use policy::observer::{
     Observer, PingAnswered, PingFailed, Returned, SlowAcquire, TimedOut,
 };
 pub use policy::reuse::Reuse;
+pub use policy::shared_connector::SharedConnector;
 pub use policy::spread::Spread;
+pub use policy::wrapper::Wrapper;
 pub use pool::acquire::Acquire;
 pub use pool::builder::{Builder, Exclusive, Shared};
 pub use pool::close::{Close, CloseReport};
@@ -245,7 +218,7 @@ pub use pool::host::Host;
 pub use pool::no_connector::NoConnector;
 pub use pool::pool::Pool;
 pub use pool::pooled_connection::{ConnectionInfo, PooledConnection};
-pub use pool::shared::{AcquireLease, Lease, SharedConnector, SharedHost, SharedPool};
+pub use pool::shared::{AcquireLease, Lease, SharedHost, SharedPool};
 pub use pool::status::{HostStatus, LoanInfo, PoolStatus};
 pub use pool::timeout_report::{
     Draining, FullServer, LastDialError, Phase, SlowDials, TimeoutDetails, TimeoutReport,

@@ -43,7 +43,7 @@ fn paths(line: &str) -> impl Iterator<Item = &str> {
 #[test]
 fn every_path_that_a_document_names_exists() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let pages = fs::read_dir(root.join("src/guide")).unwrap().map(|page| page.unwrap().path());
+    let pages = files(&root.join("src/guide"), "md").into_iter();
     let documents = pages.chain(["README.md", "CONTRIBUTING.md"].map(|file| root.join(file)));
     let texts: Vec<_> = documents.map(|file| fs::read_to_string(file).unwrap()).collect();
     let named: Vec<_> = texts.iter().flat_map(|text| text.lines()).flat_map(paths).collect();
@@ -61,7 +61,7 @@ fn is_published(link: &str) -> bool {
         return is_packed && root.join(file).exists() && read("Cargo.toml").contains("\"/*.md\"");
     }
     let Some(page) = link.strip_prefix("https://docs.rs/wharf/latest/wharf/") else {
-        return false;
+        return is_of_a_package(link);
     };
     match page.split_once("index.html") {
         Some(("", "")) => true,
@@ -74,12 +74,19 @@ fn is_published(link: &str) -> bool {
         Some((module, "")) => {
             let module = module.trim_end_matches('/');
             let file = |name: String| root.join("src").join(name).exists();
-            file(format!("{module}.md"))
-                || file(format!("{module}/mod.rs"))
-                || file(format!("connectors/{module}/mod.rs"))
+            file(format!("{module}.md")) || file(format!("{module}/mod.rs"))
         }
         _ => false,
     }
+}
+
+/// Whether it is the page of a package of a backend, or its guide.
+fn is_of_a_package(link: &str) -> bool {
+    let Some(path) = link.strip_prefix("https://docs.rs/") else { return false };
+    let (package, page) = path.split_once('/').unwrap_or((path, ""));
+    let own = format!("latest/{}/guide/index.html", package.replace('-', "_"));
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("crates").join(package);
+    folder.join("src/guide.md").exists() && (page.is_empty() || page == own)
 }
 
 #[test]
@@ -155,18 +162,24 @@ fn the_readme_shows_a_time_out_as_the_pool_words_it() {
     assert!(is_said, "no error says: {said}");
 }
 
-/// They are tested as part of the documentation.
+/// They are tested as part of the documentation: those of a package in its README.
 #[test]
 fn the_lines_of_the_backends_are_those_of_the_documentation() {
+    let trimmed = |text: &str| text.lines().map(str::trim).collect::<Vec<_>>().join("\n");
     let (readme, documentation) = (read("README.md"), read("src/lib.rs"));
+    let packages = files(&Path::new(env!("CARGO_MANIFEST_DIR")).join("crates"), "md");
+    let tested: Vec<_> = packages.iter().map(|page| fs::read_to_string(page).unwrap()).collect();
     let rows: Vec<_> = readme.lines().filter(|row| row.contains("<br>")).collect();
     assert_eq!(rows.len(), 6, "backends");
     for row in rows {
         let code = row.rsplit(" | ").next().unwrap();
         let lines: Vec<_> =
             code.split("<br>").map(|line| line.trim_matches([' ', '`', '|'])).collect();
-        let shown = format!("//! {}\n//! # Ok(())", lines.join("\n//! "));
+        let shown = format!("//! {}\n", lines.join("\n//! "));
         assert!(documentation.contains(&shown), "src/lib.rs does not show:\n{shown}");
+        let is_tested = documentation.contains(&format!("{shown}//! # Ok(())"))
+            || tested.iter().any(|page| trimmed(page).contains(&lines.join("\n")));
+        assert!(is_tested, "no README shows:\n{shown}");
     }
 }
 

@@ -11,10 +11,10 @@ const LAYERS: [(&str, u8); 8] = [
     ("engine", 1),
     ("runtime", 2),
     ("pool", 3),
-    ("connectors", 4),
-    ("compat", 4),
-    ("metrics", 4),
-    ("test_util", 4),
+    ("transport", 4),
+    ("tcp", 5),
+    ("metrics", 5),
+    ("test_util", 5),
 ];
 
 /// The rank of a module of the crate's root. What is no layer is a name that `lib.rs` exports: it may come from the
@@ -111,7 +111,7 @@ fn an_import_from_above_is_found() {
         ("engine/lend.rs", "use super::super::pool::host::Host;"),
         ("engine/tests/health.rs", "use super::super::super::runtime::clock;"),
         ("policy/time.rs", "use crate::engine::Section;"),
-        ("pool/shared/mod.rs", "pub use super::super::connectors::tcp;"),
+        ("pool/shared/mod.rs", "pub use super::super::tcp::TcpConnector;"),
         // What the root exports may come from any layer, and so may a list.
         ("runtime/mod.rs", "use crate::Pool;"),
         ("runtime/mod.rs", "use crate::{policy::reuse::Reuse, pool::host::Host};"),
@@ -130,9 +130,9 @@ fn imports_from_the_same_layer_and_from_below_are_not() {
         ("engine/lend.rs", "use super::host::HostState;"),
         ("engine/tests/health.rs", "use super::super::*;"),
         ("engine/mod.rs", "/// A [`Pool`](crate::pool::pool::Pool) asks it."),
-        ("pool/host.rs", "use crate::runtime::cell::HostCell; // not crate::connectors::tcp"),
-        ("connectors/http/wire.rs", "use crate::connectors::late_write::unless_the_peer_is_gone;"),
-        ("connectors/tcp/mod.rs", "use tokio::net::TcpStream;"),
+        ("pool/host.rs", "use crate::runtime::cell::HostCell; // not crate::tcp"),
+        ("tcp/tcp_transport.rs", "use crate::transport::{Place, Stream};"),
+        ("tcp/mod.rs", "use tokio::net::TcpStream;"),
     ];
     for (file, line) in good {
         assert_eq!(violations(file, line), Vec::<String>::new(), "{file}: {line}");
@@ -178,5 +178,41 @@ fn no_two_files_of_the_runtime_import_each_other() {
             assert!(left.is_empty(), "these import in a circle, or from one: {names:?}");
             return;
         }
+    }
+}
+
+/// Each package, and those of this repository that it is made of.
+const PACKAGES: [(&str, &[&str]); 7] = [
+    ("wharf-tls", &["wharf"]),
+    ("wharf-http", &["wharf", "wharf-tls"]),
+    ("wharf-grpc", &["wharf", "wharf-http"]),
+    ("wharf-websocket", &["wharf", "wharf-tls"]),
+    ("wharf-postgres", &["wharf", "wharf-tls"]),
+    ("wharf-bb8", &["wharf"]),
+    ("wharf-deadpool", &["wharf"]),
+];
+
+#[test]
+fn no_package_is_made_of_a_sibling_that_the_table_does_not_name() {
+    let crates = Path::new(env!("CARGO_MANIFEST_DIR")).join("crates");
+    assert_eq!(fs::read_dir(&crates).unwrap().count(), PACKAGES.len());
+    for (name, may) in PACKAGES {
+        let manifest = fs::read_to_string(crates.join(name).join("Cargo.toml")).unwrap();
+        let manifest: toml::Table = toml::from_str(&manifest).unwrap();
+        let needs = manifest["dependencies"].as_table().unwrap().keys();
+        let own: Vec<_> = needs.filter(|need| need.starts_with("wharf")).collect();
+        assert_eq!(own, may, "{name}");
+    }
+}
+
+/// A package sees what is public in the core, as every user does: the compiler takes care of that. What is public and
+/// not documented would be a door for some.
+#[test]
+fn nothing_in_the_core_is_public_and_hidden() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    for path in files(&root) {
+        let text =
+            fs::read_to_string(&path).unwrap().replace("#[cfg(fuzzing)]\n#[doc(hidden)]", "");
+        assert!(!text.contains("doc(hidden)"), "{}", path.display());
     }
 }

@@ -15,7 +15,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::task::{self, JoinSet};
 use tokio::{runtime, time};
-use wharf::tcp::{TcpConnector, TcpHostConnector, TcpOptions};
+use wharf::tcp::{TcpConnector, TcpHostConnector};
 use wharf::{AcquireError, Connector, Pool, PooledConnection};
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -261,8 +261,8 @@ async fn a_server_that_comes_up_is_dialed_by_the_next_acquire() {
 
 #[tokio::test]
 async fn a_local_address_of_the_other_family_is_refused_and_both_are_named() {
-    let options = TcpOptions::new().local_address(IpAddr::V6(Ipv6Addr::LOCALHOST));
-    let pool = Pool::new(TcpConnector::with_options(options).unwrap());
+    let options = TcpConnector::builder().local_address(IpAddr::V6(Ipv6Addr::LOCALHOST));
+    let pool = Pool::new(options.build().unwrap());
     let (_listener, address) = silent_server();
 
     let error = pool.acquire(&address).await.unwrap_err();
@@ -277,8 +277,8 @@ async fn a_local_address_of_the_other_family_is_refused_and_both_are_named() {
 #[tokio::test]
 async fn a_local_address_that_is_not_of_this_machine_is_named() {
     // An address for documentation, which no machine has.
-    let options = TcpOptions::new().local_address(IpAddr::from([192, 0, 2, 1]));
-    let pool = Pool::new(TcpConnector::with_options(options).unwrap());
+    let options = TcpConnector::builder().local_address(IpAddr::from([192, 0, 2, 1]));
+    let pool = Pool::new(options.build().unwrap());
     let (_listener, address) = silent_server();
 
     let error = pool.acquire(&address).await.unwrap_err();
@@ -314,10 +314,11 @@ fn a_keepalive_that_cannot_be_meant_is_refused_by_name() {
         (SECOND, SECOND, 0, "keepalive retries is 0: it must be from 1 to 127"),
         (SECOND, SECOND, 128, "keepalive retries is 128: it must be from 1 to 127"),
     ] {
-        let options = TcpOptions::new().keepalive(idle, interval, retries);
-        let error = TcpConnector::with_options(options.clone()).unwrap_err();
+        let by_address = TcpConnector::builder().keepalive(idle, interval, retries);
+        let error = by_address.build().unwrap_err();
         assert_eq!(error.to_string(), message);
-        assert_eq!(TcpHostConnector::with_options(options).unwrap_err(), error);
+        let by_name = TcpHostConnector::builder().keepalive(idle, interval, retries);
+        assert_eq!(by_name.build().unwrap_err(), error);
     }
 }
 
@@ -326,8 +327,9 @@ fn a_keepalive_that_cannot_be_meant_is_refused_by_name() {
 #[tokio::test]
 async fn small_writes_are_sent_at_once_unless_told_otherwise() {
     let (_listener, address) = silent_server();
-    for (options, on) in [(TcpOptions::new(), true), (TcpOptions::new().nodelay(false), false)] {
-        let pool = Pool::new(TcpConnector::with_options(options).unwrap());
+    let default = TcpConnector::builder;
+    for (options, on) in [(default(), true), (default().nodelay(false), false)] {
+        let pool = Pool::new(options.build().unwrap());
         let stream = pool.acquire(&address).await.unwrap();
         assert_eq!(SockRef::from(&*stream).tcp_nodelay().unwrap(), on);
     }
@@ -345,8 +347,8 @@ async fn keepalive_is_off_by_default() {
 async fn keepalive_is_set_as_it_was_asked_for() {
     let (_listener, address) = silent_server();
     for (idle, interval, retries) in [(60, 10, 3), (1, 1, 1), (32_767, 32_767, 127)] {
-        let options = TcpOptions::new().keepalive(idle * SECOND, interval * SECOND, retries);
-        let pool = Pool::new(TcpConnector::with_options(options).unwrap());
+        let options = TcpConnector::builder().keepalive(idle * SECOND, interval * SECOND, retries);
+        let pool = Pool::new(options.build().unwrap());
         let stream = pool.acquire(&address).await.unwrap();
 
         let socket = SockRef::from(&*stream);
@@ -363,8 +365,8 @@ async fn keepalive_is_set_as_it_was_asked_for() {
 async fn connections_come_from_the_local_address() {
     let (listener, address) = silent_server();
     let local = IpAddr::from([127, 0, 0, 9]);
-    let options = TcpOptions::new().local_address(local);
-    let pool = Pool::new(TcpConnector::with_options(options).unwrap());
+    let options = TcpConnector::builder().local_address(local);
+    let pool = Pool::new(options.build().unwrap());
 
     let first = pool.acquire(&address).await.unwrap();
     let second = pool.acquire(&address).await.unwrap();
@@ -394,8 +396,8 @@ async fn a_host_name_is_resolved_and_its_addresses_are_tried_until_one_answers()
 async fn addresses_that_the_local_address_cannot_reach_are_passed_over() {
     let (_listener, address) = silent_server();
     let key = format!("localhost:{}", address.port());
-    let options = TcpOptions::new().local_address(IpAddr::V4(Ipv4Addr::LOCALHOST));
-    let pool = Pool::new(TcpHostConnector::with_options(options).unwrap());
+    let options = TcpHostConnector::builder().local_address(IpAddr::V4(Ipv4Addr::LOCALHOST));
+    let pool = Pool::new(options.build().unwrap());
 
     let stream = pool.acquire(&*key).await.unwrap();
 
@@ -544,7 +546,7 @@ fn tasks_of_many_threads_share_the_sockets_of_one_pool() {
 
 #[test]
 fn a_ping_of_nothing_is_refused_by_name() {
-    let options = wharf::tcp::TcpOptions::new().ping("PING\r\n", "");
-    let error = wharf::tcp::TcpConnector::with_options(options).unwrap_err();
+    let options = wharf::tcp::TcpConnector::builder().ping("PING\r\n", "");
+    let error = options.build().unwrap_err();
     assert_eq!(error.to_string(), "ping expect is empty: it must have at least one byte");
 }

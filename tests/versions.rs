@@ -7,29 +7,17 @@ use std::path::{Path, PathBuf};
 /// The versions of each dependency: those of wharf, and of the packages that have examples, tests and benchmarks.
 type Versions = BTreeMap<String, Vec<String>>;
 
-const MANIFESTS: [&str; 12] = [
-    "Cargo.toml",
-    "benches/Cargo.toml",
-    "examples/grpc/Cargo.toml",
-    "examples/http/Cargo.toml",
-    "examples/migrate/Cargo.toml",
-    "examples/postgres/Cargo.toml",
-    "examples/redis/Cargo.toml",
-    "examples/web_service/Cargo.toml",
-    "examples/websocket/Cargo.toml",
-    "tests/clients/Cargo.toml",
-    "tests/guide/Cargo.toml",
-    "tests/servers/Cargo.toml",
-];
+/// The manifest that names each version once.
+const MANIFEST: &str = "Cargo.toml";
 
 /// Each backend: the file that documents it, and the crate whose types are public there.
 const BACKENDS: [(&str, &str); 6] = [
-    ("src/connectors/http/mod.rs", "hyper"),
-    ("src/connectors/grpc/mod.rs", "tonic"),
-    ("src/connectors/postgres/mod.rs", "tokio-postgres"),
-    ("src/connectors/websocket/mod.rs", "tokio-tungstenite"),
-    ("src/compat/mod.rs", "bb8"),
-    ("src/compat/mod.rs", "deadpool"),
+    ("crates/wharf-http/src/lib.rs", "hyper"),
+    ("crates/wharf-grpc/src/lib.rs", "tonic"),
+    ("crates/wharf-postgres/src/lib.rs", "tokio-postgres"),
+    ("crates/wharf-websocket/src/lib.rs", "tokio-tungstenite"),
+    ("crates/wharf-bb8/src/lib.rs", "bb8"),
+    ("crates/wharf-deadpool/src/lib.rs", "deadpool"),
 ];
 
 fn read(file: &str) -> String {
@@ -38,20 +26,15 @@ fn read(file: &str) -> String {
 }
 
 fn versions() -> Versions {
-    let mut versions = Versions::new();
-    for file in MANIFESTS {
-        let manifest: toml::Table = toml::from_str(&read(file)).unwrap();
-        for table in ["dependencies", "dev-dependencies"] {
-            let Some(table) = manifest.get(table).and_then(|table| table.as_table()) else {
-                continue;
-            };
-            for (name, wanted) in table {
-                let version = wanted.as_str().or_else(|| wanted.get("version")?.as_str());
-                versions.entry(name.clone()).or_default().extend(version.map(str::to_owned));
-            }
-        }
-    }
-    versions
+    let manifest: toml::Table = toml::from_str(&read(MANIFEST)).unwrap();
+    let named = manifest["workspace"]["dependencies"].as_table().unwrap();
+    let version = |wanted: &toml::Value| -> Option<String> {
+        wanted.as_str().or_else(|| wanted.get("version")?.as_str()).map(str::to_owned)
+    };
+    named
+        .iter()
+        .map(|(name, wanted)| (name.clone(), version(wanted).into_iter().collect()))
+        .collect()
 }
 
 /// Whether `0.14` is said of `0.14.2`, or the other way round.
@@ -98,6 +81,7 @@ fn every_document_names_versions_that_a_manifest_asks_for() {
     let mut versions = versions();
     versions.insert("wharf".to_owned(), vec![env!("CARGO_PKG_VERSION").to_owned()]);
     let mut documents = documents(&root.join("src"));
+    documents.extend(crate::documents(&root.join("crates")));
     documents.push(root.join("README.md"));
     for path in documents {
         let wrong = wrong(&fs::read_to_string(&path).unwrap(), &versions);
@@ -121,10 +105,10 @@ fn the_guides_for_users_of_bb8_and_deadpool_say_which_managers_fit() {
     let versions = versions();
     for pool in ["bb8", "deadpool"] {
         let named = format!("{pool} {}", versions[pool][0]);
-        let guide = read(&format!("src/guide/from_{pool}.md"));
+        let guide = read(&format!("crates/wharf-{pool}/src/guide.md"));
         let fits = guide.lines().filter(|line| line.contains(&format!("| {named} |")));
         assert!(fits.count() > 3, "{pool}'s managers that fit");
-        assert!(guide.contains(&format!("`wharf::compat` fits {named}.")));
+        assert!(guide.contains(&format!("`wharf-{pool}` fits {named}.")));
         assert!(read("README.md").contains(&named), "README.md does not name {named}");
     }
 }

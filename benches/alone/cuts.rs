@@ -8,7 +8,7 @@
 
 use std::time::Instant;
 
-#[path = "../../tests/servers/postgres/cuts.rs"]
+#[path = "../../crates/wharf-postgres/tests/postgres/cuts.rs"]
 mod cuts;
 
 fn main() {

@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 use wharf::async_trait;
-use wharf::tcp::{TcpConnector, TcpOptions};
+use wharf::tcp::TcpConnector;
 use wharf::{AcquireError, Backoff, Builder, Connector, HealthCheck, Pool, PooledConnection};
 
 use proxy::{Fault, Proxy, echo_server};
@@ -125,8 +125,8 @@ impl Stage {
 }
 
 fn pool(set: impl FnOnce(Builder) -> Builder) -> TcpPool {
-    let options = TcpOptions::new().ping("ping", "ping");
-    set(Pool::builder()).build(TcpConnector::with_options(options).unwrap()).unwrap()
+    let options = TcpConnector::builder().ping("ping", "ping");
+    set(Pool::builder()).build(options.build().unwrap()).unwrap()
 }
 
 /// `n` loans, each of which has answered.

@@ -10,16 +10,16 @@ use std::alloc::System;
 use std::time::Instant;
 
 use stats_alloc::{INSTRUMENTED_SYSTEM, StatsAlloc};
-use wharf::http::Protocol;
+use wharf_http::Protocol;
 
 use memory::kept_by;
 use storm::Storm;
 
-#[path = "../../tests/clients/http/cutter.rs"]
+#[path = "../../crates/wharf-http/tests/http/cutter.rs"]
 mod cutter;
-#[path = "../../tests/clients/http/memory.rs"]
+#[path = "../../crates/wharf-http/tests/http/memory.rs"]
 mod memory;
-#[path = "../../tests/clients/http/storm.rs"]
+#[path = "../../crates/wharf-http/tests/http/storm.rs"]
 mod storm;
 
 #[global_allocator]

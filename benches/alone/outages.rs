@@ -6,9 +6,9 @@ use std::time::{Duration, Instant};
 
 use tokio::task::JoinSet;
 use tokio::time::sleep;
-use wharf::postgres::PostgresConnector;
-use wharf::postgres::tokio_postgres::{Client, Config, NoTls};
 use wharf::{Backoff, Pool};
+use wharf_postgres::PostgresConnector;
+use wharf_postgres::tokio_postgres::{Client, Config, NoTls};
 
 use servers::Server;
 

@@ -24,7 +24,7 @@ use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_client::HealthClient;
 use tonic_health::server::health_reporter;
 use wharf::SharedPool;
-use wharf::grpc::{GrpcConnector, PooledChannel};
+use wharf_grpc::{GrpcConnector, PooledChannel};
 
 use crate::form::Form;
 use crate::machine;

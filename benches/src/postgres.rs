@@ -17,9 +17,9 @@ use tokio::runtime::Runtime;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use wharf::Pool;
-use wharf::postgres::tokio_postgres::types::Type;
-use wharf::postgres::tokio_postgres::{Client, Config, NoTls, Row, Statement};
-use wharf::postgres::{PostgresConnector, Reset};
+use wharf_postgres::tokio_postgres::types::Type;
+use wharf_postgres::tokio_postgres::{Client, Config, NoTls, Row, Statement};
+use wharf_postgres::{PostgresConnector, Reset};
 
 use crate::contestants::Kind;
 use crate::cores;
@@ -203,7 +203,7 @@ async fn entrants(config: &Config) -> Vec<Entrant> {
 }
 
 fn wharf(config: &Config, reset: Reset) -> Pool<PostgresConnector> {
-    let connector = PostgresConnector::new(config.clone()).reset(reset);
+    let connector = PostgresConnector::builder(config.clone()).reset(reset).build().unwrap();
     Pool::builder().max_per_host(CAP).build(connector).expect("it can be meant")
 }
 

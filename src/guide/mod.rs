@@ -13,15 +13,15 @@
 //!
 //! # Backends
 //!
-//! | I connect to | page | feature |
+//! | I connect to | page | add |
 //! | --- | --- | --- |
-//! | a TCP server with a protocol of its own | [`tcp`] | `tcp` |
-//! | HTTP/1.1 and HTTP/2 servers | [`http`] | `http` |
-//! | gRPC servers, with tonic | [`grpc`] | `grpc` |
-//! | PostgreSQL | [`postgres`] | `postgres` |
-//! | WebSocket servers | [`websocket`] | `websocket` |
-//! | Redis | [`connector`](connector#redis) | `bb8`, `deadpool` or none |
-//! | another database, or anything else | [`connector`] | none |
+//! | a TCP server with a protocol of its own | [`tcp`] | feature `tcp` |
+//! | HTTP/1.1 and HTTP/2 servers | [its guide](https://docs.rs/wharf-http/latest/wharf_http/guide) | `wharf-http` |
+//! | gRPC servers, with tonic | [its guide](https://docs.rs/wharf-grpc/latest/wharf_grpc/guide) | `wharf-grpc` |
+//! | PostgreSQL | [its guide](https://docs.rs/wharf-postgres/latest/wharf_postgres/guide) | `wharf-postgres` |
+//! | WebSocket servers | [its guide](https://docs.rs/wharf-websocket/latest/wharf_websocket/guide) | `wharf-websocket` |
+//! | Redis | [`connector`](connector#redis) | `wharf-bb8`, `wharf-deadpool` or nothing |
+//! | another database, or anything else | [`connector`] | nothing |
 //!
 //! # Sizes and limits
 //!
@@ -54,8 +54,8 @@
 //!
 //! | I come from | page |
 //! | --- | --- |
-//! | bb8 | [`from_bb8`] |
-//! | deadpool | [`from_deadpool`] |
+//! | bb8 | [the guide of `wharf-bb8`](https://docs.rs/wharf-bb8/latest/wharf_bb8/guide) |
+//! | deadpool | [the guide of `wharf-deadpool`](https://docs.rs/wharf-deadpool/latest/wharf_deadpool/guide) |
 //! | r2d2 | [`from_r2d2`] |
 //! | Go's `net/http` | [`from_go`] |
 
@@ -72,42 +72,14 @@ pub mod connector {}
 #[doc = include_str!("errors.md")]
 pub mod errors {}
 
-#[cfg_attr(feature = "bb8", doc = include_str!("from_bb8.md"))]
-#[cfg_attr(
-    not(feature = "bb8"),
-    doc = "Moving from bb8: shown in documentation with the feature `bb8`."
-)]
-pub mod from_bb8 {}
-
-#[cfg_attr(feature = "deadpool", doc = include_str!("from_deadpool.md"))]
-#[cfg_attr(
-    not(feature = "deadpool"),
-    doc = "Moving from deadpool: shown in documentation with the feature `deadpool`."
-)]
-pub mod from_deadpool {}
-
 #[doc = include_str!("from_go.md")]
 pub mod from_go {}
 
 #[doc = include_str!("from_r2d2.md")]
 pub mod from_r2d2 {}
 
-#[cfg_attr(all(feature = "grpc", not(doctest)), doc = include_str!("grpc.md"))]
-#[cfg_attr(
-    not(feature = "grpc"),
-    doc = "gRPC with tonic: shown in documentation with the feature `grpc`."
-)]
-pub mod grpc {}
-
 #[doc = include_str!("health.md")]
 pub mod health {}
-
-#[cfg_attr(feature = "http", doc = include_str!("http.md"))]
-#[cfg_attr(
-    not(feature = "http"),
-    doc = "An HTTP client: shown in documentation with the feature `http`."
-)]
-pub mod http {}
 
 #[doc = include_str!("long_lived.md")]
 pub mod long_lived {}
@@ -123,13 +95,6 @@ pub mod observability {}
 
 #[doc = include_str!("pool_or_shared_pool.md")]
 pub mod pool_or_shared_pool {}
-
-#[cfg_attr(all(feature = "postgres", not(doctest)), doc = include_str!("postgres.md"))]
-#[cfg_attr(
-    not(feature = "postgres"),
-    doc = "PostgreSQL: shown in documentation with the feature `postgres`."
-)]
-pub mod postgres {}
 
 #[doc = include_str!("shutdown.md")]
 pub mod shutdown {}
@@ -165,10 +130,3 @@ pub mod trust {}
 
 #[cfg_attr(not(doctest), doc = include_str!("web_service.md"))]
 pub mod web_service {}
-
-#[cfg_attr(feature = "websocket", doc = include_str!("websocket.md"))]
-#[cfg_attr(
-    not(feature = "websocket"),
-    doc = "WebSocket connections: shown in documentation with the feature `websocket`."
-)]
-pub mod websocket {}

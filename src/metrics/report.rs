@@ -12,8 +12,9 @@ use crate::engine::status::Seen;
 use crate::engine::sync::Mutex;
 use crate::policy::connector::Connector;
 use crate::policy::limits::Limits;
+use crate::policy::shared_connector::SharedConnector;
 use crate::pool::pool::Pool;
-use crate::pool::shared::{SharedConnector, SharedPool};
+use crate::pool::shared::SharedPool;
 use crate::runtime::any_pool::AnyPool;
 use crate::runtime::cell::PoolCore;
 
@@ -27,7 +28,6 @@ mod sealed {
     use super::{Arc, Viewed};
 
     pub trait Sealed {
-        #[doc(hidden)]
         fn viewed(&self) -> Arc<dyn Viewed>;
     }
 }

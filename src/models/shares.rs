@@ -3,9 +3,10 @@
 use super::heartbeats::beat;
 use super::*;
 use crate::policy::heartbeat::Heartbeat;
+use crate::policy::shared_connector::SharedConnector;
 use crate::pool::builder::Shared;
 use crate::pool::shared::share::Shares;
-use crate::pool::shared::{AcquireLease, Lease, SharedConnector, SharedPool};
+use crate::pool::shared::{AcquireLease, Lease, SharedPool};
 
 /// The scripted connector with connections that carry two leases.
 struct Double(Scripted);

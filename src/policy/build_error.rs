@@ -28,11 +28,9 @@ pub struct BuildError {
 }
 
 impl BuildError {
-    pub(crate) fn new(
-        field: &'static str,
-        value: impl fmt::Display,
-        reason: impl Into<String>,
-    ) -> Self {
+    /// Makes an error for a setting of a connector: the setting's name, the value that was given,
+    /// and what it must be, as in "must be at least 1".
+    pub fn new(field: &'static str, value: impl fmt::Display, reason: impl Into<String>) -> Self {
         BuildError { field, value: value.to_string(), reason: reason.into() }
     }
 }

@@ -146,10 +146,14 @@ pub trait Connector: Send + Sync + 'static {
         false
     }
 
-    /// Returns whether each loan must be preceded by a ping, with any health check. Only for
-    /// `compat`, whose managers undo there what a borrower has left. Other connectors have `reset`
-    /// for that.
-    #[doc(hidden)]
+    /// Returns whether each loan of a used connection must be preceded by a [ping](Connector::ping),
+    /// with any [`health_check`](crate::Builder::health_check). It is asked once, when the pool is
+    /// built. False by default.
+    ///
+    /// For connectors whose ping also undoes what a borrower has left, such as the managers of
+    /// deadpool, which check and clean in one call. Where these are two calls, implement
+    /// [`reset`](Connector::reset) instead: it runs right after a loan, and then no borrower waits
+    /// for it.
     fn pings_each_loan(&self) -> bool {
         false
     }

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::future::Future;
 use std::mem;
+use std::panic::Location;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -59,6 +60,15 @@ impl<C: Connector> Acquire<C> {
     #[allow(clippy::inline_always)] // Measured.
     pub(super) fn new(cell: Arc<HostCell<C>>, limit: TimeLimit, call_site: CallSite) -> Self {
         Acquire { cell: Some(cell), call_site, stage: Stage::Fresh(limit) }
+    }
+
+    /// Has logs and reports name this place in the code, instead of the line that called `acquire`.
+    ///
+    /// For wrappers and clients, whose own line would tell their users nothing: take
+    /// [`Location::caller`] in a function that is marked `#[track_caller]` and not `async`.
+    pub fn called_at(mut self, place: &'static Location<'static>) -> Self {
+        self.call_site = place;
+        self
     }
 
     fn cell(&self) -> &Arc<HostCell<C>> {

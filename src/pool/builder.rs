@@ -4,7 +4,7 @@ use std::marker::PhantomData;
 use std::time::Duration;
 
 use super::pool::Pool;
-use super::shared::{SharedConnector, SharedPool};
+use super::shared::SharedPool;
 use crate::policy::backoff::Backoff;
 use crate::policy::build_error::BuildError;
 use crate::policy::config::Config;
@@ -13,6 +13,7 @@ use crate::policy::health_check::HealthCheck;
 use crate::policy::heartbeat::Heartbeat;
 use crate::policy::observer::Observer;
 use crate::policy::reuse::Reuse;
+use crate::policy::shared_connector::SharedConnector;
 use crate::policy::spread::Spread;
 use crate::runtime::caps::Caps;
 use crate::runtime::observing::Observing;

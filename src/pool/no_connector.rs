@@ -4,8 +4,8 @@ use std::convert::Infallible;
 
 use async_trait::async_trait;
 
-use super::shared::SharedConnector;
 use crate::policy::connector::Connector;
+use crate::policy::shared_connector::SharedConnector;
 
 /// Stands for the connector in `Pool::builder()`, where it is not known yet. It has no values.
 #[derive(Debug)]

@@ -136,20 +136,7 @@ impl<C: Connector> Pool<C> {
         C::Key: Borrow<Q>,
         Q: Hash + Eq + ToOwned<Owned = C::Key> + ?Sized,
     {
-        self.acquire_from(key, Location::caller())
-    }
-
-    /// Waits for a connection on behalf of another call site.
-    pub(crate) fn acquire_from<Q>(
-        &self,
-        key: &Q,
-        call_site: &'static Location<'static>,
-    ) -> Acquire<C>
-    where
-        C::Key: Borrow<Q>,
-        Q: Hash + Eq + ToOwned<Owned = C::Key> + ?Sized,
-    {
-        Acquire::new(self.core().host(key), TimeLimit::AsSet, call_site)
+        Acquire::new(self.core().host(key), TimeLimit::AsSet, Location::caller())
     }
 
     /// Waits for a connection with this time limit instead of

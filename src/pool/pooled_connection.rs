@@ -215,9 +215,12 @@ impl<C: Connector> PooledConnection<C> {
         });
     }
 
-    /// The connection comes back by itself, without the task that acquired it: that may wait for another one.
-    #[cfg(feature = "http")]
-    pub(super) fn leave_task(this: &Self) {
+    /// Tells the pool that the connection comes back by itself, without the task that acquired it:
+    /// that task may wait for another connection, which is no deadlock. See
+    /// [`deadlock_warnings`](crate::Builder::deadlock_warnings).
+    ///
+    /// For clients that keep a loan in the background until its exchange has ended.
+    pub fn leave_task(this: &Self) {
         if this.home().pool.settings.deadlock_warnings {
             this.home().note_no_holder(this.loan().ticket);
         }

@@ -1,4 +1,4 @@
-//! The deadline of a dial. The connectors of this crate divide the remaining time.
+//! The deadline of a dial. Connectors with several addresses to try divide the remaining time.
 
 use std::future::Future;
 use std::time::Duration;
@@ -15,9 +15,10 @@ pub(super) fn told<F: Future>(limit: Duration, dial: F) -> impl Future<Output = 
     DEADLINE.scope(Instant::now().checked_add(limit), dial)
 }
 
-/// Returns when the dial of the current task is cut off. `None` outside a pool, and in a pool
-/// without `connect_timeout`.
-#[cfg(feature = "tcp")]
-pub(crate) fn of_this_dial() -> Option<Instant> {
+/// Returns when the pool will cut off the dial of the current task. `None` outside a pool's dial,
+/// and in a pool without [`connect_timeout`](crate::Builder::connect_timeout).
+///
+/// For a connector that tries several addresses: the time that is left can be divided among them.
+pub fn dial_deadline() -> Option<Instant> {
     DEADLINE.try_with(|deadline| *deadline).unwrap_or(None)
 }

@@ -67,12 +67,19 @@ pub(crate) fn limit_in_words(limit: Duration) -> String {
     }
 }
 
-/// Formats an event and its cause in one line.
-#[cfg_attr(
-    not(any(feature = "grpc", feature = "http", feature = "postgres", feature = "websocket")),
-    expect(dead_code)
-)]
-pub(crate) fn with_cause(what: &str, cause: &dyn Error) -> String {
+/// Formats an event and its cause in one line, with all sources of the cause and without
+/// repetitions: for the `Display` of a connector's errors, so that a log needs no more than that.
+///
+/// # Examples
+///
+/// ```
+/// use std::io;
+/// use wharf::connector::with_cause;
+///
+/// let cause = io::Error::new(io::ErrorKind::UnexpectedEof, "the peer hung up");
+/// assert_eq!(with_cause("the login failed", &cause), "the login failed: the peer hung up");
+/// ```
+pub fn with_cause(what: &str, cause: &dyn Error) -> String {
     let cause = in_full(cause);
     if cause.is_empty() { what.to_owned() } else { format!("{what}: {cause}") }
 }

@@ -124,7 +124,6 @@ impl HostBase {
     }
 
     /// The loan does not depend any more on the task that began it.
-    #[cfg(feature = "http")]
     pub(crate) fn note_no_holder(&self, ticket: Ticket) {
         self.state.lock().note_no_holder(ticket);
     }

@@ -14,11 +14,11 @@ use std::time::Duration;
 use proxy::{Fault, Proxy, echo_server};
 use request::{TcpPool, echo, request};
 use storm::Storm;
-use wharf::tcp::{TcpConnector, TcpOptions};
+use wharf::tcp::TcpConnector;
 use wharf::{AcquireError, Backoff, Builder, HealthCheck, Pool};
 
 fn pool(set: impl FnOnce(Builder) -> Builder) -> TcpPool {
-    let connector = TcpConnector::with_options(TcpOptions::new().ping("ping", "ping")).unwrap();
+    let connector = TcpConnector::builder().ping("ping", "ping").build().unwrap();
     set(Pool::builder().ping_timeout(Duration::from_millis(200))).build(connector).unwrap()
 }
 

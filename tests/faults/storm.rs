@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 use tokio::task::{AbortHandle, JoinSet};
-use wharf::tcp::{TcpConnector, TcpOptions};
+use wharf::tcp::TcpConnector;
 use wharf::{AcquireError, Backoff, HealthCheck, Pool, PoolStatus, PooledConnection};
 
 use crate::census::Count;
@@ -216,8 +216,8 @@ impl Scene {
         for _ in 0..HOSTS {
             proxies.push(Proxy::start(server).await);
         }
-        let options = TcpOptions::new().ping("ping", "ping");
-        let census = Counted::new(TcpConnector::with_options(options).unwrap());
+        let options = TcpConnector::builder().ping("ping", "ping");
+        let census = Counted::new(options.build().unwrap());
         Arc::new(Scene {
             pool: pool(&census),
             census,

@@ -19,11 +19,11 @@ use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 use tokio::task::JoinSet;
 use wharf::SharedPool;
-use wharf::http::{Client, Protocol};
+use wharf_http::{Client, Protocol};
 
 use fickle::{Fickle, FickleServer, KINDS};
 
-#[path = "../../../tests/clients/http/fickle.rs"]
+#[path = "../../../crates/wharf-http/tests/http/fickle.rs"]
 mod fickle;
 
 const REQUESTS: usize = 3_000;

@@ -6,7 +6,7 @@ use tonic::transport::{Channel, Endpoint, Uri};
 use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_client::HealthClient;
 use wharf::SharedPool;
-use wharf::grpc::{GrpcConnector, PooledChannel};
+use wharf_grpc::{GrpcConnector, PooledChannel};
 
 use super::{Asks, Driver, PROCESSOR, RATE, Scene};
 use crate::table::Bound;

@@ -9,7 +9,7 @@ use hyper_util::client::legacy;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 use wharf::SharedPool;
-use wharf::http::{Client, Protocol};
+use wharf_http::{Client, Protocol};
 
 use super::server::SMALL;
 use super::{Asks, Driver, PROCESSOR, RATE, SWITCHES, Scene};

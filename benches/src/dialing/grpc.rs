@@ -11,7 +11,7 @@ use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_client::HealthClient;
 use tonic_health::server::health_reporter;
 use wharf::SharedPool;
-use wharf::grpc::GrpcConnector;
+use wharf_grpc::GrpcConnector;
 
 use super::{Protocol, Serving, TASKS};
 

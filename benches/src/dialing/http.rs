@@ -12,7 +12,7 @@ use hyper::{Request, Response};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::net::TcpStream;
 use wharf::SharedPool;
-use wharf::http::{Client, Protocol as Version};
+use wharf_http::{Client, Protocol as Version};
 
 use super::tcp::dial;
 use super::{BODY, Protocol, Serving, TASKS, listen};

@@ -3,9 +3,9 @@
 use std::net::SocketAddr;
 
 use wharf::Pool;
-use wharf::postgres::PostgresConnector;
-use wharf::postgres::tokio_postgres::types::Type;
-use wharf::postgres::tokio_postgres::{Config, NoTls};
+use wharf_postgres::PostgresConnector;
+use wharf_postgres::tokio_postgres::types::Type;
+use wharf_postgres::tokio_postgres::{Config, NoTls};
 
 use super::{Protocol, Serving, TASKS};
 use crate::postgres::is_installed;

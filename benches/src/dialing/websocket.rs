@@ -6,7 +6,7 @@ use futures_util::{SinkExt, StreamExt};
 use tokio::net::TcpStream;
 use tokio_tungstenite::{accept_async, client_async};
 use wharf::Pool;
-use wharf::websocket::{Message, WebSocketConnector, tungstenite};
+use wharf_websocket::{Message, WebSocketConnector, tungstenite};
 
 use super::tcp::dial;
 use super::{Protocol, Serving, TASKS, listen};

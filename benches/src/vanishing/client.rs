@@ -8,7 +8,7 @@ use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 use tokio::task::JoinSet;
 use wharf::SharedPool;
-use wharf::http::Client;
+use wharf_http::Client;
 
 use super::{Ends, LIMIT, PAUSE, Protocol, TASKS, Target};
 
@@ -44,7 +44,7 @@ impl Wharf {
     pub(super) fn start(target: &Target, ends: &Ends, cap: usize) -> JoinSet<()> {
         let is_http2 = target.protocol == Protocol::Http2;
         let protocol =
-            if is_http2 { wharf::http::Protocol::Http2 } else { wharf::http::Protocol::Http1 };
+            if is_http2 { wharf_http::Protocol::Http2 } else { wharf_http::Protocol::Http1 };
         let pool = SharedPool::builder().max_per_host(cap);
         let client = Client::builder().pool(pool).protocol(protocol).build();
         start(&Wharf(client.expect("good settings")), target, ends)

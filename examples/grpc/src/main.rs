@@ -31,7 +31,7 @@ use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_client::HealthClient;
 use tonic_health::server::health_reporter;
 use wharf::SharedPool;
-use wharf::grpc::{GrpcConnector, PooledChannel};
+use wharf_grpc::{GrpcConnector, PooledChannel};
 
 const TASKS: usize = 32;
 const TIME: Duration = Duration::from_secs(3);

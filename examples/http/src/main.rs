@@ -39,7 +39,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Barrier;
 use tokio::task::JoinSet;
 use wharf::SharedPool;
-use wharf::http::{Client, Protocol};
+use wharf_http::{Client, Protocol};
 
 const SERVERS: usize = 4;
 const TASKS: usize = 32;

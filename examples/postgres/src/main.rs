@@ -36,9 +36,9 @@ use bb8_postgres::bb8;
 use servers::Server;
 use tokio::task::JoinSet;
 use wharf::Pool;
-use wharf::postgres::PostgresConnector;
-use wharf::postgres::tokio_postgres::types::Type;
-use wharf::postgres::tokio_postgres::{Client, Config, NoTls, Row};
+use wharf_postgres::PostgresConnector;
+use wharf_postgres::tokio_postgres::types::Type;
+use wharf_postgres::tokio_postgres::{Client, Config, NoTls, Row};
 
 const TASKS: usize = 32;
 const QUERIES: i64 = 50_000;

@@ -14,8 +14,9 @@ use bb8_redis::redis::{self, AsyncCommands, Client, RedisError};
 use bb8_redis::{RedisConnectionManager, bb8};
 use servers::RedisServer;
 use tokio::task::JoinSet;
-use wharf::compat::{Bb8, Deadpool};
 use wharf::{Connector, Pool, SharedConnector, SharedPool, async_trait};
+use wharf_bb8::Bb8;
+use wharf_deadpool::Deadpool;
 
 const CAP: usize = 8;
 const TASKS: u32 = 64;

@@ -21,8 +21,8 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 use wharf::metrics::{BUCKETS, Metrics};
-use wharf::postgres::{PostgresConnector, PostgresError};
 use wharf::{AcquireError, CloseReport, Host, Pool};
+use wharf_postgres::{Error as PostgresError, PostgresConnector};
 
 type Failure = Box<dyn Error + Send + Sync>;
 
@@ -124,7 +124,8 @@ async fn double(State(app): State<App>, Path(n): Path<i64>) -> Result<String, No
 /// `?` works for both: the acquire and the query.
 async fn ask(shop: &Host<PostgresConnector>, n: i64) -> Result<i64, AcquireError<PostgresError>> {
     let connection = shop.acquire().await?;
-    let row = connection.query_one_cached("SELECT 2 * $1::int8", &[&n]).await?;
+    let row = connection.query_one_cached("SELECT 2 * $1::int8", &[&n]).await;
+    let row = row.map_err(PostgresError::from)?;
     Ok(row.get(0))
 }
 
@@ -134,7 +135,7 @@ async fn slow(State(app): State<App>, Path(seconds): Path<f64>) -> Result<String
     connection
         .query_one_cached("SELECT pg_sleep($1)", &[&seconds])
         .await
-        .map_err(AcquireError::from)?;
+        .map_err(|error| AcquireError::from(PostgresError::from(error)))?;
     Ok("at last".to_owned())
 }
 

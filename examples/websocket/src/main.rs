@@ -28,11 +28,11 @@ use std::time::Duration;
 use futures_util::{SinkExt, StreamExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_tungstenite::accept_async;
-use wharf::websocket::{
-    HeartbeatStatus, Message, WebSocketConnector, WebSocketError, WebSocketHeartbeat,
-    WebSocketOptions, tungstenite,
-};
 use wharf::{Pool, PooledConnection};
+use wharf_websocket::{
+    Error as WebSocketError, HeartbeatStatus, Message, WebSocketConnector, WebSocketHeartbeat,
+    tungstenite,
+};
 
 type Failure = Box<dyn Error + Send + Sync>;
 
@@ -45,8 +45,8 @@ async fn main() -> Result<(), Failure> {
     let heartbeat = WebSocketHeartbeat::every(Duration::from_millis(200))
         .timeout(Duration::from_millis(100))
         .max_missed(3);
-    let options = WebSocketOptions::new().heartbeat(heartbeat);
-    let connector = WebSocketConnector::with_options(options)?;
+    let options = WebSocketConnector::builder().heartbeat(heartbeat);
+    let connector = options.build()?;
     let pool = Pool::new(connector.clone());
 
     ask(&pool, &url, "hello").await?;

@@ -2,13 +2,15 @@
 
 use std::fmt;
 use std::future::Future;
+use std::panic::Location;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
+use crate::policy::shared_connector::SharedConnector;
 use crate::pool::acquire::Acquire;
 use crate::pool::error::AcquireError;
+use crate::pool::shared::Lease;
 use crate::pool::shared::share::Shares;
-use crate::pool::shared::{Lease, SharedConnector};
 
 /// Waits for a lease. Made by [`SharedPool::acquire`](crate::SharedPool::acquire) and similar
 /// methods.
@@ -22,6 +24,12 @@ pub struct AcquireLease<C: SharedConnector>(Acquire<Shares<C>>);
 impl<C: SharedConnector> AcquireLease<C> {
     pub(super) fn new(acquire: Acquire<Shares<C>>) -> Self {
         AcquireLease(acquire)
+    }
+
+    /// Has logs and reports name this place in the code, instead of the line that called `acquire`:
+    /// see [`Acquire::called_at`].
+    pub fn called_at(self, place: &'static Location<'static>) -> Self {
+        AcquireLease(self.0.called_at(place))
     }
 }
 

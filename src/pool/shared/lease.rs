@@ -3,8 +3,8 @@
 use std::fmt;
 use std::ops::{Deref, DerefMut};
 
+use crate::policy::shared_connector::SharedConnector;
 use crate::pool::pooled_connection::{ConnectionInfo, PooledConnection};
-use crate::pool::shared::SharedConnector;
 use crate::pool::shared::share::Shares;
 
 /// A lease of a shared connection, with its own clone of it. It ends when it is dropped, on any
@@ -24,9 +24,12 @@ impl<C: SharedConnector> Lease<C> {
         Lease(loan)
     }
 
-    /// The lease ends by itself, without the task that acquired it: that may wait for another one.
-    #[cfg(feature = "http")]
-    pub(crate) fn leave_task(this: &Self) {
+    /// Tells the pool that the lease ends by itself, without the task that acquired it: that task
+    /// may wait for another one, which is no deadlock. See
+    /// [`deadlock_warnings`](crate::Builder::deadlock_warnings).
+    ///
+    /// For clients that keep a lease in the background until its exchange has ended.
+    pub fn leave_task(this: &Self) {
         PooledConnection::leave_task(&this.0);
     }
 

@@ -1,14 +1,12 @@
 //! Pools of connections that many borrowers use at once.
 
 mod acquire;
-mod connector;
 mod host;
 mod lease;
 mod pool;
 pub(crate) mod share;
 
 pub use acquire::AcquireLease;
-pub use connector::SharedConnector;
 pub use host::SharedHost;
 pub use lease::Lease;
 pub use pool::SharedPool;

@@ -4,10 +4,10 @@ use std::borrow::Borrow;
 use std::fmt;
 use std::future::Future;
 use std::hash::Hash;
-use std::panic::Location;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::policy::shared_connector::SharedConnector;
 use crate::pool::builder::{Builder, Shared};
 use crate::pool::close::{Close, CloseReport};
 use crate::pool::error::{AddError, WarmError};
@@ -15,7 +15,7 @@ use crate::pool::no_connector::NoConnector;
 use crate::pool::pool::Pool;
 use crate::pool::pooled_connection::ConnectionInfo;
 use crate::pool::shared::share::{Share, Shares, sharing};
-use crate::pool::shared::{AcquireLease, Lease, SharedConnector, SharedHost};
+use crate::pool::shared::{AcquireLease, Lease, SharedHost};
 use crate::pool::status::{HostStatus, LoanInfo, PoolStatus};
 use crate::runtime::cell::PoolCore;
 use crate::runtime::settings::Settings;
@@ -131,20 +131,7 @@ impl<C: SharedConnector> SharedPool<C> {
         C::Key: Borrow<Q>,
         Q: Hash + Eq + ToOwned<Owned = C::Key> + ?Sized,
     {
-        self.acquire_from(key, Location::caller())
-    }
-
-    /// Waits for a lease on behalf of another call site.
-    pub(crate) fn acquire_from<Q>(
-        &self,
-        key: &Q,
-        place: &'static Location<'static>,
-    ) -> AcquireLease<C>
-    where
-        C::Key: Borrow<Q>,
-        Q: Hash + Eq + ToOwned<Owned = C::Key> + ?Sized,
-    {
-        AcquireLease::new(self.0.acquire_from(key, place))
+        AcquireLease::new(self.0.acquire(key))
     }
 
     /// Waits for a lease with this time limit instead of

@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use tokio::time::Instant;
 
 use crate::policy::connector::{Connector, PingFuture};
-use crate::pool::shared::SharedConnector;
+use crate::policy::shared_connector::SharedConnector;
 use crate::runtime::cell::Held;
 use crate::runtime::pool_core::Sharing;
 

@@ -11,12 +11,13 @@ use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
-use wharf::compat::DeadpoolError;
-use wharf::grpc::GrpcError;
-use wharf::postgres::PostgresError;
 use wharf::test_util::{Stage, Step, TestConnector, TestError};
-use wharf::websocket::{CloseCode, CloseFrame, WebSocketError, tungstenite};
-use wharf::{AcquireError, HealthCheck, Pool, http, tcp};
+use wharf::{AcquireError, HealthCheck, Pool, tcp};
+use wharf_deadpool::Error as DeadpoolError;
+use wharf_grpc::Error as GrpcError;
+use wharf_http as http;
+use wharf_postgres::Error as PostgresError;
+use wharf_websocket::{CloseCode, CloseFrame, Error as WebSocketError, tungstenite};
 
 /// The errors so far, a line each: which it is, what it says, and whether it has a source.
 #[derive(Default)]
@@ -146,12 +147,8 @@ async fn adds_and_settings(list: &mut List) {
     list.add("AddError::Closed", &pool.add(&"db-1", connector.make("db-1")).unwrap_err());
     let wrong = Pool::builder().max_per_host(0).build(TestConnector::<&str>::new()).unwrap_err();
     list.add("BuildError", &wrong);
-    let wrong = tcp::TcpConnector::with_options(tcp::TcpOptions::new().keepalive(
-        Duration::ZERO,
-        SECOND,
-        3,
-    ));
-    list.add("BuildError", &wrong.unwrap_err());
+    let wrong = tcp::TcpConnector::builder().keepalive(Duration::ZERO, SECOND, 3);
+    list.add("BuildError", &wrong.build().unwrap_err());
 }
 
 fn of_managers(list: &mut List) {
@@ -214,9 +211,12 @@ async fn of_http(list: &mut List) {
         &http::Error::HeaderTimeout { origin: origin.clone(), limit },
     );
     list.add("http::Error::Timeout", &http::Error::Timeout { origin, limit });
-    list.add("http::ConnectError::Tcp", &http::ConnectError::Tcp(refusal()));
+    list.add("http::ConnectError::Transport", &http::ConnectError::Transport(refusal()));
     list.add("http::ConnectError::Tls", &http::ConnectError::Tls(distrust()));
     list.add("http::ConnectError::NoHttp2", &http::ConnectError::NoHttp2);
+    let failed = http::ConnectError::Handshake(cancelled().await);
+    list.add("http::ConnectError::Handshake", &failed);
+    list.add("http::ConnectError::NoSettings", &http::ConnectError::NoSettings);
     list.add("http::ConnectError::Ended", &http::ConnectError::Ended);
 }
 
@@ -241,18 +241,13 @@ fn of_postgres(list: &mut List) {
     list.add("PostgresError::Config", &PostgresError::Config(refused()));
     list.add("PostgresError::OnConnect", &PostgresError::OnConnect(refused()));
     list.add("PostgresError::ReadOnly", &PostgresError::ReadOnly);
-    list.add("PostgresError::DiscardWithoutSession", &PostgresError::DiscardWithoutSession);
 }
 
-async fn of_grpc(list: &mut List) {
+fn of_grpc(list: &mut List) {
     let uri = "ftp://files.example".parse().unwrap();
     let reason = "must begin with http:// or https://";
     list.add("GrpcError::InvalidUri", &GrpcError::InvalidUri { uri, reason });
-    list.add("GrpcError::Connect", &GrpcError::Connect(refusal()));
-    list.add("GrpcError::Tls", &GrpcError::Tls(distrust()));
-    list.add("GrpcError::NoHttp2", &GrpcError::NoHttp2);
-    list.add("GrpcError::Handshake", &GrpcError::Handshake(cancelled().await));
-    list.add("GrpcError::NoSettings", &GrpcError::NoSettings);
+    list.add("GrpcError::Connect", &GrpcError::Connect(http::ConnectError::Transport(refusal())));
     list.add("GrpcError::Silent", &GrpcError::Silent);
     list.add("GrpcError::Check", &GrpcError::Check(tonic::Status::unavailable("going down")));
     list.add("GrpcError::NotServing", &GrpcError::NotServing { service: "orders.Orders".into() });
@@ -292,7 +287,7 @@ fn every_error_says_in_one_line_what_to_look_at() {
     });
     of_managers(&mut list);
     runtime(false).block_on(of_http(&mut list));
-    runtime(false).block_on(of_grpc(&mut list));
+    of_grpc(&mut list);
     of_postgres(&mut list);
     of_websocket(&mut list);
     if env::var_os("WHARF_ACCEPT").is_some() {

@@ -3,10 +3,11 @@
 use bb8_postgres::PostgresConnectionManager;
 use bb8_redis::RedisConnectionManager;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use wharf::compat::{Bb8, Deadpool};
-use wharf::postgres::PostgresConnector;
-use wharf::postgres::tokio_postgres::{Config, NoTls};
 use wharf::{Connector, Pool};
+use wharf_bb8::Bb8;
+use wharf_deadpool::Deadpool;
+use wharf_postgres::PostgresConnector;
+use wharf_postgres::tokio_postgres::{Config, NoTls};
 
 use crate::told::Told;
 use crate::{SECRET, refusing, server};

@@ -7,8 +7,8 @@ use tonic::transport::Uri;
 use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_client::HealthClient;
 use tonic_health::server::health_reporter;
-use wharf::grpc::{GrpcConnector, GrpcOptions};
 use wharf::{Pool, SharedPool};
+use wharf_grpc::GrpcConnector;
 
 use crate::told::Told;
 use crate::{SECRET, refusing, server, tls_with_a_key};
@@ -34,9 +34,9 @@ async fn the_key_of_the_clients_certificate() {
     let (config, key) = tls_with_a_key();
     let talks_no_tls = server(|mut stream| async move { stream.write_all(b"what?").await }).await;
     let mut told = Told::listen();
-    let options = GrpcOptions::new().tls(config);
+    let options = GrpcConnector::builder().tls(config);
     told.debug(&options);
-    let connector = GrpcConnector::with_options(options).unwrap();
+    let connector = options.build().unwrap();
     told.debug(&connector);
     let pool = told.talkative(Pool::builder()).build(connector).unwrap();
     told.acquire(&pool, &format!("https://{talks_no_tls}").parse().unwrap()).await;

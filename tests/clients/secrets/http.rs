@@ -6,7 +6,7 @@ use hyper::Request;
 use hyper::header::{AUTHORIZATION, COOKIE, HOST};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use wharf::SharedPool;
-use wharf::http::{Client, Origin, Protocol};
+use wharf_http::{Client, Origin, Protocol};
 
 use crate::told::Told;
 use crate::{SECRET, refusing, server, tls_with_a_key};

@@ -15,8 +15,8 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use tokio::net::TcpListener;
-use wharf::http::rustls::pki_types::PrivateKeyDer;
-use wharf::http::rustls::{ClientConfig, RootCertStore, crypto::ring};
+use wharf_http::tls::rustls::pki_types::PrivateKeyDer;
+use wharf_http::tls::rustls::{ClientConfig, RootCertStore, crypto::ring};
 
 /// What is looked for. No character of it needs escapes in a URL.
 const SECRET: &str = "xyzzy-Plugh2";

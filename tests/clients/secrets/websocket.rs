@@ -4,8 +4,8 @@ use futures_util::StreamExt;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio_tungstenite::accept_async;
 use wharf::Pool;
-use wharf::websocket::http::header::{AUTHORIZATION, HeaderValue};
-use wharf::websocket::{WebSocketConnector, WebSocketHeartbeat, WebSocketOptions};
+use wharf_websocket::http::header::{AUTHORIZATION, HeaderValue};
+use wharf_websocket::{WebSocketBuilder, WebSocketConnector, WebSocketHeartbeat};
 
 use crate::told::Told;
 use crate::{SECRET, refusing, server, tls_with_a_key};
@@ -29,9 +29,11 @@ async fn urls_that_are_refused_or_cannot_be_reached() {
     }
 }
 
-fn options() -> WebSocketOptions {
+fn options() -> WebSocketBuilder {
     let token = HeaderValue::from_str(&format!("Bearer {SECRET}")).unwrap();
-    WebSocketOptions::new().header(AUTHORIZATION, token).subprotocols([format!("token.{SECRET}")])
+    WebSocketConnector::builder()
+        .header(AUTHORIZATION, token)
+        .subprotocols([format!("token.{SECRET}")])
 }
 
 #[tokio::test]
@@ -47,7 +49,7 @@ async fn upgrades_that_fail() {
         let mut told = Told::listen();
         let options = options().tls(config.clone());
         told.debug(&options);
-        let connector = WebSocketConnector::with_options(options).unwrap();
+        let connector = options.build().unwrap();
         told.debug(&connector);
         let pool = told.talkative(Pool::builder()).build(connector).unwrap();
         told.acquire(&pool, &format!("{scheme}://{address}/?token={SECRET}")).await;
@@ -66,12 +68,12 @@ async fn connections_that_end_and_a_subprotocol_that_is_no_token() {
     })
     .await;
     let mut told = Told::listen();
-    let bad = WebSocketOptions::new().subprotocols([format!("no token {SECRET}")]);
-    told.error(&WebSocketConnector::with_options(bad).unwrap_err());
+    let bad = WebSocketConnector::builder().subprotocols([format!("no token {SECRET}")]);
+    told.error(&bad.build().unwrap_err());
     let beat = WebSocketHeartbeat::every(std::time::Duration::from_millis(10));
     let token = HeaderValue::from_str(SECRET).unwrap();
-    let options = WebSocketOptions::new().header(AUTHORIZATION, token).heartbeat(beat);
-    let connector = WebSocketConnector::with_options(options).unwrap();
+    let options = WebSocketConnector::builder().header(AUTHORIZATION, token).heartbeat(beat);
+    let connector = options.build().unwrap();
     let pool = told.talkative(Pool::builder()).build(connector).unwrap();
     let mut loan = pool.acquire(&format!("ws://{address}/?token={SECRET}")).await.unwrap();
     told.debug(&loan);

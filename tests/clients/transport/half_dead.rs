@@ -7,7 +7,7 @@ use hyper::Uri;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpListener;
 use wharf::SharedPool;
-use wharf::grpc::{GrpcConnector, GrpcOptions};
+use wharf_grpc::GrpcConnector;
 
 use crate::support::*;
 
@@ -30,8 +30,9 @@ async fn an_address_whose_server_does_not_greet_is_tried_last() {
     // The system takes its connections.
     let (_listener, hung) = server().await;
     let address = greeting().await;
-    let options = GrpcOptions::new().tcp(Names::of("orders", &[hung, address]).options());
-    let connector = GrpcConnector::with_options(options).unwrap();
+    let options =
+        GrpcConnector::builder().transport(Names::of("orders", &[hung, address]).transport());
+    let connector = options.build().unwrap();
     let builder = SharedPool::builder().connect_timeout(Duration::from_millis(500));
     let pool = builder.build(connector).unwrap();
     let uri = Uri::from_static("http://orders");

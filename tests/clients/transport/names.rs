@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 
 use tokio::net::TcpListener;
-use wharf::tcp::TcpOptions;
+use wharf::tcp::TcpHostConnector;
 use wharf::{Connector, DialDone, Observer, SharedPool};
 
 use crate::support::*;
@@ -24,21 +24,21 @@ async fn an_error_names_the_host_and_every_address_that_was_tried() {
 #[tokio::test]
 async fn every_client_asks_the_resolver_and_names_the_host_and_the_address() {
     let (_held, address) = refusing();
-    let tcp = || Names::of("orders", &[address]).options();
+    let tcp = || Names::of("orders", &[address]).transport();
     let expected = format!("\"orders:80\" could not be reached at {address}");
 
-    let http = wharf::http::Client::builder().tcp(tcp()).build().unwrap();
+    let http = wharf_http::Client::builder().transport(tcp()).build().unwrap();
     let request = hyper::Request::get("http://orders/").body(String::new()).unwrap();
     let error = chain(&http.request(request).await.map(drop).unwrap_err());
     assert!(error.contains(&expected), "{error}");
 
-    let options = wharf::grpc::GrpcOptions::new().tcp(tcp());
-    let grpc = wharf::grpc::GrpcConnector::with_options(options).unwrap();
+    let options = wharf_grpc::GrpcConnector::builder().transport(tcp());
+    let grpc = options.build().unwrap();
     let error = chain(&grpc.connect(&"http://orders".parse().unwrap()).await.unwrap_err());
     assert!(error.contains(&expected), "{error}");
 
-    let options = wharf::websocket::WebSocketOptions::new().tcp(tcp());
-    let websocket = wharf::websocket::WebSocketConnector::with_options(options).unwrap();
+    let options = wharf_websocket::WebSocketConnector::builder().transport(tcp());
+    let websocket = options.build().unwrap();
     let error = chain(&websocket.connect(&"ws://orders".to_owned()).await.unwrap_err());
     assert!(error.contains(&expected), "{error}");
 }
@@ -66,7 +66,7 @@ async fn an_ipv6_address_is_dialed_and_ipv4_beside_it_when_it_refuses() {
         return eprintln!("this machine has no IPv6");
     };
     let address = listener.local_addr().unwrap();
-    let pool = pool(TcpOptions::new(), |b| b);
+    let pool = pool(TcpHostConnector::builder(), |b| b);
     assert_eq!(pool.acquire(&*address.to_string()).await.unwrap().peer_addr().unwrap(), address);
 
     drop(listener);
@@ -92,8 +92,8 @@ async fn the_observer_and_the_connection_tell_where_it_leads() {
     let plain = pool(names.options(), |b| b.observer(seen.clone()));
     drop(plain.acquire("orders:80").await.unwrap());
 
-    let http = wharf::http::Client::builder()
-        .tcp(names.options())
+    let http = wharf_http::Client::builder()
+        .transport(names.transport())
         .pool(SharedPool::builder().observer(seen.clone()))
         .build()
         .unwrap();
@@ -110,10 +110,10 @@ async fn a_refused_url_is_shown_without_its_secrets() {
         ["ws://me:secret@orders/", "ftp://me:secret@orders/?token=secret", "me:secret@orders:80"]
     {
         let http = url.replace("ws://", "http://");
-        let request = http.parse::<wharf::http::Origin>().unwrap_err();
-        let websocket = wharf::websocket::WebSocketConnector::new();
+        let request = http.parse::<wharf_http::Origin>().unwrap_err();
+        let websocket = wharf_websocket::WebSocketConnector::new();
         let websocket = websocket.connect(&url.to_owned()).await.unwrap_err();
-        let grpc = wharf::grpc::GrpcConnector::new();
+        let grpc = wharf_grpc::GrpcConnector::new();
         let grpc = grpc.connect(&http.parse().unwrap()).await.unwrap_err();
         for text in [
             format!("{request:?} {}", chain(&request)),

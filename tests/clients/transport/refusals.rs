@@ -6,10 +6,10 @@ use rcgen::{CertificateParams, DnType, KeyPair, date_time_ymd};
 use rustls::{CertificateError, ClientConfig, RootCertStore, ServerConfig};
 use tokio::net::TcpListener;
 use tokio_rustls::{TlsAcceptor, rustls};
-use wharf::grpc::{GrpcConnector, GrpcError, GrpcOptions};
-use wharf::http::{Client, ConnectError, Origin};
-use wharf::websocket::{WebSocketConnector, WebSocketError, WebSocketOptions};
 use wharf::{AcquireError, Connector};
+use wharf_grpc::GrpcConnector;
+use wharf_http::{Client, ConnectError, Origin};
+use wharf_websocket::WebSocketConnector;
 
 use crate::support::*;
 
@@ -60,8 +60,8 @@ async fn serve(certificate: &rcgen::Certificate, key: &KeyPair) -> Names {
 
 /// What each client's handshake failed of: `None` where the certificate was taken.
 async fn verdicts(names: &Names, trust: &Arc<ClientConfig>) -> [Option<CertificateError>; 3] {
-    let tcp = || names.options();
-    let http = Client::builder().tcp(tcp()).tls(trust.clone()).build().unwrap();
+    let tcp = || names.transport();
+    let http = Client::builder().transport(tcp()).tls(trust.clone()).build().unwrap();
     let origin: Origin = "https://orders:80".parse().unwrap();
     let http = http.pool().acquire(&origin).await.err().and_then(|error| match error {
         AcquireError::Connect(error) => match &*error {
@@ -70,16 +70,16 @@ async fn verdicts(names: &Names, trust: &Arc<ClientConfig>) -> [Option<Certifica
         },
         _ => None,
     });
-    let grpc = GrpcOptions::new().tcp(tcp()).tls(trust.clone());
-    let grpc = GrpcConnector::with_options(grpc).unwrap();
+    let grpc = GrpcConnector::builder().transport(tcp()).tls(trust.clone());
+    let grpc = grpc.build().unwrap();
     let grpc = match grpc.connect(&"https://orders:80".parse().unwrap()).await {
-        Err(GrpcError::Tls(error)) => Some(verdict(&error)),
+        Err(wharf_grpc::Error::Connect(ConnectError::Tls(error))) => Some(verdict(&error)),
         _ => None,
     };
-    let websocket = WebSocketOptions::new().tcp(tcp()).tls(trust.clone());
-    let websocket = WebSocketConnector::with_options(websocket).unwrap();
+    let websocket = WebSocketConnector::builder().transport(tcp()).tls(trust.clone());
+    let websocket = websocket.build().unwrap();
     let websocket = match websocket.connect(&"wss://orders:80".to_owned()).await {
-        Err(WebSocketError::Tls(error)) => Some(verdict(&error)),
+        Err(wharf_websocket::Error::Tls(error)) => Some(verdict(&error)),
         _ => None,
     };
     [http, grpc, websocket]

@@ -9,7 +9,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::yield_now;
 use wharf::Connector;
-use wharf::tcp::{TcpConnection, TcpConnector, TcpHostConnector, TcpOptions};
+use wharf::tcp::{TcpConnection, TcpConnector, TcpHostConnector};
 
 use crate::support::*;
 
@@ -52,8 +52,8 @@ async fn a_peer_is_heard_when_a_read_gives_bytes_and_not_while_it_is_silent() {
 
 #[tokio::test]
 async fn a_peer_that_answers_a_ping_is_heard() {
-    let options = TcpOptions::new().ping(*b"ping", *b"pong");
-    let connector = TcpHostConnector::with_options(options).unwrap();
+    let options = TcpHostConnector::builder().ping(*b"ping", *b"pong");
+    let connector = options.build().unwrap();
     let (mut connection, mut peer) = by_name(&connector).await;
     let before = connector.last_heard(&connection).unwrap();
     peer.write_all(b"pong").await.unwrap();

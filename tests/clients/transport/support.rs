@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use tokio::net::{TcpListener, TcpSocket};
 use tokio::time;
-use wharf::tcp::{Resolve, TcpHostConnector, TcpOptions};
+use wharf::tcp::{Resolve, TcpBuilder, TcpHostConnector, TcpTransport};
 use wharf::{Builder, Exclusive, Pool, async_trait};
 
 pub(crate) const SECOND: Duration = Duration::from_secs(1);
@@ -30,8 +30,14 @@ impl Names {
         self.0.lock().unwrap().insert(name.to_owned(), addresses.to_vec());
     }
 
-    pub(crate) fn options(&self) -> TcpOptions {
-        TcpOptions::new().resolver(self.clone())
+    /// A connector that asks it.
+    pub(crate) fn options(&self) -> TcpBuilder<TcpHostConnector> {
+        TcpHostConnector::builder().resolver(self.clone())
+    }
+
+    /// A transport that asks it.
+    pub(crate) fn transport(&self) -> TcpTransport {
+        TcpTransport::builder().resolver(self.clone()).build().unwrap()
     }
 }
 
@@ -47,10 +53,10 @@ impl Resolve for Names {
 pub(crate) type TcpPool = Pool<TcpHostConnector>;
 
 pub(crate) fn pool(
-    options: TcpOptions,
+    options: TcpBuilder<TcpHostConnector>,
     set: impl FnOnce(Builder<Exclusive>) -> Builder<Exclusive>,
 ) -> TcpPool {
-    set(Pool::builder()).build(TcpHostConnector::with_options(options).unwrap()).unwrap()
+    set(Pool::builder()).build(options.build().unwrap()).unwrap()
 }
 
 /// A server whose connections are made by the system: nobody accepts them.

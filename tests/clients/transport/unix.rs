@@ -14,10 +14,10 @@ use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::net::UnixListener;
 use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_client::HealthClient;
-use wharf::grpc::{GrpcChannel, GrpcConnector};
-use wharf::http::{Client, Origin, Protocol};
-use wharf::websocket::{Message, WebSocketConnector};
 use wharf::{Connector, Pool, SharedPool};
+use wharf_grpc::{GrpcChannel, GrpcConnector};
+use wharf_http::{Client, Origin, Protocol};
+use wharf_websocket::{Message, WebSocketConnector};
 
 use crate::support::*;
 

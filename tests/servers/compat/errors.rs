@@ -5,8 +5,9 @@ use std::error::Error;
 use std::fmt;
 
 use deadpool::managed::{Manager, Metrics, RecycleError, RecycleResult};
-use wharf::compat::{Bb8, Deadpool, DeadpoolError};
 use wharf::{AcquireError, Connector, Pool};
+use wharf_bb8::Bb8;
+use wharf_deadpool::{Deadpool, Error as DeadpoolError};
 
 /// A manager whose errors are plain words, which are no `Error`.
 struct Wordy;
@@ -100,7 +101,8 @@ fn the_managers_own_error_becomes_the_pools_by_a_question_mark() {
         Ok(query?)
     }
     fn of_deadpool(query: Result<(), Words>) -> Result<(), AcquireError<DeadpoolError<Words>>> {
-        Ok(query?)
+        query.map_err(DeadpoolError::Manager)?;
+        Ok(())
     }
     let error = of_bb8(Err(Words("no such table"))).unwrap_err();
     assert!(matches!(error, AcquireError::Borrower(_)), "{error:?}");

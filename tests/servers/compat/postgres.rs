@@ -3,7 +3,8 @@
 use bb8_postgres::PostgresConnectionManager;
 use bb8_postgres::tokio_postgres::{Client, Config, NoTls};
 use deadpool_postgres::{Manager, ManagerConfig, RecyclingMethod};
-use wharf::compat::{Bb8, Deadpool};
+use wharf_bb8::Bb8;
+use wharf_deadpool::Deadpool;
 
 use servers::Server;
 

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use deadpool::managed::{Manager, Metrics, RecycleError, RecycleResult};
 use tokio::sync::Semaphore;
-use wharf::compat::{Deadpool, DeadpoolObject};
 use wharf::{Builder, HealthCheck, Pool, PooledConnection};
+use wharf_deadpool::{Deadpool, DeadpoolObject};
 
 #[derive(Default)]
 struct Counts {

@@ -2,7 +2,8 @@
 
 use bb8_redis::RedisConnectionManager;
 use bb8_redis::redis::{self, aio::MultiplexedConnection};
-use wharf::compat::{Bb8, Deadpool};
+use wharf_bb8::Bb8;
+use wharf_deadpool::Deadpool;
 
 use servers::RedisServer;
 

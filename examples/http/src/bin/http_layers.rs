@@ -24,7 +24,7 @@ use tokio::net::TcpListener;
 use tower_http::decompression::Decompression;
 use tower_http::follow_redirect::FollowRedirect;
 use tower_service::Service;
-use wharf::http::Client;
+use wharf_http::Client;
 
 /// What the server sends, as gzip has it.
 const COMPRESSED: &[u8] = &[

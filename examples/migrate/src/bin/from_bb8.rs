@@ -67,8 +67,8 @@ mod before {
 mod after {
     use super::{Failure, Lines, ask};
     use std::time::Duration;
-    use wharf::compat::Bb8;
     use wharf::{HealthCheck, Pool};
+    use wharf_bb8::Bb8;
 
     pub(super) async fn run(manager: Lines) -> Result<(), Failure> {
         let made = manager.made.clone();

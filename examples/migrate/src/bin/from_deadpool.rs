@@ -54,7 +54,7 @@ mod after {
     use super::{Failure, Sessions};
     use std::time::Duration;
     use wharf::Pool;
-    use wharf::compat::Deadpool;
+    use wharf_deadpool::Deadpool;
 
     pub(super) async fn run(manager: Sessions) -> Result<(), Failure> {
         let pool = Pool::builder().max_per_host(1).build(Deadpool::new(manager))?;

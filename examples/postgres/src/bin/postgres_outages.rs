@@ -22,9 +22,9 @@ use deadpool_postgres::{ManagerConfig, RecyclingMethod};
 use servers::Server;
 use tokio::task::{JoinSet, spawn_blocking};
 use tokio::time::{sleep, timeout};
-use wharf::postgres::PostgresConnector;
-use wharf::postgres::tokio_postgres::{Config, NoTls};
 use wharf::{Backoff, Pool};
+use wharf_postgres::PostgresConnector;
+use wharf_postgres::tokio_postgres::{Config, NoTls};
 
 const CAP: u32 = 8;
 const WINDOW: Duration = Duration::from_secs(4);

@@ -1,0 +1,296 @@
+//! The settings of a client.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use wharf::tcp::TcpTransport;
+use wharf::transport::Transport;
+use wharf::{BuildError, Builder, Shared, SharedPool};
+
+use super::call::TimeLimits;
+use super::dial::Dialer;
+use super::http2::Http2Options;
+use super::tls_or_none::Tls;
+use super::{Client, HttpConnector, Protocol};
+
+/// Sets up a [`Client`]. Made by [`Client::builder`].
+///
+/// # Examples
+///
+/// ```
+/// # fn run() -> Result<(), wharf::BuildError> {
+/// use std::time::Duration;
+/// use wharf::SharedPool;
+/// use wharf_http::{Client, Protocol};
+///
+/// let client = Client::builder()
+///     .pool(SharedPool::builder().max_uses(1000))
+///     .max_per_host(8)
+///     .timeout(Duration::from_secs(30))
+///     .protocol(Protocol::Http1)
+///     .build()?;
+/// # Ok(()) }
+/// # run().unwrap();
+/// ```
+#[derive(Clone)]
+#[must_use = "a builder does nothing until `build` is called"]
+pub struct ClientBuilder {
+    pool: Builder<Shared>,
+    protocol: Protocol,
+    tls: Tls,
+    transport: Arc<dyn Transport>,
+    http2: Http2Options,
+    /// `None` if it was not set.
+    pings_idle: Option<bool>,
+    limits: TimeLimits,
+}
+
+impl Default for ClientBuilder {
+    fn default() -> Self {
+        ClientBuilder {
+            pool: SharedPool::builder(),
+            protocol: Protocol::default(),
+            tls: Tls::default(),
+            transport: Arc::new(TcpTransport::new()),
+            http2: Http2Options::default(),
+            pings_idle: None,
+            limits: TimeLimits::default(),
+        }
+    }
+}
+
+impl ClientBuilder {
+    /// Sets all options of the pool, replacing those that were set before. Call it first, and only
+    /// where the common options below are not enough. Caps count connections of either HTTP
+    /// version; a use is a request.
+    ///
+    /// Defaults to `SharedPool::builder()`: up to 10 connections to each host. An HTTP/2 host gets
+    /// a second one only when the first is full.
+    pub fn pool(mut self, pool: Builder<Shared>) -> Self {
+        self.pool = pool;
+        self
+    }
+
+    /// Caps the connections to one host: [`Builder::max_per_host`].
+    ///
+    /// Defaults to 10.
+    pub fn max_per_host(self, n: impl Into<Option<usize>>) -> Self {
+        self.set_pool(|pool| pool.max_per_host(n))
+    }
+
+    /// Caps the idle connections to one host: [`Builder::max_idle_per_host`].
+    ///
+    /// Defaults to `None`: as many as `max_per_host`.
+    pub fn max_idle_per_host(self, n: impl Into<Option<usize>>) -> Self {
+        self.set_pool(|pool| pool.max_idle_per_host(n))
+    }
+
+    /// Caps the connections to all hosts together: [`Builder::max_total`].
+    ///
+    /// Defaults to `None`.
+    pub fn max_total(self, n: impl Into<Option<usize>>) -> Self {
+        self.set_pool(|pool| pool.max_total(n))
+    }
+
+    /// Limits the wait for a connection, including its dial: [`Builder::acquire_timeout`].
+    ///
+    /// Defaults to 30 seconds.
+    pub fn acquire_timeout(self, limit: impl Into<Option<Duration>>) -> Self {
+        self.set_pool(|pool| pool.acquire_timeout(limit))
+    }
+
+    /// Limits a dial, including its TLS handshake: [`Builder::connect_timeout`].
+    ///
+    /// Defaults to 10 seconds.
+    pub fn connect_timeout(self, limit: impl Into<Option<Duration>>) -> Self {
+        self.set_pool(|pool| pool.connect_timeout(limit))
+    }
+
+    /// Sets how long a connection may stay idle before it is closed: [`Builder::idle_timeout`].
+    ///
+    /// Defaults to 90 seconds.
+    pub fn idle_timeout(self, limit: impl Into<Option<Duration>>) -> Self {
+        self.set_pool(|pool| pool.idle_timeout(limit))
+    }
+
+    /// Sets how old a connection may become: [`Builder::max_lifetime`].
+    ///
+    /// Defaults to 30 minutes.
+    pub fn max_lifetime(self, limit: impl Into<Option<Duration>>) -> Self {
+        self.set_pool(|pool| pool.max_lifetime(limit))
+    }
+
+    fn set_pool(mut self, set: impl FnOnce(Builder<Shared>) -> Builder<Shared>) -> Self {
+        self.pool = set(self.pool);
+        self
+    }
+
+    /// Limits a request, from the call until its answer has been read to the end. This includes the
+    /// wait for a connection, repeated attempts, and the body of the answer. When the limit is
+    /// over, the request or the next read of the answer's body fails with
+    /// [`Error::Timeout`](super::Error::Timeout), and its connection (on HTTP/2: its stream) is
+    /// closed as if the caller had given up.
+    ///
+    /// Defaults to `None`: only the caller knows how long an answer may take.
+    pub fn timeout(mut self, limit: impl Into<Option<Duration>>) -> Self {
+        self.limits.whole = limit.into();
+        self
+    }
+
+    /// Limits the time until the head of an answer arrives, once the connection has taken the whole
+    /// request. Each attempt has its own limit. When it is over, the request fails with
+    /// [`Error::HeaderTimeout`](super::Error::HeaderTimeout), as if the caller had given up.
+    ///
+    /// Defaults to `None`, like Go's `ResponseHeaderTimeout`.
+    pub fn response_header_timeout(mut self, limit: impl Into<Option<Duration>>) -> Self {
+        self.limits.head = limit.into();
+        self
+    }
+
+    /// Selects the version of HTTP.
+    ///
+    /// Defaults to [`Protocol::Negotiated`].
+    pub fn protocol(mut self, protocol: Protocol) -> Self {
+        self.protocol = protocol;
+        self
+    }
+
+    /// Sets the trusted authorities and the client's own certificate: a [`Tls`](wharf_tls::Tls), or
+    /// the `ClientConfig` of rustls. Its ALPN protocols are replaced by those that
+    /// [`protocol`](ClientBuilder::protocol) offers.
+    ///
+    /// Defaults to [`Tls::new`](wharf_tls::Tls::new), which trusts what the system trusts.
+    #[cfg(feature = "tls")]
+    pub fn tls(mut self, tls: impl Into<wharf_tls::Tls>) -> Self {
+        self.tls = tls.into();
+        self
+    }
+
+    /// Sets how streams to hosts are made: a
+    /// [`TcpTransport`] with other settings, a proxy, or servers in memory.
+    ///
+    /// Defaults to [`TcpTransport::new`].
+    pub fn transport(mut self, transport: impl Transport) -> Self {
+        self.transport = Arc::new(transport);
+        self
+    }
+
+    /// Limits the requests that one HTTP/2 connection carries at once. A lower limit of the peer
+    /// takes precedence.
+    ///
+    /// Defaults to 100, the lowest limit that the standard recommends to peers. It is also assumed
+    /// of a peer until its settings arrive.
+    pub fn http2_max_streams(mut self, n: usize) -> Self {
+        self.http2.max_streams = n;
+        self
+    }
+
+    /// Pings HTTP/2 connections that were silent for this long, and ends those that do not answer
+    /// within [`http2_keep_alive_timeout`](ClientBuilder::http2_keep_alive_timeout): the requests on
+    /// them fail, and new ones use other connections. `None` turns this off: a vanished peer is then
+    /// found only when a request to it is cancelled or times out.
+    ///
+    /// Defaults to 20 seconds, the value of gRPC's guide, and only while a request is in progress
+    /// ([`http2_keep_alive_while_idle`](ClientBuilder::http2_keep_alive_while_idle)). A request
+    /// that waits for a vanished peer therefore fails after 30 seconds, even without a time-out.
+    ///
+    /// Some servers treat pings as abuse. By default, gRPC servers let a client ping every five
+    /// minutes, and not at all without a call in progress. The third ping that comes too early
+    /// while the server sends nothing ends the connection with `ENHANCE_YOUR_CALM`, and the
+    /// requests on it fail. Where responses take minutes, allow more pings at the server (in Go,
+    /// `keepalive.EnforcementPolicy`), or set a longer interval here.
+    pub fn http2_keep_alive_interval(mut self, interval: impl Into<Option<Duration>>) -> Self {
+        self.http2.keep_alive_interval = interval.into();
+        self.pings_idle.get_or_insert(true);
+        self
+    }
+
+    /// Limits the time for the answer to such a ping.
+    ///
+    /// Defaults to 10 seconds, the value of gRPC's guide.
+    pub fn http2_keep_alive_timeout(mut self, limit: Duration) -> Self {
+        self.http2.keep_alive_timeout = limit;
+        self
+    }
+
+    /// Sets whether [keep-alive](ClientBuilder::http2_keep_alive_interval) also pings HTTP/2
+    /// connections that carry no request.
+    ///
+    /// Defaults to false with the default interval, and to true where `http2_keep_alive_interval`
+    /// sets another.
+    pub fn http2_keep_alive_while_idle(mut self, pings_idle: bool) -> Self {
+        self.pings_idle = Some(pings_idle);
+        self
+    }
+
+    fn http2_options(&self) -> Http2Options {
+        let keep_alive_while_idle = self.pings_idle.unwrap_or(self.http2.keep_alive_while_idle);
+        Http2Options { keep_alive_while_idle, ..self.http2.clone() }
+    }
+
+    /// Makes the client. It does no I/O and needs no runtime.
+    ///
+    /// # Errors
+    ///
+    /// An invalid setting: the error names the field and the value.
+    pub fn build(self) -> Result<Client, BuildError> {
+        self.http2.check([
+            "http2_max_streams",
+            "http2_keep_alive_interval",
+            "http2_keep_alive_timeout",
+        ])?;
+        let http2 = self.http2_options();
+        self.limits.check()?;
+        let connector = HttpConnector {
+            dialer: Dialer {
+                transport: self.transport,
+                tls: self.tls.offering(self.protocol.alpn()),
+            },
+            protocol: self.protocol,
+            http2,
+        };
+        let pool: SharedPool<HttpConnector> = self.pool.build(connector)?;
+        Ok(Client::on(pool, self.limits))
+    }
+}
+
+impl fmt::Debug for ClientBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ClientBuilder")
+            .field("pool", &self.pool)
+            .field("protocol", &self.protocol)
+            .field("http2", &self.http2)
+            .field("limits", &self.limits)
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Returns the interval and the time for the answer, in seconds, and whether idle connections
+    /// are pinged.
+    fn pings(builder: &ClientBuilder) -> Option<(u64, u64, bool)> {
+        let options = builder.http2_options();
+        let interval = options.keep_alive_interval?.as_secs();
+        Some((interval, options.keep_alive_timeout.as_secs(), options.keep_alive_while_idle))
+    }
+
+    #[test]
+    fn http2_is_kept_alive_by_default_and_idle_connections_only_where_that_is_set() {
+        let (default, minute) = (Client::builder, Duration::from_secs(60));
+        assert_eq!(pings(&default()), Some((20, 10, false)));
+        assert_eq!(pings(&default().http2_keep_alive_while_idle(true)), Some((20, 10, true)));
+        let set = |builder: ClientBuilder| {
+            builder.http2_keep_alive_interval(minute).http2_keep_alive_timeout(minute)
+        };
+        assert_eq!(pings(&set(default())), Some((60, 60, true)));
+        let before = set(default().http2_keep_alive_while_idle(false));
+        assert_eq!(pings(&before), Some((60, 60, false)));
+        let after = set(default()).http2_keep_alive_while_idle(false);
+        assert_eq!(pings(&after), Some((60, 60, false)));
+        assert_eq!(pings(&default().http2_keep_alive_interval(None)), None);
+    }
+}

@@ -1,0 +1,111 @@
+//! A connection of either version, and the task that drives it.
+
+use std::fmt;
+use std::future::Future;
+use std::mem;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+use tokio::runtime::Handle;
+use tokio::task::JoinSet;
+
+use super::broken;
+use super::http1::Http1;
+use super::http2::Http2;
+use wharf::connector::Signs;
+
+/// A connection of a [`Client`](super::Client)'s pool. Only the client can use it.
+#[derive(Clone)]
+pub struct HttpConnection(Arc<Wire>);
+
+struct Wire {
+    speaks: Speaks,
+    /// The driver task. It ends at the latest when the last clone is dropped.
+    driver: Mutex<JoinSet<()>>,
+    /// The runtime of the driver.
+    runtime: Handle,
+    peer: Option<SocketAddr>,
+    signs: Signs,
+}
+
+pub(super) enum Speaks {
+    Http1(Http1),
+    Http2(Http2),
+}
+
+impl HttpConnection {
+    /// Returns the address that was dialed. `None` for a Unix socket.
+    pub fn peer_addr(&self) -> Option<SocketAddr> {
+        self.0.peer
+    }
+
+    /// Starts the driver on this runtime.
+    pub(super) fn start(
+        speaks: Speaks,
+        peer: Option<SocketAddr>,
+        signs: Signs,
+        driver: impl Future<Output = ()> + Send + 'static,
+    ) -> HttpConnection {
+        let mut drivers = JoinSet::new();
+        drivers.spawn(driver);
+        let (driver, runtime) = (Mutex::new(drivers), Handle::current());
+        HttpConnection(Arc::new(Wire { speaks, driver, runtime, peer, signs }))
+    }
+
+    pub(super) fn speaks(&self) -> &Speaks {
+        &self.0.speaks
+    }
+
+    pub(super) fn runtime(&self) -> &Handle {
+        &self.0.runtime
+    }
+
+    pub(crate) fn is_open(&self) -> bool {
+        match self.speaks() {
+            Speaks::Http1(http1) => http1.is_open(),
+            Speaks::Http2(http2) => http2.is_open(),
+        }
+    }
+
+    /// What is known of the peer from its bytes.
+    pub(crate) fn signs(&self) -> &Signs {
+        &self.0.signs
+    }
+
+    /// An exchange has ended with this error.
+    pub(crate) fn note_error(&self, error: &hyper::Error) {
+        if broken::is_failure(error) {
+            self.0.signs.fail();
+        }
+    }
+
+    /// Returns how many exchanges the connection carries at once.
+    pub(super) fn max_exchanges(&self) -> usize {
+        match self.speaks() {
+            Speaks::Http1(_) => 1,
+            Speaks::Http2(http2) => http2.max_streams(),
+        }
+    }
+
+    /// Lets the driver shut the connection down, and waits for it. Dropping the future aborts the
+    /// driver.
+    pub(crate) async fn close(self) {
+        match self.speaks() {
+            Speaks::Http1(http1) => http1.lose(),
+            Speaks::Http2(http2) => http2.lose(),
+        }
+        let mut driver = mem::take(&mut *self.0.driver.lock());
+        driver.join_next().await;
+    }
+}
+
+impl fmt::Debug for HttpConnection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let version = match self.speaks() {
+            Speaks::Http1(_) => "HTTP/1.1",
+            Speaks::Http2(_) => "HTTP/2",
+        };
+        f.debug_tuple("HttpConnection").field(&version).finish()
+    }
+}

@@ -1,0 +1,111 @@
+//! Dials origins.
+
+use std::net::SocketAddr;
+
+use hyper_util::rt::TokioIo;
+use tokio::time::Instant;
+use wharf::{Connector, SharedConnector, async_trait};
+
+use super::connection::Speaks;
+use super::dial::Dialer;
+use super::http2::Http2Options;
+use super::protocol::Protocol;
+use super::{ConnectError, HttpConnection, Origin, http1, http2};
+
+/// Makes the connections of a [`Client`](super::Client)'s pool.
+///
+/// One dial serves both versions: ALPN decides what the connection becomes. An HTTP/1.1 connection
+/// carries one request at a time, an HTTP/2 connection many.
+pub struct HttpConnector {
+    pub(super) dialer: Dialer,
+    pub(super) protocol: Protocol,
+    pub(super) http2: Http2Options,
+}
+
+#[async_trait]
+impl Connector for HttpConnector {
+    type Key = Origin;
+    type Connection = HttpConnection;
+    type Error = ConnectError;
+
+    async fn connect(&self, origin: &Origin) -> Result<HttpConnection, ConnectError> {
+        let dialed = self.dialer.dial(origin.place(), origin.tls_name()).await?;
+        let is_http2 = match self.protocol {
+            Protocol::Http2 if origin.is_tls() && !dialed.chose_http2 => {
+                return Err(ConnectError::NoHttp2);
+            }
+            Protocol::Http2 => true,
+            Protocol::Negotiated | Protocol::Http1 => dialed.chose_http2,
+        };
+        let (io, signs) = (TokioIo::new(dialed.stream), dialed.signs);
+        if is_http2 {
+            let handshake = http2::handshake(io, &self.http2).await;
+            let (http2, driver) = handshake.map_err(ConnectError::Handshake)?;
+            dialed.trial.passed();
+            return Ok(HttpConnection::start(Speaks::Http2(http2), dialed.peer, signs, driver));
+        }
+        let handshake = http1::handshake(io, dialed.written, signs.clone()).await;
+        let (http1, driver) = handshake.map_err(ConnectError::Handshake)?;
+        dialed.trial.passed();
+        Ok(HttpConnection::start(Speaks::Http1(http1), dialed.peer, signs, driver))
+    }
+
+    fn peer_addr(&self, conn: &HttpConnection) -> Option<SocketAddr> {
+        conn.peer_addr()
+    }
+
+    /// Sends an HTTP/2 peer a PING and waits until anything is heard from it. On HTTP/1.1 it asks
+    /// the connection's driver whether it has ended. After a request that got no answer within its
+    /// caller's time, an HTTP/2 peer has one second to answer.
+    async fn ping(&self, conn: &mut HttpConnection) -> Result<(), ConnectError> {
+        let is_there = match conn.speaks() {
+            Speaks::Http1(http1) => http1.is_open(),
+            Speaks::Http2(http2) => http2.ping().await,
+        };
+        if is_there { Ok(()) } else { Err(ConnectError::Ended) }
+    }
+
+    fn is_open(&self, conn: &mut HttpConnection) -> bool {
+        conn.is_open()
+    }
+
+    /// True: the connection's driver reads at all times, and ends with the connection.
+    fn notices_close(&self) -> bool {
+        true
+    }
+
+    /// Returns whether the connection was reset, ended in the middle of an exchange, or broke the
+    /// protocol. Not after `Connection: close`, a GOAWAY that tells no error, or an exchange that
+    /// its caller gave up.
+    fn has_failed(&self, conn: &mut HttpConnection) -> bool {
+        conn.signs().has_failed()
+    }
+
+    /// Returns when bytes last came from the peer, those of TLS included.
+    fn last_heard(&self, conn: &HttpConnection) -> Option<Instant> {
+        Some(conn.signs().last_heard())
+    }
+
+    fn is_retryable(&self, error: &ConnectError) -> bool {
+        error.is_retryable()
+    }
+
+    async fn close(&self, conn: HttpConnection) {
+        conn.close().await;
+    }
+}
+
+impl SharedConnector for HttpConnector {
+    fn max_leases(&self, conn: &HttpConnection) -> usize {
+        conn.max_exchanges()
+    }
+
+    /// One if HTTP/1.1 is certain; unlimited if ALPN decides.
+    fn expected_leases(&self, origin: &Origin) -> usize {
+        match self.protocol {
+            Protocol::Http1 => 1,
+            Protocol::Negotiated if !origin.is_tls() => 1,
+            Protocol::Negotiated | Protocol::Http2 => usize::MAX,
+        }
+    }
+}

@@ -1,0 +1,307 @@
+//! An HTTP/2 connection: many exchanges at once.
+
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::future::AbortHandle;
+use http::Request;
+use http_body::Body;
+use hyper::client::conn::http2;
+use hyper::rt::{Read, Write};
+use parking_lot::Mutex;
+
+use super::http1::Answer;
+use super::http2_driver::{Beginning, Crew, Driver, News};
+use super::peer::{Ear, Exchange, Peer};
+use super::ping_timer::PingTimer;
+use super::request_body::RequestBody;
+use wharf::BuildError;
+
+/// Sends requests.
+#[derive(Clone)]
+pub(crate) struct Sender {
+    hyper: http2::SendRequest<RequestBody>,
+    crew: Crew,
+}
+
+impl Sender {
+    pub(crate) fn is_closed(&self) -> bool {
+        self.hyper.is_closed()
+    }
+
+    /// Sends the request as this exchange. When the exchange is dropped, the rest of the body is
+    /// not sent, and the stream is reset even if the peer reads nothing of it.
+    pub(crate) fn send(
+        mut self,
+        mut request: Request<RequestBody>,
+        exchange: &mut Exchange,
+    ) -> impl Future<Output = Answer> + Send + use<> {
+        let body = request.body_mut();
+        if !body.is_end_stream() {
+            let (handle, registration) = AbortHandle::new_pair();
+            exchange.ends_upload(handle);
+            body.tell_begin(Beginning::new(self.crew, registration));
+        }
+        self.hyper.try_send_request(request)
+    }
+}
+
+/// The options of HTTP/2 connections.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Http2Options {
+    /// The most exchanges that a connection carries at once; the server may allow fewer. Defaults
+    /// to 100.
+    pub max_streams: usize,
+    /// The silence after which the server is pinged; `None` turns that off. Defaults to 20 seconds.
+    pub keep_alive_interval: Option<Duration>,
+    /// The time for the answer to such a ping, after which the connection ends. Defaults to 10
+    /// seconds.
+    pub keep_alive_timeout: Duration,
+    /// Whether connections without an exchange are pinged, too. Defaults to false.
+    pub keep_alive_while_idle: bool,
+}
+
+impl Default for Http2Options {
+    fn default() -> Self {
+        Http2Options {
+            max_streams: 100,
+            keep_alive_interval: Some(Duration::from_secs(20)),
+            keep_alive_timeout: Duration::from_secs(10),
+            keep_alive_while_idle: false,
+        }
+    }
+}
+
+/// The longest interval: a later ping is beyond the range of the clock.
+pub(super) const LONGEST: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+
+impl Http2Options {
+    /// Checks the options, for a builder whose settings have these names: those of `max_streams`,
+    /// `keep_alive_interval` and `keep_alive_timeout`.
+    ///
+    /// # Errors
+    ///
+    /// The first that is invalid: no stream at all, or a time that is zero or longer than a year.
+    pub fn check(&self, names: [&'static str; 3]) -> Result<(), BuildError> {
+        let [max_streams, interval, timeout] = names;
+        if self.max_streams == 0 {
+            return Err(BuildError::new(max_streams, 0, "must be at least 1"));
+        }
+        let times =
+            [(interval, self.keep_alive_interval), (timeout, Some(self.keep_alive_timeout))];
+        for (field, time) in times {
+            let Some(time) = time else { continue };
+            if time.is_zero() {
+                return Err(BuildError::new(field, "0s", "must be longer than zero"));
+            }
+            if time > LONGEST {
+                let reason = format!("must be at most {LONGEST:?}");
+                return Err(BuildError::new(field, format!("{time:?}"), reason));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The handle from which exchanges are started.
+pub(crate) struct Http2 {
+    /// `None` when the connection takes no more exchanges. A caller that waits for an answer must
+    /// not keep a clone: see the driver.
+    sender: Arc<Mutex<Option<Sender>>>,
+    news: Arc<News>,
+    peer: Arc<Peer>,
+    max_streams: usize,
+}
+
+impl Http2 {
+    /// Starts an exchange, unless the connection takes no new ones.
+    pub(crate) fn begin(&self) -> Option<(Sender, Exchange)> {
+        let sender = self.sender.lock().clone()?;
+        Some((sender, Exchange::begin(self.peer.clone())))
+    }
+
+    /// Returns whether an exchange has ended in silence since the last ping.
+    pub(crate) fn is_doubted(&self) -> bool {
+        self.peer.is_doubted()
+    }
+
+    /// Pings the peer. Returns whether it answered.
+    pub(crate) async fn ping(&self) -> bool {
+        self.is_open() && self.peer.ping().await
+    }
+
+    pub(crate) fn is_open(&self) -> bool {
+        self.sender.lock().as_ref().is_some_and(|sender| !sender.is_closed())
+    }
+
+    /// Returns how many streams the peer allows. `None` if it sets no limit, or its settings have
+    /// not arrived.
+    pub(crate) fn allowed_streams(&self) -> Option<u32> {
+        u32::try_from(self.news.streams()).ok()
+    }
+
+    /// Returns at least 1: a peer that allows no stream at the moment gets one request, which
+    /// waits. If the connection were given up instead, the next one would be as well.
+    pub(super) fn max_streams(&self) -> usize {
+        self.news.streams().min(self.max_streams).max(1)
+    }
+
+    /// Returns whether the connection has ended by itself, not with its runtime.
+    pub(super) fn has_ended(&self) -> bool {
+        self.news.has_ended()
+    }
+
+    /// Stops new exchanges: the connection ends after those in progress.
+    pub(crate) fn lose(&self) {
+        let sender = self.sender.lock().take();
+        drop(sender);
+    }
+}
+
+/// Makes a connection and the future that drives it.
+pub(super) async fn handshake<T>(
+    io: T,
+    options: &Http2Options,
+) -> hyper::Result<(Http2, impl Future<Output = ()> + Send + 'static)>
+where
+    T: Read + Write + Unpin + Send + 'static,
+{
+    let (http2, driver) = begin(io, options, options.max_streams).await?;
+    Ok((http2, driver.run()))
+}
+
+/// Does the same, and waits until the peer's settings have arrived. `None` if the connection ended
+/// before.
+pub(crate) async fn greeted_handshake<T>(
+    io: T,
+    options: &Http2Options,
+) -> hyper::Result<Option<(Http2, impl Future<Output = ()> + Send + 'static)>>
+where
+    T: Read + Write + Unpin + Send + 'static,
+{
+    let (http2, mut driver) = begin(io, options, UNTOLD).await?;
+    let is_greeted = driver.until(|news| news.streams() != UNTOLD).await;
+    Ok(is_greeted.then(|| (http2, driver.run())))
+}
+
+/// Stands for "not told yet": more streams than a peer can allow, and not the value for "no limit".
+const UNTOLD: usize = usize::MAX - 1;
+
+async fn begin<T>(
+    io: T,
+    options: &Http2Options,
+    assumed_streams: usize,
+) -> hyper::Result<(Http2, Driver<Ear<T>>)>
+where
+    T: Read + Write + Unpin + Send + 'static,
+{
+    let crew = Crew::default();
+    let mut builder = http2::Builder::new(crew.clone());
+    let peer = Peer::new();
+    let (timer, interval, timeout) = PingTimer::new(peer.clone(), options);
+    builder.timer(timer).initial_max_send_streams(assumed_streams);
+    // Always on: the timer decides which idle connections are pinged.
+    builder.keep_alive_interval(interval).keep_alive_timeout(timeout).keep_alive_while_idle(true);
+    let (hyper, exchanges) = builder.handshake(Ear::new(io, peer.clone())).await?;
+    let sender = Arc::new(Mutex::new(Some(Sender { hyper, crew: crew.clone() })));
+    let driver = Driver::new(exchanges, sender.clone(), crew);
+    let news = driver.news();
+    Ok((Http2 { sender, news, peer, max_streams: options.max_streams }, driver))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::{Ipv4Addr, SocketAddr};
+
+    use http::{Request, Uri};
+    use http_body_util::Empty;
+    use tokio::net::TcpListener;
+    use tokio::sync::Notify;
+    use tokio::task::yield_now;
+
+    use super::*;
+    use crate::connection::Speaks;
+    use crate::{Client, HttpConnector, Origin, Protocol};
+    use wharf::Lease;
+
+    /// A server that answers nothing, accepts one connection, and sends GOAWAY on request.
+    struct Server {
+        address: SocketAddr,
+        has_request: Arc<Notify>,
+        goes_away: Arc<Notify>,
+    }
+
+    impl Server {
+        async fn start() -> Self {
+            let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+            let address = listener.local_addr().unwrap();
+            let server = Server { address, has_request: Arc::default(), goes_away: Arc::default() };
+            let (has_request, goes_away) = (server.has_request.clone(), server.goes_away.clone());
+            tokio::spawn(async move {
+                let (stream, _) = listener.accept().await.unwrap();
+                let mut connection = h2::server::handshake(stream).await.unwrap();
+                let mut unanswered = Vec::new();
+                loop {
+                    tokio::select! {
+                        request = connection.accept() => match request {
+                            Some(Ok(request)) => unanswered.push(request),
+                            _ => return,
+                        },
+                        () = goes_away.notified() => connection.graceful_shutdown(),
+                    }
+                    has_request.notify_one();
+                }
+            });
+            server
+        }
+
+        /// Returns a connection on which a request waits for its answer, with a lease of its own.
+        async fn asked(&self) -> Lease<HttpConnector> {
+            let client = Client::builder().protocol(Protocol::Http2).build().unwrap();
+            let uri: Uri = format!("http://{}/", self.address).parse().unwrap();
+            let origin = Origin::try_from(&uri).unwrap();
+            let request = Request::get(uri).body(Empty::<&[u8]>::new()).unwrap();
+            let of_task = client.clone();
+            tokio::spawn(async move { of_task.request(request).await });
+            self.has_request.notified().await;
+            client.pool().acquire(&origin).await.unwrap()
+        }
+    }
+
+    fn http2(lease: &Lease<HttpConnector>) -> &Http2 {
+        match lease.speaks() {
+            Speaks::Http2(http2) => http2,
+            Speaks::Http1(_) => unreachable!("nothing else is spoken"),
+        }
+    }
+
+    // hyper drops the receiver of its channel when the exchanges end. A message that is sent at
+    // that moment stays in tokio's channel until the last sender is dropped, and its caller waits
+    // until then.
+
+    #[tokio::test]
+    async fn who_waits_for_an_answer_keeps_no_sender() {
+        let server = Server::start().await;
+        let lease = server.asked().await;
+        // hyper ends the exchanges when there is no other sender.
+        http2(&lease).lose();
+        for _ in 0..100 {
+            yield_now().await;
+        }
+        assert!(http2(&lease).has_ended());
+    }
+
+    #[tokio::test]
+    async fn a_connection_whose_exchanges_have_ended_keeps_no_sender() {
+        let server = Server::start().await;
+        let lease = server.asked().await;
+        assert!(http2(&lease).begin().is_some());
+        server.goes_away.notify_one();
+        while !http2(&lease).has_ended() {
+            yield_now().await;
+        }
+        assert!(http2(&lease).begin().is_none());
+    }
+}

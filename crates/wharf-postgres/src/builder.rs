@@ -1,0 +1,133 @@
+//! The settings of a connector.
+
+use std::sync::Arc;
+
+use tokio_postgres::NoTls;
+use wharf::BuildError;
+
+use super::connector::PostgresConnector;
+use super::error::BoxError;
+use super::new_connection::NewConnection;
+use super::reset::Reset;
+
+/// Sets up a [`PostgresConnector`]. Made by [`PostgresConnector::builder`] and
+/// [`PostgresConnector::builder_by_key`].
+#[derive(Clone, Debug)]
+#[must_use = "a builder does nothing until `build` is called"]
+pub struct PostgresBuilder<T = NoTls, K = ()> {
+    connector: PostgresConnector<T, K>,
+}
+
+impl<K> PostgresBuilder<NoTls, K> {
+    pub(super) fn of(connector: PostgresConnector<NoTls, K>) -> Self {
+        PostgresBuilder { connector }
+    }
+}
+
+impl<T, K> PostgresBuilder<T, K> {
+    /// Sets TLS: a [`Tls`](wharf_tls::Tls), or the `ClientConfig` of rustls. It is used if the
+    /// configuration's `sslmode` and the server agree to it: set `sslmode=require`.
+    ///
+    /// Defaults to no TLS.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # fn run() -> Result<(), Box<dyn std::error::Error>> {
+    /// use wharf_postgres::PostgresConnector;
+    /// use wharf_postgres::tls::Tls;
+    ///
+    /// let config = "host=db.example user=app dbname=shop sslmode=require".parse()?;
+    /// let connector = PostgresConnector::builder(config).tls(Tls::new()).build()?;
+    /// # Ok(()) }
+    /// # run().unwrap();
+    /// ```
+    #[cfg(feature = "tls")]
+    pub fn tls(self, tls: impl Into<wharf_tls::Tls>) -> PostgresBuilder<super::PostgresTls, K> {
+        self.tls_by(super::PostgresTls::new(tls.into()))
+    }
+
+    /// Sets another implementation of TLS, such as that of `postgres-native-tls`.
+    ///
+    /// Defaults to [`NoTls`].
+    pub fn tls_by<U>(self, tls: U) -> PostgresBuilder<U, K> {
+        PostgresBuilder { connector: self.connector.with_tls(tls) }
+    }
+
+    /// Sets what is undone when a connection has returned, before it is lent again.
+    ///
+    /// Defaults to [`Reset::Rollback`]: a transaction that passes from one borrower to another is
+    /// always a mistake, and commits changes that nobody meant to commit.
+    pub fn reset(mut self, reset: Reset) -> Self {
+        self.connector.reset = reset;
+        self
+    }
+
+    /// Sets a closure that prepares each new connection before it is lent: settings, roles, cached
+    /// statements.
+    ///
+    /// It runs in the dial's task, within its [`connect_timeout`](wharf::Builder::connect_timeout).
+    /// Its error is the dial's: [`Error::OnConnect`](super::Error::OnConnect). Before the connection is lent, a
+    /// transaction that the closure leaves open is rolled back (except with [`Reset::None`]), and a
+    /// query that it drops is cancelled. [`Reset::Discard`] undoes the settings made here like any
+    /// others; those in the `options` of a [`Config`](tokio_postgres::Config) (`-c search_path=shop`) stay.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # fn run() -> Result<(), Box<dyn std::error::Error>> {
+    /// use wharf_postgres::{NewConnection, PostgresConnector};
+    ///
+    /// let config = "host=/run/postgresql user=app dbname=shop".parse()?;
+    /// let connector = PostgresConnector::builder(config)
+    ///     .on_connect(async |client: NewConnection| {
+    ///         client.batch_execute("SET statement_timeout = '30s'").await?;
+    ///         client.prepare_cached("SELECT price FROM items WHERE id = $1").await.map(drop)
+    ///     })
+    ///     .build()?;
+    /// # Ok(()) }
+    /// # run().unwrap();
+    /// ```
+    pub fn on_connect<F, Fut, E>(mut self, set_up: F) -> Self
+    where
+        F: Fn(NewConnection) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<(), E>> + Send + 'static,
+        E: Into<BoxError> + 'static,
+    {
+        self.connector.on_connect = Some(Arc::new(move |client| {
+            let done = set_up(client);
+            Box::pin(async move { done.await.map_err(Into::into) })
+        }));
+        self
+    }
+
+    /// Declares that the connections lead to a pooler that assigns a server session for one
+    /// transaction at a time, such as PgBouncer with `pool_mode = transaction`.
+    ///
+    /// Methods whose names end in `_cached` then prepare nothing: they send the text with each
+    /// request, and give each parameter the type of its value. See [the
+    /// module](crate#behind-pgbouncer) for what else does not work there.
+    ///
+    /// Defaults to false. It cannot be combined with [`Reset::Discard`].
+    pub fn transaction_pooling(mut self, is_on: bool) -> Self {
+        self.connector.transaction_pooling = is_on;
+        self
+    }
+
+    /// Makes the connector. It does no I/O and needs no runtime.
+    ///
+    /// # Errors
+    ///
+    /// [`Reset::Discard`] together with
+    /// [`transaction_pooling`](PostgresBuilder::transaction_pooling), where there is no session to
+    /// discard.
+    pub fn build(self) -> Result<PostgresConnector<T, K>, BuildError> {
+        let PostgresConnector { reset, transaction_pooling, .. } = self.connector;
+        if transaction_pooling && reset == Reset::Discard {
+            let reason =
+                "must leave sessions alone with `transaction_pooling`, where there are none";
+            return Err(BuildError::new("reset", "Reset::Discard", reason));
+        }
+        Ok(self.connector)
+    }
+}

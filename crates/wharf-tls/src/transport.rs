@@ -1,0 +1,65 @@
+//! TLS around the streams of another transport.
+
+use std::io;
+
+use async_trait::async_trait;
+use wharf::transport::{Place, Stream, Transport};
+
+use crate::tls::Tls;
+
+/// Makes TLS streams on those of another transport: for protocols without a client of their own,
+/// such as Redis over TLS. (The clients for HTTP, gRPC, WebSocket and PostgreSQL speak TLS by
+/// themselves.)
+///
+/// The server must present a certificate for the host that is dialed; over a Unix socket, for
+/// `localhost`.
+///
+/// # Errors
+///
+/// Those of the other transport, and those of [`Tls::connect`].
+///
+/// # Examples
+///
+/// ```
+/// # fn run() -> Result<(), wharf::BuildError> {
+/// use wharf::Pool;
+/// use wharf::tcp::TcpTransport;
+/// use wharf::transport::StreamConnector;
+/// use wharf_tls::{Tls, TlsTransport};
+///
+/// let transport = TlsTransport::new(TcpTransport::new(), Tls::new());
+/// let pool = Pool::builder().build(StreamConnector::new(transport))?;
+/// let cache = pool.host("cache.example:6380");
+/// # Ok(()) }
+/// # run().unwrap();
+/// ```
+#[derive(Clone, Debug)]
+pub struct TlsTransport<T> {
+    inner: T,
+    tls: Tls,
+}
+
+impl<T: Transport> TlsTransport<T> {
+    /// Makes a transport that speaks TLS on the streams of another one.
+    pub fn new(inner: T, tls: impl Into<Tls>) -> Self {
+        TlsTransport { inner, tls: tls.into() }
+    }
+}
+
+#[async_trait]
+impl<T: Transport> Transport for TlsTransport<T> {
+    async fn connect(&self, to: Place<'_>) -> io::Result<Stream> {
+        let mut plain = self.inner.connect(to).await?;
+        let (trial, signs, peer) = (plain.trial(), plain.signs().clone(), plain.peer_addr());
+        let name = match to {
+            Place::Host(host) => host.bare_name(),
+            _ => "localhost",
+        };
+        let stream = Stream::with_signs(self.tls.connect(name, plain).await?, signs);
+        trial.passed();
+        Ok(match peer {
+            Some(peer) => stream.with_peer(peer),
+            None => stream,
+        })
+    }
+}

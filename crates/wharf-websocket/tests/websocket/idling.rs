@@ -1,0 +1,204 @@
+//! What happens to a connection while nobody has it.
+
+use std::time::Duration;
+
+use futures_util::{SinkExt, StreamExt};
+use tokio::time::timeout;
+use wharf::Pool;
+use wharf_websocket::tungstenite::Bytes;
+use wharf_websocket::{CloseCode, CloseFrame, Error, Message, WebSocketConnector};
+
+use crate::server::{Server, WebSocketPool, count_idle, id, soon, until};
+
+fn pool() -> WebSocketPool {
+    Pool::new(WebSocketConnector::new())
+}
+
+async fn until_one_has_ended(pool: &WebSocketPool) {
+    until(|| count_idle(pool, |connection| connection.end().is_some()) == 1).await;
+}
+
+#[tokio::test]
+async fn a_ping_of_the_peer_is_answered() {
+    let server = Server::start().await;
+    let pool = pool();
+    let (loan, mut peer) = server.lend_new(&pool).await;
+    let first = id(&loan);
+    drop(loan);
+
+    for payload in [&b"one"[..], b"two"] {
+        peer.send(Message::Ping(Bytes::from_static(payload))).await.unwrap();
+        let answer = soon(peer.next()).await.unwrap().unwrap();
+        assert_eq!(answer, Message::Pong(Bytes::from_static(payload)));
+    }
+
+    assert_eq!(id(&pool.try_acquire(&server.url()).unwrap()), first);
+}
+
+#[tokio::test]
+async fn a_connection_that_the_peer_closes_is_not_lent() {
+    let server = Server::start().await;
+    let pool = pool();
+    let (loan, mut peer) = server.lend_new(&pool).await;
+    let first = id(&loan);
+    drop(loan);
+
+    let frame = CloseFrame { code: CloseCode::Away, reason: "going home".into() };
+    peer.send(Message::Close(Some(frame.clone()))).await.unwrap();
+    // It is answered without anybody's doing.
+    assert_eq!(soon(peer.next()).await.unwrap().unwrap(), Message::Close(Some(frame)));
+    assert!(soon(peer.next()).await.is_none());
+    until_one_has_ended(&pool).await;
+
+    assert!(pool.try_acquire(&server.url()).is_none());
+    let (loan, _peer) = server.lend_new(&pool).await;
+    assert_ne!(id(&loan), first);
+    let status = pool.status();
+    assert_eq!((status.dials, status.closed), (2, 1));
+}
+
+#[tokio::test]
+async fn a_connection_whose_stream_ended_is_not_lent() {
+    let server = Server::start().await;
+    let pool = pool();
+    let (loan, peer) = server.lend_new(&pool).await;
+    drop(loan);
+    drop(peer);
+    until_one_has_ended(&pool).await;
+
+    assert!(pool.try_acquire(&server.url()).is_none());
+    assert_eq!(pool.status().closed, 1);
+}
+
+#[tokio::test]
+async fn a_connection_that_was_reset_is_not_lent() {
+    let server = Server::start().await;
+    let pool = pool();
+    let (loan, peer) = server.lend_new(&pool).await;
+    drop(loan);
+    socket2::SockRef::from(peer.get_ref()).set_linger(Some(Duration::ZERO)).unwrap();
+    drop(peer);
+    until_one_has_ended(&pool).await;
+
+    assert!(pool.try_acquire(&server.url()).is_none());
+}
+
+#[tokio::test]
+async fn one_that_died_is_passed_over_for_one_that_lives() {
+    let server = Server::start().await;
+    let pool = pool();
+    let (older, _older_peer) = server.lend_new(&pool).await;
+    let (newer, newer_peer) = server.lend_new(&pool).await;
+    let alive = id(&older);
+    drop(older);
+    drop(newer);
+    drop(newer_peer);
+    until_one_has_ended(&pool).await;
+
+    // The one that died was used last, so it is looked at first.
+    assert_eq!(id(&pool.try_acquire(&server.url()).unwrap()), alive);
+}
+
+#[tokio::test]
+async fn a_message_that_nobody_asked_for_is_nobodys_answer() {
+    let server = Server::start().await;
+    let pool = pool();
+    let (loan, mut peer) = server.lend_new(&pool).await;
+    let first = id(&loan);
+    drop(loan);
+
+    peer.send(Message::text("nobody asked")).await.unwrap();
+    until(|| count_idle(&pool, |connection| connection.unread() == 1) == 1).await;
+
+    // It is closed instead of lent, with a close frame.
+    let url = server.url();
+    let asking = async {
+        let mut loan = pool.acquire(&url).await.unwrap();
+        assert_ne!(id(&loan), first);
+        loan.request(Message::text("question")).await.unwrap()
+    };
+    let serving = async {
+        let mut fresh = server.accept().await;
+        assert_eq!(fresh.next().await.unwrap().unwrap(), Message::text("question"));
+        fresh.send(Message::text("answer")).await.unwrap();
+    };
+    let (answer, ()) = soon(async { tokio::join!(asking, serving) }).await;
+    assert_eq!(answer, Message::text("answer"));
+    assert!(matches!(soon(peer.next()).await.unwrap().unwrap(), Message::Close(Some(_))));
+}
+
+#[tokio::test]
+async fn a_flood_is_held_back() {
+    let server = Server::start().await;
+    let options = WebSocketConnector::builder().max_unread(3);
+    let pool = Pool::new(options.build().unwrap());
+    let (loan, mut peer) = server.lend_new(&pool).await;
+    drop(loan);
+
+    // More than the system's buffers hold.
+    let chunk = Message::binary(vec![0; 1 << 20]);
+    let flood = async {
+        for _ in 0..256 {
+            peer.send(chunk.clone()).await.unwrap();
+        }
+    };
+    assert!(timeout(Duration::from_secs(1), flood).await.is_err());
+    assert_eq!(count_idle(&pool, |connection| connection.unread() == 3), 1);
+    assert!(pool.try_acquire(&server.url()).is_none());
+}
+
+#[tokio::test]
+async fn the_end_of_the_pool_is_a_close_frame_for_the_peer() {
+    let server = Server::start().await;
+    let pool = pool();
+    let (loan, mut peer) = server.lend_new(&pool).await;
+    drop(loan);
+
+    let closing = pool.close();
+    let Message::Close(Some(frame)) = soon(peer.next()).await.unwrap().unwrap() else {
+        panic!("no close frame")
+    };
+    assert_eq!(frame.code, CloseCode::Normal);
+    // The peer's answer is waited for.
+    assert_eq!(pool.status().closing, 1);
+    assert!(soon(peer.next()).await.is_none());
+    soon(closing).await;
+}
+
+#[tokio::test]
+async fn a_peer_that_does_not_answer_the_close_frame_is_left_after_the_close_timeout() {
+    let server = Server::start().await;
+    let pool = Pool::builder()
+        .close_timeout(Duration::from_millis(50))
+        .build(WebSocketConnector::new())
+        .unwrap();
+    let (loan, peer) = server.lend_new(&pool).await;
+    drop(loan);
+    soon(pool.close()).await;
+    drop(peer);
+}
+
+#[test]
+fn a_connection_of_a_runtime_that_has_ended_is_not_lent() {
+    let build =
+        || tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
+    let pool = pool();
+    let (serving, dialing) = (build().unwrap(), build().unwrap());
+    let server = serving.block_on(Server::start());
+    let url = server.url();
+    let _echo = serving.block_on(async { server.echo() });
+    drop(dialing.block_on(pool.acquire(&url)).unwrap());
+    drop(dialing);
+
+    let mut end = None;
+    pool.retain(|_, connection, _| {
+        end = connection.end();
+        true
+    });
+    assert!(matches!(end, Some(Error::RuntimeEnded)), "{end:?}");
+    let answer = serving.block_on(async {
+        pool.acquire(&url).await.unwrap().request(Message::text("hello")).await
+    });
+    assert_eq!(answer.unwrap(), Message::text("hello"));
+    assert_eq!(pool.status().dials, 2);
+}
