@@ -156,13 +156,13 @@ impl ClientBuilder {
         self
     }
 
-    /// Sets the trusted authorities and the client's own certificate: a [`Tls`](wharf_tls::Tls), or
+    /// Sets the trusted authorities and the client's own certificate: a [`crate::tls::Tls`], or
     /// the `ClientConfig` of rustls. Its ALPN protocols are replaced by those that
     /// [`protocol`](ClientBuilder::protocol) offers.
     ///
-    /// Defaults to [`Tls::new`](wharf_tls::Tls::new), which trusts what the system trusts.
+    /// Defaults to [`Tls::new`](crate::tls::Tls::new), which trusts what the system trusts.
     #[cfg(feature = "tls")]
-    pub fn tls(mut self, tls: impl Into<wharf_tls::Tls>) -> Self {
+    pub fn tls(mut self, tls: impl Into<crate::tls::Tls>) -> Self {
         self.tls = tls.into();
         self
     }

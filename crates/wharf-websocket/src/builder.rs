@@ -104,12 +104,12 @@ impl WebSocketBuilder {
     }
 
     /// Sets TLS for `wss` connections, for example with a private authority or a client
-    /// certificate: a [`Tls`](wharf_tls::Tls), or the `ClientConfig` of rustls. Its ALPN protocols
+    /// certificate: a [`crate::tls::Tls`], or the `ClientConfig` of rustls. Its ALPN protocols
     /// are replaced by `http/1.1`.
     ///
-    /// Defaults to [`Tls::new`](wharf_tls::Tls::new), which trusts what the system trusts.
+    /// Defaults to [`Tls::new`](crate::tls::Tls::new), which trusts what the system trusts.
     #[cfg(feature = "tls")]
-    pub fn tls(mut self, tls: impl Into<wharf_tls::Tls>) -> Self {
+    pub fn tls(mut self, tls: impl Into<crate::tls::Tls>) -> Self {
         self.tls = tls.into();
         self
     }
