@@ -9,24 +9,51 @@ use std::time::Duration;
 use wharf::test_util::{SharedTestConnector, TestConnector, TestError};
 use wharf::{Connector, HealthCheck, Pool, SharedConnector, SharedPool, Wrapper, async_trait};
 
-/// The names of the functions that a trait has, as its source shows them.
-fn methods(file: &str, name: &str) -> BTreeSet<String> {
+/// A trait or an implementation in a source of `src/policy`, from this head to its end.
+fn block(file: &str, head: &str) -> String {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/policy").join(file);
     let text = fs::read_to_string(path).unwrap();
-    let begin = text.find(&format!("\npub trait {name}")).expect("the trait");
-    let body = text[begin..].split("\n}\n").next().unwrap();
-    let lines = body.lines().map(str::trim_start);
+    let begin = text.find(&format!("\n{head}")).unwrap_or_else(|| panic!("{file} has no {head}"));
+    text[begin..].split("\n}\n").next().unwrap().to_owned()
+}
+
+/// The names of its functions.
+fn methods(block: &str) -> BTreeSet<&str> {
+    let lines = block.lines().map(str::trim_start);
     let heads = lines.filter_map(|line| line.trim_start_matches("async ").strip_prefix("fn "));
-    heads.map(|head| head.split(['(', '<']).next().unwrap().to_owned()).collect()
+    heads.map(|head| head.split(['(', '<']).next().unwrap()).collect()
 }
 
 #[test]
 fn a_wrapper_has_every_method_of_a_connector_and_one_more() {
-    let mut wanted = methods("connector.rs", "Connector");
-    wanted.extend(methods("shared_connector.rs", "SharedConnector"));
+    let connector = block("connector.rs", "pub trait Connector:");
+    let shared = block("shared_connector.rs", "pub trait SharedConnector:");
+    let mut wanted = methods(&connector);
+    wanted.extend(methods(&shared));
     assert!(wanted.len() > 14, "{wanted:?}");
-    wanted.insert("inner".to_owned());
-    assert_eq!(methods("wrapper.rs", "Wrapper"), wanted);
+    wanted.insert("inner");
+    assert_eq!(methods(&block("wrapper.rs", "pub trait Wrapper:")), wanted);
+}
+
+/// One that is not forwarded there has the default of `Connector`, though the wrapper has it.
+#[test]
+fn as_a_connector_a_wrapper_has_all_of_its_methods_and_passes_each_on_to_the_one_of_that_name() {
+    let wrapper = block("wrapper.rs", "pub trait Wrapper:");
+    for (file, of_trait, of_wrapper) in [
+        ("connector.rs", "pub trait Connector:", "impl<W: Wrapper> Connector for W "),
+        (
+            "shared_connector.rs",
+            "pub trait SharedConnector:",
+            "impl<W: Wrapper<Inner: SharedConnector>> SharedConnector for W ",
+        ),
+    ] {
+        let (wanted, forwarding) = (block(file, of_trait), block("wrapper.rs", of_wrapper));
+        assert_eq!(methods(&forwarding), methods(&wanted));
+        for name in methods(&wanted) {
+            assert!(forwarding.contains(&format!("Wrapper::{name}(self")), "{name}");
+            assert!(wrapper.contains(&format!("self.inner().{name}(")), "{name}");
+        }
+    }
 }
 
 /// Changes nothing.

@@ -25,6 +25,13 @@ impl<E> Error<E> {
     }
 }
 
+/// For a borrower's function that returns this error or, after `map_err(Error::from)`, the pool's.
+impl<E> From<E> for Error<E> {
+    fn from(error: E) -> Self {
+        Error::Manager(error)
+    }
+}
+
 impl<E: fmt::Display> fmt::Display for Error<E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

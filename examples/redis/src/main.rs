@@ -1,5 +1,5 @@
-//! Redis through pools: bb8-redis and deadpool-redis, the same managers through `wharf::compat`, and a connector of 25
-//! lines that shares multiplexed connections. The server is one of our own.
+//! Redis through pools: bb8-redis and deadpool-redis, the same managers through `wharf-bb8` and `wharf-deadpool`, and a
+//! connector of 25 lines that shares multiplexed connections. The server is one of our own.
 //!
 //! Run: `cargo run --release -p example-redis`. 64 tasks send GETs for a second each way, over at
 //! most 8 connections (2, where they are shared). It prints the answers per second and the connections; it fails if an

@@ -152,9 +152,9 @@ async fn adds_and_settings(list: &mut List) {
 }
 
 fn of_managers(list: &mut List) {
-    list.add("DeadpoolError::Manager", &DeadpoolError::Manager(TestError));
+    list.add("deadpool::Error::Manager", &DeadpoolError::Manager(TestError));
     let refused: DeadpoolError<TestError> = DeadpoolError::NotRecycled("too old".into());
-    list.add("DeadpoolError::NotRecycled", &refused);
+    list.add("deadpool::Error::NotRecycled", &refused);
 }
 
 /// Answers the first request with this, and closes the connection.
@@ -238,35 +238,35 @@ async fn cancelled() -> hyper::Error {
 
 fn of_postgres(list: &mut List) {
     let refused = || refusal().into();
-    list.add("PostgresError::Config", &PostgresError::Config(refused()));
-    list.add("PostgresError::OnConnect", &PostgresError::OnConnect(refused()));
-    list.add("PostgresError::ReadOnly", &PostgresError::ReadOnly);
+    list.add("postgres::Error::Config", &PostgresError::Config(refused()));
+    list.add("postgres::Error::OnConnect", &PostgresError::OnConnect(refused()));
+    list.add("postgres::Error::ReadOnly", &PostgresError::ReadOnly);
 }
 
 fn of_grpc(list: &mut List) {
     let uri = "ftp://files.example".parse().unwrap();
     let reason = "must begin with http:// or https://";
-    list.add("GrpcError::InvalidUri", &GrpcError::InvalidUri { uri, reason });
-    list.add("GrpcError::Connect", &GrpcError::Connect(http::ConnectError::Transport(refusal())));
-    list.add("GrpcError::Silent", &GrpcError::Silent);
-    list.add("GrpcError::Check", &GrpcError::Check(tonic::Status::unavailable("going down")));
-    list.add("GrpcError::NotServing", &GrpcError::NotServing { service: "orders.Orders".into() });
+    list.add("grpc::Error::InvalidUri", &GrpcError::InvalidUri { uri, reason });
+    list.add("grpc::Error::Connect", &GrpcError::Connect(http::ConnectError::Transport(refusal())));
+    list.add("grpc::Error::Silent", &GrpcError::Silent);
+    list.add("grpc::Error::Check", &GrpcError::Check(tonic::Status::unavailable("going down")));
+    list.add("grpc::Error::NotServing", &GrpcError::NotServing { service: "orders.Orders".into() });
 }
 
 fn of_websocket(list: &mut List) {
     let url = WebSocketError::Url { url: "ftp://a".into(), reason: "must begin with ws".into() };
-    list.add("WebSocketError::Url", &url);
-    list.add("WebSocketError::Connect", &WebSocketError::Connect(Arc::new(refusal())));
-    list.add("WebSocketError::Tls", &WebSocketError::Tls(Arc::new(distrust())));
+    list.add("websocket::Error::Url", &url);
+    list.add("websocket::Error::Connect", &WebSocketError::Connect(Arc::new(refusal())));
+    list.add("websocket::Error::Tls", &WebSocketError::Tls(Arc::new(distrust())));
     let broken = || Arc::new(tungstenite::Error::ConnectionClosed);
-    list.add("WebSocketError::Handshake", &WebSocketError::Handshake(broken()));
-    list.add("WebSocketError::Broken", &WebSocketError::Broken(broken()));
-    list.add("WebSocketError::Silent", &WebSocketError::Silent { missed: 3 });
-    list.add("WebSocketError::Closed", &WebSocketError::Closed(None));
+    list.add("websocket::Error::Handshake", &WebSocketError::Handshake(broken()));
+    list.add("websocket::Error::Broken", &WebSocketError::Broken(broken()));
+    list.add("websocket::Error::Silent", &WebSocketError::Silent { missed: 3 });
+    list.add("websocket::Error::Closed", &WebSocketError::Closed(None));
     let frame = CloseFrame { code: CloseCode::Away, reason: "going down".into() };
-    list.add("WebSocketError::Closed", &WebSocketError::Closed(Some(frame)));
-    list.add("WebSocketError::Unread", &WebSocketError::Unread);
-    list.add("WebSocketError::RuntimeEnded", &WebSocketError::RuntimeEnded);
+    list.add("websocket::Error::Closed", &WebSocketError::Closed(Some(frame)));
+    list.add("websocket::Error::Unread", &WebSocketError::Unread);
+    list.add("websocket::Error::RuntimeEnded", &WebSocketError::RuntimeEnded);
 }
 
 /// The paths of `file!()` are those of the workspace, where this runs.

@@ -1,4 +1,4 @@
-//! Managers of bb8 and of deadpool, as they are published, on real servers: the same tests for all.
+//! Managers of deadpool, as they are published, on real servers: the same tests for all, and for those of bb8.
 //!
 //! They need the programs of PostgreSQL and of Redis, and start servers of their own; what is missing
 //! is installed, or its tests are skipped, as `tests/servers/src/package.rs` says.
@@ -9,4 +9,5 @@ mod errors;
 mod postgres;
 mod recycling;
 mod redis;
+#[path = "../../../../tests/servers/managers/suite.rs"]
 mod suite;
