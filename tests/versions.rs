@@ -1,8 +1,9 @@
 //! The versions of other crates that the documents name are those that the manifests ask for.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 /// The versions of each dependency: those of wharf, and of the packages that have examples, tests and benchmarks.
 type Versions = BTreeMap<String, Vec<String>>;
@@ -127,4 +128,17 @@ fn a_wrong_version_is_found() {
     for bad in ["hyper 0.14", "`hyper` 2", "axum = \"0.7\"", "axum = { version = \"0.9\" }"] {
         assert_eq!(wrong(bad, &versions).len(), 1, "{bad}");
     }
+}
+
+#[test]
+fn the_pool_alone_brings_at_most_20_crates() {
+    let mut tree = Command::new(env!("CARGO"));
+    tree.args(["tree", "--package", "wharf", "--no-default-features", "--edges", "normal,build"]);
+    tree.args(["--prefix", "none", "--no-dedupe"]).current_dir(env!("CARGO_MANIFEST_DIR"));
+    let tree = tree.output().unwrap();
+    assert!(tree.status.success(), "{}", String::from_utf8_lossy(&tree.stderr));
+    let tree = String::from_utf8(tree.stdout).unwrap();
+    let mut crates: BTreeSet<_> = tree.lines().collect();
+    assert!(crates.remove(tree.lines().next().unwrap()), "wharf itself");
+    assert!((2..=20).contains(&crates.len()), "{}: {crates:#?}", crates.len());
 }

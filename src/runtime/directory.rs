@@ -1,9 +1,10 @@
 //! Maps keys to hosts. Its locks are held only for a look-up, an insert or a removal.
 
 use std::borrow::Borrow;
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::Arc;
-
-use hashbrown::HashTable;
 
 use crate::engine::status::Counted;
 use crate::engine::sync::Mutex;
@@ -29,7 +30,9 @@ pub(crate) struct Directory<H>([Shard<H>; SHARDS]);
 struct Shard<H>(Mutex<Hosts<H>>);
 
 struct Hosts<H> {
-    listed: HashTable<Arc<H>>,
+    listed: HashMap<u64, Arc<H>, BuildHasherDefault<Same>>,
+    /// Those whose hash another one had already. It hardly ever happens.
+    collided: Vec<Arc<H>>,
     /// The counts of forgotten hosts, once there are some.
     past: Option<Box<Counted>>,
 }
@@ -40,14 +43,65 @@ impl<H: Listed> Hosts<H> {
         H::Key: Borrow<Q>,
         Q: Eq + ?Sized,
     {
-        self.listed.find(hash, |host| host.hash() == hash && host.key().borrow() == key)
+        let of_this_hash = self.listed.get(&hash).into_iter().chain(&self.collided);
+        { of_this_hash }.find(|host| host.key().borrow() == key)
+    }
+
+    fn insert(&mut self, host: &Arc<H>) {
+        match self.listed.entry(host.hash()) {
+            Entry::Vacant(vacant) => _ = vacant.insert(host.clone()),
+            Entry::Occupied(_) => self.collided.push(host.clone()),
+        }
+    }
+
+    fn remove(&mut self, host: &Arc<H>) -> Option<Arc<H>> {
+        if let Entry::Occupied(listed) = self.listed.entry(host.hash())
+            && Arc::ptr_eq(listed.get(), host)
+        {
+            return Some(listed.remove());
+        }
+        let at = self.collided.iter().position(|other| Arc::ptr_eq(other, host))?;
+        Some(self.collided.swap_remove(at))
+    }
+
+    /// Frees the memory of many hosts that were visited once.
+    fn shrink(&mut self) {
+        if self.listed.capacity() > 14 && self.listed.len() * 8 < self.listed.capacity() {
+            self.listed.shrink_to_fit();
+        }
+    }
+
+    fn iter(&self) -> impl Iterator<Item = &Arc<H>> {
+        self.listed.values().chain(&self.collided)
+    }
+}
+
+/// The hasher of what is a hash already: a key is hashed once, before any lock is taken.
+#[derive(Default)]
+struct Same(u64);
+
+impl Hasher for Same {
+    fn write_u64(&mut self, hash: u64) {
+        self.0 = hash;
+    }
+
+    fn write(&mut self, _: &[u8]) {
+        unreachable!("a hash is one number");
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
     }
 }
 
 impl<H: Listed> Directory<H> {
     pub(super) fn new() -> Self {
         Directory(std::array::from_fn(|_| {
-            Shard(Mutex::new(Hosts { listed: HashTable::new(), past: None }))
+            Shard(Mutex::new(Hosts {
+                listed: HashMap::default(),
+                collided: Vec::new(),
+                past: None,
+            }))
         }))
     }
 
@@ -78,7 +132,7 @@ impl<H: Listed> Directory<H> {
         if !note() {
             return None;
         }
-        hosts.listed.insert_unique(host.hash(), host.clone(), |host| host.hash());
+        hosts.insert(host);
         Some(host.clone())
     }
 
@@ -88,12 +142,8 @@ impl<H: Listed> Directory<H> {
         let mut hosts = self.shard(host.hash()).lock();
         let Some(counted) = forget() else { return };
         hosts.past.get_or_insert_default().add_past(&counted);
-        let gone = hosts.listed.find_entry(host.hash(), |other| Arc::ptr_eq(other, host));
-        let gone = gone.ok().map(|entry| entry.remove().0);
-        // Frees the memory of many hosts that were visited once.
-        if hosts.listed.capacity() > 14 && hosts.listed.len() * 8 < hosts.listed.capacity() {
-            hosts.listed.shrink_to_fit(|host| host.hash());
-        }
+        let gone = hosts.remove(host);
+        hosts.shrink();
         drop(hosts);
         drop(gone);
     }
@@ -103,7 +153,7 @@ impl<H: Listed> Directory<H> {
         let mut past = Counted::default();
         for shard in &self.0 {
             let hosts = shard.0.lock();
-            hosts.listed.iter().for_each(&mut *visit);
+            hosts.iter().for_each(&mut *visit);
             hosts.past.iter().for_each(|counted| past.add_past(counted));
         }
         past
@@ -111,6 +161,56 @@ impl<H: Listed> Directory<H> {
 
     #[cfg(all(test, wharf_loom))]
     pub(crate) fn len(&self) -> usize {
-        self.0.iter().map(|shard| shard.0.lock().listed.len()).sum()
+        self.0.iter().map(|shard| shard.0.lock().iter().count()).sum()
+    }
+}
+
+#[cfg(all(test, not(wharf_loom)))]
+mod tests {
+    use super::*;
+
+    /// All have the same hash.
+    struct Colliding(&'static str);
+
+    impl Listed for Colliding {
+        type Key = &'static str;
+
+        fn key(&self) -> &&'static str {
+            &self.0
+        }
+
+        fn hash(&self) -> u64 {
+            7
+        }
+    }
+
+    fn find(directory: &Directory<Colliding>, key: &'static str) -> Option<&'static str> {
+        directory.find(7, &key).map(|host| host.0)
+    }
+
+    #[test]
+    fn hosts_whose_hashes_collide_are_found_and_removed_each() {
+        let directory = Directory::new();
+        let hosts = ["a", "b", "c"].map(|key| Arc::new(Colliding(key)));
+        for host in &hosts {
+            let entered = directory.enter(host, || true).unwrap();
+            assert!(Arc::ptr_eq(&entered, host));
+        }
+        // Each once only.
+        let again = directory.enter(&Arc::new(Colliding("c")), || true).unwrap();
+        assert!(Arc::ptr_eq(&again, &hosts[2]));
+        let mut seen = Vec::new();
+        directory.visit(&mut |host| seen.push(host.0));
+        assert_eq!(seen, ["a", "b", "c"]);
+
+        // The first one makes room for those to come, and the others are still found.
+        for (at, left) in [(0, 2), (1, 1), (2, 0)] {
+            let key = hosts[at].0;
+            assert_eq!(find(&directory, key), Some(key));
+            directory.remove(&hosts[at], &mut || Some(Counted::default()));
+            assert_eq!(find(&directory, key), None);
+            let found = hosts.iter().filter(|host| find(&directory, host.0).is_some());
+            assert_eq!(found.count(), left);
+        }
     }
 }

@@ -32,6 +32,7 @@ mod ping;
 pub(crate) mod pool_base;
 pub(crate) mod pool_core;
 pub(crate) mod pool_handle;
+pub(crate) mod random;
 mod runtimes;
 mod scheduled;
 mod sections;

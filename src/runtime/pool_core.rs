@@ -7,10 +7,10 @@
 //! connections. Each host is forgotten when its last connection is gone, and its reference is
 //! dropped with it.
 
-use std::hash::{BuildHasher, Hash, Hasher, RandomState};
+#[cfg(not(wharf_loom))]
+use std::hash::RandomState;
+use std::hash::{BuildHasher, Hash};
 use std::ops::Deref;
-
-use siphasher::sip::SipHasher13;
 
 use super::directory::{Directory, Listed};
 use super::panics::{self, Panicked};
@@ -21,6 +21,10 @@ use crate::policy::close_reason::CloseReason;
 use crate::policy::connector::{Connector, has_ping};
 use crate::policy::health_check::HealthCheck;
 use crate::policy::time::Span;
+
+/// In models every run is the same.
+#[cfg(wharf_loom)]
+type RandomState = std::hash::BuildHasherDefault<std::hash::DefaultHasher>;
 
 /// What a pool of shared connections needs in addition to its connector.
 pub(crate) struct Sharing<C: Connector> {
@@ -35,7 +39,7 @@ pub(crate) struct PoolCore<C: Connector, H> {
     base: PoolBase,
     pub(crate) connector: C,
     sharing: Option<Sharing<C>>,
-    hasher: SipHasher13,
+    hasher: RandomState,
     pub(crate) directory: Directory<H>,
 }
 
@@ -58,22 +62,19 @@ impl<C: Connector, H: Listed> PoolCore<C, H> {
             limits.ping_after = Span::ZERO;
         }
         let base = PoolBase::new(limits, share, settings);
-        PoolCore { base, connector, sharing, hasher: hasher(), directory: Directory::new() }
+        PoolCore {
+            base,
+            connector,
+            sharing,
+            hasher: RandomState::default(),
+            directory: Directory::new(),
+        }
     }
 
     #[inline]
     pub(super) fn hash<Q: Hash + ?Sized>(&self, key: &Q) -> u64 {
-        let mut hasher = self.hasher;
-        key.hash(&mut hasher);
-        hasher.finish()
+        self.hasher.hash_one(key)
     }
-}
-
-/// Random, like the keys of the standard hasher; fixed in models, so that every run is the same.
-fn hasher() -> SipHasher13 {
-    let system = RandomState::new();
-    let random = |n: u64| if cfg!(wharf_loom) { n } else { system.hash_one(n) };
-    SipHasher13::new_with_keys(random(0), random(1))
 }
 
 /// # Asking the connector

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use super::any_host::AnyHost;
 use super::parts::{Actions, HostState, Section};
+use super::random;
 use super::scheduled::Scheduled;
 use crate::engine::schedule::Look;
 use crate::engine::status::Counted;
@@ -95,7 +96,7 @@ impl dyn AnyHost {
         let pool = self.pool();
         Section {
             now: pool.clock.exact(),
-            random: fastrand::f64(),
+            random: random::fraction(),
             common: &pool.common,
             host: self,
             actions: Actions::default(),

@@ -59,7 +59,7 @@ fn busy(each: Duration) -> (Busy, tokio::task::JoinHandle<Work>) {
 /// How long it took until each pool of a fleet was served once, and the server's work in a minute.
 async fn fleet(pools: usize, each: Duration) -> (Vec<Duration>, Work) {
     // Chance decides how much is wasted: the same each time.
-    fastrand::seed(110);
+    wharf::test_util::seed_random(110);
     let (server, work) = busy(each);
     let began = Instant::now();
     let mut firsts = JoinSet::new();

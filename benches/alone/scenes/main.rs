@@ -61,6 +61,7 @@ fn one_host_more() {
 /// Runs it on a clock of its own that does not wait. What is left to chance follows from the seed.
 fn in_simulated_time<T>(seed: u64, work: impl Future<Output = T>) -> T {
     fastrand::seed(seed);
+    wharf::test_util::seed_random(seed);
     let runtime = tokio::runtime::Builder::new_current_thread();
     let runtime = { runtime }.enable_time().start_paused(true).build();
     runtime.expect("a runtime").block_on(work)

@@ -1,12 +1,11 @@
 //! What a pool can hardly be cheaper than. Neither can wait, dial, or count.
 
-use std::hash::{BuildHasher, Hasher};
+use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 
 use foldhash::fast::FixedState;
 use hashbrown::HashTable;
 use parking_lot::Mutex;
-use siphasher::sip::SipHasher13;
 
 use super::{Connection, Contestant, Setup};
 
@@ -51,23 +50,8 @@ impl Contestant for Floor {
 
 const SHARDS: usize = 16;
 
-/// SipHash-1-3 with a key, as the standard library has it, but inlined.
-#[derive(Clone, Debug)]
-pub(crate) struct Keyed(SipHasher13);
-
-impl Default for Keyed {
-    fn default() -> Self {
-        Keyed(SipHasher13::new_with_keys(fastrand::u64(..), fastrand::u64(..)))
-    }
-}
-
-impl BuildHasher for Keyed {
-    type Hasher = SipHasher13;
-
-    fn build_hasher(&self) -> SipHasher13 {
-        self.0
-    }
-}
+/// SipHash-1-3 with a key.
+pub(crate) type Keyed = RandomState;
 
 /// foldhash without a key of its own: who chooses the keys can make them collide.
 pub(crate) type Unkeyed = FixedState;
@@ -114,9 +98,7 @@ impl<H: BuildHasher + Default> ShardedMap<H> {
     }
 
     fn hash(&self, key: u64) -> u64 {
-        let mut hasher = self.hasher.build_hasher();
-        hasher.write_u64(key);
-        hasher.finish()
+        self.hasher.hash_one(key)
     }
 
     /// Takes a key's connection.

@@ -1,7 +1,5 @@
 //! The uses of one connection: since when, and from which call site.
 
-use slab::Slab;
-
 use crate::engine::CallSite;
 use crate::policy::time::Time;
 
@@ -18,16 +16,50 @@ pub(crate) struct Lease {
     pub(crate) reported: bool,
 }
 
-/// Returns the number of the lease at this place in the vector.
-fn number_of(at: usize) -> u32 {
-    u32::try_from(at + 1).expect("fewer than `u32::MAX` leases on one connection")
-}
-
 /// The leases on one entry, by number. The single lease of an exclusive connection is stored
 /// inline; further leases of a shared one are in a vector.
 pub(crate) struct Leases {
     first: Option<Lease>,
-    more: Option<Box<Slab<Lease>>>,
+    more: Option<Box<More>>,
+}
+
+/// Leases from number one on. Its memory is given back when the entry has none.
+#[derive(Default)]
+struct More {
+    numbered: Vec<Option<Lease>>,
+    free: Vec<u32>,
+    len: usize,
+}
+
+impl More {
+    #[inline]
+    fn insert(&mut self, lease: Lease) -> u32 {
+        self.len += 1;
+        let Some(number) = self.free.pop() else {
+            self.numbered.push(Some(lease));
+            return u32::try_from(self.numbered.len()).expect("fewer than `u32::MAX` leases");
+        };
+        self.numbered[number as usize - 1] = Some(lease);
+        number
+    }
+
+    #[inline]
+    fn remove(&mut self, number: u32) -> Option<Lease> {
+        let lease = self.numbered.get_mut(number as usize - 1)?.take();
+        if lease.is_some() {
+            self.len -= 1;
+            self.free.push(number);
+        }
+        lease
+    }
+
+    fn get(&self, number: u32) -> Option<&Lease> {
+        self.numbered.get(number as usize - 1)?.as_ref()
+    }
+
+    fn iter(&self) -> impl Iterator<Item = (u32, &Lease)> {
+        (1..).zip(&self.numbered).filter_map(|(number, lease)| Some((number, lease.as_ref()?)))
+    }
 }
 
 impl Leases {
@@ -37,12 +69,12 @@ impl Leases {
 
     #[inline]
     pub(crate) fn len(&self) -> usize {
-        usize::from(self.first.is_some()) + self.more.as_ref().map_or(0, |more| more.len())
+        usize::from(self.first.is_some()) + self.more.as_ref().map_or(0, |more| more.len)
     }
 
     #[inline]
     pub(crate) fn is_empty(&self) -> bool {
-        self.first.is_none() && self.more.as_ref().is_none_or(|more| more.is_empty())
+        self.first.is_none() && self.more.as_ref().is_none_or(|more| more.len == 0)
     }
 
     /// Records a lease on an entry that has none. Its number is zero.
@@ -64,7 +96,7 @@ impl Leases {
 
     #[cold]
     fn begin_another(&mut self, lease: Lease) -> u32 {
-        number_of(self.more.get_or_insert_with(Box::default).insert(lease))
+        self.more.get_or_insert_default().insert(lease)
     }
 
     /// Ends the lease with this number.
@@ -82,7 +114,7 @@ impl Leases {
     fn end_one_of_more(&mut self, number: u32) -> Option<Lease> {
         let lease = match number {
             0 => self.first.take(),
-            number => self.more.as_mut()?.try_remove(number as usize - 1),
+            number => self.more.as_mut()?.remove(number),
         };
         if self.is_empty() {
             self.more = None;
@@ -93,7 +125,7 @@ impl Leases {
     pub(crate) fn get(&self, number: u32) -> Option<&Lease> {
         match number {
             0 => self.first.as_ref(),
-            number => self.more.as_ref()?.get(number as usize - 1),
+            number => self.more.as_ref()?.get(number),
         }
     }
 
@@ -104,12 +136,11 @@ impl Leases {
     /// Returns the leases with their numbers.
     pub(crate) fn numbered(&self) -> impl Iterator<Item = (u32, &Lease)> {
         let more = self.more.iter().flat_map(|more| more.iter());
-        let more = more.map(|(at, lease)| (number_of(at), lease));
         self.first.iter().map(|lease| (0, lease)).chain(more)
     }
 
     pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = &mut Lease> {
-        let more = self.more.iter_mut().flat_map(|more| more.iter_mut().map(|(_, lease)| lease));
+        let more = self.more.iter_mut().flat_map(|more| more.numbered.iter_mut().flatten());
         self.first.iter_mut().chain(more)
     }
 }
