@@ -36,6 +36,12 @@ impl<'a> Host<'a> {
         let (name, port) =
             text.rsplit_once(':').ok_or_else(|| invalid("it is not of the form host:port"))?;
         let port = port.parse().map_err(|_| invalid("the port is not a number from 0 to 65535"))?;
+        if name.is_empty() {
+            return Err(invalid("the host is missing"));
+        }
+        if name.contains(':') && !(name.starts_with('[') && name.ends_with(']')) {
+            return Err(invalid("an IPv6 address needs brackets, as in [::1]:80"));
+        }
         Ok(Host { name, port })
     }
 

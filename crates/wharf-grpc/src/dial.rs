@@ -143,3 +143,40 @@ mod tests {
         assert_eq!(tls_name(&uri, Some("orders.example")).unwrap(), "orders.example");
     }
 }
+
+#[cfg(all(test, not(feature = "tls")))]
+mod without_tls {
+    use tokio::time::Instant;
+    use wharf::SharedPool;
+    use wharf::transport::{Place, Stream, Transport};
+    use wharf::{Backoff, async_trait};
+
+    use crate::GrpcConnector;
+
+    /// Leads to a peer that says nothing.
+    struct Silent;
+
+    #[async_trait]
+    impl Transport for Silent {
+        async fn connect(&self, _: Place<'_>) -> std::io::Result<Stream> {
+            let (client, server) = tokio::io::duplex(1024);
+            tokio::spawn(async move {
+                let _server = server;
+                std::future::pending::<()>().await;
+            });
+            Ok(Stream::new(client))
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_encrypted_url_fails_at_once_and_names_the_feature() {
+        let began = Instant::now();
+        let connector = GrpcConnector::builder().transport(Silent).build().unwrap();
+        let pool = SharedPool::builder().retry(Backoff::default()).build(connector).unwrap();
+        let uri = http::Uri::from_static("https://orders.example:50051");
+        let error = pool.acquire(&uri).await.unwrap_err().to_string();
+        let dials = pool.status().dials;
+        assert!(error.contains("feature `tls`, of wharf-http or of wharf-grpc"), "{error}");
+        assert_eq!((dials, began.elapsed().as_millis()), (1, 0));
+    }
+}

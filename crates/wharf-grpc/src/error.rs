@@ -167,6 +167,7 @@ mod tests {
         let is_retryable = |error| Error::Connect(error).is_retryable();
         assert!(!is_retryable(ConnectError::NoHttp2));
         assert!(!is_retryable(ConnectError::Tls(io::ErrorKind::InvalidData.into())));
+        #[cfg(feature = "tls")] // Without it nothing but "https needs it" is an error of TLS.
         assert!(is_retryable(ConnectError::Tls(io::ErrorKind::UnexpectedEof.into())));
         assert!(!is_retryable(ConnectError::Transport(io::ErrorKind::Unsupported.into())));
         assert!(is_retryable(ConnectError::NoSettings));

@@ -73,13 +73,13 @@ mod tests {
             Stage { client, url, connection, connector, peer: Some(peer.unwrap().0) }
         }
 
-        /// Sends a request that is sent once only. The task returns whether its answer came whole.
+        /// Sends a request that is sent once only. The task returns whether its response came whole.
         fn ask(&self) -> JoinHandle<bool> {
             let request = Request::post(&self.url).body(Full::<Bytes>::from("a body")).unwrap();
-            let answer = self.client.request(request);
+            let response = self.client.request(request);
             tokio::spawn(async move {
-                let Ok(answer) = answer.await else { return false };
-                answer.into_body().collect().await.is_ok()
+                let Ok(response) = response.await else { return false };
+                response.into_body().collect().await.is_ok()
             })
         }
 
@@ -199,7 +199,7 @@ mod tests {
         let mut stage = Stage::of(Protocol::Http2).await;
         stage.say(&SETTINGS).await;
         let asked = stage.asked().await;
-        // The answer to the first stream has a status of 200 and no body.
+        // The response to the first stream has a status of 200 and no body.
         stage.say(&[0, 0, 8, 7, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0]).await;
         stage.say(&[0, 0, 1, 1, 5, 0, 0, 0, 1, 0x88]).await;
         assert!(asked.await.unwrap());

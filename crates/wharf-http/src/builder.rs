@@ -126,19 +126,19 @@ impl ClientBuilder {
         self
     }
 
-    /// Limits a request, from the call until its answer has been read to the end. This includes the
-    /// wait for a connection, repeated attempts, and the body of the answer. When the limit is
-    /// over, the request or the next read of the answer's body fails with
+    /// Limits a request, from the call until its response has been read to the end. This includes the
+    /// wait for a connection, repeated attempts, and the body of the response. When the limit is
+    /// over, the request or the next read of the response's body fails with
     /// [`Error::Timeout`](super::Error::Timeout), and its connection (on HTTP/2: its stream) is
     /// closed as if the caller had given up.
     ///
-    /// Defaults to `None`: only the caller knows how long an answer may take.
+    /// Defaults to `None`: only the caller knows how long a response may take.
     pub fn timeout(mut self, limit: impl Into<Option<Duration>>) -> Self {
         self.limits.whole = limit.into();
         self
     }
 
-    /// Limits the time until the head of an answer arrives, once the connection has taken the whole
+    /// Limits the time until the head of a response arrives, once the connection has taken the whole
     /// request. Each attempt has its own limit. When it is over, the request fails with
     /// [`Error::HeaderTimeout`](super::Error::HeaderTimeout), as if the caller had given up.
     ///

@@ -1,4 +1,4 @@
-//! A request, from the call to its answer.
+//! A request, from the call to its response.
 
 use std::future::{Future, poll_fn};
 use std::mem;
@@ -18,7 +18,7 @@ use tokio::time;
 
 use super::deadline::Deadline;
 use super::error::BoxError;
-use super::http1::Answer;
+use super::http1::HeadResult;
 use super::request_body::RequestBody;
 use super::retry::{self, Failure};
 use super::turn::{self, Turn};
@@ -29,9 +29,9 @@ use wharf::{AcquireLease, BuildError, Lease, SharedPool};
 /// The time limits of a client.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct TimeLimits {
-    /// From the end of the request to the head of its answer.
+    /// From the end of the request to the head of its response.
     pub(super) head: Option<Duration>,
-    /// From the call to the end of the answer.
+    /// From the call to the end of the response.
     pub(super) whole: Option<Duration>,
 }
 
@@ -50,7 +50,7 @@ impl TimeLimits {
 /// How long a body waits for a `100 Continue` before it is sent anyway. The same as in Go.
 const CONTINUE: Duration = Duration::from_secs(1);
 
-/// A request, from the call to its answer. It is boxed because it is large and futures are moved.
+/// A request, from the call to its response. It is boxed because it is large and futures are moved.
 pub(super) struct Call {
     pool: SharedPool<HttpConnector>,
     origin: Origin,
@@ -161,7 +161,7 @@ impl Call {
         Ok(None)
     }
 
-    /// Sends the request and waits for the head of its answer. An `Error` is final; a `Failure` may
+    /// Sends the request and waits for the head of its response. An `Error` is final; a `Failure` may
     /// be retried.
     async fn exchange(
         &mut self,
@@ -170,19 +170,19 @@ impl Call {
         let upload = self.upload(turn);
         let mut request = retry::take(&mut self.request);
         request.body_mut().watch(upload.clone());
-        let answer = turn.send(&self.address, request, upload.clone());
-        let answer = self.head(turn, upload.as_deref(), answer).await?;
+        let response = turn.send(&self.address, request, upload.clone());
+        let response = self.head(turn, upload.as_deref(), response).await?;
         turn.note(false);
-        if let Err(error) = &answer {
+        if let Err(error) = &response {
             turn.note_error(error.error());
         }
         if let Some(upload) = &upload {
             upload.refuse();
-            if let Some(source) = answer.is_err().then(|| upload.take_failure()).flatten() {
+            if let Some(source) = response.is_err().then(|| upload.take_failure()).flatten() {
                 return Err(Error::Upload { origin: self.origin(), source });
             }
         }
-        Ok(answer.map_err(|error| Failure::judge(turn, error, &mut self.request)))
+        Ok(response.map_err(|error| Failure::judge(turn, error, &mut self.request)))
     }
 
     /// Returns the observer of the body while it is sent, if one is needed.
@@ -198,23 +198,23 @@ impl Call {
         expected.is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"100-continue"))
     }
 
-    /// Waits for the head of an answer, and watches the limits meanwhile.
+    /// Waits for the head of a response, and watches the limits meanwhile.
     async fn head(
         &mut self,
         turn: &Turn,
         upload: Option<&Upload>,
-        answer: impl Future<Output = Answer>,
-    ) -> Result<Answer, Error> {
-        let mut answer = pin!(answer);
+        response: impl Future<Output = HeadResult>,
+    ) -> Result<HeadResult, Error> {
+        let mut response = pin!(response);
         let mut timers = Timers { go_ahead: None, head: None, limit: self.limits.head };
         poll_fn(|cx| {
-            // Checked first, because the answer may have come after the interim answer that was one
+            // Checked first, because the response may have come after the interim response that was one
             // too many.
             if turn.poll_interim_exceeded(cx).is_ready() {
                 return Poll::Ready(Err(Error::Interim { origin: self.origin() }));
             }
-            if let Poll::Ready(answer) = answer.as_mut().poll(cx) {
-                return Poll::Ready(Ok(answer));
+            if let Poll::Ready(response) = response.as_mut().poll(cx) {
+                return Poll::Ready(Ok(response));
             }
             if timers.poll(turn.runtime(), upload, cx).is_ready() {
                 let limit = self.limits.head.unwrap_or_default();

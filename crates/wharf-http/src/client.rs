@@ -57,7 +57,7 @@ impl Client {
 
 /// # Requests
 impl Client {
-    /// Sends a request and waits for the head of its answer. The body holds the connection until it
+    /// Sends a request and waits for the head of its response. The body holds the connection until it
     /// has been read, see [`PooledBody`].
     ///
     /// The URI must be absolute. The version of the request is ignored; the connection decides it.
@@ -83,14 +83,14 @@ impl Client {
     ///
     /// A body without a declared length is sent in chunks, on HTTP/1.1 with every method.
     ///
-    /// # Interim answers
+    /// # Interim responses
     ///
     /// With an `Expect: 100-continue` header, HTTP/1.1 sends the body when the server asks for it
-    /// or has been silent for a second. If the answer comes first, the body is never sent, and the
-    /// connection is closed after the answer. On HTTP/2 the body is sent at once: hyper does not
-    /// report interim answers there, and a server can hold back a body by its flow control.
+    /// or has been silent for a second. If the response comes first, the body is never sent, and the
+    /// connection is closed after the response. On HTTP/2 the body is sent at once: hyper does not
+    /// report interim responses there, and a server can hold back a body by its flow control.
     ///
-    /// Other interim answers are skipped. A ninth one fails the request with [`Error::Interim`] and
+    /// Other interim responses are skipped. A ninth one fails the request with [`Error::Interim`] and
     /// closes the connection. To count them, the client replaces a `hyper::ext::on_informational`
     /// of the request.
     ///
@@ -102,7 +102,7 @@ impl Client {
     ///
     /// - nothing of it was written, or an HTTP/2 server says that it did not process it (`GOAWAY`,
     ///   `REFUSED_STREAM`), with any method, or
-    /// - its connection ended before the head of an answer arrived, and it is a `GET`, `HEAD`,
+    /// - its connection ended before the head of a response arrived, and it is a `GET`, `HEAD`,
     ///   `OPTIONS` or `TRACE`, or has an `Idempotency-Key` (or `X-Idempotency-Key`) header.
     ///
     /// In both cases the body must be in memory or must not have been started. A connection that
@@ -151,7 +151,7 @@ impl Client {
     }
 }
 
-type Answering = Pin<Box<dyn Future<Output = Result<Response<PooledBody>, Error>> + Send>>;
+type Responding = Pin<Box<dyn Future<Output = Result<Response<PooledBody>, Error>> + Send>>;
 
 /// For the layers of tower and tower-http. The service is always ready: the host is known only when
 /// a request arrives, and the call then waits for a connection to it.
@@ -163,14 +163,14 @@ where
 {
     type Response = Response<PooledBody>;
     type Error = Error;
-    type Future = Answering;
+    type Future = Responding;
 
     fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Error>> {
         Poll::Ready(Ok(()))
     }
 
     #[track_caller]
-    fn call(&mut self, request: Request<B>) -> Answering {
+    fn call(&mut self, request: Request<B>) -> Responding {
         Box::pin(self.request(request))
     }
 }
@@ -184,14 +184,14 @@ where
 {
     type Response = Response<PooledBody>;
     type Error = Error;
-    type Future = Answering;
+    type Future = Responding;
 
     fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Error>> {
         Poll::Ready(Ok(()))
     }
 
     #[track_caller]
-    fn call(&mut self, request: Request<B>) -> Answering {
+    fn call(&mut self, request: Request<B>) -> Responding {
         Box::pin(self.request(request))
     }
 }

@@ -55,7 +55,7 @@ impl Connector for HttpConnector {
     }
 
     /// Sends an HTTP/2 peer a PING and waits until anything is heard from it. On HTTP/1.1 it asks
-    /// the connection's driver whether it has ended. After a request that got no answer within its
+    /// the connection's driver whether it has ended. After a request that got no response within its
     /// caller's time, an HTTP/2 peer has one second to answer.
     async fn ping(&self, conn: &mut HttpConnection) -> Result<(), ConnectError> {
         let is_there = match conn.speaks() {

@@ -13,7 +13,7 @@ use wharf::transport;
 
 pub(super) type BoxError = Box<dyn StdError + Send + Sync>;
 
-/// Why a request was not answered, or its answer was not read to the end.
+/// Why a request was not answered, or its response was not read to the end.
 ///
 /// `Display` is one line that names the host and the cause; `source()` is the cause.
 #[derive(Debug)]
@@ -37,19 +37,19 @@ pub enum Error {
         /// The error of the body.
         source: BoxError,
     },
-    /// The connection failed before an answer began, or the peer refused the request.
+    /// The connection failed before a response began, or the peer refused the request.
     Exchange {
         /// The host.
         origin: Origin,
         /// The error of the exchange.
         source: hyper::Error,
     },
-    /// More than eight interim (1xx) answers arrived before the final one.
+    /// More than eight interim (1xx) responses arrived before the final one.
     Interim {
         /// The host.
         origin: Origin,
     },
-    /// The head of the answer did not come within
+    /// The head of the response did not come within
     /// [`response_header_timeout`](super::ClientBuilder::response_header_timeout).
     HeaderTimeout {
         /// The host.
@@ -57,7 +57,7 @@ pub enum Error {
         /// The limit.
         limit: Duration,
     },
-    /// The request, including its answer, took longer than
+    /// The request, including its response, took longer than
     /// [`timeout`](super::ClientBuilder::timeout).
     Timeout {
         /// The host.
@@ -65,12 +65,12 @@ pub enum Error {
         /// The limit.
         limit: Duration,
     },
-    /// The peer reset the stream of its answer before the end (HTTP/2, `NO_ERROR` or `CANCEL`).
+    /// The peer reset the stream of its response before the end (HTTP/2, `NO_ERROR` or `CANCEL`).
     Reset {
         /// The host.
         origin: Origin,
     },
-    /// The answer's body broke off.
+    /// The response's body broke off.
     Body {
         /// The host.
         origin: Origin,
@@ -81,7 +81,7 @@ pub enum Error {
 
 impl Error {
     /// Returns whether a time limit of the client or of its pool expired: that of the whole
-    /// request, of the head of its answer, or of the wait for a connection.
+    /// request, of the head of its response, or of the wait for a connection.
     pub fn is_timeout(&self) -> bool {
         use AcquireError::{ConnectTimeout, Timeout};
         match self {
@@ -117,22 +117,25 @@ impl fmt::Display for Error {
                 f.write_str(&with_cause(&what, &**source))
             }
             Error::Interim { origin } => {
-                write!(f, "{origin} sent more than {MAX_INTERIM} interim answers before its answer")
+                write!(
+                    f,
+                    "{origin} sent more than {MAX_INTERIM} interim responses before its response"
+                )
             }
             Error::HeaderTimeout { origin, limit } => {
                 write!(
                     f,
-                    "{origin} did not begin its answer within {limit:?} (response_header_timeout)"
+                    "{origin} did not begin its response within {limit:?} (response_header_timeout)"
                 )
             }
             Error::Timeout { origin, limit } => {
                 write!(f, "the exchange with {origin} took longer than {limit:?} (timeout)")
             }
             Error::Reset { origin } => {
-                write!(f, "the answer of {origin} broke off: its stream was reset")
+                write!(f, "the response of {origin} broke off: its stream was reset")
             }
             Error::Body { origin, source } => {
-                f.write_str(&with_cause(&format!("the answer of {origin} broke off"), source))
+                f.write_str(&with_cause(&format!("the response of {origin} broke off"), source))
             }
         }
     }

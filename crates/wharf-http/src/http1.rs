@@ -19,7 +19,7 @@ use super::wire::Written;
 use wharf::connector::Signs;
 
 type Sender = http1::SendRequest<RequestBody>;
-pub(crate) type Answer = Result<Response<Incoming>, TrySendError<Request<RequestBody>>>;
+pub(crate) type HeadResult = Result<Response<Incoming>, TrySendError<Request<RequestBody>>>;
 
 /// The handle from which exchanges are started.
 pub(super) struct Http1 {
@@ -34,7 +34,7 @@ enum Slot {
     Free(Sender),
     /// An exchange is in progress.
     Busy(Sender),
-    /// The answer was read, and [`Http1::settle`] waits for the sender to be ready.
+    /// The response was read, and [`Http1::settle`] waits for the sender to be ready.
     Settling,
     /// Lost with an exchange that did not end well, or the connection is being closed.
     Lost,
@@ -64,23 +64,23 @@ impl Http1 {
         &self,
         mut request: Request<RequestBody>,
         upload: Option<Arc<Upload>>,
-    ) -> impl Future<Output = Answer> + Send + use<> {
+    ) -> impl Future<Output = HeadResult> + Send + use<> {
         self.interim.begin(&mut request, upload);
         let mut slot = self.slot.lock();
         let Slot::Free(mut sender) = mem::replace(&mut *slot, Slot::Lost) else {
             unreachable!("a connection carries one exchange at a time");
         };
-        let answer = sender.try_send_request(request);
+        let response = sender.try_send_request(request);
         *slot = Slot::Busy(sender);
-        answer
+        response
     }
 
-    /// Ready after too many interim answers.
+    /// Ready after too many interim responses.
     pub(super) fn poll_interim_exceeded(&self, cx: &Context<'_>) -> Poll<()> {
         self.interim.poll_exceeded(cx)
     }
 
-    /// Ends an exchange whose answer was read to its end. Returns whether the next one can start at
+    /// Ends an exchange whose response was read to its end. Returns whether the next one can start at
     /// once; if not, [`settle`](Http1::settle) has to be called.
     pub(super) fn finish(&self) -> bool {
         let mut slot = self.slot.lock();

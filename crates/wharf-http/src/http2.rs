@@ -11,7 +11,7 @@ use hyper::client::conn::http2;
 use hyper::rt::{Read, Write};
 use parking_lot::Mutex;
 
-use super::http1::Answer;
+use super::http1::HeadResult;
 use super::http2_driver::{Beginning, Crew, Driver, News};
 use super::peer::{Ear, Exchange, Peer};
 use super::ping_timer::PingTimer;
@@ -36,7 +36,7 @@ impl Sender {
         mut self,
         mut request: Request<RequestBody>,
         exchange: &mut Exchange,
-    ) -> impl Future<Output = Answer> + Send + use<> {
+    ) -> impl Future<Output = HeadResult> + Send + use<> {
         let body = request.body_mut();
         if !body.is_end_stream() {
             let (handle, registration) = AbortHandle::new_pair();
@@ -107,7 +107,7 @@ impl Http2Options {
 
 /// The handle from which exchanges are started.
 pub(crate) struct Http2 {
-    /// `None` when the connection takes no more exchanges. A caller that waits for an answer must
+    /// `None` when the connection takes no more exchanges. A caller that waits for a response must
     /// not keep a clone: see the driver.
     sender: Arc<Mutex<Option<Sender>>>,
     news: Arc<News>,
@@ -257,7 +257,7 @@ mod tests {
             server
         }
 
-        /// Returns a connection on which a request waits for its answer, with a lease of its own.
+        /// Returns a connection on which a request waits for its response, with a lease of its own.
         async fn asked(&self) -> Lease<HttpConnector> {
             let client = Client::builder().protocol(Protocol::Http2).build().unwrap();
             let uri: Uri = format!("http://{}/", self.address).parse().unwrap();
@@ -282,7 +282,7 @@ mod tests {
     // until then.
 
     #[tokio::test]
-    async fn who_waits_for_an_answer_keeps_no_sender() {
+    async fn who_waits_for_a_response_keeps_no_sender() {
         let server = Server::start().await;
         let lease = server.asked().await;
         // hyper ends the exchanges when there is no other sender.

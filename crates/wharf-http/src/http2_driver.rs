@@ -242,7 +242,7 @@ impl Crew {
 ///
 /// While that task waits for the peer's flow control, it does not check whether the exchange still
 /// exists, and holds the stream open. hyper polls a body for the first time just before it spawns
-/// the task. If nothing is left to be sent by then, hyper spawns the task that waits for the answer
+/// the task. If nothing is left to be sent by then, hyper spawns the task that waits for the response
 /// instead, which the exchange may abort as well.
 pub(super) struct Beginning {
     crew: Crew,

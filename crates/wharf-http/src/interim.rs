@@ -1,4 +1,4 @@
-//! The interim (1xx) answers of an HTTP/1.1 exchange.
+//! The interim (1xx) responses of an HTTP/1.1 exchange.
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
@@ -11,15 +11,15 @@ use parking_lot::Mutex;
 
 use super::upload::Upload;
 
-/// The most interim answers before the final one. A server sends a `100 Continue` and perhaps a few
+/// The most interim responses before the final one. A server sends a `100 Continue` and perhaps a few
 /// early hints, but hyper reads on as long as they come. Go allowed five until version 1.24 and has
 /// bounded their bytes since; hyper only lets us count, and eight leaves room for a few more hints.
 pub(super) const MAX_INTERIM: usize = 8;
 
-/// Counts the interim answers of a connection's current exchange.
+/// Counts the interim responses of a connection's current exchange.
 pub(super) struct Interim {
     heard: Arc<Heard>,
-    /// The extension that makes hyper report interim answers. It is made once, because one
+    /// The extension that makes hyper report interim responses. It is made once, because one
     /// connection carries one exchange at a time.
     listening: Extensions,
 }
@@ -49,7 +49,9 @@ impl Interim {
         let heard = Arc::new(Heard::default());
         let mut request = Request::new(());
         let of_hyper = heard.clone();
-        hyper::ext::on_informational(&mut request, move |answer| of_hyper.note(answer.status()));
+        hyper::ext::on_informational(&mut request, move |response| {
+            of_hyper.note(response.status());
+        });
         Interim { heard, listening: request.into_parts().0.extensions }
     }
 

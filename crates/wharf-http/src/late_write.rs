@@ -6,8 +6,8 @@ use std::task::Poll;
 /// Treats a write to a peer that has closed the connection as if it had succeeded.
 ///
 /// A server may answer every request and then close the socket. The next write fails while the
-/// answers are still unread, and HTTP would end the connection because of that write and fail
-/// requests that were answered. The end of the connection is seen once everything has been read.
+/// responses are still unread, and HTTP would end the connection because of that write and fail
+/// requests that have a response. The end of the connection is seen once everything has been read.
 pub(crate) fn unless_the_peer_is_gone<T>(
     written: Poll<io::Result<T>>,
     all: T,

@@ -1,6 +1,6 @@
 //! An HTTP client on pooled connections: HTTP/1.1 and HTTP/2, plain and TLS.
 //!
-//! [`Client`] sends requests. The body of an answer holds its connection until it has been read,
+//! [`Client`] sends requests. The body of a response holds its connection until it has been read,
 //! see [`PooledBody`]. The [builder](ClientBuilder) sets the protocol and the pool. The other types
 //! (`Request`, `Body`) come from the crates `http`, `http-body` and hyper 1. For a whole program and what
 //! happens in each fault, see [`guide`].
@@ -19,7 +19,7 @@
 //! let request = http::Request::post("http://localhost:8080/words").body("hello".to_owned())?;
 //! let response = client.request(request).await?;
 //! assert!(response.status().is_success());
-//! let answer: Bytes = response.into_body().collect().await?.to_bytes();
+//! let body: Bytes = response.into_body().collect().await?.to_bytes();
 //! # Ok(()) }
 //! ```
 //!
@@ -42,8 +42,8 @@
 //!   progress continue), or by an error.
 //! - An unfinished HTTP/1.1 exchange: a request that was cancelled or timed out, a body that was
 //!   dropped with more than 256 KiB (or 50 milliseconds) to come, or a request body still being
-//!   sent 50 milliseconds after the answer has ended.
-//! - A request body that differs from its declared length, or too many interim answers (HTTP/1.1).
+//!   sent 50 milliseconds after the response has ended.
+//! - A request body that differs from its declared length, or too many interim responses (HTTP/1.1).
 //! - The pool's limits: idle time, lifetime, and [`max_uses`](wharf::Builder::max_uses), which counts
 //!   requests.
 //!
@@ -88,24 +88,24 @@
 //!
 //! A [`Client`] and a `&Client` are a `tower_service::Service`, so the layers of tower and
 //! tower-http work with it. `examples/http/src/bin/http_layers.rs` uses them to follow redirects and to
-//! decompress answers.
+//! decompress responses.
 //!
 //! | it does not | what does |
 //! | --- | --- |
 //! | follow redirects | `tower_http::follow_redirect` |
-//! | decompress answers, or ask for compressed ones | `tower_http::decompression` |
+//! | decompress responses, or ask for compressed ones | `tower_http::decompression` |
 //! | compress the bodies of requests | the caller, with `content-encoding` |
 //! | add headers to each request: credentials, a user agent | `tower_http::auth`, `tower_http::set_header` |
 //! | keep cookies | a layer of your own, on a store such as the crate `cookie_store` |
-//! | retry after an answer (`503`, `429`), or send a `POST` again | `tower::retry`; the client itself [resends](Client::request) what was not processed |
+//! | retry after a response (`503`, `429`), or send a `POST` again | `tower::retry`; the client itself [resends](Client::request) what was not processed |
 //! | limit how many requests there are, or how often | `tower::limit`; the pool limits connections |
 //! | write a span for each request | `tower_http::trace` |
-//! | limit the length of an answer | `http_body_util::Limited` around its body |
-//! | read answers as text, JSON or forms | `http_body_util::BodyExt::collect`, and `serde_json` and its like |
-//! | cache answers | a layer of your own, on a crate such as `http-cache` |
+//! | limit the length of a response | `http_body_util::Limited` around its body |
+//! | read responses as text, JSON or forms | `http_body_util::BodyExt::collect`, and `serde_json` and its like |
+//! | cache responses | a layer of your own, on a crate such as `http-cache` |
 //! | speak through a proxy, or send `CONNECT` | a [connector of your own](wharf::Connector) |
 //! | send the trailers of a request on HTTP/1.1 | nothing, unless it has `transfer-encoding: chunked` and a `trailer` header that names them |
-//! | hand out interim answers, or hear them on HTTP/2 | nothing: up to eight are skipped |
+//! | hand out interim responses, or hear them on HTTP/2 | nothing: up to eight are skipped |
 //! | wait for `100 Continue` on HTTP/2 | the flow control of HTTP/2 |
 //! | push, pipelining, HTTP/3 | nothing |
 //!

@@ -41,7 +41,7 @@ const LOCALHOST: &str = "localhost";
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Origin {
     tls: bool,
-    /// Host and port, or `unix:` and a path. It is shared because each answer holds its origin.
+    /// Host and port, or `unix:` and a path. It is shared because each response holds its origin.
     address: Arc<str>,
 }
 

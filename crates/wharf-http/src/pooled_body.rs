@@ -1,4 +1,4 @@
-//! The body of an answer.
+//! The body of a response.
 
 use std::future::poll_fn;
 use std::pin::Pin;
@@ -16,7 +16,7 @@ use super::deadline::Deadline;
 use super::turn::{Settling, Turn};
 use super::{Error, Origin};
 
-/// The body of an answer, which holds its connection until it has been read to its end.
+/// The body of a response, which holds its connection until it has been read to its end.
 ///
 /// A body that is read to its end (or is empty from the start) releases the connection at once,
 /// even before it is dropped. If it is dropped earlier:
@@ -27,7 +27,7 @@ use super::{Error, Origin};
 /// - On HTTP/2 the stream is reset, and the connection stays open.
 ///
 /// A body that is neither read nor dropped holds its connection forever.
-#[must_use = "the rest of the answer is discarded when its body is dropped"]
+#[must_use = "the rest of the response is discarded when its body is dropped"]
 pub struct PooledBody {
     /// `None` after its end.
     incoming: Option<Incoming>,
@@ -57,7 +57,7 @@ impl PooledBody {
         PooledBody { incoming: Some(incoming), hold: Hold::Reading(turn), origin, deadline }
     }
 
-    /// Releases the connection of an answer without a body.
+    /// Releases the connection of a response without a body.
     pub(super) async fn finish_empty(&mut self) {
         if self.is_end_stream() {
             self.finish();
@@ -172,7 +172,7 @@ impl Drop for PooledBody {
     }
 }
 
-/// Ends an answer that was not read to its end.
+/// Ends a response that was not read to its end.
 fn abandon(incoming: Option<Incoming>, turn: Turn) {
     let Some(incoming) = incoming else { return };
     if turn.is_shared() {
@@ -184,7 +184,7 @@ fn abandon(incoming: Option<Incoming>, turn: Turn) {
     }
 }
 
-/// Reads the rest of an answer, if it is short, so that the connection can be reused.
+/// Reads the rest of a response, if it is short, so that the connection can be reused.
 async fn drain(mut incoming: Incoming, turn: Turn) {
     let is_read = time::timeout(DRAIN, async {
         let mut left = MAX_REST;

@@ -69,7 +69,7 @@ fn is_replayable<B>(request: &Request<B>) -> bool {
         || keys.iter().any(|key| request.headers().contains_key(*key))
 }
 
-/// Returns whether the connection ended before an answer began.
+/// Returns whether the connection ended before a response began.
 fn is_lost(error: &hyper::Error) -> bool {
     error.is_incomplete_message()
         || error.is_canceled()

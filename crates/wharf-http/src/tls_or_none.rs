@@ -36,11 +36,48 @@ mod without {
 
     #[allow(clippy::unused_async)] // As where there is TLS.
     pub(crate) async fn secure(_: &Tls, _: &str, _: Wire) -> io::Result<(Stream, bool)> {
-        let message = "https needs the feature `tls` of wharf-http";
+        let message = "https needs the feature `tls`, of wharf-http or of wharf-grpc";
         Err(io::Error::new(io::ErrorKind::Unsupported, message))
     }
 
     pub(crate) fn is_retryable(_: &io::Error) -> bool {
         false
+    }
+}
+
+#[cfg(all(test, not(feature = "tls")))]
+mod tests {
+    use tokio::time::Instant;
+    use wharf::SharedPool;
+    use wharf::transport::{Place, Stream, Transport};
+    use wharf::{Backoff, async_trait};
+
+    use crate::Client;
+
+    /// Leads to a peer that says nothing.
+    struct Silent;
+
+    #[async_trait]
+    impl Transport for Silent {
+        async fn connect(&self, _: Place<'_>) -> std::io::Result<Stream> {
+            let (client, server) = tokio::io::duplex(1024);
+            tokio::spawn(async move {
+                let _server = server;
+                std::future::pending::<()>().await;
+            });
+            Ok(Stream::new(client))
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_encrypted_url_fails_at_once_and_names_the_feature() {
+        let began = Instant::now();
+        let pool = SharedPool::builder().retry(Backoff::default());
+        let client = Client::builder().pool(pool).transport(Silent).build().unwrap();
+        let request = http::Request::get("https://shop.example/").body(String::new()).unwrap();
+        let error = client.request(request).await.unwrap_err().to_string();
+        let dials = client.pool().status().dials;
+        assert!(error.contains("feature `tls`, of wharf-http"), "{error}");
+        assert_eq!((dials, began.elapsed().as_millis()), (1, 0));
     }
 }

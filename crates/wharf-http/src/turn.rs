@@ -14,7 +14,7 @@ use tokio::time;
 
 use super::call::Address;
 use super::connection::Speaks;
-use super::http1::Answer;
+use super::http1::HeadResult;
 use super::peer::Exchange;
 use super::request_body::RequestBody;
 use super::upload::Upload;
@@ -45,7 +45,7 @@ enum Sender {
     Finished,
 }
 
-/// How long a connection may take to become ready after its answer, because the request is still
+/// How long a connection may take to become ready after its response, because the request is still
 /// being sent. The same as in Go.
 const SETTLE: Duration = Duration::from_millis(50);
 
@@ -105,7 +105,7 @@ impl Turn {
         address: &Address,
         mut request: Request<RequestBody>,
         upload: Option<Arc<Upload>>,
-    ) -> impl Future<Output = Answer> + Send + use<> {
+    ) -> impl Future<Output = HeadResult> + Send + use<> {
         self.upload.clone_from(&upload);
         if let Sender::Http2(sender, exchange) = &mut self.sender {
             exchange.note(true);
@@ -131,7 +131,7 @@ impl Turn {
         }
     }
 
-    /// The answer has been read to its end. The connection is lent again as soon as it is ready;
+    /// The response has been read to its end. The connection is lent again as soon as it is ready;
     /// the returned future, if any, waits for that.
     pub(super) fn finish(mut self) -> Option<Settling> {
         if let Sender::Http2(_, exchange) = &mut self.sender {
@@ -170,7 +170,7 @@ impl Turn {
         }
     }
 
-    /// Ready after too many interim answers of an HTTP/1.1 peer. Those on HTTP/2 are not reported.
+    /// Ready after too many interim responses of an HTTP/1.1 peer. Those on HTTP/2 are not reported.
     pub(super) fn poll_interim_exceeded(&self, cx: &Context<'_>) -> Poll<()> {
         match self.lease.speaks() {
             Speaks::Http1(http1) => http1.poll_interim_exceeded(cx),

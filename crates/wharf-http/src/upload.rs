@@ -11,7 +11,7 @@ use parking_lot::Mutex;
 
 use super::error::BoxError;
 
-/// Shared by the body, the caller that waits for the answer, and the observer of a `100 Continue`.
+/// Shared by the body, the caller that waits for the response, and the observer of a `100 Continue`.
 pub(super) struct Upload {
     state: Mutex<State>,
     caller: AtomicWaker,
@@ -31,7 +31,7 @@ enum Gate {
     Open,
     /// Not until the peer asks for it or has been silent for long enough.
     Shut,
-    /// Never: the answer came first.
+    /// Never: the response came first.
     Refused,
     /// No more: nobody waits for the rest of it.
     Ended,
@@ -49,7 +49,7 @@ impl Upload {
         self.turn(Gate::Shut, Gate::Open);
     }
 
-    /// The head of the answer has arrived: a body that has not been started is never sent.
+    /// The head of the response has arrived: a body that has not been started is never sent.
     pub(super) fn refuse(&self) {
         self.turn(Gate::Shut, Gate::Refused);
     }

@@ -102,7 +102,8 @@ impl<T, K> PostgresBuilder<T, K> {
     }
 
     /// Declares that the connections lead to a pooler that assigns a server session for one
-    /// transaction at a time, such as PgBouncer with `pool_mode = transaction`.
+    /// transaction at a time and keeps no prepared statements, such as PgBouncer with `pool_mode =
+    /// transaction` and `max_prepared_statements = 0`.
     ///
     /// Methods whose names end in `_cached` then prepare nothing: they send the text with each
     /// request, and give each parameter the type of its value. See [the

@@ -174,10 +174,14 @@ where
     K: Clone,
 {
     async fn dial(&self, config: &Config) -> Result<PostgresClient, Error> {
+        let is_never_encrypted = Cancel::is_never_encrypted::<T>();
+        if is_never_encrypted && config.get_ssl_mode() == SslMode::Require {
+            return Err(Error::NoTls);
+        }
         let began = Instant::now();
         let (client, connection, peer) = dial(config, &self.tls).await?;
         let signs = Signs::new();
-        let is_plain = Cancel::is_never_encrypted::<T>()
+        let is_plain = is_never_encrypted
             || config.get_ssl_mode() == SslMode::Disable
             || peer.as_ref().is_some_and(Peer::is_local);
         let is_to_write = config.get_target_session_attrs() == TargetSessionAttrs::ReadWrite;

@@ -22,9 +22,14 @@ pub enum Error {
     Postgres(tokio_postgres::Error),
     /// The closure of [`on_connect`](super::PostgresBuilder::on_connect) failed.
     OnConnect(BoxError),
+    /// The configuration has `sslmode=require`, and the connector has no TLS. Nothing was dialed.
+    NoTls,
     /// The server has become read-only, and `target_session_attrs` requires one that is not.
     ReadOnly,
 }
+
+const NO_TLS: &str = "sslmode=require needs TLS, and the connector has none: build it with \
+                      `tls` (feature `tls` of wharf-postgres) or `tls_by`";
 
 impl Error {
     /// Returns the server's SQLSTATE, if the server refused something, also in the closure of
@@ -35,7 +40,10 @@ impl Error {
 
     /// Returns whether another dial may help. A failure of a user's closure may be temporary.
     pub fn is_retryable(&self) -> bool {
-        self.postgres().is_none_or(failure::is_retryable)
+        match self {
+            Error::NoTls => false,
+            _ => self.postgres().is_none_or(failure::is_retryable),
+        }
     }
 
     fn postgres(&self) -> Option<&tokio_postgres::Error> {
@@ -59,6 +67,7 @@ impl fmt::Display for Error {
             Error::Config(cause) => f.write_str(&with_cause("builder_by_key failed", &**cause)),
             Error::Postgres(error) => error.fmt(f),
             Error::OnConnect(cause) => f.write_str(&with_cause("on_connect failed", &**cause)),
+            Error::NoTls => f.write_str(NO_TLS),
             Error::ReadOnly => f.write_str("the server has become read-only"),
         }
     }
@@ -69,7 +78,7 @@ impl StdError for Error {
         match self {
             Error::Config(error) | Error::OnConnect(error) => Some(&**error),
             Error::Postgres(error) => error.source(),
-            Error::ReadOnly => None,
+            Error::NoTls | Error::ReadOnly => None,
         }
     }
 }

@@ -154,8 +154,21 @@
 //! # Behind PgBouncer
 //!
 //! With `pool_mode = session` nothing changes. With `pool_mode = transaction`, each transaction may
-//! run in another session: set [`transaction_pooling`](PostgresBuilder::transaction_pooling) on
-//! the connector. These features then work:
+//! run in another session, and everything that belongs to a session does not work: `SET` (except
+//! `SET LOCAL` in a transaction), `LISTEN`, advisory locks other than a transaction's, temporary
+//! tables, [`Reset::Discard`], and settings made by [`on_connect`](PostgresBuilder::on_connect).
+//! Nor do options in the `Config` that PgBouncer does not know: it rejects them, unless its
+//! `ignore_startup_parameters` allows them.
+//!
+//! Prepared statements depend on PgBouncer's setting `max_prepared_statements`, which is known from
+//! version 1.21 on, and is 200 by default from version 1.24 on (before: 0).
+//!
+//! Where it is above 0, PgBouncer keeps prepared statements for each connection. All methods work,
+//! and the connector needs no setting.
+//!
+//! Where it is 0, or the version is older, set
+//! [`transaction_pooling`](PostgresBuilder::transaction_pooling) on the connector. These methods
+//! then work:
 //!
 //! - methods whose names end in `_cached`, `query_typed` and its variants, `batch_execute`,
 //!   `simple_query`;
@@ -170,12 +183,7 @@
 //! - values of types that the server defines (enums, composites, types of extensions), which
 //!   tokio-postgres looks up with statements; cast them to `text`;
 //! - parameters of another type than their value's: a `String` is sent as `text`, so write
-//!   `$1::text::jsonb`;
-//! - everything that belongs to a session: `SET` (except `SET LOCAL` in a transaction), `LISTEN`,
-//!   advisory locks other than a transaction's, temporary tables, [`Reset::Discard`], and settings
-//!   made by [`on_connect`](PostgresBuilder::on_connect);
-//! - options in the `Config` that PgBouncer does not know: it rejects them, unless its
-//!   `ignore_startup_parameters` allows them.
+//!   `$1::text::jsonb`.
 //!
 //! # Settings of the pool
 //!

@@ -44,3 +44,39 @@ mod without {
         true
     }
 }
+
+#[cfg(all(test, not(feature = "tls")))]
+mod tests {
+    use tokio::time::Instant;
+    use wharf::Pool;
+    use wharf::transport::{Place, Stream, Transport};
+    use wharf::{Backoff, async_trait};
+
+    use crate::WebSocketConnector;
+
+    /// Leads to a peer that says nothing.
+    struct Silent;
+
+    #[async_trait]
+    impl Transport for Silent {
+        async fn connect(&self, _: Place<'_>) -> std::io::Result<Stream> {
+            let (client, server) = tokio::io::duplex(1024);
+            tokio::spawn(async move {
+                let _server = server;
+                std::future::pending::<()>().await;
+            });
+            Ok(Stream::new(client))
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_encrypted_url_fails_at_once_and_names_the_feature() {
+        let began = Instant::now();
+        let connector = WebSocketConnector::builder().transport(Silent).build().unwrap();
+        let pool = Pool::builder().retry(Backoff::default()).build(connector).unwrap();
+        let error = pool.acquire("wss://chat.example/").await.unwrap_err().to_string();
+        let dials = pool.status().dials;
+        assert!(error.contains("feature `tls` of wharf-websocket"), "{error}");
+        assert_eq!((dials, began.elapsed().as_millis()), (1, 0));
+    }
+}

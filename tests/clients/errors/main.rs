@@ -240,6 +240,7 @@ fn of_postgres(list: &mut List) {
     let refused = || refusal().into();
     list.add("postgres::Error::Config", &PostgresError::Config(refused()));
     list.add("postgres::Error::OnConnect", &PostgresError::OnConnect(refused()));
+    list.add("postgres::Error::NoTls", &PostgresError::NoTls);
     list.add("postgres::Error::ReadOnly", &PostgresError::ReadOnly);
 }
 

@@ -4,6 +4,7 @@
 
 mod addresses;
 mod half_dead;
+mod in_memory;
 mod names;
 mod refusals;
 mod signs;

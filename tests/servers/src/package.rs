@@ -72,7 +72,7 @@ impl Package {
         if !is_installed {
             let missing = self.is_missing();
             assert!(!is_set("CI", "true"), "{missing} (nothing is skipped where CI=true)");
-            say(&format!("SKIPPED: {}: {missing}", thread::current().name().unwrap_or("a test")));
+            skip(&missing);
         }
         is_installed
     }
@@ -107,6 +107,11 @@ impl Package {
         let said = || String::from_utf8_lossy(&output.stderr).trim_end().to_owned();
         output.status.success().then_some(()).ok_or_else(said)
     }
+}
+
+/// Names the test of this thread as skipped, and says why.
+pub fn skip(why: &str) {
+    say(&format!("SKIPPED: {}: {why}", thread::current().name().unwrap_or("a test")));
 }
 
 /// It waits for others that install something.

@@ -35,7 +35,7 @@ async fn an_answer_that_does_not_begin_in_time_is_given_up() {
         let error = client.request(get(&server.url("/wait"))).await.unwrap_err();
         assert!(matches!(error, Error::HeaderTimeout { limit: LIMIT, .. }), "{error:?}");
         assert!(error.is_timeout());
-        let says = format!("http://{} did not begin its answer within 200ms", server.address);
+        let says = format!("http://{} did not begin its response within 200ms", server.address);
         assert!(error.to_string().starts_with(&says), "{error}");
         // On HTTP/1.1 the connection is closed, on HTTP/2 the stream is reset.
         assert_eq!(next_borrower(&server, &client).await, 2 - nth);

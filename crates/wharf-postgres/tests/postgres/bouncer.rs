@@ -1,7 +1,6 @@
 //! A database behind PgBouncer, which lends its sessions for a transaction at a time.
 
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
-use std::path::Path;
 use std::process::{Child, Command};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -14,7 +13,7 @@ use wharf_postgres::tokio_postgres::types::Type;
 use wharf_postgres::{PostgresBuilder, PostgresConnector, Reset};
 
 use servers::Server;
-use servers::package::{PGBOUNCER, program};
+use servers::package::{PGBOUNCER, program, skip};
 
 use crate::support::{
     PostgresPool, SLEEPING, acquire, needs_server, session, until, within_a_minute,
@@ -40,19 +39,29 @@ struct Bouncer {
     server: Server,
 }
 
-/// From version 1.21 on, PgBouncer keeps prepared statements in this mode unless it is told not to. Before, it does
-/// not know the setting.
-fn without_statements(pgbouncer: &Path) -> &'static str {
+/// Whether it can keep prepared statements in this mode: from version 1.21 on. Before, it does not know the setting.
+/// From version 1.24 on it does so unless it is told not to.
+fn can_keep_statements() -> bool {
+    let pgbouncer = program("pgbouncer").unwrap();
     let told = Command::new(pgbouncer).arg("--version").output().unwrap().stdout;
     let told = String::from_utf8(told).unwrap();
     let version = told.lines().next().unwrap().trim_start_matches("PgBouncer ");
     let minor = version.strip_prefix("1.").and_then(|rest| rest.split('.').next());
-    let minor: u32 = minor.and_then(|minor| minor.parse().ok()).unwrap_or(u32::MAX);
-    if minor >= 21 { "max_prepared_statements = 0\n" } else { "" }
+    let minor: u32 = minor.and_then(|minor| minor.parse().ok()).expect("a version");
+    minor >= 21
 }
 
 impl Bouncer {
+    /// One that keeps no prepared statements.
     fn start() -> Self {
+        Bouncer::start_with(if can_keep_statements() {
+            "max_prepared_statements = 0\n"
+        } else {
+            ""
+        })
+    }
+
+    fn start_with(setting: &str) -> Self {
         let server = Server::start(&["max_connections=20"]);
         let free = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let port = free.local_addr().unwrap().port();
@@ -66,9 +75,8 @@ impl Bouncer {
              unix_socket_dir =\n\
              auth_type = any\n\
              pool_mode = transaction\n\
-             default_pool_size = {SESSIONS}\n{}",
+             default_pool_size = {SESSIONS}\n{setting}",
             server.port(),
-            without_statements(&program("pgbouncer").unwrap())
         );
         let running = server.run_beside(&program("pgbouncer").unwrap(), &["-q"], &settings);
         let begin = Instant::now();
@@ -207,6 +215,36 @@ async fn without_the_setting_statements_are_looked_for_in_the_wrong_session() {
         }
     })
     .await;
+}
+
+#[tokio::test]
+async fn a_bouncer_that_keeps_statements_needs_no_setting() {
+    needs_bouncer!();
+    if !can_keep_statements() {
+        skip("this PgBouncer is older than 1.21 and cannot keep prepared statements");
+        return;
+    }
+    let bouncer = Bouncer::start_with("max_prepared_statements = 10\n");
+    let looker = bouncer.looker().await;
+    looker.batch_execute("CREATE TYPE mood AS ENUM ('happy')").await.unwrap();
+    for is_told in [false, true] {
+        let connector = bouncer.builder().transaction_pooling(is_told).build().unwrap();
+        let pool = Pool::builder().max_per_host(CAP).build(connector).unwrap();
+        let (first, second) = (acquire(&pool).await, acquire(&pool).await);
+        let statement = first.prepare("SELECT $1::int8").await.unwrap();
+        for nth in 0..20_i64 {
+            // It holds one session, which may be the one that the statement was prepared in.
+            second.batch_execute("BEGIN").await.unwrap();
+            let row = first.query_one(&statement, &[&nth]).await.unwrap();
+            assert_eq!(row.get::<_, i64>(0), nth);
+            // More texts than it keeps, and a type that has to be looked up.
+            let text = format!("SELECT {nth}::int8, 'happy'::mood WHERE $1");
+            let row = first.query_one(&text, &[&true]).await.unwrap();
+            assert_eq!(row.get::<_, i64>(0), nth);
+            assert!(first.query_one_cached(&text[..text.len() - 9], &[]).await.is_ok());
+            second.batch_execute("ROLLBACK").await.unwrap();
+        }
+    }
 }
 
 #[test]

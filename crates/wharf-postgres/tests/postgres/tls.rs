@@ -2,6 +2,7 @@
 
 use std::error::Error as StdError;
 use std::future::{Ready, ready};
+use std::net::TcpListener;
 use std::pin::pin;
 use std::sync::Arc;
 use std::{fmt, io};
@@ -15,7 +16,7 @@ use wharf_postgres::tls::Tls;
 use wharf_postgres::tokio_postgres::config::SslMode;
 use wharf_postgres::tokio_postgres::tls::{MakeTlsConnect, NoTlsStream, TlsConnect};
 use wharf_postgres::tokio_postgres::{Config, Socket};
-use wharf_postgres::{PostgresConnector, PostgresTls};
+use wharf_postgres::{Error, PostgresConnector, PostgresTls};
 
 use crate::support::{
     SLEEPING, assert_nothing_leaked, in_full, needs_server, session, until, within_a_minute,
@@ -143,6 +144,25 @@ async fn where_the_server_has_no_tls_a_query_that_was_cut_off_costs_the_connecti
     assert_eq!(pool.status().dials, 2);
     until(&looker, SLEEPING, 0).await;
     assert_nothing_leaked(&pool, &looker).await;
+}
+
+#[tokio::test]
+async fn a_connector_without_tls_says_so_before_it_dials_where_tls_is_required() {
+    let dialed = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = dialed.local_addr().unwrap().port();
+    let config: Config =
+        format!("host=127.0.0.1 port={port} user=app sslmode=require").parse().unwrap();
+    let by_key = config.clone();
+    let by_key =
+        PostgresConnector::builder_by_key(move |(): ()| ready(Ok::<_, Failure>(by_key.clone())));
+    for builder in [PostgresConnector::builder(config), by_key] {
+        let pool = Pool::builder().retry(Backoff::default()).build(builder.build().unwrap());
+        let error = within_a_minute(pool.unwrap().acquire(&())).await.unwrap_err();
+        assert!(matches!(&error, AcquireError::Connect(cause) if matches!(**cause, Error::NoTls)));
+        assert!(error.to_string().contains("feature `tls` of wharf-postgres"), "{error}");
+    }
+    dialed.set_nonblocking(true).unwrap();
+    assert_eq!(dialed.accept().unwrap_err().kind(), io::ErrorKind::WouldBlock);
 }
 
 /// A library whose handshakes fail, and which has errors of its own, as native-tls does.
