@@ -142,6 +142,26 @@ impl GrpcBuilder {
 
 /// # Requests and connections
 impl GrpcBuilder {
+    /// Sets how many bytes of one call's messages a connection stores while nobody reads them, from
+    /// 16 KiB to 2 GiB - 1. A server sends no more before some are read.
+    ///
+    /// Defaults to 2 MiB. A connection stores at most this much for each call (200 MiB with 100
+    /// streams that nobody reads), and at most 1 GiB. That limit of the whole connection is Go's: it
+    /// is so high that streams which nobody reads hold up no other call.
+    pub fn stream_window(mut self, bytes: u32) -> Self {
+        self.http2.stream_window = bytes;
+        self
+    }
+
+    /// Limits the metadata that a server sends at a time: names, values, and 32 bytes for each, from
+    /// 8 KiB to 64 MiB. A call with more fails; with much more, its connection ends.
+    ///
+    /// Defaults to 1 MiB.
+    pub fn max_header_list_size(mut self, bytes: u32) -> Self {
+        self.http2.max_header_list_size = bytes;
+        self
+    }
+
     /// Sets the name of this program, which precedes tonic's own in the `user-agent`.
     ///
     /// Defaults to none: tonic's alone.
@@ -197,7 +217,13 @@ impl GrpcBuilder {
         self.settings.check()?;
         let mut http2 = self.http2;
         http2.max_streams = self.settings.max_leases;
-        http2.check(["max_leases", "keep_alive_interval", "keep_alive_timeout"])?;
+        http2.check([
+            "max_leases",
+            "keep_alive_interval",
+            "keep_alive_timeout",
+            "stream_window",
+            "max_header_list_size",
+        ])?;
         let dialer = Http2Dialer::new(self.transport, http2);
         #[cfg(feature = "tls")]
         let dialer = dialer.tls(self.tls);

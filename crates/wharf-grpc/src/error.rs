@@ -138,7 +138,11 @@ mod tests {
                 "the TLS handshake failed: invalid data",
                 true,
             ),
-            (connect(ConnectError::NoHttp2), "the server does not offer HTTP/2 over TLS", false),
+            (
+                connect(ConnectError::NoHttp2),
+                "the server does not speak HTTP/2 on this port",
+                false,
+            ),
             (
                 connect(ConnectError::NoSettings),
                 "the server ended the connection before it sent HTTP/2 settings; \

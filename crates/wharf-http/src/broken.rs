@@ -46,6 +46,7 @@ mod tests {
 
     use crate::dial::Dialer;
     use crate::http2::Http2Options;
+    use crate::limits::HeadLimits;
     use crate::tls_or_none::Tls;
     use crate::{Client, HttpConnection, HttpConnector, Protocol};
 
@@ -69,7 +70,12 @@ mod tests {
             let connection = HttpConnection::clone(&lease.unwrap());
             let transport = std::sync::Arc::new(TcpTransport::new());
             let dialer = Dialer { transport, tls: Tls::default() };
-            let connector = HttpConnector { dialer, protocol, http2: Http2Options::default() };
+            let connector = HttpConnector {
+                dialer,
+                protocol,
+                http2: Http2Options::default(),
+                head: HeadLimits::default(),
+            };
             Stage { client, url, connection, connector, peer: Some(peer.unwrap().0) }
         }
 

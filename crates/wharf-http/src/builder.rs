@@ -8,9 +8,9 @@ use wharf::tcp::TcpTransport;
 use wharf::transport::Transport;
 use wharf::{BuildError, Builder, Shared, SharedPool};
 
-use super::call::TimeLimits;
 use super::dial::Dialer;
 use super::http2::Http2Options;
+use super::limits::{HeadLimits, Limits, TimeLimits};
 use super::tls_or_none::Tls;
 use super::{Client, HttpConnector, Protocol};
 
@@ -41,6 +41,7 @@ pub struct ClientBuilder {
     tls: Tls,
     transport: Arc<dyn Transport>,
     http2: Http2Options,
+    head: HeadLimits,
     /// `None` if it was not set.
     pings_idle: Option<bool>,
     limits: TimeLimits,
@@ -54,6 +55,7 @@ impl Default for ClientBuilder {
             tls: Tls::default(),
             transport: Arc::new(TcpTransport::new()),
             http2: Http2Options::default(),
+            head: HeadLimits::default(),
             pings_idle: None,
             limits: TimeLimits::default(),
         }
@@ -224,9 +226,42 @@ impl ClientBuilder {
         self
     }
 
+    /// Sets how many bytes of one response's body an HTTP/2 connection stores while nobody reads
+    /// them, from 16 KiB to 2 GiB - 1. A server sends no more before some are read, so this also
+    /// bounds the speed of one download: a window for each round trip.
+    ///
+    /// Defaults to 2 MiB. A connection stores at most this much for each request that it carries
+    /// (200 MiB with 100 downloads that nobody reads), and at most 1 GiB. That limit of the whole
+    /// connection is Go's: it is so high that responses which nobody reads hold up no others.
+    pub fn http2_stream_window(mut self, bytes: u32) -> Self {
+        self.http2.stream_window = bytes;
+        self
+    }
+
+    /// Limits the head of a response (on HTTP/1.1 status line and headers; on HTTP/2 names, values,
+    /// and 32 bytes for each of them), from 8 KiB to 16 MiB. A request whose response has a larger
+    /// one fails with [`Error::HeadTooLarge`](super::Error::HeadTooLarge).
+    ///
+    /// Defaults to 256 KiB. On HTTP/2, a head of up to four times the limit ends its own request
+    /// only; a larger one ends the connection.
+    pub fn max_response_head(mut self, bytes: u32) -> Self {
+        self.head.bytes = bytes;
+        self
+    }
+
+    /// Limits the number of headers in an HTTP/1.1 response, from 1 to 10,000. A request whose
+    /// response has more fails with [`Error::HeadTooLarge`](super::Error::HeadTooLarge).
+    ///
+    /// Defaults to 256. Room for all of them is made for each response: 64 bytes for each.
+    pub fn http1_max_headers(mut self, n: usize) -> Self {
+        self.head.headers = n;
+        self
+    }
+
     fn http2_options(&self) -> Http2Options {
         let keep_alive_while_idle = self.pings_idle.unwrap_or(self.http2.keep_alive_while_idle);
-        Http2Options { keep_alive_while_idle, ..self.http2.clone() }
+        let max_header_list_size = self.head.received();
+        Http2Options { keep_alive_while_idle, max_header_list_size, ..self.http2.clone() }
     }
 
     /// Makes the client. It does no I/O and needs no runtime.
@@ -235,10 +270,14 @@ impl ClientBuilder {
     ///
     /// An invalid setting: the error names the field and the value.
     pub fn build(self) -> Result<Client, BuildError> {
+        let head = self.head;
+        head.check()?;
         self.http2.check([
             "http2_max_streams",
             "http2_keep_alive_interval",
             "http2_keep_alive_timeout",
+            "http2_stream_window",
+            "max_response_head",
         ])?;
         let http2 = self.http2_options();
         self.limits.check()?;
@@ -249,9 +288,10 @@ impl ClientBuilder {
             },
             protocol: self.protocol,
             http2,
+            head,
         };
         let pool: SharedPool<HttpConnector> = self.pool.build(connector)?;
-        Ok(Client::on(pool, self.limits))
+        Ok(Client::on(pool, Limits { head, time: self.limits }))
     }
 }
 
@@ -261,6 +301,7 @@ impl fmt::Debug for ClientBuilder {
             .field("pool", &self.pool)
             .field("protocol", &self.protocol)
             .field("http2", &self.http2)
+            .field("head", &self.head)
             .field("limits", &self.limits)
             .finish_non_exhaustive()
     }

@@ -19,33 +19,13 @@ use tokio::time;
 use super::deadline::Deadline;
 use super::error::BoxError;
 use super::http1::HeadResult;
+use super::limits::Limits;
 use super::request_body::RequestBody;
 use super::retry::{self, Failure};
 use super::turn::{self, Turn};
 use super::upload::Upload;
 use super::{Error, HttpConnector, Origin, PooledBody, framing};
-use wharf::{AcquireLease, BuildError, Lease, SharedPool};
-
-/// The time limits of a client.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct TimeLimits {
-    /// From the end of the request to the head of its response.
-    pub(super) head: Option<Duration>,
-    /// From the call to the end of the response.
-    pub(super) whole: Option<Duration>,
-}
-
-impl TimeLimits {
-    pub(super) fn check(&self) -> Result<(), BuildError> {
-        for (field, limit) in [("response_header_timeout", self.head), ("timeout", self.whole)] {
-            if limit.is_some_and(|limit| limit.is_zero()) {
-                let reason = "must be longer than zero; `None` means no limit";
-                return Err(BuildError::new(field, "0s", reason));
-            }
-        }
-        Ok(())
-    }
-}
+use wharf::{AcquireLease, Lease, SharedPool};
 
 /// How long a body waits for a `100 Continue` before it is sent anyway. The same as in Go.
 const CONTINUE: Duration = Duration::from_secs(1);
@@ -55,7 +35,7 @@ pub(super) struct Call {
     pool: SharedPool<HttpConnector>,
     origin: Origin,
     address: Address,
-    limits: TimeLimits,
+    limits: Limits,
     /// The deadline of the whole request.
     deadline: Option<Deadline>,
     /// The caller's call site.
@@ -93,7 +73,7 @@ impl Call {
     #[track_caller]
     pub(super) fn begin<B: Body>(
         pool: &SharedPool<HttpConnector>,
-        limits: TimeLimits,
+        limits: Limits,
         request: Request<B>,
     ) -> Result<Begun<B>, Error> {
         // Taken at the call, so that the pool's reports name the caller's line.
@@ -108,7 +88,7 @@ impl Call {
         let uri = origin.requested(mem::take(&mut head.uri))?;
         let address = Address::of(uri, head.headers.remove(HOST))?;
         let request = Request::from_parts(head, RequestBody::default());
-        let deadline = limits.whole.map(Deadline::new);
+        let deadline = limits.time.whole.map(Deadline::new);
         let pool = pool.clone();
         let call = Call { pool, origin, address, limits, deadline, place, request };
         Ok((Box::new(call), acquire, body, declared))
@@ -173,6 +153,14 @@ impl Call {
         let response = turn.send(&self.address, request, upload.clone());
         let response = self.head(turn, upload.as_deref(), response).await?;
         turn.note(false);
+        if self.is_too_large(turn, &response) {
+            let limit = self.limits.head;
+            return Err(Error::HeadTooLarge {
+                origin: self.origin(),
+                bytes: limit.bytes,
+                headers: limit.headers,
+            });
+        }
         if let Err(error) = &response {
             turn.note_error(error.error());
         }
@@ -185,11 +173,22 @@ impl Call {
         Ok(response.map_err(|error| Failure::judge(turn, error, &mut self.request)))
     }
 
+    /// Returns whether the head of the response exceeds its limits.
+    fn is_too_large(&self, turn: &Turn, response: &HeadResult) -> bool {
+        match response {
+            Ok(response) => turn.is_shared() && self.limits.head.is_exceeded_by(response.headers()),
+            Err(error) => error.error().is_parse_too_large(),
+        }
+    }
+
     /// Returns the observer of the body while it is sent, if one is needed.
     fn upload(&self, turn: &Turn) -> Option<Arc<Upload>> {
         let body = self.request.body();
         let expects = !turn.is_shared() && !body.is_end_stream() && self.expects_continue();
-        let is_watched = expects || !body.is_kept() || self.limits.head.is_some();
+        // On HTTP/2 the end of the exchange must know whether the body is still being sent.
+        let is_sent_beside = turn.is_shared() && !body.is_end_stream();
+        let is_watched =
+            expects || is_sent_beside || !body.is_kept() || self.limits.time.head.is_some();
         is_watched.then(|| Upload::new(expects))
     }
 
@@ -206,7 +205,7 @@ impl Call {
         response: impl Future<Output = HeadResult>,
     ) -> Result<HeadResult, Error> {
         let mut response = pin!(response);
-        let mut timers = Timers { go_ahead: None, head: None, limit: self.limits.head };
+        let mut timers = Timers { go_ahead: None, head: None, limit: self.limits.time.head };
         poll_fn(|cx| {
             // Checked first, because the response may have come after the interim response that was one
             // too many.
@@ -217,7 +216,7 @@ impl Call {
                 return Poll::Ready(Ok(response));
             }
             if timers.poll(turn.runtime(), upload, cx).is_ready() {
-                let limit = self.limits.head.unwrap_or_default();
+                let limit = self.limits.time.head.unwrap_or_default();
                 return Poll::Ready(Err(Error::HeaderTimeout { origin: self.origin(), limit }));
             }
             let Some(deadline) = &mut self.deadline else { return Poll::Pending };
@@ -230,7 +229,7 @@ impl Call {
     async fn pause(&mut self, failure: Failure, paced: &mut u32) -> Result<(), Error> {
         let pause = if failure.is_paced { retry::pause(*paced) } else { Some(Duration::ZERO) };
         let Some(pause) = pause.filter(|_| failure.may_be_sent_again) else {
-            return Err(Error::Exchange { origin: self.origin(), source: failure.error });
+            return Err(failure.into_error(self.origin()));
         };
         *paced += u32::from(failure.is_paced);
         if !pause.is_zero() {
@@ -253,7 +252,7 @@ impl Call {
     }
 
     fn timeout(&self) -> Error {
-        Error::Timeout { origin: self.origin(), limit: self.limits.whole.unwrap_or_default() }
+        Error::Timeout { origin: self.origin(), limit: self.limits.time.whole.unwrap_or_default() }
     }
 
     fn origin(&self) -> Origin {

@@ -9,8 +9,9 @@ use http::{Request, Response};
 use http_body::Body;
 use tower_service::Service;
 
-use super::call::{Call, TimeLimits};
+use super::call::Call;
 use super::error::BoxError;
+use super::limits::Limits;
 use super::{ClientBuilder, Error, HttpConnector, PooledBody};
 use wharf::SharedPool;
 
@@ -34,7 +35,7 @@ use wharf::SharedPool;
 #[derive(Clone)]
 pub struct Client {
     pool: SharedPool<HttpConnector>,
-    limits: TimeLimits,
+    limits: Limits,
 }
 
 /// # Construction
@@ -50,7 +51,7 @@ impl Client {
         ClientBuilder::default()
     }
 
-    pub(super) fn on(pool: SharedPool<HttpConnector>, limits: TimeLimits) -> Self {
+    pub(super) fn on(pool: SharedPool<HttpConnector>, limits: Limits) -> Self {
         Client { pool, limits }
     }
 }
@@ -91,7 +92,8 @@ impl Client {
     /// report interim responses there, and a server can hold back a body by its flow control.
     ///
     /// Other interim responses are skipped. A ninth one fails the request with [`Error::Interim`] and
-    /// closes the connection. To count them, the client replaces a `hyper::ext::on_informational`
+    /// closes the connection. On HTTP/2 that fails its other requests, too; there each of them may
+    /// have eight before any body goes on. To count them on HTTP/1.1, the client replaces a `hyper::ext::on_informational`
     /// of the request.
     ///
     /// # Sending again

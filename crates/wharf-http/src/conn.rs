@@ -35,7 +35,6 @@ use http_body::Body;
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use hyper::client::conn::TrySendError;
-use hyper_util::rt::TokioIo;
 use wharf::connector::Signs;
 use wharf::transport::{Place, Transport};
 
@@ -92,9 +91,7 @@ impl Http2Dialer {
         if tls_name.is_some() && !dialed.chose_http2 {
             return Err(ConnectError::NoHttp2);
         }
-        let begun = http2::greeted_handshake(TokioIo::new(dialed.stream), &self.options).await;
-        let begun = begun.map_err(ConnectError::Handshake)?;
-        let (http2, driver) = begun.ok_or(ConnectError::NoSettings)?;
+        let (http2, driver) = http2::greeted_handshake(dialed.stream, &self.options).await?;
         dialed.trial.passed();
         let connection =
             HttpConnection::start(Speaks::Http2(http2), dialed.peer, dialed.signs, driver);

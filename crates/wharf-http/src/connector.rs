@@ -9,6 +9,7 @@ use wharf::{Connector, SharedConnector, async_trait};
 use super::connection::Speaks;
 use super::dial::Dialer;
 use super::http2::Http2Options;
+use super::limits::HeadLimits;
 use super::protocol::Protocol;
 use super::{ConnectError, HttpConnection, Origin, http1, http2};
 
@@ -20,6 +21,7 @@ pub struct HttpConnector {
     pub(super) dialer: Dialer,
     pub(super) protocol: Protocol,
     pub(super) http2: Http2Options,
+    pub(super) head: HeadLimits,
 }
 
 #[async_trait]
@@ -37,14 +39,15 @@ impl Connector for HttpConnector {
             Protocol::Http2 => true,
             Protocol::Negotiated | Protocol::Http1 => dialed.chose_http2,
         };
-        let (io, signs) = (TokioIo::new(dialed.stream), dialed.signs);
+        let (stream, signs) = (dialed.stream, dialed.signs);
         if is_http2 {
-            let handshake = http2::handshake(io, &self.http2).await;
+            let handshake = http2::handshake(stream, &self.http2).await;
             let (http2, driver) = handshake.map_err(ConnectError::Handshake)?;
             dialed.trial.passed();
             return Ok(HttpConnection::start(Speaks::Http2(http2), dialed.peer, signs, driver));
         }
-        let handshake = http1::handshake(io, dialed.written, signs.clone()).await;
+        let handshake =
+            http1::handshake(TokioIo::new(stream), dialed.written, signs.clone(), self.head).await;
         let (http1, driver) = handshake.map_err(ConnectError::Handshake)?;
         dialed.trial.passed();
         Ok(HttpConnection::start(Speaks::Http1(http1), dialed.peer, signs, driver))

@@ -44,10 +44,28 @@ pub enum Error {
         /// The error of the exchange.
         source: hyper::Error,
     },
-    /// More than eight interim (1xx) responses arrived before the final one.
+    /// The server does not speak HTTP/2, and [`Protocol::Http2`](super::Protocol::Http2) is set: it
+    /// answered in another protocol, or ended the connection before it had sent its settings.
+    NoHttp2 {
+        /// The host.
+        origin: Origin,
+    },
+    /// More than eight interim (1xx) responses arrived before the final one; on HTTP/2, of any
+    /// request on the connection, which has ended.
     Interim {
         /// The host.
         origin: Origin,
+    },
+    /// The head of the response exceeds
+    /// [`max_response_head`](super::ClientBuilder::max_response_head) or, on HTTP/1.1,
+    /// [`http1_max_headers`](super::ClientBuilder::http1_max_headers).
+    HeadTooLarge {
+        /// The host.
+        origin: Origin,
+        /// The most bytes.
+        bytes: u32,
+        /// The most headers.
+        headers: usize,
     },
     /// The head of the response did not come within
     /// [`response_header_timeout`](super::ClientBuilder::response_header_timeout).
@@ -116,10 +134,21 @@ impl fmt::Display for Error {
                 let what = format!("the request to {origin} could not be completed");
                 f.write_str(&with_cause(&what, &**source))
             }
+            Error::NoHttp2 { origin } => write!(
+                f,
+                "{origin} sent no HTTP/2: it may not speak it on this port, or expect TLS"
+            ),
             Error::Interim { origin } => {
                 write!(
                     f,
                     "{origin} sent more than {MAX_INTERIM} interim responses before its response"
+                )
+            }
+            Error::HeadTooLarge { origin, bytes, headers } => {
+                write!(
+                    f,
+                    "the head of the response of {origin} is larger than {bytes} bytes \
+                     (max_response_head), or has more than {headers} headers (http1_max_headers)"
                 )
             }
             Error::HeaderTimeout { origin, limit } => {
@@ -145,7 +174,9 @@ impl StdError for Error {
     fn source(&self) -> Option<&(dyn StdError + 'static)> {
         match self {
             Error::Request(_)
+            | Error::NoHttp2 { .. }
             | Error::Interim { .. }
+            | Error::HeadTooLarge { .. }
             | Error::Reset { .. }
             | Error::HeaderTimeout { .. }
             | Error::Timeout { .. } => None,
@@ -164,8 +195,8 @@ pub enum ConnectError {
     Transport(io::Error),
     /// The TLS handshake failed, for example because of an untrusted certificate.
     Tls(io::Error),
-    /// The server does not offer HTTP/2 over TLS, and [`Protocol::Http2`](super::Protocol::Http2) is
-    /// set.
+    /// The server does not speak HTTP/2, and nothing else is allowed: it does not offer it over TLS,
+    /// or answered in another protocol.
     NoHttp2,
     /// The HTTP handshake failed.
     Handshake(hyper::Error),
@@ -194,7 +225,7 @@ impl fmt::Display for ConnectError {
         let (what, cause): (_, Option<&dyn StdError>) = match self {
             ConnectError::Transport(cause) => ("the host could not be reached", Some(cause)),
             ConnectError::Tls(cause) => ("the TLS handshake failed", Some(cause)),
-            ConnectError::NoHttp2 => ("the server does not offer HTTP/2 over TLS", None),
+            ConnectError::NoHttp2 => ("the server does not speak HTTP/2 on this port", None),
             ConnectError::Handshake(cause) => ("the HTTP handshake failed", Some(cause)),
             ConnectError::NoSettings => (
                 "the server ended the connection before it sent HTTP/2 settings; \

@@ -13,6 +13,7 @@ use parking_lot::Mutex;
 
 use super::broken;
 use super::interim::Interim;
+use super::limits::HeadLimits;
 use super::request_body::RequestBody;
 use super::upload::Upload;
 use super::wire::Written;
@@ -121,11 +122,12 @@ pub(super) async fn handshake<T>(
     io: T,
     written: Written,
     signs: Signs,
+    head: HeadLimits,
 ) -> hyper::Result<(Http1, impl Future<Output = ()> + Send + 'static)>
 where
     T: Read + Write + Unpin + Send + 'static,
 {
-    let (sender, connection) = http1::handshake(io).await?;
+    let (sender, connection) = head.of_http1(&mut http1::Builder::new()).handshake(io).await?;
     let slot = Arc::new(Mutex::new(Slot::Free(sender)));
     let end = End(slot.clone());
     let driver = async move {

@@ -8,12 +8,16 @@ use futures_util::future::AbortHandle;
 use http::Request;
 use http_body::Body;
 use hyper::client::conn::http2;
-use hyper::rt::{Read, Write};
+use hyper_util::rt::TokioIo;
 use parking_lot::Mutex;
+use tokio::io::{AsyncRead, AsyncWrite};
 
+use super::ConnectError;
+use super::ear::Ear;
+use super::heads::Unacceptable;
 use super::http1::HeadResult;
 use super::http2_driver::{Beginning, Crew, Driver, News};
-use super::peer::{Ear, Exchange, Peer};
+use super::peer::{Exchange, Peer};
 use super::ping_timer::PingTimer;
 use super::request_body::RequestBody;
 use wharf::BuildError;
@@ -61,7 +65,20 @@ pub struct Http2Options {
     pub keep_alive_timeout: Duration,
     /// Whether connections without an exchange are pinged, too. Defaults to false.
     pub keep_alive_while_idle: bool,
+    /// The most bytes of one response's body that are stored while nobody reads them. Defaults to 2
+    /// MiB.
+    ///
+    /// Each stream has its own window, and that of the connection, 1 GiB, does not matter: a
+    /// response that nobody reads holds up no other.
+    pub stream_window: u32,
+    /// The largest head of a response that is received, in bytes: names, values, and 32 for each
+    /// field. Defaults to 1 MiB. A larger one ends its exchange, or, if it is much larger, the
+    /// connection.
+    pub max_header_list_size: u32,
 }
+
+/// As in Go: responses that nobody reads never fill it.
+const CONNECTION_WINDOW: u32 = 1 << 30;
 
 impl Default for Http2Options {
     fn default() -> Self {
@@ -70,6 +87,8 @@ impl Default for Http2Options {
             keep_alive_interval: Some(Duration::from_secs(20)),
             keep_alive_timeout: Duration::from_secs(10),
             keep_alive_while_idle: false,
+            stream_window: 2 * 1024 * 1024,
+            max_header_list_size: 1024 * 1024,
         }
     }
 }
@@ -79,16 +98,19 @@ pub(super) const LONGEST: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
 impl Http2Options {
     /// Checks the options, for a builder whose settings have these names: those of `max_streams`,
-    /// `keep_alive_interval` and `keep_alive_timeout`.
+    /// `keep_alive_interval`, `keep_alive_timeout`, `stream_window` and `max_header_list_size`.
     ///
     /// # Errors
     ///
-    /// The first that is invalid: no stream at all, or a time that is zero or longer than a year.
-    pub fn check(&self, names: [&'static str; 3]) -> Result<(), BuildError> {
-        let [max_streams, interval, timeout] = names;
+    /// The first that is invalid: no stream at all, a time that is zero or longer than a year, a
+    /// window that is not from 16 KiB to 2 GiB - 1, or a head that is not from 8 KiB to 64 MiB.
+    pub fn check(&self, names: [&'static str; 5]) -> Result<(), BuildError> {
+        let [max_streams, interval, timeout, window, head] = names;
         if self.max_streams == 0 {
             return Err(BuildError::new(max_streams, 0, "must be at least 1"));
         }
+        check_bytes(window, self.stream_window, 16 * 1024, i32::MAX.unsigned_abs())?;
+        check_bytes(head, self.max_header_list_size, 8 * 1024, 64 * 1024 * 1024)?;
         let times =
             [(interval, self.keep_alive_interval), (timeout, Some(self.keep_alive_timeout))];
         for (field, time) in times {
@@ -103,6 +125,13 @@ impl Http2Options {
         }
         Ok(())
     }
+}
+
+fn check_bytes(field: &'static str, value: u32, min: u32, max: u32) -> Result<(), BuildError> {
+    if (min..=max).contains(&value) {
+        return Ok(());
+    }
+    Err(BuildError::new(field, value, format!("must be from {min} to {max} bytes")))
 }
 
 /// The handle from which exchanges are started.
@@ -148,6 +177,12 @@ impl Http2 {
         self.news.streams().min(self.max_streams).max(1)
     }
 
+    /// Returns what the peer did that no peer may do.
+    pub(super) fn fault(&self) -> Option<Unacceptable> {
+        let is_ungreeted = self.has_ended() && !self.peer.has_greeted();
+        self.peer.fault().or(is_ungreeted.then_some(Unacceptable::NoHttp2))
+    }
+
     /// Returns whether the connection has ended by itself, not with its runtime.
     pub(super) fn has_ended(&self) -> bool {
         self.news.has_ended()
@@ -166,24 +201,28 @@ pub(super) async fn handshake<T>(
     options: &Http2Options,
 ) -> hyper::Result<(Http2, impl Future<Output = ()> + Send + 'static)>
 where
-    T: Read + Write + Unpin + Send + 'static,
+    T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let (http2, driver) = begin(io, options, options.max_streams).await?;
     Ok((http2, driver.run()))
 }
 
-/// Does the same, and waits until the peer's settings have arrived. `None` if the connection ended
-/// before.
+/// Does the same, and waits until the peer's settings have arrived.
 pub(crate) async fn greeted_handshake<T>(
     io: T,
     options: &Http2Options,
-) -> hyper::Result<Option<(Http2, impl Future<Output = ()> + Send + 'static)>>
+) -> Result<(Http2, impl Future<Output = ()> + Send + 'static), ConnectError>
 where
-    T: Read + Write + Unpin + Send + 'static,
+    T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let (http2, mut driver) = begin(io, options, UNTOLD).await?;
+    let begun = begin(io, options, UNTOLD).await;
+    let (http2, mut driver) = begun.map_err(ConnectError::Handshake)?;
     let is_greeted = driver.until(|news| news.streams() != UNTOLD).await;
-    Ok(is_greeted.then(|| (http2, driver.run())))
+    match is_greeted {
+        true => Ok((http2, driver.run())),
+        false if http2.peer.fault() == Some(Unacceptable::NoHttp2) => Err(ConnectError::NoHttp2),
+        false => Err(ConnectError::NoSettings),
+    }
 }
 
 /// Stands for "not told yet": more streams than a peer can allow, and not the value for "no limit".
@@ -193,18 +232,21 @@ async fn begin<T>(
     io: T,
     options: &Http2Options,
     assumed_streams: usize,
-) -> hyper::Result<(Http2, Driver<Ear<T>>)>
+) -> hyper::Result<(Http2, Driver<TokioIo<Ear<T>>>)>
 where
-    T: Read + Write + Unpin + Send + 'static,
+    T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let crew = Crew::default();
     let mut builder = http2::Builder::new(crew.clone());
     let peer = Peer::new();
     let (timer, interval, timeout) = PingTimer::new(peer.clone(), options);
     builder.timer(timer).initial_max_send_streams(assumed_streams);
+    builder.initial_stream_window_size(options.stream_window);
+    builder.initial_connection_window_size(CONNECTION_WINDOW);
+    builder.max_header_list_size(options.max_header_list_size);
     // Always on: the timer decides which idle connections are pinged.
     builder.keep_alive_interval(interval).keep_alive_timeout(timeout).keep_alive_while_idle(true);
-    let (hyper, exchanges) = builder.handshake(Ear::new(io, peer.clone())).await?;
+    let (hyper, exchanges) = builder.handshake(TokioIo::new(Ear::new(io, peer.clone()))).await?;
     let sender = Arc::new(Mutex::new(Some(Sender { hyper, crew: crew.clone() })));
     let driver = Driver::new(exchanges, sender.clone(), crew);
     let news = driver.news();

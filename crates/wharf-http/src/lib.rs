@@ -43,9 +43,13 @@
 //! - An unfinished HTTP/1.1 exchange: a request that was cancelled or timed out, a body that was
 //!   dropped with more than 256 KiB (or 50 milliseconds) to come, or a request body still being
 //!   sent 50 milliseconds after the response has ended.
-//! - A request body that differs from its declared length, or too many interim responses (HTTP/1.1).
+//! - A request body that differs from its declared length, or too many interim responses.
+//!   (A length that differs ends only the stream on HTTP/2.)
 //! - The pool's limits: idle time, lifetime, and [`max_uses`](wharf::Builder::max_uses), which counts
 //!   requests.
+//!
+//! On HTTP/2, a request body still being sent 50 milliseconds after the response has ended is cut off:
+//! its stream is reset, so that a server that reads no more of it does not hold up others.
 //!
 //! Each connection has one task, on the runtime that dialed it, which ends with it. On HTTP/2 the
 //! task also polls the request bodies, except those that are read into memory first: a body that
@@ -134,13 +138,16 @@ mod connector;
 mod deadline;
 mod dial;
 mod due;
+mod ear;
 mod error;
 mod framing;
+mod heads;
 mod http1;
 mod http2;
 mod http2_driver;
 mod interim;
 mod late_write;
+mod limits;
 mod measured;
 mod origin;
 mod panics;

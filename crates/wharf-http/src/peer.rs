@@ -1,19 +1,19 @@
 //! What is known about the peer of an HTTP/2 connection: when it was last heard, and whether it
 //! should be pinged.
 
-use std::io;
-use std::pin::{Pin, pin};
-use std::sync::Arc;
+use std::pin::pin;
 use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize};
-use std::task::{Context, Poll};
+use std::sync::{Arc, OnceLock};
+use std::task::Context;
 use std::time::Duration;
 
 use futures_util::future::AbortHandle;
 use futures_util::task::AtomicWaker;
-use hyper::rt::{Read, ReadBufCursor, Write};
 use tokio::sync::Notify;
 use tokio::time;
+
+use super::heads::Unacceptable;
 
 /// State that the connection, its exchanges and its timer share.
 pub(super) struct Peer {
@@ -34,6 +34,10 @@ pub(super) struct Peer {
     timer: AtomicWaker,
     /// Exchanges in progress.
     streams: AtomicUsize,
+    /// The peer has begun to speak HTTP/2.
+    has_greeted: AtomicBool,
+    /// Why the connection was given up, if it was.
+    fault: OnceLock<Unacceptable>,
 }
 
 /// How long a peer has to answer a ping after an exchange that ended in silence. Silence and a
@@ -52,6 +56,8 @@ impl Peer {
             asked: AtomicBool::new(false),
             timer: AtomicWaker::new(),
             streams: AtomicUsize::new(0),
+            has_greeted: AtomicBool::new(false),
+            fault: OnceLock::new(),
         })
     }
 
@@ -92,7 +98,7 @@ impl Peer {
         now != before
     }
 
-    fn hear(&self) {
+    pub(super) fn hear(&self) {
         self.heard.fetch_add(1, AcqRel);
         self.tell();
     }
@@ -103,9 +109,33 @@ impl Peer {
         }
     }
 
-    fn end(&self) {
+    pub(super) fn end(&self) {
         self.has_ended.store(true, Release);
         self.told.notify_waiters();
+    }
+}
+
+/// # For what reads its frames
+impl Peer {
+    pub(super) fn has_greeted(&self) -> bool {
+        self.has_greeted.load(Relaxed)
+    }
+
+    pub(super) fn greet(&self) {
+        self.has_greeted.store(true, Relaxed);
+    }
+
+    /// Returns what it did that no peer may do.
+    pub(super) fn fault(&self) -> Option<Unacceptable> {
+        self.fault.get().copied()
+    }
+
+    pub(super) fn note_fault(&self, fault: Unacceptable) {
+        let _ = self.fault.set(fault);
+    }
+
+    pub(super) fn streams(&self) -> usize {
+        self.streams.load(Relaxed)
     }
 }
 
@@ -124,7 +154,7 @@ impl Peer {
     }
 
     pub(super) fn has_streams(&self) -> bool {
-        self.streams.load(Relaxed) > 0
+        self.streams() > 0
     }
 }
 
@@ -146,11 +176,6 @@ impl Exchange {
     /// Lets the end of the exchange abort its upload.
     pub(super) fn ends_upload(&mut self, by: AbortHandle) {
         self.upload = Some(by);
-    }
-
-    /// Lets the upload continue without the exchange.
-    pub(super) fn let_upload_go(&mut self) {
-        self.upload = None;
     }
 
     /// The exchange starts or stops waiting for the peer.
@@ -187,71 +212,9 @@ impl Drop for Exchange {
     }
 }
 
-/// The bytes of the connection, which records that the peer was heard.
-pub(super) struct Ear<T> {
-    io: T,
-    peer: Arc<Peer>,
-}
-
-impl<T> Ear<T> {
-    pub(super) fn new(io: T, peer: Arc<Peer>) -> Self {
-        Ear { io, peer }
-    }
-}
-
-impl<T> Drop for Ear<T> {
-    fn drop(&mut self) {
-        self.peer.end();
-    }
-}
-
-impl<T: Read + Unpin> Read for Ear<T> {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buffer: ReadBufCursor<'_>,
-    ) -> Poll<io::Result<()>> {
-        let read = Pin::new(&mut self.io).poll_read(cx, buffer);
-        if let Poll::Ready(Ok(())) = read {
-            self.peer.hear();
-        }
-        read
-    }
-}
-
-impl<T: Write + Unpin> Write for Ear<T> {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.io).poll_write(cx, bytes)
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        slices: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.io).poll_write_vectored(cx, slices)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.io.is_write_vectored()
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.io).poll_flush(cx)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.io).poll_shutdown(cx)
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use std::task::Waker;
+    use std::task::{Poll, Waker};
 
     use super::*;
 

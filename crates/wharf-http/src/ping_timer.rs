@@ -109,6 +109,7 @@ mod tests {
             keep_alive_interval: Some(INTERVAL),
             keep_alive_timeout: TIMEOUT,
             keep_alive_while_idle: pings_idle,
+            ..Http2Options::default()
         };
         let peer = Peer::new();
         let (timer, interval, timeout) = PingTimer::new(peer.clone(), &options);

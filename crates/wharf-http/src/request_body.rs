@@ -26,6 +26,33 @@ pub(crate) struct RequestBody {
     sending: Option<Sending>,
     /// `None` once the body has been polled.
     beginning: Option<Beginning>,
+    /// Given piece by piece, as HTTP/2 needs it.
+    pieces: Option<Pieces>,
+}
+
+/// What is left of a frame that is given piece by piece.
+///
+/// What h2 is given it stores until the peer's window opens, and nobody can take it back: where the
+/// end of the body is in there, not even the stream can be reset. So it is given a little at a time.
+#[derive(Default)]
+struct Pieces(Bytes);
+
+/// The size of HTTP/2's frames, unless a peer wants larger ones.
+const PIECE: usize = 16 * 1024;
+
+impl Pieces {
+    fn next(&mut self) -> Option<Bytes> {
+        let piece = self.0.split_to(self.0.len().min(PIECE));
+        (!piece.is_empty()).then_some(piece)
+    }
+
+    /// Keeps what is more than a piece.
+    fn first_of(&mut self, frame: Frame<Bytes>) -> Frame<Bytes> {
+        frame.map_data(|data| {
+            self.0 = data;
+            self.next().unwrap_or_default()
+        })
+    }
 }
 
 enum Content {
@@ -54,7 +81,7 @@ impl Default for Content {
 
 impl From<Content> for RequestBody {
     fn from(content: Content) -> Self {
-        RequestBody { content, sending: None, beginning: None }
+        RequestBody { content, sending: None, beginning: None, pieces: None }
     }
 }
 
@@ -106,6 +133,7 @@ impl RequestBody {
 
     pub(super) fn tell_begin(&mut self, beginning: Beginning) {
         self.beginning = Some(beginning);
+        self.pieces = Some(Pieces::default());
     }
 
     pub(super) fn is_kept(&self) -> bool {
@@ -180,18 +208,25 @@ impl Body for RequestBody {
         if let Some(sending) = &this.sending {
             ready!(sending.poll_gate(cx)?);
         }
+        if let Some(piece) = this.pieces.as_mut().and_then(Pieces::next) {
+            return Poll::Ready(Some(Ok(Frame::data(piece))));
+        }
         let frame = match &mut this.content {
             Content::Kept(kept) => kept.next().map(Ok),
             Content::Streamed(body) => ready!(poll_caught(body, cx)),
             Content::Gone => None,
         };
-        Poll::Ready(match (frame, &this.sending) {
-            (Some(Err(error)), Some(sending)) => Some(Err(sending.fail(error))),
-            (frame, _) => frame,
+        Poll::Ready(match (frame, &this.sending, &mut this.pieces) {
+            (Some(Err(error)), Some(sending), _) => Some(Err(sending.fail(error))),
+            (Some(Ok(frame)), _, Some(pieces)) => Some(Ok(pieces.first_of(frame))),
+            (frame, ..) => frame,
         })
     }
 
     fn is_end_stream(&self) -> bool {
+        if self.pieces.as_ref().is_some_and(|pieces| !pieces.0.is_empty()) {
+            return false;
+        }
         match &self.content {
             Content::Kept(kept) => kept.data.is_empty() && kept.trailers.is_none(),
             Content::Streamed(body) => body.is_end_stream(),
@@ -199,6 +234,7 @@ impl Body for RequestBody {
         }
     }
 
+    /// Asked before anything is sent.
     fn size_hint(&self) -> SizeHint {
         match &self.content {
             Content::Kept(kept) => SizeHint::with_exact(kept.data.len() as u64),

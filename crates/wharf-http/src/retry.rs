@@ -9,12 +9,16 @@ use hyper::client::conn::TrySendError;
 
 use tokio::runtime::Handle;
 
+use super::heads::Unacceptable;
 use super::request_body::RequestBody;
 use super::turn::Turn;
+use super::{Error, Origin};
 
 /// A request that was not answered, and how to retry it.
 pub(super) struct Failure {
-    pub(super) error: hyper::Error,
+    error: hyper::Error,
+    /// The peer's fault.
+    fault: Option<Unacceptable>,
     pub(super) may_be_sent_again: bool,
     /// Whether retries are limited in number and separated by pauses: one connection may fail many
     /// requests, or the same request many times.
@@ -34,6 +38,7 @@ impl Failure {
         let unsent = error.take_message();
         let error = error.into_error();
         let (is_first, is_shared) = (turn.is_first(), turn.is_shared());
+        let fault = turn.fault();
         let is_paced = is_shared && (unsent.is_none() || is_first);
         // hyper drops a request that waits for a free stream when the connection ends, and reports
         // that as an error of the user's.
@@ -44,11 +49,19 @@ impl Failure {
         let is_unwritten = turn.is_unwritten();
         let may_be_sent_twice = copy.body().is_kept()
             && (is_untaken || (is_lost && (is_unwritten || is_replayable(copy))));
-        let may_be_sent_again = unsent.is_some() || may_be_sent_twice;
+        let may_be_sent_again = fault.is_none() && (unsent.is_some() || may_be_sent_twice);
         if let Some(unsent) = unsent {
             *copy = unsent;
         }
-        Failure { error, may_be_sent_again, is_paced, runtime: turn.runtime().clone() }
+        Failure { error, fault, may_be_sent_again, is_paced, runtime: turn.runtime().clone() }
+    }
+
+    pub(super) fn into_error(self, origin: Origin) -> Error {
+        match self.fault {
+            Some(Unacceptable::NoHttp2) => Error::NoHttp2 { origin },
+            Some(Unacceptable::Interim) => Error::Interim { origin },
+            None => Error::Exchange { origin, source: self.error },
+        }
     }
 }
 

@@ -14,6 +14,7 @@ use tokio::time;
 
 use super::call::Address;
 use super::connection::Speaks;
+use super::heads::Unacceptable;
 use super::http1::HeadResult;
 use super::peer::Exchange;
 use super::request_body::RequestBody;
@@ -83,6 +84,14 @@ impl Turn {
         matches!(self.sender, Sender::Http2(..))
     }
 
+    /// Returns what an HTTP/2 peer did that no peer may do.
+    pub(super) fn fault(&self) -> Option<Unacceptable> {
+        match self.lease.speaks() {
+            Speaks::Http1(_) => None,
+            Speaks::Http2(http2) => http2.fault(),
+        }
+    }
+
     /// Returns whether the connection's driver has ended by itself, not with its runtime.
     pub(super) fn has_ended(&self) -> bool {
         match self.lease.speaks() {
@@ -134,10 +143,8 @@ impl Turn {
     /// The response has been read to its end. The connection is lent again as soon as it is ready;
     /// the returned future, if any, waits for that.
     pub(super) fn finish(mut self) -> Option<Settling> {
-        if let Sender::Http2(_, exchange) = &mut self.sender {
-            // The peer may still need the rest of the request.
-            exchange.let_upload_go();
-            self.upload = None;
+        if self.is_shared() {
+            self.end_upload_soon();
             return None;
         }
         let (Speaks::Http1(http1), Sender::Http1 { .. }) = (self.lease.speaks(), &self.sender)
@@ -155,6 +162,18 @@ impl Turn {
         let runtime = self.runtime().clone();
         self.leave_task();
         Some(Settling { future: Box::pin(self.settle()), runtime })
+    }
+
+    /// The peer may still need the rest of the request, for a moment. Then the stream is reset: its
+    /// lease must not end while a peer that reads nothing keeps it.
+    fn end_upload_soon(mut self) {
+        let Some(upload) = self.upload.take().filter(|upload| !upload.is_over()) else { return };
+        self.leave_task();
+        self.runtime().clone().spawn(async move {
+            let _ = time::timeout(SETTLE, upload.over()).await;
+            upload.end();
+            drop(self);
+        });
     }
 
     /// It ends by itself from now on.

@@ -2,6 +2,7 @@
 
 use std::error::Error as StdError;
 use std::fmt;
+use std::future::poll_fn;
 use std::mem;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -79,6 +80,15 @@ impl Upload {
 
     pub(super) fn is_refused(&self) -> bool {
         self.state.lock().gate == Gate::Refused
+    }
+
+    pub(super) fn is_over(&self) -> bool {
+        self.state.lock().is_over
+    }
+
+    /// Waits until the connection has taken the body.
+    pub(super) async fn over(&self) {
+        poll_fn(|cx| if self.poll_over(cx) { Poll::Ready(()) } else { Poll::Pending }).await;
     }
 
     /// Returns whether the connection has taken the body. If not, the caller is woken when it has.

@@ -63,6 +63,75 @@ async fn stall(stream: TcpStream, resets: UnboundedSender<u32>) -> Option<()> {
     }
 }
 
+/// A server that answers each request at its head, and opens no window; and the streams that are reset.
+async fn hasty_server() -> (Server, UnboundedReceiver<u32>) {
+    let (resets, streams) = mpsc::unbounded_channel();
+    let server = Server::raw(move |_, stream| {
+        let resets = resets.clone();
+        async move {
+            let Some(mut peer) = Peer::greet(stream, None).await else { return };
+            while let Some(frame) = peer.read().await {
+                match frame.kind {
+                    HEADERS => drop(peer.answer(frame.stream).await),
+                    RST_STREAM => drop(resets.send(frame.stream)),
+                    _ => {}
+                }
+            }
+        }
+    });
+    (server.await, streams)
+}
+
+#[tokio::test]
+async fn uploads_that_were_answered_early_are_reset_and_hold_up_nobody() {
+    let (server, mut resets) = hasty_server().await;
+    let client = client(1, |b| b.protocol(Protocol::Http2));
+    let url = server.url("/");
+    for nth in 0..150 {
+        // In one piece, in memory, and without an end.
+        let answered = within_a_minute(async {
+            match nth % 3 {
+                0 => read(client.request(post(&url, vec![0; 1 << 20])).await?).await,
+                1 => read(client.request(post(&url, vec![0; 60_000])).await?).await,
+                _ => read(client.request(endless(&server, &Arc::default())).await?).await,
+            }
+        });
+        assert!(answered.await.is_ok(), "upload {nth}");
+    }
+    for _ in 0..20 {
+        assert!(within_a_minute(fetch(&client, &url)).await.is_ok());
+        let post = client.request(post(&url, "a few words"));
+        assert!(within_a_minute(post).await.is_ok());
+    }
+    // Of those that crossed the end of the window, everything is given to the system.
+    let mut reset = 0;
+    while reset < 140 {
+        within_a_minute(resets.recv()).await.unwrap();
+        reset += 1;
+    }
+    let status = settled(&client).await;
+    assert_eq!((status.dials, status.leases, server.connections()), (1, 0, 1));
+}
+
+/// Sends back what comes, after the end of its own answer nothing.
+#[tokio::test]
+async fn an_upload_goes_on_while_its_answer_does() {
+    let server = Server::start(HTTP2).await;
+    let client = client(1, |b| b.protocol(Protocol::Http2));
+    let (mut sender, body) = http_body_util::Channel::<Bytes, Infallible>::new(1);
+    let request = Request::post(server.url("/echo")).body(body).unwrap();
+    let mut body = within_a_minute(client.request(request)).await.unwrap().into_body();
+    for _ in 0..5 {
+        tokio::time::sleep(Duration::from_millis(60)).await;
+        sender.send_data(Bytes::from_static(b"ping")).await.unwrap();
+        let frame = within_a_minute(body.frame()).await.unwrap().unwrap();
+        assert_eq!(frame.into_data().unwrap(), "ping");
+    }
+    drop(sender);
+    let rest = within_a_minute(body.collect()).await.unwrap();
+    assert!(rest.to_bytes().is_empty());
+}
+
 #[tokio::test]
 async fn an_upload_that_is_stalled_ends_with_its_exchange() {
     let (server, mut resets) = stalling_server().await;
