@@ -58,6 +58,11 @@ impl Signs {
         self.0.dialed + Duration::from_nanos(self.0.heard.load(Ordering::Relaxed))
     }
 
+    /// Returns whether anything was heard since the dial.
+    pub fn has_heard(&self) -> bool {
+        self.0.heard.load(Ordering::Relaxed) > 0
+    }
+
     /// Returns whether the connection did not end as it should.
     pub fn has_failed(&self) -> bool {
         self.0.has_failed.load(Ordering::Relaxed)
@@ -66,7 +71,8 @@ impl Signs {
     /// Notes that something has come from the peer. It reads the clock.
     pub fn hear(&self) {
         let after = u64::try_from(self.0.dialed.elapsed().as_nanos()).unwrap_or(u64::MAX);
-        self.0.heard.store(after, Ordering::Relaxed);
+        // Not zero, which stands for nothing heard.
+        self.0.heard.store(after.max(1), Ordering::Relaxed);
     }
 
     /// Notes that the connection did not end as it should.
@@ -126,7 +132,7 @@ mod tests {
         assert_eq!(signs.last_heard(), dialed);
 
         read(&signs, &mut stream).await;
-        assert_eq!(signs.last_heard(), dialed, "nothing came");
+        assert_eq!((signs.last_heard(), signs.has_heard()), (dialed, false), "nothing came");
         peer.write_all(b"byte").await.unwrap();
         read(&signs, &mut stream).await;
         assert_eq!(signs.last_heard(), Instant::now());

@@ -20,6 +20,13 @@ use crate::policy::shared_connector::SharedConnector;
 /// A wrapper keeps the inner connector's types. Where the key, the connection or the error is to be
 /// another, implement `Connector`.
 ///
+/// A `ping` that is written here counts as a ping, even if the inner connector has none: by default, a
+/// connector that is pinged and does not [notice](Connector::notices_close) a close is pinged before
+/// each loan.
+///
+/// A wrapper has each method twice, as a `Wrapper` and as a `Connector`. So where its type is known,
+/// name the trait: `Connector::connect(self.inner(), key)`.
+///
 /// # Examples
 ///
 /// ```
@@ -40,7 +47,7 @@ use crate::policy::shared_connector::SharedConnector;
 ///
 ///     async fn connect(&self, key: &C::Key) -> Result<C::Connection, C::Error> {
 ///         println!("dialing {key:?}");
-///         self.inner().connect(key).await
+///         Connector::connect(self.inner(), key).await
 ///     }
 /// }
 ///

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::io;
+use std::net::Ipv6Addr;
 
 use crate::policy::redacted::Redacted;
 
@@ -35,13 +36,10 @@ impl<'a> Host<'a> {
         let invalid = |reason| io::Error::new(io::ErrorKind::InvalidInput, reason);
         let (name, port) =
             text.rsplit_once(':').ok_or_else(|| invalid("it is not of the form host:port"))?;
-        let port = port.parse().map_err(|_| invalid("the port is not a number from 0 to 65535"))?;
-        if name.is_empty() {
-            return Err(invalid("the host is missing"));
-        }
-        if name.contains(':') && !(name.starts_with('[') && name.ends_with(']')) {
-            return Err(invalid("an IPv6 address needs brackets, as in [::1]:80"));
-        }
+        let is_number = port.bytes().all(|byte| byte.is_ascii_digit());
+        let port = port.parse().ok().filter(|_| is_number);
+        let port = port.ok_or_else(|| invalid("the port is not a number from 0 to 65535"))?;
+        check_name(name).map_err(invalid)?;
         Ok(Host { name, port })
     }
 
@@ -49,6 +47,26 @@ impl<'a> Host<'a> {
     pub fn bare_name(&self) -> &'a str {
         self.name.trim_start_matches('[').trim_end_matches(']')
     }
+}
+
+/// Says what is wrong with a name: it is missing, part of a URL, or an IPv6 address without its brackets.
+fn check_name(name: &str) -> Result<(), &'static str> {
+    if name.is_empty() {
+        return Err("the host is missing");
+    }
+    if name.contains(['/', '@']) {
+        return Err("it is not of the form host:port");
+    }
+    let in_brackets = name.strip_prefix('[').and_then(|name| name.strip_suffix(']'));
+    match in_brackets {
+        Some(address) if address.split('%').next().is_some_and(is_ipv6) => Ok(()),
+        None if !name.contains([':', '[', ']']) => Ok(()),
+        _ => Err("an IPv6 address needs brackets, as in [::1]:80"),
+    }
+}
+
+fn is_ipv6(text: &str) -> bool {
+    text.parse::<Ipv6Addr>().is_ok()
 }
 
 /// `name:port`, without what may be secret in a URL that was given instead of a name.

@@ -7,7 +7,7 @@ pub(super) type Verdict = Box<dyn FnOnce(bool) + Send + Sync>;
 
 /// The trial of a server that has accepted a connection: from
 /// [`Stream::trial`](super::Stream::trial) until the server has answered. If it is dropped before
-/// it has [passed](Trial::passed), the address counts as failed.
+/// it has [passed](Trial::passed) or was [withdrawn](Trial::withdraw), the address counts as failed.
 ///
 /// The system accepts connections on behalf of a program that hangs. Without a trial such an
 /// address would have the fewest connections, and be chosen again and again.
@@ -22,6 +22,11 @@ impl Trial {
     /// Ends the trial: the server has answered.
     pub fn passed(mut self) {
         self.end(true);
+    }
+
+    /// Ends the trial without a verdict: the server was not asked for anything.
+    pub fn withdraw(mut self) {
+        self.0 = None;
     }
 
     fn end(&mut self, has_passed: bool) {

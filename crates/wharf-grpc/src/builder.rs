@@ -215,16 +215,7 @@ impl GrpcBuilder {
     /// An invalid setting: the error names it and its value.
     pub fn build(self) -> Result<GrpcConnector, BuildError> {
         self.settings.check()?;
-        let mut http2 = self.http2;
-        http2.max_streams = self.settings.max_leases;
-        http2.check([
-            "max_leases",
-            "keep_alive_interval",
-            "keep_alive_timeout",
-            "stream_window",
-            "max_header_list_size",
-        ])?;
-        let dialer = Http2Dialer::new(self.transport, http2);
+        let dialer = Http2Dialer::new(self.transport, self.http2)?;
         #[cfg(feature = "tls")]
         let dialer = dialer.tls(self.tls);
         Ok(GrpcConnector::new_with(self.settings, dialer))
@@ -233,10 +224,15 @@ impl GrpcBuilder {
 
 impl Settings {
     fn check(&self) -> Result<(), BuildError> {
-        if let Some(name) = &self.user_agent {
-            HeaderValue::from_str(name).map_err(|_| {
-                BuildError::new("user_agent", format!("{name:?}"), "must be visible ASCII")
-            })?;
+        if self.max_leases == 0 {
+            return Err(BuildError::new("max_leases", 0, "must be at least 1"));
+        }
+        let is_bad = |name: &&String| {
+            name.is_empty() || name.trim() != **name || HeaderValue::from_str(name).is_err()
+        };
+        if let Some(name) = self.user_agent.as_ref().filter(is_bad) {
+            let reason = "must be visible ASCII, without space at its ends";
+            return Err(BuildError::new("user_agent", format!("{name:?}"), reason));
         }
         let name = self.tls_server_name.as_ref().filter(|name| !is_server_name(name));
         if let Some(name) = name {

@@ -90,6 +90,7 @@
 //!
 //! It is made with tonic 0.14, whose types are public here. A new version of tonic that breaks them is a
 //! breaking version of this crate. The feature `tls`, on by default, brings `https`.
+//! With it the types of rustls 0.23 are public, too.
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![forbid(unsafe_code)]

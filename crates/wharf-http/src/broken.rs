@@ -75,6 +75,7 @@ mod tests {
                 protocol,
                 http2: Http2Options::default(),
                 head: HeadLimits::default(),
+                max_streams: 100,
             };
             Stage { client, url, connection, connector, peer: Some(peer.unwrap().0) }
         }

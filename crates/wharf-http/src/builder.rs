@@ -42,6 +42,7 @@ pub struct ClientBuilder {
     transport: Arc<dyn Transport>,
     http2: Http2Options,
     head: HeadLimits,
+    max_streams: usize,
     /// `None` if it was not set.
     pings_idle: Option<bool>,
     limits: TimeLimits,
@@ -56,6 +57,7 @@ impl Default for ClientBuilder {
             transport: Arc::new(TcpTransport::new()),
             http2: Http2Options::default(),
             head: HeadLimits::default(),
+            max_streams: 100,
             pings_idle: None,
             limits: TimeLimits::default(),
         }
@@ -184,7 +186,7 @@ impl ClientBuilder {
     /// Defaults to 100, the lowest limit that the standard recommends to peers. It is also assumed
     /// of a peer until its settings arrive.
     pub fn http2_max_streams(mut self, n: usize) -> Self {
-        self.http2.max_streams = n;
+        self.max_streams = n;
         self
     }
 
@@ -272,8 +274,10 @@ impl ClientBuilder {
     pub fn build(self) -> Result<Client, BuildError> {
         let head = self.head;
         head.check()?;
+        if self.max_streams == 0 {
+            return Err(BuildError::new("http2_max_streams", 0, "must be at least 1"));
+        }
         self.http2.check([
-            "http2_max_streams",
             "http2_keep_alive_interval",
             "http2_keep_alive_timeout",
             "http2_stream_window",
@@ -289,6 +293,7 @@ impl ClientBuilder {
             protocol: self.protocol,
             http2,
             head,
+            max_streams: self.max_streams,
         };
         let pool: SharedPool<HttpConnector> = self.pool.build(connector)?;
         Ok(Client::on(pool, Limits { head, time: self.limits }))
@@ -302,6 +307,7 @@ impl fmt::Debug for ClientBuilder {
             .field("protocol", &self.protocol)
             .field("http2", &self.http2)
             .field("head", &self.head)
+            .field("max_streams", &self.max_streams)
             .field("limits", &self.limits)
             .finish_non_exhaustive()
     }

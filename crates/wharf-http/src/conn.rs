@@ -13,7 +13,7 @@
 //! use wharf::transport::{Host, Place};
 //! use wharf_http::conn::{Http2Dialer, Http2Options};
 //!
-//! let dialer = Http2Dialer::new(wharf::tcp::TcpTransport::new(), Http2Options::default());
+//! let dialer = Http2Dialer::new(wharf::tcp::TcpTransport::new(), Http2Options::default())?;
 //! let server = Place::Host(Host { name: "localhost", port: 8080 });
 //! let connection = dialer.dial(server, None).await?;
 //!
@@ -35,6 +35,7 @@ use http_body::Body;
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use hyper::client::conn::TrySendError;
+use wharf::BuildError;
 use wharf::connector::Signs;
 use wharf::transport::{Place, Transport};
 
@@ -59,9 +60,21 @@ pub struct Http2Dialer {
 
 impl Http2Dialer {
     /// Makes a dialer on this transport. Its TLS trusts what the system trusts.
-    pub fn new(transport: impl Transport, options: Http2Options) -> Self {
+    ///
+    /// # Errors
+    ///
+    /// An option that is invalid: a time that is zero or longer than a year, a window that is not from
+    /// 16 KiB to 2 GiB - 1, or a size of heads that is not from 8 KiB to 64 MiB.
+    pub fn new(transport: impl Transport, options: Http2Options) -> Result<Self, BuildError> {
+        options.check([
+            "keep_alive_interval",
+            "keep_alive_timeout",
+            "stream_window",
+            "max_header_list_size",
+        ])?;
         let tls = Tls::default().offering(&[HTTP2]);
-        Http2Dialer { dialer: Dialer { transport: Arc::new(transport), tls }, options }
+        let dialer = Dialer { transport: Arc::new(transport), tls };
+        Ok(Http2Dialer { dialer, options })
     }
 
     /// Sets TLS. HTTP/2 is always requested.
@@ -118,7 +131,8 @@ impl Http2Connection {
         }
     }
 
-    /// Starts an exchange. `None` if the connection takes no new ones: it has ended, or the server
+    /// Starts an exchange. It is not counted against anything: a connector does that by its leases.
+    /// `None` if the connection takes no new ones: it has ended, or the server
     /// has sent GOAWAY.
     pub fn begin(&self) -> Option<Exchange> {
         let (sender, counted) = self.http2().begin().filter(|(sender, _)| !sender.is_closed())?;

@@ -5,6 +5,7 @@ use std::future::Future;
 use std::mem;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use parking_lot::Mutex;
 use tokio::runtime::Handle;
@@ -14,6 +15,7 @@ use super::broken;
 use super::http1::Http1;
 use super::http2::Http2;
 use wharf::connector::Signs;
+use wharf::transport::Trial;
 
 /// A connection of a [`Client`](super::Client)'s pool. Only the client can use it.
 #[derive(Clone)]
@@ -27,6 +29,21 @@ struct Wire {
     runtime: Handle,
     peer: Option<SocketAddr>,
     signs: Signs,
+    /// The trial of the server, until it is over.
+    trial: Mutex<Option<Trial>>,
+}
+
+/// How long a server is waited for before its silence counts against it: as long as a dial waits before
+/// it tries the next address.
+const PATIENCE: Duration = Duration::from_millis(250);
+
+impl Drop for Wire {
+    /// A connection that was never asked for anything proves nothing.
+    fn drop(&mut self) {
+        if let Some(trial) = self.trial.get_mut().take() {
+            if self.signs.has_heard() { trial.passed() } else { trial.withdraw() }
+        }
+    }
 }
 
 pub(super) enum Speaks {
@@ -50,7 +67,30 @@ impl HttpConnection {
         let mut drivers = JoinSet::new();
         drivers.spawn(driver);
         let (driver, runtime) = (Mutex::new(drivers), Handle::current());
-        HttpConnection(Arc::new(Wire { speaks, driver, runtime, peer, signs }))
+        HttpConnection(Arc::new(Wire {
+            speaks,
+            driver,
+            runtime,
+            peer,
+            signs,
+            trial: Mutex::new(None),
+        }))
+    }
+
+    /// Puts the server on trial until it has said something.
+    pub(super) fn on_trial(self, trial: Trial) -> Self {
+        *self.0.trial.lock() = Some(trial);
+        self
+    }
+
+    /// An exchange has got its response, or has ended without one.
+    pub(super) fn judge(&self) {
+        let Some(trial) = self.0.trial.lock().take() else { return };
+        if self.0.signs.has_heard() {
+            trial.passed();
+        } else if self.0.signs.last_heard().elapsed() < PATIENCE {
+            trial.withdraw();
+        }
     }
 
     pub(super) fn speaks(&self) -> &Speaks {

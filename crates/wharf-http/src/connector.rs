@@ -22,6 +22,8 @@ pub struct HttpConnector {
     pub(super) protocol: Protocol,
     pub(super) http2: Http2Options,
     pub(super) head: HeadLimits,
+    /// The most exchanges on an HTTP/2 connection.
+    pub(super) max_streams: usize,
 }
 
 #[async_trait]
@@ -41,16 +43,17 @@ impl Connector for HttpConnector {
         };
         let (stream, signs) = (dialed.stream, dialed.signs);
         if is_http2 {
-            let handshake = http2::handshake(stream, &self.http2).await;
+            let handshake = http2::handshake(stream, &self.http2, self.max_streams).await;
             let (http2, driver) = handshake.map_err(ConnectError::Handshake)?;
-            dialed.trial.passed();
-            return Ok(HttpConnection::start(Speaks::Http2(http2), dialed.peer, signs, driver));
+            let connection =
+                HttpConnection::start(Speaks::Http2(http2), dialed.peer, signs, driver);
+            return Ok(connection.on_trial(dialed.trial));
         }
         let handshake =
             http1::handshake(TokioIo::new(stream), dialed.written, signs.clone(), self.head).await;
         let (http1, driver) = handshake.map_err(ConnectError::Handshake)?;
-        dialed.trial.passed();
-        Ok(HttpConnection::start(Speaks::Http1(http1), dialed.peer, signs, driver))
+        let connection = HttpConnection::start(Speaks::Http1(http1), dialed.peer, signs, driver);
+        Ok(connection.on_trial(dialed.trial))
     }
 
     fn peer_addr(&self, conn: &HttpConnection) -> Option<SocketAddr> {

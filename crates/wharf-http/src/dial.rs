@@ -7,7 +7,7 @@ use wharf::connector::Signs;
 use wharf::transport::{Place, Stream, Transport, Trial};
 
 use crate::ConnectError;
-use crate::tls_or_none::{Tls, secure};
+use crate::tls_or_none::{Tls, available, secure};
 use crate::wire::{Wire, Written};
 
 /// Makes the streams of one connector. Clones share them.
@@ -37,6 +37,9 @@ impl Dialer {
         to: Place<'_>,
         tls_name: Option<&str>,
     ) -> Result<Dialed, ConnectError> {
+        if tls_name.is_some() {
+            available().map_err(ConnectError::Tls)?;
+        }
         let mut stream = self.transport.connect(to).await.map_err(ConnectError::Transport)?;
         let (trial, peer, signs) = (stream.trial(), stream.peer_addr(), stream.signs().clone());
         let (wire, written) = Wire::new(stream);

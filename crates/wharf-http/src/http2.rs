@@ -55,9 +55,6 @@ impl Sender {
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Http2Options {
-    /// The most exchanges that a connection carries at once; the server may allow fewer. Defaults
-    /// to 100.
-    pub max_streams: usize,
     /// The silence after which the server is pinged; `None` turns that off. Defaults to 20 seconds.
     pub keep_alive_interval: Option<Duration>,
     /// The time for the answer to such a ping, after which the connection ends. Defaults to 10
@@ -83,7 +80,6 @@ const CONNECTION_WINDOW: u32 = 1 << 30;
 impl Default for Http2Options {
     fn default() -> Self {
         Http2Options {
-            max_streams: 100,
             keep_alive_interval: Some(Duration::from_secs(20)),
             keep_alive_timeout: Duration::from_secs(10),
             keep_alive_while_idle: false,
@@ -97,18 +93,10 @@ impl Default for Http2Options {
 pub(super) const LONGEST: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
 impl Http2Options {
-    /// Checks the options, for a builder whose settings have these names: those of `max_streams`,
+    /// Checks the options, for a builder whose settings have these names: those of
     /// `keep_alive_interval`, `keep_alive_timeout`, `stream_window` and `max_header_list_size`.
-    ///
-    /// # Errors
-    ///
-    /// The first that is invalid: no stream at all, a time that is zero or longer than a year, a
-    /// window that is not from 16 KiB to 2 GiB - 1, or a head that is not from 8 KiB to 64 MiB.
-    pub fn check(&self, names: [&'static str; 5]) -> Result<(), BuildError> {
-        let [max_streams, interval, timeout, window, head] = names;
-        if self.max_streams == 0 {
-            return Err(BuildError::new(max_streams, 0, "must be at least 1"));
-        }
+    pub(crate) fn check(&self, names: [&'static str; 4]) -> Result<(), BuildError> {
+        let [interval, timeout, window, head] = names;
         check_bytes(window, self.stream_window, 16 * 1024, i32::MAX.unsigned_abs())?;
         check_bytes(head, self.max_header_list_size, 8 * 1024, 64 * 1024 * 1024)?;
         let times =
@@ -199,11 +187,12 @@ impl Http2 {
 pub(super) async fn handshake<T>(
     io: T,
     options: &Http2Options,
+    max_streams: usize,
 ) -> hyper::Result<(Http2, impl Future<Output = ()> + Send + 'static)>
 where
     T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let (http2, driver) = begin(io, options, options.max_streams).await?;
+    let (http2, driver) = begin(io, options, max_streams).await?;
     Ok((http2, driver.run()))
 }
 
@@ -250,7 +239,7 @@ where
     let sender = Arc::new(Mutex::new(Some(Sender { hyper, crew: crew.clone() })));
     let driver = Driver::new(exchanges, sender.clone(), crew);
     let news = driver.news();
-    Ok((Http2 { sender, news, peer, max_streams: options.max_streams }, driver))
+    Ok((Http2 { sender, news, peer, max_streams: assumed_streams }, driver))
 }
 
 #[cfg(test)]

@@ -122,7 +122,8 @@
 //! # Versions
 //!
 //! It is made with hyper 1 and the crates `http` and `http-body` 1, whose types are public here. A new
-//! major version of one of them is a breaking version of this crate.
+//! major version of one of them is a breaking version of this crate. So is one of rustls, 0.23, whose
+//! types are public in [`tls`] with the feature `tls`, and of `tower-service` 0.3.
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![forbid(unsafe_code)]

@@ -105,7 +105,6 @@ mod tests {
 
     fn timer(pings_idle: bool) -> (PingTimer, Arc<Peer>) {
         let options = Http2Options {
-            max_streams: 1,
             keep_alive_interval: Some(INTERVAL),
             keep_alive_timeout: TIMEOUT,
             keep_alive_while_idle: pings_idle,

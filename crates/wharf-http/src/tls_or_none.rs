@@ -18,8 +18,15 @@ pub(crate) async fn secure(tls: &Tls, name: &str, wire: Wire) -> io::Result<(Str
     Ok((Stream::with_signs(stream, signs), is_http2))
 }
 
+/// Looked at before a dial, which would be in vain.
+#[cfg(feature = "tls")]
+#[allow(clippy::unnecessary_wraps)] // As where there is none.
+pub(crate) fn available() -> io::Result<()> {
+    Ok(())
+}
+
 #[cfg(not(feature = "tls"))]
-pub(crate) use without::{Tls, is_retryable, secure};
+pub(crate) use without::{Tls, available, is_retryable, secure};
 
 #[cfg(not(feature = "tls"))]
 mod without {
@@ -34,10 +41,14 @@ mod without {
         }
     }
 
-    #[allow(clippy::unused_async)] // As where there is TLS.
-    pub(crate) async fn secure(_: &Tls, _: &str, _: Wire) -> io::Result<(Stream, bool)> {
+    pub(crate) fn available() -> io::Result<()> {
         let message = "https needs the feature `tls`, of wharf-http or of wharf-grpc";
         Err(io::Error::new(io::ErrorKind::Unsupported, message))
+    }
+
+    #[allow(clippy::unused_async)] // As where there is TLS.
+    pub(crate) async fn secure(_: &Tls, _: &str, _: Wire) -> io::Result<(Stream, bool)> {
+        unreachable!("it is not available")
     }
 
     pub(crate) fn is_retryable(_: &io::Error) -> bool {
@@ -54,18 +65,13 @@ mod tests {
 
     use crate::Client;
 
-    /// Leads to a peer that says nothing.
+    /// Is never asked.
     struct Silent;
 
     #[async_trait]
     impl Transport for Silent {
         async fn connect(&self, _: Place<'_>) -> std::io::Result<Stream> {
-            let (client, server) = tokio::io::duplex(1024);
-            tokio::spawn(async move {
-                let _server = server;
-                std::future::pending::<()>().await;
-            });
-            Ok(Stream::new(client))
+            panic!("nothing is dialed in vain")
         }
     }
 

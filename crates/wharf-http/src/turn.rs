@@ -208,6 +208,7 @@ impl Drop for Turn {
         if let Some(upload) = &self.upload {
             upload.end();
         }
+        self.lease.judge();
         match (&self.sender, self.lease.speaks()) {
             (Sender::Http1 { .. }, Speaks::Http1(http1)) => http1.lose(),
             (Sender::Http2(_, exchange), _) if exchange.ends_in_silence() => {

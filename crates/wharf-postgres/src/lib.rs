@@ -134,8 +134,9 @@
 //! Another implementation for tokio-postgres, such as `postgres-native-tls`, is given to
 //! [`tls_by`](PostgresBuilder::tls_by).
 //!
-//! Set `sslmode=require`: with `prefer`, tokio-postgres' default, the connection to a server
-//! without TLS is not encrypted.
+//! Set `sslmode=require`: with `prefer`, tokio-postgres' default, the connection is not encrypted if
+//! the server has no TLS, or if the connector has none. With `require`, a connector without TLS fails
+//! before it dials ([`Error::NoTls`]).
 //!
 //! # Failover
 //!
@@ -231,6 +232,7 @@
 //!
 //! It is made with tokio-postgres 0.7, whose types are public here. A new version of it that breaks them
 //! is a breaking version of this crate. The feature `tls`, on by default, brings TLS.
+//! With it the types of rustls 0.23 are public, too.
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![forbid(unsafe_code)]

@@ -16,7 +16,8 @@ pub struct PostgresTls(Tls);
 
 impl PostgresTls {
     pub(super) fn new(tls: Tls) -> Self {
-        PostgresTls(tls)
+        // Servers demand it where TLS comes first (`sslnegotiation=direct`).
+        PostgresTls(tls.offering(&[b"postgresql"]))
     }
 }
 
@@ -47,13 +48,21 @@ impl TlsConnect<Socket> for Handshake {
 
     fn connect(self, stream: Socket) -> Self::Future {
         Box::pin(async move {
-            let config = self.tls.config().await?;
+            let config = self.tls.config().await.map_err(final_as_such)?;
             let mut rustls = MakeRustlsConnect::new((*config).clone());
             let Ok(connect): Result<OfRustls, _> =
                 MakeTlsConnect::<Socket>::make_tls_connect(&mut rustls, &self.host);
-            connect.connect(stream).await.map(PostgresTlsStream)
+            connect.connect(stream).await.map(PostgresTlsStream).map_err(final_as_such)
         })
     }
+}
+
+/// Gives an error after which another handshake is pointless the kind by which that is known.
+fn final_as_such(error: io::Error) -> io::Error {
+    if wharf_tls::is_retryable(&error) {
+        return error;
+    }
+    io::Error::new(io::ErrorKind::InvalidData, error)
 }
 
 /// An encrypted session.

@@ -8,6 +8,8 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::rustls::ClientConfig;
 use tokio_rustls::rustls::pki_types::ServerName;
 
+use wharf::connector::Redacted;
+
 use crate::stream::TlsStream;
 use crate::trust::trusting_the_system;
 
@@ -138,7 +140,7 @@ pub fn is_server_name(name: &str) -> bool {
 
 fn server_name(name: &str) -> io::Result<ServerName<'static>> {
     ServerName::try_from(name.to_owned()).map_err(|_| {
-        let reason = format!("{name:?} is no name that a certificate can have");
+        let reason = format!("{:?} is no name that a certificate can have", Redacted(name));
         io::Error::new(io::ErrorKind::InvalidInput, reason)
     })
 }

@@ -3,9 +3,9 @@
 use std::io;
 
 use async_trait::async_trait;
-use wharf::transport::{Place, Stream, Transport};
+use wharf::transport::{self, Place, Stream, Transport};
 
-use crate::tls::Tls;
+use crate::tls::{Tls, is_retryable};
 
 /// Makes TLS streams on those of another transport: for protocols without a client of their own,
 /// such as Redis over TLS. (The clients for HTTP, gRPC, WebSocket and PostgreSQL speak TLS by
@@ -16,7 +16,8 @@ use crate::tls::Tls;
 ///
 /// # Errors
 ///
-/// Those of the other transport, and those of [`Tls::connect`].
+/// Those of the other transport, and those of [`Tls::connect`]; where another handshake is pointless, as
+/// `InvalidInput`, so that pools do not dial again.
 ///
 /// # Examples
 ///
@@ -46,6 +47,14 @@ impl<T: Transport> TlsTransport<T> {
     }
 }
 
+/// Makes an error after which another handshake is pointless one after which a dial is.
+fn final_as_such(error: io::Error) -> io::Error {
+    if is_retryable(&error) || !transport::is_retryable(&error) {
+        return error;
+    }
+    io::Error::new(io::ErrorKind::InvalidInput, error)
+}
+
 #[async_trait]
 impl<T: Transport> Transport for TlsTransport<T> {
     async fn connect(&self, to: Place<'_>) -> io::Result<Stream> {
@@ -55,7 +64,8 @@ impl<T: Transport> Transport for TlsTransport<T> {
             Place::Host(host) => host.bare_name(),
             _ => "localhost",
         };
-        let stream = Stream::with_signs(self.tls.connect(name, plain).await?, signs);
+        let secured = self.tls.connect(name, plain).await.map_err(final_as_such)?;
+        let stream = Stream::with_signs(secured, signs);
         trial.passed();
         Ok(match peer {
             Some(peer) => stream.with_peer(peer),

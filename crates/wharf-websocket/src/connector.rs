@@ -15,7 +15,7 @@ use super::builder::{Settings, WebSocketBuilder};
 use super::connection::WebSocketConnection;
 use super::dial::Upgrade;
 use super::error::Error;
-use super::tls_or_none::{Tls, secure};
+use super::tls_or_none::{Tls, available, secure};
 use super::url::Url;
 
 /// Makes WebSocket connections to URLs: the key is a string such as `"wss://chat.example/room"`.
@@ -75,6 +75,9 @@ impl Connector for WebSocketConnector {
 
     async fn connect(&self, url: &String) -> Result<WebSocketConnection, Error> {
         let to = Url::parse(url)?;
+        if to.tls_name().is_some() {
+            available().map_err(|error| Error::Tls(Arc::new(error)))?;
+        }
         let mut stream = self
             .transport
             .connect(to.place())

@@ -76,6 +76,7 @@
 //!
 //! It is made with tokio-tungstenite 0.30, whose types are public here. A new version of it that breaks
 //! them is a breaking version of this crate. The feature `tls`, on by default, brings `wss`.
+//! With it the types of rustls 0.23 are public, too.
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![forbid(unsafe_code)]

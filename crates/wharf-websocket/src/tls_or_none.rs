@@ -14,8 +14,15 @@ pub(crate) async fn secure(tls: &Tls, name: &str, stream: Stream) -> io::Result<
     Ok(Stream::with_signs(tls.connect(name, stream).await?, signs))
 }
 
+/// Looked at before a dial, which would be in vain.
+#[cfg(feature = "tls")]
+#[allow(clippy::unnecessary_wraps)] // As where there is none.
+pub(crate) fn available() -> io::Result<()> {
+    Ok(())
+}
+
 #[cfg(not(feature = "tls"))]
-pub(crate) use without::{Tls, is_retryable, is_server_name, secure};
+pub(crate) use without::{Tls, available, is_retryable, is_server_name, secure};
 
 #[cfg(not(feature = "tls"))]
 mod without {
@@ -30,10 +37,14 @@ mod without {
         }
     }
 
-    #[allow(clippy::unused_async)] // As where there is TLS.
-    pub(crate) async fn secure(_: &Tls, _: &str, _: Stream) -> io::Result<Stream> {
+    pub(crate) fn available() -> io::Result<()> {
         let message = "wss needs the feature `tls` of wharf-websocket";
         Err(io::Error::new(io::ErrorKind::Unsupported, message))
+    }
+
+    #[allow(clippy::unused_async)] // As where there is TLS.
+    pub(crate) async fn secure(_: &Tls, _: &str, _: Stream) -> io::Result<Stream> {
+        unreachable!("it is not available")
     }
 
     pub(crate) fn is_retryable(_: &io::Error) -> bool {
@@ -54,18 +65,13 @@ mod tests {
 
     use crate::WebSocketConnector;
 
-    /// Leads to a peer that says nothing.
+    /// Is never asked.
     struct Silent;
 
     #[async_trait]
     impl Transport for Silent {
         async fn connect(&self, _: Place<'_>) -> std::io::Result<Stream> {
-            let (client, server) = tokio::io::duplex(1024);
-            tokio::spawn(async move {
-                let _server = server;
-                std::future::pending::<()>().await;
-            });
-            Ok(Stream::new(client))
+            panic!("nothing is dialed in vain")
         }
     }
 

@@ -1,7 +1,7 @@
 //! Reads from a key where to dial.
 
 use tokio_tungstenite::tungstenite::http::Uri;
-use tokio_tungstenite::tungstenite::http::uri::{Authority, PathAndQuery};
+use tokio_tungstenite::tungstenite::http::uri::Authority;
 
 use wharf::connector::Redacted;
 use wharf::transport::{Host, Place, unix_socket};
@@ -70,12 +70,13 @@ fn take_apart(url: &str) -> Result<Url, String> {
 
 /// Returns the URI of the request, and the Unix socket if the URI names one.
 fn without_socket(uri: Uri) -> Result<(Uri, Option<String>), String> {
-    let path = uri.path_and_query().map_or("/", PathAndQuery::as_str);
-    let Some((socket, asked)) = unix_socket(uri.authority().map_or("", Authority::as_str), path)
-    else {
+    let authority = uri.authority().map_or("", Authority::as_str);
+    let Some((socket, asked)) = unix_socket(authority, uri.path()) else {
         return Ok((uri, None));
     };
     let socket = Some(socket.to_owned());
+    let query = uri.query().map(|query| format!("?{query}")).unwrap_or_default();
+    let asked = format!("{asked}{query}");
     let scheme = uri.scheme_str().unwrap_or("ws");
     let uri = Uri::builder().scheme(scheme).authority("localhost").path_and_query(asked).build();
     Ok((uri.map_err(|error| format!("must have a path after the socket's: {error}"))?, socket))
@@ -105,6 +106,7 @@ mod tests {
         for (url, uri) in [
             ("ws://unix:/run/a.sock", "ws://localhost/"),
             ("ws://unix:/run/a.sock:/room?a=b:c", "ws://localhost/room?a=b:c"),
+            ("ws://unix:/run/a.sock?token=a:b", "ws://localhost/?token=a:b"),
             ("wss://unix:/run/a.sock:/", "wss://localhost/"),
         ] {
             let parsed = Url::parse(url).unwrap();

@@ -16,6 +16,8 @@ use wharf::transport::{Place, Stream, StreamConnector, Transport};
 use wharf::{AcquireError, Backoff, Connector, Pool, SharedPool, async_trait};
 use wharf_grpc::GrpcConnector;
 use wharf_http::{Client, Protocol};
+use wharf_tls::TlsTransport;
+use wharf_tls::rustls::{ClientConfig, RootCertStore};
 use wharf_websocket::{Message, WebSocketConnector};
 
 use crate::support::{SECOND, chain};
@@ -138,7 +140,22 @@ async fn keys_of_streams_lead_to_their_places_and_bad_ones_are_told_at_once() {
     assert_eq!(transport.asked(), ["[::1] 80", "/run/cache.sock", "cache.example. 80"]);
 
     let pool = Pool::builder().retry(Backoff::default()).build(connector).unwrap();
-    for key in ["", "cache", "cache:", ":80", "::1", "::1:80", "cache:70000", "unix:cache.sock"] {
+    for key in [
+        "",
+        "cache",
+        "cache:",
+        ":80",
+        "::1",
+        "::1:80",
+        "[::1:80",
+        "[]:1",
+        "[[::1]]:80",
+        "a:1:2",
+        "a:+80",
+        "a/b:80",
+        "cache:70000",
+        "unix:cache.sock",
+    ] {
         let began = Instant::now();
         let error = pool.acquire(key).await.unwrap_err();
         assert!(matches!(error, AcquireError::Connect(_)), "{key}: {error}");
@@ -222,4 +239,50 @@ async fn the_kind_of_a_transports_error_says_whether_another_dial_may_help() {
         assert!(chain(&error).contains("the transport's own words"), "{}", chain(&error));
     }
     assert!(is_asked_again(Failing(None)).await.0, "a hang is cut off by connect_timeout");
+}
+
+/// Tells whether its servers have passed their trials.
+struct Judged(Arc<Mutex<Vec<bool>>>);
+
+#[async_trait]
+impl Transport for Judged {
+    async fn connect(&self, _: Place<'_>) -> io::Result<Stream> {
+        let (client, server) = duplex(64);
+        echo(server);
+        let verdicts = self.0.clone();
+        Ok(Stream::new(client).on_trial(move |passed| verdicts.lock().unwrap().push(passed)))
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_whose_stream_is_pooled_has_passed_its_trial() {
+    let verdicts = Arc::default();
+    let connector = StreamConnector::new(Judged(Arc::clone(&verdicts)));
+    let stream = connector.connect(&"cache.example:6379".to_owned()).await.unwrap();
+    assert_eq!(*verdicts.lock().unwrap(), [true]);
+    drop(stream);
+    assert_eq!(verdicts.lock().unwrap().len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_that_speaks_no_tls_is_not_dialed_again() {
+    fn plain(mut server: DuplexStream) {
+        tokio::spawn(async move {
+            let _ = server.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n").await;
+            let _ = server.read(&mut [0; 1024]).await;
+        });
+    }
+    let transport = InMemory::new(plain);
+    let trusting_nobody = RootCertStore::empty();
+    let provider = Arc::new(wharf_tls::rustls::crypto::ring::default_provider());
+    let config = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_root_certificates(trusting_nobody)
+        .with_no_client_auth();
+    let connector = StreamConnector::new(TlsTransport::new(transport.clone(), config));
+    let pool = Pool::builder().retry(Backoff::default()).build(connector).unwrap();
+    let error = pool.acquire("cache.example:6380").await.unwrap_err();
+    assert!(matches!(error, AcquireError::Connect(_)), "{}", chain(&error));
+    assert_eq!(transport.asked().len(), 1);
 }

@@ -109,7 +109,7 @@ fn options_that_cannot_be_meant_are_refused_by_name() {
         ),
         (
             GrpcConnector::builder().user_agent("a\nb"),
-            "user_agent is \"a\\nb\": it must be visible ASCII",
+            "user_agent is \"a\\nb\": it must be visible ASCII, without space at its ends",
         ),
         (
             GrpcConnector::builder().tls_server_name("not a name"),

@@ -51,7 +51,7 @@ async fn a_server_that_greets_in_its_own_way_is_an_error_at_once() {
 /// A `103 Early Hints` without fields, as HPACK writes it.
 const HINT: &[u8] = &[0x08, 3, b'1', b'0', b'3'];
 
-/// A server that sends so many interim responses before each response.
+/// A server that sends a number of interim responses before each response.
 async fn hinting(hints: usize) -> Server {
     Server::raw(move |_, stream| async move {
         let Some(mut peer) = Peer::greet(stream, None).await else { return };
