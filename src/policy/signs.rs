@@ -1,9 +1,10 @@
 //! What the bytes of a connection tell about its peer.
 
+use std::fmt;
 use std::io;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -32,12 +33,23 @@ use tokio::time::Instant;
 #[derive(Clone, Debug)]
 pub struct Signs(Arc<Noted>);
 
-#[derive(Debug)]
 struct Noted {
     dialed: Instant,
     /// Nanoseconds after the dial: enough for 584 years.
     heard: AtomicU64,
     has_failed: AtomicBool,
+    /// Looks for what lies unread.
+    look: OnceLock<Box<dyn Fn() -> bool + Send + Sync>>,
+}
+
+impl fmt::Debug for Noted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Noted")
+            .field("dialed", &self.dialed)
+            .field("heard", &self.heard)
+            .field("has_failed", &self.has_failed)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Default for Signs {
@@ -50,7 +62,7 @@ impl Signs {
     /// Makes the signs of a connection that was dialed just now.
     pub fn new() -> Self {
         let (heard, has_failed) = (AtomicU64::new(0), AtomicBool::new(false));
-        Signs(Arc::new(Noted { dialed: Instant::now(), heard, has_failed }))
+        Signs(Arc::new(Noted { dialed: Instant::now(), heard, has_failed, look: OnceLock::new() }))
     }
 
     /// Returns when something was heard last: the time of the dial if nothing was since.
@@ -66,6 +78,20 @@ impl Signs {
     /// Returns whether the connection did not end as it should.
     pub fn has_failed(&self) -> bool {
         self.0.has_failed.load(Ordering::Relaxed)
+    }
+
+    /// Returns whether bytes of the peer, or its end, lie in the socket and nobody has read them yet, at the
+    /// moment of the call. False if that cannot be looked for.
+    ///
+    /// On the connections of [`tcp`](crate::tcp) it is one system call. It finds what the runtime has not
+    /// noticed yet, because its thread was busy.
+    pub fn has_unread(&self) -> bool {
+        self.0.look.get().is_some_and(|look| look())
+    }
+
+    /// Sets how to look for what lies in the socket unread. A second call changes nothing.
+    pub fn look_by(&self, has_unread: impl Fn() -> bool + Send + Sync + 'static) {
+        let _ = self.0.look.set(Box::new(has_unread));
     }
 
     /// Notes that something has come from the peer. It reads the clock.

@@ -11,6 +11,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
 use super::addresses::Seat;
+use super::looked_into::{LookedInto, has_unread};
 use crate::policy::signs::Signs;
 use crate::transport::Stream;
 
@@ -83,7 +84,8 @@ impl TcpConnection {
 
     pub(super) fn into_stream(self) -> Stream {
         let (peer, on_trial, signs) = (self.peer, self.on_trial(), self.signs.clone());
-        Stream::with_signs(self, signs).with_peer(peer).on_trial(on_trial)
+        let shared = LookedInto::new(self, &signs, |socket| has_unread(&socket.stream));
+        Stream::with_signs(shared, signs).with_peer(peer).on_trial(on_trial)
     }
 
     /// The address that was dialed. It is known even after the peer is gone, when the system no

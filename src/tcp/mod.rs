@@ -82,6 +82,7 @@ mod connection;
 mod connector;
 mod host_connector;
 mod keepalive;
+mod looked_into;
 mod ping;
 mod race;
 mod resolve;

@@ -2,14 +2,24 @@
 
 use std::io;
 
+#[cfg(unix)]
+use super::looked_into::{LookedInto, has_unread};
+#[cfg(unix)]
+use crate::policy::signs::Signs;
 use crate::transport::Stream;
+#[cfg(unix)]
+use crate::transport::noted::Noted;
 
 #[cfg(unix)]
 pub(super) async fn connect(path: &str) -> io::Result<Stream> {
     let stream = tokio::net::UnixStream::connect(path).await.map_err(|error| {
         crate::transport::failure::of(format!("\"unix:{path}\" could not be reached"), error)
     })?;
-    Ok(Stream::new(stream))
+    let signs = Signs::new();
+    let shared = LookedInto::new(Noted { io: stream, signs: signs.clone() }, &signs, |noted| {
+        has_unread(&noted.io)
+    });
+    Ok(Stream::with_signs(shared, signs))
 }
 
 #[cfg(not(unix))]

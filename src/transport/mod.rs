@@ -47,6 +47,7 @@
 
 mod connector;
 pub(crate) mod failure;
+pub(crate) mod noted;
 mod place;
 mod stream;
 mod trial;

@@ -124,6 +124,7 @@ impl Call {
         lease: Lease<HttpConnector>,
         paced: &mut u32,
     ) -> Result<Option<Response<PooledBody>>, Error> {
+        lease.hear_unasked().await;
         let Some(mut turn) = Turn::begin(lease) else { return Ok(None) };
         match self.exchange(&mut turn).await? {
             Ok(incoming) => {

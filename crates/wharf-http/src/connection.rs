@@ -5,11 +5,11 @@ use std::future::Future;
 use std::mem;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 use tokio::runtime::Handle;
-use tokio::task::JoinSet;
+use tokio::task::{JoinSet, yield_now};
 
 use super::broken;
 use super::http1::Http1;
@@ -32,6 +32,9 @@ struct Wire {
     /// The trial of the server, until it is over.
     trial: Mutex<Option<Trial>>,
 }
+
+/// How long the driver may take to read what has come.
+const MOMENT: Duration = Duration::from_millis(50);
 
 /// How long a server is waited for before its silence counts against it: as long as a dial waits before
 /// it tries the next address.
@@ -90,6 +93,24 @@ impl HttpConnection {
             trial.passed();
         } else if self.0.signs.last_heard().elapsed() < PATIENCE {
             trial.withdraw();
+        }
+    }
+
+    /// Lets the driver read what an HTTP/1.1 peer has sent unasked, so that nobody takes it for the
+    /// response to the next request. The driver has not seen it yet if the thread was busy since.
+    ///
+    /// Where that is a response, the connection ends. Under TLS it may also be a session ticket.
+    pub(super) async fn hear_unasked(&self) {
+        let Speaks::Http1(http1) = self.speaks() else { return };
+        if !self.signs().has_unread() {
+            return;
+        }
+        let begun = Instant::now();
+        while self.signs().has_unread() && http1.is_open() {
+            if begun.elapsed() > MOMENT {
+                return http1.lose();
+            }
+            yield_now().await;
         }
     }
 

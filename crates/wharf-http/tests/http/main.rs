@@ -29,6 +29,7 @@ mod runtimes;
 mod service;
 mod time_limits;
 mod tls;
+mod unasked;
 mod unread;
 mod uploads;
 mod vanishing;
