@@ -71,6 +71,33 @@ impl<C: Connector> Acquire<C> {
         self
     }
 
+    /// Waits for this long at most, or for [`acquire_timeout`](crate::Builder::acquire_timeout) if that is
+    /// shorter: for clients whose callers give up after a time of their own. With zero it does not
+    /// wait.
+    ///
+    /// It has no effect once the future was polled.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::{Duration, Instant};
+    /// # use wharf::{AcquireError, Connector, Pool, PooledConnection};
+    ///
+    /// async fn connection<C: Connector<Key = ()>>(
+    ///     pool: &Pool<C>,
+    ///     deadline: Instant, // the caller's
+    /// ) -> Result<PooledConnection<C>, AcquireError<C::Error>> {
+    ///     let left = deadline.saturating_duration_since(Instant::now());
+    ///     pool.acquire(&()).within(left).await
+    /// }
+    /// ```
+    pub fn within(mut self, limit: Duration) -> Self {
+        if let Stage::Fresh(limited) = &mut self.stage {
+            *limited = TimeLimit::AtMost(limit);
+        }
+        self
+    }
+
     fn cell(&self) -> &Arc<HostCell<C>> {
         self.cell.as_ref().expect(NOT_READY)
     }

@@ -25,6 +25,8 @@ pub(super) enum TimeLimit {
     /// The pool's `acquire_timeout`.
     AsSet,
     Own(Duration),
+    /// This one, or the pool's `acquire_timeout` if that is shorter.
+    AtMost(Duration),
 }
 
 /// Why a caller does not wait.
@@ -69,6 +71,9 @@ impl Waiting {
         let timeout = match limit {
             TimeLimit::AsSet => pool.settings.acquire_timeout,
             TimeLimit::Own(timeout) => Some(timeout),
+            TimeLimit::AtMost(limit) => {
+                Some(pool.settings.acquire_timeout.map_or(limit, |set| set.min(limit)))
+            }
         };
         if timeout == Some(Duration::ZERO) {
             return Err(Refusal::NoTime);

@@ -2,7 +2,6 @@
 
 use std::marker::PhantomData;
 use std::net::IpAddr;
-use std::sync::Arc;
 use std::time::Duration;
 
 use super::addresses::AddressChoice;
@@ -143,7 +142,7 @@ impl<T: ByName> TcpBuilder<T> {
     ///
     /// Defaults to the system's resolver (`getaddrinfo`) on one of tokio's blocking threads.
     pub fn resolver(mut self, resolver: impl Resolve) -> Self {
-        self.settings.resolver = Resolver(Some(Arc::new(resolver)));
+        self.settings.resolver = Resolver::own(resolver);
         self
     }
 }

@@ -83,6 +83,7 @@ mod connector;
 mod host_connector;
 mod keepalive;
 mod looked_into;
+mod lookups;
 mod ping;
 mod race;
 mod resolve;

@@ -8,11 +8,13 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use tokio::net::lookup_host;
 
+use super::lookups::Lookups;
+
 /// Finds the addresses of a name. Implement it to use your own resolver with
 /// [`TcpBuilder::resolver`](super::TcpBuilder::resolver).
 ///
-/// It is called at every dial to a name, but not for keys that are IP addresses already. Its
-/// results are not cached.
+/// It is called at every dial to a name, but not for keys that are IP addresses already. Dials that
+/// need a name while it is being resolved share the result, which is not cached beyond that.
 ///
 /// # Examples
 ///
@@ -58,15 +60,27 @@ pub trait Resolve: Send + Sync + 'static {
 
 /// The system's resolver, or one of the user's.
 #[derive(Clone, Default)]
-pub(super) struct Resolver(pub(super) Option<Arc<dyn Resolve>>);
+pub(super) struct Resolver {
+    own: Option<Arc<dyn Resolve>>,
+    lookups: Lookups,
+}
 
 impl Resolver {
-    /// Resolves a host. An IPv6 address comes without its brackets.
+    pub(super) fn own(resolver: impl Resolve) -> Self {
+        Resolver { own: Some(Arc::new(resolver)), lookups: Lookups::default() }
+    }
+
+    /// Resolves a host. An IPv6 address comes without its brackets. Dials that ask for a name while it
+    /// is being resolved share the answer.
     pub(super) async fn resolve(&self, host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
         if let Ok(ip) = host.parse::<IpAddr>() {
             return Ok(vec![(ip, port).into()]);
         }
-        match &self.0 {
+        self.lookups.join(host, port, || self.look_up(host, port)).await
+    }
+
+    async fn look_up(&self, host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
+        match &self.own {
             Some(own) => own.resolve(host, port).await,
             None => lookup_host((host, port)).await.map(Iterator::collect),
         }
@@ -75,6 +89,6 @@ impl Resolver {
 
 impl fmt::Debug for Resolver {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(if self.0.is_some() { "own" } else { "system" })
+        f.write_str(if self.own.is_some() { "own" } else { "system" })
     }
 }

@@ -97,3 +97,21 @@ async fn when_thousands_of_hosts_idle_out_together_callers_time_outs_come_first(
     tokio::time::sleep(secs(1)).await;
     assert_eq!(pool.status().idle, 0);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_limit_of_the_call_only_shortens_the_wait() {
+    for (set, limit, waits) in [
+        (Some(secs(10)), secs(2), secs(2)),
+        (Some(secs(10)), secs(20), secs(10)),
+        (None, secs(3), secs(3)),
+        (Some(secs(10)), secs(0), secs(0)),
+    ] {
+        let (pool, _) = pool(|b| b.max_per_host(1).acquire_timeout(set));
+        let _held = pool.acquire(&1).await.unwrap();
+        let began = Instant::now();
+        let error = pool.acquire(&1).within(limit).await.unwrap_err();
+        assert!(matches!(error, AcquireError::Timeout(_)), "{error}");
+        assert_eq!(began.elapsed(), waits, "{set:?} {limit:?}");
+        assert_eq!(pool.status().waiting, 0);
+    }
+}

@@ -134,7 +134,9 @@ impl ClientBuilder {
     /// wait for a connection, repeated attempts, and the body of the response. When the limit is
     /// over, the request or the next read of the response's body fails with
     /// [`Error::Timeout`](super::Error::Timeout), and its connection (on HTTP/2: its stream) is
-    /// closed as if the caller had given up.
+    /// closed as if the caller had given up. A request that got no connection in that time fails with
+    /// the pool's own report, [`Error::Acquire`](super::Error::Acquire). For a single request there
+    /// is [`Client::with_timeout`].
     ///
     /// Defaults to `None`: only the caller knows how long a response may take.
     pub fn timeout(mut self, limit: impl Into<Option<Duration>>) -> Self {

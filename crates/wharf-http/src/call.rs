@@ -83,7 +83,6 @@ impl Call {
             return Err(Error::Request("CONNECT is not supported".to_owned()));
         }
         let declared = framing::declared(&request)?;
-        let acquire = pool.acquire(&origin).called_at(place);
         let (mut head, body) = request.into_parts();
         let uri = origin.requested(mem::take(&mut head.uri))?;
         let address = Address::of(uri, head.headers.remove(HOST))?;
@@ -91,7 +90,17 @@ impl Call {
         let deadline = limits.time.whole.map(Deadline::new);
         let pool = pool.clone();
         let call = Call { pool, origin, address, limits, deadline, place, request };
+        let acquire = call.acquire();
         Ok((Box::new(call), acquire, body, declared))
+    }
+
+    /// Asks the pool, whose wait must not be longer than the request's.
+    fn acquire(&self) -> AcquireLease<HttpConnector> {
+        let acquire = self.pool.acquire(&self.origin).called_at(self.place);
+        match self.deadline.as_ref().and_then(Deadline::left) {
+            Some(left) => acquire.within(left),
+            None => acquire,
+        }
     }
 
     /// Sends the request with this body.
@@ -114,7 +123,7 @@ impl Call {
             if let Some(response) = self.attempt(lease, &mut paced).await? {
                 return Ok(response);
             }
-            acquire = self.pool.acquire(&self.origin).called_at(self.place);
+            acquire = self.acquire();
         }
     }
 

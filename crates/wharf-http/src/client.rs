@@ -4,6 +4,7 @@ use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use http::{Request, Response};
 use http_body::Body;
@@ -58,6 +59,25 @@ impl Client {
 
 /// # Requests
 impl Client {
+    /// Returns this client with another [`timeout`](ClientBuilder::timeout), on the same pool: for a
+    /// request that may take longer, or for a caller that waits less long.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # async fn run(client: wharf_http::Client) -> Result<(), Box<dyn std::error::Error>> {
+    /// use std::time::Duration;
+    ///
+    /// let request = http::Request::get("https://example.com/report").body(String::new())?;
+    /// let response = client.with_timeout(Duration::from_secs(60)).request(request).await?;
+    /// # Ok(()) }
+    /// ```
+    pub fn with_timeout(&self, limit: impl Into<Option<Duration>>) -> Self {
+        let mut client = self.clone();
+        client.limits.time.whole = limit.into();
+        client
+    }
+
     /// Sends a request and waits for the head of its response. The body holds the connection until it
     /// has been read, see [`PooledBody`].
     ///

@@ -24,6 +24,11 @@ impl Deadline {
         Deadline { limit, at: Instant::now().checked_add(limit), sleep: None }
     }
 
+    /// Returns the time that is left. `None` if it is too long to matter.
+    pub(super) fn left(&self) -> Option<Duration> {
+        self.at.map(|at| at.saturating_duration_since(Instant::now()))
+    }
+
     /// Ready when the time is over. It uses the timer of the current runtime, or else of the one
     /// given.
     pub(super) fn poll(&mut self, runtime: &Handle, cx: &mut Context<'_>) -> Poll<()> {

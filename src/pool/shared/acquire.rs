@@ -5,6 +5,7 @@ use std::future::Future;
 use std::panic::Location;
 use std::pin::Pin;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use crate::policy::shared_connector::SharedConnector;
 use crate::pool::acquire::Acquire;
@@ -30,6 +31,12 @@ impl<C: SharedConnector> AcquireLease<C> {
     /// see [`Acquire::called_at`].
     pub fn called_at(self, place: &'static Location<'static>) -> Self {
         AcquireLease(self.0.called_at(place))
+    }
+
+    /// Waits for this long at most, or for [`acquire_timeout`](crate::Builder::acquire_timeout) if that is
+    /// shorter: see [`Acquire::within`].
+    pub fn within(self, limit: Duration) -> Self {
+        AcquireLease(self.0.within(limit))
     }
 }
 

@@ -88,7 +88,8 @@ async fn the_wait_for_a_connection_counts_too() {
     let client = client(1, |builder| builder.timeout(LIMIT));
     let held = client.request(get(&server.url("/stall/10"))).await.unwrap();
     let error = client.request(get(&server.url("/"))).await.unwrap_err();
-    assert!(matches!(error, Error::Timeout { .. }), "{error:?}");
+    // The pool says what it lacked.
+    assert!(matches!(error, Error::Acquire { .. }) && error.is_timeout(), "{error:?}");
     assert_eq!(client.pool().status().waiting, 0);
     drop(held);
 }
@@ -151,4 +152,17 @@ async fn the_settings_of_the_pool_are_the_builders_too() {
         let text = builder.build().unwrap_err().to_string();
         assert!(text.starts_with(says), "{text}");
     }
+}
+
+#[tokio::test]
+async fn a_request_has_a_limit_of_its_own_which_the_wait_for_a_connection_shares() {
+    let server = Server::start(HTTP1).await;
+    let client = client(1, |b| b.timeout(Duration::from_secs(60)));
+    let _held = client.request(get(&server.url("/stall/10"))).await.unwrap();
+    let hasty = client.with_timeout(Duration::from_millis(50));
+    let error = within_a_minute(hasty.request(get(&server.url("/")))).await.map(drop).unwrap_err();
+    assert!(error.is_timeout(), "{error:?}");
+    // What the pool says of it, and not only that it took too long.
+    assert!(error.to_string().contains("1 of 1 in use"), "{error}");
+    assert_eq!(client.pool().status().waiting, 0);
 }
