@@ -40,6 +40,9 @@ struct Noted {
     has_failed: AtomicBool,
     /// Looks for what lies unread.
     look: OnceLock<Box<dyn Fn() -> bool + Send + Sync>>,
+    /// Tells whether the connection should make room for one to another address.
+    moves: OnceLock<Box<dyn Fn() -> bool + Send + Sync>>,
+    is_moved: AtomicBool,
 }
 
 impl fmt::Debug for Noted {
@@ -62,7 +65,14 @@ impl Signs {
     /// Makes the signs of a connection that was dialed just now.
     pub fn new() -> Self {
         let (heard, has_failed) = (AtomicU64::new(0), AtomicBool::new(false));
-        Signs(Arc::new(Noted { dialed: Instant::now(), heard, has_failed, look: OnceLock::new() }))
+        Signs(Arc::new(Noted {
+            dialed: Instant::now(),
+            heard,
+            has_failed,
+            look: OnceLock::new(),
+            moves: OnceLock::new(),
+            is_moved: AtomicBool::new(false),
+        }))
     }
 
     /// Returns when something was heard last: the time of the dial if nothing was since.
@@ -92,6 +102,26 @@ impl Signs {
     /// Sets how to look for what lies in the socket unread. A second call changes nothing.
     pub fn look_by(&self, has_unread: impl Fn() -> bool + Send + Sync + 'static) {
         let _ = self.0.look.set(Box::new(has_unread));
+    }
+
+    /// Returns whether the connection should make room for one to another address of its host: where it is one
+    /// of several to its own address, and another address has none. Once true, it
+    /// stays so.
+    ///
+    /// A shared connection should not be [open](crate::Connector::is_open) then: it takes no more
+    /// leases, and those that it has go on.
+    pub fn should_move(&self) -> bool {
+        let is_moved = &self.0.is_moved;
+        if !is_moved.load(Ordering::Relaxed) && self.0.moves.get().is_some_and(|moves| moves()) {
+            is_moved.store(true, Ordering::Relaxed);
+        }
+        is_moved.load(Ordering::Relaxed)
+    }
+
+    /// Sets how to find out whether the connection [should move](Signs::should_move). A second call
+    /// changes nothing.
+    pub fn move_by(&self, should_move: impl Fn() -> bool + Send + Sync + 'static) {
+        let _ = self.0.moves.set(Box::new(should_move));
     }
 
     /// Notes that something has come from the peer. It reads the clock.

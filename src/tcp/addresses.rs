@@ -27,13 +27,21 @@ pub enum AddressChoice {
     ///
     /// An address that has failed or was silent for too long is tried last for 10 seconds, or until
     /// it answers. After that, one dial tries it in the usual order to see whether it has come
-    /// back.
+    /// back. In a [`SharedPool`](crate::SharedPool), whose connections are rarely dialed, a
+    /// connection makes room for that: every 30 seconds at most, while an address of its name has no
+    /// connection and its own has two. What runs on it goes on.
     #[default]
     Spread,
 }
 
 /// How long a failed address is tried last.
 const TRIED_LAST: Duration = Duration::from_secs(10);
+
+/// How often a connection makes room for one to an address that has none.
+const BETWEEN_MOVES: Duration = Duration::from_secs(30);
+
+/// How often a connection looks whether it should.
+const BETWEEN_LOOKS: Duration = Duration::from_secs(10);
 
 /// What a connector knows about the addresses that it has dialed.
 #[derive(Clone, Debug, Default)]
@@ -46,6 +54,8 @@ struct Known {
     open: HashMap<SocketAddr, usize>,
     /// Until when each failed address is tried last.
     failed: HashMap<SocketAddr, Instant>,
+    /// When a connection last made room for one to this address.
+    moved: HashMap<SocketAddr, Instant>,
     /// The number of failures at which expired ones are removed. This keeps the cost of each dial
     /// low, and names whose addresses change leave nothing behind.
     forget_at: usize,
@@ -73,6 +83,23 @@ impl Addresses {
 }
 
 impl Known {
+    /// Returns whether one of two connections to `own` should make room for one to another of these
+    /// addresses, which has none. It may be down: it is given a try at times only.
+    fn should_move(&mut self, own: SocketAddr, all: &[SocketAddr], now: Instant) -> bool {
+        if self.open.get(&own).is_none_or(|open| *open < 2) {
+            return false;
+        }
+        let may_be_tried = |address: &&SocketAddr| {
+            !self.open.contains_key(*address)
+                && self.failed.get(*address).is_none_or(|end| *end <= now)
+                && self.moved.get(*address).is_none_or(|at| *at + BETWEEN_MOVES <= now)
+        };
+        let Some(address) = all.iter().find(may_be_tried).copied() else { return false };
+        self.moved.retain(|_, at| *at + BETWEEN_MOVES > now);
+        self.moved.insert(address, now);
+        true
+    }
+
     fn order(&mut self, mut addresses: Vec<SocketAddr>, now: Instant) -> Vec<SocketAddr> {
         addresses.sort_by_key(|address| self.open.get(address).copied().unwrap_or(0));
         let is_last = |address: &SocketAddr| self.failed.get(address).is_some_and(|end| *end > now);
@@ -116,6 +143,34 @@ impl Seat {
 
     pub(super) fn address(&self) -> Accepted {
         Accepted { addresses: self.addresses.clone(), address: self.address }
+    }
+}
+
+/// Tells a connection when it should make room for one to another address of its name.
+pub(super) struct Balance {
+    addresses: Addresses,
+    own: SocketAddr,
+    all: Arc<[SocketAddr]>,
+    looked: Mutex<Instant>,
+}
+
+impl Balance {
+    /// Of the connection that has this seat. `None` if its name has no other address.
+    pub(super) fn of(seat: &Seat, all: &[SocketAddr]) -> Option<Self> {
+        let looked = Mutex::new(Instant::now());
+        let (addresses, own) = (seat.addresses.clone(), seat.address);
+        (all.len() > 1).then(|| Balance { addresses, own, all: all.into(), looked })
+    }
+
+    /// Returns whether it should now. It looks every ten seconds at most.
+    pub(super) fn should_move(&self) -> bool {
+        let now = Instant::now();
+        let mut looked = self.looked.lock();
+        if *looked + BETWEEN_LOOKS > now {
+            return false;
+        }
+        *looked = now;
+        self.addresses.0.lock().should_move(self.own, &self.all, now)
     }
 }
 
@@ -204,6 +259,27 @@ mod tests {
         advance(TRIED_LAST).await;
         assert_eq!(order(&known, &[1, 2]), [1, 2]);
         assert_eq!(order(&known, &[1, 2]), [2, 1]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn one_of_two_makes_room_for_an_address_that_has_none() {
+        let known = Addresses::default();
+        let all = [1, 2, 3].map(address);
+        let (one, two, third) = (known.seat(all[0]), known.seat(all[0]), known.seat(all[1]));
+        let balance = |seat: &Seat| Balance::of(seat, &all).unwrap();
+        let (of_one, of_two, of_third) = (balance(&one), balance(&two), balance(&third));
+        assert!(!of_one.should_move(), "it has just begun");
+        advance(BETWEEN_LOOKS).await;
+        assert!(!of_third.should_move(), "it is alone");
+        assert!(of_one.should_move());
+        assert!(!of_two.should_move(), "one is enough");
+        known.seat(all[2]).failed();
+        advance(BETWEEN_MOVES).await;
+        assert!(of_two.should_move(), "after a time it is tried again");
+        advance(BETWEEN_MOVES).await;
+        let _fourth = known.seat(all[2]);
+        assert!(!of_one.should_move(), "all have one");
+        assert!(Balance::of(&third, &all[..1]).is_none());
     }
 
     #[tokio::test(start_paused = true)]

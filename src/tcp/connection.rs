@@ -10,7 +10,7 @@ use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
-use super::addresses::Seat;
+use super::addresses::{Balance, Seat};
 use super::looked_into::{LookedInto, has_unread};
 use crate::policy::signs::Signs;
 use crate::transport::Stream;
@@ -29,11 +29,19 @@ pub struct TcpConnection {
     peer: SocketAddr,
     seat: Option<Seat>,
     signs: Signs,
+    balance: Option<Box<Balance>>,
 }
 
 impl TcpConnection {
     pub(super) fn new(stream: TcpStream, peer: SocketAddr, seat: Option<Seat>) -> Self {
-        TcpConnection { stream, peer, seat, signs: Signs::new() }
+        TcpConnection { stream, peer, seat, signs: Signs::new(), balance: None }
+    }
+
+    /// Names all addresses of the name that was dialed.
+    pub(super) fn balanced_among(mut self, all: &[SocketAddr]) -> Self {
+        let balance = self.seat.as_ref().and_then(|seat| Balance::of(seat, all));
+        self.balance = balance.map(Box::new);
+        self
     }
 
     /// Returns the stream alone, which does not count any more.
@@ -82,7 +90,10 @@ impl TcpConnection {
         }
     }
 
-    pub(super) fn into_stream(self) -> Stream {
+    pub(super) fn into_stream(mut self) -> Stream {
+        if let Some(balance) = self.balance.take() {
+            self.signs.move_by(move || balance.should_move());
+        }
         let (peer, on_trial, signs) = (self.peer, self.on_trial(), self.signs.clone());
         let shared = LookedInto::new(self, &signs, |socket| has_unread(&socket.stream));
         Stream::with_signs(shared, signs).with_peer(peer).on_trial(on_trial)

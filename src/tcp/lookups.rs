@@ -110,7 +110,7 @@ mod tests {
 
     const SECOND: Duration = Duration::from_secs(1);
 
-    /// Asks so many at once. Each lookup takes a second.
+    /// Asks for it from several dials at once. Each lookup takes a second.
     fn ask(lookups: &Lookups, asked: &Arc<AtomicUsize>, many: usize, fails: bool) -> Answers {
         let mut dials = JoinSet::new();
         for _ in 0..many {
@@ -119,10 +119,10 @@ mod tests {
                 let look_up = async || {
                     asked.fetch_add(1, Ordering::Relaxed);
                     sleep(SECOND).await;
-                    match fails {
-                        true => Err(io::Error::new(io::ErrorKind::NotFound, "no such name")),
-                        false => Ok(vec![([127, 0, 0, 1], 80).into()]),
+                    if fails {
+                        return Err(io::Error::new(io::ErrorKind::NotFound, "no such name"));
                     }
+                    Ok(vec![([127, 0, 0, 1], 80).into()])
                 };
                 lookups.join("db", 80, look_up).await
             });

@@ -33,7 +33,8 @@
 //! not all of its time.
 //!
 //! [`TcpBuilder::address_choice`] selects the first address: by default, the one with the fewest
-//! connections. Open connections stay where they are until they end.
+//! connections. Open connections stay where they are until they end, except in shared pools: there one
+//! of two makes room for an address that has none. Dials that begin together resolve a name once.
 //! [`max_lifetime`](crate::Builder::max_lifetime) is therefore the time within which the
 //! connections of a name whose addresses have changed move over, without an error.
 //!

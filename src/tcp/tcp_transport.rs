@@ -82,7 +82,8 @@ impl TcpTransport {
             Attempt { address, seat, began: Instant::now(), turn }.run(&self.settings)
         };
         let outcome = race(order.iter().copied(), turn, attempt).await;
-        outcome.map_err(|errors| unreachable(&host, &order, errors))
+        let connection = outcome.map_err(|errors| unreachable(&host, &order, errors))?;
+        Ok(connection.balanced_among(&order))
     }
 
     fn order(&self, resolved: Vec<SocketAddr>) -> (Vec<SocketAddr>, Option<Seat>) {

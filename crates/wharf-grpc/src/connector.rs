@@ -112,8 +112,9 @@ impl Connector for GrpcConnector {
         }
     }
 
+    /// Not where the connection [makes room](wharf::connector::Signs::should_move) for one to another server.
     fn is_open(&self, channel: &mut GrpcChannel) -> bool {
-        channel.is_open()
+        channel.is_open() && !channel.connection().signs().should_move()
     }
 
     /// True: the connection's driver reads at all times, and ends with the connection.

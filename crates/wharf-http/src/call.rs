@@ -187,7 +187,7 @@ impl Call {
     fn is_too_large(&self, turn: &Turn, response: &HeadResult) -> bool {
         match response {
             Ok(response) => turn.is_shared() && self.limits.head.is_exceeded_by(response.headers()),
-            Err(error) => error.error().is_parse_too_large(),
+            Err(error) => retry::is_too_large(error.error()),
         }
     }
 

@@ -71,8 +71,9 @@ impl Connector for HttpConnector {
         if is_there { Ok(()) } else { Err(ConnectError::Ended) }
     }
 
+    /// Not where the connection [makes room](wharf::connector::Signs::should_move) for one to another server.
     fn is_open(&self, conn: &mut HttpConnection) -> bool {
-        conn.is_open()
+        conn.is_open() && !conn.signs().should_move()
     }
 
     /// True: the connection's driver reads at all times, and ends with the connection.

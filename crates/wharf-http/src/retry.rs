@@ -100,6 +100,12 @@ pub(crate) fn is_untaken(error: &hyper::Error) -> bool {
     })
 }
 
+/// Returns whether the head of an HTTP/1.1 response exceeded hyper's limits. hyper tells it by a method in
+/// its servers only; here by its text.
+pub(super) fn is_too_large(error: &hyper::Error) -> bool {
+    error.is_parse() && error.to_string() == "message head is too large"
+}
+
 pub(crate) fn cause<E: StdError + 'static>(error: &hyper::Error) -> Option<&E> {
     let mut source = error.source();
     while let Some(error) = source {

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)] // The helpers are tests too, but clippy cannot know.
 
 mod addresses;
+mod balance;
 mod half_dead;
 mod in_memory;
 mod names;
