@@ -36,6 +36,9 @@ struct State {
     ping: Option<oneshot::Sender<()>>,
     /// The frame to close with. Once set, it stays.
     farewell: Option<Message>,
+    /// The connection was found clean, and nobody has used it since: it is idle in its pool, or was
+    /// lent this moment.
+    rests: bool,
     /// The connection was dropped.
     abandoned: bool,
     end: Option<Error>,
@@ -50,6 +53,7 @@ impl Channel {
             flushed: true,
             ping: None,
             farewell: None,
+            rests: false,
             abandoned: false,
             end: None,
             record: Record::new(Instant::now()),
@@ -83,11 +87,18 @@ impl Channel {
         self.state.lock().end.clone()
     }
 
+    /// The connection can be lent. From now on a message is one that nobody asked for, until the
+    /// connection is used.
+    pub(super) fn rest(&self) {
+        self.state.lock().rests = true;
+    }
+
     /// Returns the next message. Messages that arrived before the end come before it.
     pub(super) fn poll_read(&self, cx: &mut Context<'_>) -> Poll<Result<Message, Error>> {
         self.reader.register(cx.waker());
         let (message, was_full) = {
             let mut state = self.state.lock();
+            state.rests = false;
             let was_full = state.unread.len() >= self.max_unread;
             match (state.unread.pop_front(), &state.end) {
                 (Some(message), _) => (message, was_full),
@@ -119,6 +130,7 @@ impl Channel {
             None if state.farewell.is_some() => return Err(Error::Closed(None)),
             None => {}
         }
+        state.rests = false;
         state.outgoing.push_back(message);
         state.flushed = false;
         drop(state);
@@ -183,14 +195,22 @@ impl Channel {
     }
 
     /// Adds a message for the borrower. Messages after the close frame are discarded.
-    pub(super) fn deliver(&self, message: Message) {
+    ///
+    /// # Errors
+    ///
+    /// There is no borrower.
+    pub(super) fn deliver(&self, message: Message) -> Result<(), Error> {
         let mut state = self.state.lock();
         if state.farewell.is_some() {
-            return;
+            return Ok(());
+        }
+        if state.rests {
+            return Err(Error::Unasked);
         }
         state.unread.push_back(message);
         drop(state);
         self.reader.wake();
+        Ok(())
     }
 
     pub(super) fn take_ping(&self) -> Option<oneshot::Sender<()>> {

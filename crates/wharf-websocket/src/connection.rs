@@ -186,13 +186,17 @@ impl WebSocketConnection {
         self.channel.record().heard
     }
 
-    /// Returns whether the connection can be lent again.
+    /// Returns whether the connection can be lent again. If so, a message ends it until it is used.
     pub(super) fn is_clean(&self) -> bool {
         let unread = self.unread();
         if unread > 0 {
             tracing::debug!(target: "wharf::websocket", unread, "not lent: it has unread messages");
         }
-        unread == 0 && !self.is_in_request && self.is_open()
+        let is_clean = unread == 0 && !self.is_in_request && self.is_open();
+        if is_clean {
+            self.channel.rest();
+        }
+        is_clean
     }
 }
 

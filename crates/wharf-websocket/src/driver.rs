@@ -86,10 +86,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Error> {
         self.channel.register_driver(cx);
         if self.channel.is_abandoned() {
-            self.leave(cx);
+            self.leave(cx, CloseCode::Away, "");
             return Poll::Ready(Error::Closed(None));
         }
         if let Poll::Ready(end) = self.receive(cx) {
+            if matches!(end, Error::Unasked) {
+                self.leave(cx, CloseCode::Policy, "nobody asked for a message");
+            }
             return Poll::Ready(end);
         }
         if let Poll::Ready(end) = self.beat(cx) {
@@ -99,8 +102,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
     }
 
     /// Tells the peer, as far as that is possible without waiting.
-    fn leave(&mut self, cx: &mut Context<'_>) {
-        let frame = CloseFrame { code: CloseCode::Away, reason: "".into() };
+    fn leave(&mut self, cx: &mut Context<'_>, code: CloseCode, reason: &'static str) {
+        let frame = CloseFrame { code, reason: reason.into() };
         let mut socket = Pin::new(&mut self.socket);
         if !self.said_farewell && socket.as_mut().poll_ready(cx).is_ready() {
             let _ = socket.as_mut().start_send(Message::Close(Some(frame)));
@@ -146,7 +149,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
 
     fn sort(&mut self, message: Message) -> Option<Error> {
         match message {
-            Message::Text(_) | Message::Binary(_) => self.channel.deliver(message),
+            Message::Text(_) | Message::Binary(_) => return self.channel.deliver(message).err(),
             Message::Pong(payload) => self.answer(&payload),
             Message::Close(frame) => return Some(Error::Closed(frame)),
             // The next read, which always follows, writes the Pong for a Ping. Raw frames are only

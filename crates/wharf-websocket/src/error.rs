@@ -46,6 +46,9 @@ pub enum Error {
     /// Unread messages have to be read first: before a request, because its answer could not be
     /// told from them; before a ping, if they fill the connection's buffer.
     Unread,
+    /// A message arrived that nobody had asked for: while the connection was idle, or before its borrower
+    /// first used it.
+    Unasked,
     /// The runtime in which the connection was dialed has ended.
     RuntimeEnded,
 }
@@ -123,6 +126,7 @@ impl fmt::Display for Error {
                 if frame.reason.is_empty() { Ok(()) } else { write!(f, ": {}", frame.reason) }
             }
             Error::Unread => f.write_str("there are unread messages: read them first"),
+            Error::Unasked => f.write_str("a message arrived while nobody used the connection"),
             Error::RuntimeEnded => f.write_str("the runtime that dialed the connection has ended"),
         }
     }

@@ -46,9 +46,11 @@
 //! # Half-done conversations
 //!
 //! A message for one borrower must not become the answer to the next. Each time a connection is
-//! lent from the idle list, and each time it returns, it is closed instead if it has an unread
-//! message, whether a borrower left it or it arrived unasked, or if a
-//! [`request`](WebSocketConnection::request) was dropped before its answer arrived.
+//! lent from the idle list, and each time it returns, it is closed instead if its borrower left a
+//! message unread, or dropped a [`request`](WebSocketConnection::request) before its answer arrived. A
+//! message that arrives while nobody uses the connection ends it at once, with code 1008, and is not
+//! stored: it would be nobody's. That holds from its return until its next borrower first sends or
+//! reads.
 //!
 //! An answer that has not arrived when a connection is lent cannot be detected. If you use
 //! [`send`](WebSocketConnection::send) and give up before the answer,

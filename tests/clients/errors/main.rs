@@ -270,6 +270,7 @@ fn of_websocket(list: &mut List) {
     let frame = CloseFrame { code: CloseCode::Away, reason: "going down".into() };
     list.add("websocket::Error::Closed", &WebSocketError::Closed(Some(frame)));
     list.add("websocket::Error::Unread", &WebSocketError::Unread);
+    list.add("websocket::Error::Unasked", &WebSocketError::Unasked);
     list.add("websocket::Error::RuntimeEnded", &WebSocketError::RuntimeEnded);
 }
 

@@ -108,9 +108,9 @@ async fn a_message_that_nobody_asked_for_is_nobodys_answer() {
     drop(loan);
 
     peer.send(Message::text("nobody asked")).await.unwrap();
-    until(|| count_idle(&pool, |connection| connection.unread() == 1) == 1).await;
+    until_one_has_ended(&pool).await;
 
-    // It is closed instead of lent, with a close frame.
+    // It has ended, with a close frame.
     let url = server.url();
     let asking = async {
         let mut loan = pool.acquire(&url).await.unwrap();
@@ -128,12 +128,12 @@ async fn a_message_that_nobody_asked_for_is_nobodys_answer() {
 }
 
 #[tokio::test]
-async fn a_flood_is_held_back() {
+async fn a_borrower_that_reads_nothing_holds_a_flood_back() {
     let server = Server::start().await;
     let options = WebSocketConnector::builder().max_unread(3);
     let pool = Pool::new(options.build().unwrap());
-    let (loan, mut peer) = server.lend_new(&pool).await;
-    drop(loan);
+    let (mut loan, mut peer) = server.lend_new(&pool).await;
+    loan.send(Message::text("subscribe")).await.unwrap();
 
     // More than the system's buffers hold.
     let chunk = Message::binary(vec![0; 1 << 20]);
@@ -143,8 +143,7 @@ async fn a_flood_is_held_back() {
         }
     };
     assert!(timeout(Duration::from_secs(1), flood).await.is_err());
-    assert_eq!(count_idle(&pool, |connection| connection.unread() == 3), 1);
-    assert!(pool.try_acquire(&server.url()).is_none());
+    assert_eq!(loan.unread(), 3);
 }
 
 #[tokio::test]
@@ -201,4 +200,46 @@ fn a_connection_of_a_runtime_that_has_ended_is_not_lent() {
     });
     assert_eq!(answer.unwrap(), Message::text("hello"));
     assert_eq!(pool.status().dials, 2);
+}
+
+#[tokio::test]
+async fn a_message_that_nobody_asked_for_ends_an_idle_connection_at_once() {
+    let server = Server::start().await;
+    let pool = pool();
+    let (mut loan, mut peer) = server.lend_new(&pool).await;
+    // Not while it is lent.
+    loan.send(Message::text("subscribe")).await.unwrap();
+    assert_eq!(soon(peer.next()).await.unwrap().unwrap(), Message::text("subscribe"));
+    peer.send(Message::text("news")).await.unwrap();
+    assert_eq!(soon(loan.next()).await.unwrap().unwrap(), Message::text("news"));
+    drop(loan);
+
+    peer.send(Message::text("more news")).await.unwrap();
+    let Message::Close(Some(frame)) = soon(peer.next()).await.unwrap().unwrap() else {
+        panic!("no close frame");
+    };
+    assert_eq!(
+        (frame.code, frame.reason.as_str()),
+        (CloseCode::Policy, "nobody asked for a message")
+    );
+    until_one_has_ended(&pool).await;
+    assert_eq!(count_idle(&pool, |connection| connection.unread() > 0), 0, "nothing is stored");
+
+    assert!(pool.try_acquire(&server.url()).is_none());
+    let (mut loan, mut peer) = server.lend_new(&pool).await;
+    peer.send(Message::text("for the next borrower")).await.unwrap();
+    assert_eq!(soon(loan.next()).await.unwrap().unwrap(), Message::text("for the next borrower"));
+}
+
+#[tokio::test]
+async fn a_borrower_that_finds_a_message_nobody_asked_for_is_told() {
+    let server = Server::start().await;
+    let pool = pool();
+    let (loan, mut peer) = server.lend_new(&pool).await;
+    drop(loan);
+    let mut loan = pool.acquire(&server.url()).await.unwrap();
+    peer.send(Message::text("news")).await.unwrap();
+    until(|| loan.end().is_some()).await;
+    let error = loan.request(Message::text("question")).await.unwrap_err();
+    assert!(matches!(error, Error::Unasked), "{error:?}");
 }
