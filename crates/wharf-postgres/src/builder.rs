@@ -115,6 +115,23 @@ impl<T, K> PostgresBuilder<T, K> {
         self
     }
 
+    /// Sets how many prepared statements each connection caches for the methods whose names end in
+    /// `_cached`. When there is one more, the least recently used statement is evicted: the server
+    /// closes it once the requests that use it have ended, and the next call with its text prepares
+    /// it again. A text that is prepared with other parameter types counts as another statement.
+    ///
+    /// With 0 nothing is cached: each call prepares its statement, which costs a round trip, and the
+    /// server closes it after the call.
+    ///
+    /// Defaults to 256, because few programs have more texts on their busy paths, and a simple
+    /// statement takes about 10 KB of its server process. Set a higher one if more texts take turns: a cache that
+    /// is smaller than their number may evict each before it is used again. It has no effect with
+    /// [`transaction_pooling`](Self::transaction_pooling), where nothing is prepared.
+    pub fn statement_cache_capacity(mut self, statements: usize) -> Self {
+        self.connector.statement_cache_capacity = statements;
+        self
+    }
+
     /// Makes the connector. It does no I/O and needs no runtime.
     ///
     /// # Errors

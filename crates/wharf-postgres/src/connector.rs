@@ -65,6 +65,7 @@ pub struct PostgresConnector<T = NoTls, K = ()> {
     tls: T,
     pub(super) reset: Reset,
     pub(super) transaction_pooling: bool,
+    pub(super) statement_cache_capacity: usize,
     servers: Servers,
 }
 
@@ -152,6 +153,7 @@ impl<K> PostgresConnector<NoTls, K> {
             tls: NoTls,
             reset: Reset::default(),
             transaction_pooling: false,
+            statement_cache_capacity: STATEMENTS,
             servers: Servers::default(),
         }
     }
@@ -159,9 +161,15 @@ impl<K> PostgresConnector<NoTls, K> {
 
 impl<T, K> PostgresConnector<T, K> {
     pub(super) fn with_tls<U>(self, tls: U) -> PostgresConnector<U, K> {
-        let PostgresConnector { source, on_connect, reset, transaction_pooling, servers, .. } =
-            self;
-        PostgresConnector { source, on_connect, tls, reset, transaction_pooling, servers }
+        PostgresConnector {
+            source: self.source,
+            on_connect: self.on_connect,
+            tls,
+            reset: self.reset,
+            transaction_pooling: self.transaction_pooling,
+            statement_cache_capacity: self.statement_cache_capacity,
+            servers: self.servers,
+        }
     }
 }
 
@@ -193,6 +201,7 @@ where
             took: began.elapsed(),
             writes,
             keeps_statements: !self.transaction_pooling,
+            statement_cache_capacity: self.statement_cache_capacity,
             signs,
         }))
     }
@@ -215,6 +224,9 @@ where
         Ok(client)
     }
 }
+
+/// How many statements a connection caches by default.
+const STATEMENTS: usize = 256;
 
 const HELD_UP: &str = "it left a request that cannot be cancelled";
 
@@ -318,6 +330,7 @@ impl<T, K> fmt::Debug for PostgresConnector<T, K> {
             .field("on_connect", &self.on_connect.is_some())
             .field("reset", &self.reset)
             .field("transaction_pooling", &self.transaction_pooling)
+            .field("statement_cache_capacity", &self.statement_cache_capacity)
             .finish_non_exhaustive()
     }
 }

@@ -239,6 +239,7 @@
 #![warn(clippy::unwrap_used)]
 
 mod builder;
+mod cached;
 mod cancel;
 mod client;
 mod connector;

@@ -1,50 +1,109 @@
 //! The statements that one connection has prepared.
 
 use std::collections::HashMap;
+use std::mem;
 
 use parking_lot::Mutex;
 use tokio_postgres::Statement;
 use tokio_postgres::types::Type;
 
+/// Caches statements, and evicts the least recently used one when there are more than it may hold.
+///
+/// Dropping the last clone of a statement sends a message to the server, so what is removed is
+/// dropped outside the lock. A request that uses an evicted statement has a clone of it.
+pub(super) struct Statements {
+    capacity: usize,
+    cached: Mutex<Cached>,
+}
+
 /// By text, then by the requested parameter types.
 #[derive(Default)]
-pub(super) struct Statements(Mutex<HashMap<String, Vec<Prepared>>>);
+struct Cached {
+    by_text: HashMap<String, Vec<Prepared>>,
+    count: usize,
+    /// How often a statement was used.
+    uses: u64,
+}
 
 struct Prepared {
     types: Box<[Type]>,
     statement: Statement,
+    /// The value of `uses` at its last use.
+    used: u64,
 }
 
 impl Statements {
+    pub(super) fn new(capacity: usize) -> Self {
+        Statements { capacity, cached: Mutex::default() }
+    }
+
     pub(super) fn find(&self, sql: &str, types: &[Type]) -> Option<Statement> {
-        let prepared = self.0.lock();
-        let found = prepared.get(sql)?.iter().find(|prepared| *prepared.types == *types)?;
-        Some(found.statement.clone())
+        self.cached.lock().find(sql, types)
     }
 
     /// Returns the cached statement: an earlier one if the same text was prepared concurrently.
     pub(super) fn keep(&self, sql: &str, types: &[Type], statement: Statement) -> Statement {
-        let mut prepared = self.0.lock();
-        let same_text = prepared.entry(sql.to_owned()).or_default();
-        if let Some(other) = same_text.iter().find(|prepared| *prepared.types == *types) {
-            return other.statement.clone();
+        if self.capacity == 0 {
+            return statement;
         }
-        same_text.push(Prepared { types: types.into(), statement: statement.clone() });
+        let mut cached = self.cached.lock();
+        if let Some(other) = cached.find(sql, types) {
+            return other;
+        }
+        let is_full = cached.count == self.capacity;
+        let evicted = if is_full { cached.evict() } else { None };
+        cached.add(sql, types, statement.clone());
+        drop(cached);
+        drop(evicted);
         statement
     }
 
     pub(super) fn forget(&self, sql: &str) {
-        let forgotten = self.0.lock().remove(sql);
-        // Dropping a statement sends a message to the server, so drop outside the lock.
+        let forgotten = self.cached.lock().remove(sql);
         drop(forgotten);
     }
 
     pub(super) fn clear(&self) {
-        let forgotten = std::mem::take(&mut *self.0.lock());
+        let forgotten = mem::take(&mut *self.cached.lock());
         drop(forgotten);
     }
 
     pub(super) fn count(&self) -> usize {
-        self.0.lock().values().map(Vec::len).sum()
+        self.cached.lock().count
+    }
+}
+
+impl Cached {
+    fn find(&mut self, sql: &str, types: &[Type]) -> Option<Statement> {
+        let same_text = self.by_text.get_mut(sql)?;
+        let found = same_text.iter_mut().find(|prepared| *prepared.types == *types)?;
+        self.uses += 1;
+        found.used = self.uses;
+        Some(found.statement.clone())
+    }
+
+    fn add(&mut self, sql: &str, types: &[Type], statement: Statement) {
+        self.uses += 1;
+        self.count += 1;
+        let prepared = Prepared { types: types.into(), statement, used: self.uses };
+        self.by_text.entry(sql.to_owned()).or_default().push(prepared);
+    }
+
+    /// Removes the least recently used statement. It looks at all of them, which takes far less
+    /// time than the round trip that has prepared the one to be added.
+    fn evict(&mut self) -> Option<Prepared> {
+        let oldest = self.by_text.values().flatten().map(|prepared| prepared.used).min()?;
+        let is_oldest = |prepared: &mut Prepared| prepared.used == oldest;
+        let mut texts = self.by_text.values_mut();
+        let evicted = texts.find_map(|same_text| same_text.extract_if(.., is_oldest).next())?;
+        self.by_text.retain(|_, same_text| !same_text.is_empty());
+        self.count -= 1;
+        Some(evicted)
+    }
+
+    fn remove(&mut self, sql: &str) -> Vec<Prepared> {
+        let removed = self.by_text.remove(sql).unwrap_or_default();
+        self.count -= removed.len();
+        removed
     }
 }
