@@ -1,6 +1,7 @@
 //! The settings of a connector.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio_postgres::NoTls;
 use wharf::BuildError;
@@ -132,19 +133,43 @@ impl<T, K> PostgresBuilder<T, K> {
         self
     }
 
+    /// Logs a warning for each statement that takes this long or longer (`tracing` target
+    /// `wharf::postgres`), with the database as errors show it, the statement, how long it took and
+    /// its outcome: `answered`, `failed`, or `dropped` if the caller dropped its future before the
+    /// answer.
+    ///
+    /// The time is that from the call to its answer, with the network and what was asked before on
+    /// the same connection. Only [`PostgresClient`](super::PostgresClient)'s and
+    /// [`Transaction`](super::Transaction)'s own methods are measured, `commit` and `rollback` among
+    /// them; a `_cached` method measures the preparation and the execution separately.
+    ///
+    /// The statement is the text that was passed or that is cached, up to 1,000 bytes of it; a
+    /// prepared statement that is not cached is shown by its types and columns. Parameters are never
+    /// logged, nor are errors, which may contain them. Values that are written into a text are.
+    ///
+    /// Defaults to `None`: no warning.
+    pub fn slow_statement(mut self, limit: impl Into<Option<Duration>>) -> Self {
+        self.connector.slow_statement = limit.into();
+        self
+    }
+
     /// Makes the connector. It does no I/O and needs no runtime.
     ///
     /// # Errors
     ///
     /// [`Reset::Discard`] together with
     /// [`transaction_pooling`](PostgresBuilder::transaction_pooling), where there is no session to
-    /// discard.
+    /// discard; a [`slow_statement`](PostgresBuilder::slow_statement) of zero.
     pub fn build(self) -> Result<PostgresConnector<T, K>, BuildError> {
-        let PostgresConnector { reset, transaction_pooling, .. } = self.connector;
+        let PostgresConnector { reset, transaction_pooling, slow_statement, .. } = self.connector;
         if transaction_pooling && reset == Reset::Discard {
             let reason =
                 "must leave sessions alone with `transaction_pooling`, where there are none";
             return Err(BuildError::new("reset", "Reset::Discard", reason));
+        }
+        if slow_statement == Some(Duration::ZERO) {
+            let reason = "must be longer than zero; `None` means not to warn";
+            return Err(BuildError::new("slow_statement", "0s", reason));
         }
         Ok(self.connector)
     }

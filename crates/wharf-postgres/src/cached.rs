@@ -56,7 +56,7 @@ impl PostgresClient {
         if let Some(statement) = self.statements.find(sql, types) {
             return Ok(statement);
         }
-        let asked = self.requests.ask();
+        let asked = self.requests.ask(sql);
         let statement = asked.answered(self.client.prepare_typed(sql, types).await)?;
         Ok(self.statements.keep(sql, types, statement))
     }
@@ -81,7 +81,7 @@ impl PostgresClient {
     /// Those of [`tokio_postgres::Client::query_one`]; it also fails if there is no row or more than one.
     pub async fn query_one_cached(&self, sql: &str, params: Params<'_>) -> Result<Row, Error> {
         if !self.keeps_statements {
-            let asked = self.requests.ask();
+            let asked = self.requests.ask(sql);
             return asked
                 .executed(Some(sql), self.client.query_typed_one(sql, &typed(params)).await);
         }
@@ -100,7 +100,7 @@ impl PostgresClient {
         params: Params<'_>,
     ) -> Result<Option<Row>, Error> {
         if !self.keeps_statements {
-            let asked = self.requests.ask();
+            let asked = self.requests.ask(sql);
             return asked
                 .executed(Some(sql), self.client.query_typed_opt(sql, &typed(params)).await);
         }
@@ -115,7 +115,7 @@ impl PostgresClient {
     /// Those of [`tokio_postgres::Client::execute`].
     pub async fn execute_cached(&self, sql: &str, params: Params<'_>) -> Result<u64, Error> {
         if !self.keeps_statements {
-            let asked = self.requests.ask();
+            let asked = self.requests.ask(sql);
             return asked.executed(Some(sql), self.client.execute_typed(sql, &typed(params)).await);
         }
         self.cached(sql, |statement| async move { self.client.execute(&statement, params).await })
@@ -133,7 +133,7 @@ impl PostgresClient {
         F: Future<Output = Result<A, Error>>,
     {
         let statement = self.prepare_cached(sql).await?;
-        let asked = self.requests.ask();
+        let asked = self.requests.ask(sql);
         let outdated = match asked.executed(Some(sql), run(statement).await) {
             Err(error) if is_outdated(&error) => error,
             answer => return answer,
@@ -141,7 +141,7 @@ impl PostgresClient {
         self.statements.forget(sql);
         match self.prepare_cached(sql).await {
             Ok(statement) => {
-                let asked = self.requests.ask();
+                let asked = self.requests.ask(sql);
                 asked.executed(Some(sql), run(statement).await)
             }
             Err(_) => Err(outdated),

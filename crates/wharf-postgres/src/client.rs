@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::ops::{Deref, DerefMut};
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::timeout;
@@ -19,6 +20,7 @@ use super::failure::is_cancelled;
 use super::requests::Requests;
 use super::reset::{self, Reset};
 use super::servers::Writes;
+use super::slow::Slow;
 use super::statements::Statements;
 use super::transaction;
 use wharf::connector::Signs;
@@ -34,7 +36,7 @@ pub struct PostgresClient {
     pub(super) client: Client,
     /// Declared after `client`: a statement that is dropped while the client lives sends a message
     /// to the server.
-    pub(super) statements: Statements,
+    pub(super) statements: Arc<Statements>,
     pub(super) requests: Requests,
     /// A ping or a reset has no answer yet, and may never get one.
     held_up: bool,
@@ -55,7 +57,8 @@ pub(super) struct Dialed {
     pub(super) took: Duration,
     pub(super) writes: Option<Writes>,
     pub(super) keeps_statements: bool,
-    pub(super) statement_cache_capacity: usize,
+    pub(super) statements: Arc<Statements>,
+    pub(super) slow: Option<Slow>,
     pub(super) signs: Signs,
 }
 
@@ -77,7 +80,7 @@ impl PostgresClient {
     /// when the connection returns.
     pub async fn begin(&mut self) -> Result<transaction::Transaction<'_>, Error> {
         self.requests.unknown();
-        let asked = self.requests.ask();
+        let asked = self.requests.ask("BEGIN");
         let transaction = asked.answered(self.client.transaction().await)?;
         Ok(transaction::Transaction::new(transaction, &self.requests))
     }
@@ -87,24 +90,25 @@ impl PostgresClient {
 ///
 /// See [the module](crate#between-borrowers) for what needs no reset. If one of these
 /// calls is dropped before its answer (the task was aborted, a time limit expired), the connection
-/// is held back at its return until the server has cancelled the statement.
+/// is held back at its return until the server has cancelled the statement. `T` is `Debug`, as every
+/// statement is, for the warning of [a slow one](crate::PostgresBuilder::slow_statement).
 #[allow(clippy::missing_errors_doc)] // They are those of the methods named.
 impl PostgresClient {
     /// Same as [`Client::query`].
     pub async fn query<T>(&self, statement: &T, params: Params<'_>) -> Result<Vec<Row>, Error>
     where
-        T: ?Sized + ToStatement,
+        T: ?Sized + ToStatement + fmt::Debug,
     {
-        let asked = self.requests.ask();
+        let asked = self.requests.ask(statement);
         asked.executed(None, self.client.query(statement, params).await)
     }
 
     /// Same as [`Client::query_one`].
     pub async fn query_one<T>(&self, statement: &T, params: Params<'_>) -> Result<Row, Error>
     where
-        T: ?Sized + ToStatement,
+        T: ?Sized + ToStatement + fmt::Debug,
     {
-        let asked = self.requests.ask();
+        let asked = self.requests.ask(statement);
         asked.executed(None, self.client.query_one(statement, params).await)
     }
 
@@ -115,18 +119,18 @@ impl PostgresClient {
         params: Params<'_>,
     ) -> Result<Option<Row>, Error>
     where
-        T: ?Sized + ToStatement,
+        T: ?Sized + ToStatement + fmt::Debug,
     {
-        let asked = self.requests.ask();
+        let asked = self.requests.ask(statement);
         asked.executed(None, self.client.query_opt(statement, params).await)
     }
 
     /// Same as [`Client::execute`].
     pub async fn execute<T>(&self, statement: &T, params: Params<'_>) -> Result<u64, Error>
     where
-        T: ?Sized + ToStatement,
+        T: ?Sized + ToStatement + fmt::Debug,
     {
-        let asked = self.requests.ask();
+        let asked = self.requests.ask(statement);
         asked.executed(None, self.client.execute(statement, params).await)
     }
 
@@ -136,19 +140,19 @@ impl PostgresClient {
         sql: &str,
         params: &[(&(dyn ToSql + Sync), Type)],
     ) -> Result<Vec<Row>, Error> {
-        let asked = self.requests.ask();
+        let asked = self.requests.ask(sql);
         asked.executed(Some(sql), self.client.query_typed(sql, params).await)
     }
 
     /// Same as [`Client::prepare`].
     pub async fn prepare(&self, sql: &str) -> Result<Statement, Error> {
-        let asked = self.requests.ask();
+        let asked = self.requests.ask(sql);
         asked.answered(self.client.prepare(sql).await)
     }
 
     /// Same as [`Client::prepare_typed`].
     pub async fn prepare_typed(&self, sql: &str, types: &[Type]) -> Result<Statement, Error> {
-        let asked = self.requests.ask();
+        let asked = self.requests.ask(sql);
         asked.answered(self.client.prepare_typed(sql, types).await)
     }
 
@@ -167,21 +171,21 @@ impl PostgresClient {
     /// Same as [`Client::simple_query`].
     pub async fn simple_query(&self, sql: &str) -> Result<Vec<SimpleQueryMessage>, Error> {
         self.requests.unknown();
-        let asked = self.requests.ask();
+        let asked = self.requests.ask(sql);
         asked.answered(self.client.simple_query(sql).await)
     }
 
     /// Same as [`Client::batch_execute`].
     pub async fn batch_execute(&self, sql: &str) -> Result<(), Error> {
         self.requests.unknown();
-        let asked = self.requests.ask();
+        let asked = self.requests.ask(sql);
         asked.answered(self.client.batch_execute(sql).await)
     }
 
     /// Same as [`Client::transaction`], whose end is not observed: see [`begin`](Self::begin).
     pub async fn transaction(&mut self) -> Result<Transaction<'_>, Error> {
         self.requests.unknown();
-        let asked = self.requests.ask();
+        let asked = self.requests.ask("BEGIN");
         asked.answered(self.client.transaction().await)
     }
 }
@@ -191,8 +195,8 @@ impl PostgresClient {
     pub(super) fn new(dialed: Dialed) -> Self {
         PostgresClient {
             client: dialed.client,
-            statements: Statements::new(dialed.statement_cache_capacity),
-            requests: Requests::new(dialed.signs),
+            statements: dialed.statements,
+            requests: Requests::new(dialed.signs, dialed.slow),
             held_up: false,
             cancel: dialed.cancel,
             soon: dialed.took.clamp(SOON, LONG_WAIT / 2),

@@ -5,6 +5,7 @@ use std::hash::Hash;
 use std::pin::Pin;
 use std::str::FromStr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use tokio::time::Instant;
@@ -24,6 +25,8 @@ use super::new_connection::{End, NewConnection};
 use super::reset::Reset;
 use super::servers::Servers;
 use super::shown::Shown;
+use super::slow::Slow;
+use super::statements::Statements;
 
 /// Makes connections to PostgreSQL databases.
 ///
@@ -66,6 +69,7 @@ pub struct PostgresConnector<T = NoTls, K = ()> {
     pub(super) reset: Reset,
     pub(super) transaction_pooling: bool,
     pub(super) statement_cache_capacity: usize,
+    pub(super) slow_statement: Option<Duration>,
     servers: Servers,
 }
 
@@ -154,6 +158,7 @@ impl<K> PostgresConnector<NoTls, K> {
             reset: Reset::default(),
             transaction_pooling: false,
             statement_cache_capacity: STATEMENTS,
+            slow_statement: None,
             servers: Servers::default(),
         }
     }
@@ -168,8 +173,28 @@ impl<T, K> PostgresConnector<T, K> {
             reset: self.reset,
             transaction_pooling: self.transaction_pooling,
             statement_cache_capacity: self.statement_cache_capacity,
+            slow_statement: self.slow_statement,
             servers: self.servers,
         }
+    }
+}
+
+impl<T, K: fmt::Debug> PostgresConnector<T, K> {
+    /// The database, as errors and logs show it.
+    fn database(&self, key: &K) -> String {
+        match &self.source {
+            Source::Fixed(config) => format!("{:?}", Shown(config)),
+            Source::Asked(_) => format!("{key:?}"),
+        }
+    }
+
+    fn slow(&self, key: &K, statements: &Arc<Statements>) -> Option<Slow> {
+        let slow = |limit| Slow {
+            limit,
+            database: self.database(key),
+            statements: Arc::clone(statements),
+        };
+        self.slow_statement.map(slow)
     }
 }
 
@@ -179,9 +204,9 @@ where
     T::Stream: Send + 'static,
     T::TlsConnect: Send,
     <T::TlsConnect as TlsConnect<Socket>>::Future: Send,
-    K: Clone,
+    K: Clone + fmt::Debug,
 {
-    async fn dial(&self, config: &Config) -> Result<PostgresClient, Error> {
+    async fn dial(&self, key: &K, config: &Config) -> Result<PostgresClient, Error> {
         let is_never_encrypted = Cancel::is_never_encrypted::<T>();
         if is_never_encrypted && config.get_ssl_mode() == SslMode::Require {
             return Err(Error::NoTls);
@@ -189,6 +214,7 @@ where
         let began = Instant::now();
         let (client, connection, peer) = dial(config, &self.tls).await?;
         let signs = Signs::new();
+        let statements = Arc::new(Statements::new(self.statement_cache_capacity));
         let is_plain = is_never_encrypted
             || config.get_ssl_mode() == SslMode::Disable
             || peer.as_ref().is_some_and(Peer::is_local);
@@ -201,7 +227,8 @@ where
             took: began.elapsed(),
             writes,
             keeps_statements: !self.transaction_pooling,
-            statement_cache_capacity: self.statement_cache_capacity,
+            slow: self.slow(key, &statements),
+            statements,
             signs,
         }))
     }
@@ -245,10 +272,10 @@ where
 
     async fn connect(&self, key: &K) -> Result<PostgresClient, Error> {
         let client = match &self.source {
-            Source::Fixed(config) => self.dial(config).await?,
+            Source::Fixed(config) => self.dial(key, config).await?,
             Source::Asked(ask) => {
                 let config = ask(key.clone()).await.map_err(Error::Config)?;
-                self.dial(&config).await?
+                self.dial(key, &config).await?
             }
         };
         self.set_up(client).await
@@ -257,10 +284,7 @@ where
     /// Shows a connector's one database by its servers and its name (`db-1:5432/shop`), without a user or a password; with
     /// [`builder_by_key`](PostgresConnector::builder_by_key) the key in its `Debug` form.
     fn fmt_key(&self, key: &K, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.source {
-            Source::Fixed(config) => write!(f, "{:?}", Shown(config)),
-            Source::Asked(_) => write!(f, "{key:?}"),
-        }
+        f.write_str(&self.database(key))
     }
 
     /// Makes one empty round trip after everything that a borrower has left. With
@@ -331,6 +355,7 @@ impl<T, K> fmt::Debug for PostgresConnector<T, K> {
             .field("reset", &self.reset)
             .field("transaction_pooling", &self.transaction_pooling)
             .field("statement_cache_capacity", &self.statement_cache_capacity)
+            .field("slow_statement", &self.slow_statement)
             .finish_non_exhaustive()
     }
 }

@@ -253,6 +253,7 @@ mod requests;
 mod reset;
 mod servers;
 mod shown;
+mod slow;
 mod statements;
 #[cfg(feature = "tls")]
 mod tls_by_rustls;

@@ -1,11 +1,13 @@
 //! Tracks a borrower's requests on a connection, and what the answers show.
 
+use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use tokio_postgres::{Error, Row};
 
 use super::failure;
 use super::reset::Reset;
+use super::slow::{Slow, Watch};
 use wharf::connector::Signs;
 
 /// The requests since the connection was last known to be clean.
@@ -27,10 +29,11 @@ pub(super) struct Requests {
     token_out: AtomicBool,
     /// What the answers tell about the server.
     signs: Signs,
+    slow: Option<Slow>,
 }
 
 impl Requests {
-    pub(super) fn new(signs: Signs) -> Self {
+    pub(super) fn new(signs: Signs, slow: Option<Slow>) -> Self {
         Requests {
             any: AtomicBool::new(false),
             unknown: AtomicBool::new(false),
@@ -39,6 +42,7 @@ impl Requests {
             refused_to_write: AtomicBool::new(false),
             token_out: AtomicBool::new(false),
             signs,
+            slow,
         }
     }
 
@@ -52,11 +56,12 @@ impl Requests {
         self.unknown.store(true, Ordering::Relaxed);
     }
 
-    /// A request whose answer is observed.
-    pub(super) fn ask(&self) -> Asked<'_> {
+    /// A request whose answer is observed: a text, or a prepared statement.
+    pub(super) fn ask<S: fmt::Debug>(&self, statement: S) -> Asked<'_, S> {
         self.any.store(true, Ordering::Relaxed);
         self.unanswered.fetch_add(1, Ordering::Relaxed);
-        Asked(self)
+        let watch = self.slow.as_ref().map(|slow| slow.watch(statement));
+        Asked { requests: self, watch }
     }
 
     /// A request has ended, with this error or well. Why a connection broke is for its driver to
@@ -118,19 +123,25 @@ impl Requests {
 
 /// A request in progress. If it is dropped without an answer, it stays counted.
 #[must_use]
-pub(super) struct Asked<'a>(&'a Requests);
+pub(super) struct Asked<'a, S: fmt::Debug> {
+    requests: &'a Requests,
+    watch: Option<Watch<'a, S>>,
+}
 
-impl Asked<'_> {
+impl<S: fmt::Debug> Asked<'_, S> {
     pub(super) fn answered<T>(self, answer: Result<T, Error>) -> Result<T, Error> {
-        self.0.unanswered.fetch_sub(1, Ordering::Relaxed);
+        if let Some(watch) = self.watch {
+            watch.end(answer.is_ok());
+        }
+        self.requests.unanswered.fetch_sub(1, Ordering::Relaxed);
         if answer.as_ref().is_err_and(failure::is_read_only) {
-            self.0.refused_to_write.store(true, Ordering::Relaxed);
+            self.requests.refused_to_write.store(true, Ordering::Relaxed);
         }
         let is_last = |error| failure::ends_session(error) || failure::is_misunderstanding(error);
         if answer.as_ref().is_err_and(is_last) {
-            self.0.lost.store(true, Ordering::Relaxed);
+            self.requests.lost.store(true, Ordering::Relaxed);
         }
-        self.0.hear(answer.as_ref().err());
+        self.requests.hear(answer.as_ref().err());
         answer
     }
 
@@ -141,7 +152,7 @@ impl Asked<'_> {
         answer: Result<A, Error>,
     ) -> Result<A, Error> {
         if !leaves_nothing(sql, &answer) {
-            self.0.unknown();
+            self.requests.unknown();
         }
         self.answered(answer)
     }
@@ -152,7 +163,7 @@ impl Asked<'_> {
     /// before the COMMIT starts and leave the transaction open.
     pub(super) fn ended(self, answer: Result<(), Error>) -> Result<(), Error> {
         if answer.is_ok() {
-            self.0.unknown.store(false, Ordering::Relaxed);
+            self.requests.unknown.store(false, Ordering::Relaxed);
         }
         self.answered(answer)
     }

@@ -68,6 +68,14 @@ impl Statements {
         drop(forgotten);
     }
 
+    /// Returns the text of the cached statement that `Debug` shows as `shown`, with a name of its own.
+    pub(super) fn text_of(&self, shown: &str) -> Option<String> {
+        let cached = self.cached.lock();
+        let is_it = |prepared: &Prepared| format!("{:?}", prepared.statement) == shown;
+        let found = cached.by_text.iter().find(|(_, same_text)| same_text.iter().any(is_it));
+        found.map(|(text, _)| text.clone())
+    }
+
     pub(super) fn count(&self) -> usize {
         self.cached.lock().count
     }

@@ -67,7 +67,7 @@ impl<'a> Transaction<'a> {
     /// If the future is dropped before the answer, the COMMIT is cancelled when the connection
     /// returns, and it is unknown whether the transaction was committed.
     pub async fn commit(self) -> Result<(), Error> {
-        let asked = self.requests.ask();
+        let asked = self.requests.ask("COMMIT");
         asked.ended(self.transaction.commit().await)
     }
 
@@ -81,7 +81,7 @@ impl<'a> Transaction<'a> {
     ///
     /// If the future is dropped before the answer, the transaction is still rolled back.
     pub async fn rollback(self) -> Result<(), Error> {
-        let asked = self.requests.ask();
+        let asked = self.requests.ask("ROLLBACK");
         asked.ended(self.transaction.rollback().await)
     }
 }
@@ -96,18 +96,18 @@ impl Transaction<'_> {
     /// Same as [`query`](tokio_postgres::Transaction::query).
     pub async fn query<T>(&self, statement: &T, params: Params<'_>) -> Result<Vec<Row>, Error>
     where
-        T: ?Sized + ToStatement,
+        T: ?Sized + ToStatement + fmt::Debug,
     {
-        let asked = self.requests.ask();
+        let asked = self.requests.ask(statement);
         asked.answered(self.transaction.query(statement, params).await)
     }
 
     /// Same as [`query_one`](tokio_postgres::Transaction::query_one).
     pub async fn query_one<T>(&self, statement: &T, params: Params<'_>) -> Result<Row, Error>
     where
-        T: ?Sized + ToStatement,
+        T: ?Sized + ToStatement + fmt::Debug,
     {
-        let asked = self.requests.ask();
+        let asked = self.requests.ask(statement);
         asked.answered(self.transaction.query_one(statement, params).await)
     }
 
@@ -118,18 +118,18 @@ impl Transaction<'_> {
         params: Params<'_>,
     ) -> Result<Option<Row>, Error>
     where
-        T: ?Sized + ToStatement,
+        T: ?Sized + ToStatement + fmt::Debug,
     {
-        let asked = self.requests.ask();
+        let asked = self.requests.ask(statement);
         asked.answered(self.transaction.query_opt(statement, params).await)
     }
 
     /// Same as [`execute`](tokio_postgres::Transaction::execute).
     pub async fn execute<T>(&self, statement: &T, params: Params<'_>) -> Result<u64, Error>
     where
-        T: ?Sized + ToStatement,
+        T: ?Sized + ToStatement + fmt::Debug,
     {
-        let asked = self.requests.ask();
+        let asked = self.requests.ask(statement);
         asked.answered(self.transaction.execute(statement, params).await)
     }
 
@@ -139,13 +139,13 @@ impl Transaction<'_> {
         sql: &str,
         params: &[(&(dyn ToSql + Sync), Type)],
     ) -> Result<Vec<Row>, Error> {
-        let asked = self.requests.ask();
+        let asked = self.requests.ask(sql);
         asked.answered(self.transaction.query_typed(sql, params).await)
     }
 
     /// Same as [`prepare`](tokio_postgres::Transaction::prepare).
     pub async fn prepare(&self, sql: &str) -> Result<Statement, Error> {
-        let asked = self.requests.ask();
+        let asked = self.requests.ask(sql);
         asked.answered(self.transaction.prepare(sql).await)
     }
 
@@ -157,13 +157,13 @@ impl Transaction<'_> {
 
     /// Same as [`simple_query`](tokio_postgres::Transaction::simple_query).
     pub async fn simple_query(&self, sql: &str) -> Result<Vec<SimpleQueryMessage>, Error> {
-        let asked = self.requests.ask();
+        let asked = self.requests.ask(sql);
         asked.answered(self.transaction.simple_query(sql).await)
     }
 
     /// Same as [`batch_execute`](tokio_postgres::Transaction::batch_execute).
     pub async fn batch_execute(&self, sql: &str) -> Result<(), Error> {
-        let asked = self.requests.ask();
+        let asked = self.requests.ask(sql);
         asked.answered(self.transaction.batch_execute(sql).await)
     }
 }

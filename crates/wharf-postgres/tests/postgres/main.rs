@@ -19,6 +19,7 @@ mod proxy;
 mod set_up;
 mod signs;
 mod silence;
+mod slow;
 mod statements;
 mod support;
 mod tls;
