@@ -90,6 +90,10 @@ impl Connector for Odd {
         Err(std::io::ErrorKind::BrokenPipe.into())
     }
 
+    fn is_doubted(&self, _: &Vec<&'static str>) -> bool {
+        true
+    }
+
     fn needs_reset(&self, _: &Vec<&'static str>) -> bool {
         true
     }
@@ -164,6 +168,7 @@ async fn a_wrapper_that_changes_nothing_answers_as_the_connector_in_it() {
     assert_eq!(conn, ["connect", "ping", "reset", "is_open", "has_failed"]);
 
     assert!(Connector::needs_reset(&wrapped, &conn) && Connector::pings_each_loan(&wrapped));
+    assert!(Connector::is_doubted(&wrapped, &conn));
     assert!(Connector::notices_close(&wrapped));
     assert_eq!(Connector::last_heard(&wrapped, &conn), Some(tokio::time::Instant::now()));
     assert_eq!(Connector::peer_addr(&wrapped, &conn), Odd.peer_addr(&conn));

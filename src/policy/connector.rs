@@ -146,6 +146,19 @@ pub trait Connector: Send + Sync + 'static {
         false
     }
 
+    /// Returns whether the connection may be dead, by what its borrower saw of it: then it is
+    /// [suspect](crate::PooledConnection::suspect), and lent again only once it has answered a ping. It
+    /// must be cheap and not block. Returns false by default.
+    ///
+    /// It is called each time a connection returns open, on the thread that drops the loan: for
+    /// connections whose clones cannot report it themselves, such as a shared one on which a request
+    /// was given up while its peer was silent. A panic in it counts as yes.
+    #[inline]
+    fn is_doubted(&self, conn: &Self::Connection) -> bool {
+        let _ = conn;
+        false
+    }
+
     /// Returns whether each loan of a used connection must be preceded by a [ping](Connector::ping),
     /// with any [`health_check`](crate::Builder::health_check). It is asked once, when the pool is
     /// built. False by default.

@@ -109,6 +109,12 @@ pub trait Wrapper: Send + Sync + 'static {
         self.inner().needs_reset(conn)
     }
 
+    /// See [`Connector::is_doubted`].
+    #[inline]
+    fn is_doubted(&self, conn: &ConnectionOf<Self>) -> bool {
+        self.inner().is_doubted(conn)
+    }
+
     /// See [`Connector::pings_each_loan`].
     fn pings_each_loan(&self) -> bool {
         self.inner().pings_each_loan()
@@ -233,6 +239,11 @@ impl<W: Wrapper> Connector for W {
     #[inline]
     fn needs_reset(&self, conn: &Self::Connection) -> bool {
         Wrapper::needs_reset(self, conn)
+    }
+
+    #[inline]
+    fn is_doubted(&self, conn: &Self::Connection) -> bool {
+        Wrapper::is_doubted(self, conn)
     }
 
     fn pings_each_loan(&self) -> bool {

@@ -260,6 +260,9 @@ impl<C: Connector> Drop for PooledConnection<C> {
             let how = pool.how_it_closed(&mut loan.connection);
             return cell.end_use(loan, how);
         }
+        if pool.is_doubted(&loan.connection) {
+            cell.any().doubt(loan.ticket.slot);
+        }
         match pool.needs_reset(&loan.connection) {
             Ok(false) => cell.give_back(loan, max_leases, now),
             Ok(true) => cell.end_use(loan, Use::NeedsReset),

@@ -119,6 +119,12 @@ impl<C: Connector, H> PoolCore<C, H> {
         panics::catch("needs_reset", || self.connector.needs_reset(connection))
     }
 
+    /// Returns whether a connection that returned open may be dead.
+    #[inline]
+    pub(crate) fn is_doubted(&self, connection: &C::Connection) -> bool {
+        panics::catch("is_doubted", || self.connector.is_doubted(connection)).unwrap_or(true)
+    }
+
     pub(super) fn max_leases(&self, connection: &C::Connection) -> usize {
         let Some(sharing) = &self.sharing else { return 1 };
         let ask = || (sharing.max_leases)(&self.connector, connection);

@@ -1,7 +1,10 @@
 //! Pings before loans, heartbeats and suspicions where they meet. Each was found by a review.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use tokio::time::Instant;
-use wharf::{HealthCheck, Heartbeat, PooledConnection};
+use wharf::{HealthCheck, Heartbeat, Pool, PooledConnection};
 
 use crate::sharing::*;
 use crate::support::*;
@@ -297,4 +300,36 @@ async fn a_ping_that_hangs_without_a_limit_does_not_make_one_caller_fill_the_poo
     }
     let status = pool.status();
     assert!(status.idle < 5, "one caller has {} idle connections", status.idle);
+}
+
+/// Doubts its connections while it is told to.
+struct Doubting(TestConnector, Arc<AtomicBool>);
+
+impl wharf::Wrapper for Doubting {
+    type Inner = TestConnector;
+
+    fn inner(&self) -> &TestConnector {
+        &self.0
+    }
+
+    fn is_doubted(&self, _: &<TestConnector as wharf::Connector>::Connection) -> bool {
+        self.1.load(Ordering::Relaxed)
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_connection_that_is_doubted_at_its_return_answers_a_ping_first() {
+    let (connector, doubts) = (TestConnector::new(), Arc::new(AtomicBool::new(false)));
+    let doubting = Doubting(connector.clone(), doubts.clone());
+    let pool = Pool::builder().max_per_host(1).build(doubting).unwrap();
+    drop(pool.acquire(&1).await.unwrap());
+    assert!(pool.try_acquire(&1).is_some());
+    assert_eq!(connector.counts().pings, 0);
+
+    doubts.store(true, Ordering::Relaxed);
+    drop(pool.acquire(&1).await.unwrap());
+    doubts.store(false, Ordering::Relaxed);
+    assert!(pool.try_acquire(&1).is_none(), "it is to answer first");
+    assert!(pool.acquire(&1).await.is_ok());
+    assert_eq!((connector.counts().pings, pool.status().dials), (1, 1));
 }

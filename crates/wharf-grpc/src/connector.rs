@@ -128,6 +128,11 @@ impl Connector for GrpcConnector {
         channel.connection().signs().has_failed()
     }
 
+    /// Returns whether a call has ended in silence since the last ping, also one on a clone of the channel.
+    fn is_doubted(&self, channel: &GrpcChannel) -> bool {
+        channel.connection().is_doubted()
+    }
+
     /// Returns when bytes last came from the server, those of TLS included.
     fn last_heard(&self, channel: &GrpcChannel) -> Option<Instant> {
         Some(channel.connection().signs().last_heard())

@@ -16,8 +16,8 @@ use super::messages::{BoxError, OwnFailure};
 
 /// A connection for one call, until its last message has arrived.
 ///
-/// A turn that is dropped while it waits for a silent server makes the connection suspect: the pool
-/// pings the server, and starts no new calls there until the server answers.
+/// A turn that is dropped while it waits for a silent server makes the connection suspect, at once or
+/// when the lease of its clone returns: the pool pings the server, and starts no new calls there until the server answers.
 pub(super) struct Turn {
     exchange: Exchange,
     channel: Held,
@@ -65,8 +65,9 @@ impl Turn {
 
 impl Drop for Turn {
     fn drop(&mut self) {
-        if let Held::Lease(lease) = &self.channel
-            && self.exchange.ends_in_silence()
+        // Of a clone it is noted, and the pool asks when the lease returns.
+        if self.exchange.ends_in_silence()
+            && let Held::Lease(lease) = &self.channel
         {
             Lease::suspect(lease);
         }

@@ -77,6 +77,10 @@ impl<C: SharedConnector> Connector for Shares<C> {
         self.0.has_failed(conn.own())
     }
 
+    fn is_doubted(&self, conn: &Share<C::Connection>) -> bool {
+        self.0.is_doubted(conn.get())
+    }
+
     fn last_heard(&self, conn: &Share<C::Connection>) -> Option<Instant> {
         self.0.last_heard(conn.get())
     }

@@ -88,6 +88,35 @@ async fn a_server_that_vanishes_costs_each_caller_two_calls_at_most() {
     assert_eq!(pool.status().leases, 0);
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_that_vanishes_costs_those_who_call_on_clones_no_more() {
+    let server = Server::start();
+    let proxy = Proxy::start(server.address()).await;
+    let (pool, key) = (pool(|b| b), uri(proxy.address()));
+    check(&pool.acquire(&key).await.unwrap()).await.unwrap();
+    let answered = Arc::new(AtomicUsize::new(0));
+    let mut callers = JoinSet::new();
+    for _ in 0..8 {
+        let (pool, key, answered) = (pool.clone(), key.clone(), answered.clone());
+        callers.spawn(async move {
+            let mut failed = 0;
+            while answered.load(Ordering::Relaxed) < 3000 {
+                let lease = pool.acquire(&key).await.unwrap();
+                match time::timeout(SECOND, check(&lease)).await {
+                    Ok(Ok(_)) => _ = answered.fetch_add(1, Ordering::Relaxed),
+                    _ => failed += 1,
+                }
+            }
+            failed
+        });
+    }
+    until(|| answered.load(Ordering::Relaxed) > 100).await;
+    assert_eq!(proxy.freeze(), 1);
+    let failed: Vec<usize> = within_a_minute(callers.join_all()).await;
+    assert!(failed.iter().all(|failed| (1..=2).contains(failed)), "{failed:?}");
+    assert_eq!(pool.status().leases, 0);
+}
+
 #[tokio::test]
 async fn a_slow_server_that_answers_a_ping_keeps_its_connection() {
     let server = Server::start();
