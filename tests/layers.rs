@@ -182,8 +182,9 @@ fn no_two_files_of_the_runtime_import_each_other() {
 }
 
 /// Each package, and those of this repository that it is made of.
-const PACKAGES: [(&str, &[&str]); 7] = [
+const PACKAGES: [(&str, &[&str]); 8] = [
     ("wharf-tls", &["wharf"]),
+    ("wharf-proxy", &["wharf"]),
     ("wharf-http", &["wharf", "wharf-tls"]),
     ("wharf-grpc", &["wharf", "wharf-http"]),
     ("wharf-websocket", &["wharf", "wharf-tls"]),

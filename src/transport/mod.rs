@@ -43,7 +43,8 @@
 //! ```
 //!
 //! A proxy is a transport around another one: it connects to the proxy's own place, speaks the
-//! proxy's protocol on the stream, and returns that stream.
+//! proxy's protocol on the stream, and returns that stream. [wharf-proxy](https://docs.rs/wharf-proxy)
+//! does so for HTTP and SOCKS5.
 
 mod connector;
 pub(crate) mod failure;

@@ -107,7 +107,8 @@
 //! | limit the length of a response | `http_body_util::Limited` around its body |
 //! | read responses as text, JSON or forms | `http_body_util::BodyExt::collect`, and `serde_json` and its like |
 //! | cache responses | a layer of your own, on a crate such as `http-cache` |
-//! | speak through a proxy, or send `CONNECT` | a [connector of your own](wharf::Connector) |
+//! | speak through a proxy | `ProxyTransport` of [wharf-proxy](https://docs.rs/wharf-proxy), by [`transport`](ClientBuilder::transport): all requests, `http` too, go through tunnels |
+//! | send `CONNECT` | a [connector of your own](wharf::Connector) |
 //! | send the trailers of a request on HTTP/1.1 | nothing, unless it has `transfer-encoding: chunked` and a `trailer` header that names them |
 //! | hand out interim responses, or hear them on HTTP/2 | nothing: up to eight are skipped |
 //! | wait for `100 Continue` on HTTP/2 | the flow control of HTTP/2 |

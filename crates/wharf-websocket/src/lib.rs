@@ -66,8 +66,9 @@
 //!
 //! # Limits
 //!
-//! Compression (`permessage-deflate`) and HTTP proxies are not supported. The upgrade uses
-//! HTTP/1.1.
+//! Compression (`permessage-deflate`) is not supported. The upgrade uses HTTP/1.1. Proxies are used
+//! only if [`transport`](WebSocketBuilder::transport) is given those of
+//! [wharf-proxy](https://docs.rs/wharf-proxy).
 //!
 //! # Runtimes
 //!

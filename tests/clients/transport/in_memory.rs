@@ -10,8 +10,9 @@ use http_body_util::{BodyExt, Full};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto;
-use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream, duplex};
 use tokio::time::Instant;
+use tonic::transport::server::Connected;
 use wharf::transport::{Place, Stream, StreamConnector, Transport};
 use wharf::{AcquireError, Backoff, Connector, Pool, SharedPool, async_trait};
 use wharf_grpc::GrpcConnector;
@@ -53,6 +54,11 @@ impl Transport for InMemory {
     }
 }
 
+/// What a server speaks on.
+pub(crate) trait Duplex: AsyncRead + AsyncWrite + Send + Unpin + 'static {}
+
+impl<S: AsyncRead + AsyncWrite + Send + Unpin + 'static> Duplex for S {}
+
 /// Sends each byte back, and hangs up after a zero.
 fn echo(mut server: DuplexStream) {
     tokio::spawn(async move {
@@ -63,7 +69,7 @@ fn echo(mut server: DuplexStream) {
 }
 
 /// HTTP/1.1 and HTTP/2: says which one, and for which host.
-fn web(server: DuplexStream) {
+pub(crate) fn web(server: impl Duplex) {
     let greet = service_fn(|request: http::Request<hyper::body::Incoming>| async move {
         let host = request.headers().get("host").map(|host| host.to_str().unwrap().to_owned());
         let host = host.or_else(|| request.uri().authority().map(ToString::to_string));
@@ -76,7 +82,7 @@ fn web(server: DuplexStream) {
     });
 }
 
-fn health(server: DuplexStream) {
+pub(crate) fn health(server: impl Duplex + Connected) {
     tokio::spawn(async move {
         let (_, service) = tonic_health::server::health_reporter();
         let only = stream::iter([Ok::<_, io::Error>(server)]).chain(stream::pending());
@@ -84,7 +90,7 @@ fn health(server: DuplexStream) {
     });
 }
 
-fn chat(server: DuplexStream) {
+pub(crate) fn chat(server: impl Duplex) {
     tokio::spawn(async move {
         let mut socket = tokio_tungstenite::accept_async(server).await.unwrap();
         while let Some(Ok(message)) = socket.next().await {

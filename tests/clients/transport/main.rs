@@ -7,10 +7,13 @@ mod balance;
 mod half_dead;
 mod in_memory;
 mod names;
+#[path = "../../../crates/wharf-proxy/tests/proxy/proxies.rs"]
+mod proxies;
 mod refusals;
 mod signs;
 mod support;
 #[cfg(target_os = "linux")]
 mod trust;
+mod tunnels;
 #[cfg(unix)]
 mod unix;

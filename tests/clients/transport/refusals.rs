@@ -14,7 +14,7 @@ use wharf_websocket::WebSocketConnector;
 use crate::support::*;
 
 /// A certificate for `orders` that has this name in it, signed by itself.
-fn certificate(
+pub(crate) fn certificate(
     name: &str,
     set: impl FnOnce(&mut CertificateParams),
 ) -> (rcgen::Certificate, KeyPair) {
@@ -24,7 +24,7 @@ fn certificate(
     (params.self_signed(&key).unwrap(), key)
 }
 
-fn trusting(certificate: &rcgen::Certificate) -> Arc<ClientConfig> {
+pub(crate) fn trusting(certificate: &rcgen::Certificate) -> Arc<ClientConfig> {
     let mut roots = RootCertStore::empty();
     roots.add(certificate.der().clone()).unwrap();
     let provider = Arc::new(rustls::crypto::ring::default_provider());
@@ -36,8 +36,8 @@ fn trusting(certificate: &rcgen::Certificate) -> Arc<ClientConfig> {
     Arc::new(config)
 }
 
-/// A server with this certificate, which says how each handshake ended by ending it.
-async fn serve(certificate: &rcgen::Certificate, key: &KeyPair) -> Names {
+/// Speaks TLS with this certificate, and offers both versions of HTTP.
+pub(crate) fn acceptor(certificate: &rcgen::Certificate, key: &KeyPair) -> TlsAcceptor {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let mut config = ServerConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
@@ -46,7 +46,12 @@ async fn serve(certificate: &rcgen::Certificate, key: &KeyPair) -> Names {
         .with_single_cert(vec![certificate.der().clone()], key.serialize_der().try_into().unwrap())
         .unwrap();
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-    let acceptor = TlsAcceptor::from(Arc::new(config));
+    TlsAcceptor::from(Arc::new(config))
+}
+
+/// A server with this certificate, which says how each handshake ended by ending it.
+async fn serve(certificate: &rcgen::Certificate, key: &KeyPair) -> Names {
+    let acceptor = acceptor(certificate, key);
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let names = Names::of("orders", &[listener.local_addr().unwrap()]);
     tokio::spawn(async move {
