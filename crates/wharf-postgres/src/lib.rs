@@ -231,8 +231,9 @@
 //! # Versions
 //!
 //! It is made with tokio-postgres 0.7, whose types are public here. A new version of it that breaks them
-//! is a breaking version of this crate. The feature `tls`, on by default, brings TLS.
-//! With it the types of rustls 0.23 are public, too.
+//! is a breaking version of this crate. The feature `tls`, on by default, brings TLS; `serde`, off by default,
+//! brings `Settings`, which are read from a file.
+//! With `tls` the types of rustls 0.23 are public, too.
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![forbid(unsafe_code)]
@@ -252,12 +253,16 @@ mod parameters;
 mod requests;
 mod reset;
 mod servers;
+#[cfg(feature = "serde")]
+mod settings;
 mod shown;
 mod slow;
 mod statements;
 #[cfg(feature = "tls")]
 mod tls_by_rustls;
 mod transaction;
+#[cfg(feature = "serde")]
+mod value;
 
 pub use tokio_postgres;
 
@@ -267,6 +272,8 @@ pub use connector::PostgresConnector;
 pub use error::Error;
 pub use new_connection::NewConnection;
 pub use reset::Reset;
+#[cfg(feature = "serde")]
+pub use settings::Settings;
 #[cfg(feature = "tls")]
 pub use tls_by_rustls::PostgresTls;
 pub use transaction::Transaction;

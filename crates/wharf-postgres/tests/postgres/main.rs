@@ -17,6 +17,8 @@ mod log;
 #[allow(dead_code)] // It can do more than is asked of it here.
 mod proxy;
 mod set_up;
+#[cfg(feature = "serde")]
+mod settings;
 mod signs;
 mod silence;
 mod slow;
