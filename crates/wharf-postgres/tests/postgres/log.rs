@@ -19,7 +19,8 @@ impl Log {
             log::set_logger(&Lines).unwrap();
             log::set_max_level(log::LevelFilter::Trace);
             let subscriber =
-                tracing_subscriber::fmt().with_max_level(tracing::Level::TRACE).with_writer(Lines);
+                tracing_subscriber::fmt().with_max_level(tracing::Level::TRACE).with_ansi(false);
+            let subscriber = subscriber.with_writer(Lines);
             tracing::subscriber::set_global_default(subscriber.finish()).unwrap();
         });
         let thread = thread::current().id();
