@@ -94,13 +94,20 @@ impl Call {
         Ok((Box::new(call), acquire, body, declared))
     }
 
-    /// Asks the pool, whose wait must not be longer than the request's.
     fn acquire(&self) -> AcquireLease<HttpConnector> {
-        let acquire = self.pool.acquire(&self.origin).called_at(self.place);
-        match self.deadline.as_ref().and_then(Deadline::left) {
+        self.pool.acquire(&self.origin).called_at(self.place)
+    }
+
+    /// Waits for a connection until the request's deadline. The pool is told, and says what it lacked.
+    async fn lease(
+        &mut self,
+        acquire: AcquireLease<HttpConnector>,
+    ) -> Result<Lease<HttpConnector>, Error> {
+        let acquire = match self.deadline.as_ref().and_then(Deadline::left) {
             Some(left) => acquire.within(left),
             None => acquire,
-        }
+        };
+        acquire.await.map_err(|source| Error::Acquire { origin: self.origin(), source })
     }
 
     /// Sends the request with this body.
@@ -118,8 +125,7 @@ impl Call {
         *self.request.body_mut() = self.by_deadline(RequestBody::of(body, declared)).await??;
         let mut paced = 0;
         loop {
-            let lease = self.by_deadline(acquire).await?;
-            let lease = lease.map_err(|source| Error::Acquire { origin: self.origin(), source })?;
+            let lease = self.lease(acquire).await?;
             if let Some(response) = self.attempt(lease, &mut paced).await? {
                 return Ok(response);
             }
