@@ -91,6 +91,11 @@
 //! It is made with tonic 0.14, whose types are public here. A new version of tonic that breaks them is a
 //! breaking version of this crate. The feature `tls`, on by default, brings `https`.
 //! With it the types of rustls 0.23 are public, too.
+//!
+//! tonic has become part of the gRPC project, whose maintainers halt its development in favour of a
+//! library that they build there ([announcement](https://grpc.io/blog/grpc-welcomes-tonic/)). This crate
+//! follows tonic 0.14, with which clients are generated today, and nothing of that library yet. The
+//! pool, its connections and its errors come from wharf, and do not depend on either.
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![forbid(unsafe_code)]
