@@ -17,4 +17,5 @@ mod dials;
 mod faults;
 mod heartbeats;
 mod idling;
+mod races;
 mod signs;
