@@ -185,7 +185,7 @@ fn no_two_files_of_the_runtime_import_each_other() {
 const PACKAGES: [(&str, &[&str]); 8] = [
     ("wharf-tls", &["wharf"]),
     ("wharf-proxy", &["wharf"]),
-    ("wharf-http", &["wharf", "wharf-tls"]),
+    ("wharf-http", &["wharf", "wharf-proxy", "wharf-tls"]),
     ("wharf-grpc", &["wharf", "wharf-http"]),
     ("wharf-websocket", &["wharf", "wharf-tls"]),
     ("wharf-postgres", &["wharf", "wharf-tls"]),

@@ -11,6 +11,7 @@ use wharf::{BuildError, Builder, Shared, SharedPool};
 use super::dial::Dialer;
 use super::http2::Http2Options;
 use super::limits::{HeadLimits, Limits, TimeLimits};
+use super::proxy_or_none::Proxies;
 use super::tls_or_none::Tls;
 use super::{Client, HttpConnector, Protocol};
 
@@ -40,6 +41,7 @@ pub struct ClientBuilder {
     protocol: Protocol,
     tls: Tls,
     transport: Arc<dyn Transport>,
+    proxies: Proxies,
     http2: Http2Options,
     head: HeadLimits,
     max_streams: usize,
@@ -55,6 +57,7 @@ impl Default for ClientBuilder {
             protocol: Protocol::default(),
             tls: Tls::default(),
             transport: Arc::new(TcpTransport::new()),
+            proxies: Proxies::default(),
             http2: Http2Options::default(),
             head: HeadLimits::default(),
             max_streams: 100,
@@ -182,6 +185,45 @@ impl ClientBuilder {
         self
     }
 
+    /// Sends requests through these proxies, chosen for each request by scheme, host and port: a
+    /// [`Proxy`](crate::proxy::Proxy) for all of them, a function, or
+    /// [`Proxies::from_env`](crate::proxy::Proxies::from_env). Replaces those that were set before.
+    ///
+    /// Defaults to none. The environment is read only if you ask for it.
+    ///
+    /// A SOCKS5 proxy, and an HTTP proxy for `https`, opens a tunnel to the server. `http` requests are
+    /// sent to an HTTP proxy in absolute form (`GET http://example.com/ HTTP/1.1`) with its
+    /// `Proxy-Authorization`, and its answers are responses, `407` too. With
+    /// [`Protocol::Http2`] they go through a tunnel. A Unix socket is always dialed directly.
+    ///
+    /// As in Go, the proxy is a part of the pool's key: a connection through one is not used for
+    /// requests through another, or for direct ones. Unlike in Go, and as in reqwest, so is the host of a
+    /// request in absolute form; a proxy that forwards requests has connections for each host, and
+    /// [`max_per_host`](ClientBuilder::max_per_host) counts them for each.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # fn run() -> Result<(), Box<dyn std::error::Error>> {
+    /// use wharf_http::Client;
+    /// use wharf_http::proxy::{Proxies, Proxy};
+    ///
+    /// let client = Client::builder().proxies(Proxies::from_env()?).build()?;
+    ///
+    /// let proxy: Proxy = "http://user:password@proxy.example:3128".parse()?;
+    /// let client = Client::builder().proxies(proxy).build()?;
+    /// let origin = client.origin(&"http://example.com/".parse()?)?;
+    /// let shown = "http://example.com:80 through http://***@proxy.example:3128";
+    /// assert_eq!(origin.to_string(), shown);
+    /// # Ok(()) }
+    /// # run().unwrap();
+    /// ```
+    #[cfg(feature = "proxy")]
+    pub fn proxies(mut self, proxies: impl Into<Proxies>) -> Self {
+        self.proxies = proxies.into();
+        self
+    }
+
     /// Limits the requests that one HTTP/2 connection carries at once. A lower limit of the peer
     /// takes precedence.
     ///
@@ -298,7 +340,7 @@ impl ClientBuilder {
             max_streams: self.max_streams,
         };
         let pool: SharedPool<HttpConnector> = self.pool.build(connector)?;
-        Ok(Client::on(pool, Limits { head, time: self.limits }))
+        Ok(Client::on(pool, Limits { head, time: self.limits }, self.proxies))
     }
 }
 

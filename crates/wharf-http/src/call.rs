@@ -73,12 +73,13 @@ impl Call {
     #[track_caller]
     pub(super) fn begin<B: Body>(
         pool: &SharedPool<HttpConnector>,
+        origin: Result<Origin, Error>,
         limits: Limits,
         request: Request<B>,
     ) -> Result<Begun<B>, Error> {
         // Taken at the call, so that the pool's reports name the caller's line.
         let place = Location::caller();
-        let origin = Origin::try_from(request.uri())?;
+        let origin = origin?;
         if request.method() == Method::CONNECT {
             return Err(Error::Request("CONNECT is not supported".to_owned()));
         }

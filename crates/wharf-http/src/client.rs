@@ -6,14 +6,15 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use http::{Request, Response};
+use http::{Request, Response, Uri};
 use http_body::Body;
 use tower_service::Service;
 
 use super::call::Call;
 use super::error::BoxError;
 use super::limits::Limits;
-use super::{ClientBuilder, Error, HttpConnector, PooledBody};
+use super::proxy_or_none::Proxies;
+use super::{ClientBuilder, Error, HttpConnector, Origin, PooledBody};
 use wharf::SharedPool;
 
 /// An HTTP client on a pool of connections. Clones are cheap and share the pool.
@@ -37,6 +38,7 @@ use wharf::SharedPool;
 pub struct Client {
     pool: SharedPool<HttpConnector>,
     limits: Limits,
+    proxies: Proxies,
 }
 
 /// # Construction
@@ -52,8 +54,8 @@ impl Client {
         ClientBuilder::default()
     }
 
-    pub(super) fn on(pool: SharedPool<HttpConnector>, limits: Limits) -> Self {
-        Client { pool, limits }
+    pub(super) fn on(pool: SharedPool<HttpConnector>, limits: Limits, proxies: Proxies) -> Self {
+        Client { pool, limits, proxies }
     }
 }
 
@@ -160,11 +162,22 @@ impl Client {
         B::Data: Send,
         B::Error: Into<BoxError>,
     {
-        let call = Call::begin(&self.pool, self.limits, request);
+        let origin = self.origin(request.uri());
+        let call = Call::begin(&self.pool, origin, self.limits, request);
         async move {
             let (call, acquire, body, declared) = call?;
             call.run(acquire, body, declared).await
         }
+    }
+
+    /// Returns the key under which the pool has the connections for this URI, with the proxy that the
+    /// client uses for it: to warm them, or to see their status.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Request`] if the URI is not absolute, not `http` or `https`, or names no host.
+    pub fn origin(&self, uri: &Uri) -> Result<Origin, Error> {
+        Ok(Origin::try_from(uri)?.chosen_by(&self.proxies))
     }
 
     /// Returns the pool of the connections, for its status and to warm, retire or close.

@@ -40,7 +40,7 @@ use wharf::connector::Signs;
 use wharf::transport::{Place, Transport};
 
 use crate::connection::{HttpConnection, Speaks};
-use crate::dial::Dialer;
+use crate::dial::{Dialer, Route};
 use crate::error::BoxError;
 use crate::http2::{self, Http2};
 use crate::protocol::HTTP2;
@@ -100,7 +100,7 @@ impl Http2Dialer {
         to: Place<'_>,
         tls_name: Option<&str>,
     ) -> Result<Http2Connection, ConnectError> {
-        let dialed = self.dialer.dial(to, tls_name).await?;
+        let dialed = self.dialer.dial(Route::Direct(to), tls_name).await?;
         if tls_name.is_some() && !dialed.chose_http2 {
             return Err(ConnectError::NoHttp2);
         }

@@ -4,10 +4,11 @@ use std::net::SocketAddr;
 
 use hyper_util::rt::TokioIo;
 use tokio::time::Instant;
+use wharf::transport::Place;
 use wharf::{Connector, SharedConnector, async_trait};
 
 use super::connection::Speaks;
-use super::dial::Dialer;
+use super::dial::{Dialer, Route};
 use super::http2::Http2Options;
 use super::limits::HeadLimits;
 use super::protocol::Protocol;
@@ -26,6 +27,18 @@ pub struct HttpConnector {
     pub(super) max_streams: usize,
 }
 
+impl HttpConnector {
+    /// A proxy that forwards requests speaks HTTP/1.1.
+    fn route<'a>(&self, origin: &'a Origin) -> Route<'a> {
+        let forwarded_by = origin.forwarded_by().filter(|_| self.protocol != Protocol::Http2);
+        match (forwarded_by, origin.proxy(), origin.place()) {
+            (Some(proxy), _, _) => Route::Direct(Place::Host(proxy.host())),
+            (None, Some(proxy), Place::Host(host)) => Route::Through(proxy, host),
+            (_, _, place) => Route::Direct(place),
+        }
+    }
+}
+
 #[async_trait]
 impl Connector for HttpConnector {
     type Key = Origin;
@@ -33,7 +46,7 @@ impl Connector for HttpConnector {
     type Error = ConnectError;
 
     async fn connect(&self, origin: &Origin) -> Result<HttpConnection, ConnectError> {
-        let dialed = self.dialer.dial(origin.place(), origin.tls_name()).await?;
+        let dialed = self.dialer.dial(self.route(origin), origin.tls_name()).await?;
         let is_http2 = match self.protocol {
             Protocol::Http2 if origin.is_tls() && !dialed.chose_http2 => {
                 return Err(ConnectError::NoHttp2);

@@ -1,12 +1,14 @@
 //! Dials: the transport, and TLS where it is asked for.
 
+use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
 use wharf::connector::Signs;
-use wharf::transport::{Place, Stream, Transport, Trial};
+use wharf::transport::{Host, Place, Stream, Transport, Trial};
 
 use crate::ConnectError;
+use crate::proxy_or_none::Proxy;
 use crate::tls_or_none::{Tls, available, secure};
 use crate::wire::{Wire, Written};
 
@@ -15,6 +17,14 @@ use crate::wire::{Wire, Written};
 pub(crate) struct Dialer {
     pub(crate) transport: Arc<dyn Transport>,
     pub(crate) tls: Tls,
+}
+
+/// How a server is reached.
+pub(crate) enum Route<'a> {
+    /// A dial leads there.
+    Direct(Place<'a>),
+    /// In a tunnel.
+    Through(&'a Proxy, Host<'a>),
 }
 
 /// A stream on which HTTP can be spoken.
@@ -34,13 +44,13 @@ impl Dialer {
     /// Speaks TLS if there is a name that the server's certificate must have.
     pub(crate) async fn dial(
         &self,
-        to: Place<'_>,
+        to: Route<'_>,
         tls_name: Option<&str>,
     ) -> Result<Dialed, ConnectError> {
         if tls_name.is_some() {
             available().map_err(ConnectError::Tls)?;
         }
-        let mut stream = self.transport.connect(to).await.map_err(ConnectError::Transport)?;
+        let mut stream = self.stream(to).await.map_err(ConnectError::Transport)?;
         let (trial, peer, signs) = (stream.trial(), stream.peer_addr(), stream.signs().clone());
         let (wire, written) = Wire::new(stream);
         let (stream, chose_http2) = match tls_name {
@@ -48,5 +58,12 @@ impl Dialer {
             None => (Stream::with_signs(wire, signs.clone()), false),
         };
         Ok(Dialed { stream, chose_http2, written, peer, signs, trial })
+    }
+
+    async fn stream(&self, to: Route<'_>) -> io::Result<Stream> {
+        match to {
+            Route::Direct(place) => self.transport.connect(place).await,
+            Route::Through(proxy, host) => proxy.connect(&*self.transport, host).await,
+        }
     }
 }

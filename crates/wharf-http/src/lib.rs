@@ -25,7 +25,7 @@
 //!
 //! # One pool for both versions
 //!
-//! All connections are in one [`SharedPool`](wharf::SharedPool), keyed by scheme, host and port
+//! All connections are in one [`SharedPool`](wharf::SharedPool), keyed by scheme, host, port and proxy
 //! ([`Origin`]). An HTTP/1.1 connection carries one request at a time; an HTTP/2 connection carries
 //! as many as [`http2_max_streams`](ClientBuilder::http2_max_streams) and the peer allow. The
 //! version need not be known before the dial (with `https` the server chooses it), and caps,
@@ -107,7 +107,7 @@
 //! | limit the length of a response | `http_body_util::Limited` around its body |
 //! | read responses as text, JSON or forms | `http_body_util::BodyExt::collect`, and `serde_json` and its like |
 //! | cache responses | a layer of your own, on a crate such as `http-cache` |
-//! | speak through a proxy | `ProxyTransport` of [wharf-proxy](https://docs.rs/wharf-proxy), by [`transport`](ClientBuilder::transport): all requests, `http` too, go through tunnels |
+//! | speak through a proxy, or read `HTTP_PROXY` | the feature `proxy`, which adds `ClientBuilder::proxies` |
 //! | send `CONNECT` | a [connector of your own](wharf::Connector) |
 //! | send the trailers of a request on HTTP/1.1 | nothing, unless it has `transfer-encoding: chunked` and a `trailer` header that names them |
 //! | hand out interim responses, or hear them on HTTP/2 | nothing: up to eight are skipped |
@@ -118,6 +118,7 @@
 //!
 //! | feature | on by default | what it brings |
 //! | --- | --- | --- |
+//! | `proxy` | no | HTTP and SOCKS5 proxies, as `ClientBuilder::proxies` |
 //! | `tls` | yes | `https`, by rustls with the system's trust; needs a C compiler |
 //!
 //! # Versions
@@ -157,6 +158,7 @@ mod peer;
 mod ping_timer;
 mod pooled_body;
 mod protocol;
+mod proxy_or_none;
 mod request_body;
 mod retry;
 mod tls_or_none;
@@ -172,6 +174,8 @@ pub use error::{ConnectError, Error};
 pub use origin::Origin;
 pub use pooled_body::PooledBody;
 pub use protocol::Protocol;
+#[cfg(feature = "proxy")]
+pub use wharf_proxy as proxy;
 #[cfg(feature = "tls")]
 pub use wharf_tls as tls;
 

@@ -4,17 +4,18 @@ use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 
-use http::uri::Authority;
+use http::uri::{Authority, PathAndQuery};
 use http::{HeaderValue, Uri};
 
 use super::Error;
+use super::proxy_or_none::{Proxies, Proxy, proxy_for};
 use wharf::connector::Redacted;
 use wharf::transport::{Host, Place, unix_socket};
 
 /// The host name that requests over a Unix socket carry.
 const LOCALHOST: &str = "localhost";
 
-/// A scheme, a host and a port: the key of the client's pool.
+/// A scheme, a host and a port, and the proxy in between: the key of the client's pool.
 ///
 /// The host is in lower case and the port is always present: `http://Example.com` and
 /// `http://example.com:80/path` have the same origin.
@@ -24,6 +25,8 @@ const LOCALHOST: &str = "localhost";
 /// `/run/docker.sock`, as the host `localhost`. The path of the socket is used as written and must
 /// not contain a colon or any character that a URI would have to encode. For the origin alone, as
 /// in a setting, `unix:/run/docker.sock` can be parsed as well.
+///
+/// A parsed origin has no proxy; [`Client::origin`](super::Client::origin) has that of the client.
 ///
 /// # Examples
 ///
@@ -43,9 +46,14 @@ pub struct Origin {
     tls: bool,
     /// Host and port, or `unix:` and a path. It is shared because each response holds its origin.
     address: Arc<str>,
+    proxy: Option<Proxy>,
 }
 
 impl Origin {
+    fn direct(tls: bool, address: String) -> Self {
+        Origin { tls, address: address.into(), proxy: None }
+    }
+
     /// Returns whether the scheme is `https`.
     pub fn is_tls(&self) -> bool {
         self.tls
@@ -59,7 +67,37 @@ impl Origin {
         }
     }
 
-    /// Returns the destination of a dial.
+    /// Returns the proxy through which the server is reached. `None` if it is reached directly.
+    #[cfg(feature = "proxy")]
+    pub fn proxy(&self) -> Option<&Proxy> {
+        self.proxy.as_ref()
+    }
+
+    #[cfg(not(feature = "proxy"))]
+    pub(super) fn proxy(&self) -> Option<&Proxy> {
+        self.proxy.as_ref()
+    }
+
+    /// Returns the origin with the proxy that is chosen for it.
+    pub(super) fn chosen_by(mut self, proxies: &Proxies) -> Self {
+        self.proxy = proxy_for(proxies, &self);
+        self
+    }
+
+    /// Returns the proxy that takes the requests themselves, on HTTP/1.1, instead of opening a tunnel.
+    pub(super) fn forwarded_by(&self) -> Option<&Proxy> {
+        self.proxy.as_ref().filter(|proxy| !self.tls && proxy.is_http())
+    }
+
+    /// Returns a URI in the form that such a proxy wants. It leads to this origin, even if the
+    /// `Host` header names another one.
+    pub(super) fn absolute(&self, uri: &Uri) -> Uri {
+        let asked = uri.path_and_query().map_or("/", PathAndQuery::as_str);
+        let uri = Uri::builder().scheme(self.scheme()).authority(self.authority());
+        uri.path_and_query(asked).build().expect("its parts were those of a URI")
+    }
+
+    /// Returns the server of a dial.
     pub(super) fn place(&self) -> Place<'_> {
         // A path starts with a slash; a host that is named `unix` has its port here.
         let socket = self.address.strip_prefix("unix:").filter(|path| path.starts_with('/'));
@@ -81,9 +119,12 @@ impl Origin {
         if let Place::Unix(_) = self.place() {
             return HeaderValue::from_static(LOCALHOST);
         }
+        HeaderValue::from_str(self.authority()).expect("it is a part of a URI")
+    }
+
+    fn authority(&self) -> &str {
         let own = if self.tls { ":443" } else { ":80" };
-        let authority = self.address.strip_suffix(own).unwrap_or(&self.address);
-        HeaderValue::from_str(authority).expect("it is a part of a URI")
+        self.address.strip_suffix(own).unwrap_or(&self.address)
     }
 
     /// Returns the URI of the request itself: without the path of a Unix socket.
@@ -118,7 +159,7 @@ impl TryFrom<&Uri> for Origin {
         };
         let authority = authority(uri);
         if let Some((socket, _)) = unix_socket(authority, uri.path()) {
-            return Ok(Origin { tls, address: format!("unix:{socket}").into() });
+            return Ok(Origin::direct(tls, format!("unix:{socket}")));
         }
         if authority.contains('@') {
             let reason = "the URI holds credentials, which are not sent: use a header";
@@ -132,7 +173,7 @@ impl TryFrom<&Uri> for Origin {
             "" => own_port(tls),
             port => canonical(port)?,
         };
-        Ok(Origin { tls, address: address(host, port).into() })
+        Ok(Origin::direct(tls, address(host, port)))
     }
 }
 
@@ -178,7 +219,7 @@ impl FromStr for Origin {
         if let Some(path) = uri.strip_prefix("unix:") {
             // Docker writes `unix:///path`.
             let path = path.trim_start_matches('/');
-            return Ok(Origin { tls: false, address: format!("unix:/{path}").into() });
+            return Ok(Origin::direct(false, format!("unix:/{path}")));
         }
         let uri: Uri = uri.parse().map_err(|error| {
             Error::Request(format!("{:?} is not a URI: {error}", Redacted(uri)))
@@ -189,7 +230,11 @@ impl FromStr for Origin {
 
 impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}://{}", self.scheme(), self.address)
+        write!(f, "{}://{}", self.scheme(), self.address)?;
+        match &self.proxy {
+            Some(proxy) => write!(f, " through {proxy}"),
+            None => Ok(()),
+        }
     }
 }
 

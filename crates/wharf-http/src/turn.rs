@@ -7,7 +7,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use futures_util::future::Either;
-use http::header::HOST;
+use http::header::{HOST, HeaderMap, PROXY_AUTHORIZATION};
 use http::{Request, Uri, Version};
 use tokio::runtime::Handle;
 use tokio::time;
@@ -17,6 +17,7 @@ use super::connection::Speaks;
 use super::heads::Unacceptable;
 use super::http1::HeadResult;
 use super::peer::Exchange;
+use super::proxy_or_none::Proxy;
 use super::request_body::RequestBody;
 use super::upload::Upload;
 use super::{HttpConnector, Origin, framing, http2};
@@ -126,8 +127,15 @@ impl Turn {
         }
         let Speaks::Http1(http1) = self.lease.speaks() else { unreachable!("it is one of two") };
         *request.version_mut() = Version::HTTP_11;
-        *request.uri_mut() = origin_form(&address.uri);
-        let host = address.host.clone().unwrap_or_else(|| self.origin().as_host());
+        let origin = self.origin();
+        *request.uri_mut() = match origin.forwarded_by() {
+            Some(proxy) => {
+                authorize(request.headers_mut(), proxy);
+                origin.absolute(&address.uri)
+            }
+            None => origin_form(&address.uri),
+        };
+        let host = address.host.clone().unwrap_or_else(|| origin.as_host());
         request.headers_mut().insert(HOST, host);
         framing::announce_chunks(&mut request);
         Either::Right(http1.send(request, upload))
@@ -241,4 +249,11 @@ pub(super) fn within<T>(runtime: &Handle, set: impl FnOnce() -> T) -> T {
 /// Returns path and query, the form that HTTP/1.1 requires.
 fn origin_form(uri: &Uri) -> Uri {
     uri.path_and_query().cloned().map_or_else(|| Uri::from_static("/"), Uri::from)
+}
+
+/// Adds what the proxy wants, unless the caller did.
+fn authorize(headers: &mut HeaderMap, proxy: &Proxy) {
+    if let Some(authorization) = proxy.authorization() {
+        headers.entry(PROXY_AUTHORIZATION).or_insert(authorization);
+    }
 }

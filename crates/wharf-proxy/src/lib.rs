@@ -1,7 +1,8 @@
 //! Proxies for wharf's clients: HTTP by CONNECT, and SOCKS5.
 //!
 //! [`ProxyTransport`] is a [`Transport`](wharf::transport::Transport) around another one. The
-//! clients for HTTP, gRPC and WebSocket take it in their builders (`.transport(…)`), and
+//! clients for gRPC and WebSocket take it in their builders (`.transport(…)`), that for HTTP takes
+//! [`Proxies`] (`.proxies(…)`, feature `proxy`), and
 //! [`StreamConnector`](wharf::transport::StreamConnector) pools its streams. Everything above the
 //! stream, such as TLS, is spoken with the destination; the proxy passes on bytes.
 //!

@@ -11,6 +11,9 @@ use crate::{Destination, Proxies};
 ///
 /// A Unix socket, and a destination without a proxy, is dialed directly by the other transport.
 ///
+/// For HTTP there is more: [wharf-http](https://docs.rs/wharf-http) has `ClientBuilder::proxies`, with which
+/// an HTTP proxy forwards `http` requests, and the proxy is a part of the pool's key.
+///
 /// The transport does not know the schemes of destinations: with [`Proxies::from_env`], all are
 /// tunnels, for which `HTTPS_PROXY` counts. Many HTTP proxies permit tunnels to port 443 only.
 ///

@@ -10,6 +10,8 @@ mod frames;
 mod proxy;
 mod storm;
 mod support;
+#[path = "../../../wharf-proxy/tests/proxy/proxies.rs"]
+mod tunnels;
 
 mod answers;
 mod bodies;
@@ -22,6 +24,7 @@ mod http2;
 mod interim;
 mod lengths;
 mod panics;
+mod proxies;
 mod requests;
 mod retry;
 mod reuse;
