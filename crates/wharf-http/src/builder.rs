@@ -349,6 +349,7 @@ impl fmt::Debug for ClientBuilder {
         f.debug_struct("ClientBuilder")
             .field("pool", &self.pool)
             .field("protocol", &self.protocol)
+            .field("proxies", &self.proxies)
             .field("http2", &self.http2)
             .field("head", &self.head)
             .field("max_streams", &self.max_streams)

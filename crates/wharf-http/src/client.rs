@@ -239,6 +239,10 @@ impl Default for Client {
 
 impl fmt::Debug for Client {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Client").field("pool", &self.pool).field("limits", &self.limits).finish()
+        f.debug_struct("Client")
+            .field("pool", &self.pool)
+            .field("limits", &self.limits)
+            .field("proxies", &self.proxies)
+            .finish()
     }
 }

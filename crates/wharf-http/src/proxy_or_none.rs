@@ -24,7 +24,7 @@ mod without {
 
     use super::Origin;
 
-    #[derive(Clone, Default)]
+    #[derive(Clone, Debug, Default)]
     pub(crate) struct Proxies(());
 
     #[derive(Clone, PartialEq, Eq, Hash)]
