@@ -125,7 +125,8 @@ impl WebSocketBuilder {
     /// from the socket: the peer is held back, and no heartbeats are sent.
     ///
     /// Defaults to 16: a borrower who reads steadily then never blocks the socket. Each message may
-    /// be as large as [`config`](WebSocketBuilder::config) allows.
+    /// be as large as [`config`](WebSocketBuilder::config) allows. Until somebody first sends or reads, a
+    /// connection keeps one: if it was dialed ahead, it will not be lent with an unread message.
     pub fn max_unread(mut self, messages: usize) -> Self {
         self.settings.max_unread = messages;
         self

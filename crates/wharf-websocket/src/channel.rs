@@ -36,6 +36,8 @@ struct State {
     ping: Option<oneshot::Sender<()>>,
     /// The frame to close with. Once set, it stays.
     farewell: Option<Message>,
+    /// Nobody has used the connection yet: it was dialed ahead, or lent this moment.
+    is_unused: bool,
     /// The connection was found clean, and nobody has used it since: it is idle in its pool, or was
     /// lent this moment.
     rests: bool,
@@ -43,6 +45,18 @@ struct State {
     abandoned: bool,
     end: Option<Error>,
     record: Record,
+}
+
+impl State {
+    /// How many messages are stored. A connection that was dialed ahead is not lent once it has any.
+    fn max_unread(&self, set: usize) -> usize {
+        if self.is_unused { 1 } else { set }
+    }
+
+    fn use_it(&mut self) {
+        self.is_unused = false;
+        self.rests = false;
+    }
 }
 
 impl Channel {
@@ -53,6 +67,7 @@ impl Channel {
             flushed: true,
             ping: None,
             farewell: None,
+            is_unused: true,
             rests: false,
             abandoned: false,
             end: None,
@@ -98,8 +113,8 @@ impl Channel {
         self.reader.register(cx.waker());
         let (message, was_full) = {
             let mut state = self.state.lock();
-            state.rests = false;
-            let was_full = state.unread.len() >= self.max_unread;
+            let was_full = state.unread.len() >= state.max_unread(self.max_unread);
+            state.use_it();
             match (state.unread.pop_front(), &state.end) {
                 (Some(message), _) => (message, was_full),
                 (None, Some(end)) => return Poll::Ready(Err(end.clone())),
@@ -130,7 +145,7 @@ impl Channel {
             None if state.farewell.is_some() => return Err(Error::Closed(None)),
             None => {}
         }
-        state.rests = false;
+        state.use_it();
         state.outgoing.push_back(message);
         state.flushed = false;
         drop(state);
@@ -191,7 +206,12 @@ impl Channel {
     /// Returns whether another message may be read: there is room, or the connection was dropped.
     pub(super) fn has_room(&self) -> bool {
         let state = self.state.lock();
-        state.unread.len() < self.max_unread || state.farewell.is_some()
+        state.unread.len() < state.max_unread(self.max_unread) || state.farewell.is_some()
+    }
+
+    /// Returns whether there is no borrower who could read a message.
+    pub(super) fn rests(&self) -> bool {
+        self.state.lock().rests
     }
 
     /// Adds a message for the borrower. Messages after the close frame are discarded.

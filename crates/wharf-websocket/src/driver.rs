@@ -23,6 +23,11 @@ use super::heartbeat_timer::{HeartbeatEvent, HeartbeatTimer};
 use super::meter::Meter;
 use wharf::connector::Redacted;
 
+/// The most bytes of a control frame from a server: they may arrive in parts, at any time.
+const MAX_CONTROL: u64 = CONTROL_HEAD + 125;
+
+const CONTROL_HEAD: u64 = 2;
+
 pub(super) struct Driver<S> {
     socket: WebSocketStream<Meter<S>>,
     channel: Arc<Channel>,
@@ -34,6 +39,8 @@ pub(super) struct Driver<S> {
     all_missed: Arc<AtomicU64>,
     /// The bytes that had been read when the status was last updated.
     read: u64,
+    /// Of the bytes that were read, those of messages that are complete.
+    complete: u64,
     /// The number of the last Ping, which is its payload.
     last_ping: u64,
     /// The number of a Ping to send, and that of a Ping whose Pong a caller awaits.
@@ -54,6 +61,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
         let record = channel.record();
         Driver {
             read: socket.get_ref().read,
+            complete: socket.get_ref().read,
             heartbeat_timer: heartbeat
                 .map(|heartbeat| HeartbeatTimer::new(heartbeat, record.heard)),
             socket,
@@ -140,14 +148,31 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
                 }
                 Poll::Ready(Some(Err(error))) => break Poll::Ready(Error::broken(error)),
                 Poll::Ready(None) => break Poll::Ready(Error::Closed(None)),
-                Poll::Pending => break Poll::Pending,
+                Poll::Pending => break self.look_for_unasked(),
             }
         };
         self.note_life();
         polled
     }
 
+    /// Ready when a message has begun that nobody asked for: it is not stored until it is whole.
+    fn look_for_unasked(&self) -> Poll<Error> {
+        let begun = self.socket.get_ref().read - self.complete;
+        if begun > MAX_CONTROL && self.channel.rests() {
+            return Poll::Ready(Error::Unasked);
+        }
+        Poll::Pending
+    }
+
     fn sort(&mut self, message: Message) -> Option<Error> {
+        let read = self.socket.get_ref().read;
+        self.complete = match &message {
+            Message::Ping(payload) | Message::Pong(payload) => {
+                read.min(self.complete + CONTROL_HEAD + payload.len() as u64)
+            }
+            // What was read behind it counts as well: how many bytes its frames had is not known.
+            _ => read,
+        };
         match message {
             Message::Text(_) | Message::Binary(_) => return self.channel.deliver(message).err(),
             Message::Pong(payload) => self.answer(&payload),

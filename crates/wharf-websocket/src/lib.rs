@@ -49,7 +49,7 @@
 //! lent from the idle list, and each time it returns, it is closed instead if its borrower left a
 //! message unread, or dropped a [`request`](WebSocketConnection::request) before its answer arrived. A
 //! message that arrives while nobody uses the connection ends it at once, with code 1008, and is not
-//! stored: it would be nobody's. That holds from its return until its next borrower first sends or
+//! stored: it would be nobody's. One that arrives in parts does so once 128 bytes of it are there. That holds from its return until its next borrower first sends or
 //! reads.
 //!
 //! An answer that has not arrived when a connection is lent cannot be detected. If you use

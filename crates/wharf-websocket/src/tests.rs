@@ -217,6 +217,7 @@ async fn an_answer_may_take_longer_than_the_time_between_beats() {
 async fn a_borrower_who_does_not_read_holds_the_peer_back_and_the_heart_rests() {
     let (mut connection, server) = bare(defaults(), 64).await;
     let mut server: Server = WebSocketStream::from_raw_socket(server, Role::Server, None).await;
+    connection.send(Message::text("subscribe")).await.unwrap();
     let flood = tokio::spawn(async move {
         for n in 0..100 {
             server.send(Message::text(format!("message number {n}"))).await.unwrap();
@@ -266,6 +267,7 @@ async fn a_ping_that_waits_is_told_when_unread_messages_get_in_its_way() {
 async fn a_full_inbox_does_not_keep_a_connection_from_closing() {
     let (mut connection, server) = bare(None, 64).await;
     let mut server: Server = WebSocketStream::from_raw_socket(server, Role::Server, None).await;
+    connection.send(Message::text("subscribe")).await.unwrap();
     let flood = tokio::spawn(async move {
         for _ in 0..100 {
             server.send(Message::text("some longer news")).await.unwrap();
@@ -343,6 +345,7 @@ async fn a_ping_takes_as_long_as_its_pong() {
 async fn only_its_own_pong_or_a_later_one_answers_a_ping() {
     let (mut connection, server) = bare(None, 1024).await;
     let mut server: Server = WebSocketStream::from_raw_socket(server, Role::Server, None).await;
+    connection.send(Message::text("subscribe")).await.unwrap();
     // The first gives up; so the second is number 2.
     assert!(timeout(SECOND, connection.ping()).await.is_err());
     let pong = |number: u64| Message::Pong(Bytes::copy_from_slice(&number.to_be_bytes()));

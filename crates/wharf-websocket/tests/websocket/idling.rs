@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use futures_util::{SinkExt, StreamExt};
+use tokio::io::AsyncWriteExt;
 use tokio::time::timeout;
 use wharf::Pool;
 use wharf_websocket::tungstenite::Bytes;
@@ -242,4 +243,83 @@ async fn a_borrower_that_finds_a_message_nobody_asked_for_is_told() {
     until(|| loan.end().is_some()).await;
     let error = loan.request(Message::text("question")).await.unwrap_err();
     assert!(matches!(error, Error::Unasked), "{error:?}");
+}
+
+/// A frame of a server.
+fn frame(first: u8, payload: usize) -> Vec<u8> {
+    let mut frame = vec![first, u8::try_from(payload).unwrap()];
+    frame.resize(2 + payload, b'.');
+    frame
+}
+
+const BEGINS: u8 = 2;
+const GOES_ON: u8 = 0;
+const PING: u8 = 0x89;
+
+#[tokio::test]
+async fn a_message_that_nobody_asked_for_ends_an_idle_connection_before_it_is_whole() {
+    let large = [&[0x82, 127, 0, 0, 0, 0, 1, 0, 0, 0][..], &[b'.'; 200]].concat();
+    let pieces = [frame(BEGINS, 60), frame(PING, 125), frame(GOES_ON, 60), frame(GOES_ON, 60)];
+    for begun in [large, pieces.concat()] {
+        let server = Server::start().await;
+        let pool = pool();
+        let (mut loan, mut peer) = server.lend_new(&pool).await;
+        loan.send(Message::text("hello")).await.unwrap();
+        drop(loan);
+        peer.get_mut().write_all(&begun).await.unwrap();
+        until_one_has_ended(&pool).await;
+        assert!(pool.try_acquire(&server.url()).is_none());
+    }
+}
+
+#[tokio::test]
+async fn control_frames_do_not_end_an_idle_connection_however_they_arrive() {
+    let server = Server::start().await;
+    let pool = pool();
+    let (loan, mut peer) = server.lend_new(&pool).await;
+    let first = id(&loan);
+    drop(loan);
+    for size in [0, 1, 125] {
+        for piece in frame(PING, size).repeat(20).chunks(50) {
+            peer.get_mut().write_all(piece).await.unwrap();
+            tokio::task::yield_now().await;
+        }
+    }
+    for _ in 0..60 {
+        assert!(matches!(soon(peer.next()).await.unwrap().unwrap(), Message::Pong(_)));
+    }
+    assert_eq!(id(&pool.try_acquire(&server.url()).unwrap()), first);
+}
+
+#[tokio::test]
+async fn a_borrower_is_not_cut_off_by_a_message_that_arrives_in_parts() {
+    let server = Server::start().await;
+    let pool = pool();
+    let (mut loan, mut peer) = server.lend_new(&pool).await;
+    loan.send(Message::text("hello")).await.unwrap();
+    for first in [BEGINS, GOES_ON, GOES_ON] {
+        peer.get_mut().write_all(&frame(first, 100)).await.unwrap();
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    peer.get_mut().write_all(&frame(0x80, 100)).await.unwrap();
+    let message = soon(loan.next()).await.unwrap().unwrap();
+    assert_eq!(message.len(), 400);
+}
+
+#[tokio::test]
+async fn a_connection_that_was_dialed_ahead_stores_one_message() {
+    let server = Server::start().await;
+    let pool = pool();
+    let url = server.url();
+    let (warmed, mut peer) =
+        soon(async { tokio::join!(pool.warm(&url, 1), server.accept()) }).await;
+    warmed.unwrap();
+    let flood = async {
+        for _ in 0..64 {
+            peer.send(Message::binary(vec![0; 1 << 20])).await.unwrap();
+        }
+    };
+    assert!(timeout(Duration::from_secs(1), flood).await.is_err());
+    assert_eq!(count_idle(&pool, |connection| connection.unread() == 1), 1);
+    assert!(pool.try_acquire(&url).is_none(), "somebody else's answer is not lent");
 }
