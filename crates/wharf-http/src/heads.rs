@@ -10,6 +10,7 @@ const HEAD: usize = 9;
 
 const DATA: u8 = 0;
 const HEADERS: u8 = 1;
+const RST_STREAM: u8 = 3;
 const SETTINGS: u8 = 4;
 const END_STREAM: u8 = 1;
 
@@ -22,9 +23,9 @@ pub(super) struct Heads {
     /// The bytes of a payload that are still to come.
     payload: usize,
     has_begun: bool,
-    /// The heads of responses since the last piece of a body or end of a stream. All but one for
-    /// each stream are interim ones.
-    in_a_row: usize,
+    /// How many heads of responses each stream has had that has not ended: all but one are interim
+    /// ones.
+    responses: Vec<(u32, usize)>,
 }
 
 /// Why a connection is given up.
@@ -32,7 +33,7 @@ pub(super) struct Heads {
 pub(crate) enum Unacceptable {
     /// What came first is no frame that HTTP/2 begins with.
     NoHttp2,
-    /// More interim responses than the streams may have.
+    /// More interim responses than a stream may have.
     Interim,
 }
 
@@ -62,20 +63,42 @@ impl Heads {
 
     /// Takes a head that has come in full.
     fn take(&mut self, streams: usize) -> Result<(), Unacceptable> {
-        let [high, middle, low, kind, flags, ..] = self.head;
+        let [high, middle, low, kind, flags, stream @ ..] = self.head;
         self.payload = u32::from_be_bytes([0, high, middle, low]) as usize;
         if !self.has_begun && kind != SETTINGS {
             return Err(Unacceptable::NoHttp2);
         }
         self.has_begun = true;
+        let stream = u32::from_be_bytes(stream);
         match kind {
-            DATA => self.in_a_row = 0,
-            HEADERS if flags & END_STREAM != 0 => self.in_a_row = 0,
-            HEADERS => self.in_a_row += 1,
+            DATA | HEADERS if flags & END_STREAM != 0 => self.forget(stream),
+            RST_STREAM => self.forget(stream),
+            HEADERS if self.count(stream, streams) > MAX_INTERIM + 1 => {
+                return Err(Unacceptable::Interim);
+            }
             _ => {}
         }
-        let is_too_many = self.in_a_row > (MAX_INTERIM + 1) * (streams + 1);
-        if is_too_many { Err(Unacceptable::Interim) } else { Ok(()) }
+        Ok(())
+    }
+
+    /// Counts a head, and returns how many the stream has had.
+    fn count(&mut self, stream: u32, streams: usize) -> usize {
+        if let Some((_, heads)) = self.responses.iter_mut().rfind(|(of, _)| *of == stream) {
+            *heads += 1;
+            return *heads;
+        }
+        // Most are of streams that this side has reset, and whose end was therefore not told.
+        if self.responses.len() >= 2 * (streams + 32) {
+            self.responses.clear();
+        }
+        self.responses.push((stream, 1));
+        1
+    }
+
+    fn forget(&mut self, stream: u32) {
+        if let Some(at) = self.responses.iter().rposition(|(of, _)| *of == stream) {
+            self.responses.swap_remove(at);
+        }
     }
 }
 
@@ -106,6 +129,11 @@ mod tests {
         frame
     }
 
+    fn of(stream: u8, mut frame: Vec<u8>) -> Vec<u8> {
+        frame[HEAD - 1] = stream;
+        frame
+    }
+
     #[test]
     fn frames_are_followed_however_they_are_cut() {
         let mut bytes = frame(SETTINGS, 0, 6);
@@ -127,13 +155,33 @@ mod tests {
     fn each_stream_may_have_eight_interim_responses() {
         for streams in [1, 10] {
             let mut heads = Heads::default();
-            heads.look_at(&frame(SETTINGS, 0, 0), streams).unwrap();
-            for _ in 0..9 * (streams + 1) {
-                assert_eq!(heads.look_at(&frame(HEADERS, 4, 1), streams), Ok(()));
+            heads.look_at(&frame(SETTINGS, 0, 0), 1).unwrap();
+            for _ in 0..9 {
+                for stream in 0..streams {
+                    assert_eq!(heads.look_at(&of(stream, frame(HEADERS, 4, 1)), 1), Ok(()));
+                }
             }
-            let next = heads.look_at(&frame(HEADERS, 4, 1), streams);
+            let next = heads.look_at(&of(0, frame(HEADERS, 4, 1)), 1);
             assert_eq!(next, Err(Unacceptable::Interim));
         }
+    }
+
+    #[test]
+    fn nothing_is_kept_of_streams_that_have_ended() {
+        let mut heads = Heads::default();
+        heads.look_at(&frame(SETTINGS, 0, 0), 1).unwrap();
+        for stream in 0..100 {
+            heads.look_at(&of(stream, frame(HEADERS, 4, 1)), 100).unwrap();
+        }
+        for stream in 0..100 {
+            let end = [frame(DATA, 1, 0), frame(HEADERS, 5, 1), frame(RST_STREAM, 0, 4)];
+            heads.look_at(&of(stream, end[usize::from(stream) % 3].clone()), 100).unwrap();
+        }
+        assert_eq!(heads.responses.len(), 0);
+        for stream in 0..=u8::MAX {
+            heads.look_at(&of(stream, frame(HEADERS, 4, 1)), 1).unwrap();
+        }
+        assert!(heads.responses.len() <= 66, "those that this side has reset");
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! The environment variables that name proxies.
 
+use std::net::IpAddr;
+
 use http::Uri;
 use hyper_util::client::proxy::matcher::Matcher;
 
@@ -10,6 +12,8 @@ use crate::{Destination, InvalidProxy, Proxy};
 pub(crate) struct Environment {
     http: Option<Proxy>,
     https: Option<Proxy>,
+    /// `NO_PROXY` names every host.
+    is_off: bool,
     /// Leads to a proxy what `NO_PROXY` does not name.
     no_proxy: Matcher,
 }
@@ -30,10 +34,12 @@ impl Environment {
         let http = if is_cgi { &["http_proxy"][..] } else { &["HTTP_PROXY", "http_proxy"] };
         let all = proxy(&["ALL_PROXY", "all_proxy"])?;
         let no = first(&["NO_PROXY", "no_proxy"]).map_or_else(String::new, |(_, hosts)| hosts);
+        let no: Vec<_> = no.split(',').map(|host| host.trim().trim_matches(['[', ']'])).collect();
         Ok(Environment {
+            is_off: no.contains(&"*"),
             http: proxy(http)?.or_else(|| all.clone()),
             https: proxy(&["HTTPS_PROXY", "https_proxy"])?.or(all),
-            no_proxy: Matcher::builder().all("http://any").no(no).build(),
+            no_proxy: Matcher::builder().all("http://any").no(no.join(",")).build(),
         })
     }
 
@@ -44,10 +50,19 @@ impl Environment {
 
     /// Whether `NO_PROXY` names the host.
     fn is_direct(&self, to: &Destination<'_>) -> bool {
-        let name = to.host.bare_name();
-        let name = if name.contains(':') { format!("[{name}]") } else { name.to_owned() };
-        let uri = Uri::builder().scheme("http").authority(name).path_and_query("/").build();
-        uri.is_ok_and(|uri| self.no_proxy.intercept(&uri).is_none())
+        let uri = Uri::builder().scheme("http").authority(plain(to.host.bare_name()));
+        let uri = uri.path_and_query("/").build();
+        self.is_off || uri.is_ok_and(|uri| self.no_proxy.intercept(&uri).is_none())
+    }
+}
+
+/// The same name for the same host: without a zone, a final dot, or IPv6 around IPv4.
+fn plain(name: &str) -> String {
+    let without_zone = name.split_once('%').map_or(name, |(address, _)| address);
+    match without_zone.parse().map(|address: IpAddr| address.to_canonical()) {
+        Ok(IpAddr::V6(address)) => format!("[{address}]"),
+        Ok(IpAddr::V4(address)) => address.to_string(),
+        Err(_) => name.strip_suffix('.').unwrap_or(name).to_owned(),
     }
 }
 
@@ -103,7 +118,23 @@ mod tests {
         for name in ["notinternal.example", "11.1.2.3", "localhost", "::2"] {
             assert_eq!(chosen(&set, None, name), "http://a:80", "{name}");
         }
-        assert_eq!(chosen(&[set[0], ("no_proxy", "*")], None, "example.com"), "direct");
+        for name in ["example.com", "10.1.2.3", "::1", "[::1]"] {
+            assert_eq!(chosen(&[set[0], ("no_proxy", "*")], None, name), "direct", "{name}");
+        }
+    }
+
+    #[test]
+    fn a_host_of_no_proxy_may_be_written_in_several_ways() {
+        let no = "internal.example,[fe80::]/10,[::1],10.0.0.0/8";
+        for no in [no, "internal.example,fe80::/10,::1,10.0.0.0/8"] {
+            let set = [("ALL_PROXY", "http://a"), ("NO_PROXY", no)];
+            let bracketed_network = no.contains("[fe80");
+            for name in ["db.internal.example.", "[::1]", "[::ffff:10.0.0.1]", "[fe80::1%eth0]"] {
+                if !(bracketed_network && name.contains("fe80")) {
+                    assert_eq!(chosen(&set, None, name), "direct", "{name}");
+                }
+            }
+        }
     }
 
     #[test]

@@ -4,6 +4,9 @@ use std::error::Error;
 use std::future::{Future, poll_fn};
 use std::io;
 use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::Poll;
 
 use http::header::{HOST, PROXY_AUTHORIZATION};
 use http::uri::Authority;
@@ -20,13 +23,21 @@ use crate::failure::Failure;
 /// The longest answer of a proxy, without its body, in bytes.
 const LONGEST_ANSWER: usize = 16 * 1024;
 
+/// The same as in the client for HTTP.
+const MAX_INTERIM: usize = 8;
+
 /// Asks the proxy at the other end of the stream for a tunnel.
 pub(crate) async fn open(
     stream: Stream,
     to: Host<'_>,
     credentials: Option<&HeaderValue>,
 ) -> Result<Stream, Failure> {
-    let request = request(to, credentials)?;
+    let interim = Arc::new(AtomicUsize::new(0));
+    let mut request = request(to, credentials)?;
+    let count = interim.clone();
+    hyper::ext::on_informational(&mut request, move |_| {
+        count.fetch_add(1, Ordering::Relaxed);
+    });
     let mut http = http1::Builder::new();
     http.max_buf_size(LONGEST_ANSWER);
     let (mut sender, connection) = http.handshake(TokioIo::new(stream)).await.map_err(broken)?;
@@ -34,7 +45,7 @@ pub(crate) async fn open(
         let response = sender.send_request(request).await.map_err(broken)?;
         upgraded(response).await
     };
-    driven(connection.with_upgrades(), exchange).await.map(into_stream)
+    driven(connection.with_upgrades(), exchange, &interim).await.map(into_stream)
 }
 
 fn request(to: Host<'_>, credentials: Option<&HeaderValue>) -> Result<Request<String>, Failure> {
@@ -52,7 +63,7 @@ fn request(to: Host<'_>, credentials: Option<&HeaderValue>) -> Result<Request<St
     Ok(request)
 }
 
-fn authority(to: Host<'_>) -> Option<Authority> {
+pub(crate) fn authority(to: Host<'_>) -> Option<Authority> {
     let name = to.bare_name();
     let is_ipv6 = name.contains(':');
     let name = if is_ipv6 { format!("[{name}]") } else { name.to_owned() };
@@ -79,11 +90,19 @@ fn is_final(status: StatusCode) -> bool {
 
 /// Runs an exchange together with the connection on which it takes place. The connection ends first
 /// when it becomes a tunnel, and its errors are those of the exchange.
-async fn driven<T>(connection: impl Future, exchange: impl Future<Output = T>) -> T {
+async fn driven<T>(
+    connection: impl Future,
+    exchange: impl Future<Output = Result<T, Failure>>,
+    interim: &AtomicUsize,
+) -> Result<T, Failure> {
     let (mut connection, mut exchange) = (pin!(connection), pin!(exchange));
     let mut has_ended = false;
     poll_fn(|cx| {
         has_ended = has_ended || connection.as_mut().poll(cx).is_ready();
+        if interim.load(Ordering::Relaxed) > MAX_INTERIM {
+            let reason = "it sent more than 8 interim responses";
+            return Poll::Ready(Err(Failure::refused(false, reason)));
+        }
         exchange.as_mut().poll(cx)
     })
     .await

@@ -45,7 +45,8 @@ impl Proxies {
     /// | `NO_PROXY`, `no_proxy` | hosts that are reached directly, separated by commas |
     ///
     /// The first that is set and not empty counts. An entry of `NO_PROXY` is a name, which means its
-    /// subdomains too; an address; a network such as `10.0.0.0/8`; or `*` for every host. It cannot
+    /// subdomains too; an address; a network such as `10.0.0.0/8`; or `*` for every host. An address in
+    /// IPv6 that stands for one in IPv4 is that one. It cannot
     /// hold a port. As with curl, and unlike with Go, `localhost` has to be named.
     ///
     /// In a CGI program, where `REQUEST_METHOD` is set, `HTTP_PROXY` is ignored: it is the header
@@ -55,7 +56,7 @@ impl Proxies {
     ///
     /// If one of the variables is not the URL of a proxy. Nothing is reached directly by mistake.
     pub fn from_env() -> Result<Self, InvalidProxy> {
-        let environment = Environment::read(|name| std::env::var(name).ok())?;
+        let environment = Environment::read(variable)?;
         Ok(Proxies(Rule::Environment(Arc::new(environment))))
     }
 
@@ -73,6 +74,11 @@ impl Proxies {
             Rule::By(choice) => choice(to),
         }
     }
+}
+
+/// What is no text does not become a URL, and so is an error.
+fn variable(name: &str) -> Option<String> {
+    std::env::var_os(name).map(|value| value.to_string_lossy().into_owned())
 }
 
 impl From<Proxy> for Proxies {

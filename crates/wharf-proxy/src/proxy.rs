@@ -97,10 +97,25 @@ impl Proxy {
     ///
     /// If the future is dropped, the connection to the proxy is.
     pub async fn connect(&self, transport: &dyn Transport, to: Host<'_>) -> io::Result<Stream> {
-        match &self.0.protocol {
-            Protocol::Socks5 { resolves: false, .. } => self.connect_resolved(transport, to).await,
-            _ => self.connect_to(transport, to, None).await,
+        if let Protocol::Socks5 { resolves: false, .. } = &self.0.protocol {
+            return self.connect_resolved(transport, to).await;
         }
+        self.check(to)?;
+        self.connect_to(transport, to, None).await
+    }
+
+    /// Whether the proxy can be asked for this name. It is not dialed in vain.
+    fn check(&self, to: Host<'_>) -> io::Result<()> {
+        let is_askable = match &self.0.protocol {
+            Protocol::Http { .. } => http_tunnel::authority(to).is_some(),
+            Protocol::Socks5 { .. } => is_sent(to.bare_name()),
+        };
+        if is_askable {
+            return Ok(());
+        }
+        let what =
+            format!("the proxy {self} cannot be asked for \"{}\"", to.to_string().escape_debug());
+        Err(io::Error::new(io::ErrorKind::InvalidInput, what))
     }
 
     /// Tries the addresses of the host one after the other.
@@ -169,12 +184,16 @@ impl FromStr for Proxy {
     type Err = InvalidProxy;
 
     fn from_str(url: &str) -> Result<Self, InvalidProxy> {
-        let parsed = parse(url).map_err(|reason| InvalidProxy {
-            url: Redacted(url).to_string(),
-            reason: reason.to_owned(),
-        })?;
+        let parsed = parse(url)
+            .map_err(|reason| InvalidProxy { url: shown(url), reason: reason.to_owned() })?;
         Ok(Proxy(Arc::new(parsed)))
     }
+}
+
+/// Without what may be a password, even where it holds what a password in a URL cannot.
+fn shown(url: &str) -> String {
+    url.rsplit_once('@')
+        .map_or_else(|| Redacted(url).to_string(), |(_, host)| format!("***@{host}"))
 }
 
 fn parse(url: &str) -> Result<Parts, &'static str> {
@@ -185,6 +204,11 @@ fn parse(url: &str) -> Result<Parts, &'static str> {
     }
     if !["http", "socks5", "socks5h"].contains(&scheme) {
         return Err("its scheme must be http, socks5 or socks5h");
+    }
+    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
+    if !rest.is_ascii() || rest.trim_end_matches('/').contains(['/', '?', '#']) {
+        return Err("it must have no path, and user and password must be written with % \
+             before what a URL cannot hold, such as / ? and #");
     }
     let parsed = intercept(url).ok_or(
         "it must be like http://user:password@proxy.example:3128, \
@@ -302,12 +326,17 @@ mod tests {
             "http://me:secret@:80",
             "http://me:sec@cret@proxy.example",
             "http://me:sec ret@proxy.example",
+            "http://me:4711/secret@proxy.example:3128",
+            "socks5h://me:4711?secret@proxy.example",
+            "http://me:4711#secret@proxy.example:3128",
+            "http://me:secr\u{fffd}et@proxy.example:3128",
             "socks5://secret@proxy.example",
             "socks5://:secret@proxy.example",
         ] {
             let error = url.parse::<Proxy>().unwrap_err();
             let said = format!("{error} {error:?}");
-            assert!(!said.contains("sec") && !said.contains("ret@"), "{said}");
+            let is_shown = ["sec", "ret@", "4711"].iter().any(|part| said.contains(part));
+            assert!(!is_shown, "{said}");
         }
         let long = format!("socks5://me:{}@proxy.example", "x".repeat(256));
         assert!(long.parse::<Proxy>().is_err());

@@ -2,7 +2,10 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
 
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio_socks::tcp::Socks5Stream;
 use tokio_socks::{Error, IntoTargetAddr, TargetAddr};
 use wharf::transport::{Host, Stream};
@@ -17,18 +20,17 @@ pub(crate) async fn open(
     address: Option<SocketAddr>,
     credentials: Option<(&str, &str)>,
 ) -> Result<Stream, Failure> {
-    let to = match address {
-        Some(address) => TargetAddr::Ip(address),
-        // This checks the length, for which SOCKS5 has one byte.
-        None => (to.bare_name(), to.port).into_target_addr().map_err(failure)?,
-    };
+    let name = || (to.bare_name(), to.port).into_target_addr();
+    let to = address.map_or_else(name, |address| Ok(TargetAddr::Ip(address)));
+    let to = to.map_err(|error| Failure::refused(true, error.to_string()))?;
+    let stream = Flushed { stream, is_unflushed: false };
     let opened = match credentials {
         Some((user, password)) => {
             Socks5Stream::connect_with_password_and_socket(stream, to, user, password).await
         }
         None => Socks5Stream::connect_with_socket(stream, to).await,
     };
-    opened.map(Socks5Stream::into_inner).map_err(failure)
+    opened.map(|opened| opened.into_inner().stream).map_err(failure)
 }
 
 fn failure(error: Error) -> Failure {
@@ -39,7 +41,6 @@ fn failure(error: Error) -> Failure {
         | Error::PasswordAuthFailure(_)
         | Error::ConnectionNotAllowedByRuleset
         | Error::CommandNotSupported
-        | Error::InvalidTargetAddress(_)
         | Error::InvalidAuthValues(_) => Failure::refused(true, said(&error)),
         Error::GeneralSocksServerFailure
         | Error::NetworkUnreachable
@@ -60,10 +61,49 @@ fn said(error: &Error) -> String {
         Error::PasswordAuthFailure(_) => "it does not accept the user and the password".to_owned(),
         Error::GeneralSocksServerFailure => "it answered: general failure".to_owned(),
         Error::TtlExpired => "it answered: TTL expired".to_owned(),
-        Error::InvalidTargetAddress(reason) => format!("the destination is invalid: {reason}"),
-        Error::InvalidResponseVersion | Error::UnknownAuthMethod => {
-            "it does not answer as a SOCKS5 proxy does".to_owned()
-        }
+        Error::InvalidResponseVersion
+        | Error::UnknownAuthMethod
+        | Error::InvalidTargetAddress(_) => "it does not answer as a SOCKS5 proxy does".to_owned(),
         other => format!("it answered: {}", other.to_string().to_lowercase()),
+    }
+}
+
+/// A stream that is flushed before it is read: what speaks SOCKS5 flushes nothing.
+struct Flushed {
+    stream: Stream,
+    is_unflushed: bool,
+}
+
+impl AsyncRead for Flushed {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        ready!(self.as_mut().poll_flush(cx))?;
+        Pin::new(&mut self.stream).poll_read(cx, buffer)
+    }
+}
+
+impl AsyncWrite for Flushed {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        self.is_unflushed = true;
+        Pin::new(&mut self.stream).poll_write(cx, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.is_unflushed {
+            ready!(Pin::new(&mut self.stream).poll_flush(cx))?;
+            self.is_unflushed = false;
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
     }
 }

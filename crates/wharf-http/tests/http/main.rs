@@ -22,6 +22,7 @@ mod foreign;
 mod heads;
 mod http2;
 mod interim;
+mod interim_http2;
 mod lengths;
 mod panics;
 mod proxies;

@@ -55,7 +55,8 @@ async fn a_slow_statement_is_logged_with_its_text_and_never_with_its_parameters(
         assert!(line.contains("wharf::postgres") && line.contains("took="), "{line}");
         assert!(line.contains("answered") && line.contains(&format!("/{name}")), "{line}");
     }
-    assert_eq!(warnings(&log, "whence").len(), 1, "{found:?}");
+    // On a busy machine its preparation is slow, too.
+    assert!(!warnings(&log, "whence").is_empty(), "{found:?}");
     let shown = warnings(&log, "").concat();
     assert!(!shown.contains(SECRET), "{shown}");
     drop(loan);

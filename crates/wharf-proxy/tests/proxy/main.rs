@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used)] // The helpers are tests too, but clippy cannot know.
 
+mod handshakes;
 mod hostile;
 mod http;
 mod proxies;
