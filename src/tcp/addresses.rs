@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use parking_lot::Mutex;
@@ -29,7 +29,8 @@ pub enum AddressChoice {
     /// it answers. After that, one dial tries it in the usual order to see whether it has come
     /// back. In a [`SharedPool`](crate::SharedPool), whose connections are rarely dialed, a
     /// connection makes room for that: every 30 seconds at most, while an address of its name has no
-    /// connection and its own has two. What runs on it goes on.
+    /// connection and its own has two. What runs on it goes on, outside the pool's caps; while it does,
+    /// the next one makes room for the same address after 30 minutes only.
     #[default]
     Spread,
 }
@@ -39,6 +40,9 @@ const TRIED_LAST: Duration = Duration::from_secs(10);
 
 /// How often a connection makes room for one to an address that has none.
 const BETWEEN_MOVES: Duration = Duration::from_secs(30);
+
+/// The same while what runs on the last one goes on. It is how long connections live by default.
+const BETWEEN_LASTING_MOVES: Duration = Duration::from_secs(30 * 60);
 
 /// How often a connection looks whether it should.
 const BETWEEN_LOOKS: Duration = Duration::from_secs(10);
@@ -55,10 +59,24 @@ struct Known {
     /// Until when each failed address is tried last.
     failed: HashMap<SocketAddr, Instant>,
     /// When a connection last made room for one to this address.
-    moved: HashMap<SocketAddr, Instant>,
+    moved: HashMap<SocketAddr, Move>,
     /// The number of failures at which expired ones are removed. This keeps the cost of each dial
     /// low, and names whose addresses change leave nothing behind.
     forget_at: usize,
+}
+
+#[derive(Debug)]
+struct Move {
+    at: Instant,
+    /// The connection that made room, until it is closed.
+    connection: Weak<()>,
+}
+
+impl Move {
+    fn allows_another(&self, now: Instant) -> bool {
+        let is_over = self.connection.strong_count() == 0;
+        self.at + if is_over { BETWEEN_MOVES } else { BETWEEN_LASTING_MOVES } <= now
+    }
 }
 
 impl Addresses {
@@ -78,25 +96,25 @@ impl Addresses {
 
     fn take(&self, known: &mut Known, address: SocketAddr) -> Seat {
         *known.open.entry(address).or_default() += 1;
-        Seat { addresses: self.clone(), address }
+        Seat { addresses: self.clone(), address, taken: Arc::new(()) }
     }
 }
 
 impl Known {
     /// Returns whether one of two connections to `own` should make room for one to another of these
     /// addresses, which has none. It may be down: it is given a try at times only.
-    fn should_move(&mut self, own: SocketAddr, all: &[SocketAddr], now: Instant) -> bool {
-        if self.open.get(&own).is_none_or(|open| *open < 2) {
+    fn should_move(&mut self, of: &Balance, now: Instant) -> bool {
+        if self.open.get(&of.own).is_none_or(|open| *open < 2) {
             return false;
         }
         let may_be_tried = |address: &&SocketAddr| {
             !self.open.contains_key(*address)
                 && self.failed.get(*address).is_none_or(|end| *end <= now)
-                && self.moved.get(*address).is_none_or(|at| *at + BETWEEN_MOVES <= now)
+                && self.moved.get(*address).is_none_or(|last| last.allows_another(now))
         };
-        let Some(address) = all.iter().find(may_be_tried).copied() else { return false };
-        self.moved.retain(|_, at| *at + BETWEEN_MOVES > now);
-        self.moved.insert(address, now);
+        let Some(address) = of.all.iter().find(may_be_tried).copied() else { return false };
+        self.moved.retain(|_, last| !last.allows_another(now));
+        self.moved.insert(address, Move { at: now, connection: of.connection.clone() });
         true
     }
 
@@ -134,6 +152,8 @@ pub(super) fn unique(mut addresses: Vec<SocketAddr>) -> Vec<SocketAddr> {
 pub(super) struct Seat {
     addresses: Addresses,
     address: SocketAddr,
+    /// Tells others how long it is held.
+    taken: Arc<()>,
 }
 
 impl Seat {
@@ -150,6 +170,7 @@ impl Seat {
 pub(super) struct Balance {
     addresses: Addresses,
     own: SocketAddr,
+    connection: Weak<()>,
     all: Arc<[SocketAddr]>,
     looked: Mutex<Instant>,
 }
@@ -159,7 +180,8 @@ impl Balance {
     pub(super) fn of(seat: &Seat, all: &[SocketAddr]) -> Option<Self> {
         let looked = Mutex::new(Instant::now());
         let (addresses, own) = (seat.addresses.clone(), seat.address);
-        (all.len() > 1).then(|| Balance { addresses, own, all: all.into(), looked })
+        let connection = Arc::downgrade(&seat.taken);
+        (all.len() > 1).then(|| Balance { addresses, own, connection, all: all.into(), looked })
     }
 
     /// Returns whether it should now. It looks every ten seconds at most.
@@ -170,7 +192,7 @@ impl Balance {
             return false;
         }
         *looked = now;
-        self.addresses.0.lock().should_move(self.own, &self.all, now)
+        self.addresses.0.lock().should_move(self, now)
     }
 }
 
@@ -275,6 +297,10 @@ mod tests {
         assert!(!of_two.should_move(), "one is enough");
         known.seat(all[2]).failed();
         advance(BETWEEN_MOVES).await;
+        assert!(!of_two.should_move(), "what runs on the first goes on");
+        drop(one);
+        let _again = known.seat(all[0]);
+        advance(BETWEEN_LOOKS).await;
         assert!(of_two.should_move(), "after a time it is tried again");
         advance(BETWEEN_MOVES).await;
         let _fourth = known.seat(all[2]);

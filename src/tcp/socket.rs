@@ -10,6 +10,7 @@ use tokio::io::ReadBuf;
 use tokio::net::TcpStream;
 use tokio::task::coop;
 
+use super::looked_into::has_unread;
 use super::settings::Settings;
 
 pub(super) async fn dial(peer: SocketAddr, settings: &Settings) -> io::Result<TcpStream> {
@@ -46,7 +47,8 @@ pub(super) fn is_open(stream: &TcpStream) -> bool {
     // Without this, a task that has used up its coop budget would get `Pending` regardless of the
     // socket.
     let peek = pin!(coop::unconstrained(peek));
-    peek.poll(&mut Context::from_waker(Waker::noop())).is_pending()
+    // Where its runtime was busy meanwhile, tokio has not noticed yet what the system knows.
+    peek.poll(&mut Context::from_waker(Waker::noop())).is_pending() && !has_unread(stream)
 }
 
 /// Returns whether a socket that is not open has failed: it was reset, or the peer did not answer

@@ -90,7 +90,9 @@ impl Stream {
         // Without this, a task that has used up its coop budget would get `Pending` regardless of
         // the socket.
         let read = pin!(coop::unconstrained(read));
-        read.poll(&mut Context::from_waker(Waker::noop())).is_pending()
+        let is_silent = read.poll(&mut Context::from_waker(Waker::noop())).is_pending();
+        // Where its runtime was busy meanwhile, tokio has not noticed yet what the system knows.
+        is_silent && !self.signs.has_unread()
     }
 }
 

@@ -141,7 +141,11 @@ impl Call {
         paced: &mut u32,
     ) -> Result<Option<Response<PooledBody>>, Error> {
         lease.hear_unasked().await;
-        let Some(mut turn) = Turn::begin(lease) else { return Ok(None) };
+        let is_first = turn::is_first(&lease);
+        let Some(mut turn) = Turn::begin(lease) else {
+            // As after a request, a new connection that has ended is not tried again.
+            return if is_first { Err(Error::Ended { origin: self.origin() }) } else { Ok(None) };
+        };
         match self.exchange(&mut turn).await? {
             Ok(incoming) => {
                 let deadline = self.deadline.take().map(Box::new);

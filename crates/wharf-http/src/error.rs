@@ -50,6 +50,11 @@ pub enum Error {
         /// The host.
         origin: Origin,
     },
+    /// The server ended the new connection, or sent a response on it, before a request was sent.
+    Ended {
+        /// The host.
+        origin: Origin,
+    },
     /// More than eight interim (1xx) responses arrived before the final one; on HTTP/2, of any
     /// request on the connection, which has ended.
     Interim {
@@ -138,6 +143,10 @@ impl fmt::Display for Error {
                 f,
                 "{origin} sent no HTTP/2: it may not speak it on this port, or expect TLS"
             ),
+            Error::Ended { origin } => write!(
+                f,
+                "{origin} ended the new connection, or sent something on it, before a request was sent"
+            ),
             Error::Interim { origin } => {
                 write!(
                     f,
@@ -175,6 +184,7 @@ impl StdError for Error {
         match self {
             Error::Request(_)
             | Error::NoHttp2 { .. }
+            | Error::Ended { .. }
             | Error::Interim { .. }
             | Error::HeadTooLarge { .. }
             | Error::Reset { .. }

@@ -65,11 +65,8 @@ impl Turn {
         Some(Turn { sender, upload: None, lease })
     }
 
-    /// Returns whether this is the first exchange of a connection that was dialed for it. A
-    /// connection that was dialed ahead and then was idle may have died, like a used one.
     pub(super) fn is_first(&self) -> bool {
-        let info = Lease::info(&self.lease);
-        !info.reused && info.idle_for.is_zero()
+        is_first(&self.lease)
     }
 
     /// Returns whether the system has taken nothing of the request. On HTTP/2 that cannot be known.
@@ -225,6 +222,13 @@ impl Drop for Turn {
             _ => {}
         }
     }
+}
+
+/// Returns whether this is the first exchange of a connection that was dialed for it. A connection
+/// that was dialed ahead and then was idle may have died, like a used one.
+pub(super) fn is_first(lease: &Lease<HttpConnector>) -> bool {
+    let info = Lease::info(lease);
+    !info.reused && info.idle_for.is_zero()
 }
 
 /// The end of an exchange while the connection is not ready yet.

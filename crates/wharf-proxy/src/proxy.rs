@@ -108,7 +108,7 @@ impl Proxy {
     fn check(&self, to: Host<'_>) -> io::Result<()> {
         let is_askable = match &self.0.protocol {
             Protocol::Http { .. } => http_tunnel::authority(to).is_some(),
-            Protocol::Socks5 { .. } => is_sent(to.bare_name()),
+            Protocol::Socks5 { .. } => is_sent(to.bare_name()) && is_plain(to.bare_name()),
         };
         if is_askable {
             return Ok(());
@@ -197,7 +197,8 @@ fn shown(url: &str) -> String {
 }
 
 fn parse(url: &str) -> Result<Parts, &'static str> {
-    let scheme = url.split_once("://").map_or("http", |(scheme, _)| scheme);
+    let (scheme, rest) = url.split_once("://").unwrap_or(("http", url));
+    let scheme = &*scheme.to_ascii_lowercase();
     if scheme == "https" {
         return Err("TLS to a proxy is for the inner transport to speak: \
              give ProxyTransport a TlsTransport, and the proxy's URL with http:// and a port");
@@ -205,12 +206,11 @@ fn parse(url: &str) -> Result<Parts, &'static str> {
     if !["http", "socks5", "socks5h"].contains(&scheme) {
         return Err("its scheme must be http, socks5 or socks5h");
     }
-    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
     if !rest.is_ascii() || rest.trim_end_matches('/').contains(['/', '?', '#']) {
         return Err("it must have no path, and user and password must be written with % \
              before what a URL cannot hold, such as / ? and #");
     }
-    let parsed = intercept(url).ok_or(
+    let parsed = intercept(&format!("{scheme}://{rest}")).ok_or(
         "it must be like http://user:password@proxy.example:3128, \
          with % before what a URL cannot hold",
     )?;
@@ -254,6 +254,11 @@ fn protocol(scheme: &str, parsed: &Intercept) -> Result<Protocol, &'static str> 
 /// Whether SOCKS5 has room for it.
 fn is_sent(text: &str) -> bool {
     (1..=255).contains(&text.len())
+}
+
+/// Whether it may be a name at all.
+fn is_plain(name: &str) -> bool {
+    !name.contains(|c: char| c.is_control() || c.is_whitespace())
 }
 
 impl fmt::Display for Proxy {
@@ -306,6 +311,7 @@ mod tests {
             ("http://me:secret@Proxy.example:3128/", "http://***@proxy.example:3128"),
             ("http://secret@[::1]:3128", "http://***@[::1]:3128"),
             ("socks5://proxy.example", "socks5://proxy.example:1080"),
+            ("HTTP://proxy.example", "http://proxy.example:80"),
             ("socks5h://me:sec%40ret@proxy.example:9", "socks5h://***@proxy.example:9"),
         ] {
             let proxy: Proxy = url.parse().unwrap();

@@ -36,26 +36,28 @@ struct State {
     ping: Option<oneshot::Sender<()>>,
     /// The frame to close with. Once set, it stays.
     farewell: Option<Message>,
-    /// Nobody has used the connection yet: it was dialed ahead, or lent this moment.
-    is_unused: bool,
-    /// The connection was found clean, and nobody has used it since: it is idle in its pool, or was
-    /// lent this moment.
-    rests: bool,
+    borrower: Borrower,
     /// The connection was dropped.
     abandoned: bool,
     end: Option<Error>,
     record: Record,
 }
 
+/// Whether somebody uses the connection.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Borrower {
+    /// Nobody has used it yet: it was dialed ahead, or lent this moment.
+    NotYet,
+    /// It was found clean, and nobody has used it since: it is idle in its pool, or was lent this
+    /// moment.
+    NotNow,
+    There,
+}
+
 impl State {
     /// How many messages are stored. A connection that was dialed ahead is not lent once it has any.
     fn max_unread(&self, set: usize) -> usize {
-        if self.is_unused { 1 } else { set }
-    }
-
-    fn use_it(&mut self) {
-        self.is_unused = false;
-        self.rests = false;
+        if self.borrower == Borrower::There { set } else { 1 }
     }
 }
 
@@ -67,8 +69,7 @@ impl Channel {
             flushed: true,
             ping: None,
             farewell: None,
-            is_unused: true,
-            rests: false,
+            borrower: Borrower::NotYet,
             abandoned: false,
             end: None,
             record: Record::new(Instant::now()),
@@ -105,7 +106,7 @@ impl Channel {
     /// The connection can be lent. From now on a message is one that nobody asked for, until the
     /// connection is used.
     pub(super) fn rest(&self) {
-        self.state.lock().rests = true;
+        self.state.lock().borrower = Borrower::NotNow;
     }
 
     /// Returns the next message. Messages that arrived before the end come before it.
@@ -114,7 +115,7 @@ impl Channel {
         let (message, was_full) = {
             let mut state = self.state.lock();
             let was_full = state.unread.len() >= state.max_unread(self.max_unread);
-            state.use_it();
+            state.borrower = Borrower::There;
             match (state.unread.pop_front(), &state.end) {
                 (Some(message), _) => (message, was_full),
                 (None, Some(end)) => return Poll::Ready(Err(end.clone())),
@@ -145,7 +146,7 @@ impl Channel {
             None if state.farewell.is_some() => return Err(Error::Closed(None)),
             None => {}
         }
-        state.use_it();
+        state.borrower = Borrower::There;
         state.outgoing.push_back(message);
         state.flushed = false;
         drop(state);
@@ -211,7 +212,7 @@ impl Channel {
 
     /// Returns whether there is no borrower who could read a message.
     pub(super) fn rests(&self) -> bool {
-        self.state.lock().rests
+        self.state.lock().borrower == Borrower::NotNow
     }
 
     /// Adds a message for the borrower. Messages after the close frame are discarded.
@@ -224,7 +225,7 @@ impl Channel {
         if state.farewell.is_some() {
             return Ok(());
         }
-        if state.rests {
+        if state.borrower == Borrower::NotNow {
             return Err(Error::Unasked);
         }
         state.unread.push_back(message);

@@ -9,6 +9,7 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use futures_util::{Sink, Stream};
+use tokio::task::yield_now;
 use tokio::time::Instant;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::handshake::client::Response;
@@ -19,6 +20,10 @@ use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use super::channel::Channel;
 use super::error::Error;
 use super::heartbeat::HeartbeatStatus;
+use wharf::connector::Signs;
+
+/// How long the driver may take to read what has come.
+const MOMENT: Duration = Duration::from_millis(50);
 
 /// A WebSocket connection with a task of its own, which reads, answers Pings and sends heartbeats,
 /// whether the connection is lent or idle.
@@ -32,6 +37,7 @@ use super::heartbeat::HeartbeatStatus;
 /// is possible without waiting, and everything that was not flushed is lost.
 pub struct WebSocketConnection {
     channel: Arc<Channel>,
+    signs: Signs,
     peer: Option<SocketAddr>,
     response: Response,
     /// A request has no answer yet.
@@ -41,8 +47,14 @@ pub struct WebSocketConnection {
 }
 
 impl WebSocketConnection {
-    pub(super) fn new(channel: Arc<Channel>, peer: Option<SocketAddr>, response: Response) -> Self {
-        WebSocketConnection { channel, peer, response, is_in_request: false, has_ended: false }
+    pub(super) fn new(
+        channel: Arc<Channel>,
+        signs: Signs,
+        peer: Option<SocketAddr>,
+        response: Response,
+    ) -> Self {
+        let (is_in_request, has_ended) = (false, false);
+        WebSocketConnection { channel, signs, peer, response, is_in_request, has_ended }
     }
 }
 
@@ -54,13 +66,15 @@ impl WebSocketConnection {
     /// # Errors
     ///
     /// The reason why the connection has ended; or [`Unread`](Error::Unread), with nothing
-    /// sent, if an earlier message would be taken for the answer.
+    /// sent, if an earlier message would be taken for the answer; or [`Unasked`](Error::Unasked), if one
+    /// came while nobody used the connection.
     ///
     /// # Cancel safety
     ///
     /// If the future is dropped before its end, an answer may still arrive, so the connection is
     /// not lent again.
     pub async fn request(&mut self, message: Message) -> Result<Message, Error> {
+        self.hear_unasked().await;
         if self.unread() > 0 {
             return Err(Error::Unread);
         }
@@ -69,6 +83,18 @@ impl WebSocketConnection {
         let answer = poll_fn(|cx| self.channel.poll_read(cx)).await?;
         self.is_in_request = false;
         Ok(answer)
+    }
+
+    /// Lets the driver read what came while the runtime was busy and nobody used the connection: it
+    /// ends the connection if that is a message.
+    async fn hear_unasked(&self) {
+        let begun = Instant::now();
+        while self.channel.rests() && self.is_open() && self.signs.has_unread() {
+            if begun.elapsed() > MOMENT {
+                return self.channel.finish(Error::Unasked);
+            }
+            yield_now().await;
+        }
     }
 
     /// Sends a message. It waits until the system has taken it, so it blocks while the peer does

@@ -83,13 +83,13 @@ impl Connector for WebSocketConnector {
             .connect(to.place())
             .await
             .map_err(|error| Error::Connect(Arc::new(error)))?;
-        let (trial, peer) = (stream.trial(), stream.peer_addr());
+        let (trial, peer, signs) = (stream.trial(), stream.peer_addr(), stream.signs().clone());
         if let Some(name) = to.tls_name() {
             let secured = secure(&self.tls, name, stream).await;
             stream = secured.map_err(|error| Error::Tls(Arc::new(error)))?;
         }
         let (settings, all_missed) = (&*self.settings, &self.missed);
-        let upgrade = Upgrade { url, uri: to.uri, peer, settings, all_missed };
+        let upgrade = Upgrade { url, uri: to.uri, peer, signs, settings, all_missed };
         let connection = upgrade.run(stream).await?;
         trial.passed();
         Ok(connection)

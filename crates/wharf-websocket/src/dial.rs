@@ -11,6 +11,7 @@ use tokio_tungstenite::tungstenite::handshake::client::Request;
 use tokio_tungstenite::tungstenite::http::Uri;
 use tokio_tungstenite::tungstenite::http::header::SEC_WEBSOCKET_PROTOCOL;
 
+use wharf::connector::Signs;
 use wharf::transport::Stream;
 
 use super::builder::Settings;
@@ -26,6 +27,7 @@ pub(super) struct Upgrade<'a> {
     /// The request of the upgrade.
     pub(super) uri: Uri,
     pub(super) peer: Option<SocketAddr>,
+    pub(super) signs: Signs,
     pub(super) settings: &'a Settings,
     pub(super) all_missed: &'a Arc<AtomicU64>,
 }
@@ -45,6 +47,7 @@ impl Upgrade<'_> {
 
     pub(super) async fn run(self, stream: Stream) -> Result<WebSocketConnection, Error> {
         let request = self.request().map_err(handshake)?;
+        let signs = self.signs;
         let upgraded =
             client_async_with_config(request, Meter::new(stream), Some(self.settings.config));
         let (socket, response) = upgraded.await.map_err(handshake)?;
@@ -53,7 +56,7 @@ impl Upgrade<'_> {
         let all_missed = self.all_missed.clone();
         let driver = Driver::new(socket, channel.clone(), self.url, heartbeat, all_missed);
         tokio::spawn(driver.run());
-        Ok(WebSocketConnection::new(channel, self.peer, response))
+        Ok(WebSocketConnection::new(channel, signs, self.peer, response))
     }
 }
 

@@ -21,6 +21,7 @@ use super::driver::Driver;
 use super::meter::Meter;
 use super::{Error, WebSocketConnection, WebSocketHeartbeat};
 use warnings::Warnings;
+use wharf::connector::Signs;
 
 type Server = WebSocketStream<DuplexStream>;
 
@@ -38,7 +39,7 @@ async fn bare(
     let driver =
         Driver::new(socket, channel.clone(), "ws://test", heartbeat.into(), Arc::default());
     tokio::spawn(driver.run());
-    (WebSocketConnection::new(channel, None, Response::new(None)), server)
+    (WebSocketConnection::new(channel, Signs::new(), None, Response::new(None)), server)
 }
 
 async fn pair(heartbeat: impl Into<Option<WebSocketHeartbeat>>) -> (WebSocketConnection, Server) {

@@ -205,6 +205,7 @@ async fn of_http(list: &mut List) {
     let source = "the body ended before its length".into();
     list.add("http::Error::Upload", &http::Error::Upload { origin: origin.clone(), source });
     list.add("http::Error::NoHttp2", &http::Error::NoHttp2 { origin: origin.clone() });
+    list.add("http::Error::Ended", &http::Error::Ended { origin: origin.clone() });
     let head = http::Error::HeadTooLarge { origin: origin.clone(), bytes: 262_144, headers: 256 };
     list.add("http::Error::HeadTooLarge", &head);
     list.add("http::Error::Interim", &http::Error::Interim { origin: origin.clone() });

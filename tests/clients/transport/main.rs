@@ -4,8 +4,10 @@
 
 mod addresses;
 mod balance;
+mod early;
 mod half_dead;
 mod in_memory;
+mod moves;
 mod names;
 #[path = "../../../crates/wharf-proxy/tests/proxy/proxies.rs"]
 mod proxies;

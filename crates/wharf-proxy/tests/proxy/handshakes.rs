@@ -65,7 +65,9 @@ async fn a_destination_that_cannot_be_sent_is_no_trial_of_the_proxy() {
         let _ = stream.read_u8().await;
     })
     .await;
-    for (scheme, name) in [("http", "a b".to_owned()), ("socks5h", "x".repeat(256))] {
+    for (scheme, name) in
+        [("http", "a b".to_owned()), ("socks5h", "x".repeat(256)), ("socks5h", "a\r\nb".to_owned())]
+    {
         let verdicts = Arc::default();
         let judge = Judge(Arc::clone(&verdicts));
         let to = Host { name: &name, port: 80 };

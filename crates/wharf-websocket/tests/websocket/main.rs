@@ -19,3 +19,4 @@ mod heartbeats;
 mod idling;
 mod races;
 mod signs;
+mod unnoticed;
