@@ -28,9 +28,10 @@ pub enum AddressChoice {
     /// An address that has failed or was silent for too long is tried last for 10 seconds, or until
     /// it answers. After that, one dial tries it in the usual order to see whether it has come
     /// back. In a [`SharedPool`](crate::SharedPool), whose connections are rarely dialed, a
-    /// connection makes room for that: every 30 seconds at most, while an address of its name has no
-    /// connection and its own has two. What runs on it goes on, outside the pool's caps; while it does,
-    /// the next one makes room for the same address after 30 minutes only.
+    /// connection makes room for that: while an address of its name has no connection and its own has two,
+    /// after 30 seconds, and after twice as long each time that the address has not answered. What runs on
+    /// it goes on, outside the pool's caps; while it does, the next one makes room for the same address
+    /// after 30 minutes only.
     #[default]
     Spread,
 }
@@ -38,10 +39,11 @@ pub enum AddressChoice {
 /// How long a failed address is tried last.
 const TRIED_LAST: Duration = Duration::from_secs(10);
 
-/// How often a connection makes room for one to an address that has none.
+/// How long after one connection the next makes room for one to an address that has none. It doubles
+/// as long as the address does not answer: each time, requests may be sent to a server that hangs.
 const BETWEEN_MOVES: Duration = Duration::from_secs(30);
 
-/// The same while what runs on the last one goes on. It is how long connections live by default.
+/// The longest, and the same while what runs on the last one goes on. It is how long connections live by default.
 const BETWEEN_LASTING_MOVES: Duration = Duration::from_secs(30 * 60);
 
 /// How often a connection looks whether it should.
@@ -68,6 +70,8 @@ struct Known {
 #[derive(Debug)]
 struct Move {
     at: Instant,
+    /// How long after it the next one may.
+    pause: Duration,
     /// The connection that made room, until it is closed.
     connection: Weak<()>,
 }
@@ -75,7 +79,7 @@ struct Move {
 impl Move {
     fn allows_another(&self, now: Instant) -> bool {
         let is_over = self.connection.strong_count() == 0;
-        self.at + if is_over { BETWEEN_MOVES } else { BETWEEN_LASTING_MOVES } <= now
+        self.at + if is_over { self.pause } else { BETWEEN_LASTING_MOVES } <= now
     }
 }
 
@@ -113,8 +117,10 @@ impl Known {
                 && self.moved.get(*address).is_none_or(|last| last.allows_another(now))
         };
         let Some(address) = of.all.iter().find(may_be_tried).copied() else { return false };
-        self.moved.retain(|_, last| !last.allows_another(now));
-        self.moved.insert(address, Move { at: now, connection: of.connection.clone() });
+        self.moved.retain(|_, last| last.at + 2 * BETWEEN_LASTING_MOVES > now);
+        let pause = self.moved.get(&address).map_or(BETWEEN_MOVES, |last| 2 * last.pause);
+        let (pause, connection) = (pause.min(BETWEEN_LASTING_MOVES), of.connection.clone());
+        self.moved.insert(address, Move { at: now, pause, connection });
         true
     }
 
@@ -209,6 +215,7 @@ impl Accepted {
         let mut known = self.addresses.0.lock();
         if has_passed {
             known.failed.remove(&self.address);
+            known.moved.remove(&self.address);
         } else {
             known.fail(self.address, Instant::now());
         }
@@ -302,9 +309,22 @@ mod tests {
         let _again = known.seat(all[0]);
         advance(BETWEEN_LOOKS).await;
         assert!(of_two.should_move(), "after a time it is tried again");
+        drop(two);
+        let (_again, next) = (known.seat(all[0]), known.seat(all[0]));
+        let of_next = balance(&next);
         advance(BETWEEN_MOVES).await;
+        assert!(!of_next.should_move(), "it has not answered");
+        advance(BETWEEN_MOVES).await;
+        assert!(of_next.should_move(), "after twice the time it is tried again");
+        drop(next);
+        let (_again, next) = (known.seat(all[0]), known.seat(all[0]));
+        let of_next = balance(&next);
+        known.seat(all[2]).address().tried(true);
+        advance(BETWEEN_LOOKS).await;
+        assert!(of_next.should_move(), "it has answered");
+        advance(BETWEEN_LASTING_MOVES).await;
         let _fourth = known.seat(all[2]);
-        assert!(!of_one.should_move(), "all have one");
+        assert!(!of_next.should_move(), "all have one");
         assert!(Balance::of(&third, &all[..1]).is_none());
     }
 

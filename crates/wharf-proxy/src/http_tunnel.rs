@@ -68,7 +68,7 @@ pub(crate) fn authority(to: Host<'_>) -> Option<Authority> {
     let is_ipv6 = name.contains(':');
     let name = if is_ipv6 { format!("[{name}]") } else { name.to_owned() };
     let authority: Authority = format!("{name}:{}", to.port).parse().ok()?;
-    (authority.host() == name).then_some(authority)
+    (!name.is_empty() && authority.host() == name).then_some(authority)
 }
 
 async fn upgraded(response: Response<Incoming>) -> Result<Upgraded, Failure> {

@@ -4,12 +4,14 @@ use std::error::Error;
 use std::net::SocketAddr;
 use std::str::FromStr;
 use std::sync::Arc;
+use std::time::Duration;
 use std::{fmt, io};
 
 use http::{HeaderValue, Uri};
 use hyper_util::client::proxy::matcher::{Intercept, Matcher};
 use tokio::net::lookup_host;
-use wharf::connector::Redacted;
+use tokio::time::{Instant, timeout};
+use wharf::connector::{Redacted, dial_deadline};
 use wharf::transport::{Host, Place, Stream, Transport};
 
 use crate::failure::{Failure, described};
@@ -113,12 +115,11 @@ impl Proxy {
         if is_askable {
             return Ok(());
         }
-        let what =
-            format!("the proxy {self} cannot be asked for \"{}\"", to.to_string().escape_debug());
+        let what = format!("the proxy {self} cannot be asked for {}", quoted(to));
         Err(io::Error::new(io::ErrorKind::InvalidInput, what))
     }
 
-    /// Tries the addresses of the host one after the other.
+    /// Tries the addresses of the host one after the other, each for its share of the dial's time.
     async fn connect_resolved(
         &self,
         transport: &dyn Transport,
@@ -126,18 +127,26 @@ impl Proxy {
     ) -> io::Result<Stream> {
         let resolved = lookup_host((to.bare_name(), to.port)).await;
         let resolved = resolved.map_err(|error| {
-            let what = format!("\"{to}\", for the proxy {self}, could not be resolved");
+            let what = format!("{}, for the proxy {self}, could not be resolved", quoted(to));
             described(what, error)
         })?;
-        let mut last = None;
-        for address in resolved {
-            match self.connect_to(transport, to, Some(address)).await {
+        let (mut last, addresses) = (None, resolved.collect::<Vec<_>>());
+        for (tried, address) in addresses.iter().enumerate() {
+            let attempt = self.connect_to(transport, to, Some(*address));
+            let outcome = match share(addresses.len() - tried) {
+                Some(share) => timeout(share, attempt).await.unwrap_or_else(|_| {
+                    let reason = format!("the proxy {self} reached no {address} in time");
+                    Err(io::Error::new(io::ErrorKind::TimedOut, reason))
+                }),
+                None => attempt.await,
+            };
+            match outcome {
                 Err(error) if wharf::transport::is_retryable(&error) => last = Some(error),
                 outcome => return outcome,
             }
         }
         Err(last.unwrap_or_else(|| {
-            let reason = format!("\"{to}\", for the proxy {self}, has no address");
+            let reason = format!("{}, for the proxy {self}, has no address", quoted(to));
             io::Error::new(io::ErrorKind::NotFound, reason)
         }))
     }
@@ -150,7 +159,7 @@ impl Proxy {
     ) -> io::Result<Stream> {
         let dialed = transport.connect(Place::Host(self.host())).await;
         let mut stream = dialed.map_err(|error| {
-            described(format!("the proxy {self}, for \"{to}\", could not be reached"), error)
+            described(format!("the proxy {self}, for {}, could not be reached", quoted(to)), error)
         })?;
         let trial = stream.trial();
         let opened = self.handshake(stream, to, address).await;
@@ -158,7 +167,7 @@ impl Proxy {
             trial.passed();
         }
         opened.map_err(|failure| {
-            described(format!("the proxy {self} opened no tunnel to \"{to}\""), failure.error)
+            described(format!("the proxy {self} opened no tunnel to {}", quoted(to)), failure.error)
         })
     }
 
@@ -254,6 +263,18 @@ fn protocol(scheme: &str, parsed: &Intercept) -> Result<Protocol, &'static str> 
 /// Whether SOCKS5 has room for it.
 fn is_sent(text: &str) -> bool {
     (1..=255).contains(&text.len())
+}
+
+/// What the first of several attempts has of the time of a pool's dial. `None` for the last one.
+fn share(attempts: usize) -> Option<Duration> {
+    let deadline = dial_deadline().filter(|_| attempts > 1)?;
+    let attempts = u32::try_from(attempts).unwrap_or(u32::MAX);
+    Some(deadline.saturating_duration_since(Instant::now()) / attempts)
+}
+
+/// As errors show it: a line break in it does not end a line of a log.
+fn quoted(to: Host<'_>) -> String {
+    format!("{:?}", to.to_string())
 }
 
 /// Whether it may be a name at all.

@@ -1,8 +1,6 @@
 //! What a server sends before it is asked, or after it has answered, is nobody's answer.
 
 use std::io;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use http_body_util::BodyExt;
 use hyper::Request;
