@@ -7,7 +7,7 @@ use std::time::Duration;
 use futures_util::{SinkExt, StreamExt};
 use tokio::net::TcpListener;
 use tokio_tungstenite::accept_async;
-use wharf::Pool;
+use wharf::{Pool, PooledConnection};
 use wharf_websocket::{Error, Message, WebSocketConnector};
 
 use crate::server::soon;
@@ -84,7 +84,7 @@ async fn a_greeting_is_for_the_first_borrower() {
             Some(Ok(message)) => assert_eq!(message.to_text().unwrap(), "welcome"),
             other => failed.push((nth, format!("{other:?}"))),
         }
-        let _ = wharf::PooledConnection::discard(socket);
+        PooledConnection::discard(socket);
     }
     assert!(failed.is_empty(), "{} of 300: {:?}", failed.len(), &failed[..failed.len().min(3)]);
 }
