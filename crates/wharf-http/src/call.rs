@@ -142,9 +142,12 @@ impl Call {
     ) -> Result<Option<Response<PooledBody>>, Error> {
         lease.hear_unasked().await;
         let is_first = turn::is_first(&lease);
+        let (is_shared, runtime) = (turn::is_shared(&lease), lease.runtime().clone());
         let Some(mut turn) = Turn::begin(lease) else {
-            // As after a request, a new connection that has ended is not tried again.
-            return if is_first { Err(Error::Ended { origin: self.origin() }) } else { Ok(None) };
+            if is_first {
+                self.pause_after_end(is_shared, &runtime, paced).await?;
+            }
+            return Ok(None);
         };
         match self.exchange(&mut turn).await? {
             Ok(incoming) => {
@@ -246,6 +249,20 @@ impl Call {
         .await
     }
 
+    /// A new connection has ended before the request, as after one: on HTTP/1.1 no other is dialed, and
+    /// on HTTP/2, whose servers may leave at any time, some are.
+    async fn pause_after_end(
+        &mut self,
+        is_shared: bool,
+        runtime: &Handle,
+        paced: &mut u32,
+    ) -> Result<(), Error> {
+        let pause = if is_shared { retry::pause(*paced) } else { None };
+        let Some(pause) = pause else { return Err(Error::Ended { origin: self.origin() }) };
+        *paced += 1;
+        self.sleep(pause, runtime).await
+    }
+
     /// Waits until it is time to send the request again, if that is allowed.
     async fn pause(&mut self, failure: Failure, paced: &mut u32) -> Result<(), Error> {
         let pause = if failure.is_paced { retry::pause(*paced) } else { Some(Duration::ZERO) };
@@ -253,11 +270,15 @@ impl Call {
             return Err(failure.into_error(self.origin()));
         };
         *paced += u32::from(failure.is_paced);
-        if !pause.is_zero() {
-            let pause = turn::within(&failure.runtime, || time::sleep(pause));
-            self.by_deadline(pause).await?;
+        self.sleep(pause, &failure.runtime).await
+    }
+
+    async fn sleep(&mut self, pause: Duration, runtime: &Handle) -> Result<(), Error> {
+        if pause.is_zero() {
+            return Ok(());
         }
-        Ok(())
+        let pause = turn::within(runtime, || time::sleep(pause));
+        self.by_deadline(pause).await
     }
 
     /// Waits for a future that needs no connection, or until the request's deadline. Outside a

@@ -50,7 +50,8 @@ pub enum Error {
         /// The host.
         origin: Origin,
     },
-    /// The server ended the new connection, or sent a response on it, before a request was sent.
+    /// The server ended the new connection, or sent a response on it, before a request was sent; on
+    /// HTTP/2 several connections one after the other.
     Ended {
         /// The host.
         origin: Origin,

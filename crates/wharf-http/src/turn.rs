@@ -231,6 +231,11 @@ pub(super) fn is_first(lease: &Lease<HttpConnector>) -> bool {
     !info.reused && info.idle_for.is_zero()
 }
 
+/// Returns whether other exchanges may run on the connection.
+pub(super) fn is_shared(lease: &Lease<HttpConnector>) -> bool {
+    matches!(lease.speaks(), Speaks::Http2(_))
+}
+
 /// The end of an exchange while the connection is not ready yet.
 pub(super) struct Settling {
     pub(super) future: Pin<Box<dyn Future<Output = ()> + Send + Sync>>,
