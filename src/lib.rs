@@ -136,6 +136,7 @@
 //! | [`max_waiters_per_host`](Builder::max_waiters_per_host) | no limit | waiting callers; further ones get an error at once |
 //! | [`max_dialing_per_host`](Builder::max_dialing_per_host), [`max_dialing`](Builder::max_dialing) | no limit | dials in flight |
 //! | [`max_uses`](Builder::max_uses) | no limit | loans of one connection |
+//! | [`order`](Builder::order) | first come, first served, while waits are served | which waiter gets the next connection |
 //! | [`reuse`](Builder::reuse) | most recent first | which idle connection is lent next |
 //! | [`close_timeout`](Builder::close_timeout) | 5 s | the longest that a close may take |
 //! | [`spread`](Builder::spread) | the oldest is filled first | which shared connection takes the next borrower |
@@ -205,6 +206,7 @@ pub use policy::observer::{
     AcquireFailed, Acquired, Closed, Deadlocked, DialDone, DialFailed, HeartbeatMissed, Leaked,
     Observer, PingAnswered, PingFailed, Returned, SlowAcquire, TimedOut,
 };
+pub use policy::order::Order;
 pub use policy::reuse::Reuse;
 pub use policy::shared_connector::SharedConnector;
 pub use policy::spread::Spread;

@@ -4,7 +4,7 @@ use std::error::Error;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use wharf::{Backoff, Config, HealthCheck, Heartbeat, Pool, Reuse, SharedPool, Spread};
+use wharf::{Backoff, Config, HealthCheck, Heartbeat, Order, Pool, Reuse, SharedPool, Spread};
 use wharf::{Observer, connector_fn};
 
 const fn secs(n: u64) -> Duration {
@@ -31,6 +31,7 @@ fn all_set() -> Config {
     config.max_waiters_per_host = Some(100);
     config.max_dialing_per_host = Some(3);
     config.max_dialing = Some(4);
+    config.order = Order::Fifo;
     config.reuse = Reuse::LeastRecent;
     config.spread = Spread::LeastLoaded;
     config.acquire_timeout = Some(Duration::from_millis(1500));

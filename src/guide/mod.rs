@@ -40,6 +40,7 @@
 //! | How does the pool notice that a connection is dead? | [`health`] |
 //! | What happens to a server that comes back, and to many processes that start together? | [`storms`] |
 //! | What happens to a server that comes back, and when many processes start together? | [`storms`] |
+//! | What happens when more ask than can be served? | [`overload`] |
 //! | What happens to connections that live for hours, and behind load balancers? | [`long_lived`] |
 //! | What does the pool promise, and what does it not promise? | [`trust`] |
 //!
@@ -89,6 +90,9 @@ pub mod many_hosts {}
 
 #[doc = include_str!("many_processes.md")]
 pub mod many_processes {}
+
+#[doc = include_str!("overload.md")]
+pub mod overload {}
 
 #[doc = include_str!("observability.md")]
 pub mod observability {}

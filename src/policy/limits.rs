@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::backoff::Backoff;
+use super::order::Order;
 use super::reuse::Reuse;
 use super::spread::Spread;
 use super::time::Span;
@@ -19,6 +20,7 @@ pub(crate) struct Limits {
     pub(crate) max_waiters_per_host: usize,
     pub(crate) max_dialing_per_host: usize,
     pub(crate) max_dialing: usize,
+    pub(crate) order: Order,
     pub(crate) reuse: Reuse,
     pub(crate) spread: Spread,
     pub(crate) acquire_timeout: Span,

@@ -11,6 +11,7 @@ pub(crate) mod health_check;
 pub(crate) mod heartbeat;
 pub(crate) mod limits;
 pub(crate) mod observer;
+pub(crate) mod order;
 pub(crate) mod redacted;
 pub(crate) mod reuse;
 pub(crate) mod shared_connector;

@@ -12,6 +12,7 @@ use crate::policy::connector::Connector;
 use crate::policy::health_check::HealthCheck;
 use crate::policy::heartbeat::Heartbeat;
 use crate::policy::observer::Observer;
+use crate::policy::order::Order;
 use crate::policy::reuse::Reuse;
 use crate::policy::shared_connector::SharedConnector;
 use crate::policy::spread::Spread;
@@ -277,6 +278,15 @@ impl<Kind> Builder<Kind> {
         self
     }
 
+    /// Selects the waiter that gets the next connection.
+    ///
+    /// Defaults to [`Order::Adaptive`]: first in, first out, but newest first while waits are being
+    /// lost, so that under overload some are served in time.
+    pub fn order(mut self, order: Order) -> Self {
+        self.settings.config.order = order;
+        self
+    }
+
     /// Selects the idle connection that is lent first.
     ///
     /// Defaults to [`Reuse::MostRecent`].
@@ -289,6 +299,9 @@ impl<Kind> Builder<Kind> {
 /// # Time limits
 impl<Kind> Builder<Kind> {
     /// Limits an acquire, from its first poll on: queue, dials and pings together.
+    ///
+    /// Set half of what your callers wait: a caller that has left needs no connection, and one that is
+    /// told sooner can still do something else. See [`overload`](crate::guide::overload).
     ///
     /// Defaults to 30 seconds. Zero means that an acquire returns an idle connection or an error
     /// without waiting. `None` sets no limit, which hides a pool that is too small.

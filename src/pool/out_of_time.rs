@@ -45,6 +45,7 @@ pub(super) fn report<E: Any + Send + Sync>(
         next_dial,
         full,
         draining,
+        lost_after,
         failure,
         loans,
         more_loans,
@@ -81,6 +82,7 @@ pub(super) fn report<E: Any + Send + Sync>(
             .filter(|_| !has_panicked)
             .map(|(connections, at)| FullServer { connections, age: now.since(at) }),
         draining: draining.map(draining_of),
+        lost_after,
         last_dial_error: failure.map(|(failure, at)| last_dial_error(failure, now.since(at))),
     }))
 }

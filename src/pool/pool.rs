@@ -112,7 +112,9 @@ impl<C: Connector> Pool<C> {
     ///
     /// # Fairness
     ///
-    /// First come, first served: a newcomer never overtakes a caller that waits for the same host.
+    /// First come, first served: a newcomer never overtakes a caller that waits for the same host. Only
+    /// while waits are being lost, because their callers give up, is the newest served first:
+    /// [`Order`](crate::Order).
     /// Across hosts, see
     /// [`many_hosts`](crate::guide::many_hosts#who-gets-a-connection-under-max_total).
     ///

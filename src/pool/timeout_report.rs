@@ -99,6 +99,9 @@ pub struct TimeoutDetails<E> {
     pub full_server: Option<FullServer>,
     /// The connections of a [`SharedPool`](crate::SharedPool) that drain, if any do.
     pub draining: Option<Draining>,
+    /// How long others had waited lately when they gave up, if more than one wait in eight ends that way:
+    /// the newest callers are served first then, see [`Order`](crate::Order).
+    pub lost_after: Option<Duration>,
     /// How the last dial failed, if none has succeeded since.
     pub last_dial_error: Option<LastDialError<E>>,
 }
@@ -176,6 +179,11 @@ impl<E> TimeoutDetails<E> {
         self.draining.is_some_and(|draining| 2 * draining.places >= self.in_use)
     }
 
+    /// Returns whether others gave up much sooner than this caller, before their time-outs.
+    fn do_others_leave_sooner(&self) -> bool {
+        self.lost_after.is_some_and(|after| after < self.waited / 4 * 3)
+    }
+
     /// What to look at: the first of these that holds.
     fn hint(&self) -> &'static str {
         if self.waited.is_zero() && self.idle > 0 {
@@ -189,6 +197,8 @@ impl<E> TimeoutDetails<E> {
             "tasks that hold a connection wait for another one: take one at a time, or pass it on"
         } else if self.in_use >= self.max && self.is_drained() {
             DRAINED
+        } else if self.in_use >= self.max && self.do_others_leave_sooner() {
+            "callers leave before they are served: set acquire_timeout to half of what they wait, or raise max_per_host"
         } else if self.in_use >= self.max && self.have_all_come_back() {
             "connections come back, but callers come faster: raise max_per_host, or hold them for shorter"
         } else if self.in_use >= self.max {
@@ -233,6 +243,13 @@ impl<E> fmt::Display for TimeoutReport<E> {
         }
         if self.in_use >= self.max && self.held_by_waiting > 0 {
             write!(f, "; held by waiting tasks: {} of {}", self.held_by_waiting, self.all_loans())?;
+        }
+        if let Some(after) = self.lost_after {
+            write!(
+                f,
+                "; the newest are served first, because others gave up after {}",
+                secs(after)
+            )?;
         }
         if let Some(draining) = &self.draining {
             write!(f, "; {draining}")?;

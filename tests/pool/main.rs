@@ -30,6 +30,7 @@ mod lending;
 mod life;
 mod limits;
 mod outages;
+mod overload;
 mod panics;
 mod peers;
 mod places;

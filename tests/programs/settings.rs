@@ -1,7 +1,7 @@
 //! The settings of a program's pool.
 
 use proptest::prelude::*;
-use wharf::{Backoff, Builder, HealthCheck, Heartbeat, Reuse};
+use wharf::{Backoff, Builder, HealthCheck, Heartbeat, Order, Reuse};
 
 use crate::support::{ms, secs};
 
@@ -67,6 +67,8 @@ impl Settings {
             .heartbeat(self.heartbeat.then_some(heartbeat))
             .retry(self.retry.then_some(backoff))
             .deadlock_warnings(self.deadlock_warnings)
+            // The engine's own programs have the others.
+            .order(Order::Fifo)
             .reuse(if self.least_recent { Reuse::LeastRecent } else { Reuse::MostRecent })
     }
 }

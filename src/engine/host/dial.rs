@@ -6,6 +6,7 @@ use super::HostState;
 use super::failing::{Outage, waits};
 use super::membership::Phase;
 use crate::engine::connections::entry::{Made, Proof};
+use crate::engine::queue::order::End;
 use crate::engine::work::dials::Landed;
 use crate::engine::{DialOrder, Parts, Section};
 use crate::policy::close_reason::CloseReason;
@@ -88,7 +89,7 @@ impl<P: Parts> HostState<P> {
     fn serve_one_before(&mut self, time: Time, slot: u32, section: &mut Section<'_, P>) {
         let oldest = self.waiters.as_mut().and_then(|waiters| waiters.front());
         if oldest.is_some_and(|oldest| oldest.since < time) {
-            self.serve(slot, section);
+            self.serve_at(End::Oldest, slot, section);
         }
     }
 

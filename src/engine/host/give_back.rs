@@ -2,7 +2,6 @@
 
 use super::HostState;
 use crate::engine::connections::entry::{State, Used};
-use crate::engine::queue::waiters::{Seat, Waiters};
 use crate::engine::{Common, Leak, Loan, Parts, Purpose, Section, Ticket};
 use crate::policy::close_reason::CloseReason;
 use crate::policy::time::{Span, Time};
@@ -12,7 +11,7 @@ pub(crate) enum Returned<P: Parts> {
     Idle,
     /// The connection has stayed with the host, and this share of it has to be dropped.
     Left(P::Connection),
-    /// The connection is in the seat of the oldest waiter, which has to be woken.
+    /// The connection is in the seat of a waiter, which has to be woken.
     HandedOver(Option<P::Waker>),
     /// Nothing: take the slow path, [`HostState::returned`].
     Unsettled(P::Connection),
@@ -73,7 +72,7 @@ impl<P: Parts> HostState<P> {
         unsettled.map_or(Returned::Idle, Returned::Unsettled)
     }
 
-    /// Puts the connection directly into the oldest waiter's seat, if that concerns nobody else.
+    /// Puts the connection directly into the next waiter's seat, if that concerns nobody else.
     #[inline]
     fn give_to_waiter(
         &mut self,
@@ -86,16 +85,17 @@ impl<P: Parts> HostState<P> {
             return Returned::Unsettled(connection);
         }
         let HostState { connections, waiters, counters, .. } = self;
-        let Some((waiters, call_site, since)) = waiters.as_mut().and_then(Waiters::next) else {
+        let Some(waiters) = waiters else { return Returned::Unsettled(connection) };
+        let Some((end, waiter)) = waiters.next(now) else {
             return Returned::Unsettled(connection);
         };
-        let beginning = (now, call_site);
+        let (beginning, since) = ((now, waiter.call_site), waiter.since);
         match connections.hand_over(ticket, connection, beginning, &common.limits) {
             Err(connection) => Returned::Unsettled(connection),
             Ok(loan) => {
                 counters.served += 1;
                 counters.wait_time += now.span_since(since);
-                Returned::HandedOver(waiters.resolve_oldest(|_| Seat::Served(loan)))
+                Returned::HandedOver(waiters.serve(end, loan))
             }
         }
     }

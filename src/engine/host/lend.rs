@@ -2,7 +2,8 @@
 
 use super::HostState;
 use crate::engine::connections::entry::Entry;
-use crate::engine::{Borrower, CallSite, Common, Loan, Parts, Seat, Section, Ticket};
+use crate::engine::queue::order::End;
+use crate::engine::{Borrower, CallSite, Common, Loan, Parts, Section, Ticket};
 use crate::policy::close_reason::CloseReason;
 use crate::policy::time::Time;
 
@@ -149,10 +150,18 @@ impl<P: Parts> HostState<P> {
         Loan { ticket: Ticket { slot, lease }, view, connection }
     }
 
-    /// Gives the oldest waiter a lease on this entry. There must be a waiter.
+    /// Gives the next waiter a lease on this entry. There must be a waiter.
     pub(super) fn serve(&mut self, slot: u32, section: &mut Section<'_, P>) {
-        let oldest = self.waiters.as_mut().and_then(|waiters| waiters.front());
-        let Some((since, borrower)) = oldest.map(|waiter| (waiter.since, waiter.borrower())) else {
+        let next = self.waiters.as_mut().and_then(|waiters| waiters.next(section.now));
+        if let Some((end, _)) = next {
+            self.serve_at(end, slot, section);
+        }
+    }
+
+    /// Gives the waiter at this end of the queue a lease on this entry.
+    pub(super) fn serve_at(&mut self, end: End, slot: u32, section: &mut Section<'_, P>) {
+        let waiter = self.waiters.as_mut().and_then(|waiters| waiters.at(end));
+        let Some((since, borrower)) = waiter.map(|waiter| (waiter.since, waiter.borrower())) else {
             return;
         };
         let loan = self.grant(slot, borrower, section);
@@ -162,7 +171,7 @@ impl<P: Parts> HostState<P> {
         self.counters.served += 1;
         self.counters.wait_time += section.now.span_since(since);
         if let Some(waiters) = &mut self.waiters {
-            section.actions.wake.extend(waiters.resolve_oldest(|_| Seat::Served(loan)));
+            section.actions.wake.extend(waiters.serve(end, loan));
         }
     }
 

@@ -6,6 +6,7 @@ use super::HostState;
 pub(crate) use super::counters::{Counted, Seen};
 use crate::engine::connections::entry::State;
 use crate::engine::connections::leases::Lease;
+use crate::engine::queue::waiters::Waiters;
 use crate::engine::{Parts, Ticket};
 use crate::policy::close_reason::{CloseCounts, CloseReason};
 use crate::policy::limits::Limits;
@@ -35,6 +36,8 @@ pub(crate) struct Causes<F> {
     pub(crate) full: Option<(usize, Time)>,
     /// The shared connections that drain, if any do.
     pub(crate) draining: Option<Drains>,
+    /// How long those have waited whose waits were lost lately, while many are.
+    pub(crate) lost_after: Option<Duration>,
     /// Those held longest with the ids of their connections, the longest held first.
     pub(crate) loans: Vec<(u64, Lease)>,
     pub(crate) more_loans: usize,
@@ -100,6 +103,7 @@ impl<P: Parts> HostState<P> {
             next_dial: Some(self.next_for_waiters(now, limits)).filter(|at| *at > now),
             full: self.dials.pace().full(self.open(), now).map(|full| (full.size, full.at)),
             draining: self.drains(),
+            lost_after: self.waiters.as_ref().and_then(Waiters::lost_after),
             failure: self.failing().map(|failing| (failing.failure().clone(), failing.at())),
             loans,
             more_loans,

@@ -71,7 +71,7 @@ impl<P: Parts> HostState<P> {
         let waker = waker.take();
         *seat = Seat::Gone;
         drop(seat);
-        self.waiters.as_mut()?.cancel(waiter);
+        self.waiters.as_mut()?.cancel(waiter, now);
         self.counters.wait_time += now.span_since(waiter.since);
         rare.counters.cancelled += 1;
         waker
@@ -116,7 +116,8 @@ impl<P: Parts> HostState<P> {
         if ahead == 0 {
             self.begin_to_ask(section);
         }
-        self.waiters.get_or_insert_with(Waiters::new).push(waiter.clone());
+        let order = section.common.limits.order;
+        self.waiters.get_or_insert_with(|| Waiters::new(order)).push(waiter.clone());
         self.minimum.use_it();
         self.dials.unstrand();
         self.note_peak_waiting(ahead + 1);
@@ -168,7 +169,8 @@ impl<P: Parts> HostState<P> {
         expired: bool,
         section: &mut Section<'_, P>,
     ) -> Option<Seat<P>> {
-        let was_waiting = self.waiters.as_mut().is_some_and(|waiters| waiters.cancel(waiter));
+        let now = section.now;
+        let was_waiting = self.waiters.as_mut().is_some_and(|waiters| waiters.cancel(waiter, now));
         let seat = std::mem::replace(&mut *waiter.seat.lock(), Seat::Gone);
         if was_waiting {
             self.end_wait(waiter.task);

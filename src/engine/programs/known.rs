@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 
 use super::super::{HostState, Leak, LoanView, PingOrder, Seat};
 use super::world::{Loan, Plain, Waiter, World};
+use crate::policy::order::Order;
 use crate::policy::time::{Span, Time};
 
 /// See the module.
@@ -117,7 +118,8 @@ impl World {
         }
     }
 
-    /// Checks that a waiter with an outcome was the oldest of its host and resolves once.
+    /// Checks that a waiter with an outcome was the oldest of its host, or the newest where the order
+    /// is not strict, and resolves once.
     pub(super) fn see_served(&mut self, at: usize) {
         self.check_caps(at);
         let state = &self.cells[at].state;
@@ -129,8 +131,14 @@ impl World {
         let waiting: Vec<_> = queued(state);
         let known = &mut self.cells[at].known.queue;
         let mut served = Vec::new();
+        let is_next = |known: Option<&(usize, Waiter)>, waiting: Option<&*const _>| {
+            known.map(|(_, waiter)| std::sync::Arc::as_ptr(waiter)) == waiting.copied()
+        };
         while known.len() > waiting.len() {
-            served.extend(known.pop_front());
+            let newest_stays = is_next(known.back(), waiting.last());
+            let is_strict = self.common.limits.order == Order::Fifo;
+            let is_oldest = is_strict || waiting.is_empty() || newest_stays;
+            served.extend(if is_oldest { known.pop_front() } else { known.pop_back() });
         }
         let in_order = known.iter().map(|(_, waiter)| std::sync::Arc::as_ptr(waiter)).eq(waiting);
         assert!(in_order, "1: first in, first out");

@@ -24,6 +24,7 @@ use super::Proof;
 use crate::policy::backoff::Backoff;
 use crate::policy::heartbeat::Heartbeat;
 use crate::policy::limits::{Beats, Limits};
+use crate::policy::order::Order;
 use crate::policy::reuse::Reuse;
 use crate::policy::spread::Spread;
 use crate::policy::time::Span;
@@ -339,6 +340,8 @@ fn limits(header: &[u8; HEADER]) -> Limits {
         max_waiters_per_host: cap(waiters, 1, 7),
         max_dialing_per_host: cap(dialing, 1, 3),
         max_dialing: cap(dialing_in_all, 1, 4),
+        order: [Order::Adaptive, Order::Fifo, Order::Deadlines, Order::Adaptive]
+            [usize::from(times / 32 % 4)],
         reuse: if flags & 1 == 0 { Reuse::MostRecent } else { Reuse::LeastRecent },
         spread: if flags & 2 == 0 { Spread::OldestFirst } else { Spread::LeastLoaded },
         acquire_timeout: if flags & 4 == 0 { seconds(30) } else { Span::FOREVER },

@@ -1,4 +1,5 @@
-//! The first-in-first-out queue of Go's `wantConnQueue` with two slices, and with cheap removal.
+//! The first-in-first-out queue of Go's `wantConnQueue` with two slices, with cheap removal, and from
+//! which the newest entry can be taken as well.
 //!
 //! Entries are pushed on the tail slice and popped from the head slice. When the head is empty, the
 //! tail is reversed and the two change places. Both backing arrays are thus reused, and a queue in
@@ -59,6 +60,32 @@ impl<T> WaitQueue<T> {
     pub(crate) fn pop(&mut self, is_live: impl Fn(&T) -> bool) -> Option<T> {
         self.front(is_live)?;
         self.head.pop()
+    }
+
+    /// Returns the newest live entry, which stays. Cancelled ones after it are dropped.
+    pub(crate) fn back(&mut self, is_live: impl Fn(&T) -> bool) -> Option<&T> {
+        loop {
+            if self.tail.is_empty() {
+                if self.head.is_empty() {
+                    return None;
+                }
+                // The newer half, so that taking from either end is amortized O(1).
+                let newer = self.head.len().div_ceil(2);
+                self.tail.extend(self.head.drain(..newer));
+                self.tail.reverse();
+            }
+            if is_live(self.tail.last()?) {
+                return self.tail.last();
+            }
+            self.tail.pop();
+            self.cancelled -= 1;
+        }
+    }
+
+    /// Removes and returns the newest live entry.
+    pub(crate) fn pop_back(&mut self, is_live: impl Fn(&T) -> bool) -> Option<T> {
+        self.back(is_live)?;
+        self.tail.pop()
     }
 
     /// Iterates over the live entries, the oldest first.
@@ -153,10 +180,21 @@ mod tests {
         assert_eq!(queue.pop(|n| live.borrow().contains(n)), None);
     }
 
+    #[test]
+    fn entries_are_taken_from_both_ends_in_steps_of_little_cost() {
+        let mut queue = WaitQueue::new();
+        (0..1000).for_each(|n| queue.push(n));
+        for n in 0..500 {
+            assert_eq!((queue.pop(ALL), queue.pop_back(ALL)), (Some(n), Some(999 - n)));
+        }
+        assert_eq!((queue.pop(ALL), queue.pop_back(ALL)), (None, None));
+    }
+
     #[derive(Clone, Debug)]
     enum Op {
         Push,
         Pop,
+        PopBack,
         Cancel(prop::sample::Index),
     }
 
@@ -165,6 +203,7 @@ mod tests {
         fn it_behaves_like_a_plain_deque(ops in prop::collection::vec(prop_oneof![
             3 => Just(Op::Push),
             2 => Just(Op::Pop),
+            2 => Just(Op::PopBack),
             2 => any::<prop::sample::Index>().prop_map(Op::Cancel),
         ], 0..400)) {
             let mut model = VecDeque::new();
@@ -178,6 +217,10 @@ mod tests {
                     Op::Pop => {
                         let got = queue.pop(|entry| model.contains(entry));
                         prop_assert_eq!(got, model.pop_front());
+                    }
+                    Op::PopBack => {
+                        let got = queue.pop_back(|entry| model.contains(entry));
+                        prop_assert_eq!(got, model.pop_back());
                     }
                     Op::Cancel(which) if !model.is_empty() => {
                         model.remove(which.index(model.len()));

@@ -2,10 +2,13 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::time::Duration;
 
+use super::order::{Age, End, Turns};
 use super::wait_queue::WaitQueue;
 use crate::engine::sync::Mutex;
 use crate::engine::{Borrower, CallSite, Loan, Parts, Task};
+use crate::policy::order::Order;
 use crate::policy::time::Time;
 
 /// A waiter. Its seat is shared with its future: the outcome is stored under the host's lock and
@@ -67,6 +70,13 @@ impl<P: Parts> Waiter<P> {
         if self.is_watched { self.deadline } else { Time::NEVER }
     }
 
+    /// A waiter with a timer of its own has a time limit of its own, or none.
+    fn age(&self, now: Time) -> Age {
+        let limit = self.deadline.span_since(self.since);
+        let own_limit = (!self.is_watched && self.deadline != Time::NEVER).then_some(limit);
+        Age { waited: now.span_since(self.since), own_limit }
+    }
+
     fn is_queued(&self) -> bool {
         self.queued.load(Relaxed)
     }
@@ -101,11 +111,13 @@ pub(crate) struct Waiters<P: Parts> {
     /// it.
     next_deadline: Time,
     queue: WaitQueue<Arc<Waiter<P>>>,
+    turns: Turns,
 }
 
 impl<P: Parts> Waiters<P> {
-    pub(crate) fn new() -> Self {
-        Waiters { queue: WaitQueue::new(), next_deadline: Time::NEVER }
+    pub(crate) fn new(order: Order) -> Self {
+        let turns = Turns::new(order);
+        Waiters { queue: WaitQueue::new(), next_deadline: Time::NEVER, turns }
     }
 
     #[inline]
@@ -122,17 +134,43 @@ impl<P: Parts> Waiters<P> {
         self.queue.push(waiter);
     }
 
+    /// Returns how long those have waited whose waits were lost lately, while many are.
+    pub(crate) fn lost_after(&self) -> Option<Duration> {
+        self.turns.lost_after().map(Duration::from)
+    }
+
     /// Returns the oldest waiter.
     pub(crate) fn front(&mut self) -> Option<&Arc<Waiter<P>>> {
         self.queue.front(|waiter| waiter.is_queued())
     }
 
-    /// Returns where and since when the oldest waiter waits, with the queue.
+    /// Returns the waiter that is served next, and its end of the queue.
     #[inline]
-    pub(crate) fn next(&mut self) -> Option<(&mut Self, CallSite, Time)> {
-        let waiter = self.front()?;
-        let (call_site, since) = (waiter.call_site, waiter.since);
-        Some((self, call_site, since))
+    pub(crate) fn next(&mut self, now: Time) -> Option<(End, &Arc<Waiter<P>>)> {
+        let Waiters { queue, turns, .. } = self;
+        let oldest = queue.front(|waiter| waiter.is_queued())?;
+        let end = turns.next(|| oldest.age(now));
+        self.at(end).map(|waiter| (end, waiter))
+    }
+
+    /// Returns the waiter at this end.
+    #[inline]
+    pub(crate) fn at(&mut self, end: End) -> Option<&Arc<Waiter<P>>> {
+        match end {
+            End::Oldest => self.queue.front(|waiter| waiter.is_queued()),
+            End::Newest => self.queue.back(|waiter| waiter.is_queued()),
+        }
+    }
+
+    /// Gives the waiter at this end its connection.
+    #[inline]
+    pub(crate) fn serve(&mut self, end: End, loan: Loan<P>) -> Option<P::Waker> {
+        self.turns.served();
+        let waiter = match end {
+            End::Oldest => self.queue.pop(|waiter| waiter.is_queued())?,
+            End::Newest => self.queue.pop_back(|waiter| waiter.is_queued())?,
+        };
+        waiter.resolve(Seat::Served(loan))
     }
 
     /// Returns the oldest waiter.
@@ -157,11 +195,12 @@ impl<P: Parts> Waiters<P> {
     }
 
     /// Removes a waiter that gives up. Returns whether it was still in the queue.
-    pub(crate) fn cancel(&mut self, waiter: &Waiter<P>) -> bool {
+    pub(crate) fn cancel(&mut self, waiter: &Waiter<P>, now: Time) -> bool {
         if !waiter.queued.swap(false, Relaxed) {
             return false;
         }
         self.queue.cancel(|waiter| waiter.is_queued());
+        self.turns.lost(now.span_since(waiter.since));
         true
     }
 

@@ -12,6 +12,7 @@ use crate::engine::Proof;
 use crate::engine::programs::{Crowd, Op, Program, Setup, WORD};
 use crate::policy::heartbeat::Heartbeat;
 use crate::policy::limits::Limits;
+use crate::policy::order::Order;
 use crate::policy::reuse::Reuse;
 use crate::policy::spread::Spread;
 use crate::policy::time::Span;
@@ -66,6 +67,7 @@ fn limits(dice: &mut Dice, connections: usize, hosts: usize) -> Limits {
         max_waiters_per_host: dice.cap(0, 40),
         max_dialing_per_host: dice.cap(1, 10),
         max_dialing: dice.cap(1, 12),
+        order: if dice.one_in(2) { Order::Adaptive } else { Order::Fifo },
         reuse: if dice.one_in(2) { Reuse::MostRecent } else { Reuse::LeastRecent },
         spread: if dice.one_in(2) { Spread::OldestFirst } else { Spread::LeastLoaded },
         max_uses: if dice.one_in(4) { dice.roll(2, 5) as u64 } else { u64::MAX },

@@ -7,6 +7,7 @@ use super::super::programs::{Op, Pick, Setup};
 use super::super::{HostState, Progress, Proof};
 use crate::policy::backoff::Backoff;
 use crate::policy::limits::Limits;
+use crate::policy::order::Order;
 use crate::policy::reuse::Reuse;
 use crate::policy::spread::Spread;
 use crate::policy::time::Span;
@@ -28,6 +29,7 @@ pub(super) fn unlimited() -> Limits {
         max_waiters_per_host: usize::MAX,
         max_dialing_per_host: usize::MAX,
         max_dialing: usize::MAX,
+        order: Order::Adaptive,
         reuse: Reuse::MostRecent,
         spread: Spread::OldestFirst,
         acquire_timeout: Span::FOREVER,

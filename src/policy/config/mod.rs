@@ -10,6 +10,7 @@ use crate::policy::backoff::Backoff;
 use crate::policy::health_check::HealthCheck;
 use crate::policy::heartbeat::Heartbeat;
 use crate::policy::limits::{Limits, PINGS_AT_ONCE};
+use crate::policy::order::Order;
 use crate::policy::reuse::Reuse;
 use crate::policy::spread::Spread;
 use crate::policy::time::Span;
@@ -87,6 +88,8 @@ pub struct Config {
     pub max_dialing_per_host: Option<usize>,
     /// Maximum number of concurrent dials to all hosts ([more](crate::Builder::max_dialing)).
     pub max_dialing: Option<usize>,
+    /// Which waiter gets the next connection ([more](crate::Builder::order)).
+    pub order: Order,
     /// Which idle connection is lent first ([more](crate::Builder::reuse)).
     pub reuse: Reuse,
     /// Which connection gets the next lease. Only for a [`SharedPool`](crate::SharedPool): a `Pool`
@@ -135,6 +138,7 @@ impl Default for Config {
             max_waiters_per_host: None,
             max_dialing_per_host: None,
             max_dialing: None,
+            order: Order::Adaptive,
             reuse: Reuse::MostRecent,
             spread: Spread::OldestFirst,
             acquire_timeout: Some(Duration::from_secs(30)),
@@ -169,6 +173,7 @@ impl Config {
             max_waiters_per_host: or_none(self.max_waiters_per_host),
             max_dialing_per_host: or_none(self.max_dialing_per_host),
             max_dialing: or_none(self.max_dialing),
+            order: self.order,
             reuse: self.reuse,
             spread: self.spread,
             acquire_timeout: Span::from(self.acquire_timeout),

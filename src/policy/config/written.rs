@@ -18,6 +18,7 @@ use super::Config;
 use crate::policy::backoff::Backoff;
 use crate::policy::health_check::HealthCheck;
 use crate::policy::heartbeat::Heartbeat;
+use crate::policy::order::Order;
 use crate::policy::reuse::Reuse;
 use crate::policy::spread::Spread;
 
@@ -99,7 +100,7 @@ by_name!(Backoff: initial, max, factor, jitter);
 
 by_name!(Config:
     max_per_host, initial_per_host, min_idle_per_host, max_idle_per_host, max_idle, max_total,
-    max_waiters_per_host, max_dialing_per_host, max_dialing, reuse, spread, acquire_timeout,
+    max_waiters_per_host, max_dialing_per_host, max_dialing, order, reuse, spread, acquire_timeout,
     connect_timeout, ping_timeout, close_timeout, idle_timeout, max_lifetime, lifetime_jitter,
     max_uses, health_check, heartbeat, retry, slow_acquire, leak_after, deadlock_warnings,
 );
@@ -246,6 +247,7 @@ macro_rules! as_they_are {
 as_they_are! {
     bool: "true or false",
     f64: "a number",
+    Order: "a word",
     Reuse: "a word",
     Spread: "a word",
     HealthCheck: "a word or a table",
