@@ -127,3 +127,39 @@ fn a_connection_for_a_waiter_whose_time_is_over_reaches_the_next() {
         end
     });
 }
+
+/// The newest of two waiters is to be served, because the time of the oldest is over. It gives up while
+/// the connection is returned, and the oldest is polled: the connection is with the oldest, or idle.
+#[test]
+fn a_connection_for_the_newest_that_gives_up_is_not_lost() {
+    explore(&["to the newest", "to the oldest", "idle"], || {
+        let stage = Stage::timed(patient().order(Order::Deadlines).max_per_host(1));
+        let loan = stage.loan();
+        let limit = Duration::from_secs(1);
+        let mut oldest = Task::new(stage.pool.acquire(&HOST).within(limit));
+        assert!(oldest.poll().is_none(), "nothing is idle");
+        let newest = stage.waiter();
+        let bell = newest.bell.clone();
+        Timer::let_time_pass();
+        let giving_up = thread::spawn(move || drop(newest));
+        let returning = thread::spawn(move || drop(loan));
+        let answer = oldest.poll().expect("its time is over");
+        join(giving_up);
+        join(returning);
+        stage.watch.check();
+        let end = match answer {
+            Ok(got) => {
+                assert_eq!(got.id, 0);
+                drop(got);
+                "to the oldest"
+            }
+            Err(AcquireError::Timeout(_)) if bell.has_rung() => "to the newest",
+            Err(AcquireError::Timeout(_)) => "idle",
+            Err(error) => panic!("{error}"),
+        };
+        stage.rests_with(1);
+        assert_eq!(stage.hit().id, 0);
+        stage.end();
+        end
+    });
+}

@@ -36,6 +36,7 @@ mod shares;
 mod stage;
 mod task;
 
+use crate::policy::order::Order;
 use std::collections::BTreeSet;
 use std::fmt;
 use std::future::{Future, pending};
