@@ -142,6 +142,8 @@ impl World {
         }
         let in_order = known.iter().map(|(_, waiter)| std::sync::Arc::as_ptr(waiter)).eq(waiting);
         assert!(in_order, "1: first in, first out");
+        // They may have come from two ends: a connection's first loan was its first.
+        served.sort_by_key(|(_, waiter)| !is_first_loan(waiter));
         for (tag, waiter) in served {
             self.see_outcome(at, tag, &waiter);
         }
@@ -187,6 +189,10 @@ impl World {
             }
         }
     }
+}
+
+fn is_first_loan(waiter: &Waiter) -> bool {
+    matches!(&*waiter.seat.lock(), Seat::Served(loan) if loan.view.is_first)
 }
 
 fn queued(state: &HostState<Plain>) -> Vec<*const super::super::Waiter<Plain>> {
