@@ -131,7 +131,7 @@
 //! | [`retry`](Builder::retry) | none | dial again for callers that wait |
 //! | [`observer`](Builder::observer), [`slow_acquire`](Builder::slow_acquire), [`leak_after`](Builder::leak_after) | none | report what happens |
 //! | [`deadlock_warnings`](Builder::deadlock_warnings) | on in debug builds | report tasks that hold a connection and wait for another |
-//! | [`max_per_host_for`](Builder::max_per_host_for) | none | a cap for each key |
+//! | [`settings_for`](Builder::settings_for) | none | settings of single hosts, by key |
 //! | [`initial_per_host`](Builder::initial_per_host) | 0 | connections dialed when a host is first used |
 //! | [`max_waiters_per_host`](Builder::max_waiters_per_host) | no limit | waiting callers; further ones get an error at once |
 //! | [`max_dialing_per_host`](Builder::max_dialing_per_host), [`max_dialing`](Builder::max_dialing) | no limit | dials in flight |
@@ -198,7 +198,7 @@ pub use policy::acquire_failure::AcquireFailure;
 pub use policy::backoff::Backoff;
 pub use policy::build_error::BuildError;
 pub use policy::close_reason::{CloseCounts, CloseReason};
-pub use policy::config::Config;
+pub use policy::config::{Config, HostConfig};
 pub use policy::connector::Connector;
 pub use policy::health_check::HealthCheck;
 pub use policy::heartbeat::Heartbeat;

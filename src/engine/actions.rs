@@ -8,7 +8,7 @@ use super::common::Common;
 use super::connections::leases::Lease;
 use super::queue::deadlocks::SelfWait;
 use crate::policy::close_reason::CloseReason;
-use crate::policy::time::Time;
+use crate::policy::time::{Span, Time};
 
 /// The arguments that all methods of a host take.
 pub(crate) struct Section<'a, P: Parts> {
@@ -18,14 +18,19 @@ pub(crate) struct Section<'a, P: Parts> {
     pub(crate) common: &'a Common<P>,
     /// The current host, for the budget.
     pub(crate) host: &'a P::Host,
-    pub(crate) actions: Actions<P>,
+    pub(crate) actions: &'a mut Actions<P>,
 }
 
 impl<P: Parts> Section<'_, P> {
     /// Returns when a life ends that begins now.
     pub(crate) fn end_of_life(&self) -> Time {
+        self.now.after(self.life())
+    }
+
+    /// Returns how long a life lasts that begins now.
+    pub(crate) fn life(&self) -> Span {
         let limits = &self.common.limits;
-        self.now.after(limits.max_lifetime.shortened(limits.lifetime_jitter * self.random))
+        limits.max_lifetime.shortened(limits.lifetime_jitter * self.random)
     }
 }
 

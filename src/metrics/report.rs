@@ -102,13 +102,17 @@ impl<C: Connector> Viewed for PoolCore<C> {
 
 impl Picture {
     fn of(pool: &dyn AnyPool, per_host: bool) -> Self {
-        let limits = &pool.base().common.limits;
+        let rules = pool.base().rules();
+        let limits = &rules.common.limits;
         let is_over = pool.base().has_ended();
         let cells = pool.hosts().0;
         let (known, mut whole, mut hosts) = (cells.len(), View::default(), Vec::new());
         for cell in cells {
             let view = cell.base().view();
-            let view = View { seen: view.seen, caps: Caps::of_host(view.max, limits) };
+            let view = View {
+                seen: view.seen,
+                caps: Caps::of_host(view.max, &cell.base().rules().common.limits),
+            };
             whole.seen.add(&view.seen);
             whole.caps.add(view.caps);
             if per_host {

@@ -127,13 +127,18 @@ impl<C: Connector> Watch<C> {
         let now = core.clock.precise();
         let mut told = Vec::new();
         for cell in core.typed_hosts() {
-            unlocked(|| cell.look(|state| caught(|| state.check_invariants(now, &core.common))));
+            unlocked(|| {
+                cell.look(|state| caught(|| state.check_invariants(now, &cell.rules().common)))
+            });
             told.extend(cell.look(|state| state.told()));
         }
-        if let Some(Shared { budget, hints }) = &core.common.ledger {
+        if let Some(Shared { budget, hints }) = core.ledger() {
             unlocked(|| {
                 let budget = budget.lock();
-                caught(|| budget.check_invariants(&told, &[], 0))
+                caught(|| {
+                    budget.check_invariants(&told, &[], 0);
+                    budget.check_caps((0, 0));
+                })
             });
             hints.check(&told);
         }
@@ -160,7 +165,7 @@ impl<C: Connector> Watch<C> {
             unlocked(|| cell.look(|state| caught(|| state.check_empty())));
         }
         assert_eq!(core.directory.len(), 0, "a host that nobody needs");
-        if let Some(ledger) = &core.common.ledger {
+        if let Some(ledger) = core.ledger() {
             unlocked(|| {
                 let budget = ledger.budget.lock();
                 caught(|| budget.check_empty())

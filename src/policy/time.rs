@@ -81,6 +81,12 @@ impl From<Duration> for Span {
     }
 }
 
+impl From<Span> for Option<Duration> {
+    fn from(span: Span) -> Option<Duration> {
+        (span != Span::FOREVER).then(|| span.into())
+    }
+}
+
 impl From<Option<Duration>> for Span {
     fn from(limit: Option<Duration>) -> Span {
         limit.map_or(Span::FOREVER, Span::from)

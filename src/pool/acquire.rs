@@ -132,7 +132,7 @@ impl<C: Connector> Acquire<C> {
             Joined::Queued { .. } => self.wait(waiting, cx),
             Joined::Lent(lent) => self.hit(Held::lent(lent)),
             Joined::Full => {
-                let limit = self.cell().pool.common.limits.max_waiters_per_host;
+                let limit = self.cell().rules().common.limits.max_waiters_per_host;
                 self.fail(AcquireError::QueueFull(AtHost::new(self.cell().as_any().name(), limit)))
             }
             Joined::Closed => self.fail(AcquireError::Closed),
@@ -166,7 +166,7 @@ impl<C: Connector> Acquire<C> {
         // The caller is in the queue now: if its timer panics, because the runtime has ended,
         // dropping the stage ends the wait.
         self.stage = Stage::Waiting(waiting);
-        if self.cell().pool.common.is_shared() {
+        if self.cell().pool.is_shared() {
             self.cell().any().ask_peers(Asking::Caller);
         }
         let cell = self.cell.as_ref().expect(NOT_READY);
@@ -231,7 +231,7 @@ impl<C: Connector> Acquire<C> {
         let (Stage::Waiting(waiting), Some(cell)) = (&self.stage, &self.cell) else { return };
         let host = cell.any();
         waiting.cancel(&host);
-        if host.pool().settings.observer.is_there() {
+        if host.pool().observer.is_there() {
             let (failure, waited) = (AcquireFailure::Cancelled, waiting.waited(host.pool()));
             out_of_time::tell_failure(&*host, failure, waited);
         }

@@ -7,7 +7,6 @@ use super::pool::Pool;
 use super::shared::SharedPool;
 use crate::policy::backoff::Backoff;
 use crate::policy::build_error::BuildError;
-use crate::policy::config::Config;
 use crate::policy::connector::Connector;
 use crate::policy::health_check::HealthCheck;
 use crate::policy::heartbeat::Heartbeat;
@@ -16,7 +15,6 @@ use crate::policy::order::Order;
 use crate::policy::reuse::Reuse;
 use crate::policy::shared_connector::SharedConnector;
 use crate::policy::spread::Spread;
-use crate::runtime::caps::Caps;
 use crate::runtime::observing::Observing;
 use crate::runtime::settings::Settings;
 
@@ -44,7 +42,7 @@ use crate::runtime::settings::Settings;
 #[derive(Clone, Debug)]
 #[must_use = "a builder does nothing until `build` is called"]
 pub struct Builder<Kind = Exclusive> {
-    settings: Settings,
+    pub(super) settings: Settings,
     kind: PhantomData<Kind>,
 }
 
@@ -73,7 +71,7 @@ impl Builder {
     pub fn build<C: Connector>(self, connector: C) -> Result<Pool<C>, BuildError> {
         self.settings.check()?;
         self.settings.check_exclusive()?;
-        self.settings.caps.check::<C::Key>()?;
+        self.settings.overrides.check::<C::Key>()?;
         Ok(Pool::with_settings(connector, self.settings))
     }
 }
@@ -95,30 +93,8 @@ impl Builder<Shared> {
     /// An invalid setting: the error names the field and the value.
     pub fn build<C: SharedConnector>(self, connector: C) -> Result<SharedPool<C>, BuildError> {
         self.settings.check()?;
-        self.settings.caps.check::<C::Key>()?;
+        self.settings.overrides.check::<C::Key>()?;
         Ok(SharedPool::with_settings(connector, self.settings))
-    }
-}
-
-/// # Configuration files
-impl<Kind> Builder<Kind> {
-    /// Sets every option from a [`Config`], replacing those set before. The observer and
-    /// [`max_per_host_for`](Builder::max_per_host_for) are not part of a `Config` and stay.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use std::time::Duration;
-    /// use wharf::{Config, Pool};
-    ///
-    /// let mut config = Config::default();
-    /// config.max_per_host = Some(30);
-    ///
-    /// let builder = Pool::builder().config(config).acquire_timeout(Duration::from_secs(5));
-    /// ```
-    pub fn config(mut self, config: Config) -> Self {
-        self.settings.config = config;
-        self
     }
 }
 
@@ -135,53 +111,10 @@ impl<Kind> Builder<Kind> {
     /// under [`max_total`](Builder::max_total).
     ///
     /// Defaults to 10: few servers answer faster with more.
-    /// [`max_per_host_for`](Builder::max_per_host_for) sets another cap for single hosts, and
+    /// [`settings_for`](Builder::settings_for) sets another cap for single hosts, and
     /// [`Host::set_max`](crate::Host::set_max) changes one while the pool runs.
     pub fn max_per_host(mut self, n: impl Into<Option<usize>>) -> Self {
         self.settings.config.max_per_host = n.into();
-        self
-    }
-
-    /// Sets a cap for each key, for servers of different sizes in one pool. Where the function
-    /// returns `None`, [`max_per_host`](Builder::max_per_host) applies.
-    ///
-    /// The function is called when the pool first uses a host, and again when it uses one that it
-    /// has forgotten (no connections, no waiters, no handle, no recent failed dial). It is never
-    /// called while a lock is held. If several callers use a new host at the same time, it may be called for each of them.
-    /// A cap that was set with [`Host::set_max`](crate::Host::set_max) takes precedence, and lasts
-    /// as long as the pool.
-    ///
-    /// Zero is rejected with a warning (tracing target `wharf::host`), and `max_per_host` applies
-    /// to that host. The same happens if the function panics. If a host's cap is below
-    /// [`initial_per_host`](Builder::initial_per_host) or
-    /// [`min_idle_per_host`](Builder::min_idle_per_host), only as many connections are made in
-    /// advance as its cap allows.
-    ///
-    /// Defaults to none. The function takes the connector's [`Key`](Connector::Key);
-    /// [`build`](Builder::build) rejects one of another type.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # fn run() -> Result<(), wharf::BuildError> {
-    /// use wharf::{Pool, connector_fn};
-    ///
-    /// let connector = connector_fn(|host: String| async { Ok::<_, std::io::Error>(host) });
-    /// let pool = Pool::builder()
-    ///     .max_per_host(10)
-    ///     .max_per_host_for(|host: &String| host.starts_with("small-").then_some(2))
-    ///     .build(connector)?;
-    ///
-    /// assert_eq!(pool.host("small-1").status().max, 2);
-    /// assert_eq!(pool.host("db-1").status().max, 10);
-    /// # Ok(()) }
-    /// # run().unwrap();
-    /// ```
-    pub fn max_per_host_for<K: 'static>(
-        mut self,
-        cap: impl Fn(&K) -> Option<usize> + Send + Sync + 'static,
-    ) -> Self {
-        self.settings.caps = Caps::by(cap);
         self
     }
 

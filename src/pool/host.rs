@@ -125,7 +125,7 @@ impl<C: Connector> Host<C> {
     /// Changes the host's cap for the lifetime of the pool, even if the host has no connection and
     /// no handle for a while. It takes precedence over
     /// [`max_per_host`](crate::Builder::max_per_host) and
-    /// [`max_per_host_for`](crate::Builder::max_per_host_for).
+    /// [`settings_for`](crate::Builder::settings_for).
     ///
     /// Lowering the cap cuts off dials and closes idle connections at once, and closes the rest as
     /// they return. Raising it starts the dials that waiters need.

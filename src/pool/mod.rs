@@ -4,6 +4,7 @@ pub(crate) mod acquire;
 mod alarm;
 pub(crate) mod builder;
 pub(crate) mod close;
+mod configure;
 pub(crate) mod connector_fn;
 pub(crate) mod error;
 pub(crate) mod host;

@@ -22,7 +22,7 @@ pub(super) fn too_late<E: Any + Send + Sync>(host: &dyn AnyHost) -> AcquireError
 
 /// Tells the observer that an acquire has failed.
 pub(super) fn tell_failure(host: &dyn AnyHost, kind: AcquireFailure, waited: Duration) {
-    let (observer, host) = (&host.pool().settings.observer, &host);
+    let (observer, host) = (&host.pool().observer, &host);
     if kind == AcquireFailure::TimedOut {
         observer.tell(|observer| observer.timed_out(&TimedOut { host, waited }));
     }
@@ -50,7 +50,7 @@ pub(super) fn report<E: Any + Send + Sync>(
         loans,
         more_loans,
         held_by_waiting,
-    } = host.base().causes(now, &host.pool().common.limits);
+    } = host.base().causes(now);
     // That is no answer of the server.
     let has_panicked = matches!(failure, Some((DialFailure::Panicked, _)));
     let Seen { idle, in_use, dialing, closing, waiting, .. } = view.seen;

@@ -166,7 +166,7 @@ impl<C: Connector> PooledConnection<C> {
         let ticket = loan.ticket;
         let (host, id, reason) = (&cell, loan.view.id, CloseReason::Detached);
         // Told before it leaves: it may be the last one of a closed pool.
-        cell.pool.settings.observer.tell(|observer| observer.closed(&Closed { host, id, reason }));
+        cell.pool.observer.tell(|observer| observer.closed(&Closed { host, id, reason }));
         cell.any().detach(ticket);
         loan.connection
     }
@@ -210,7 +210,7 @@ impl<C: Connector> PooledConnection<C> {
     #[inline]
     pub(super) fn tell_acquired(this: &Self, waited: Duration) {
         let (home, LoanView { id, is_first, .. }) = (this.home(), this.loan().view);
-        home.pool.settings.observer.tell(|observer| {
+        home.pool.observer.tell(|observer| {
             observer.acquired(&Acquired { host: home, id, waited, reused: !is_first });
         });
     }
@@ -221,7 +221,7 @@ impl<C: Connector> PooledConnection<C> {
     ///
     /// For clients that keep a loan in the background until its exchange has ended.
     pub fn leave_task(this: &Self) {
-        if this.home().pool.settings.deadlock_warnings {
+        if this.home().pool.notes_tasks() {
             this.home().note_no_holder(this.loan().ticket);
         }
     }
@@ -237,7 +237,7 @@ impl<C: Connector> PooledConnection<C> {
 
 #[inline]
 fn tell_returned<C: Connector>(cell: &HostCell<C>, loan: &Loan<C>, now: Time) {
-    cell.pool.settings.observer.tell(|observer| {
+    cell.pool.observer.tell(|observer| {
         let LoanView { id, since, .. } = loan.view;
         observer.returned(&Returned { host: &cell, id, held: now.since(since) });
     });

@@ -69,21 +69,20 @@ impl Waiting {
             return Err(Refusal::Closed);
         }
         let timeout = match limit {
-            TimeLimit::AsSet => pool.settings.acquire_timeout,
-            TimeLimit::Own(timeout) => Some(timeout),
-            TimeLimit::AtMost(limit) => {
-                Some(pool.settings.acquire_timeout.map_or(limit, |set| set.min(limit)))
-            }
+            TimeLimit::AsSet => host.base().acquire_timeout(),
+            TimeLimit::Own(timeout) => timeout.into(),
+            TimeLimit::AtMost(limit) => Span::from(limit).min(host.base().acquire_timeout()),
         };
-        if timeout == Some(Duration::ZERO) {
+        if timeout == Span::ZERO {
             return Err(Refusal::NoTime);
         }
         let (runtime, is_maintained) = pool.find_runtime().ok_or(Refusal::NoRuntime)?;
         let since = pool.clock.exact();
         let is_watched = is_maintained && matches!(limit, TimeLimit::AsSet);
-        let deadline = since.after(Span::from(timeout));
+        let deadline = since.after(timeout);
         let until = if is_watched { Until::Watched(deadline) } else { Until::OwnTimer(deadline) };
-        let alarm = if is_watched { None } else { Alarm::of(timeout, &pool.maintenance, &runtime) };
+        let own_alarm = || Alarm::of(timeout.into(), &pool.maintenance, &runtime);
+        let alarm = if is_watched { None } else { own_alarm() };
         if alarm.is_some() {
             host.has_timer_in(&runtime);
         }
@@ -216,9 +215,8 @@ impl Waiting {
     /// Returns whether anybody is told of a wait that ended well.
     #[inline]
     pub(super) fn is_told(pool: &PoolBase) -> bool {
-        let settings = &pool.settings;
-        settings.slow_acquire.is_some()
-            || settings.observer.is_there()
+        pool.slow_acquire() != Span::FOREVER
+            || pool.observer.is_there()
             || LevelFilter::current() >= LevelFilter::DEBUG
     }
 
@@ -230,7 +228,7 @@ impl Waiting {
         if LevelFilter::current() >= LevelFilter::DEBUG {
             log_wait(host, waited);
         }
-        if pool.settings.slow_acquire.is_some_and(|limit| waited >= limit) {
+        if Span::from(waited) >= pool.slow_acquire() {
             self.warn_of(waited, ticket, host);
         }
         waited
@@ -256,7 +254,7 @@ impl Waiting {
             );
         });
         let event = SlowAcquire { host: &key, id, waited, queueing, dialing, pinging, place };
-        host.pool().settings.observer.tell(|observer| observer.slow_acquire(&event));
+        host.pool().observer.tell(|observer| observer.slow_acquire(&event));
     }
 }
 

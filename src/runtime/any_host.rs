@@ -15,6 +15,7 @@ use super::host_base::HostBase;
 use super::panics;
 use super::parts::{Cell, Erased, TaskWaker, Value, WaitsIn};
 use super::pool_base::PoolBase;
+use super::rules::Rules;
 use crate::engine::status::Counted;
 use crate::engine::sync::Notify;
 use crate::engine::{Parts, Proof, Purpose};
@@ -40,6 +41,9 @@ pub(crate) trait AnyHost: Any + Debug + Send + Sync {
     /// Enters the directory. Returns the host that is listed there with this key: this one, another, or a new one if
     /// this one was forgotten; and none if the pool is closed.
     fn enter(self: Arc<Self>) -> Option<Cell>;
+
+    /// Returns what is to govern the host now. It calls user code.
+    fn rules(&self) -> Arc<Rules>;
 
     /// Leaves the directory, unless `forget`, which is called under the directory's lock, finds that the host is
     /// needed. It returns the host's counts.

@@ -20,6 +20,7 @@ use super::host_base::HostBase;
 use super::parts::{Cell, Value};
 use super::pool_base::PoolBase;
 use super::pool_core;
+use super::rules::Rules;
 use crate::engine::status::Counted;
 use crate::engine::{Listing, Proof, Purpose};
 use crate::policy::connector::{Connector, ShownKey};
@@ -54,8 +55,8 @@ impl<C: Connector> HostCell<C> {
     #[cold]
     fn new(pool: Arc<PoolCore<C>>, key: C::Key, hash: u64) -> Arc<Self> {
         let carries = pool.expected_leases(&key);
-        let own_max = pool.settings.caps.of(&pool.connector, &key);
-        let base = HostBase::new(&pool, hash, carries, own_max);
+        let rules = pool.rules_of(&key);
+        let base = HostBase::new(&pool, hash, carries, rules);
         Arc::new(HostCell { pool, base, key })
     }
 
@@ -134,9 +135,18 @@ impl<C: Connector> AnyHost for HostCell<C> {
         // The phase is read under the directory's lock: a later close finds the host there.
         let listed = pool.directory.enter(&spare, || spare.base.enter(pool.phase()))?;
         if Arc::ptr_eq(&listed, &spare) {
-            pool.settings.observer.tell(|observer| observer.host_appeared(&spare));
+            pool.observer.tell(|observer| observer.host_appeared(&spare));
         }
-        Some(listed.into_any())
+        let listed = listed.into_any();
+        if !listed.base().follows(&pool.rules()) {
+            // The settings have changed since it was made; those who changed them may not have found it.
+            listed.follow_pool();
+        }
+        Some(listed)
+    }
+
+    fn rules(&self) -> Arc<Rules> {
+        self.pool.rules_of(&self.key)
     }
 
     fn leave(self: Arc<Self>, forget: &mut dyn FnMut() -> Option<Counted>) {
@@ -178,7 +188,8 @@ impl<C: Connector> AnyHost for HostCell<C> {
     }
 
     fn proof(&self, value: &mut Value) -> Proof {
-        self.pool.proof(&mut Held::<C>::of_mut(value).connection)
+        let rules = self.base.rules();
+        self.pool.proof(&mut Held::<C>::of_mut(value).connection, &rules.common.limits)
     }
 
     fn last_heard(&self, value: &Value) -> Option<Instant> {
@@ -219,6 +230,19 @@ impl<C: Connector> PoolCore<C> {
         match self.directory.find(hash, key) {
             Some(cell) => cell,
             None => HostCell::new(self.clone(), key.to_owned(), hash),
+        }
+    }
+
+    /// Returns what governs the host with this key. It calls user code.
+    fn rules_of(&self, key: &C::Key) -> Arc<Rules> {
+        let rules = self.rules();
+        match self.overrides.of(&self.connector, key) {
+            None => rules,
+            Some(own) => {
+                let config = own.over(&rules.config);
+                let limits = self.limits(&config);
+                Arc::new(rules.of_host(config, limits))
+            }
         }
     }
 

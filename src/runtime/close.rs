@@ -25,7 +25,7 @@ async fn close(mut closing: Closing) {
     let pool = cell.pool();
     let Some(connection) = closing.connection.take() else { return };
     let close = panics::catch_future("close", async { cell.close(connection).await });
-    match pool.settings.close_timeout {
+    match cell.base().rules().config.close_timeout {
         None => drop(close.await),
         Some(limit) => {
             if tokio::time::timeout(limit, close).await.is_err() {
@@ -56,7 +56,7 @@ impl Closing {
         key.pool().may_block(LevelFilter::DEBUG);
         panics::log(|| tracing::debug!(target: "wharf::close", ?key, id, ?reason, "closing"));
         let event = Closed { host: key, id, reason };
-        key.pool().settings.observer.tell(|observer| observer.closed(&event));
+        key.pool().observer.tell(|observer| observer.closed(&event));
     }
 }
 

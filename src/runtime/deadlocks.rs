@@ -29,14 +29,13 @@ fn warn_of_nested(cell: &Cell, nested: &Nested) {
     if !cell.pool().told.is_new(waits_at) {
         return;
     }
-    let what = match (cell.pool().common.is_shared(), loans) {
+    let what = match (cell.pool().is_shared(), loans) {
         (false, 1) => "connection",
         (false, _) => "connections",
         (true, 1) => "lease",
         (true, _) => "leases",
     };
-    let others =
-        Others { many: (max as usize).div_ceil(loans), shared: cell.pool().common.is_shared() };
+    let others = Others { many: (max as usize).div_ceil(loans), shared: cell.pool().is_shared() };
     panics::log(|| {
         tracing::warn!(
             target: "wharf::deadlock", key = ?cell, place = %waits_at,
@@ -70,9 +69,9 @@ fn tell_of_deadlock(cell: &Cell, deadlock: &Deadlock) {
     if let Some(side) = sides.first() {
         let (acquired_at, waits_at) = (side.acquired_at, side.waits_at);
         let event = Deadlocked { host: cell, loans, acquired_at, waits_at };
-        cell.pool().settings.observer.tell(|observer| observer.deadlocked(&event));
+        cell.pool().observer.tell(|observer| observer.deadlocked(&event));
     }
-    let what = if cell.pool().common.is_shared() { "leases" } else { "connections" };
+    let what = if cell.pool().is_shared() { "leases" } else { "connections" };
     let sides = Sides(deadlock);
     panics::log(|| {
         tracing::warn!(

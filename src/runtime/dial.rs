@@ -58,12 +58,12 @@ pub(super) fn begin(cell: &Cell, order: DialOrder<Erased>) -> Option<Dialing> {
 async fn dial(mut dialing: Dialing) {
     dialing.tell_begin();
     let cell = dialing.cell.clone();
-    let pool = cell.pool();
     panics::log(|| tracing::debug!(target: "wharf::dial", key = ?cell, "dialing"));
+    let connect_timeout = cell.base().rules().config.connect_timeout;
     // The time-out is made inside, because that panics in a runtime without timers.
     let connect = panics::catch_future("connect", async {
         let connect = cell.connect();
-        match pool.settings.connect_timeout {
+        match connect_timeout {
             None => Ok(connect.await),
             Some(limit) => dialing.in_time(limit, deadline::told(limit, connect)).await,
         }
@@ -76,7 +76,7 @@ async fn dial(mut dialing: Dialing) {
         Some(Ok(Ok(Ok(connection)))) => dialing.done(connection),
         Some(Ok(Ok(Err(error)))) => dialing.failed(DialFailure::Error(error)),
         Some(Ok(Err(_))) => {
-            let limit = pool.settings.connect_timeout.unwrap_or(Duration::MAX);
+            let limit = connect_timeout.unwrap_or(Duration::MAX);
             dialing.failed(DialFailure::TimedOut(limit));
         }
         Some(Err(Panicked)) => dialing.failed(DialFailure::Panicked),
@@ -113,7 +113,7 @@ impl Dialing {
         }
         let cell = &self.cell;
         cell.pool().may_block(LevelFilter::INFO);
-        cell.pool().settings.observer.tell(|observer| observer.dial_began(cell));
+        cell.pool().observer.tell(|observer| observer.dial_began(cell));
         self.span = self.span.causes(|cause| {
             tracing::info_span!(
                 target: "wharf::dial", parent: cause, "dial", key = ?cell, outcome = Empty
@@ -173,11 +173,11 @@ impl Dialing {
         let (pool, took, slot) = (self.cell.pool(), self.took(), self.slot);
         let peer_addr =
             panics::catch("peer_addr", || self.cell.peer_addr(&connection)).unwrap_or(None);
-        let (host, id) = (&self.cell, pool.common.next_id());
+        let (host, id) = (&self.cell, pool.next_id());
         // Reported before the connection is handed over: the borrower may report that it has the
         // connection.
         pool.may_block(LevelFilter::INFO);
-        pool.settings.observer.tell(|observer| {
+        pool.observer.tell(|observer| {
             observer.dial_done(&DialDone { host, id, took, peer_addr });
         });
         self.span.ends(&"connected");
@@ -221,7 +221,7 @@ impl Dialing {
 
     fn tell_failure(&self, error: &dyn Display) {
         let (host, took) = (&self.cell, self.took());
-        self.cell.pool().settings.observer.tell(|observer| {
+        self.cell.pool().observer.tell(|observer| {
             observer.dial_failed(&DialFailed { host, took, error: format_args!("{error}") });
         });
         self.span.ends(error);
@@ -253,7 +253,7 @@ impl Dialing {
         let slot = self.slot;
         let begins = self.cell.change(|state, section| state.dial_stopped(slot, section));
         self.cell.pool().may_block(LevelFilter::WARN);
-        let limit = self.cell.pool().settings.connect_timeout;
+        let limit = self.cell.base().rules().config.connect_timeout;
         let why: &dyn Display = match limit.filter(|limit| *limit <= self.took()) {
             Some(limit) => &DialFailure::TimedOut(limit),
             None => &CUT_OFF,

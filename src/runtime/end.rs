@@ -33,7 +33,7 @@ impl dyn AnyPool {
         }
         if base.note_gone(1) && base.begin_end() {
             base.may_block(LevelFilter::WARN);
-            base.settings.observer.tell(Observer::pool_closed);
+            base.observer.tell(Observer::pool_closed);
             base.end();
         }
     }
@@ -45,7 +45,7 @@ pub(super) struct Untold(Arc<dyn AnyPool>);
 impl Untold {
     /// Without an observer nothing is told.
     pub(super) fn of(host: &dyn AnyHost) -> Option<Self> {
-        let is_told = host.pool().settings.observer.is_there();
+        let is_told = host.pool().observer.is_there();
         is_told.then(|| {
             host.pool().hold_up(1);
             Untold(host.pool_ref())

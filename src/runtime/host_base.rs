@@ -8,13 +8,19 @@ use super::failure::DialFailure;
 use super::panics;
 use super::parts::{Erased, HostState, Waiter};
 use super::pool_base::PoolBase;
+use super::rules::Rules;
 use crate::engine::host::peers::FullPeer;
 use crate::engine::status::{Causes, EntryView, HostView};
 use crate::engine::sync::Mutex;
-use crate::engine::sync::atomic::{AtomicBool, Ordering::Relaxed};
-use crate::engine::{Asking, Common, Lease, Listing, Phase, Ticket};
-use crate::policy::limits::Limits;
-use crate::policy::time::Time;
+use crate::engine::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use crate::engine::{Asking, Lease, Listing, Phase, Ticket};
+use crate::policy::time::{Span, Time};
+
+/// What the lock guards: a host's state, and what governs it.
+pub(super) struct Governed {
+    pub(super) rules: Arc<Rules>,
+    pub(super) state: HostState,
+}
 
 /// What does not depend on the connector.
 #[repr(C)]
@@ -23,7 +29,9 @@ pub(crate) struct HostBase {
     /// attempt. A stale `true` costs a slower attempt, a stale `false` one more lock. The attempt
     /// and the joining are under one lock, so no waiter is overtaken.
     crowded: AtomicBool,
-    pub(super) state: Mutex<HostState>,
+    pub(super) state: Mutex<Governed>,
+    /// `acquire_timeout`, in nanoseconds: read before a wait.
+    acquire_timeout: AtomicU64,
     /// Never reused for another host.
     pub(super) id: u64,
     pub(crate) hash: u64,
@@ -31,10 +39,32 @@ pub(crate) struct HostBase {
 
 impl HostBase {
     /// Makes a host whose new connections are expected to carry this many leases.
-    pub(super) fn new(pool: &PoolBase, hash: u64, carries: usize, own_max: Option<usize>) -> Self {
+    pub(super) fn new(pool: &PoolBase, hash: u64, carries: usize, rules: Arc<Rules>) -> Self {
         let id = pool.next_host();
-        let state = HostState::new(id, carries, &pool.common).with_max(own_max);
-        HostBase { crowded: AtomicBool::new(false), state: Mutex::new(state), id, hash }
+        let acquire_timeout = AtomicU64::new(rules.common.limits.acquire_timeout.nanos());
+        let state = HostState::new(id, carries, &rules.common);
+        let state = Mutex::new(Governed { rules, state });
+        HostBase { crowded: AtomicBool::new(false), state, acquire_timeout, id, hash }
+    }
+
+    /// The time limit of an acquire without one of its own.
+    #[inline]
+    pub(crate) fn acquire_timeout(&self) -> Span {
+        Span::from_nanos(self.acquire_timeout.load(Relaxed))
+    }
+
+    /// Called under the lock.
+    pub(super) fn set_acquire_timeout(&self, limit: Span) {
+        self.acquire_timeout.store(limit.nanos(), Relaxed);
+    }
+
+    pub(crate) fn rules(&self) -> Arc<Rules> {
+        self.state.lock().rules.clone()
+    }
+
+    /// Returns whether the host has the settings of this version.
+    pub(super) fn follows(&self, rules: &Rules) -> bool {
+        self.state.lock().rules.version >= rules.version
     }
 
     #[inline]
@@ -54,7 +84,7 @@ impl HostBase {
     /// directory's lock.
     pub(super) fn enter(&self, phase: Phase) -> bool {
         if phase != Phase::Closed {
-            self.state.lock().enter(phase);
+            self.state.lock().state.enter(phase);
         }
         phase != Phase::Closed
     }
@@ -68,13 +98,17 @@ impl HostBase {
         if !self.is_crowded() || pool.is_closed() {
             return None;
         }
-        self.state.lock().join_crowd(waiter, &pool.common)
+        let Governed { rules, state } = &mut *self.state.lock();
+        state.join_crowd(waiter, &rules.common)
     }
 
     /// Leaves the queue on the fast path, if that is all there is to do. Returns whether it did.
     pub(crate) fn leave_crowd(&self, waiter: &Waiter, pool: &PoolBase) -> bool {
         let now = pool.clock.exact();
-        let unused = self.state.lock().leave_crowd(waiter, now, &pool.common);
+        let unused = {
+            let Governed { rules, state } = &mut *self.state.lock();
+            state.leave_crowd(waiter, now, &rules.common)
+        };
         let has_left = unused.is_some();
         let _ = panics::catch("a waker", || drop(unused));
         has_left
@@ -85,46 +119,49 @@ impl HostBase {
 impl HostBase {
     /// Reads the host's state.
     pub(crate) fn look<R>(&self, f: impl FnOnce(&HostState) -> R) -> R {
-        f(&self.state.lock())
+        f(&self.state.lock().state)
+    }
+
+    pub(super) fn stops_ping(&self, slot: u32, now: Time) -> bool {
+        let Governed { rules, state } = &mut *self.state.lock();
+        state.stops_ping(slot, now, &rules.common)
     }
 
     pub(super) fn listing(&self) -> Listing {
-        self.state.lock().listing()
+        self.state.lock().state.listing()
     }
 
     pub(crate) fn view(&self) -> HostView {
-        self.state.lock().view()
+        self.state.lock().state.view()
     }
 
     pub(crate) fn entry_view(&self, ticket: Ticket) -> EntryView {
-        self.state.lock().entry_view(ticket)
+        self.state.lock().state.entry_view(ticket)
     }
 
     /// Returns the loans, each with its connection's id.
     pub(crate) fn loans(&self) -> Vec<(u64, Lease)> {
-        self.state.lock().loans()
+        self.state.lock().state.loans()
     }
 
     /// Returns the next few shared connections that are full.
-    pub(super) fn full_peers(
-        &self,
-        asking: Asking,
-        common: &Common<Erased>,
-    ) -> Vec<FullPeer<Erased>> {
-        self.state.lock().full_peers(asking, common)
+    pub(super) fn full_peers(&self, asking: Asking) -> Vec<FullPeer<Erased>> {
+        let Governed { rules, state } = &mut *self.state.lock();
+        state.full_peers(asking, &rules.common)
     }
 
     pub(crate) fn idle_ids(&self) -> Vec<u64> {
-        self.state.lock().idle_ids()
+        self.state.lock().state.idle_ids()
     }
 
     /// Returns why a caller may have waited in vain. The state remembers what was looked for.
-    pub(crate) fn causes(&self, now: Time, limits: &Limits) -> Causes<DialFailure> {
-        self.state.lock().causes(now, limits)
+    pub(crate) fn causes(&self, now: Time) -> Causes<DialFailure> {
+        let Governed { rules, state } = &mut *self.state.lock();
+        state.causes(now, &rules.common.limits)
     }
 
     /// The loan does not depend any more on the task that began it.
     pub(crate) fn note_no_holder(&self, ticket: Ticket) {
-        self.state.lock().note_no_holder(ticket);
+        self.state.lock().state.note_no_holder(ticket);
     }
 }

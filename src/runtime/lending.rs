@@ -5,6 +5,7 @@
 use std::sync::Arc;
 
 use super::cell::{Held, HostCell, Loan};
+use super::host_base::Governed;
 use super::parts::Value;
 use super::{panics, task};
 use crate::engine::{CallSite, Ended, Returned, Use};
@@ -19,14 +20,15 @@ impl<C: Connector> HostCell<C> {
         loop {
             let pool = &self.pool;
             let now = pool.clock.now();
-            let holder = pool.settings.deadlock_warnings.then(task::current);
-            let mut state = self.state.lock();
-            let loan = state.lend_as(now, call_site, &pool.common, Held::<C>::lent)?;
+            let holder = pool.notes_tasks().then(task::current);
+            let mut governed = self.state.lock();
+            let Governed { rules, state } = &mut *governed;
+            let loan = state.lend_as(now, call_site, &rules.common, Held::<C>::lent)?;
             if let Some(task) = holder {
                 state.note_holder(loan.ticket, task);
             }
-            let known = if pool.common.is_plain { 1 } else { state.max_leases(loan.ticket.slot) };
-            drop(state);
+            let known = if rules.common.is_plain { 1 } else { state.max_leases(loan.ticket.slot) };
+            drop(governed);
             if let Some(loan) = self.check(loan, known as usize) {
                 return Some(loan);
             }
@@ -58,17 +60,18 @@ impl<C: Connector> HostCell<C> {
     /// Takes back a connection that was used and is open.
     #[inline]
     pub(crate) fn give_back(self: Arc<Self>, loan: Loan<C>, max_leases: usize, now: Time) {
-        let mut state = self.state.lock();
+        let mut governed = self.state.lock();
+        let Governed { rules, state } = &mut *governed;
         let ended = Ended { ticket: loan.ticket, connection: loan as Value, max_leases };
-        match state.give_back(ended, now, &self.pool.common) {
+        match state.give_back(ended, now, &rules.common) {
             Returned::Idle => {}
             Returned::Left(share) => {
-                drop(state);
+                drop(governed);
                 let _ = panics::catch("the drop of a connection", || drop(share));
             }
             Returned::HandedOver(waker) => {
                 self.note_crowded(state.waiting() > 0);
-                drop(state);
+                drop(governed);
                 // The reference count is next to the lock, which other threads take now.
                 drop(self);
                 if let Some(waker) = waker {
@@ -76,7 +79,7 @@ impl<C: Connector> HostCell<C> {
                 }
             }
             Returned::Unsettled(connection) => {
-                drop(state);
+                drop(governed);
                 self.end_use(Held::own(connection), Use::Ended { max_leases });
             }
         }

@@ -7,8 +7,7 @@
 
 pub(crate) mod any_host;
 pub(crate) mod any_pool;
-pub(crate) mod caps;
-mod carry_out;
+pub(crate) mod carry_out;
 pub(crate) mod cell;
 pub(crate) mod clock;
 mod close;
@@ -26,6 +25,7 @@ mod maintain;
 pub(crate) mod maintenance;
 mod news;
 pub(crate) mod observing;
+pub(crate) mod overrides;
 pub(crate) mod panics;
 pub(crate) mod parts;
 mod ping;
@@ -33,6 +33,8 @@ pub(crate) mod pool_base;
 pub(crate) mod pool_core;
 pub(crate) mod pool_handle;
 pub(crate) mod random;
+mod reconfigure;
+mod rules;
 mod runtimes;
 mod scheduled;
 mod sections;

@@ -88,7 +88,7 @@ impl Item {
         match self {
             Item::Leak(..) | Item::SelfWait(..) => pool.is_heard(LevelFilter::WARN),
             Item::LostDial(_) => pool.is_heard(LevelFilter::INFO),
-            Item::Forgotten(_) => pool.settings.observer.is_there(),
+            Item::Forgotten(_) => pool.observer.is_there(),
         }
     }
 
@@ -98,7 +98,7 @@ impl Item {
             Item::Leak(cell, leak) => tell_leak(&cell, leak),
             Item::SelfWait(cell, self_wait) => deadlocks::tell(&cell, &self_wait),
             Item::Forgotten(cell) => {
-                cell.pool().settings.observer.tell(|observer| observer.host_forgotten(&cell));
+                cell.pool().observer.tell(|observer| observer.host_forgotten(&cell));
             }
             Item::LostDial(dialing) => dialing.tell_loss(),
         }
@@ -113,6 +113,6 @@ fn tell_leak(cell: &Cell, leak: Leak) {
     let (key, pool) = (cell, cell.pool());
     let (held, place) = (pool.clock.precise().since(lease.since), lease.call_site);
     let event = Leaked { host: &key, id, held, place, is_back };
-    pool.settings.observer.tell(|observer| observer.leaked(&event));
+    pool.observer.tell(|observer| observer.leaked(&event));
     panics::log(|| tracing::warn!(target: "wharf::loan", ?key, id, ?held, %place, "{words}"));
 }

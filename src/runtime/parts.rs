@@ -17,6 +17,9 @@ pub(crate) type Cell = <Erased as Parts>::Host;
 /// A connection as the engine keeps it: in fact a [`Held`](super::held::Held).
 pub(crate) type Value = Box<dyn Any + Send>;
 
+/// Makes a borrower's share of a shared connection. It runs under a host's lock and must not call user code.
+pub(crate) type Split = fn(&Value) -> Value;
+
 /// Wakes a waiting task, and knows the runtime in which it waits.
 #[derive(Debug)]
 pub(crate) struct TaskWaker {

@@ -153,11 +153,11 @@ impl Asked {
 
     /// Pings the connection, and waits for as long as the host needs the answer.
     async fn ask(&self, connection: &mut Value) -> Answer {
-        let pool = self.cell.pool();
+        let (pool, rules) = (self.cell.pool(), self.cell.base().rules());
         let mut ping = pin!(ping(&*self.cell, self.purpose, connection));
-        let (first, next) = match (self.purpose, pool.settings.heartbeat) {
+        let (first, next) = match (self.purpose, rules.config.heartbeat) {
             (Purpose::Heartbeat, Some(beat)) => (Some(beat.first_wait()), beat.next_wait()),
-            _ => (pool.settings.ping_timeout, Duration::MAX),
+            _ => (rules.config.ping_timeout, Duration::MAX),
         };
         let mut limit = TimeLimit::of(first);
         let mut was_late = false;
@@ -184,9 +184,8 @@ impl Asked {
     }
 
     fn stops(&self) -> bool {
-        let pool = self.cell.pool();
-        let now = pool.clock.exact();
-        self.cell.base().look(|state| state.stops_ping(self.slot, now, &pool.common))
+        let now = self.cell.pool().clock.exact();
+        self.cell.base().stops_ping(self.slot, now)
     }
 
     /// The heartbeat was not answered in time. Returns whether it has missed too many.
@@ -216,7 +215,7 @@ impl Asked {
     fn report_answer(&self, began: Time) {
         let pool = self.cell.pool();
         if self.purpose != Purpose::Heartbeat {
-            pool.settings.observer.tell(|observer| {
+            pool.observer.tell(|observer| {
                 let took = pool.clock.precise().since(began);
                 observer.ping_answered(&PingAnswered { host: &self.cell, id: self.id, took });
             });
@@ -228,7 +227,6 @@ impl Asked {
         panics::log(|| tracing::debug!(target: "wharf::ping", ?key, id, ?purpose, "a ping failed"));
         self.cell
             .pool()
-            .settings
             .observer
             .tell(|observer| observer.ping_failed(&PingFailed { host: key, id }));
     }
@@ -239,7 +237,7 @@ impl Asked {
             tracing::warn!(target: "wharf::heartbeat", ?key, id, missed, "a heartbeat was missed");
         });
         let event = HeartbeatMissed { host: key, id, missed };
-        self.cell.pool().settings.observer.tell(|observer| observer.heartbeat_missed(&event));
+        self.cell.pool().observer.tell(|observer| observer.heartbeat_missed(&event));
     }
 }
 

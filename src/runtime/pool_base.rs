@@ -1,5 +1,6 @@
 //! The state that all handles, guards and tasks of a pool share, without the types of its connector.
 
+use std::mem;
 use std::sync::Arc;
 
 use tracing::level_filters::LevelFilter;
@@ -7,7 +8,10 @@ use tracing::level_filters::LevelFilter;
 use super::clock::Clock;
 use super::handle::Runtime;
 use super::maintenance::Maintenance;
-use super::parts::{Cell, Erased, Value};
+use super::observing::Observing;
+use super::overrides::Overrides;
+use super::parts::{Cell, Split};
+use super::rules::Rules;
 use super::scheduled::Scheduled;
 use super::settings::Settings;
 use super::task;
@@ -16,23 +20,26 @@ use crate::engine::budget::Ledger;
 use crate::engine::schedule::Schedule;
 use crate::engine::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use crate::engine::sync::{Mutex, Notify};
-use crate::engine::{Borrower, CallSite, Common, Phase};
+use crate::engine::{Borrower, CallSite, Phase};
 use crate::policy::limits::Limits;
-use crate::policy::time::Time;
-
-/// Makes a borrower's share of a shared connection. It runs under a host's lock and must not call user code.
-pub(crate) type Split = fn(&Value) -> Value;
+use crate::policy::time::{Span, Time};
 
 /// What does not depend on the connector. The fields for hits and waits come first, apart from
 /// those that are written while the pool is used.
 #[repr(C)]
 pub(crate) struct PoolBase {
     pub(crate) clock: Clock,
-    pub(crate) common: Common<Erased>,
+    /// As the pool was built: for what never changes.
+    built: Arc<Rules>,
     closed: AtomicBool,
     ending: AtomicBool,
     ended: AtomicBool,
-    pub(crate) settings: Settings,
+    pub(crate) observer: Observing,
+    pub(super) overrides: Overrides,
+    /// `slow_acquire`, in nanoseconds: read at the end of each wait.
+    slow_acquire: AtomicU64,
+    /// What holds for hosts without settings of their own.
+    rules: Mutex<Arc<Rules>>,
     pub(crate) schedule: Mutex<Schedule<Scheduled>>,
     pub(crate) maintenance: Arc<Maintenance>,
     /// Notified when a closed pool has come to its end.
@@ -53,13 +60,19 @@ pub(crate) struct PoolBase {
 
 impl PoolBase {
     pub(super) fn new(limits: Limits, share: Option<Split>, settings: Settings) -> Self {
+        let Settings { config, observer, overrides } = settings;
+        let slow_acquire = AtomicU64::new(Span::from(config.slow_acquire).nanos());
+        let built = Arc::new(Rules::new(config, limits, share));
         PoolBase {
             clock: Clock::new(),
-            common: Common::new(limits, share),
+            rules: Mutex::new(built.clone()),
+            built,
             closed: AtomicBool::new(false),
             ending: AtomicBool::new(false),
             ended: AtomicBool::new(false),
-            settings,
+            observer,
+            overrides,
+            slow_acquire,
             schedule: Mutex::new(Schedule::new()),
             maintenance: Arc::new(Maintenance::new()),
             drained: Notify::new(),
@@ -79,7 +92,58 @@ impl PoolBase {
 
     /// The task that runs, which asks for a connection.
     pub(crate) fn borrower(&self, call_site: CallSite) -> Borrower {
-        Borrower { call_site, task: self.settings.deadlock_warnings.then(task::current) }
+        Borrower { call_site, task: self.notes_tasks().then(task::current) }
+    }
+}
+
+/// # Settings
+impl PoolBase {
+    #[inline]
+    pub(crate) fn is_shared(&self) -> bool {
+        self.built.common.is_shared()
+    }
+
+    /// Returns whether it is noted which task holds a connection: `deadlock_warnings`.
+    #[inline]
+    pub(crate) fn notes_tasks(&self) -> bool {
+        self.built.config.deadlock_warnings
+    }
+
+    /// Returns the id of the next connection.
+    pub(super) fn next_id(&self) -> u64 {
+        self.built.common.next_id()
+    }
+
+    /// Present in pools that were built with a cap across hosts.
+    pub(crate) fn ledger(&self) -> Option<&Ledger<Cell>> {
+        self.built.common.ledger()
+    }
+
+    #[inline]
+    pub(crate) fn slow_acquire(&self) -> Span {
+        Span::from_nanos(self.slow_acquire.load(Ordering::Relaxed))
+    }
+
+    /// Returns what holds for hosts without settings of their own.
+    pub(crate) fn rules(&self) -> Arc<Rules> {
+        self.rules.lock().clone()
+    }
+
+    /// These hold from now on, if they come after the ones that hold. Returns whether they do.
+    pub(super) fn set_rules(&self, new: &Arc<Rules>) -> bool {
+        let mut rules = self.rules.lock();
+        if rules.version + 1 != new.version {
+            return false;
+        }
+        let old = mem::replace(&mut *rules, new.clone());
+        if let Some(ledger) = self.ledger() {
+            ledger.budget.lock().adapt(&new.common.limits);
+        }
+        drop(rules);
+        drop(old);
+        let slow = Span::from(new.config.slow_acquire).nanos();
+        self.slow_acquire.store(slow, Ordering::Relaxed);
+        true
     }
 }
 
@@ -87,7 +151,7 @@ impl PoolBase {
 impl PoolBase {
     /// Returns a host whose idle connection may make room, if room is needed.
     pub(super) fn next_scan(&self, now: Time) -> Option<Cell> {
-        let Ledger { budget, hints } = self.common.ledger.as_ref()?;
+        let Ledger { budget, hints } = self.ledger()?;
         let mut budget = budget.lock();
         budget.begin_scan(hints.idle(), now)
     }
@@ -164,7 +228,7 @@ impl Drop for PoolBase {
 impl PoolBase {
     /// Returns whether there is an observer, or a subscriber that may record events of this level.
     pub(super) fn is_heard(&self, level: LevelFilter) -> bool {
-        self.settings.observer.is_there() || LevelFilter::current() >= level
+        self.observer.is_there() || LevelFilter::current() >= level
     }
 
     /// Prepares for a report of this level that may block this thread: the tasks that it has woken

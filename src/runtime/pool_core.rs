@@ -14,12 +14,15 @@ use std::ops::Deref;
 
 use super::directory::{Directory, Listed};
 use super::panics::{self, Panicked};
-use super::pool_base::{PoolBase, Split};
+use super::parts::Split;
+use super::pool_base::PoolBase;
 use super::settings::Settings;
 use crate::engine::{Proof, Use};
 use crate::policy::close_reason::CloseReason;
+use crate::policy::config::Config;
 use crate::policy::connector::{Connector, has_ping};
 use crate::policy::health_check::HealthCheck;
+use crate::policy::limits::Limits;
 use crate::policy::time::Span;
 
 /// In models every run is the same.
@@ -55,12 +58,7 @@ impl<C: Connector, H> Deref for PoolCore<C, H> {
 impl<C: Connector, H: Listed> PoolCore<C, H> {
     pub(crate) fn new(connector: C, settings: Settings, sharing: Option<Sharing<C>>) -> Self {
         let share = sharing.as_ref().map(|sharing| sharing.share);
-        let mut limits = settings.limits();
-        let needs_pings =
-            settings.health_check == HealthCheck::AsNeeded && !connector.notices_close();
-        if needs_pings || connector.pings_each_loan() {
-            limits.ping_after = Span::ZERO;
-        }
+        let limits = limits_of(&connector, &settings.config);
         let base = PoolBase::new(limits, share, settings);
         PoolCore {
             base,
@@ -71,10 +69,25 @@ impl<C: Connector, H: Listed> PoolCore<C, H> {
         }
     }
 
+    /// Returns what the engine reads of these settings.
+    pub(super) fn limits(&self, config: &Config) -> Limits {
+        limits_of(&self.connector, config)
+    }
+
     #[inline]
     pub(super) fn hash<Q: Hash + ?Sized>(&self, key: &Q) -> u64 {
         self.hasher.hash_one(key)
     }
+}
+
+/// The connector has a say in how connections are checked.
+fn limits_of<C: Connector>(connector: &C, config: &Config) -> Limits {
+    let mut limits = config.limits();
+    let needs_pings = config.health_check == HealthCheck::AsNeeded && !connector.notices_close();
+    if needs_pings || connector.pings_each_loan() {
+        limits.ping_after = Span::ZERO;
+    }
+    limits
 }
 
 /// # Asking the connector
@@ -98,8 +111,7 @@ impl<C: Connector, H> PoolCore<C, H> {
     }
 
     /// Returns what proves that the peer of this connection lives, if this pool is to know that.
-    pub(super) fn proof(&self, connection: &mut C::Connection) -> Proof {
-        let limits = &self.base.common.limits;
+    pub(super) fn proof(&self, connection: &mut C::Connection, limits: &Limits) -> Proof {
         if limits.ping_after == Span::FOREVER && limits.heartbeat.is_none() {
             return Proof::Ping;
         }

@@ -3,15 +3,21 @@
 //! The closures come from this layer only. A caller's requests have names, in `slow_path.rs`: a closure in a function
 //! that is generic over the connector would have the engine compiled again for each connector.
 
+use std::mem;
 use std::sync::Arc;
 
 use super::any_host::AnyHost;
+use super::host_base::Governed;
 use super::parts::{Actions, HostState, Section};
 use super::random;
+use super::rules::Rules;
 use super::scheduled::Scheduled;
 use crate::engine::schedule::Look;
 use crate::engine::status::Counted;
 use crate::policy::time::Time;
+
+/// The time, and a random number for the section.
+type Moment = (Time, f64);
 
 type Decide<'a> = &'a mut dyn FnMut(&mut HostState, &mut Section<'_>);
 
@@ -27,37 +33,72 @@ impl dyn AnyHost {
     }
 
     fn change_by(self: &Arc<Self>, f: Decide<'_>) {
-        let mut section = self.section();
-        let gone = self.decide_in(&mut section, f);
+        let mut actions = Actions::default();
+        let gone = self.decide_in(&mut actions, f);
+        self.carry_out_if_any(actions, gone);
+    }
+
+    #[inline]
+    fn carry_out_if_any(self: &Arc<Self>, actions: Actions, gone: usize) {
         // Moving the actions costs as much as many a section.
-        if !section.actions.is_empty() {
-            self.carry_out(section.actions);
+        if !actions.is_empty() {
+            self.carry_out(actions);
         }
         self.let_end(gone);
     }
 
     /// Changes the host's state. The caller carries out the actions.
     pub(super) fn decide(self: &Arc<Self>, f: Decide<'_>) -> Actions {
-        let mut section = self.section();
-        let gone = self.decide_in(&mut section, f);
+        let mut actions = Actions::default();
+        let gone = self.decide_in(&mut actions, f);
         self.let_end(gone);
-        section.actions
+        actions
     }
 
     /// Returns how many entries have gone, which are counted until the actions are carried out.
-    fn decide_in<'a>(self: &'a Arc<Self>, section: &mut Section<'a>, f: Decide<'_>) -> usize {
-        let (base, pool) = (self.base(), self.pool());
-        let mut state = base.state.lock();
+    fn decide_in(self: &Arc<Self>, actions: &mut Actions, f: Decide<'_>) -> usize {
+        let moment = self.moment();
+        let mut governed = self.base().state.lock();
+        self.decide_for(&mut governed, moment, actions, f)
+    }
+
+    /// The same, under the lock.
+    #[inline]
+    fn decide_for(
+        self: &Arc<Self>,
+        governed: &mut Governed,
+        moment: Moment,
+        actions: &mut Actions,
+        f: Decide<'_>,
+    ) -> usize {
+        let Governed { rules, state } = governed;
+        let section = &mut self.section(rules, moment, actions);
         let (entries, look) = (state.entries(), state.look());
-        f(&mut state, section);
+        f(state, section);
         state.finish(section);
         let is = state.entries();
         if is > entries {
-            pool.hold_up(is - entries);
+            self.pool().hold_up(is - entries);
         }
-        self.reschedule(&state, look, section);
-        base.note_crowded(state.waiting() > 0);
+        self.reschedule(state, look, section);
+        self.base().note_crowded(state.waiting() > 0);
         entries.saturating_sub(is)
+    }
+
+    /// These settings hold for the host from now on, unless newer ones do.
+    pub(super) fn follow(self: &Arc<Self>, new: Arc<Rules>) {
+        let (mut actions, moment) = (Actions::default(), self.moment());
+        let mut governed = self.base().state.lock();
+        if governed.rules.version >= new.version {
+            return;
+        }
+        self.base().set_acquire_timeout(new.common.limits.acquire_timeout);
+        let old = mem::replace(&mut governed.rules, new);
+        let gone = self.decide_for(&mut governed, moment, &mut actions, &mut |state, section| {
+            state.adapt(&old.common.limits, section);
+        });
+        drop(governed);
+        self.carry_out_if_any(actions, gone);
     }
 
     /// This many entries have gone: the last one of a closed pool ends it.
@@ -81,26 +122,27 @@ impl dyn AnyHost {
     /// Ends the host, unless it is needed. The directory's lock is held: the actions are carried out when it is
     /// released.
     fn end(self: &Arc<Self>) -> Option<(Counted, Actions)> {
-        let mut section = self.section();
-        let mut state = self.base().state.lock();
-        if !state.forget(&mut section) {
+        let (mut actions, moment) = (Actions::default(), self.moment());
+        let Governed { rules, state } = &mut *self.base().state.lock();
+        if !state.forget(&mut self.section(rules, moment, &mut actions)) {
             return None;
         }
         self.pool().schedule.lock().change(self.scheduled(), state.look(), None);
-        let counted = state.counted();
-        drop(state);
-        Some((counted, section.actions))
+        Some((state.counted(), actions))
     }
 
-    fn section(self: &Arc<Self>) -> Section<'_> {
-        let pool = self.pool();
-        Section {
-            now: pool.clock.exact(),
-            random: random::fraction(),
-            common: &pool.common,
-            host: self,
-            actions: Actions::default(),
-        }
+    fn moment(&self) -> Moment {
+        (self.pool().clock.exact(), random::fraction())
+    }
+
+    #[inline]
+    fn section<'a>(
+        self: &'a Arc<Self>,
+        rules: &'a Rules,
+        (now, random): Moment,
+        actions: &'a mut Actions,
+    ) -> Section<'a> {
+        Section { now, random, common: &rules.common, host: self, actions }
     }
 
     /// Moves the host in the schedule, if its next look has changed.

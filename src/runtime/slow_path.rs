@@ -117,7 +117,7 @@ impl dyn AnyHost {
             self.unlend(lent, Use::Over(CloseReason::NotOpen));
             return None;
         }
-        if !self.pool().common.is_shared() {
+        if !self.pool().is_shared() {
             return Some(lent);
         }
         let slot = lent.ticket.slot;
@@ -151,12 +151,11 @@ impl dyn AnyHost {
     /// lives.
     #[cold]
     pub(crate) fn ask_peers(self: &Arc<Self>, asking: Asking) -> bool {
-        let common = &self.pool().common;
-        if !common.is_shared() {
+        if !self.pool().is_shared() {
             return false;
         }
         let mut is_news = false;
-        for mut peer in self.base().full_peers(asking, common) {
+        for mut peer in self.base().full_peers(asking) {
             if self.leases(&peer.connection) != peer.max_leases as usize {
                 is_news = true;
                 // A dead one may report room: waiters must not get it.

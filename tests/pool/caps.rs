@@ -1,20 +1,22 @@
-//! Caps of single hosts. (Behaviour 95.)
+//! Settings of single hosts. (Behaviours 95 and 137.)
 
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Mutex, OnceLock};
+
+use wharf::HostConfig;
 
 use crate::sharing::sharing_with;
 use crate::support::*;
 
 /// Hosts above 100 are small.
 #[allow(clippy::trivially_copy_pass_by_ref)] // It is asked with the key.
-fn small(host: &u32) -> Option<usize> {
-    (*host > 100).then_some(1)
+fn small(host: &u32) -> HostConfig {
+    if *host > 100 { HostConfig::new().max_per_host(1) } else { HostConfig::new() }
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_cap_per_key_holds_for_its_host_and_none_means_max_per_host() {
-    let (pool, connector) = pool(|b| b.max_per_host(2).max_per_host_for(small));
+    let (pool, connector) = pool(|b| b.max_per_host(2).settings_for(small));
     assert_eq!([1, 101].map(|host| pool.host(&host).status().max), [2, 1]);
     let _loans = [pool.acquire(&1).await.unwrap(), pool.acquire(&101).await.unwrap()];
     let mut waiter = waiting(&pool, 101);
@@ -26,7 +28,9 @@ async fn a_cap_per_key_holds_for_its_host_and_none_means_max_per_host() {
 
 #[tokio::test(start_paused = true)]
 async fn a_shared_pool_has_caps_per_key_too() {
-    let stage = sharing_with(1, |b| b.max_per_host(2).max_per_host_for(|_: &u32| Some(1)));
+    let stage = sharing_with(1, |b| {
+        b.max_per_host(2).settings_for(|_: &u32| HostConfig::new().max_per_host(1))
+    });
     let _lease = stage.lease().await;
     let _waiter = stage.waiting();
     quiet().await;
@@ -38,9 +42,9 @@ async fn the_cap_of_a_key_is_asked_for_when_its_host_is_made_and_never_at_a_hit(
     let asked = Arc::new(AtomicUsize::new(0));
     let asks = asked.clone();
     let (pool, _) = pool(|b| {
-        b.idle_timeout(secs(15)).max_per_host_for(move |_: &u32| {
+        b.idle_timeout(secs(15)).settings_for(move |_: &u32| {
             asks.fetch_add(1, SeqCst);
-            None
+            HostConfig::new()
         })
     });
     for _ in 0..10 {
@@ -55,7 +59,7 @@ async fn the_cap_of_a_key_is_asked_for_when_its_host_is_made_and_never_at_a_hit(
 
 #[tokio::test(start_paused = true)]
 async fn a_cap_set_by_a_handle_wins_over_that_of_the_key_and_lasts_as_long_as_the_pool() {
-    let (pool, _) = pool(|b| b.idle_timeout(secs(15)).max_per_host_for(small));
+    let (pool, _) = pool(|b| b.idle_timeout(secs(15)).settings_for(small));
     pool.host(&101).set_max(3).unwrap();
     drop(pool.acquire(&101).await.unwrap());
     tokio::time::sleep(secs(600)).await;
@@ -64,7 +68,8 @@ async fn a_cap_set_by_a_handle_wins_over_that_of_the_key_and_lasts_as_long_as_th
 
 #[tokio::test(start_paused = true)]
 async fn a_cap_of_zero_for_a_key_is_rejected_and_max_per_host_holds() {
-    let (pool, _) = pool(|b| b.max_per_host(2).max_per_host_for(|_: &u32| Some(0)));
+    let (pool, _) =
+        pool(|b| b.max_per_host(2).settings_for(|_: &u32| HostConfig::new().max_per_host(0)));
     assert_eq!(pool.host(&1).status().max, 2);
     drop(pool.acquire(&1).await.unwrap());
 }
@@ -72,7 +77,7 @@ async fn a_cap_of_zero_for_a_key_is_rejected_and_max_per_host_holds() {
 #[tokio::test(start_paused = true)]
 async fn a_panic_of_the_function_that_gives_caps_reaches_nobody() {
     let (pool, connector) = pool(|b| {
-        b.max_per_host(2).max_per_host_for(|_: &u32| -> Option<usize> {
+        b.max_per_host(2).settings_for(|_: &u32| -> HostConfig {
             std::panic::resume_unwind(Box::new("told to panic"))
         })
     });
@@ -87,14 +92,14 @@ async fn the_function_that_gives_caps_may_use_the_pool() {
     let seen = Arc::new(Mutex::new(Vec::new()));
     let (this, sees) = (own.clone(), seen.clone());
     let (pool, _) = pool(|b| {
-        b.max_per_host_for(move |host: &u32| {
-            let pool = this.get()?;
+        b.settings_for(move |host: &u32| {
+            let Some(pool) = this.get() else { return HostConfig::new() };
             sees.lock().unwrap().push((
                 *host,
                 pool.status().hosts,
                 pool.try_acquire(host).is_some(),
             ));
-            None
+            HostConfig::new()
         })
     });
     own.set(pool.clone()).unwrap();
@@ -105,11 +110,12 @@ async fn the_function_that_gives_caps_may_use_the_pool() {
 
 #[test]
 fn a_cap_function_of_another_type_than_the_key_is_rejected_by_build() {
-    let built =
-        wharf::Pool::builder().max_per_host_for(|_: &String| None).build(TestConnector::new());
+    let built = wharf::Pool::builder()
+        .settings_for(|_: &String| HostConfig::new())
+        .build(TestConnector::new());
     let error = built.unwrap_err();
     assert_eq!(
         error.to_string(),
-        "max_per_host_for is a function of `&alloc::string::String`: it must take the connector's key, `&u32`"
+        "settings_for is a function of `&alloc::string::String`: it must take the connector's key, `&u32`"
     );
 }

@@ -36,6 +36,7 @@ mod peers;
 mod places;
 mod raised_limits;
 mod random_faults;
+mod reconfigure;
 mod recovery;
 mod resets;
 mod retires;

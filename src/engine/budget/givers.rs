@@ -83,9 +83,16 @@ impl<H: Clone> Budget<H> {
         takers.nth(served).is_some()
     }
 
-    /// Returns whether a scan should start: room is wanted, or too many connections are idle.
+    /// Returns whether more connections are open than the cap allows, which was lowered, and not enough
+    /// of them are being closed.
+    pub(crate) fn is_over_full(&self) -> bool {
+        self.open > self.max_total.saturating_add(self.closing + self.making_room)
+    }
+
+    /// Returns whether a scan should start: room is wanted, or too many connections are open or idle.
     pub(crate) fn needs_scan(&self, idle: usize, now: Time) -> bool {
-        let too_many = idle.saturating_sub(self.scanning) > self.max_idle;
+        let too_many = idle.saturating_sub(self.scanning) > self.max_idle
+            || (self.is_over_full() && self.scanning == 0);
         !self.listed.is_empty() && (too_many || (self.wants_room() && now >= self.not_before))
     }
 
@@ -131,6 +138,9 @@ impl<H: Clone> Budget<H> {
         if idle > self.max_idle {
             return Scanned::TooMany;
         }
+        if self.is_over_full() {
+            return Scanned::OverCap;
+        }
         let ripe = oldest.after(self.took);
         if !self.wants_room() {
             Scanned::Kept
@@ -149,6 +159,8 @@ pub(crate) enum Scanned {
     Kept,
     /// Close it: more connections are idle than the cap allows.
     TooMany,
+    /// Close it: more connections are open than the cap allows.
+    OverCap,
     /// Close it: its room is wanted.
     MakesRoom,
 }

@@ -73,6 +73,12 @@ impl Hints {
 impl<H: Clone> Budget<H> {
     /// Publishes the values that returns read.
     pub(crate) fn publish(&self, hints: &Hints) {
+        if self.is_over_full() {
+            // Every host gives up what returns.
+            hints.from.store(0, Relaxed);
+            hints.tenure.store(0, Relaxed);
+            return hints.level.store(0, Relaxed);
+        }
         let is_covered = self.wanted() <= self.room_to_come().saturating_add(self.making_room);
         let next = self.in_turn().next().filter(|_| !is_covered);
         let level = next.map_or(usize::MAX, |rank| rank.0 as usize);

@@ -113,6 +113,11 @@ const ROUND: Span = Span::from_nanos(10_000_000_000);
 /// Failing hosts hold at most one permit in this many while others want them.
 const FAILING_SHARE: usize = 4;
 
+/// Returns the longest time that a round of all hosts may take.
+fn round(limits: &Limits) -> Span {
+    ROUND.min(Span::from_nanos(limits.acquire_timeout.nanos() / 3))
+}
+
 impl<H: Clone> Ledger<H> {
     pub(crate) fn new(limits: &Limits) -> Self {
         Ledger { budget: Mutex::new(Budget::new(limits)), hints: Hints::new() }
@@ -122,12 +127,11 @@ impl<H: Clone> Ledger<H> {
 /// # Reports of hosts
 impl<H: Clone> Budget<H> {
     fn new(limits: &Limits) -> Self {
-        let third = Span::from_nanos(limits.acquire_timeout.nanos() / 3);
         Budget {
             max_total: limits.max_total,
             max_dialing: limits.max_dialing,
             max_idle: limits.max_idle,
-            round: ROUND.min(third),
+            round: round(limits),
             open: 0,
             dialing: 0,
             closing: 0,
@@ -152,6 +156,14 @@ impl<H: Clone> Budget<H> {
             took: Span::ZERO,
             not_before: Time::START,
         }
+    }
+
+    /// Other caps hold from now on: every host has to report anew.
+    pub(crate) fn adapt(&mut self, limits: &Limits) {
+        self.max_total = limits.max_total;
+        self.max_dialing = limits.max_dialing;
+        self.max_idle = limits.max_idle;
+        self.round = round(limits);
     }
 
     /// Records that the holdings or the demand of a host have changed.

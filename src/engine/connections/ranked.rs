@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use super::Connections;
 use super::entry::{Entry, Facts};
 use crate::engine::Parts;
 use crate::policy::limits::Limits;
@@ -27,6 +28,11 @@ pub(super) struct Ranked {
 impl Ranked {
     pub(super) fn new(limits: &Limits) -> Self {
         Ranked { reuse: limits.reuse, spread: limits.spread, order: BTreeSet::new() }
+    }
+
+    /// Returns whether the order is that of these limits.
+    pub(super) fn is_of(&self, limits: &Limits) -> bool {
+        (self.reuse, self.spread) == (limits.reuse, limits.spread)
     }
 
     /// Returns the rank of a connection, if it has room.
@@ -78,6 +84,20 @@ impl Ranked {
     /// Returns the slots, the first to be lent first.
     pub(super) fn iter(&self) -> impl Iterator<Item = u32> {
         self.order.iter().map(|(_, slot)| *slot)
+    }
+}
+
+impl<P: Parts> Connections<P> {
+    /// Puts the shared connections in the order of these limits.
+    pub(crate) fn rerank(&mut self, limits: &Limits) {
+        let Connections { ranked: Some(ranked), entries, .. } = self else { return };
+        if ranked.is_of(limits) {
+            return;
+        }
+        **ranked = Ranked::new(limits);
+        for (slot, entry) in entries.iter() {
+            ranked.moves(slot, None, ranked.rank(entry));
+        }
     }
 }
 

@@ -47,7 +47,7 @@ impl<P: Parts> HostState<P> {
         if self.connections.gauges().draining == 0 || !section.common.is_shared() {
             return Time::NEVER;
         }
-        if section.common.ledger.is_some() && self.lacks_room_here(section) {
+        if section.common.ledger().is_some() && self.lacks_room_here(section) {
             return section.now.after(PATIENCE);
         }
         let times = self.aged(section).map(|(_, entry)| long_held_at(entry));
@@ -79,7 +79,7 @@ impl<P: Parts> HostState<P> {
         }
         let is_full = self.connections.gauges().places >= self.membership.max();
         let lacks = is_full || self.failing().is_some();
-        let Some(ledger) = &section.common.ledger else { return lacks };
+        let Some(ledger) = section.common.ledger() else { return lacks };
         let (budget, id) = (ledger.budget.lock(), self.share.id());
         !budget.needs_drained(id) && (lacks || budget.is_exhausted())
     }

@@ -267,7 +267,7 @@ impl<P: Parts> HostState<P> {
         assert!(is_pinged || idle.is_none(), "5: {idle:?} is not pinged while somebody waits");
         assert!(is_pinged || self.pings().resets() == 0, "5: a reset is owed while somebody waits");
         assert!(
-            common.ledger.is_some() || self.dials_for_waiters(now, limits) == 0,
+            common.ledger().is_some() || self.dials_for_waiters(now, limits) == 0,
             "5: a dial is owed"
         );
     }

@@ -153,7 +153,9 @@ impl<P: Parts> HostState<P> {
     /// The same, for a connection that was not checked since it started to drain: a shared one must
     /// answer a ping first.
     pub(super) fn revive_unseen(&mut self, slot: u32, section: &mut Section<'_, P>) -> bool {
-        let is_back = self.revive(slot);
+        let limits = &section.common.limits;
+        let is_over = self.connections[slot].is_over(section.now, limits).is_some();
+        let is_back = !is_over && self.revive(slot);
         if is_back && section.common.is_shared() && !self.connections[slot].pinged {
             self.begin_ping(slot, Purpose::Health, self.waiting() > 0, section);
         }

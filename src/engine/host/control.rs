@@ -27,6 +27,11 @@ impl<P: Parts> HostState<P> {
     /// need, and takes back connections that drained because of the cap.
     pub(crate) fn set_max(&mut self, max: usize, section: &mut Section<'_, P>) {
         self.membership.set_max(max);
+        self.fit_cap(section);
+    }
+
+    /// The cap has changed.
+    pub(super) fn fit_cap(&mut self, section: &mut Section<'_, P>) {
         let surplus = self.surplus();
         let cut_off = self.dials.cut_off_newest(surplus, section.now);
         let others = surplus as usize - cut_off.len();
@@ -197,6 +202,6 @@ impl<P: Parts> HostState<P> {
 }
 
 /// Returns whether a connection in this state is open and to stay.
-fn is_open(state: State) -> bool {
+pub(super) fn is_open(state: State) -> bool {
     matches!(state, State::Idle | State::InUse | State::Pinging | State::AwaitsReset)
 }

@@ -94,7 +94,7 @@ impl<P: Parts> HostState<P> {
         self.use_what_is_there(section);
         self.begin_spare_resets(section);
         self.ping_suspects(section);
-        if section.common.ledger.is_none() {
+        if section.common.ledger().is_none() {
             self.dial_as_wanted(section);
         }
     }
@@ -182,7 +182,7 @@ impl<P: Parts> HostState<P> {
         let when = |is_so: bool, at: Time| if is_so { at } else { Time::NEVER };
         let has_slow = self.dials.has_slow();
         let makes_room = |wanted| self.dials.makes_room_at(limits.connect_timeout, wanted);
-        let for_others = has_slow && section.common.ledger.is_some();
+        let for_others = has_slow && section.common.ledger().is_some();
         let times = [
             when(waits && (has_room || has_slow), self.next_for_waiters(now, limits)),
             when(has_room || has_slow, self.next_spare(now)),
@@ -206,7 +206,7 @@ impl<P: Parts> HostState<P> {
     /// Starts a dial in place of a connection that did not answer, if there is room and it is
     /// needed.
     pub(super) fn replace_by_dial(&mut self, section: &mut Section<'_, P>) {
-        if section.common.ledger.is_some() {
+        if section.common.ledger().is_some() {
             self.account(section);
         } else if self.dials_for_waiters(section.now, &section.common.limits) > 0 {
             self.begin_dial(section);

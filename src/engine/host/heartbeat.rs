@@ -84,8 +84,10 @@ impl<P: Parts> HostState<P> {
 
     /// Returns a lower bound of the time when the first heartbeat is due.
     pub(super) fn next_beat(&self, section: &Section<'_, P>) -> Time {
+        let limits = &section.common.limits;
         // When one of those in flight ends, this is evaluated again.
-        let may = self.membership.is_open() && self.may_beat_more(&section.common.limits);
+        let may =
+            limits.heartbeat.is_some() && self.membership.is_open() && self.may_beat_more(limits);
         // More may begin than when this section began them.
         let soon = section.now.after(Span::from_nanos(1));
         if may { self.pings().next_beat().max(soon) } else { Time::NEVER }

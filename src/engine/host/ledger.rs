@@ -75,13 +75,18 @@ impl<P: Parts> HostState<P> {
         self.take_turn(section, |_, _, _| ());
     }
 
+    /// The caps across hosts, or what of them concerns this host, may have changed.
+    pub(super) fn report_anew(&mut self, section: &mut Section<'_, P>) {
+        self.take_turn(section, |_, _, _| ());
+    }
+
     /// Runs `f` under the budget's lock, and then what every such section ends with.
     fn take_turn<R>(
         &mut self,
         section: &mut Section<'_, P>,
         f: impl FnOnce(&mut Self, &mut Budget<P::Host>, &mut Section<'_, P>) -> R,
     ) -> Option<R> {
-        let ledger = section.common.ledger.as_ref()?;
+        let ledger = section.common.ledger()?;
         let id = self.share.id();
         let budget = &mut *ledger.budget.lock();
         let was_in_vain = budget.drains_in_vain(0).is_some();
@@ -130,7 +135,7 @@ impl<P: Parts> HostState<P> {
     /// connections of all hosts.
     fn count_idle(&mut self, common: &Common<P>) {
         let idle = self.idle_to_note(common);
-        if let Some(ledger) = &common.ledger {
+        if let Some(ledger) = common.ledger() {
             ledger.hints.count_idle(self.share.count_idle(idle), idle);
         }
     }
@@ -162,7 +167,7 @@ impl<P: Parts> HostState<P> {
     /// it. Returns its entry.
     pub(super) fn reserve(&mut self, section: &mut Section<'_, P>) -> Option<u32> {
         let now = section.now;
-        if section.common.ledger.is_none() {
+        if section.common.ledger().is_none() {
             return Some(self.connections.insert(now));
         }
         let reserve = |host: &mut Self, budget: &mut Budget<P::Host>, _: &mut Section<'_, P>| {
@@ -178,11 +183,15 @@ impl<P: Parts> HostState<P> {
         }
         let gives_up = self.take_turn(section, |host, budget, section| {
             let (live, gained) = (host.connections.gauges().live(), host.share.gained());
-            let gives_up = budget.takes_from(host.share.id(), live, gained, section.now);
-            if gives_up {
-                host.drain(slot, CloseReason::MadeRoom, section);
-            }
-            gives_up
+            let reason = if budget.is_over_full() {
+                CloseReason::OverCap
+            } else if budget.takes_from(host.share.id(), live, gained, section.now) {
+                CloseReason::MadeRoom
+            } else {
+                return false;
+            };
+            host.drain(slot, reason, section);
+            true
         });
         gives_up == Some(true)
     }
@@ -190,7 +199,7 @@ impl<P: Parts> HostState<P> {
     /// Returns whether the hints require asking the budget about a connection that returns.
     #[inline]
     pub(super) fn is_asked_for(&self, now: Time, common: &Common<P>) -> bool {
-        let Some(ledger) = &common.ledger else { return false };
+        let Some(ledger) = common.ledger() else { return false };
         ledger.hints.may_take(self.connections.gauges().live(), self.share.gained(), now)
     }
 
@@ -219,14 +228,14 @@ impl<P: Parts> HostState<P> {
         if !is_cut_off {
             self.share.gain(section.now);
         }
-        if let Some(ledger) = &section.common.ledger {
+        if let Some(ledger) = section.common.ledger() {
             ledger.budget.lock().dialed(Span::from(took));
         }
     }
 
     /// Returns whether another host wants a permit, and none is free.
     pub(super) fn is_wanted_elsewhere(&self, common: &Common<P>) -> Option<Wanted> {
-        let budget = common.ledger.as_ref()?.budget.lock();
+        let budget = common.ledger()?.budget.lock();
         let is_their_share = !budget.failing_hold_too_much();
         budget.lacks_room_beside(self.share.id()).then_some(Wanted::Elsewhere { is_their_share })
     }
@@ -253,10 +262,11 @@ impl<P: Parts> HostState<P> {
             let listed = host.share.unlist();
             budget.unlist(host.share.id(), listed);
             let oldest = host.oldest_idle();
-            let idle = section.common.ledger.as_ref().map_or(0, |ledger| ledger.hints.idle());
+            let idle = section.common.ledger().map_or(0, |ledger| ledger.hints.idle());
             let reason = match budget.end_scan(oldest.map(|(at, _)| at), idle, section.now) {
                 Scanned::Kept => return,
                 Scanned::TooMany => CloseReason::OverIdleLimit,
+                Scanned::OverCap => CloseReason::OverCap,
                 Scanned::MakesRoom => CloseReason::MadeRoom,
             };
             if let Some((_, slot)) = oldest {
@@ -279,7 +289,7 @@ impl<P: Parts> HostState<P> {
     pub(super) fn is_idle_full(&self, section: &Section<'_, P>) -> bool {
         let Limits { max_idle, .. } = section.common.limits;
         max_idle != usize::MAX
-            && section.common.ledger.as_ref().is_some_and(|ledger| {
+            && section.common.ledger().is_some_and(|ledger| {
                 ledger.hints.idle() + self.connections.gauges().dialing as usize >= max_idle
             })
     }

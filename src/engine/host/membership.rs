@@ -28,7 +28,7 @@ pub(crate) struct Membership {
     handles: u32,
     phase: Phase,
     listing: Listing,
-    /// A handle, or the function of the settings, has set the cap for this host.
+    /// A handle has set the cap for this host.
     has_own_max: bool,
 }
 
@@ -70,9 +70,11 @@ impl Membership {
         self.handles > 0
     }
 
-    /// Changes the cap for a host that is made again. It does not keep the host in the directory.
-    pub(super) fn begin_with(&mut self, max: usize) {
-        self.max = clipped(max);
+    /// Changes the cap that the settings give, unless a handle has set another.
+    pub(super) fn set_usual_max(&mut self, max: usize) {
+        if !self.has_own_max {
+            self.max = clipped(max);
+        }
     }
 
     pub(super) fn set_max(&mut self, max: usize) {
@@ -139,9 +141,10 @@ mod tests {
     #[test]
     fn a_cap_of_its_own_keeps_a_host_while_the_pool_is_open() {
         let mut membership = listed();
-        membership.begin_with(3);
+        membership.set_usual_max(3);
         assert_eq!((membership.max(), membership.is_wanted()), (3, false));
         membership.set_max(7);
+        membership.set_usual_max(4);
         assert_eq!((membership.max(), membership.is_wanted()), (7, true));
         membership.end(Phase::Orphaned);
         assert!(!membership.is_wanted());

@@ -4,6 +4,7 @@
 //! No machine calls another: they return slots or a decision, and the host acts. What is left here
 //! is the pool's policy: who gets what, and in which order.
 
+mod adapt;
 mod aged;
 mod calm;
 #[cfg(any(test, wharf_loom, fuzzing))]
@@ -120,18 +121,10 @@ impl<P: Parts> HostState<P> {
             membership: Membership::new(limits.max_per_host),
             look: Look { at: Time::NEVER, waited_for: false },
             rare: None,
-            share: Share::new(id, common.ledger.is_some()),
+            share: Share::new(id, common.ledger().is_some()),
             minimum: Minimum::new(limits.initial_per_host),
             dials: Dials::new(u32::try_from(carries).unwrap_or(u32::MAX)),
         }
-    }
-
-    /// Sets the host's own cap, if it has one; also used when a host is made again.
-    pub(crate) fn with_max(mut self, max: Option<usize>) -> Self {
-        if let Some(max) = max {
-            self.membership.begin_with(max);
-        }
-        self
     }
 
     fn rare(&mut self) -> &mut Rare<P> {

@@ -285,7 +285,7 @@ impl<P: Parts> HostState<P> {
 
     /// Returns whether a late ping keeps a waiter from a connection, or another host from room.
     fn is_in_the_way(&self, now: Time, common: &Common<P>) -> bool {
-        let room_is_wanted = common.ledger.as_ref().is_some_and(|ledger| ledger.hints.wants_room());
+        let room_is_wanted = common.ledger().is_some_and(|ledger| ledger.hints.wants_room());
         room_is_wanted || self.waiting() > self.on_its_way(now, &common.limits)
     }
 

@@ -39,7 +39,11 @@ impl World {
         assert!(is_within, "3: {places} are above the cap of a host");
         cell.known.places = places;
         let dialing = cell.state.gauges().dialing as usize;
-        assert!(dialing <= limits.max_dialing_per_host, "3: dials of a host");
+        assert!(
+            dialing <= limits.max_dialing_per_host.max(cell.known.dialing),
+            "3: dials of a host"
+        );
+        cell.known.dialing = dialing;
         let waiting = cell.state.waiting();
         let idle = cell.state.connections().idle();
         let idle = idle.filter(|slot| !cell.state.entry(*slot).pinged).count();
@@ -187,8 +191,8 @@ impl World {
     }
 
     /// 9: checks the caps across hosts, and that no demand is forgotten.
-    fn check_budget(&self) {
-        let Some(Ledger { budget, hints }) = &self.common.ledger else { return };
+    fn check_budget(&mut self) {
+        let Some(Ledger { budget, hints }) = self.common.ledger() else { return };
         let budget = budget.lock();
         let promised = self.bag.iter().filter_map(|follow| match follow {
             Follow::Granted(at) => Some(*at as u64),
@@ -198,6 +202,7 @@ impl World {
         let notes = self.notes();
         budget.check_invariants(&notes, &promised.collect::<Vec<_>>(), scans);
         hints.check(&notes);
+        self.permits = budget.check_caps(self.permits);
         let is_pending = scans > 0
             || self.bag.iter().any(|follow| match follow {
                 Follow::MakeRoom => true,

@@ -67,8 +67,11 @@ impl World {
 
     /// Returns the end of the lifetime of the connection that was made last.
     pub(super) fn end_of_life(&self) -> Time {
+        self.now.after(self.life())
+    }
+
+    pub(super) fn life(&self) -> Span {
         let limits = &self.common.limits;
-        let lifetime: Span = limits.max_lifetime.shortened(limits.lifetime_jitter * self.random());
-        self.now.after(lifetime)
+        limits.max_lifetime.shortened(limits.lifetime_jitter * self.random())
     }
 }

@@ -126,7 +126,7 @@ impl World {
             cell.state.check_empty();
             assert_ne!(cell.state.listing(), Listing::Listed, "8: {at} is not forgotten");
         }
-        if let Some(ledger) = &self.common.ledger {
+        if let Some(ledger) = self.common.ledger() {
             ledger.hints.check(&self.notes());
             assert_eq!(ledger.hints.idle(), 0, "9: nothing is idle");
             let budget = ledger.budget.lock();

@@ -17,6 +17,8 @@ pub(in crate::engine) struct Host {
     pub(super) joined: u64,
     /// Places in use after the last section: more than the cap if that was lowered.
     pub(super) places: usize,
+    /// Dials after the last section, for the same reason.
+    pub(super) dialing: usize,
     /// Increases when a connection is found dead that was not suspect.
     pub(super) generation: u32,
 }
@@ -27,6 +29,7 @@ pub(in crate::engine) struct Host {
 pub(in crate::engine) struct Connection {
     pub(super) at: usize,
     pub(super) generation: u32,
+    pub(super) created: Time,
     /// The end of its lifetime.
     pub(super) expires: Time,
     /// When its last use ended, and when its dial or an answered ping last proved it alive.
@@ -53,6 +56,7 @@ impl World {
         self.connections.push(Connection {
             at,
             generation: self.cells[at].known.generation,
+            created: now,
             expires: Time::NEVER,
             idle_since: now,
             proved: now,

@@ -14,6 +14,7 @@ mod ending;
 mod known;
 mod lent;
 mod owner;
+mod reconfigure;
 mod steps;
 mod tasks;
 pub(super) mod world;
@@ -107,6 +108,8 @@ pub(in crate::engine) enum Op {
     ReturnToReset(Pick),
     /// The borrower suspects the connection, and keeps it.
     Doubt(Pick),
+    /// One of the pool's limits changes.
+    Reconfigure(u8, u8),
 }
 
 /// The frequency of an operation, and its conversion from two more bytes.
@@ -151,7 +154,8 @@ const OPS: &[Kind] = &[
     // Together as frequent as one of them used to be, so that the fuzzer's corpus keeps its
     // meaning.
     (11, |a, _| Op::ReturnToReset(Pick(a))),
-    (5, |a, _| Op::Doubt(Pick(a))),
+    (3, |a, _| Op::Doubt(Pick(a))),
+    (2, Op::Reconfigure),
 ];
 
 fn is(byte: u8) -> bool {

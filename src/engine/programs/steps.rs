@@ -62,6 +62,7 @@ impl World {
             Op::LetGo(at) => self.let_go(at),
             Op::Carry(n) if self.common.is_shared() => self.room = n,
             Op::Carry(_) => {}
+            Op::Reconfigure(which, value) => self.reconfigure(which, value),
             Op::Orphan => self.end(Phase::Orphaned),
             Op::Close => self.end(Phase::Closed),
             ref task => self.perform_task(task),

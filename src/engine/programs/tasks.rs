@@ -3,9 +3,11 @@
 use std::time::Duration;
 
 use super::super::budget::Ledger;
-use super::super::{Asking, Dialed, Failed, HostState, PingOrder, Purpose, Seat, Section, Verdict};
+use super::super::{
+    Actions, Asking, Dialed, Failed, HostState, PingOrder, Purpose, Seat, Section, Verdict,
+};
 use super::steps::pick;
-use super::world::{Dialing, Follow, Pinging, Plain, World};
+use super::world::{Cell, Dialing, Follow, Pinging, Plain, World};
 use super::{Answer, Op, Pick};
 use crate::policy::time::{Span, Time};
 
@@ -304,7 +306,7 @@ impl World {
 /// # Consequences for others
 impl World {
     fn begin_scan(&mut self, now: Time) -> bool {
-        let Some(Ledger { budget, hints }) = &self.common.ledger else { return false };
+        let Some(Ledger { budget, hints }) = self.common.ledger() else { return false };
         let next = budget.lock().begin_scan(hints.idle(), now);
         self.bag.extend(next.map(Follow::Visit));
         next.is_some()
@@ -365,12 +367,11 @@ impl World {
     /// Checks that no action is lost with the host, because none would be carried out.
     fn forget(&mut self, at: usize) {
         self.step += 1;
-        let mut section = Self::section(&self.common, &at, (self.now, self.random()));
-        let state = &mut self.cells[at].state;
-        if !state.forget(&mut section) {
+        let (mut actions, moment) = (Actions::default(), (self.now, self.random()));
+        let Cell { state, common, .. } = &mut self.cells[at];
+        if !state.forget(&mut Self::section(common, &at, moment, &mut actions)) {
             return;
         }
-        let actions = &section.actions;
         assert!(actions.granted.is_empty() && actions.stop_draining.is_none(), "an action is lost");
         let look = state.look();
         self.schedule.change(at, look, None);

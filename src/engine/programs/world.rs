@@ -13,6 +13,7 @@ use super::super::{
 };
 use super::Setup;
 use super::known::{Connection, Host};
+use crate::policy::limits::Limits;
 use crate::policy::time::{Span, Time};
 
 /// Those that ask, where it is noted which of them does.
@@ -70,6 +71,9 @@ pub(in crate::engine) enum Follow {
 pub(in crate::engine) struct Cell {
     pub(in crate::engine) key: u8,
     pub(in crate::engine) state: HostState<Plain>,
+    pub(in crate::engine) common: Arc<Common<Plain>>,
+    /// That of its limits.
+    pub(super) version: u32,
     pub(super) known: Host,
 }
 
@@ -115,7 +119,7 @@ pub(in crate::engine) struct Warmer {
 
 /// Everything that is lent or in progress, and all waiters.
 pub(in crate::engine) struct World {
-    pub(in crate::engine) common: Common<Plain>,
+    pub(in crate::engine) common: Arc<Common<Plain>>,
     pub(in crate::engine) cells: Vec<Cell>,
     pub(in crate::engine) directory: HashMap<u8, usize>,
     pub(in crate::engine) schedule: Schedule<usize>,
@@ -154,6 +158,10 @@ pub(in crate::engine) struct World {
     pub(super) holders: HashMap<(usize, Ticket), Option<Task>>,
     /// How many deadlocks were told.
     pub(in crate::engine) deadlocks: usize,
+    /// How often the limits have changed.
+    pub(super) version: u32,
+    /// The permits and dials that the budget has counted after the last step.
+    pub(super) permits: (usize, usize),
     /// What can be seen from outside.
     pub(super) trace: Vec<String>,
     /// The last action that was carried out.
@@ -164,7 +172,7 @@ impl World {
     pub(in crate::engine) fn new(setup: &Setup, mode: Mode) -> Self {
         let share: fn(&usize) -> usize = |connection| *connection;
         World {
-            common: Common::new(setup.limits.clone(), setup.leases.map(|_| share)),
+            common: Arc::new(Common::new(setup.limits.clone(), setup.leases.map(|_| share))),
             cells: Vec::new(),
             directory: HashMap::new(),
             schedule: Schedule::new(),
@@ -193,6 +201,8 @@ impl World {
             leaks: 0,
             holders: HashMap::new(),
             deadlocks: 0,
+            version: 0,
+            permits: (0, 0),
             trace: Vec::new(),
             last: None,
         }
@@ -229,12 +239,20 @@ impl World {
 
     fn new_cell(&mut self, key: u8) -> usize {
         let id = self.cells.len() as u64;
-        // One of the hosts has a cap of its own, which may be below the number of connections made
-        // in advance.
-        let own_max = (key == 4).then_some(1);
-        let state = HostState::new(id, self.setup.carries, &self.common).with_max(own_max);
-        self.cells.push(Cell { key, state, known: Host::default() });
+        let common = self.common_of(key);
+        let state = HostState::new(id, self.setup.carries, &common);
+        self.cells.push(Cell { key, state, common, version: self.version, known: Host::default() });
         self.cells.len() - 1
+    }
+
+    /// One of the hosts has a cap of its own, which may be below the number of connections made in
+    /// advance.
+    pub(super) fn common_of(&self, key: u8) -> Arc<Common<Plain>> {
+        if key != 4 {
+            return self.common.clone();
+        }
+        let limits = Limits { max_per_host: 1, ..self.common.limits.clone() };
+        Arc::new(self.common.with(limits))
     }
 
     /// Enters this host, and returns the host with its key that is in the directory.
@@ -247,6 +265,7 @@ impl World {
         let at = if is_new { at } else { self.new_cell(key) };
         self.cells[at].state.enter(self.phase);
         self.directory.insert(key, at);
+        self.follow(at);
         at
     }
 
@@ -262,8 +281,9 @@ impl World {
         common: &'a Common<Plain>,
         host: &'a usize,
         (now, random): (Time, f64),
+        actions: &'a mut Actions<Plain>,
     ) -> Section<'a, Plain> {
-        Section { now, random, common, host, actions: Actions::default() }
+        Section { now, random, common, host, actions }
     }
 
     /// Changes a host's state on the slow path.
@@ -285,15 +305,15 @@ impl World {
         self.step += 1;
         self.clock = self.now;
         let is_checked = self.is_checked();
-        let mut section = Self::section(&self.common, &at, (self.now, self.random()));
-        let state = &mut self.cells[at].state;
+        let (mut actions, moment) = (Actions::default(), (self.now, self.random()));
+        let Cell { state, common, .. } = &mut self.cells[at];
+        let mut section = Self::section(common, &at, moment, &mut actions);
         let look = state.look();
         let result = f(state, &mut section);
         state.finish(&mut section);
         if is_checked {
             state.check_finished(&section);
         }
-        let actions = section.actions;
         let is_deadlock = matches!(actions.self_wait.as_deref(), Some(SelfWait::Deadlock(_)));
         self.reschedule(at, look);
         self.take(at, actions);
@@ -318,9 +338,10 @@ impl World {
         self.step += 1;
         self.clock = self.coarse();
         if self.is_checked() {
-            let section = Self::section(&self.common, &at, (self.now, self.random()));
-            let state = &self.cells[at].state;
-            state.check_state(self.now, &self.common);
+            let Cell { state, common, .. } = &self.cells[at];
+            let (mut actions, moment) = (Actions::default(), (self.now, self.random()));
+            let section = Self::section(common, &at, moment, &mut actions);
+            state.check_state(self.now, common);
             state.check_watched(&section);
         }
         self.see_served(at);

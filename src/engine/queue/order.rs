@@ -46,6 +46,10 @@ impl Turns {
         Turns { rule, turn: 0, lost: 0, lost_after: Span::ZERO }
     }
 
+    pub(crate) fn set_rule(&mut self, rule: Order) {
+        self.rule = rule;
+    }
+
     /// A wait has ended with a connection.
     #[inline]
     pub(crate) fn served(&mut self) {

@@ -110,6 +110,11 @@ pub(crate) struct Waiters<P: Parts> {
     /// A lower bound of the deadlines. The waiter that had it may be gone: only maintenance updates
     /// it.
     next_deadline: Time,
+    /// The latest deadline of those that were pushed.
+    last_deadline: Time,
+    /// Whether the deadlines that maintenance watches are not in order: the time-out was lowered
+    /// meanwhile.
+    unordered: bool,
     queue: WaitQueue<Arc<Waiter<P>>>,
     turns: Turns,
 }
@@ -117,7 +122,13 @@ pub(crate) struct Waiters<P: Parts> {
 impl<P: Parts> Waiters<P> {
     pub(crate) fn new(order: Order) -> Self {
         let turns = Turns::new(order);
-        Waiters { queue: WaitQueue::new(), next_deadline: Time::NEVER, turns }
+        Waiters {
+            queue: WaitQueue::new(),
+            next_deadline: Time::NEVER,
+            last_deadline: Time::START,
+            unordered: false,
+            turns,
+        }
     }
 
     #[inline]
@@ -128,10 +139,19 @@ impl<P: Parts> Waiters<P> {
     #[inline]
     pub(crate) fn push(&mut self, waiter: Arc<Waiter<P>>) {
         waiter.queued.store(true, Relaxed);
-        if waiter.watched() < self.next_deadline {
-            self.next_deadline = waiter.watched();
+        let watched = waiter.watched();
+        if watched < self.next_deadline {
+            self.next_deadline = watched;
+        }
+        if watched != Time::NEVER {
+            self.unordered |= watched < self.last_deadline;
+            self.last_deadline = watched;
         }
         self.queue.push(waiter);
+    }
+
+    pub(crate) fn set_order(&mut self, order: Order) {
+        self.turns.set_rule(order);
     }
 
     /// Returns how long those have waited whose waits were lost lately, while many are.
@@ -230,8 +250,8 @@ impl<P: Parts> Waiters<P> {
     }
 
     /// Takes the wakers of the waiters whose deadline is before `now`, which stay in the queue:
-    /// they have to poll again. All watched waiters have the same time limit, so their deadlines
-    /// are in order.
+    /// they have to poll again. Watched waiters have the same time limit, so their deadlines are in
+    /// order, unless the limit has changed.
     pub(crate) fn wake_overdue(&mut self, now: Time, wake: &mut Vec<P::Waker>) {
         if self.next_deadline > now {
             return;
@@ -240,11 +260,14 @@ impl<P: Parts> Waiters<P> {
         for waiter in
             self.queue.iter(|waiter| waiter.is_queued() && waiter.watched() != Time::NEVER)
         {
-            if waiter.deadline > now {
-                self.next_deadline = waiter.deadline;
+            if waiter.deadline <= now {
+                wake.extend(waiter.take_waker());
+                continue;
+            }
+            self.next_deadline = self.next_deadline.min(waiter.deadline);
+            if !self.unordered {
                 break;
             }
-            wake.extend(waiter.take_waker());
         }
     }
 

@@ -43,12 +43,14 @@ impl Tasks {
         &mut self,
         f: impl FnOnce(&mut super::super::HostState<Plain>, &mut super::super::Section<'_, Plain>) -> R,
     ) -> R {
-        let mut section = World::section(&self.world.common, &0, (self.world.now, 0.5));
+        let mut actions = Actions::default();
+        let mut section =
+            World::section(&self.world.common, &0, (self.world.now, 0.5), &mut actions);
         let state = &mut self.world.cells[0].state;
         let result = f(state, &mut section);
         state.finish(&mut section);
         state.check_finished(&section);
-        self.actions = section.actions;
+        self.actions = actions;
         result
     }
 

@@ -54,7 +54,7 @@ impl Config {
     }
 }
 
-fn at_least_one<T: PartialEq + From<u8> + fmt::Display>(
+pub(super) fn at_least_one<T: PartialEq + From<u8> + fmt::Display>(
     field: &'static str,
     value: Option<T>,
 ) -> Result<(), BuildError> {
@@ -66,7 +66,10 @@ fn at_least_one<T: PartialEq + From<u8> + fmt::Display>(
     }
 }
 
-fn longer_than_zero(field: &'static str, value: Option<Duration>) -> Result<(), BuildError> {
+pub(super) fn longer_than_zero(
+    field: &'static str,
+    value: Option<Duration>,
+) -> Result<(), BuildError> {
     not_zero(field, value, "must be longer than zero; `None` means no limit")
 }
 
@@ -85,7 +88,7 @@ fn not_zero(
     }
 }
 
-fn not_above(
+pub(super) fn not_above(
     field: &'static str,
     value: usize,
     cap: &'static str,

@@ -1,10 +1,14 @@
 //! The settings of a pool as plain data: the one list of them, and of their defaults.
 
 mod check;
+mod host_config;
+mod reconfigured;
 #[cfg(feature = "serde")]
 pub(crate) mod written;
 
 use std::time::Duration;
+
+pub use self::host_config::HostConfig;
 
 use crate::policy::backoff::Backoff;
 use crate::policy::health_check::HealthCheck;

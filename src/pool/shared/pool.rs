@@ -99,7 +99,6 @@ impl<C: SharedConnector> SharedPool<C> {
     }
 
     /// Returns the pool inside this one.
-    #[cfg(any(feature = "metrics", wharf_loom))]
     pub(crate) fn shares(&self) -> &Pool<Shares<C>> {
         &self.0
     }

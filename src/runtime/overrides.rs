@@ -1,4 +1,4 @@
-//! Caps of single hosts, by key: `max_per_host_for`.
+//! Settings of single hosts, by key: `settings_for`.
 
 use std::any::{Any, type_name};
 use std::fmt::{self, Debug};
@@ -6,12 +6,13 @@ use std::sync::Arc;
 
 use super::panics;
 use crate::policy::build_error::BuildError;
+use crate::policy::config::HostConfig;
 use crate::policy::connector::{Connector, ShownKey};
 
-/// The function that returns the cap of a host, if it was set. The builder does not know the type
-/// of the keys; the type is checked when the pool is built.
+/// The function that returns the settings of a host, if there is one. The builder does not know the
+/// type of the keys; the type is checked when the pool is built.
 #[derive(Clone, Default)]
-pub(crate) struct Caps(Option<Asked>);
+pub(crate) struct Overrides(Option<Asked>);
 
 #[derive(Clone)]
 struct Asked {
@@ -20,14 +21,12 @@ struct Asked {
     takes: &'static str,
 }
 
-type Ask<K> = Box<dyn Fn(&K) -> Option<usize> + Send + Sync>;
+type Ask<K> = Box<dyn Fn(&K) -> HostConfig + Send + Sync>;
 
-impl Caps {
-    pub(crate) fn by<K: 'static>(
-        ask: impl Fn(&K) -> Option<usize> + Send + Sync + 'static,
-    ) -> Self {
+impl Overrides {
+    pub(crate) fn by<K: 'static>(ask: impl Fn(&K) -> HostConfig + Send + Sync + 'static) -> Self {
         let ask: Ask<K> = Box::new(ask);
-        Caps(Some(Asked { ask: Arc::new(ask), takes: type_name::<K>() }))
+        Overrides(Some(Asked { ask: Arc::new(ask), takes: type_name::<K>() }))
     }
 
     /// Checks that the function takes keys of this type.
@@ -36,30 +35,31 @@ impl Caps {
             Some(Asked { ask, takes }) if !ask.is::<Ask<K>>() => {
                 let reason = format!("must take the connector's key, `&{}`", type_name::<K>());
                 let value = format!("a function of `&{takes}`");
-                Err(BuildError::new("max_per_host_for", value, reason))
+                Err(BuildError::new("settings_for", value, reason))
             }
             _ => Ok(()),
         }
     }
 
-    /// Returns the host's own cap, if the function gives one. The function is user code: no lock is
-    /// held here.
-    pub(super) fn of<C: Connector>(&self, connector: &C, key: &C::Key) -> Option<usize> {
+    /// Returns the host's own settings, if the function gives valid ones that differ from the pool's.
+    /// The function is user code: no lock is held here.
+    pub(super) fn of<C: Connector>(&self, connector: &C, key: &C::Key) -> Option<HostConfig> {
         let ask = self.0.as_ref()?.ask.downcast_ref::<Ask<C::Key>>()?;
-        let max = panics::catch("max_per_host_for", || ask(key)).ok().flatten();
-        if max == Some(0) {
+        let own = panics::catch("settings_for", || ask(key)).ok()?;
+        if let Err(error) = own.check() {
             panics::log(|| {
                 tracing::warn!(
                     target: "wharf::host", key = ?ShownKey(connector, key),
-                    "max_per_host_for returned 0: it must be at least 1; max_per_host applies instead"
+                    "settings_for: {error}; the pool's settings apply instead"
                 );
             });
+            return None;
         }
-        max.filter(|max| *max > 0)
+        Some(own).filter(|own| *own != HostConfig::new())
     }
 }
 
-impl Debug for Caps {
+impl Debug for Overrides {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.0 {
             Some(asked) => write!(f, "by `&{}`", asked.takes),
