@@ -128,7 +128,8 @@ impl<C: Connector> Watch<C> {
         let mut told = Vec::new();
         for cell in core.typed_hosts() {
             unlocked(|| {
-                cell.look(|state| caught(|| state.check_invariants(now, &cell.rules().common)))
+                let rules = cell.rules();
+                cell.look(|state| caught(|| state.check_invariants(now, &rules.common)))
             });
             told.extend(cell.look(|state| state.told()));
         }
@@ -137,7 +138,7 @@ impl<C: Connector> Watch<C> {
                 let budget = budget.lock();
                 caught(|| {
                     budget.check_invariants(&told, &[], 0);
-                    budget.check_caps((0, 0));
+                    let _ = budget.check_caps((0, 0));
                 })
             });
             hints.check(&told);

@@ -43,7 +43,7 @@ pub(crate) trait AnyHost: Any + Debug + Send + Sync {
     fn enter(self: Arc<Self>) -> Option<Cell>;
 
     /// Returns what is to govern the host now. It calls user code.
-    fn rules(&self) -> Arc<Rules>;
+    fn own_rules(&self) -> Arc<Rules>;
 
     /// Leaves the directory, unless `forget`, which is called under the directory's lock, finds that the host is
     /// needed. It returns the host's counts.

@@ -145,7 +145,7 @@ impl<C: Connector> AnyHost for HostCell<C> {
         Some(listed)
     }
 
-    fn rules(&self) -> Arc<Rules> {
+    fn own_rules(&self) -> Arc<Rules> {
         self.pool.rules_of(&self.key)
     }
 

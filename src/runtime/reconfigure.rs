@@ -51,7 +51,7 @@ impl dyn AnyPool {
 impl dyn AnyHost {
     /// Takes the settings of now.
     pub(super) fn follow_pool(self: &Arc<Self>) {
-        let rules = self.rules();
+        let rules = self.own_rules();
         self.follow(rules);
     }
 }
