@@ -204,7 +204,7 @@ pub use policy::health_check::HealthCheck;
 pub use policy::heartbeat::Heartbeat;
 pub use policy::observer::{
     AcquireFailed, Acquired, Closed, Deadlocked, DialDone, DialFailed, HeartbeatMissed, Leaked,
-    Observer, PingAnswered, PingFailed, Returned, SlowAcquire, TimedOut,
+    Observer, Overloaded, PingAnswered, PingFailed, Returned, SlowAcquire, TimedOut,
 };
 pub use policy::order::Order;
 pub use policy::reuse::Reuse;

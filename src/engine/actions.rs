@@ -6,6 +6,7 @@
 use super::Parts;
 use super::common::Common;
 use super::connections::leases::Lease;
+use super::host::overload::Overload;
 use super::queue::deadlocks::SelfWait;
 use crate::policy::close_reason::CloseReason;
 use crate::policy::time::{Span, Time};
@@ -114,6 +115,7 @@ actions! {
         forget: bool,
         leaks: Vec<Leak>,
         self_wait: Option<Box<SelfWait>>,
+        overload: Option<Overload>,
         /// To be dropped.
         unused: Unused<P>,
     }

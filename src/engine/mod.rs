@@ -98,6 +98,7 @@ pub(crate) use connections::leases::Lease;
 pub(crate) use host::failing::Outage;
 pub(crate) use host::membership::{Listing, Phase};
 pub(crate) use host::minimum::{Progress, WarmRequest};
+pub(crate) use host::overload::Overload;
 pub(crate) use host::peers::Asking;
 pub(crate) use host::status;
 pub(crate) use host::{Dialed, Ended, Failed, HostState, Joined, Returned, Room, Use, Verdict};

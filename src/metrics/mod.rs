@@ -48,6 +48,7 @@
 //! | `wharf.acquire.slow` | counter | acquires that took [`slow_acquire`](crate::Builder::slow_acquire) or longer |
 //! | `wharf.leaks` | counter | loans that were held for [`leak_after`](crate::Builder::leak_after) |
 //! | `wharf.deadlocks` | counter | deadlocks, with [`deadlock_warnings`](crate::Builder::deadlock_warnings) |
+//! | `wharf.overloads` | counter | how often callers began to give up before they were served ([`Order`](crate::Order)); at most every ten seconds for each host |
 //! | `wharf.dial.failures` | counter | dials that failed |
 //! | `wharf.closes` | counter | connections that have left, by `wharf.close.reason` ([`CloseReason::label`](crate::CloseReason::label)) |
 //! | `wharf.pings` | counter | pings and resets that have ended |
@@ -58,6 +59,7 @@
 //! | `wharf.draining` | gauge | connections that take no new loans and close after their last one |
 //! | `wharf.closing` | gauge | connections being closed that still hold a place under the caps |
 //! | `wharf.leases` | gauge | loans, of which several may be on one shared connection |
+//! | `wharf.overloaded` | gauge | hosts where they do now |
 //! | `wharf.hosts` | gauge | hosts that the pool knows |
 //!
 //! A limit that is not set has no gauge. Before the first host is known, the caps are those of one
@@ -92,7 +94,7 @@ use self::report::Reported;
 use self::zeros::Zeros;
 use crate::policy::observer::{
     AcquireFailed, Acquired, Closed, Deadlocked, DialDone, DialFailed, HeartbeatMissed, Leaked,
-    Observer, PingAnswered, PingFailed, Returned, SlowAcquire, TimedOut,
+    Observer, Overloaded, PingAnswered, PingFailed, Returned, SlowAcquire, TimedOut,
 };
 
 pub use self::report::Reportable;
@@ -290,6 +292,12 @@ impl Observer for Metrics {
 
     fn deadlocked(&self, event: &Deadlocked<'_>) {
         self.count(&self.names.deadlocks, event.host);
+    }
+
+    fn overloaded(&self, event: &Overloaded<'_>) {
+        if !event.is_over {
+            self.count(&self.names.overloads, event.host);
+        }
     }
 
     fn ping_answered(&self, event: &PingAnswered<'_>) {

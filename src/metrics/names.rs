@@ -31,6 +31,8 @@ pub(super) struct Names {
     pub(super) slow_acquires: Key,
     pub(super) leaks: Key,
     pub(super) deadlocks: Key,
+    pub(super) overloads: Key,
+    pub(super) overloaded: Key,
     pub(super) dialing: Key,
     pub(super) pinging: Key,
     pub(super) draining: Key,
@@ -80,6 +82,8 @@ impl Names {
             slow_acquires: own("wharf.acquire.slow"),
             leaks: own("wharf.leaks"),
             deadlocks: own("wharf.deadlocks"),
+            overloads: own("wharf.overloads"),
+            overloaded: own("wharf.overloaded"),
             dialing: own("wharf.dialing"),
             pinging: own("wharf.pinging"),
             draining: own("wharf.draining"),
@@ -111,6 +115,7 @@ impl Names {
             &self.slow_acquires,
             &self.leaks,
             &self.deadlocks,
+            &self.overloads,
         ];
         single.into_iter().chain(&self.acquire_failures)
     }
@@ -127,6 +132,7 @@ impl Names {
             (&self.draining, "Connections that take no new loans and close after their last one."),
             (&self.closing, "Connections being closed that hold a place under the caps."),
             (&self.leases, "Loans; several may be on one shared connection."),
+            (&self.overloaded, "Hosts whose callers give up before they are served."),
             (&self.hosts, "Hosts that the pool knows."),
         ];
         let counters = [
@@ -137,6 +143,7 @@ impl Names {
             (&self.slow_acquires, "Acquires that took as long as slow_acquire."),
             (&self.leaks, "Loans that were held for leak_after."),
             (&self.deadlocks, "Deadlocks, with deadlock_warnings."),
+            (&self.overloads, "How often callers began to give up before they were served."),
             (&self.acquire_failures[0], "Acquires that gave no connection, by kind."),
             (&self.heartbeat_misses, "Heartbeats that were missed."),
             (&self.closes[0], "Connections that have left, by reason."),

@@ -161,6 +161,7 @@ impl Metrics {
             (&names.draining, seen.draining),
             (&names.closing, seen.closing),
             (&names.leases, seen.leases),
+            (&names.overloaded, seen.overloaded),
         ];
         let caps = [
             (&names.max, caps.max),

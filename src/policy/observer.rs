@@ -36,7 +36,7 @@ use crate::policy::close_reason::CloseReason;
 /// | `ping_answered`, `ping_failed`, `heartbeat_missed` | the ping's task | the connection |
 /// | `closed` | the close's task (`detach`: the caller) | the close, and its place under the caps if it holds one |
 /// | `pool_closed` | the task of the last close, dial or event, or the caller of `close` | those who wait for the end of the pool |
-/// | `leaked`, `deadlocked`, `host_forgotten` | a separate task, or the caller that returns or closes the connection | nothing else |
+/// | `leaked`, `deadlocked`, `overloaded`, `host_forgotten` | a separate task, or the caller that returns or closes the connection | nothing else |
 ///
 /// A caller's own event is reported in the caller's task, where blocking is as bad as in any other
 /// task: tokio may neglect timers and sockets of the whole runtime until another of its threads has
@@ -119,6 +119,13 @@ pub trait Observer: Send + Sync + 'static {
     /// Every connection of a host is held by a task that waits for another, with
     /// [`deadlock_warnings`](crate::Builder::deadlock_warnings).
     fn deadlocked(&self, event: &Deadlocked<'_>) {
+        let _ = event;
+    }
+
+    /// Callers of a host give up before they are served, so that the newest are served first
+    /// ([`Order`](crate::Order)), or they are served in order again. The beginning is reported at most
+    /// once in ten seconds, and each that is reported has an end, unless the host is forgotten.
+    fn overloaded(&self, event: &Overloaded<'_>) {
         let _ = event;
     }
 
@@ -263,6 +270,18 @@ event! {
         acquired_at: &'static Location<'static>,
         /// The line at which that loan's task waits for another connection.
         waits_at: &'static Location<'static>,
+    }
+}
+
+event! {
+    /// Callers give up before they are served, or do not any more.
+    Overloaded {
+        /// How long those had waited that gave up, at the beginning.
+        lost_after: Duration,
+        /// How many callers wait.
+        waiting: usize,
+        /// Whether callers are served in order again.
+        is_over: bool,
     }
 }
 

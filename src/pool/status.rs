@@ -60,6 +60,9 @@ macro_rules! status_with_figures {
                 closing: usize = seen.closing,
                 /// Callers that wait for a connection.
                 waiting: usize = seen.waiting,
+                /// Hosts whose callers give up before they are served, so that the newest are served first
+                /// ([`Order::Adaptive`](crate::Order::Adaptive)). Of one host: 0 or 1.
+                overloaded: usize = seen.overloaded,
                 /// Loans, given at once or after a wait.
                 acquired: u64 = counted.usual.reused + counted.usual.served,
                 /// Loans given without a wait. A caller whose connection was pinged first has waited.

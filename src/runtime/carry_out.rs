@@ -122,7 +122,9 @@ impl<'a> Follows<'a> {
 
     /// Slots come first and wakers last: a task that is woken finds everything as it was decided.
     fn carry_out_own(&mut self, cell: &Cell, mut actions: Actions) {
-        if !actions.leaks.is_empty() || actions.self_wait.is_some() {
+        let has_news =
+            !actions.leaks.is_empty() || actions.self_wait.is_some() || actions.overload.is_some();
+        if has_news {
             self.news.hold_up_the_end(cell);
         }
         self.begin_tasks(cell, &mut actions);
@@ -160,6 +162,9 @@ impl<'a> Follows<'a> {
         }
         if let Some(self_wait) = actions.self_wait.take() {
             self.news.note(Item::SelfWait(cell.clone(), self_wait));
+        }
+        if let Some(overload) = actions.overload.take() {
+            self.news.note(Item::Overload(cell.clone(), overload));
         }
     }
 

@@ -1,5 +1,5 @@
-//! The events of a section that no task of its own reports: leaks, deadlocks, forgotten hosts, dials that no
-//! runtime runs.
+//! The events of a section that no task of its own reports: leaks, deadlocks, overload, forgotten hosts, dials
+//! that no runtime runs.
 //!
 //! They are reported last, after all actions are carried out, because an observer or a subscriber
 //! may block. Maintenance has them reported in a separate task, because the time-outs of all
@@ -15,8 +15,8 @@ use super::end::Untold;
 use super::panics;
 use super::parts::Cell;
 use super::pool_base::PoolBase;
-use crate::engine::{Leak, SelfWait};
-use crate::policy::observer::Leaked;
+use crate::engine::{Leak, Overload, SelfWait};
+use crate::policy::observer::{Leaked, Overloaded};
 
 /// Reported when it is dropped, even if the task that should report it is dropped with its runtime.
 pub(crate) struct News {
@@ -28,6 +28,7 @@ pub(crate) struct News {
 pub(super) enum Item {
     Leak(Cell, Leak),
     SelfWait(Cell, Box<SelfWait>),
+    Overload(Cell, Overload),
     Forgotten(Cell),
     LostDial(Dialing),
 }
@@ -78,7 +79,10 @@ impl Drop for News {
 impl Item {
     fn cell(&self) -> &Cell {
         match self {
-            Item::Leak(cell, _) | Item::SelfWait(cell, _) | Item::Forgotten(cell) => cell,
+            Item::Leak(cell, _)
+            | Item::SelfWait(cell, _)
+            | Item::Overload(cell, _)
+            | Item::Forgotten(cell) => cell,
             Item::LostDial(dialing) => dialing.cell(),
         }
     }
@@ -87,7 +91,7 @@ impl Item {
         let pool = self.cell().pool();
         match self {
             Item::Leak(..) | Item::SelfWait(..) => pool.is_heard(LevelFilter::WARN),
-            Item::LostDial(_) => pool.is_heard(LevelFilter::INFO),
+            Item::LostDial(_) | Item::Overload(..) => pool.is_heard(LevelFilter::INFO),
             Item::Forgotten(_) => pool.observer.is_there(),
         }
     }
@@ -97,6 +101,7 @@ impl Item {
         match self {
             Item::Leak(cell, leak) => tell_leak(&cell, leak),
             Item::SelfWait(cell, self_wait) => deadlocks::tell(&cell, &self_wait),
+            Item::Overload(cell, overload) => tell_overload(&cell, overload),
             Item::Forgotten(cell) => {
                 cell.pool().observer.tell(|observer| observer.host_forgotten(&cell));
             }
@@ -115,4 +120,22 @@ fn tell_leak(cell: &Cell, leak: Leak) {
     let event = Leaked { host: &key, id, held, place, is_back };
     pool.observer.tell(|observer| observer.leaked(&event));
     panics::log(|| tracing::warn!(target: "wharf::loan", ?key, id, ?held, %place, "{words}"));
+}
+
+fn tell_overload(cell: &Cell, overload: Overload) {
+    let Overload { is_over, lost_after, waiting } = overload;
+    let event = Overloaded { host: cell, lost_after, waiting, is_over };
+    cell.pool().observer.tell(|observer| observer.overloaded(&event));
+    panics::log(|| {
+        if is_over {
+            tracing::info!(
+                target: "wharf::overload", key = ?cell, waiting, "callers are served in order again"
+            );
+        } else {
+            tracing::warn!(
+                target: "wharf::overload", key = ?cell, ?lost_after, waiting,
+                "callers give up before they are served: the newest are served first"
+            );
+        }
+    });
 }

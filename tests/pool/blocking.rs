@@ -13,7 +13,7 @@ use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Metadata, Subscriber};
 use wharf::{
     AcquireError, Backoff, Builder, Closed, Deadlocked, DialDone, DialFailed, HealthCheck, Leaked,
-    Observer, PingFailed, PooledConnection,
+    Observer, Overloaded, PingFailed, PooledConnection,
 };
 
 use crate::support::*;
@@ -83,6 +83,9 @@ impl Observer for Observes {
     }
     fn deadlocked(&self, event: &Deadlocked<'_>) {
         self.0.told("deadlocked", event.host);
+    }
+    fn overloaded(&self, event: &Overloaded<'_>) {
+        self.0.told("overloaded", event.host);
     }
     fn closed(&self, event: &Closed<'_>) {
         self.0.told("closed", event.host);
@@ -250,6 +253,25 @@ fn time_outs_go_on_while_an_observer_blocks_at_an_idle_time_out() {
 #[test]
 fn time_outs_go_on_while_an_observer_blocks_at_a_leak() {
     time_outs_go_on(&Control::new("leaked", 0), |b| b.leak_after(ms(20)), hold);
+}
+
+/// Callers that leave before they are served.
+fn leave(runtime: &Runtime, pool: &TestPool, _: &TestConnector) -> Option<TestLoan> {
+    let loan = outcome(runtime, pool.acquire(&1)).ok();
+    for _ in 0..20 {
+        runtime.spawn(pool.acquire_timeout(&1, ms(20)));
+    }
+    loan
+}
+
+#[test]
+fn time_outs_go_on_while_an_observer_blocks_at_overload() {
+    time_outs_go_on(&Control::new("overloaded", 0), |b| b, leave);
+}
+
+#[test]
+fn time_outs_go_on_while_a_subscriber_blocks_at_overload() {
+    time_outs_go_on(&Control::new("WARN wharf::overload", 0), |b| b, leave);
 }
 
 /// As short as can be seen: half of the time-out.

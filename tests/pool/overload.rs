@@ -9,6 +9,10 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 use wharf::{Order, Pool, connector_fn};
 
+use tracing::Level;
+
+use crate::log::Log;
+
 const SECOND: Duration = Duration::from_secs(1);
 const USE: Duration = Duration::from_millis(10);
 const MILLISECOND: Duration = Duration::from_millis(1);
@@ -227,4 +231,56 @@ async fn patient_users_are_served_among_impatient_ones() {
     let percent = |(all, served): (u32, u32)| served * 100 / all;
     assert!(percent(patient) >= 70, "{} % of the patient", percent(patient));
     assert!(percent(others) >= 70, "{} % of the others", percent(others));
+}
+
+/// Counts what it is told.
+#[derive(Clone, Default)]
+struct Told(Arc<[AtomicU32; 2]>);
+
+impl wharf::Observer for Told {
+    fn overloaded(&self, event: &wharf::Overloaded<'_>) {
+        assert!(event.lost_after >= SECOND / 2, "{event:?}");
+        self.0[usize::from(event.is_over)].fetch_add(1, Memory::Relaxed);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn it_is_told_when_waits_are_lost_and_when_they_are_served_again() {
+    let (log, told) = (Log::default(), Told::default());
+    let _guard = tracing::subscriber::set_default(log.subscriber(Level::INFO));
+    let connector = connector_fn(|()| async { Ok::<_, std::io::Error>(()) });
+    let builder = Pool::builder().max_per_host(1).order(Order::Adaptive).observer(told.clone());
+    let pool = builder.build(connector).unwrap();
+    let host = pool.host(&());
+    let overload = async || {
+        let loan = host.acquire().await.unwrap();
+        let mut crowd = JoinSet::new();
+        for _ in 0..100 {
+            let host = host.clone();
+            crowd.spawn(async move { host.acquire().within(SECOND).await.map(drop) });
+        }
+        sleep(SECOND + MILLISECOND).await;
+        assert_eq!((host.status().overloaded, host.status().waiting), (0, 0), "nobody is left");
+        let patient = tokio::spawn({
+            let host = host.clone();
+            async move { host.acquire().await.map(drop) }
+        });
+        sleep(MILLISECOND).await;
+        drop(loan);
+        patient.await.unwrap().unwrap();
+        while crowd.join_next().await.is_some() {}
+    };
+    overload().await;
+    let seen = |told: &Told| told.0.each_ref().map(|count| count.load(Memory::Relaxed));
+    assert_eq!(seen(&told), [1, 1]);
+    overload().await;
+    assert_eq!(seen(&told), [1, 1], "at most once in ten seconds");
+    sleep(10 * SECOND).await;
+    overload().await;
+    assert_eq!(seen(&told), [2, 2]);
+    let lines: Vec<_> =
+        log.take().into_iter().filter(|line| line.contains("wharf::overload")).collect();
+    assert_eq!(lines.len(), 4, "{lines:?}");
+    assert!(lines[0].contains("callers give up before they are served"), "{}", lines[0]);
+    assert!(lines[1].contains("callers are served in order again"), "{}", lines[1]);
 }

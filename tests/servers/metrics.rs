@@ -179,6 +179,8 @@ async fn every_metric_after_a_program_of_acquires_time_outs_and_failures() {
         ("wharf_acquire_slow_total", "0"),
         ("wharf_leaks_total", "0"),
         ("wharf_deadlocks_total", "0"),
+        ("wharf_overloads_total", "0"),
+        ("wharf_overloaded", "0"),
         ("wharf_heartbeat_misses_total", "0"),
         ("wharf_pings_total", "3"),
         ("wharf_ping_failures_total", "1"),

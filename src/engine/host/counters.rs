@@ -103,6 +103,8 @@ figures! {
         draining: usize,
         closing: usize,
         waiting: usize,
+        /// Hosts where waits are being lost.
+        overloaded: usize,
     }
 }
 

@@ -30,6 +30,7 @@ impl<P: Parts> HostState<P> {
         self.stop_pings(section);
         self.look_for_deadlock(section);
         self.drop_empty_queue();
+        self.tell_overload(section);
         section.actions.forget = self.is_unused(section.now);
         self.note_calm();
         self.note_permit_look(section.now);

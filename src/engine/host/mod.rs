@@ -24,6 +24,7 @@ mod ledger;
 mod lend;
 pub(crate) mod membership;
 pub(crate) mod minimum;
+pub(crate) mod overload;
 pub(crate) mod peers;
 mod ping;
 mod reset;
@@ -90,6 +91,7 @@ struct Rare<P: Parts> {
     peers: Peers,
     /// Where deadlocks are looked for.
     tasks: Option<Box<Tasks>>,
+    overload: overload::Told,
     counters: RareCounters,
 }
 
@@ -103,6 +105,7 @@ impl<P: Parts> Rare<P> {
             leaks: Soonest::new(),
             peers: Peers::default(),
             tasks: None,
+            overload: overload::Told::NOTHING,
             counters: RareCounters::default(),
         }
     }

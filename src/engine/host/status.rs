@@ -6,7 +6,6 @@ use super::HostState;
 pub(crate) use super::counters::{Counted, Seen};
 use crate::engine::connections::entry::State;
 use crate::engine::connections::leases::Lease;
-use crate::engine::queue::waiters::Waiters;
 use crate::engine::{Parts, Ticket};
 use crate::policy::close_reason::{CloseCounts, CloseReason};
 use crate::policy::limits::Limits;
@@ -82,6 +81,7 @@ impl<P: Parts> HostState<P> {
             draining: gauges.draining as usize,
             closing: gauges.closing as usize,
             waiting: self.waiting(),
+            overloaded: usize::from(self.lost_after().is_some()),
         };
         let max = self.membership.max();
         let max = if max == u32::MAX { usize::MAX } else { max as usize };
@@ -103,7 +103,7 @@ impl<P: Parts> HostState<P> {
             next_dial: Some(self.next_for_waiters(now, limits)).filter(|at| *at > now),
             full: self.dials.pace().full(self.open(), now).map(|full| (full.size, full.at)),
             draining: self.drains(),
-            lost_after: self.waiters.as_ref().and_then(Waiters::lost_after),
+            lost_after: self.lost_after(),
             failure: self.failing().map(|failing| (failing.failure().clone(), failing.at())),
             loans,
             more_loans,
