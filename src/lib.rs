@@ -130,6 +130,7 @@
 //! | [`heartbeat`](Builder::heartbeat) | none | ping on a timer |
 //! | [`retry`](Builder::retry) | none | dial again for callers that wait |
 //! | [`observer`](Builder::observer), [`slow_acquire`](Builder::slow_acquire), [`leak_after`](Builder::leak_after) | none | report what happens |
+//! | [`advice`](Builder::advice) | none | says which size is right |
 //! | [`deadlock_warnings`](Builder::deadlock_warnings) | on in debug builds | report tasks that hold a connection and wait for another |
 //! | [`settings_for`](Builder::settings_for) | none | settings of single hosts, by key |
 //! | [`initial_per_host`](Builder::initial_per_host) | 0 | connections dialed when a host is first used |
@@ -195,6 +196,7 @@ mod models;
 
 pub use async_trait::async_trait;
 pub use policy::acquire_failure::AcquireFailure;
+pub use policy::advice::Advice;
 pub use policy::backoff::Backoff;
 pub use policy::build_error::BuildError;
 pub use policy::close_reason::{CloseCounts, CloseReason};

@@ -48,6 +48,7 @@ fn all_set() -> Config {
     config.slow_acquire = Some(Duration::from_micros(700));
     config.leak_after = Some(secs(600));
     config.deadlock_warnings = !config.deadlock_warnings;
+    config.advice = Some(secs(600));
     config
 }
 

@@ -8,6 +8,7 @@ use super::common::Common;
 use super::connections::leases::Lease;
 use super::host::overload::Overload;
 use super::queue::deadlocks::SelfWait;
+use crate::policy::advice::Advice;
 use crate::policy::close_reason::CloseReason;
 use crate::policy::time::{Span, Time};
 
@@ -116,6 +117,7 @@ actions! {
         leaks: Vec<Leak>,
         self_wait: Option<Box<SelfWait>>,
         overload: Option<Overload>,
+        advice: Option<Advice>,
         /// To be dropped.
         unused: Unused<P>,
     }

@@ -71,6 +71,7 @@
 //! code runs under any of them, except `Eq` and `Borrow` of the key under the directory's.
 
 pub(crate) mod actions;
+pub(crate) mod advice;
 pub(crate) mod budget;
 pub(crate) mod common;
 pub(crate) mod connections;

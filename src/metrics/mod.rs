@@ -60,6 +60,7 @@
 //! | `wharf.closing` | gauge | connections being closed that still hold a place under the caps |
 //! | `wharf.leases` | gauge | loans, of which several may be on one shared connection |
 //! | `wharf.overloaded` | gauge | hosts where they do now |
+//! | `wharf.advice` | gauge | hosts of which something is to be said, by `wharf.advice.kind`: `too_large`, `too_small`, `not_the_cap`, `always_full` or `callers_leave` ([`Advice`](crate::Advice)); with [`advice`](crate::Builder::advice) |
 //! | `wharf.hosts` | gauge | hosts that the pool knows |
 //!
 //! A limit that is not set has no gauge. Before the first host is known, the caps are those of one

@@ -3,6 +3,7 @@
 use metrics::{Key, Label, Level, Metadata, SharedString, Unit, with_recorder};
 
 use crate::policy::acquire_failure::AcquireFailure;
+use crate::policy::advice::Advice;
 use crate::policy::close_reason::CloseReason;
 
 pub(super) static METADATA: Metadata<'static> =
@@ -41,6 +42,7 @@ pub(super) struct Names {
     pub(super) hosts: Key,
     acquire_failures: [Key; AcquireFailure::ALL.len()],
     closes: [Key; CloseReason::ALL.len()],
+    pub(super) advice: [Key; Advice::KINDS.len()],
 }
 
 impl Names {
@@ -63,6 +65,10 @@ impl Names {
         let closes = |reason: CloseReason| {
             let reason = Label::from_static_parts("wharf.close.reason", reason.label());
             own("wharf.closes").with_extra_labels(vec![reason])
+        };
+        let advice = |kind: &'static str| {
+            let kind = Label::from_static_parts("wharf.advice.kind", kind);
+            own("wharf.advice").with_extra_labels(vec![kind])
         };
         Names {
             used: count(used),
@@ -92,6 +98,7 @@ impl Names {
             hosts: own("wharf.hosts"),
             acquire_failures: AcquireFailure::ALL.map(acquire_failures),
             closes: CloseReason::ALL.map(closes),
+            advice: Advice::KINDS.map(advice),
         }
     }
 
@@ -133,6 +140,7 @@ impl Names {
             (&self.closing, "Connections being closed that hold a place under the caps."),
             (&self.leases, "Loans; several may be on one shared connection."),
             (&self.overloaded, "Hosts whose callers give up before they are served."),
+            (&self.advice[0], "Hosts of which something is to be said, by kind."),
             (&self.hosts, "Hosts that the pool knows."),
         ];
         let counters = [

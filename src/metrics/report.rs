@@ -10,6 +10,7 @@ use super::names::METADATA;
 use super::{Metrics, host_label, with_host};
 use crate::engine::status::Seen;
 use crate::engine::sync::Mutex;
+use crate::policy::advice::Advice;
 use crate::policy::connector::Connector;
 use crate::policy::limits::Limits;
 use crate::policy::shared_connector::SharedConnector;
@@ -56,6 +57,8 @@ pub struct Picture {
     /// The pool is closed and empty: this is the last snapshot.
     pub(super) is_over: bool,
     known: usize,
+    /// How many hosts have advice of each kind; absent where none is made.
+    advised: Option<[usize; Advice::KINDS.len()]>,
     whole: View,
     hosts: Vec<(String, View)>,
 }
@@ -106,9 +109,16 @@ impl Picture {
         let limits = &rules.common.limits;
         let is_over = pool.base().has_ended();
         let cells = pool.hosts().0;
+        let now = pool.base().clock.precise();
+        let mut advised = rules.config.advice.map(|_| [0; Advice::KINDS.len()]);
         let (known, mut whole, mut hosts) = (cells.len(), View::default(), Vec::new());
         for cell in cells {
             let view = cell.base().view();
+            if let Some(advised) = &mut advised
+                && let Some(advice) = cell.base().advice(now)
+            {
+                advised[advice.gist().0] += 1;
+            }
             let view = View {
                 seen: view.seen,
                 caps: Caps::of_host(view.max, &cell.base().rules().common.limits),
@@ -124,7 +134,7 @@ impl Picture {
             whole.caps = Caps::of_host(limits.max_per_host, limits);
         }
         whole.caps = whole.caps.under(limits);
-        Picture { is_over, known, whole, hosts }
+        Picture { is_over, known, advised, whole, hosts }
     }
 }
 
@@ -137,6 +147,9 @@ impl Metrics {
         self.describe();
         self.hand_over_zeros(usize::MAX);
         set(&self.names.hosts, picture.known);
+        for (name, hosts) in self.names.advice.iter().zip(picture.advised.iter().flatten()) {
+            set(name, *hosts);
+        }
         if !self.per_host {
             return self.show_view(&picture.whole, Key::clone);
         }

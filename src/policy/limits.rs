@@ -44,6 +44,8 @@ pub(crate) struct Limits {
     pub(crate) leak_after: Span,
     /// A deadlock that lasts for so long is reported. `FOREVER` where none is looked for.
     pub(crate) deadlock_after: Span,
+    /// How long samples count that advice is made of. `FOREVER` where none are taken.
+    pub(crate) advice: Span,
     /// Whether waiters wait for the next dial after a failed one.
     pub(crate) retry: bool,
 }

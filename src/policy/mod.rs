@@ -2,6 +2,7 @@
 //! decides anything, and nothing is imported from another layer.
 
 pub(crate) mod acquire_failure;
+pub(crate) mod advice;
 pub(crate) mod backoff;
 pub(crate) mod build_error;
 pub(crate) mod close_reason;

@@ -1,8 +1,12 @@
 //! Settings as data: for a pool that is built, for single hosts, and while the pool runs.
 
+use std::time::Duration;
+
 use super::builder::Builder;
+use super::host::Host;
 use super::pool::Pool;
 use super::shared::SharedPool;
+use crate::policy::advice::Advice;
 use crate::policy::build_error::BuildError;
 use crate::policy::config::{Config, HostConfig};
 use crate::policy::connector::Connector;
@@ -82,6 +86,43 @@ impl<Kind> Builder<Kind> {
     }
 }
 
+/// # Advice
+impl<Kind> Builder<Kind> {
+    /// Watches how many connections are used and wanted, and says which size is right: in the log, when
+    /// that changes (tracing target `wharf::advice`, INFO), and to [`Host::advice`](crate::Host::advice)
+    /// and [`Pool::advice`]. It goes by what was seen in this time, and by half of it at first.
+    ///
+    /// Ten times a second, maintenance reads how many connections of a busy host are in use and how many
+    /// callers wait; acquires and returns do nothing for it. A host takes a few kilobytes more.
+    ///
+    /// It changes no setting. See [`sizes`](crate::guide::sizes#advice) for how to use it.
+    ///
+    /// Defaults to `None`. At least 10 seconds; ten minutes see most of what happens again and again.
+    pub fn advice(mut self, window: impl Into<Option<Duration>>) -> Self {
+        self.settings.config.advice = window.into();
+        self
+    }
+}
+
+/// # Advice
+impl<C: Connector> Pool<C> {
+    /// Returns what would help the callers of each host, for those of which something is to be said: see
+    /// [`Builder::advice`]. It visits every host, as [`status`](Pool::status) does.
+    pub fn advice(&self) -> Vec<(C::Key, Advice)> {
+        let now = self.core().clock.precise();
+        let hosts = self.core().typed_hosts().into_iter();
+        hosts.filter_map(|cell| Some((cell.key.clone(), cell.advice(now)?))).collect()
+    }
+}
+
+/// # Advice
+impl<C: Connector> Host<C> {
+    /// Returns what would help the host's callers, if something is to be said: see [`Builder::advice`].
+    pub fn advice(&self) -> Option<Advice> {
+        self.cell().advice(self.cell().pool.clock.precise())
+    }
+}
+
 /// # Settings while the pool runs
 impl<C: Connector> Pool<C> {
     /// Returns the pool's settings of now.
@@ -108,6 +149,7 @@ impl<C: Connector> Pool<C> {
     /// | `acquire_timeout`, `slow_acquire` | count for the next callers; those that wait keep the limit that they came with |
     /// | `connect_timeout`, `ping_timeout`, `close_timeout` | count for what begins from now on |
     /// | `idle_timeout`, `max_lifetime`, `lifetime_jitter`, `max_uses` | hold for all connections at once; lifetimes begin when the connection was made |
+    /// | `advice` | samples that were taken count on |
     /// | `health_check`, `heartbeat`, `leak_after` | hold for all connections and loans at once |
     ///
     /// The connector, the observer and the function of [`settings_for`](Builder::settings_for) stay, and
@@ -148,6 +190,14 @@ impl<C: Connector> Pool<C> {
     /// ```
     pub fn reconfigure(&self, mut change: impl FnMut(&mut Config)) -> Result<Config, BuildError> {
         self.core().reconfigure(&mut change)
+    }
+}
+
+/// # Advice
+impl<C: SharedConnector> SharedPool<C> {
+    /// Returns what would help the callers of each host, as [`Pool::advice`] does. Sizes are connections.
+    pub fn advice(&self) -> Vec<(C::Key, Advice)> {
+        self.shares().advice()
     }
 }
 

@@ -122,8 +122,10 @@ impl<'a> Follows<'a> {
 
     /// Slots come first and wakers last: a task that is woken finds everything as it was decided.
     fn carry_out_own(&mut self, cell: &Cell, mut actions: Actions) {
-        let has_news =
-            !actions.leaks.is_empty() || actions.self_wait.is_some() || actions.overload.is_some();
+        let has_news = !actions.leaks.is_empty()
+            || actions.self_wait.is_some()
+            || actions.overload.is_some()
+            || actions.advice.is_some();
         if has_news {
             self.news.hold_up_the_end(cell);
         }
@@ -165,6 +167,9 @@ impl<'a> Follows<'a> {
         }
         if let Some(overload) = actions.overload.take() {
             self.news.note(Item::Overload(cell.clone(), overload));
+        }
+        if let Some(advice) = actions.advice.take() {
+            self.news.note(Item::Advice(cell.clone(), advice));
         }
     }
 

@@ -14,6 +14,7 @@ use crate::engine::status::{Causes, EntryView, HostView};
 use crate::engine::sync::Mutex;
 use crate::engine::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use crate::engine::{Asking, Lease, Listing, Phase, Ticket};
+use crate::policy::advice::Advice;
 use crate::policy::time::{Span, Time};
 
 /// What the lock guards: a host's state, and what governs it.
@@ -158,6 +159,12 @@ impl HostBase {
     pub(crate) fn causes(&self, now: Time) -> Causes<DialFailure> {
         let Governed { rules, state } = &mut *self.state.lock();
         state.causes(now, &rules.common.limits)
+    }
+
+    /// Returns what would help the host's callers.
+    pub(crate) fn advice(&self, now: Time) -> Option<Advice> {
+        let Governed { rules, state } = &*self.state.lock();
+        state.advice(&rules.common.limits, now)
     }
 
     /// The loan does not depend any more on the task that began it.

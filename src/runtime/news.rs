@@ -1,5 +1,5 @@
-//! The events of a section that no task of its own reports: leaks, deadlocks, overload, forgotten hosts, dials
-//! that no runtime runs.
+//! The events of a section that no task of its own reports: leaks, deadlocks, overload, advice, forgotten
+//! hosts, dials that no runtime runs.
 //!
 //! They are reported last, after all actions are carried out, because an observer or a subscriber
 //! may block. Maintenance has them reported in a separate task, because the time-outs of all
@@ -16,6 +16,7 @@ use super::panics;
 use super::parts::Cell;
 use super::pool_base::PoolBase;
 use crate::engine::{Leak, Overload, SelfWait};
+use crate::policy::advice::Advice;
 use crate::policy::observer::{Leaked, Overloaded};
 
 /// Reported when it is dropped, even if the task that should report it is dropped with its runtime.
@@ -29,6 +30,7 @@ pub(super) enum Item {
     Leak(Cell, Leak),
     SelfWait(Cell, Box<SelfWait>),
     Overload(Cell, Overload),
+    Advice(Cell, Advice),
     Forgotten(Cell),
     LostDial(Dialing),
 }
@@ -82,6 +84,7 @@ impl Item {
             Item::Leak(cell, _)
             | Item::SelfWait(cell, _)
             | Item::Overload(cell, _)
+            | Item::Advice(cell, _)
             | Item::Forgotten(cell) => cell,
             Item::LostDial(dialing) => dialing.cell(),
         }
@@ -91,7 +94,9 @@ impl Item {
         let pool = self.cell().pool();
         match self {
             Item::Leak(..) | Item::SelfWait(..) => pool.is_heard(LevelFilter::WARN),
-            Item::LostDial(_) | Item::Overload(..) => pool.is_heard(LevelFilter::INFO),
+            Item::LostDial(_) | Item::Overload(..) | Item::Advice(..) => {
+                pool.is_heard(LevelFilter::INFO)
+            }
             Item::Forgotten(_) => pool.observer.is_there(),
         }
     }
@@ -102,6 +107,9 @@ impl Item {
             Item::Leak(cell, leak) => tell_leak(&cell, leak),
             Item::SelfWait(cell, self_wait) => deadlocks::tell(&cell, &self_wait),
             Item::Overload(cell, overload) => tell_overload(&cell, overload),
+            Item::Advice(cell, advice) => {
+                panics::log(|| tracing::info!(target: "wharf::advice", key = ?cell, "{advice}"));
+            }
             Item::Forgotten(cell) => {
                 cell.pool().observer.tell(|observer| observer.host_forgotten(&cell));
             }

@@ -1,9 +1,10 @@
 //! What the pool writes to the log.
 
 use std::io::Write;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 
-use tracing::{Level, Subscriber};
+use tracing::subscriber::NoSubscriber;
+use tracing::{Dispatch, Level, Subscriber};
 use tracing_subscriber::fmt::format::FmtSpan;
 
 /// What was written to the log.
@@ -31,6 +32,10 @@ impl Log {
     }
 
     fn written(&self, level: Level, spans: FmtSpan) -> impl Subscriber + Send + Sync + use<> {
+        // While there is one subscriber only, a line that another test's thread comes to first is off for
+        // all: there it asks that thread, which has none.
+        static SECOND: OnceLock<Dispatch> = OnceLock::new();
+        SECOND.get_or_init(|| Dispatch::new(NoSubscriber::default()));
         let log = self.clone();
         tracing_subscriber::fmt()
             .with_writer(move || log.clone())

@@ -9,6 +9,7 @@ mod tally;
 
 mod accounts;
 mod adding;
+mod advice;
 mod aged;
 mod blocking;
 mod borrowers;

@@ -19,6 +19,7 @@ impl<P: Parts> HostState<P> {
             waiters.set_order(limits.order);
         }
         self.connections.rerank(limits);
+        self.set_window(limits.advice);
         self.change_lives(old, section);
         self.close_used_up(section);
         self.note_all_times(section);

@@ -125,7 +125,7 @@ impl<P: Parts> HostState<P> {
             is_bound(self.pings().next_beat(), beats),
             "a heartbeat at {beats:?} is not watched"
         );
-        assert!(is_bound(self.next_leak(section), leaks), "a leak at {leaks:?} is not watched");
+        assert!(is_bound(self.next_report(section), leaks), "a leak at {leaks:?} is not watched");
     }
 
     /// Returns when the first connection ends by time alone, when the first heartbeat is due, and

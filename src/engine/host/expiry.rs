@@ -91,12 +91,20 @@ impl<P: Parts> HostState<P> {
         self.rare.as_mut().is_some_and(|rare| rare.leaks.covers(due))
     }
 
-    pub(super) fn next_leak(&self, _: &Section<'_, P>) -> Time {
-        self.rare.as_ref().map_or(Time::NEVER, |rare| rare.leaks.next())
+    pub(super) fn next_report(&self, _: &Section<'_, P>) -> Time {
+        match &self.rare {
+            None => Time::NEVER,
+            Some(rare) => rare.leaks.next().min(self.next_sample()),
+        }
+    }
+
+    pub(super) fn report(&mut self, section: &mut Section<'_, P>) {
+        self.report_leaks(section);
+        self.take_sample(section);
     }
 
     /// Reports the loans that are held for long, each once.
-    pub(super) fn report_leaks(&mut self, section: &mut Section<'_, P>) {
+    fn report_leaks(&mut self, section: &mut Section<'_, P>) {
         let (now, after) = (section.now, section.common.limits.leak_after);
         while let Some(slot) = self.take_leak(now, after) {
             let Some(entry) = self.connections.get(slot) else { continue };

@@ -31,6 +31,7 @@ impl<P: Parts> HostState<P> {
         self.look_for_deadlock(section);
         self.drop_empty_queue();
         self.tell_overload(section);
+        self.watch_size(section);
         section.actions.forget = self.is_unused(section.now);
         self.note_calm();
         self.note_permit_look(section.now);

@@ -5,6 +5,7 @@
 //! is the pool's policy: who gets what, and in which order.
 
 mod adapt;
+mod advice;
 mod aged;
 mod calm;
 #[cfg(any(test, wharf_loom, fuzzing))]
@@ -44,6 +45,7 @@ use self::failing::Failing;
 use self::membership::{Listing, Membership, Phase};
 use self::minimum::Minimum;
 use self::peers::Peers;
+use super::advice::Samples;
 use super::budget::share::Share;
 use super::common::Common;
 use super::connections::Connections;
@@ -92,6 +94,7 @@ struct Rare<P: Parts> {
     /// Where deadlocks are looked for.
     tasks: Option<Box<Tasks>>,
     overload: overload::Told,
+    samples: Option<Box<Samples>>,
     counters: RareCounters,
 }
 
@@ -106,6 +109,7 @@ impl<P: Parts> Rare<P> {
             peers: Peers::default(),
             tasks: None,
             overload: overload::Told::NOTHING,
+            samples: None,
             counters: RareCounters::default(),
         }
     }

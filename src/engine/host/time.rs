@@ -24,7 +24,8 @@ impl<P: Parts> HostState<P> {
         // A connection has been idle for too long, or is too old.
         Timer { next: |host, _| host.connections.next_end(), due: Some(HostState::close_expired) },
         Timer { next: HostState::next_beat, due: Some(HostState::beat) },
-        Timer { next: HostState::next_leak, due: Some(HostState::report_leaks) },
+        // A loan is held for long, or a sample is due.
+        Timer { next: HostState::next_report, due: Some(HostState::report) },
         Timer { next: |host, _| host.minimum.look_at(), due: Some(HostState::look_for_permits) },
         Timer { next: HostState::next_ask, due: Some(HostState::ask_for_leases) },
         Timer { next: |host, _| host.next_deadline(), due: Some(HostState::wake_overdue) },

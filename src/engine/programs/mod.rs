@@ -367,6 +367,7 @@ fn limits(header: &[u8; HEADER]) -> Limits {
         } else {
             Span::FOREVER
         },
+        advice: if times & 128 != 0 { seconds(10) } else { Span::FOREVER },
         retry: flags & 32 != 0,
     };
     with_filled(limits, filled)

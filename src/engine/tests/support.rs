@@ -46,6 +46,7 @@ pub(super) fn unlimited() -> Limits {
         close_timeout: Span::FOREVER,
         leak_after: Span::FOREVER,
         deadlock_after: Span::FOREVER,
+        advice: Span::FOREVER,
         retry: false,
     }
 }

@@ -7,6 +7,9 @@ use super::Config;
 use crate::policy::build_error::BuildError;
 use crate::policy::spread::Spread;
 
+/// A shorter one has too few samples.
+const SHORTEST_WINDOW: Duration = Duration::from_secs(10);
+
 impl Config {
     pub(crate) fn check(&self) -> Result<(), BuildError> {
         at_least_one("max_per_host", self.max_per_host)?;
@@ -21,6 +24,10 @@ impl Config {
         longer_than_zero("max_lifetime", self.max_lifetime)?;
         above_zero_to_warn("slow_acquire", self.slow_acquire)?;
         above_zero_to_warn("leak_after", self.leak_after)?;
+        if let Some(window) = self.advice.filter(|window| *window < SHORTEST_WINDOW) {
+            let value = format!("{window:?}");
+            return Err(BuildError::new("advice", value, "must be at least 10s"));
+        }
         for (cap, most) in [
             ("max_per_host", self.max_per_host),
             ("max_idle_per_host", self.max_idle_per_host),

@@ -128,6 +128,8 @@ pub struct Config {
     /// Whether tasks are noted that hold a connection and wait for another
     /// ([more](crate::Builder::deadlock_warnings)).
     pub deadlock_warnings: bool,
+    /// The time over which the pool watches which size is right ([more](crate::Builder::advice)).
+    pub advice: Option<Duration>,
 }
 
 impl Default for Config {
@@ -160,6 +162,7 @@ impl Default for Config {
             leak_after: None,
             // The models take the short paths.
             deadlock_warnings: cfg!(all(debug_assertions, not(wharf_loom))),
+            advice: None,
         }
     }
 }
@@ -202,6 +205,7 @@ impl Config {
             } else {
                 Span::FOREVER
             },
+            advice: Span::from(self.advice),
             backoff: self.retry.unwrap_or_default(),
             retry: self.retry.is_some(),
         }

@@ -102,7 +102,7 @@ by_name!(Config:
     max_per_host, initial_per_host, min_idle_per_host, max_idle_per_host, max_idle, max_total,
     max_waiters_per_host, max_dialing_per_host, max_dialing, order, reuse, spread, acquire_timeout,
     connect_timeout, ping_timeout, close_timeout, idle_timeout, max_lifetime, lifetime_jitter,
-    max_uses, health_check, heartbeat, retry, slow_acquire, leak_after, deadlock_warnings,
+    max_uses, health_check, heartbeat, retry, slow_acquire, leak_after, deadlock_warnings, advice,
 );
 
 /// A field to be written.
