@@ -17,6 +17,7 @@ pub mod instructions;
 pub mod keys;
 pub mod max_age;
 pub mod memory;
+pub mod overload;
 pub mod postgres;
 pub mod queue;
 pub mod starving;

@@ -5,10 +5,12 @@ use std::fs;
 use std::path::Path;
 
 use plotters::coord::Shift;
+use plotters::coord::ranged1d::{AsRangedCoord, ValueFormatter};
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 
 use crate::contestants::Kind;
+use crate::overload::LOAD;
 use crate::publish::Chapter;
 use crate::table::{Part, Row, readable};
 
@@ -46,7 +48,25 @@ pub fn write(directory: &Path, chapters: &[Chapter]) -> Drawn {
     };
     dialing(&directory.join("dialing.svg"), &of("Pool against dialing"))?;
     waits(&directory.join("waits.svg"), &of("A crowd: 1024"))?;
-    hosts(&directory.join("hosts.svg"), &of("A hit by key"))
+    hosts(&directory.join("hosts.svg"), &of("A hit by key"))?;
+    answered(&directory.join("overload.svg"), &of("Overload"))
+}
+
+/// Who is answered, for each load that lasts.
+fn answered(file: &Path, parts: &[&Part]) -> Drawn {
+    let Some(part) = parts.first() else { return Ok(()) };
+    let load = |row: &Row| row.name.strip_prefix(LOAD)?.strip_suffix(" %")?.parse::<u32>().ok();
+    let loads: Vec<_> =
+        part.rows.iter().filter_map(|row| Some((load(row)?, &row.figures))).collect();
+    let line = |(nth, name): (usize, &String)| Line {
+        name: name.replace('`', ""),
+        values: loads.iter().map(|(_, shares)| shares[nth]).collect(),
+    };
+    let names: Vec<_> = loads.iter().map(|(load, _)| format!("{load} %")).collect();
+    let places: Vec<_> = names.iter().map(String::as_str).collect();
+    let title = "Users that are answered, percent, by the load (more is better)";
+    let lines: Vec<_> = part.columns.iter().enumerate().map(line).collect();
+    drawn(file, title, &places, (&lines, 0.0..105.0))
 }
 
 fn waits(file: &Path, parts: &[&Part]) -> Drawn {
@@ -74,17 +94,26 @@ fn hosts(file: &Path, parts: &[&Part]) -> Drawn {
 
 /// Lines over named places, on a logarithmic scale.
 fn lines(file: &Path, title: &str, places: &[&str], lines: &[Line]) -> Drawn {
+    let values = lines.iter().flat_map(|line| line.values.iter().copied());
+    drawn(file, title, places, (lines, range(values).log_scale()))
+}
+
+/// Lines over named places, on this scale.
+fn drawn<S>(file: &Path, title: &str, places: &[&str], (lines, scale): (&[Line], S)) -> Drawn
+where
+    S: AsRangedCoord<Value = f64>,
+    S::CoordDescType: Ranged<ValueType = f64> + ValueFormatter<f64>,
+{
     let root = SVGBackend::new(file, (900, 420)).into_drawing_area();
     root.fill(&WHITE)?;
     let (plot, key) = root.split_horizontally(640);
     let last = i32::try_from(places.len())? - 1;
-    let values = lines.iter().flat_map(|line| line.values.iter().copied());
     let mut chart = ChartBuilder::on(&plot)
         .caption(title, (FONT, 17))
         .margin(14)
         .x_label_area_size(30)
         .y_label_area_size(60)
-        .build_cartesian_2d(0..last, range(values).log_scale())?;
+        .build_cartesian_2d(0..last, scale)?;
     chart
         .configure_mesh()
         .disable_x_mesh()

@@ -41,7 +41,8 @@ pub fn report(machine: &str, chapters: &[Chapter]) -> String {
     text += "\n## What it costs\n\n";
     text += &costs(chapters);
     text += "\n![Waits, for each pool](plots/waits.svg)\n\n\
-             ![A hit by key, by the number of hosts](plots/hosts.svg)\n\n## All figures\n";
+             ![A hit by key, by the number of hosts](plots/hosts.svg)\n\n\
+             ![Users that are answered, by the load](plots/overload.svg)\n\n## All figures\n";
     for chapter in chapters {
         for part in &chapter.parts {
             let _ = write!(text, "\n{}\n`{}`\n", part.print(), chapter.command);

@@ -14,7 +14,7 @@ use std::{env, fs};
 use wharf_benches::machine::MOST_LOAD;
 use wharf_benches::publish::{Chapter, put_into, report};
 use wharf_benches::table::Part;
-use wharf_benches::{instructions, machine, plots};
+use wharf_benches::{instructions, machine, overload, plots};
 
 const BENCHES: [&str; 12] = [
     "dialing", "hit", "keys", "threads", "crowd", "queue", "memory", "starving", "status",
@@ -56,6 +56,9 @@ fn publish() -> Result<(), Box<dyn Error>> {
     let mut chapters = Vec::new();
     for bench in BENCHES.into_iter().filter(|bench| is_wanted(bench)) {
         chapters.push(chapter(bench)?);
+    }
+    if is_wanted("overload") {
+        chapters.push(Chapter { command: overload::COMMAND.into(), parts: vec![overload::run()] });
     }
     if is_wanted("instructions") {
         chapters.push(Chapter { command: COUNTED.into(), parts: vec![instructions::run(COUNTED)] });
