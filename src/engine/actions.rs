@@ -10,6 +10,7 @@ use super::host::overload::Overload;
 use super::queue::deadlocks::SelfWait;
 use crate::policy::advice::Advice;
 use crate::policy::close_reason::CloseReason;
+use crate::policy::limits::spread;
 use crate::policy::time::{Span, Time};
 
 /// The arguments that all methods of a host take.
@@ -29,10 +30,18 @@ impl<P: Parts> Section<'_, P> {
         self.now.after(self.life())
     }
 
-    /// Returns how long a life lasts that begins now.
-    pub(crate) fn life(&self) -> Span {
+    fn life(&self) -> Span {
         let limits = &self.common.limits;
         limits.max_lifetime.shortened(limits.lifetime_jitter * self.random)
+    }
+
+    /// Returns how long the life of the connection with this id lasts, of many that get one in this
+    /// section: they do not end together.
+    pub(crate) fn life_of(&self, id: u64) -> Span {
+        #[allow(clippy::cast_precision_loss)] // It has 32 bits.
+        let share = spread(id) as f64 / (1u64 << 32) as f64;
+        let limits = &self.common.limits;
+        limits.max_lifetime.shortened(limits.lifetime_jitter * (self.random + share).fract())
     }
 }
 

@@ -58,6 +58,13 @@ pub(crate) struct Beats {
     pub(crate) max_missed: u32,
 }
 
+/// Returns a number below 2^32 for a connection with this id: consecutive ones are spread evenly, by the golden
+/// ratio's bits.
+#[inline]
+pub(crate) fn spread(id: u64) -> u64 {
+    id.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 32
+}
+
 impl Beats {
     /// Returns the interval of the connection with this id: `every` less up to a tenth of it, so
     /// that connections made together do not stay synchronized.
@@ -66,8 +73,7 @@ impl Beats {
         if self.every == Span::FOREVER {
             return self.every;
         }
-        // The golden ratio's bits spread consecutive numbers evenly.
-        let share = id.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 32;
+        let share = spread(id);
         let tenth = u128::from(self.every.nanos() / 10);
         #[allow(clippy::cast_possible_truncation)] // It is shorter than a tenth.
         let less = ((tenth * u128::from(share)) >> 32) as u64;

@@ -35,9 +35,9 @@ impl<P: Parts> HostState<P> {
         if lives(old) == lives(limits) {
             return;
         }
-        let life = section.life();
         let has_one = |entry: &Entry<P>| entry.state != State::Dialing;
         for slot in self.connections.slots(has_one) {
+            let life = section.life_of(self.connections[slot].id);
             self.connections.change(slot, |entry| entry.live_until(entry.created.after(life)));
         }
     }

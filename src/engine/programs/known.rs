@@ -32,6 +32,8 @@ pub(in crate::engine) struct Connection {
     pub(super) created: Time,
     /// The end of its lifetime.
     pub(super) expires: Time,
+    /// Its lifetime has changed, and ends between these.
+    pub(super) expires_in: Option<(Time, Time)>,
     /// When its last use ended, and when its dial or an answered ping last proved it alive.
     pub(super) idle_since: Time,
     pub(super) proved: Time,
@@ -58,6 +60,7 @@ impl World {
             generation: self.cells[at].known.generation,
             created: now,
             expires: Time::NEVER,
+            expires_in: None,
             idle_since: now,
             proved: now,
             proved_step: step,
@@ -76,6 +79,7 @@ impl World {
 
     /// A ping begins. A connection that was too old may get another life by it.
     pub(super) fn see_taken_back(&mut self, at: usize, order: &PingOrder<Plain>) {
+        self.learn_life(at, order.slot, order.connection);
         let (state, end) = (&self.cells[at].state, self.end_of_life());
         let (expires, known) =
             (state.entry(order.slot).expires, &mut self.connections[order.connection]);
@@ -84,6 +88,18 @@ impl World {
             assert!(state.waiting() > 0, "it is too old, and nobody waits: {known:?}");
             known.expires = expires;
         }
+    }
+
+    /// When a lifetime ends that has changed is the engine's choice, within limits.
+    fn learn_life(&mut self, at: usize, slot: u32, connection: usize) {
+        // It may have ended, and been followed by another one.
+        let next = self.end_of_life();
+        let expires = self.cells[at].state.entry(slot).expires;
+        let known = &mut self.connections[connection];
+        let Some((first, last)) = known.expires_in.take() else { return };
+        let is_within = (first..=last).contains(&expires);
+        assert!(is_within || (first <= self.now && expires == next), "{expires:?}: {known:?}");
+        known.expires = expires;
     }
 
     /// Makes its older peers suspect, unless it was suspect itself.
@@ -107,6 +123,7 @@ impl World {
     /// Looks at a connection that has just been lent.
     pub(super) fn known_lent(&mut self, at: usize, loan: &Loan, tag: usize) {
         self.holders.insert((at, loan.ticket), self.task(tag));
+        self.learn_life(at, loan.ticket.slot, loan.connection);
         self.check_lendable(at, loan);
         let entry = &self.cells[at].state.entry(loan.ticket.slot);
         let known = &mut self.connections[loan.connection];

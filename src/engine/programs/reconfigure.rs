@@ -45,9 +45,12 @@ impl World {
         let old = std::mem::replace(&mut self.cells[at].common, new.clone());
         let lifetime = |limits: &Limits| (limits.max_lifetime, limits.lifetime_jitter.to_bits());
         if lifetime(&old.limits) != lifetime(&new.limits) {
-            let life = self.life();
-            let known = self.connections.iter_mut().filter(|known| known.at == at);
-            known.for_each(|known| known.expires = known.created.after(life));
+            let longest = new.limits.max_lifetime;
+            let shortest = longest.shortened(new.limits.lifetime_jitter);
+            for known in self.connections.iter_mut().filter(|known| known.at == at) {
+                let ends = [shortest, longest].map(|life| known.created.after(life));
+                known.expires_in = Some((ends[0], ends[1]));
+            }
         }
         self.change(at, |state, section| state.adapt(&old.limits, section));
     }
