@@ -188,7 +188,7 @@ impl<C: Connector> AnyHost for HostCell<C> {
     }
 
     fn proof(&self, value: &mut Value) -> Proof {
-        let rules = self.base.rules();
+        let rules = self.pool.rules();
         self.pool.proof(&mut Held::<C>::of_mut(value).connection, &rules.common.limits)
     }
 

@@ -25,7 +25,7 @@ async fn close(mut closing: Closing) {
     let pool = cell.pool();
     let Some(connection) = closing.connection.take() else { return };
     let close = panics::catch_future("close", async { cell.close(connection).await });
-    match cell.base().rules().config.close_timeout {
+    match pool.rules().config.close_timeout {
         None => drop(close.await),
         Some(limit) => {
             if tokio::time::timeout(limit, close).await.is_err() {

@@ -59,7 +59,7 @@ async fn dial(mut dialing: Dialing) {
     dialing.tell_begin();
     let cell = dialing.cell.clone();
     panics::log(|| tracing::debug!(target: "wharf::dial", key = ?cell, "dialing"));
-    let connect_timeout = cell.base().rules().config.connect_timeout;
+    let connect_timeout = cell.pool().rules().config.connect_timeout;
     // The time-out is made inside, because that panics in a runtime without timers.
     let connect = panics::catch_future("connect", async {
         let connect = cell.connect();
@@ -253,7 +253,7 @@ impl Dialing {
         let slot = self.slot;
         let begins = self.cell.change(|state, section| state.dial_stopped(slot, section));
         self.cell.pool().may_block(LevelFilter::WARN);
-        let limit = self.cell.base().rules().config.connect_timeout;
+        let limit = self.cell.pool().rules().config.connect_timeout;
         let why: &dyn Display = match limit.filter(|limit| *limit <= self.took()) {
             Some(limit) => &DialFailure::TimedOut(limit),
             None => &CUT_OFF,

@@ -3,6 +3,9 @@
 //! No user code runs under the lock: no drop of a connection, no clone of a waker, no `is_open`.
 
 use std::sync::Arc;
+// The models change no settings: loom need not see these.
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering::SeqCst;
 
 use super::failure::DialFailure;
 use super::panics;
@@ -12,7 +15,7 @@ use super::rules::Rules;
 use crate::engine::host::peers::FullPeer;
 use crate::engine::status::{Causes, EntryView, HostView};
 use crate::engine::sync::Mutex;
-use crate::engine::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use crate::engine::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use crate::engine::{Asking, Lease, Listing, Phase, Ticket};
 use crate::policy::advice::Advice;
 use crate::policy::time::{Span, Time};
@@ -33,6 +36,8 @@ pub(crate) struct HostBase {
     pub(super) state: Mutex<Governed>,
     /// `acquire_timeout`, in nanoseconds: read before a wait.
     acquire_timeout: AtomicU64,
+    /// The version of the host's settings.
+    version: AtomicU64,
     /// Never reused for another host.
     pub(super) id: u64,
     pub(crate) hash: u64,
@@ -44,8 +49,9 @@ impl HostBase {
         let id = pool.next_host();
         let acquire_timeout = AtomicU64::new(rules.common.limits.acquire_timeout.nanos());
         let state = HostState::new(id, carries, &rules.common);
+        let version = AtomicU64::new(rules.version);
         let state = Mutex::new(Governed { rules, state });
-        HostBase { crowded: AtomicBool::new(false), state, acquire_timeout, id, hash }
+        HostBase { crowded: AtomicBool::new(false), state, acquire_timeout, version, id, hash }
     }
 
     /// The time limit of an acquire without one of its own.
@@ -55,8 +61,9 @@ impl HostBase {
     }
 
     /// Called under the lock.
-    pub(super) fn set_acquire_timeout(&self, limit: Span) {
-        self.acquire_timeout.store(limit.nanos(), Relaxed);
+    pub(super) fn note_rules(&self, rules: &Rules) {
+        self.acquire_timeout.store(rules.common.limits.acquire_timeout.nanos(), Relaxed);
+        self.version.store(rules.version, SeqCst);
     }
 
     pub(crate) fn rules(&self) -> Arc<Rules> {
@@ -65,7 +72,7 @@ impl HostBase {
 
     /// Returns whether the host has the settings of this version.
     pub(super) fn follows(&self, rules: &Rules) -> bool {
-        self.state.lock().rules.version >= rules.version
+        self.version.load(SeqCst) >= rules.version
     }
 
     #[inline]

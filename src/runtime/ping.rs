@@ -153,7 +153,8 @@ impl Asked {
 
     /// Pings the connection, and waits for as long as the host needs the answer.
     async fn ask(&self, connection: &mut Value) -> Answer {
-        let (pool, rules) = (self.cell.pool(), self.cell.base().rules());
+        let pool = self.cell.pool();
+        let rules = pool.rules();
         let mut ping = pin!(ping(&*self.cell, self.purpose, connection));
         let (first, next) = match (self.purpose, rules.config.heartbeat) {
             (Purpose::Heartbeat, Some(beat)) => (Some(beat.first_wait()), beat.next_wait()),

@@ -2,6 +2,8 @@
 
 use std::mem;
 use std::sync::Arc;
+// The models change no settings: loom need not see what has them.
+use std::sync::atomic;
 
 use tracing::level_filters::LevelFilter;
 
@@ -37,9 +39,9 @@ pub(crate) struct PoolBase {
     pub(crate) observer: Observing,
     pub(super) overrides: Overrides,
     /// `slow_acquire`, in nanoseconds: read at the end of each wait.
-    slow_acquire: AtomicU64,
+    slow_acquire: atomic::AtomicU64,
     /// What holds for hosts without settings of their own.
-    rules: Mutex<Arc<Rules>>,
+    rules: parking_lot::Mutex<Arc<Rules>>,
     pub(crate) schedule: Mutex<Schedule<Scheduled>>,
     pub(crate) maintenance: Arc<Maintenance>,
     /// Notified when a closed pool has come to its end.
@@ -61,11 +63,11 @@ pub(crate) struct PoolBase {
 impl PoolBase {
     pub(super) fn new(limits: Limits, share: Option<Split>, settings: Settings) -> Self {
         let Settings { config, observer, overrides } = settings;
-        let slow_acquire = AtomicU64::new(Span::from(config.slow_acquire).nanos());
+        let slow_acquire = atomic::AtomicU64::new(Span::from(config.slow_acquire).nanos());
         let built = Arc::new(Rules::new(config, limits, share));
         PoolBase {
             clock: Clock::new(),
-            rules: Mutex::new(built.clone()),
+            rules: parking_lot::Mutex::new(built.clone()),
             built,
             closed: AtomicBool::new(false),
             ending: AtomicBool::new(false),
@@ -121,7 +123,7 @@ impl PoolBase {
 
     #[inline]
     pub(crate) fn slow_acquire(&self) -> Span {
-        Span::from_nanos(self.slow_acquire.load(Ordering::Relaxed))
+        Span::from_nanos(self.slow_acquire.load(atomic::Ordering::Relaxed))
     }
 
     /// Returns what holds for hosts without settings of their own.
@@ -142,7 +144,7 @@ impl PoolBase {
         drop(rules);
         drop(old);
         let slow = Span::from(new.config.slow_acquire).nanos();
-        self.slow_acquire.store(slow, Ordering::Relaxed);
+        self.slow_acquire.store(slow, atomic::Ordering::Relaxed);
         true
     }
 }

@@ -92,7 +92,7 @@ impl dyn AnyHost {
         if governed.rules.version >= new.version {
             return;
         }
-        self.base().set_acquire_timeout(new.common.limits.acquire_timeout);
+        self.base().note_rules(&new);
         let old = mem::replace(&mut governed.rules, new);
         let gone = self.decide_for(&mut governed, moment, &mut actions, &mut |state, section| {
             state.adapt(&old.common.limits, section);

@@ -1,9 +1,10 @@
 //! Settings that change while the pool runs, and settings of single hosts. (Behaviours 137 and 138.)
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
-use wharf::{AcquireError, Config, Heartbeat, HostConfig};
+use wharf::{AcquireError, Config, HealthCheck, Heartbeat, HostConfig, Order, Reuse};
 
 use crate::sharing::sharing_with;
 use crate::support::*;
@@ -301,4 +302,142 @@ async fn the_function_of_a_host_is_asked_again_when_settings_change() {
     max.store(5, SeqCst);
     set(&pool, |_| {});
     assert_eq!(host.status().max, 5);
+}
+
+/// What is asked of each setting in turn.
+fn nth(config: &mut Config, n: usize) {
+    let some = |values: [usize; 3]| Some(values[n / 16 % 3]);
+    match n % 16 {
+        0 => config.max_per_host = some([1, 4, 9]),
+        1 => config.max_total = some([2, 8, 20]),
+        2 => config.max_idle = (!n.is_multiple_of(3)).then_some(n % 5 + 2),
+        3 => config.max_dialing = some([1, 3, 9]),
+        4 => config.min_idle_per_host = n / 16 % 2,
+        5 => config.max_idle_per_host = n.is_multiple_of(2).then_some(3),
+        6 => config.acquire_timeout = Some(secs(20 + (n as u64) % 20)),
+        7 => config.heartbeat = n.is_multiple_of(3).then(|| Heartbeat::every(ms(2))),
+        8 => config.leak_after = n.is_multiple_of(2).then_some(ms(1)),
+        9 => config.max_uses = n.is_multiple_of(3).then_some(5),
+        10 => config.max_lifetime = n.is_multiple_of(3).then_some(ms(3)),
+        11 => config.idle_timeout = n.is_multiple_of(2).then_some(ms(2)),
+        12 => {
+            config.reuse = if n.is_multiple_of(3) { Reuse::LeastRecent } else { Reuse::MostRecent }
+        }
+        13 => config.order = if n.is_multiple_of(3) { Order::Fifo } else { Order::Adaptive },
+        14 => config.advice = n.is_multiple_of(2).then_some(secs(10)),
+        _ => {
+            config.health_check =
+                if n.is_multiple_of(3) { HealthCheck::Always } else { HealthCheck::Never }
+        }
+    }
+    let most = [config.max_per_host, config.max_total, config.max_idle, config.max_idle_per_host];
+    let most = most.into_iter().flatten().min().unwrap_or(usize::MAX);
+    config.min_idle_per_host = config.min_idle_per_host.min(most);
+}
+
+/// Callers on four threads, of hosts that come and go, while every setting changes again and again.
+#[test]
+fn settings_that_change_while_threads_use_the_pool_lose_nothing() {
+    let mut runtime = tokio::runtime::Builder::new_multi_thread();
+    let runtime = runtime.worker_threads(4).enable_all().build().unwrap();
+    let (pool, connector) = pool(|b| {
+        b.max_total(8).settings_for(|host: &u32| match host % 3 {
+            0 => HostConfig::new().max_per_host(2).idle_timeout(ms(5)),
+            1 => HostConfig::new().max_waiters_per_host(None).max_lifetime(ms(50)),
+            _ => HostConfig::new(),
+        })
+    });
+    let callers = (0..64u32).map(|caller| {
+        let pool = pool.clone();
+        runtime.spawn(async move {
+            for round in 0..60 {
+                let host = (caller + round) % 7;
+                drop(pool.acquire(&host).await.unwrap());
+                if round % 8 == 0 {
+                    tokio::time::sleep(ms(2)).await;
+                }
+            }
+        })
+    });
+    let callers: Vec<_> = callers.collect();
+    let changes = (0..2u32).map(|who| {
+        let pool = pool.clone();
+        std::thread::spawn(move || {
+            for n in 0..400 {
+                pool.reconfigure(|config| nth(config, n * 2 + who as usize)).unwrap();
+                std::thread::sleep(Duration::from_micros(200));
+            }
+        })
+    });
+    let changes: Vec<_> = changes.collect();
+    for change in changes {
+        change.join().unwrap();
+    }
+    // From here on all can be served.
+    pool.reconfigure(|config| {
+        let deadlock_warnings = config.deadlock_warnings;
+        *config = Config::default();
+        (config.max_total, config.deadlock_warnings) = (Some(8), deadlock_warnings);
+    })
+    .unwrap();
+    runtime.block_on(async {
+        for caller in callers {
+            caller.await.unwrap();
+        }
+        pool.close().await;
+    });
+    assert_eq!(pool.status().waiting, 0);
+    assert_balanced(&pool, &connector);
+    assert_eq!(connector.counts().open, 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_settings_of_a_host_may_be_asked_for_while_others_change_them() {
+    let own: Arc<OnceLock<TestPool>> = Arc::default();
+    let this = own.clone();
+    let (pool, connector) = pool(|b| {
+        b.settings_for(move |host: &u32| {
+            // User code: it may use the pool and change it.
+            if let Some(pool) = this.get()
+                && *host == 2
+                && pool.config().max_waiters_per_host.is_none()
+            {
+                set(pool, |config| config.max_waiters_per_host = Some(50));
+            }
+            HostConfig::new().max_per_host(*host as usize)
+        })
+    });
+    own.set(pool.clone()).unwrap();
+    let _loans = [pool.acquire(&1).await.unwrap(), pool.acquire(&2).await.unwrap()];
+    assert_eq!(pool.config().max_waiters_per_host, Some(50));
+    set(&pool, |config| config.idle_timeout = None);
+    assert_eq!([1, 2].map(|host| pool.host(&host).status().max), [1, 2]);
+    assert_eq!(connector.counts().dials, 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn those_who_wait_under_a_lower_cap_on_all_hosts_are_served_in_the_end() {
+    let (pool, connector) = pool(|b| b.max_per_host(4).max_total(8));
+    let mut loans = Vec::new();
+    for host in [1, 1, 1, 1, 2, 2, 2, 2] {
+        loans.push(pool.acquire(&host).await.unwrap());
+    }
+    let waiters: Vec<_> = (3..=6)
+        .map(|host| {
+            let pool = pool.clone();
+            tokio::spawn(async move { pool.acquire(&host).await.map(drop) })
+        })
+        .collect();
+    quiet().await;
+    set(&pool, |config| config.max_total = Some(2));
+    for loan in loans {
+        drop(loan);
+        tokio::time::sleep(ms(10)).await;
+    }
+    for waiter in waiters {
+        waiter.await.unwrap().unwrap();
+    }
+    quiet().await;
+    assert!(open(&pool) <= 2, "{}", open(&pool));
+    assert_balanced(&pool, &connector);
 }
