@@ -6,11 +6,11 @@
 //!
 //! # Machines
 //!
-//! A host is made of machines, each with private fields: its connections with their gauges and the
-//! order of lending (`connections`), the dials, pings and closes in flight (`work`), the queue and
-//! what the tasks of callers hold (`queue`), its share of the budget (`budget`). No machine calls
-//! another or the host. They return slots or a decision, and the host acts: `host` has the pool's
-//! policy, a file for each subject. What time alone does is one list, in `host/time.rs`.
+//! A host is made of machines, each with private fields: its connections with their gauges and the order of lending
+//! (`connections`), the dials, pings and closes in flight (`work`), the queue and what the tasks of callers hold
+//! (`queue`), its share of the budget (`budget`), samples of its size (`advice`). No machine calls another or the
+//! host. They return slots or a decision, and the host acts: `host` has the pool's policy, a file for each subject.
+//! What time alone does is one list, in `host/time.rs`.
 //!
 //! A section costs what it changes, however many connections the host has. What comes first of many
 //! is kept in order where that is cheap (the order of lending), and has a lower bound otherwise

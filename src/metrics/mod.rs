@@ -102,7 +102,7 @@ pub use self::report::Reportable;
 
 /// Buckets for the histograms, in seconds: those that OpenTelemetry recommends for the operations
 /// of database clients, and two more for connections that are held for long.
-pub const BUCKETS: [f64; 11] = [0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 10.0, 30.0, 300.0];
+pub const BUCKETS: &[f64] = &[0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 10.0, 30.0, 300.0];
 
 /// How many waits and uses of zero are recorded at a time: a recorder may visit each by itself, and
 /// the thread has other tasks.

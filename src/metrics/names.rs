@@ -96,8 +96,8 @@ impl Names {
             closing: own("wharf.closing"),
             leases: own("wharf.leases"),
             hosts: own("wharf.hosts"),
-            acquire_failures: AcquireFailure::ALL.map(acquire_failures),
-            closes: CloseReason::ALL.map(closes),
+            acquire_failures: AcquireFailure::EACH.map(acquire_failures),
+            closes: CloseReason::EACH.map(closes),
             advice: Advice::KINDS.map(advice),
         }
     }

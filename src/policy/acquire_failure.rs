@@ -19,8 +19,10 @@ pub enum AcquireFailure {
 }
 
 impl AcquireFailure {
-    /// All variants.
-    pub const ALL: [AcquireFailure; 6] = [
+    /// All variants. A slice, so that its type stays when one is added.
+    pub const ALL: &'static [AcquireFailure] = &AcquireFailure::EACH;
+
+    pub(crate) const EACH: [AcquireFailure; 6] = [
         AcquireFailure::TimedOut,
         AcquireFailure::Dial,
         AcquireFailure::QueueFull,

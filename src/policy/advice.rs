@@ -134,7 +134,7 @@ impl fmt::Display for Advice {
             Advice::AlwaysFull { max, next } => {
                 write!(
                     f,
-                    "all {max} are in use too often to tell whether more would help: try {next}, and compare"
+                    "{max} of {max} in use, too often to tell whether more would help: try {next}, and compare"
                 )
             }
             Advice::CallersLeave { after, acquire_timeout } => {

@@ -61,8 +61,10 @@ pub enum CloseReason {
 }
 
 impl CloseReason {
-    /// Every reason.
-    pub const ALL: [CloseReason; 16] = [
+    /// Every reason. A slice, so that its type stays when one is added.
+    pub const ALL: &'static [CloseReason] = &CloseReason::EACH;
+
+    pub(crate) const EACH: [CloseReason; 16] = [
         CloseReason::Idle,
         CloseReason::Age,
         CloseReason::Uses,
@@ -158,7 +160,7 @@ mod tests {
     #[test]
     fn every_reason_has_its_own_count() {
         let mut counts = CloseCounts::default();
-        for (n, reason) in CloseReason::ALL.into_iter().enumerate() {
+        for (n, &reason) in CloseReason::ALL.iter().enumerate() {
             assert_eq!(n, reason as usize);
             counts.count(reason);
             assert_eq!(counts.of(reason), 1);

@@ -171,7 +171,7 @@ async fn it_is_logged_when_it_changes_and_not_again() {
     pool.reconfigure(|config| config.max_per_host = Some(5)).unwrap();
     arrivals(&host, ms(10), |_| ms(95)).await;
     let lines = said(&log);
-    assert!(lines.last().unwrap().contains("all 5 are in use too often to tell"), "{lines:?}");
+    assert!(lines.last().unwrap().contains("5 of 5 in use, too often to tell"), "{lines:?}");
     pool.reconfigure(|config| config.advice = None).unwrap();
     assert_eq!(host.advice(), None);
 }

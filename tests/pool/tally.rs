@@ -60,7 +60,7 @@ impl Tally {
 
         let left = counts.dropped as u64 - self.of("not added");
         assert_eq!([status.closed + status.detached, status.closes.total()], [left; 2], "left");
-        for reason in CloseReason::ALL {
+        for &reason in CloseReason::ALL {
             assert_eq!(status.closes.of(reason), self.of(reason.label()), "{reason:?}");
         }
 

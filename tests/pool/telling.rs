@@ -1,6 +1,7 @@
 //! What is told without being asked: outages, closes that hang, acquires that fail, spans. And that a panic of who is told
 //! harms nobody else.
 
+use std::collections::HashSet;
 use std::sync::{Arc, Mutex};
 
 use tokio::time::sleep;
@@ -216,7 +217,10 @@ fn an_acquire_without_a_runtime_is_told_of() {
     let (pool, _) = pool(|b| b.observer(notes.clone()));
     assert!(poll(&mut pool.acquire(&1)).is_ready());
     assert_eq!(notes.take(), ["1 no_runtime after 0ns"]);
-    assert_eq!(AcquireFailure::ALL.map(AcquireFailure::label).len(), 6);
+    assert_eq!(
+        AcquireFailure::ALL.iter().map(|kind| kind.label()).collect::<HashSet<_>>().len(),
+        6
+    );
 }
 
 #[tokio::test(start_paused = true)]

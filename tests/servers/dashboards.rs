@@ -39,7 +39,7 @@ fn names(text: &str) -> BTreeSet<&str> {
 fn printed() -> String {
     let builder = PrometheusBuilder::new().with_recommended_naming(true);
     let times = Matcher::Suffix("_time".into());
-    let recorder = builder.set_buckets_for_metric(times, &BUCKETS).unwrap().build_recorder();
+    let recorder = builder.set_buckets_for_metric(times, BUCKETS).unwrap().build_recorder();
     let handle = recorder.handle();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     metrics::with_local_recorder(&recorder, || {

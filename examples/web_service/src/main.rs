@@ -56,7 +56,7 @@ pub(crate) async fn serve(
     let signals = [signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?];
     let exporter = PrometheusBuilder::new()
         .with_recommended_naming(true)
-        .set_buckets_for_metric(Matcher::Suffix("_time".into()), &BUCKETS)?
+        .set_buckets_for_metric(Matcher::Suffix("_time".into()), BUCKETS)?
         .install_recorder()?;
     let pool = pool(database)?;
     let app = App { shop: pool.host(&()), exporter };

@@ -125,7 +125,7 @@ impl<P: Parts> HostState<P> {
                 leases += entry.leases().len();
             }
         }
-        let reason = CloseReason::ALL.into_iter().max_by_key(|reason| reasons.of(*reason))?;
+        let reason = CloseReason::EACH.into_iter().max_by_key(|reason| reasons.of(*reason))?;
         let (connections, places) = (gauges.draining as usize, gauges.leaving as usize);
         Some(Drains { connections, places, leases, reason })
     }
