@@ -3,26 +3,29 @@
 use std::fmt;
 use std::future::Future;
 use std::hash::Hash;
-use std::marker::PhantomData;
 use std::pin::Pin;
-use std::sync::Arc;
 
 use async_trait::async_trait;
 
 use crate::policy::connector::{Connector, PingFuture, no_ping};
 
 type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
-type Ping<T, E> = Arc<dyn for<'a> Fn(&'a mut T) -> BoxFuture<'a, Result<(), E>> + Send + Sync>;
-type NeedsReset<T> = Arc<dyn Fn(&T) -> bool + Send + Sync>;
-type IsOpen<T> = Arc<dyn Fn(&mut T) -> bool + Send + Sync>;
-type Close<T> = Arc<dyn Fn(T) -> BoxFuture<'static, ()> + Send + Sync>;
+type Connect<K, T, E> = Box<dyn Fn(K) -> BoxFuture<'static, Result<T, E>> + Send + Sync>;
+type Ping<T, E> = Box<dyn for<'a> Fn(&'a mut T) -> BoxFuture<'a, Result<(), E>> + Send + Sync>;
+type NeedsReset<T> = Box<dyn Fn(&T) -> bool + Send + Sync>;
+type IsOpen<T> = Box<dyn Fn(&mut T) -> bool + Send + Sync>;
+type FmtKey<K> = Box<dyn Fn(&K, &mut fmt::Formatter<'_>) -> fmt::Result + Send + Sync>;
+type Close<T> = Box<dyn Fn(T) -> BoxFuture<'static, ()> + Send + Sync>;
 
 /// Makes a [`Connector`] from a closure that connects. The closure gets its own copy of the key.
 ///
 /// Its other methods are optional: [`with_is_open`](ConnectorFn::with_is_open),
 /// [`with_ping`](ConnectorFn::with_ping), [`with_reset`](ConnectorFn::with_reset),
-/// [`with_close`](ConnectorFn::with_close). Without the first two nothing is checked, and a
-/// connection that its peer has closed is lent like any other.
+/// [`with_close`](ConnectorFn::with_close), [`with_fmt_key`](ConnectorFn::with_fmt_key). Without the
+/// first two nothing is checked, and a connection that its peer has closed is lent like any other.
+///
+/// The type names the key, the connection and the error, and no closure, so that a struct can have a
+/// field for the pool.
 ///
 /// # Examples
 ///
@@ -40,7 +43,27 @@ type Close<T> = Arc<dyn Fn(T) -> BoxFuture<'static, ()> + Send + Sync>;
 /// let stream = pool.acquire("localhost:6379").await?;
 /// # Ok(()) }
 /// ```
-pub fn connector_fn<K, T, E, F, Fut>(connect: F) -> ConnectorFn<K, T, E, F>
+///
+/// In a struct:
+///
+/// ```
+/// use std::io;
+///
+/// use tokio::net::TcpStream;
+/// use wharf::{ConnectorFn, Pool, connector_fn};
+///
+/// struct Cache {
+///     pool: Pool<ConnectorFn<String, TcpStream, io::Error>>,
+/// }
+///
+/// impl Cache {
+///     fn new() -> Self {
+///         Cache { pool: Pool::new(connector_fn(|host: String| TcpStream::connect(host))) }
+///     }
+/// }
+/// # Cache::new();
+/// ```
+pub fn connector_fn<K, T, E, F, Fut>(connect: F) -> ConnectorFn<K, T, E>
 where
     K: Clone + Eq + Hash + fmt::Debug + Send + Sync + 'static,
     T: Send + 'static,
@@ -49,28 +72,28 @@ where
     Fut: Future<Output = Result<T, E>> + Send + 'static,
 {
     ConnectorFn {
-        connect,
+        connect: Box::new(move |key| Box::pin(connect(key))),
         is_open: None,
         ping: None,
         needs_reset: None,
         reset: None,
         close: None,
-        _key: PhantomData,
+        fmt_key: None,
     }
 }
 
 /// A [`Connector`] made by [`connector_fn`].
-pub struct ConnectorFn<K, T, E, F> {
-    connect: F,
+pub struct ConnectorFn<K, T, E> {
+    connect: Connect<K, T, E>,
     is_open: Option<IsOpen<T>>,
     ping: Option<Ping<T, E>>,
     needs_reset: Option<NeedsReset<T>>,
     reset: Option<Ping<T, E>>,
     close: Option<Close<T>>,
-    _key: PhantomData<fn(K)>,
+    fmt_key: Option<FmtKey<K>>,
 }
 
-impl<K, T, E, F> ConnectorFn<K, T, E, F> {
+impl<K, T, E> ConnectorFn<K, T, E> {
     /// Sets the closure that tells whether a connection is still open. It is called each time a
     /// connection is lent or returns, and must not block. It should notice that the peer has closed
     /// the connection: with it, the default [health check](crate::HealthCheck::AsNeeded) sends no
@@ -79,7 +102,7 @@ impl<K, T, E, F> ConnectorFn<K, T, E, F> {
     where
         O: Fn(&mut T) -> bool + Send + Sync + 'static,
     {
-        self.is_open = Some(Arc::new(is_open));
+        self.is_open = Some(Box::new(is_open));
         self
     }
 
@@ -94,7 +117,7 @@ impl<K, T, E, F> ConnectorFn<K, T, E, F> {
             + Sync
             + 'static,
     {
-        self.ping = Some(Arc::new(ping));
+        self.ping = Some(Box::new(ping));
         self
     }
 
@@ -133,8 +156,8 @@ impl<K, T, E, F> ConnectorFn<K, T, E, F> {
             + Sync
             + 'static,
     {
-        self.needs_reset = Some(Arc::new(needs_reset));
-        self.reset = Some(Arc::new(reset));
+        self.needs_reset = Some(Box::new(needs_reset));
+        self.reset = Some(Box::new(reset));
         self
     }
 
@@ -144,12 +167,38 @@ impl<K, T, E, F> ConnectorFn<K, T, E, F> {
         C: Fn(T) -> Fut + Send + Sync + 'static,
         Fut: Future<Output = ()> + Send + 'static,
     {
-        self.close = Some(Arc::new(move |conn| Box::pin(close(conn))));
+        self.close = Some(Box::new(move |conn| Box::pin(close(conn))));
+        self
+    }
+
+    /// Sets the closure that writes a key as errors, logs and metrics show it; by default that is its
+    /// `Debug` form. For keys with secrets, and for pools of one server, whose key `()` says nothing.
+    /// See [`Connector::fmt_key`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use std::io;
+    /// use wharf::{Pool, connector_fn};
+    ///
+    /// let connector = connector_fn(|(): ()| async { Err::<(), _>(io::Error::other("disk full")) })
+    ///     .with_fmt_key(|(), f| f.write_str("the cache"));
+    /// let error = Pool::new(connector).acquire(&()).await.unwrap_err();
+    /// assert_eq!(error.to_string(), "no connection to the cache: disk full");
+    /// # Ok(()) }
+    /// ```
+    pub fn with_fmt_key<W>(mut self, fmt_key: W) -> Self
+    where
+        W: Fn(&K, &mut fmt::Formatter<'_>) -> fmt::Result + Send + Sync + 'static,
+    {
+        self.fmt_key = Some(Box::new(fmt_key));
         self
     }
 }
 
-impl<K, T, E, F> fmt::Debug for ConnectorFn<K, T, E, F> {
+impl<K, T, E> fmt::Debug for ConnectorFn<K, T, E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ConnectorFn")
             .field("is_open", &self.is_open.is_some())
@@ -161,20 +210,26 @@ impl<K, T, E, F> fmt::Debug for ConnectorFn<K, T, E, F> {
 }
 
 #[async_trait]
-impl<K, T, E, F, Fut> Connector for ConnectorFn<K, T, E, F>
+impl<K, T, E> Connector for ConnectorFn<K, T, E>
 where
     K: Clone + Eq + Hash + fmt::Debug + Send + Sync + 'static,
     T: Send + 'static,
     E: std::error::Error + Send + Sync + 'static,
-    F: Fn(K) -> Fut + Send + Sync + 'static,
-    Fut: Future<Output = Result<T, E>> + Send + 'static,
 {
     type Key = K;
     type Connection = T;
     type Error = E;
 
-    async fn connect(&self, key: &K) -> Result<T, E> {
-        (self.connect)(key.clone()).await
+    // Written out, so that the closure's future is boxed once.
+    fn connect<'life0, 'life1, 'async_trait>(
+        &'life0 self,
+        key: &'life1 K,
+    ) -> BoxFuture<'async_trait, Result<T, E>>
+    where
+        'life0: 'async_trait,
+        'life1: 'async_trait,
+    {
+        (self.connect)(key.clone())
     }
 
     fn is_open(&self, conn: &mut T) -> bool {
@@ -214,6 +269,13 @@ where
         match &self.close {
             Some(close) => close(conn).await,
             None => drop(conn),
+        }
+    }
+
+    fn fmt_key(&self, key: &K, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.fmt_key {
+            Some(fmt_key) => fmt_key(key, f),
+            None => key.fmt(f),
         }
     }
 }

@@ -7,6 +7,7 @@ pub(crate) mod close;
 mod configure;
 pub(crate) mod connector_fn;
 pub(crate) mod error;
+mod exchange;
 pub(crate) mod host;
 pub(crate) mod no_connector;
 mod out_of_time;

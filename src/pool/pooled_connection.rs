@@ -107,10 +107,15 @@ impl<C: Connector> PooledConnection<C> {
     /// assert_eq!(pool.status().idle, 0);
     /// # Ok(()) }
     /// ```
-    pub fn discard(mut this: Self) {
-        if let Some((loan, cell)) = this.take() {
+    pub fn discard(this: Self) {
+        this.end(Use::FoundDead);
+    }
+
+    /// Ends the loan in another way than by its drop.
+    pub(super) fn end(mut self, how: Use) {
+        if let Some((loan, cell)) = self.take() {
             tell_returned(&cell, &loan, cell.pool.clock.now());
-            cell.end_use(loan, Use::FoundDead);
+            cell.end_use(loan, how);
         }
     }
 

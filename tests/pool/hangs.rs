@@ -243,6 +243,8 @@ async fn a_retired_dial_that_hangs_keeps_nobody_without_time_limits() {
 
 #[tokio::test(start_paused = true)]
 async fn a_time_out_in_a_pause_names_the_pause_and_no_cap() {
+    // The jitter of a pause decides which callers come within it.
+    wharf::test_util::seed_random(7);
     let (pool, connector) = pool_of(10);
     connector.once(Stage::Connect, Step::Slow(ms(100)));
     let _known = learn(&pool, 1).await;

@@ -19,6 +19,7 @@ mod deadlocks;
 mod dialing;
 mod ends;
 mod errors;
+mod exchanges;
 mod fairness;
 mod faults;
 mod hangs;

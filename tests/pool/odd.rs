@@ -4,9 +4,9 @@ use std::cell::Cell;
 use std::fmt;
 use std::hash::{Hash, Hasher};
 
-use wharf::{Builder, Pool};
+use wharf::{Builder, ConnectorFn, Pool};
 
-use crate::dials::{Dials, dials};
+use crate::dials::dials;
 
 /// What may panic.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -107,6 +107,6 @@ impl std::error::Error for OddError {}
 pub(crate) fn odd_pool(
     set: impl FnOnce(Builder) -> Builder,
     dial: impl Fn(&OddKey) -> Result<u32, OddError> + Send + Sync + 'static,
-) -> Pool<Dials<OddKey, u32, OddError>> {
+) -> Pool<ConnectorFn<OddKey, u32, OddError>> {
     set(Pool::builder()).build(dials(dial)).unwrap()
 }
