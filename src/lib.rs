@@ -132,7 +132,7 @@
 //! | [`min_idle_per_host`](Builder::min_idle_per_host) | 0 | idle connections that the pool keeps ready |
 //! | [`max_idle_per_host`](Builder::max_idle_per_host), [`max_idle`](Builder::max_idle) | no limit | idle connections of a host, and of all |
 //! | [`max_total`](Builder::max_total) | no limit | connections of all hosts |
-//! | [`health_check`](Builder::health_check), [`ping_timeout`](Builder::ping_timeout) | never, 5 s | ping before lending |
+//! | [`health_check`](Builder::health_check), [`ping_timeout`](Builder::ping_timeout) | where a close is not noticed otherwise, 5 s | ping before lending |
 //! | [`heartbeat`](Builder::heartbeat) | none | ping on a timer |
 //! | [`retry`](Builder::retry) | none | dial again for callers that wait |
 //! | [`observer`](Builder::observer), [`slow_acquire`](Builder::slow_acquire), [`leak_after`](Builder::leak_after) | none | report what happens |

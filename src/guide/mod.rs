@@ -20,7 +20,7 @@
 //! | gRPC servers, with tonic | [its guide](https://docs.rs/wharf-grpc/latest/wharf_grpc/guide) | `wharf-grpc` |
 //! | PostgreSQL | [its guide](https://docs.rs/wharf-postgres/latest/wharf_postgres/guide) | `wharf-postgres` |
 //! | WebSocket servers | [its guide](https://docs.rs/wharf-websocket/latest/wharf_websocket/guide) | `wharf-websocket` |
-//! | Redis | [`connector`](connector#redis) | `wharf-bb8`, `wharf-deadpool` or nothing |
+//! | Redis | [`redis`] | nothing, or `wharf-bb8`, `wharf-deadpool` |
 //! | another database, or anything else | [`connector`] | nothing |
 //!
 //! # Sizes and limits
@@ -99,6 +99,9 @@ pub mod observability {}
 
 #[doc = include_str!("pool_or_shared_pool.md")]
 pub mod pool_or_shared_pool {}
+
+#[cfg_attr(not(doctest), doc = include_str!("redis.md"))]
+pub mod redis {}
 
 #[doc = include_str!("shutdown.md")]
 pub mod shutdown {}

@@ -1,53 +1,31 @@
-//! Redis through pools: bb8-redis and deadpool-redis, the same managers through `wharf-bb8` and `wharf-deadpool`, and a
-//! connector of 25 lines that shares multiplexed connections. The server is one of our own.
+//! Redis through pools: bb8-redis and deadpool-redis, the same managers through `wharf-bb8` and `wharf-deadpool`, and the
+//! connector of the guide's page `redis` (`connector.rs`), which shares multiplexed connections. The server is one of our own.
 //!
 //! Run: `cargo run --release -p example-redis`. 64 tasks send GETs for a second each way, over at
 //! most 8 connections (2, where they are shared). It prints the answers per second and the connections; it fails if an
-//! answer is wrong.
+//! answer is wrong. Last, 64 tasks move an amount from one account to the other, each on a connection of its own.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
-use bb8_redis::redis::aio::MultiplexedConnection;
-use bb8_redis::redis::{self, AsyncCommands, Client, RedisError};
 use bb8_redis::{RedisConnectionManager, bb8};
+use connector::{Redis, transfer, visits};
+use redis::AsyncCommands;
+use redis::aio::MultiplexedConnection;
 use servers::RedisServer;
 use tokio::task::JoinSet;
-use wharf::{Connector, Pool, SharedConnector, SharedPool, async_trait};
+use wharf::{Host, Pool, SharedHost, SharedPool};
 use wharf_bb8::Bb8;
 use wharf_deadpool::Deadpool;
+
+mod connector;
 
 const CAP: usize = 8;
 const TASKS: u32 = 64;
 const WINDOW: Duration = Duration::from_secs(1);
 
 type Failure = Box<dyn std::error::Error + Send + Sync>;
-
-/// One connection carries many requests at once, and answers each to the one who asked.
-struct Redis(Client);
-
-#[async_trait]
-impl Connector for Redis {
-    type Key = ();
-    type Connection = MultiplexedConnection;
-    type Error = RedisError;
-
-    async fn connect(&self, (): &()) -> Result<MultiplexedConnection, RedisError> {
-        self.0.get_multiplexed_async_connection().await
-    }
-
-    async fn ping(&self, conn: &mut MultiplexedConnection) -> Result<(), RedisError> {
-        redis::cmd("PING").query_async(conn).await
-    }
-}
-
-impl SharedConnector for Redis {
-    /// Beyond this, a second connection: the server works on them with one thread, but reads them with several.
-    fn max_leases(&self, _: &MultiplexedConnection) -> usize {
-        TASKS as usize / 2
-    }
-}
 
 #[derive(Clone)]
 enum Way {
@@ -67,7 +45,7 @@ async fn main() -> Result<(), Failure> {
     let deadpool =
         deadpool_redis::Config::from_url(url.clone()).builder()?.max_size(CAP).build()?;
     let over_deadpool = Deadpool::new(deadpool_redis::Manager::new(url.clone())?);
-    let shared = SharedPool::builder().max_per_host(2).build(Redis(Client::open(url.clone())?));
+    let shared = SharedPool::builder().max_per_host(2).build(Redis::new(&url)?);
     let ways = [
         ("bb8-redis", Way::Bb8(bb8::Pool::builder().max_size(8).build(manager()?).await?)),
         ("deadpool-redis", Way::Deadpool(deadpool)),
@@ -80,7 +58,28 @@ async fn main() -> Result<(), Failure> {
         let rate = run(&way).await;
         println!("{name:<34}{rate:>14.0}{:>14}", way.connections());
     }
-    Ok(())
+    let shared = SharedPool::builder().max_per_host(2).build(Redis::new(&url)?)?;
+    let own = Pool::builder().max_per_host(CAP).build(Redis::new(&url)?)?;
+    move_amounts(&shared.host(&()), &own.host(&())).await
+}
+
+async fn move_amounts(shared: &SharedHost<Redis>, own: &Host<Redis>) -> Result<(), Failure> {
+    let () = shared.acquire().await?.mset(&[("from", TASKS), ("to", 0)]).await?;
+    let mut tasks = JoinSet::new();
+    for _ in 0..TASKS {
+        let (shared, own) = (shared.clone(), own.clone());
+        tasks.spawn(async move {
+            // Somebody else has changed the account meanwhile: once more.
+            while !transfer(&own, "from", "to", 1).await? {}
+            visits(&shared, "transfers").await
+        });
+    }
+    for moved in tasks.join_all().await {
+        moved?;
+    }
+    let balances: (u32, u32) = shared.acquire().await?.mget(&["from", "to"]).await?;
+    println!("{TASKS} transfers: {balances:?}");
+    if balances == (0, TASKS) { Ok(()) } else { Err("an amount was lost".into()) }
 }
 
 async fn run(way: &Way) -> f64 {

@@ -6,5 +6,8 @@
 #[doc = include_str!("../../../src/metrics/buckets.md")]
 pub mod buckets {}
 
+#[doc = include_str!("../../../src/guide/redis.md")]
+pub mod redis {}
+
 #[doc = include_str!("../../../src/guide/web_service.md")]
 pub mod web_service {}
