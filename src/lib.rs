@@ -214,10 +214,12 @@ pub use policy::shared_connector::SharedConnector;
 pub use policy::spread::Spread;
 pub use policy::wrapper::Wrapper;
 pub use pool::acquire::Acquire;
+pub use pool::add_error::AddError;
 pub use pool::builder::{Builder, Exclusive, Shared};
 pub use pool::close::{Close, CloseReport};
+pub use pool::connector_error::ConnectorError;
 pub use pool::connector_fn::{ConnectorFn, connector_fn};
-pub use pool::error::{AcquireError, AddError, AtHost, ConnectFailed, WarmError};
+pub use pool::error::{AcquireError, AtHost, ConnectFailed};
 pub use pool::host::Host;
 pub use pool::no_connector::NoConnector;
 pub use pool::pool::Pool;
@@ -228,6 +230,7 @@ pub use pool::timeout_report::{
     Draining, FullServer, LastDialError, Phase, SlowDials, TimeoutDetails, TimeoutReport,
 };
 pub use pool::warm::Warm;
+pub use pool::warm_error::WarmError;
 
 #[cfg(fuzzing)]
 #[doc(hidden)]

@@ -1,5 +1,6 @@
 //! The trait that users of a pool implement.
 
+use std::error::Error;
 use std::fmt::{self, Debug};
 use std::future::Future;
 use std::hash::Hash;
@@ -50,8 +51,9 @@ pub trait Connector: Send + Sync + 'static {
     type Key: Clone + Eq + Hash + Debug + Send + Sync + 'static;
     /// The pooled connection.
     type Connection: Send + 'static;
-    /// The error of a dial, a ping or a reset.
-    type Error: std::error::Error + Send + Sync + 'static;
+    /// The error of a dial, a ping or a reset: any type that implements [`Error`], or that converts
+    /// into a boxed one, such as `anyhow::Error` and `Box<dyn Error + Send + Sync>`.
+    type Error: Into<Box<dyn Error + Send + Sync>> + Debug + Send + 'static;
 
     /// Makes a connection: the factory.
     ///

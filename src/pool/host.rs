@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::acquire::Acquire;
-use super::error::AddError;
+use super::add_error::AddError;
 use super::pool::Pool;
 use super::pooled_connection::PooledConnection;
 use super::status::{self, HostStatus, LoanInfo};

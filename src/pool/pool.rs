@@ -9,9 +9,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::acquire::Acquire;
+use super::add_error::AddError;
 use super::builder::Builder;
 use super::close::{self, Close, CloseReport};
-use super::error::AddError;
 use super::host::Host;
 use super::no_connector::NoConnector;
 use super::pooled_connection::{ConnectionInfo, PooledConnection};

@@ -1,5 +1,6 @@
 //! The report of an acquire that timed out.
 
+use std::error::Error;
 use std::fmt;
 use std::ops::Deref;
 use std::sync::Arc;
@@ -9,7 +10,7 @@ use super::status::LoanInfo;
 use crate::policy::close_reason::CloseReason;
 
 /// What a caller was waiting for when its time-out passed.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Phase {
     /// A connection to return: none was idle, and neither a dial nor a ping was in flight.
@@ -32,33 +33,34 @@ impl fmt::Display for Phase {
 
 /// Why an acquire timed out. Its parts are the fields of [`TimeoutDetails`], to which it derefs:
 /// `report.in_use`.
-pub struct TimeoutReport<E>(Box<TimeoutDetails<E>>);
+#[derive(Clone)]
+pub struct TimeoutReport(Box<TimeoutDetails>);
 
-impl<E> TimeoutReport<E> {
+impl TimeoutReport {
     /// Boxed, so that a rare variant does not enlarge every result.
-    pub(crate) fn new(details: TimeoutDetails<E>) -> Self {
+    pub(crate) fn new(details: TimeoutDetails) -> Self {
         TimeoutReport(Box::new(details))
     }
 }
 
-impl<E> Deref for TimeoutReport<E> {
-    type Target = TimeoutDetails<E>;
+impl Deref for TimeoutReport {
+    type Target = TimeoutDetails;
 
-    fn deref(&self) -> &TimeoutDetails<E> {
+    fn deref(&self) -> &TimeoutDetails {
         &self.0
     }
 }
 
-impl<E: fmt::Debug> fmt::Debug for TimeoutReport<E> {
+impl fmt::Debug for TimeoutReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)
     }
 }
 
 /// The state of a host when an acquire timed out.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 #[non_exhaustive]
-pub struct TimeoutDetails<E> {
+pub struct TimeoutDetails {
     /// The host's key, in its `Debug` form.
     pub key: String,
     /// How long the caller waited.
@@ -103,7 +105,7 @@ pub struct TimeoutDetails<E> {
     /// the newest callers are served first then, see [`Order`](crate::Order).
     pub lost_after: Option<Duration>,
     /// How the last dial failed, if none has succeeded since.
-    pub last_dial_error: Option<LastDialError<E>>,
+    pub last_dial_error: Option<LastDialError>,
 }
 
 /// Dials in flight that have taken much longer than usual: nobody waits for them any more.
@@ -142,11 +144,11 @@ pub struct Draining {
 }
 
 /// The failure of a dial, and how long ago it was.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 #[non_exhaustive]
-pub struct LastDialError<E> {
-    /// The error. `None` if the dial timed out or panicked.
-    pub error: Option<Arc<E>>,
+pub struct LastDialError {
+    /// The connector's error, for `downcast_ref`. `None` if the dial timed out or panicked.
+    pub error: Option<Arc<dyn Error + Send + Sync>>,
     /// The failure as text: the error's message, followed by those of its sources that it does not
     /// contain, separated by `": "`.
     pub message: String,
@@ -154,9 +156,9 @@ pub struct LastDialError<E> {
     pub age: Duration,
 }
 
-impl<E> TimeoutDetails<E> {
-    pub(super) fn dial_error(&self) -> Option<&E> {
-        self.last_dial_error.as_ref()?.error.as_deref()
+impl TimeoutDetails {
+    pub(super) fn dial_error(&self) -> Option<&(dyn Error + 'static)> {
+        Some(&**self.last_dial_error.as_ref()?.error.as_ref()?)
     }
 
     /// Returns whether all current loans began after this caller joined.
@@ -222,7 +224,7 @@ impl<E> TimeoutDetails<E> {
 const DRAINED: &str =
     "connections drain until their last lease ends: end long leases, or raise the cap";
 
-impl<E> fmt::Display for TimeoutReport<E> {
+impl fmt::Display for TimeoutReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let TimeoutDetails { key, phase, in_use, idle, dialing, .. } = &*self.0;
         write!(f, "timed out after {} waiting for {phase} to {key}: {in_use}", secs(self.waited))?;

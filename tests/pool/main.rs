@@ -18,6 +18,7 @@ mod caps;
 mod deadlocks;
 mod dialing;
 mod ends;
+mod error_types;
 mod errors;
 mod exchanges;
 mod fairness;

@@ -116,7 +116,7 @@ impl<M: ManageConnection, E> Bb8<M, E> {
 impl<M, E> Connector for Bb8<M, E>
 where
     M: ManageConnection,
-    E: Error + Send + Sync + 'static,
+    E: Into<Box<dyn Error + Send + Sync>> + fmt::Debug + Send + 'static,
 {
     type Key = ();
     type Connection = M::Connection;

@@ -6,11 +6,11 @@ use std::time::Duration;
 
 use crate::policy::build_error::BuildError;
 use crate::policy::shared_connector::SharedConnector;
-use crate::pool::error::WarmError;
 use crate::pool::host::Host;
 use crate::pool::shared::share::Shares;
 use crate::pool::shared::{AcquireLease, Lease, SharedPool};
 use crate::pool::status::{HostStatus, LoanInfo};
+use crate::pool::warm_error::WarmError;
 
 /// One host of a shared pool: saves the look-up of the key. Made by
 /// [`SharedPool::host`](crate::SharedPool::host). It is for a [`SharedPool`] what a [`Host`] is for

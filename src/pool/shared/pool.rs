@@ -8,15 +8,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::policy::shared_connector::SharedConnector;
+use crate::pool::add_error::AddError;
 use crate::pool::builder::{Builder, Shared};
 use crate::pool::close::{Close, CloseReport};
-use crate::pool::error::{AddError, WarmError};
 use crate::pool::no_connector::NoConnector;
 use crate::pool::pool::Pool;
 use crate::pool::pooled_connection::ConnectionInfo;
 use crate::pool::shared::share::{Share, Shares, sharing};
 use crate::pool::shared::{AcquireLease, Lease, SharedHost};
 use crate::pool::status::{HostStatus, LoanInfo, PoolStatus};
+use crate::pool::warm_error::WarmError;
 use crate::runtime::cell::PoolCore;
 use crate::runtime::settings::Settings;
 
