@@ -199,6 +199,7 @@ pub use policy::acquire_failure::AcquireFailure;
 pub use policy::advice::Advice;
 pub use policy::backoff::Backoff;
 pub use policy::build_error::BuildError;
+pub use policy::call_site::CallSite;
 pub use policy::close_reason::{CloseCounts, CloseReason};
 pub use policy::config::{Config, HostConfig};
 pub use policy::connector::Connector;
@@ -224,7 +225,7 @@ pub use pool::host::Host;
 pub use pool::no_connector::NoConnector;
 pub use pool::pool::Pool;
 pub use pool::pooled_connection::{ConnectionInfo, PooledConnection};
-pub use pool::shared::{AcquireLease, Lease, SharedHost, SharedPool};
+pub use pool::shared::{AcquireLease, Lease, SharedHost, SharedPool, WarmShared};
 pub use pool::status::{HostStatus, LoanInfo, PoolStatus};
 pub use pool::timeout_report::{
     Draining, FullServer, LastDialError, Phase, SlowDials, TimeoutDetails, TimeoutReport,

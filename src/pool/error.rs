@@ -27,7 +27,7 @@ use crate::runtime::failure::{DialError, DialFailure, in_full, limit_in_words};
 ///
 /// # let pool = Pool::builder().max_per_host(1).build(connector)?;
 /// # let _held = pool.acquire("db-1").await?;
-/// match pool.acquire_timeout("db-1", Duration::from_secs(1)).await {
+/// match pool.acquire_within("db-1", Duration::from_secs(1)).await {
 ///     Ok(connection) => println!("{}", *connection),
 ///     Err(AcquireError::Timeout(report)) => {
 ///         // Its `Display` says all of this in one line.

@@ -1,10 +1,10 @@
 //! The state of a pool, as seen from outside.
 
-use std::panic::Location;
 use std::time::Duration;
 
 use crate::engine::Lease;
 use crate::engine::status::{Counted, HostView, Seen};
+use crate::policy::call_site::CallSite;
 use crate::policy::close_reason::{CloseCounts, CloseReason};
 use crate::policy::time::Time;
 use crate::runtime::any_host::AnyHost;
@@ -66,7 +66,7 @@ macro_rules! status_with_figures {
                 /// Loans, given at once or after a wait.
                 acquired: u64 = counted.usual.reused + counted.usual.served,
                 /// Loans given without a wait. A caller whose connection was pinged first has waited.
-                reused: u64 = counted.usual.reused,
+                at_once: u64 = counted.usual.reused,
                 /// Callers that had to wait for a connection to return, a dial, or a ping.
                 waited: u64 = counted.waits_ended() + seen.waiting as u64,
                 /// Waits that timed out. Callers that did not wait at all are not counted.
@@ -148,12 +148,12 @@ pub struct LoanInfo {
     /// How long it has been lent.
     pub held: Duration,
     /// The call site of the acquire.
-    pub place: &'static Location<'static>,
+    pub place: CallSite,
 }
 
 impl LoanInfo {
     pub(crate) fn new(key: String, (id, lease): (u64, Lease), now: Time) -> Self {
-        LoanInfo { key, id, held: now.since(lease.since), place: lease.call_site }
+        LoanInfo { key, id, held: now.since(lease.since), place: lease.call_site() }
     }
 }
 

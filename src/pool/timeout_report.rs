@@ -202,7 +202,7 @@ impl TimeoutDetails {
         } else if self.in_use >= self.max && self.do_others_leave_sooner() {
             "callers leave before they are served: set acquire_timeout to half of what they wait, or raise max_per_host"
         } else if self.in_use >= self.max && self.have_all_come_back() {
-            "connections come back, but callers come faster: raise max_per_host, or hold them for shorter"
+            "callers arrive faster than connections are returned: raise max_per_host, or return them sooner"
         } else if self.in_use >= self.max {
             "raise max_per_host or look for loans that are never returned"
         } else if self.full_server.is_some() {
@@ -237,11 +237,11 @@ impl fmt::Display for TimeoutReport {
         }
         write!(f, "{} waiting", self.waiting)?;
         if self.ahead > 0 {
-            write!(f, " ({} when this one came)", self.ahead)?;
+            write!(f, " ({} when this caller joined)", self.ahead)?;
         }
         if let Some(longest) = self.loans.first() {
             let (held, place) = (secs(longest.held), longest.place);
-            write!(f, "; longest held {held}, acquired at {}:{}", place.file(), place.line())?;
+            write!(f, "; longest held {held}, acquired at {place}")?;
         }
         if self.in_use >= self.max && self.held_by_waiting > 0 {
             write!(f, "; held by waiting tasks: {} of {}", self.held_by_waiting, self.all_loans())?;

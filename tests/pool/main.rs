@@ -29,6 +29,7 @@ mod heartbeats;
 mod hostile;
 mod keys;
 mod kit;
+mod labels;
 mod lending;
 mod life;
 mod limits;

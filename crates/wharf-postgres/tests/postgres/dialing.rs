@@ -187,7 +187,7 @@ async fn where_nothing_can_serve_the_servers_word_is_told() {
     assert!(in_full(&error).contains("too many clients"), "{}", in_full(&error));
 
     let patient = pool_on(&server, |builder| builder.retry(Backoff::default()));
-    let error = patient.acquire_timeout(&(), Duration::from_secs(1)).await.unwrap_err();
+    let error = patient.acquire_within(&(), Duration::from_secs(1)).await.unwrap_err();
     assert!(error.to_string().contains("too many clients"), "{error}");
 
     drop(others.pop());

@@ -63,7 +63,7 @@ mod after {
         let session = pool.acquire(&()).await?;
         println!("wharf: {}", **session);
 
-        println!("wharf: {}", pool.acquire_timeout(&(), Duration::ZERO).await.unwrap_err());
+        println!("wharf: {}", pool.acquire_within(&(), Duration::ZERO).await.unwrap_err());
         Ok(())
     }
 }
