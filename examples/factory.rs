@@ -105,16 +105,18 @@ async fn main() -> Result<(), Box<dyn Error + Send + Sync>> {
         let host = host.clone();
         tasks.spawn(async move {
             for round in 1..=ROUNDS {
-                let mut connection = host.acquire().await?;
+                let connection = host.acquire().await?;
                 if !PooledConnection::info(&connection).reused {
                     println!("task {task:>3} is the first to use connection {}", connection.id);
                 }
                 let question = format!("task {task}, round {round}");
-                let answer = connection.ask(&question).await?;
+                // A task that ended half-way would take its connection with it: nobody else reads its answer.
+                let exchange = async |connection: &mut Connection| connection.ask(&question).await;
+                let answer = connection.exchange(exchange).await?;
                 if answer != question {
                     return Err(format!("{question:?} was answered by {answer:?}").into());
                 }
-                // Dropped here, the connection is pinged and goes to the task that has waited longest.
+                // By then, the connection is pinged and goes to the task that has waited longest.
             }
             Ok::<_, Box<dyn Error + Send + Sync>>(())
         });

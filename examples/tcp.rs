@@ -116,7 +116,7 @@ impl Way {
                 stream.set_nodelay(true)?;
                 exchange(&mut stream).await
             }
-            Way::Pool(pool) => exchange(&mut *pool.acquire(&host).await?).await,
+            Way::Pool(pool) => pool.acquire(&host).await?.exchange(exchange).await,
         }
     }
 }

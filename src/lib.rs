@@ -77,10 +77,16 @@
 //! ```
 //! # #[cfg(feature = "tcp")]
 //! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
-//! # use {tokio::io::AsyncWriteExt, wharf::Pool, wharf::tcp::TcpHostConnector};
+//! # use {tokio::io::{AsyncReadExt, AsyncWriteExt}, wharf::Pool, wharf::tcp::{TcpConnection, TcpHostConnector}};
+//! # async fn ping(stream: &mut TcpConnection) -> std::io::Result<[u8; 7]> {
+//! #     stream.write_all(b"PING\r\n").await?;
+//! #     let mut answer = [0; 7];
+//! #     stream.read_exact(&mut answer).await?;
+//! #     Ok(answer)
+//! # }
 //! let pool = Pool::builder().build(TcpHostConnector::new())?;
-//! let mut stream = pool.acquire("localhost:6379").await?;
-//! stream.write_all(b"PING\r\n").await?;
+//! let stream = pool.acquire("localhost:6379").await?;
+//! let pong = stream.exchange(ping).await?;
 //! # Ok(()) }
 //! ```
 //!

@@ -38,7 +38,6 @@
 //! | I get "timed out", or a warning about a deadlock. Why? | [`timed_out`] |
 //! | I get another error. What does it mean? | [`errors`] |
 //! | How does the pool notice that a connection is dead? | [`health`] |
-//! | What happens to a server that comes back, and to many processes that start together? | [`storms`] |
 //! | What happens to a server that comes back, and when many processes start together? | [`storms`] |
 //! | What happens when more ask than can be served? | [`overload`] |
 //! | What happens to connections that live for hours, and behind load balancers? | [`long_lived`] |
@@ -57,6 +56,7 @@
 //! | --- | --- |
 //! | bb8 | [the guide of `wharf-bb8`](https://docs.rs/wharf-bb8/latest/wharf_bb8/guide) |
 //! | deadpool | [the guide of `wharf-deadpool`](https://docs.rs/wharf-deadpool/latest/wharf_deadpool/guide) |
+//! | hyper-util's `Client`, as in a reverse proxy | [a page of `wharf-http`](https://docs.rs/wharf-http/latest/wharf_http/guide/from_hyper_util) |
 //! | r2d2 | [`from_r2d2`] |
 //! | Go's `net/http` | [`from_go`] |
 

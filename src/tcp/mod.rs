@@ -9,16 +9,21 @@
 //!
 //! ```
 //! # async fn run() -> Result<(), Box<dyn std::error::Error>> {
+//! use std::io;
 //! use tokio::io::{AsyncReadExt, AsyncWriteExt};
 //! use wharf::Pool;
-//! use wharf::tcp::TcpHostConnector;
+//! use wharf::tcp::{TcpConnection, TcpHostConnector};
+//!
+//! async fn ping(stream: &mut TcpConnection) -> io::Result<[u8; 7]> {
+//!     stream.write_all(b"PING\r\n").await?;
+//!     let mut answer = [0; 7];
+//!     stream.read_exact(&mut answer).await?;
+//!     Ok(answer)
+//! }
 //!
 //! let pool = Pool::builder().max_per_host(8).build(TcpHostConnector::new())?;
-//!
-//! let mut stream = pool.acquire("localhost:6379").await?;
-//! stream.write_all(b"PING\r\n").await?;
-//! let mut answer = [0; 7];
-//! stream.read_exact(&mut answer).await?;
+//! let stream = pool.acquire("localhost:6379").await?;
+//! let answer = stream.exchange(ping).await?; // if it does not end well, the stream is closed
 //! # Ok(()) }
 //! ```
 //!
@@ -43,11 +48,12 @@
 //!
 //! # Half-done conversations
 //!
-//! A connection returns to the pool when its guard is dropped, in whichever state it is. A
-//! connection that was left in the middle of an exchange (for example because a future was
-//! cancelled between a request and its answer) must be given to
-//! [`PooledConnection::discard`](crate::PooledConnection::discard): the pool cannot know that an
-//! answer is still to come.
+//! A connection returns to the pool when its guard is dropped, in whichever state it is. If a
+//! request was given up before its answer was read (for example because its future was cancelled),
+//! the next borrower would read that answer as its own: the pool cannot know that it is still to
+//! come. Use [`exchange`](crate::PooledConnection::exchange), which returns a connection only after
+//! a conversation that ended well. Without it, give the connection to
+//! [`discard`](crate::PooledConnection::discard) wherever an answer may be due.
 //!
 //! # How dead peers are detected
 //!

@@ -34,11 +34,14 @@
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! let pool = Pool::builder().build(StreamConnector::new(InMemory))?;
-//! let mut stream = pool.acquire("cache:6379").await?;
-//! stream.write_u8(1).await?;
-//! let mut answer = [0; 13];
-//! stream.read_exact(&mut answer).await?;
-//! assert_eq!(&answer, b"this is cache");
+//! let stream = pool.acquire("cache:6379").await?;
+//! let answer = stream.exchange(async |stream| {
+//!     stream.write_u8(1).await?;
+//!     let mut answer = [0; 13];
+//!     stream.read_exact(&mut answer).await?;
+//!     io::Result::Ok(answer)
+//! });
+//! assert_eq!(&answer.await?, b"this is cache");
 //! # Ok(()) }
 //! ```
 //!

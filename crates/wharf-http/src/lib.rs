@@ -180,7 +180,10 @@ pub use wharf_proxy as proxy;
 pub use wharf_tls as tls;
 
 #[doc = include_str!("guide.md")]
-pub mod guide {}
+pub mod guide {
+    #[doc = include_str!("from_hyper_util.md")]
+    pub mod from_hyper_util {}
+}
 
 /// Runs the README's example as a test.
 #[cfg(doctest)]

@@ -2,7 +2,7 @@
 //! that names the connections it waits for.
 //!
 //! ```text
-//! DATABASE_URL=postgres://app@localhost/shop cargo run -p example-web-service
+//! DATABASE_URL=postgres://app@localhost/shop cargo run -p example-web-service --bin web_service
 //! ```
 //!
 //! It listens on 127.0.0.1:8080 and runs until SIGTERM or Ctrl-C.
@@ -24,13 +24,13 @@ use wharf::metrics::{BUCKETS, Metrics};
 use wharf::{AcquireError, CloseReport, Host, Pool};
 use wharf_postgres::{Error as PostgresError, PostgresConnector};
 
-type Failure = Box<dyn Error + Send + Sync>;
+pub(crate) type Failure = Box<dyn Error + Send + Sync>;
 
 /// How long a request may wait for a connection, and then for its answer.
 const ACQUIRE: Duration = Duration::from_secs(1);
 const QUERY: Duration = Duration::from_secs(2);
 /// How long the shutdown may wait for requests, and then for connections. Kubernetes kills after 30 s.
-const GRACE: Duration = Duration::from_secs(10);
+pub(crate) const GRACE: Duration = Duration::from_secs(10);
 
 #[tokio::main]
 async fn main() -> Result<(), Failure> {
