@@ -6,6 +6,7 @@ use std::ops::Deref;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::shown_host::of_host;
 use super::timeout_report::TimeoutReport;
 use crate::policy::acquire_failure::AcquireFailure;
 use crate::runtime::failure::{DialFailure, in_full, limit_in_words, typed};
@@ -98,9 +99,9 @@ impl<E: Error> fmt::Display for AcquireError<E> {
             AcquireError::ConnectorPanicked(at) => dial_panicked(f, at.key()),
             AcquireError::QueueFull(at) => write!(
                 f,
-                "the queue for {} is full: max_waiters_per_host ({}) callers wait already; raise \
+                "the queue{} is full: max_waiters_per_host ({}) callers wait already; raise \
                  max_per_host or look for loans that are never returned",
-                at.key(),
+                of_host(" for ", at.key()),
                 at.limit()
             ),
             AcquireError::Closed => f.write_str("the pool is closed"),
@@ -115,13 +116,15 @@ const NO_RUNTIME: &str = "a dial needs a tokio runtime, and this thread is not i
 fn dial_too_slow(f: &mut fmt::Formatter<'_>, key: &str, limit: Duration) -> fmt::Result {
     write!(
         f,
-        "the dial to {key} took longer than connect_timeout ({}); raise it or look at the network",
+        "the dial{} took longer than connect_timeout ({}); raise it or look at the network",
+        of_host(" to ", key),
         limit_in_words(limit)
     )
 }
 
 fn dial_panicked(f: &mut fmt::Formatter<'_>, key: &str) -> fmt::Result {
-    write!(f, "the connector panicked while dialing {key}; the panic hook has said why")
+    let host = of_host(" ", key);
+    write!(f, "the connector panicked while dialing{host}; the panic hook has said why")
 }
 
 impl<E: Error + Send + Sync + 'static> Error for AcquireError<E> {
@@ -220,7 +223,7 @@ impl<E> Deref for ConnectFailed<E> {
 
 impl<E: Error> fmt::Display for ConnectFailed<E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "no connection to {}: {}", self.key(), in_full(&**self))
+        write!(f, "no connection{}: {}", of_host(" to ", self.key()), in_full(&**self))
     }
 }
 
@@ -271,12 +274,14 @@ impl<E: Error> fmt::Display for WarmError<E> {
             WarmError::ConnectTimeout { key, limit } => dial_too_slow(f, key, *limit),
             WarmError::ConnectorPanicked { key } => dial_panicked(f, key),
             WarmError::NoRoom { key, wanted, max } if wanted > max => {
-                write!(f, "no room for {wanted} connections to {key}: max_per_host is {max}")
+                let host = of_host(" to ", key);
+                write!(f, "no room for {wanted} connections{host}: max_per_host is {max}")
             }
             WarmError::NoRoom { key, wanted, .. } => write!(
                 f,
-                "no room for {wanted} connections to {key}: max_total or max_dialing leaves none, or the \
-                 runtime of a dial has ended"
+                "no room for {wanted} connections{}: max_total or max_dialing leaves none, or the \
+                 runtime of a dial has ended",
+                of_host(" to ", key)
             ),
             WarmError::Closed => f.write_str("the pool is closed"),
             WarmError::NoRuntime => f.write_str(NO_RUNTIME),
@@ -388,7 +393,7 @@ impl<T> fmt::Display for AddError<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             AddError::Full { key, max, .. } => {
-                write!(f, "no room for another connection to {key}: ")?;
+                write!(f, "no room for another connection{}: ", of_host(" to ", key))?;
                 if *max != usize::MAX {
                     write!(f, "max_per_host ({max}), ")?;
                 }
@@ -396,7 +401,8 @@ impl<T> fmt::Display for AddError<T> {
             }
             AddError::Closed(_) => f.write_str("the pool is closed"),
             AddError::NotOpen { key, .. } => {
-                write!(f, "the connection to {key} that was to be added is not open")
+                let host = of_host(" to ", key);
+                write!(f, "the connection{host} that was to be added is not open")
             }
         }
     }

@@ -30,6 +30,7 @@ mod kit;
 mod lending;
 mod life;
 mod limits;
+mod one_server;
 mod outages;
 mod overload;
 mod panics;
