@@ -246,7 +246,9 @@ pub trait Connector: Send + Sync + 'static {
     /// Writes a key as logs, errors, metrics and observers show it. Uses its `Debug` form by
     /// default.
     ///
-    /// Override it for keys that may hold secrets, such as a URL with a password. A panic in it is
+    /// Override it for keys that may hold secrets, such as a URL with a password, and where the key
+    /// is `()`, to give the one server a name: `f.write_str("\"orders-db\"")`. Without a name, errors
+    /// say `no connection: …`, and logs say `key=()`. A panic in it is
     /// treated like one in the key's `Debug`. Methods that return the key itself, such as
     /// [`Pool::hosts`](crate::Pool::hosts), are not affected.
     ///

@@ -3,6 +3,8 @@
 use std::error::Error;
 use std::fmt;
 
+use super::shown_host::of_host;
+
 /// Why [`add`](crate::Pool::add) did not take a connection. The error contains the connection.
 ///
 /// # Examples
@@ -85,7 +87,7 @@ impl<T> fmt::Display for AddError<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             AddError::Full { key, max, .. } => {
-                write!(f, "no room for another connection to {key}: ")?;
+                write!(f, "no room for another connection{}: ", of_host(" to ", key))?;
                 if *max != usize::MAX {
                     write!(f, "max_per_host ({max}), ")?;
                 }
@@ -93,7 +95,8 @@ impl<T> fmt::Display for AddError<T> {
             }
             AddError::Closed(_) => f.write_str("the pool is closed"),
             AddError::NotOpen { key, .. } => {
-                write!(f, "the connection to {key} that was to be added is not open")
+                let host = of_host(" to ", key);
+                write!(f, "the connection{host} that was to be added is not open")
             }
         }
     }

@@ -6,6 +6,7 @@ use std::ops::Deref;
 use std::time::Duration;
 
 use super::connector_error::ConnectorError;
+use super::shown_host::of_host;
 use super::timeout_report::TimeoutReport;
 use crate::policy::acquire_failure::AcquireFailure;
 use crate::runtime::failure::{DialError, DialFailure, in_full, limit_in_words};
@@ -97,9 +98,9 @@ impl<E> fmt::Display for AcquireError<E> {
             AcquireError::ConnectorPanicked(at) => dial_panicked(f, at.key()),
             AcquireError::QueueFull(at) => write!(
                 f,
-                "the queue for {} is full: max_waiters_per_host ({}) callers wait already; raise \
+                "the queue{} is full: max_waiters_per_host ({}) callers wait already; raise \
                  max_per_host or look for loans that are never returned",
-                at.key(),
+                of_host(" for ", at.key()),
                 at.limit()
             ),
             AcquireError::Closed => f.write_str("the pool is closed"),
@@ -114,13 +115,15 @@ pub(super) const NO_RUNTIME: &str = "a dial needs a tokio runtime, and this thre
 pub(super) fn dial_too_slow(f: &mut fmt::Formatter<'_>, key: &str, limit: Duration) -> fmt::Result {
     write!(
         f,
-        "the dial to {key} took longer than connect_timeout ({}); raise it or look at the network",
+        "the dial{} took longer than connect_timeout ({}); raise it or look at the network",
+        of_host(" to ", key),
         limit_in_words(limit)
     )
 }
 
 pub(super) fn dial_panicked(f: &mut fmt::Formatter<'_>, key: &str) -> fmt::Result {
-    write!(f, "the connector panicked while dialing {key}; the panic hook has said why")
+    let host = of_host(" ", key);
+    write!(f, "the connector panicked while dialing{host}; the panic hook has said why")
 }
 
 impl<E> Error for AcquireError<E> {
@@ -294,6 +297,7 @@ impl<E> fmt::Debug for ConnectFailed<E> {
 
 impl<E> fmt::Display for ConnectFailed<E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "no connection to {}: {}", self.key(), in_full(self.error().as_error()))
+        let (host, error) = (of_host(" to ", self.key()), in_full(self.error().as_error()));
+        write!(f, "no connection{host}: {error}")
     }
 }

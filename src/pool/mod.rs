@@ -17,6 +17,7 @@ mod out_of_time;
 pub(crate) mod pool;
 pub(crate) mod pooled_connection;
 pub(crate) mod shared;
+mod shown_host;
 pub(crate) mod status;
 pub(crate) mod timeout_report;
 mod waiting;

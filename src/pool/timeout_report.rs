@@ -6,6 +6,7 @@ use std::ops::Deref;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::shown_host::of_host;
 use super::status::LoanInfo;
 use crate::policy::close_reason::CloseReason;
 
@@ -227,7 +228,8 @@ const DRAINED: &str =
 impl fmt::Display for TimeoutReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let TimeoutDetails { key, phase, in_use, idle, dialing, .. } = &*self.0;
-        write!(f, "timed out after {} waiting for {phase} to {key}: {in_use}", secs(self.waited))?;
+        let (waited, host) = (secs(self.waited), of_host(" to ", key));
+        write!(f, "timed out after {waited} waiting for {phase}{host}: {in_use}")?;
         if self.max != usize::MAX {
             write!(f, " of {}", self.max)?;
         }

@@ -5,6 +5,7 @@ use std::fmt;
 use std::time::Duration;
 
 use super::error::{ConnectFailed, NO_RUNTIME, dial_panicked, dial_too_slow};
+use super::shown_host::of_host;
 use crate::runtime::failure::DialFailure;
 
 /// Why [`warm`](crate::Pool::warm) did not reach the requested number.
@@ -53,12 +54,14 @@ impl<E> fmt::Display for WarmError<E> {
             WarmError::ConnectTimeout { key, limit } => dial_too_slow(f, key, *limit),
             WarmError::ConnectorPanicked { key } => dial_panicked(f, key),
             WarmError::NoRoom { key, wanted, max } if wanted > max => {
-                write!(f, "no room for {wanted} connections to {key}: max_per_host is {max}")
+                let host = of_host(" to ", key);
+                write!(f, "no room for {wanted} connections{host}: max_per_host is {max}")
             }
             WarmError::NoRoom { key, wanted, .. } => write!(
                 f,
-                "no room for {wanted} connections to {key}: max_total or max_dialing leaves none, or the \
-                 runtime of a dial has ended"
+                "no room for {wanted} connections{}: max_total or max_dialing leaves none, or the \
+                 runtime of a dial has ended",
+                of_host(" to ", key)
             ),
             WarmError::Closed => f.write_str("the pool is closed"),
             WarmError::NoRuntime => f.write_str(NO_RUNTIME),

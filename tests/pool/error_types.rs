@@ -42,7 +42,7 @@ async fn an_error_that_is_an_error_keeps_its_type() {
 #[tokio::test(start_paused = true)]
 async fn a_box_is_a_connectors_error() {
     let error = error_of(|| Boxed::from(refusal())).await;
-    assert_eq!(in_full(&error), ["no connection to (): nobody listens", "nobody listens"]);
+    assert_eq!(in_full(&error), ["no connection: nobody listens", "nobody listens"]);
     let AcquireError::Connect(failed) = &error else { panic!("{error:?}") };
     let inside = failed.error().as_error().downcast_ref::<io::Error>();
     assert_eq!(inside.map(io::Error::kind), Some(ErrorKind::ConnectionRefused));
@@ -53,14 +53,14 @@ async fn an_error_of_anyhow_is_a_connectors_error_and_keeps_its_context() {
     let error = error_of(|| anyhow::Error::new(refusal()).context("logging in")).await;
     assert_eq!(
         in_full(&error),
-        ["no connection to (): logging in: nobody listens", "logging in", "nobody listens"]
+        ["no connection: logging in: nobody listens", "logging in", "nobody listens"]
     );
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_text_is_a_connectors_error() {
     let error = error_of(|| "the moon is in the wrong phase").await;
-    assert_eq!(error.to_string(), "no connection to (): the moon is in the wrong phase");
+    assert_eq!(error.to_string(), "no connection: the moon is in the wrong phase");
 }
 
 #[tokio::test(start_paused = true)]
@@ -132,7 +132,7 @@ async fn an_acquires_error_can_be_cloned_whatever_it_contains() {
     let error = error_of(|| Unique).await;
     let clone = error.clone();
     drop(error);
-    assert_eq!(clone.to_string(), "no connection to (): there is only one");
+    assert_eq!(clone.to_string(), "no connection: there is only one");
     assert!(clone.source().is_some_and(|source| source.is::<Unique>()));
 
     let (pool, _) = pool_of(1);

@@ -33,6 +33,7 @@ mod labels;
 mod lending;
 mod life;
 mod limits;
+mod one_server;
 mod outages;
 mod overload;
 mod panics;
