@@ -299,10 +299,10 @@ impl<C: Connector> Future for Acquire<C> {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Answer<C>> {
         let Stage::Fresh(limit) = self.stage else { return self.poll_waiting(cx) };
         let cell = self.cell();
-        if !cell.is_crowded()
-            && let Some(loan) = cell.lend(self.call_site)
-        {
-            return self.hit(loan);
+        if !cell.is_crowded() {
+            if let Some(loan) = cell.lend(self.call_site) {
+                return self.hit(loan);
+            }
         }
         self.join(limit, cx)
     }

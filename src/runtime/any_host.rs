@@ -36,6 +36,9 @@ pub(crate) trait AnyHost: Any + Debug + Send + Sync {
 
     fn pool(&self) -> &PoolBase;
 
+    /// Returns this host so that its type can be found again. (Rust 1.85 cannot cast it.)
+    fn untyped(self: Arc<Self>) -> Arc<dyn Any + Send + Sync>;
+
     fn pool_ref(&self) -> Arc<dyn AnyPool>;
 
     /// Enters the directory. Returns the host that is listed there with this key: this one, another, or a new one if

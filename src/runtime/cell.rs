@@ -87,8 +87,7 @@ impl<C: Connector> HostCell<C> {
 
     /// The reverse of [`into_any`](Self::into_any).
     pub(crate) fn typed(cell: Cell) -> Arc<Self> {
-        let cell: Arc<dyn Any + Send + Sync> = cell;
-        cell.downcast().expect("a pool has hosts of its own connector only")
+        cell.untyped().downcast().expect("a pool has hosts of its own connector only")
     }
 }
 
@@ -120,6 +119,10 @@ impl<C: Connector> AnyHost for HostCell<C> {
 
     fn pool(&self) -> &PoolBase {
         &self.pool
+    }
+
+    fn untyped(self: Arc<Self>) -> Arc<dyn Any + Send + Sync> {
+        self
     }
 
     fn pool_ref(&self) -> Arc<dyn AnyPool> {

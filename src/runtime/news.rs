@@ -58,9 +58,10 @@ impl News {
 
     /// Reports the events in a separate task.
     pub(super) fn tell_aside(self, pool: &PoolBase) {
-        if !self.items.is_empty()
-            && let Some(runtime) = pool.any_runtime()
-        {
+        if self.items.is_empty() {
+            return;
+        }
+        if let Some(runtime) = pool.any_runtime() {
             runtime.spawn(async move { drop(self) });
         }
     }
