@@ -156,10 +156,10 @@
 //! | --- | --- | --- |
 //! | `tcp` | connections by address or by name, with keepalive, a local address and an application's ping; the hook through which clients make their streams | tokio's `net` and `io-util`, socket2 |
 //! | `metrics` | a pool's figures under OpenTelemetry's names | the `metrics` facade |
-//! | `serde` | [`Config`] is read and written: `idle_timeout = "90s"` | serde, humantime |
+//! | `serde` | [`Config`] is read and written: `idle_timeout = "90s"`; figures are written for scripts: [`PoolStatus`], [`HostStatus`], [`LoanInfo`], [`Advice`], [`CloseReport`] and others | serde, humantime |
 //! | `test-util` | a connector for tests that follows a script | nothing |
 //!
-//! wharf needs Rust 1.88, tokio 1.49, and a runtime with its timers enabled.
+//! wharf needs Rust 1.85 (so does tokio; wharf-grpc needs what tonic does, 1.88), tokio 1.49, and a runtime with its timers enabled.
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![forbid(unsafe_code)]
@@ -205,6 +205,7 @@ pub use policy::acquire_failure::AcquireFailure;
 pub use policy::advice::Advice;
 pub use policy::backoff::Backoff;
 pub use policy::build_error::BuildError;
+pub use policy::call_site::CallSite;
 pub use policy::close_reason::{CloseCounts, CloseReason};
 pub use policy::config::{Config, HostConfig};
 pub use policy::connector::Connector;
@@ -220,20 +221,23 @@ pub use policy::shared_connector::SharedConnector;
 pub use policy::spread::Spread;
 pub use policy::wrapper::Wrapper;
 pub use pool::acquire::Acquire;
+pub use pool::add_error::AddError;
 pub use pool::builder::{Builder, Exclusive, Shared};
 pub use pool::close::{Close, CloseReport};
+pub use pool::connector_error::ConnectorError;
 pub use pool::connector_fn::{ConnectorFn, connector_fn};
-pub use pool::error::{AcquireError, AddError, AtHost, ConnectFailed, WarmError};
+pub use pool::error::{AcquireError, AtHost, ConnectFailed};
 pub use pool::host::Host;
 pub use pool::no_connector::NoConnector;
 pub use pool::pool::Pool;
 pub use pool::pooled_connection::{ConnectionInfo, PooledConnection};
-pub use pool::shared::{AcquireLease, Lease, SharedHost, SharedPool};
+pub use pool::shared::{AcquireLease, Lease, SharedHost, SharedPool, WarmShared};
 pub use pool::status::{HostStatus, LoanInfo, PoolStatus};
 pub use pool::timeout_report::{
     Draining, FullServer, LastDialError, Phase, SlowDials, TimeoutDetails, TimeoutReport,
 };
 pub use pool::warm::Warm;
+pub use pool::warm_error::WarmError;
 
 #[cfg(fuzzing)]
 #[doc(hidden)]

@@ -80,7 +80,7 @@ async fn when_no_more_files_may_be_opened_what_is_idle_is_lent_and_nobody_spins(
     let patience = Duration::from_secs(1);
     for host in [known, new] {
         let dials = pool.status().dials;
-        let error = pool.acquire_timeout(&host, patience).await.unwrap_err();
+        let error = pool.acquire_within(&host, patience).await.unwrap_err();
         assert!(matches!(error, AcquireError::Timeout(_)), "{error}");
         assert_eq!(system_error(&error), Some(EMFILE), "{error}: {:?}", error.source());
         let dials = pool.status().dials - dials;

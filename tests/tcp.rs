@@ -353,9 +353,13 @@ async fn keepalive_is_set_as_it_was_asked_for() {
 
         let socket = SockRef::from(&*stream);
         assert!(socket.keepalive().unwrap());
-        assert_eq!(socket.tcp_keepalive_time().unwrap(), idle * SECOND);
-        assert_eq!(socket.tcp_keepalive_interval().unwrap(), interval * SECOND);
         assert_eq!(socket.tcp_keepalive_retries().unwrap(), retries);
+        // Windows does not tell them.
+        #[cfg(not(windows))]
+        {
+            assert_eq!(socket.tcp_keepalive_time().unwrap(), idle * SECOND);
+            assert_eq!(socket.tcp_keepalive_interval().unwrap(), interval * SECOND);
+        }
     }
 }
 

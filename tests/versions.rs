@@ -142,3 +142,47 @@ fn the_pool_alone_brings_at_most_20_crates() {
     assert!(crates.remove(tree.lines().next().unwrap()), "wharf itself");
     assert!((2..=20).contains(&crates.len()), "{}: {crates:#?}", crates.len());
 }
+
+/// The crates that a manifest brings into the `Cargo.lock` of its users: those for any platform and any compiler flag, but
+/// not those for its own tests.
+fn needs(manifest: &toml::Table) -> BTreeSet<String> {
+    let targets = manifest.get("target").and_then(toml::Value::as_table);
+    let tables =
+        targets.into_iter().flat_map(toml::Table::values).filter_map(toml::Value::as_table);
+    let lists = tables.chain([manifest]).flat_map(|table| {
+        ["dependencies", "build-dependencies"].map(|list| table.get(list)?.as_table())
+    });
+    lists.flatten().flat_map(toml::Table::keys).cloned().collect()
+}
+
+/// These crates, and all that they need: each crate with what it needs is in `Cargo.lock`.
+fn closure(mut needs: BTreeSet<String>, lock: &toml::Table) -> BTreeSet<String> {
+    let name = |text: &toml::Value| text.as_str().unwrap().split(' ').next().unwrap().to_owned();
+    let mut left: Vec<_> = needs.iter().cloned().collect();
+    while let Some(next) = left.pop() {
+        let packages = lock["package"].as_array().unwrap().iter();
+        let its = packages.filter(|package| package["name"].as_str() == Some(&*next));
+        let below = its.filter_map(|package| package.get("dependencies")?.as_array()).flatten();
+        left.extend(below.map(name).filter(|name| needs.insert(name.clone())));
+    }
+    needs
+}
+
+#[test]
+fn the_crates_of_the_models_are_not_in_the_lock_of_a_package_that_depends_on_wharf() {
+    let parse = |file: &str| toml::from_str::<toml::Table>(&read(file)).unwrap();
+    let lock = parse("Cargo.lock");
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("crates");
+    let crates = fs::read_dir(root).unwrap().map(|entry| entry.unwrap().file_name());
+    let manifests = crates.map(|name| format!("crates/{}/Cargo.toml", name.to_str().unwrap()));
+    for manifest in manifests.chain([MANIFEST.to_owned()]) {
+        let crates = closure(needs(&parse(&manifest)), &lock);
+        assert!(crates.contains("tokio") && crates.contains("libc"), "{manifest}: {crates:?}");
+        assert!(
+            !crates.contains("loom") && !crates.contains("generator"),
+            "{manifest}: {crates:?}"
+        );
+    }
+    let models = closure(needs(&parse("tests/models/Cargo.toml")), &lock);
+    assert!(models.contains("loom") && models.contains("generator"), "{models:?}");
+}

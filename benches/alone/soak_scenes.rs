@@ -209,7 +209,7 @@ impl Play {
 /// One request. Says whether it was answered.
 async fn ask(pool: &Pool<Login>, time: Duration) -> bool {
     let began = Instant::now();
-    let answer = pool.acquire_timeout(&(), time).await;
+    let answer = pool.acquire_within(&(), time).await;
     let late = began.elapsed().saturating_sub(time);
     assert!(late < LATEST, "{late:?} late");
     let Ok(mut loan) = answer else { return false };

@@ -213,7 +213,7 @@ fn grouped(figure: f64) -> String {
     let digits = format!("{figure:.0}");
     let mut text = String::new();
     for (nth, digit) in digits.chars().enumerate() {
-        if nth > 0 && (digits.len() - nth).is_multiple_of(3) {
+        if nth > 0 && (digits.len() - nth) % 3 == 0 {
             text.push(',');
         }
         text.push(digit);

@@ -88,7 +88,6 @@ mod tests;
 pub(crate) mod work;
 
 use std::fmt::Debug;
-use std::panic::Location;
 
 use crate::policy::time::Span;
 
@@ -107,8 +106,7 @@ pub(crate) use loan::{Loan, LoanView, Ticket};
 pub(crate) use queue::deadlocks::{Deadlock, Nested, SelfWait, Task};
 pub(crate) use queue::waiters::{Seat, Until, Waiter};
 
-/// A call site in the user's code.
-pub(crate) type CallSite = &'static Location<'static>;
+pub(crate) use crate::policy::call_site::CallSite;
 
 /// Who asks for a connection.
 #[derive(Clone, Copy, Debug)]

@@ -41,7 +41,7 @@ fn set_budget(header: &mut [u8; HEADER], with_budget: bool) {
         for at in caps {
             header[at] &= !1;
         }
-    } else if caps.iter().all(|at| header[*at].is_multiple_of(2)) {
+    } else if caps.iter().all(|at| header[*at] % 2 == 0) {
         header[caps[1]] |= 1;
     }
 }

@@ -42,6 +42,7 @@
 //! | What happens when more ask than can be served? | [`overload`] |
 //! | What happens to connections that live for hours, and behind load balancers? | [`long_lived`] |
 //! | What does the pool promise, and what does it not promise? | [`trust`] |
+//! | What may change in which version? | [`stability`] |
 //!
 //! # Operations
 //!
@@ -108,6 +109,9 @@ pub mod shutdown {}
 
 #[doc = include_str!("sizes.md")]
 pub mod sizes {}
+
+#[doc = include_str!("stability.md")]
+pub mod stability {}
 
 #[doc = include_str!("storms.md")]
 pub mod storms {}

@@ -114,10 +114,10 @@ impl Picture {
         let (known, mut whole, mut hosts) = (cells.len(), View::default(), Vec::new());
         for cell in cells {
             let view = cell.base().view();
-            if let Some(advised) = &mut advised
-                && let Some(advice) = cell.base().advice(now)
-            {
-                advised[advice.gist().0] += 1;
+            if let Some(advised) = &mut advised {
+                if let Some(advice) = cell.base().advice(now) {
+                    advised[advice.gist().0] += 1;
+                }
             }
             let view = View {
                 seen: view.seen,

@@ -136,7 +136,7 @@ fn a_connection_for_the_newest_that_gives_up_is_not_lost() {
         let stage = Stage::timed(patient().order(Order::Deadlines).max_per_host(1));
         let loan = stage.loan();
         let limit = Duration::from_secs(1);
-        let mut oldest = Task::new(stage.pool.acquire(&HOST).within(limit));
+        let mut oldest = Task::new(stage.pool.acquire(&HOST).at_most(limit));
         assert!(oldest.poll().is_none(), "nothing is idle");
         let newest = stage.waiter();
         let bell = newest.bell.clone();

@@ -1,8 +1,8 @@
 //! Models of the pool's races. loom runs them in every order that their threads can take.
 //!
-//! Run them with `RUSTFLAGS="--cfg wharf_loom" cargo test --profile models --lib models`. The locks
-//! and the atomics that decide anything are loom's (`engine/sync.rs`). Time advances only when the
-//! model says so. A spawned task stays in a list until a thread of the model runs it
+//! Run them with `cargo test --profile models -p tests-models --test models models`. That package compiles
+//! the crate with `--cfg wharf_loom`. The locks and the atomics that decide anything are loom's then
+//! (`engine/sync.rs`). Time advances only when the model says so. A spawned task stays in a list until a thread of the model runs it
 //! ([`Runtime::run`]), so tasks race with other threads as that thread does.
 //!
 //! These are not modelled: the inside of tokio's `Notify`, each use of which is one step; the
@@ -58,10 +58,11 @@ use crate::engine::sync::atomic::Ordering::SeqCst;
 use crate::policy::connector::Connector;
 use crate::pool::acquire::Acquire;
 use crate::pool::builder::Builder;
-use crate::pool::error::{AcquireError, WarmError};
+use crate::pool::error::AcquireError;
 use crate::pool::pool::Pool;
 use crate::pool::pooled_connection::PooledConnection;
 use crate::pool::status::PoolStatus;
+use crate::pool::warm_error::WarmError;
 use crate::runtime::cell::PoolCore;
 use crate::runtime::clock::Clock;
 use crate::runtime::handle::Runtime;

@@ -1,5 +1,6 @@
 //! The trait that users of a pool implement.
 
+use std::error::Error;
 use std::fmt::{self, Debug};
 use std::future::Future;
 use std::hash::Hash;
@@ -50,8 +51,9 @@ pub trait Connector: Send + Sync + 'static {
     type Key: Clone + Eq + Hash + Debug + Send + Sync + 'static;
     /// The pooled connection.
     type Connection: Send + 'static;
-    /// The error of a dial, a ping or a reset.
-    type Error: std::error::Error + Send + Sync + 'static;
+    /// The error of a dial, a ping or a reset: any type that implements [`Error`], or that converts
+    /// into a boxed one, such as `anyhow::Error` and `Box<dyn Error + Send + Sync>`.
+    type Error: Into<Box<dyn Error + Send + Sync>> + Debug + Send + 'static;
 
     /// Makes a connection: the factory.
     ///
@@ -244,7 +246,9 @@ pub trait Connector: Send + Sync + 'static {
     /// Writes a key as logs, errors, metrics and observers show it. Uses its `Debug` form by
     /// default.
     ///
-    /// Override it for keys that may hold secrets, such as a URL with a password. A panic in it is
+    /// Override it for keys that may hold secrets, such as a URL with a password, and where the key
+    /// is `()`, to give the one server a name: `f.write_str("\"orders-db\"")`. Without a name, errors
+    /// say `no connection: …`, and logs say `key=()`. A panic in it is
     /// treated like one in the key's `Debug`. Methods that return the key itself, such as
     /// [`Pool::hosts`](crate::Pool::hosts), are not affected.
     ///

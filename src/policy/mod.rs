@@ -5,9 +5,12 @@ pub(crate) mod acquire_failure;
 pub(crate) mod advice;
 pub(crate) mod backoff;
 pub(crate) mod build_error;
+pub(crate) mod call_site;
 pub(crate) mod close_reason;
 pub(crate) mod config;
 pub(crate) mod connector;
+#[cfg(feature = "serde")]
+pub(crate) mod figures;
 pub(crate) mod health_check;
 pub(crate) mod heartbeat;
 pub(crate) mod limits;

@@ -2,10 +2,10 @@
 
 use std::fmt::{self, Debug};
 use std::net::SocketAddr;
-use std::panic::Location;
 use std::time::Duration;
 
 use crate::policy::acquire_failure::AcquireFailure;
+use crate::policy::call_site::CallSite;
 use crate::policy::close_reason::CloseReason;
 
 /// Receives each event of a pool, for metrics, logs and tests. Every method does nothing by
@@ -243,7 +243,7 @@ event! {
         /// The part of it during which this connection was pinged or reset.
         pinging: Duration,
         /// The caller's call site.
-        place: &'static Location<'static>,
+        place: CallSite,
     }
 }
 
@@ -255,7 +255,7 @@ event! {
         /// How long it has been lent.
         held: Duration,
         /// The call site of the acquire.
-        place: &'static Location<'static>,
+        place: CallSite,
         /// Whether it has returned by now.
         is_back: bool,
     }
@@ -267,9 +267,9 @@ event! {
         /// How many loans they hold, which is all loans of the host.
         loans: usize,
         /// The line that acquired the loan that is held longest.
-        acquired_at: &'static Location<'static>,
+        acquired_at: CallSite,
         /// The line at which that loan's task waits for another connection.
-        waits_at: &'static Location<'static>,
+        waits_at: CallSite,
     }
 }
 

@@ -27,7 +27,7 @@ pub enum Order {
     #[default]
     Adaptive,
     /// Like `Adaptive`, and the newest is also served while the oldest has used three quarters of a
-    /// time limit that came with its own call ([`Acquire::within`](crate::Acquire::within), or
+    /// time limit that came with its own call ([`Acquire::at_most`](crate::Acquire::at_most), or
     /// `acquire_timeout` of a pool). For callers whose leaving frees their connection at once, so that
     /// overload shows in uses that are cut off, not in lost waits. Not for callers whose waits
     /// come near to their limits as a rule, such as closed loops: some of them would be lost.

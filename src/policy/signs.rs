@@ -159,7 +159,7 @@ impl Signs {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(wharf_loom)))]
 mod tests {
     use std::future::poll_fn;
     use std::pin::pin;

@@ -1,5 +1,6 @@
 //! A connector made from closures.
 
+use std::error::Error;
 use std::fmt;
 use std::future::Future;
 use std::hash::Hash;
@@ -67,7 +68,7 @@ pub fn connector_fn<K, T, E, F, Fut>(connect: F) -> ConnectorFn<K, T, E>
 where
     K: Clone + Eq + Hash + fmt::Debug + Send + Sync + 'static,
     T: Send + 'static,
-    E: std::error::Error + Send + Sync + 'static,
+    E: Into<Box<dyn Error + Send + Sync>> + fmt::Debug + Send + 'static,
     F: Fn(K) -> Fut + Send + Sync + 'static,
     Fut: Future<Output = Result<T, E>> + Send + 'static,
 {
@@ -214,7 +215,7 @@ impl<K, T, E> Connector for ConnectorFn<K, T, E>
 where
     K: Clone + Eq + Hash + fmt::Debug + Send + Sync + 'static,
     T: Send + 'static,
-    E: std::error::Error + Send + Sync + 'static,
+    E: Into<Box<dyn Error + Send + Sync>> + fmt::Debug + Send + 'static,
 {
     type Key = K;
     type Connection = T;

@@ -1,14 +1,15 @@
-//! The errors, one type for each operation.
+//! Why an acquire returned no connection.
 
 use std::error::Error;
 use std::fmt;
 use std::ops::Deref;
-use std::sync::Arc;
 use std::time::Duration;
 
+use super::connector_error::ConnectorError;
+use super::shown_host::of_host;
 use super::timeout_report::TimeoutReport;
 use crate::policy::acquire_failure::AcquireFailure;
-use crate::runtime::failure::{DialFailure, in_full, limit_in_words, typed};
+use crate::runtime::failure::{DialError, DialFailure, in_full, limit_in_words};
 
 /// Why [`acquire`](crate::Pool::acquire) returned no connection.
 ///
@@ -27,7 +28,7 @@ use crate::runtime::failure::{DialFailure, in_full, limit_in_words, typed};
 ///
 /// # let pool = Pool::builder().max_per_host(1).build(connector)?;
 /// # let _held = pool.acquire("db-1").await?;
-/// match pool.acquire_timeout("db-1", Duration::from_secs(1)).await {
+/// match pool.acquire_within("db-1", Duration::from_secs(1)).await {
 ///     Ok(connection) => println!("{}", *connection),
 ///     Err(AcquireError::Timeout(report)) => {
 ///         // Its `Display` says all of this in one line.
@@ -39,12 +40,11 @@ use crate::runtime::failure::{DialFailure, in_full, limit_in_words, typed};
 /// }
 /// # Ok(()) }
 /// ```
-#[derive(Debug)]
 #[non_exhaustive]
 pub enum AcquireError<E> {
     /// The time-out passed. The report says how the time was spent, and `source()` is the last
     /// dial's error, if there is one.
-    Timeout(TimeoutReport<E>),
+    Timeout(TimeoutReport),
     /// A dial failed, and nothing else could serve the caller. All callers that waited share the error.
     Connect(ConnectFailed<E>),
     /// A dial took longer than [`connect_timeout`](crate::Builder::connect_timeout), and nothing
@@ -61,7 +61,7 @@ pub enum AcquireError<E> {
     NoRuntime,
     /// The borrower's own error: `?` converts the connector's error into it in a function that
     /// returns this type. An acquire never ends with it.
-    Borrower(Arc<E>),
+    Borrower(ConnectorError<E>),
 }
 
 /// Converts the errors of a connection's methods, in functions that both acquire a connection and
@@ -83,13 +83,13 @@ pub enum AcquireError<E> {
 ///     Ok(words)
 /// }
 /// ```
-impl<E> From<E> for AcquireError<E> {
+impl<E: Into<Box<dyn Error + Send + Sync>>> From<E> for AcquireError<E> {
     fn from(error: E) -> Self {
-        AcquireError::Borrower(Arc::new(error))
+        AcquireError::Borrower(ConnectorError::from(error))
     }
 }
 
-impl<E: Error> fmt::Display for AcquireError<E> {
+impl<E> fmt::Display for AcquireError<E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             AcquireError::Timeout(report) => report.fmt(f),
@@ -98,44 +98,63 @@ impl<E: Error> fmt::Display for AcquireError<E> {
             AcquireError::ConnectorPanicked(at) => dial_panicked(f, at.key()),
             AcquireError::QueueFull(at) => write!(
                 f,
-                "the queue for {} is full: max_waiters_per_host ({}) callers wait already; raise \
+                "the queue{} is full: max_waiters_per_host ({}) callers wait already; raise \
                  max_per_host or look for loans that are never returned",
-                at.key(),
+                of_host(" for ", at.key()),
                 at.limit()
             ),
             AcquireError::Closed => f.write_str("the pool is closed"),
             AcquireError::NoRuntime => f.write_str(NO_RUNTIME),
-            AcquireError::Borrower(error) => f.write_str(&in_full(&**error)),
+            AcquireError::Borrower(error) => f.write_str(&in_full(error.as_error())),
         }
     }
 }
 
-const NO_RUNTIME: &str = "a dial needs a tokio runtime, and this thread is not in one";
+pub(super) const NO_RUNTIME: &str = "a dial needs a tokio runtime, and this thread is not in one";
 
-fn dial_too_slow(f: &mut fmt::Formatter<'_>, key: &str, limit: Duration) -> fmt::Result {
+pub(super) fn dial_too_slow(f: &mut fmt::Formatter<'_>, key: &str, limit: Duration) -> fmt::Result {
     write!(
         f,
-        "the dial to {key} took longer than connect_timeout ({}); raise it or look at the network",
+        "the dial{} took longer than connect_timeout ({}); raise it or look at the network",
+        of_host(" to ", key),
         limit_in_words(limit)
     )
 }
 
-fn dial_panicked(f: &mut fmt::Formatter<'_>, key: &str) -> fmt::Result {
-    write!(f, "the connector panicked while dialing {key}; the panic hook has said why")
+pub(super) fn dial_panicked(f: &mut fmt::Formatter<'_>, key: &str) -> fmt::Result {
+    let host = of_host(" ", key);
+    write!(f, "the connector panicked while dialing{host}; the panic hook has said why")
 }
 
-impl<E: Error + Send + Sync + 'static> Error for AcquireError<E> {
+impl<E> Error for AcquireError<E> {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match self {
-            AcquireError::Timeout(report) => report.dial_error().map(as_source),
-            AcquireError::Connect(failed) => Some(as_source(&**failed)),
-            AcquireError::Borrower(error) => Some(as_source(&**error)),
+            AcquireError::Timeout(report) => report.dial_error(),
+            AcquireError::Connect(failed) => Some(failed.as_source()),
+            AcquireError::Borrower(error) => Some(error.as_error()),
             _ => None,
         }
     }
 }
 
 impl<E> AcquireError<E> {
+    /// Returns whether the same acquire may succeed later: after a time-out, a full queue, a dial that
+    /// was too slow, and a dial's error of which the connector says
+    /// [so](crate::Connector::is_retryable). Not after a panic of the connector, nor in a closed pool or
+    /// without a runtime. False for [`Borrower`](Self::Borrower): only the borrower knows.
+    pub fn is_retryable(&self) -> bool {
+        match self {
+            AcquireError::Timeout(_)
+            | AcquireError::ConnectTimeout(_)
+            | AcquireError::QueueFull(_) => true,
+            AcquireError::Connect(failed) => failed.is_retryable(),
+            AcquireError::ConnectorPanicked(_)
+            | AcquireError::Closed
+            | AcquireError::NoRuntime
+            | AcquireError::Borrower(_) => false,
+        }
+    }
+
     /// Returns the kind that observers and metrics count.
     pub(super) fn kind(&self) -> AcquireFailure {
         match self {
@@ -147,27 +166,50 @@ impl<E> AcquireError<E> {
         }
     }
 
-    pub(super) fn of_dial(failure: DialFailure, key: Box<str>) -> Self
-    where
-        E: Send + Sync + 'static,
-    {
+    pub(super) fn of_dial(failure: DialFailure, key: Box<str>) -> Self {
         match failure {
-            DialFailure::Error(error) => {
-                AcquireError::Connect(ConnectFailed::new(key, typed(error)))
-            }
+            DialFailure::Error(failed) => AcquireError::Connect(ConnectFailed::new(key, failed)),
             DialFailure::TimedOut(limit) => AcquireError::ConnectTimeout(AtHost::new(key, limit)),
             DialFailure::Panicked => AcquireError::ConnectorPanicked(AtHost::new(key, ())),
         }
     }
 }
 
-/// Returns a dial's error as a trait object, for `source()`.
-fn as_source<E: Error + 'static>(error: &E) -> &(dyn Error + 'static) {
-    error
+/// Whether `E` can be cloned does not matter: its error is shared.
+impl<E> Clone for AcquireError<E> {
+    fn clone(&self) -> Self {
+        match self {
+            AcquireError::Timeout(report) => AcquireError::Timeout(report.clone()),
+            AcquireError::Connect(failed) => AcquireError::Connect(failed.clone()),
+            AcquireError::ConnectTimeout(at) => AcquireError::ConnectTimeout(at.clone()),
+            AcquireError::ConnectorPanicked(at) => AcquireError::ConnectorPanicked(at.clone()),
+            AcquireError::QueueFull(at) => AcquireError::QueueFull(at.clone()),
+            AcquireError::Closed => AcquireError::Closed,
+            AcquireError::NoRuntime => AcquireError::NoRuntime,
+            AcquireError::Borrower(error) => AcquireError::Borrower(error.clone()),
+        }
+    }
+}
+
+impl<E> fmt::Debug for AcquireError<E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            AcquireError::Timeout(report) => f.debug_tuple("Timeout").field(report).finish(),
+            AcquireError::Connect(failed) => f.debug_tuple("Connect").field(failed).finish(),
+            AcquireError::ConnectTimeout(at) => f.debug_tuple("ConnectTimeout").field(at).finish(),
+            AcquireError::ConnectorPanicked(at) => {
+                f.debug_tuple("ConnectorPanicked").field(at).finish()
+            }
+            AcquireError::QueueFull(at) => f.debug_tuple("QueueFull").field(at).finish(),
+            AcquireError::Closed => f.write_str("Closed"),
+            AcquireError::NoRuntime => f.write_str("NoRuntime"),
+            AcquireError::Borrower(error) => f.debug_tuple("Borrower").field(error).finish(),
+        }
+    }
 }
 
 /// The host that an error is about, and the limit that was exceeded.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct AtHost<L>(Box<(Box<str>, L)>);
 
 impl<L> AtHost<L> {
@@ -187,30 +229,48 @@ impl<L> AtHost<L> {
     }
 }
 
-/// A failed dial: the host, and the connector's error, to which it derefs.
-#[derive(Debug)]
+/// A failed dial: the host, and the connector's error. It derefs to the error's type, if that implements
+/// [`Error`].
 pub struct ConnectFailed<E> {
     /// Boxed, so that a rare variant does not enlarge every result.
-    failed: Box<(Box<str>, Arc<E>)>,
+    failed: Box<Failed<E>>,
+}
+
+struct Failed<E> {
+    key: Box<str>,
+    error: ConnectorError<E>,
+    is_retryable: bool,
 }
 
 impl<E> ConnectFailed<E> {
-    fn new(key: Box<str>, error: Arc<E>) -> Self {
-        ConnectFailed { failed: Box::new((key, error)) }
+    pub(super) fn new(key: Box<str>, failed: DialError) -> Self {
+        let DialError { error, is_retryable } = failed;
+        let failed = Failed { key, error: ConnectorError::new(error), is_retryable };
+        ConnectFailed { failed: Box::new(failed) }
     }
 
     /// Returns the host's key, in its `Debug` form.
     pub fn key(&self) -> &str {
-        &self.failed.0
+        &self.failed.key
     }
 
     /// Returns the connector's error, which all waiting callers share.
-    pub fn error(&self) -> &Arc<E> {
-        &self.failed.1
+    pub fn error(&self) -> &ConnectorError<E> {
+        &self.failed.error
+    }
+
+    /// Returns whether another dial may succeed, as the connector says:
+    /// [`Connector::is_retryable`](crate::Connector::is_retryable).
+    pub fn is_retryable(&self) -> bool {
+        self.failed.is_retryable
+    }
+
+    pub(super) fn as_source(&self) -> &(dyn Error + 'static) {
+        self.error().as_error()
     }
 }
 
-impl<E> Deref for ConnectFailed<E> {
+impl<E: Error + 'static> Deref for ConnectFailed<E> {
     type Target = E;
 
     fn deref(&self) -> &E {
@@ -218,188 +278,26 @@ impl<E> Deref for ConnectFailed<E> {
     }
 }
 
-impl<E: Error> fmt::Display for ConnectFailed<E> {
+impl<E> Clone for ConnectFailed<E> {
+    fn clone(&self) -> Self {
+        let Failed { key, error, is_retryable } = &*self.failed;
+        let failed = Failed { key: key.clone(), error: error.clone(), is_retryable: *is_retryable };
+        ConnectFailed { failed: Box::new(failed) }
+    }
+}
+
+impl<E> fmt::Debug for ConnectFailed<E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "no connection to {}: {}", self.key(), in_full(&**self))
+        f.debug_struct("ConnectFailed")
+            .field("key", &self.failed.key)
+            .field("error", &self.failed.error)
+            .finish_non_exhaustive()
     }
 }
 
-/// Why [`warm`](crate::Pool::warm) did not reach the requested number.
-#[derive(Debug)]
-#[non_exhaustive]
-pub enum WarmError<E> {
-    /// A dial failed: one of this call, or an earlier one while the host still backs off from it
-    /// and does not dial. If the caps leave no room for more connections, the error is
-    /// [`NoRoom`](Self::NoRoom).
-    Connect(ConnectFailed<E>),
-    /// A dial took longer than [`connect_timeout`](crate::Builder::connect_timeout); see
-    /// [`Connect`](Self::Connect).
-    #[non_exhaustive]
-    ConnectTimeout {
-        /// The host's key, in its `Debug` form.
-        key: Box<str>,
-        /// The pool's `connect_timeout`.
-        limit: Duration,
-    },
-    /// The connector's `connect` panicked; see [`Connect`](Self::Connect).
-    #[non_exhaustive]
-    ConnectorPanicked {
-        /// The host's key, in its `Debug` form.
-        key: Box<str>,
-    },
-    /// The caps leave no room for this many connections, or the runtime of a dial has ended. The
-    /// connections that could be made are kept.
-    #[non_exhaustive]
-    NoRoom {
-        /// The host's key, in its `Debug` form.
-        key: Box<str>,
-        /// The requested number.
-        wanted: usize,
-        /// The host's cap; `usize::MAX` if it has none.
-        max: usize,
-    },
-    /// The pool is closed.
-    Closed,
-    /// It was polled outside a tokio runtime, and the pool has never seen one.
-    NoRuntime,
-}
-
-impl<E: Error> fmt::Display for WarmError<E> {
+impl<E> fmt::Display for ConnectFailed<E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            WarmError::Connect(failed) => failed.fmt(f),
-            WarmError::ConnectTimeout { key, limit } => dial_too_slow(f, key, *limit),
-            WarmError::ConnectorPanicked { key } => dial_panicked(f, key),
-            WarmError::NoRoom { key, wanted, max } if wanted > max => {
-                write!(f, "no room for {wanted} connections to {key}: max_per_host is {max}")
-            }
-            WarmError::NoRoom { key, wanted, .. } => write!(
-                f,
-                "no room for {wanted} connections to {key}: max_total or max_dialing leaves none, or the \
-                 runtime of a dial has ended"
-            ),
-            WarmError::Closed => f.write_str("the pool is closed"),
-            WarmError::NoRuntime => f.write_str(NO_RUNTIME),
-        }
+        let (host, error) = (of_host(" to ", self.key()), in_full(self.error().as_error()));
+        write!(f, "no connection{host}: {error}")
     }
 }
-
-impl<E: Error + Send + Sync + 'static> Error for WarmError<E> {
-    fn source(&self) -> Option<&(dyn Error + 'static)> {
-        match self {
-            WarmError::Connect(failed) => Some(as_source(&**failed)),
-            _ => None,
-        }
-    }
-}
-
-impl<E> WarmError<E> {
-    pub(super) fn of_dial(failure: DialFailure, key: Box<str>) -> Self
-    where
-        E: Send + Sync + 'static,
-    {
-        match failure {
-            DialFailure::Error(error) => WarmError::Connect(ConnectFailed::new(key, typed(error))),
-            DialFailure::TimedOut(limit) => WarmError::ConnectTimeout { key, limit },
-            DialFailure::Panicked => WarmError::ConnectorPanicked { key },
-        }
-    }
-}
-
-/// Why [`add`](crate::Pool::add) did not take a connection. The error contains the connection.
-///
-/// # Examples
-///
-/// ```
-/// # #[tokio::main(flavor = "current_thread", start_paused = true)]
-/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// # use wharf::{Pool, connector_fn};
-/// # let connector = connector_fn(|host: String| async { Ok::<_, std::io::Error>(host) });
-/// let pool = Pool::builder().max_per_host(1).build(connector)?;
-/// pool.add("db-1", "one".to_owned())?;
-/// let error = pool.add("db-1", "two".to_owned()).unwrap_err();
-/// assert_eq!(error.into_connection(), "two");
-/// # Ok(()) }
-/// ```
-#[non_exhaustive]
-pub enum AddError<T> {
-    /// A cap leaves no room for it.
-    #[non_exhaustive]
-    Full {
-        /// The connection.
-        connection: T,
-        /// The host's key, in its `Debug` form.
-        key: Box<str>,
-        /// The host's cap; `usize::MAX` if it has none.
-        max: usize,
-    },
-    /// The pool is closed.
-    Closed(T),
-    /// It is dead: [`is_open`](crate::Connector::is_open) returned false or panicked.
-    #[non_exhaustive]
-    NotOpen {
-        /// The connection.
-        connection: T,
-        /// The host's key, in its `Debug` form.
-        key: Box<str>,
-    },
-}
-
-impl<T> AddError<T> {
-    /// Returns the connection.
-    pub fn into_connection(self) -> T {
-        match self {
-            AddError::Full { connection, .. }
-            | AddError::Closed(connection)
-            | AddError::NotOpen { connection, .. } => connection,
-        }
-    }
-
-    /// Converts the connection inside the error.
-    pub(super) fn map<U>(self, f: impl FnOnce(T) -> U) -> AddError<U> {
-        match self {
-            AddError::Full { connection, key, max } => {
-                AddError::Full { connection: f(connection), key, max }
-            }
-            AddError::Closed(connection) => AddError::Closed(f(connection)),
-            AddError::NotOpen { connection, key } => {
-                AddError::NotOpen { connection: f(connection), key }
-            }
-        }
-    }
-}
-
-/// Leaves out the connection, which may not be `Debug`.
-impl<T> fmt::Debug for AddError<T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            AddError::Full { key, max, .. } => {
-                f.debug_struct("Full").field("key", key).field("max", max).finish_non_exhaustive()
-            }
-            AddError::Closed(_) => f.write_str("Closed(..)"),
-            AddError::NotOpen { key, .. } => {
-                f.debug_struct("NotOpen").field("key", key).finish_non_exhaustive()
-            }
-        }
-    }
-}
-
-impl<T> fmt::Display for AddError<T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            AddError::Full { key, max, .. } => {
-                write!(f, "no room for another connection to {key}: ")?;
-                if *max != usize::MAX {
-                    write!(f, "max_per_host ({max}), ")?;
-                }
-                f.write_str("max_total or a limit of idle connections is reached")
-            }
-            AddError::Closed(_) => f.write_str("the pool is closed"),
-            AddError::NotOpen { key, .. } => {
-                write!(f, "the connection to {key} that was to be added is not open")
-            }
-        }
-    }
-}
-
-impl<T> Error for AddError<T> {}

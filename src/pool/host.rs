@@ -1,18 +1,18 @@
 //! A handle on one host.
 
 use std::fmt;
-use std::panic::Location;
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::acquire::Acquire;
-use super::error::AddError;
+use super::add_error::AddError;
 use super::pool::Pool;
 use super::pooled_connection::PooledConnection;
 use super::status::{self, HostStatus, LoanInfo};
 use super::waiting::TimeLimit;
 use super::warm::Warm;
 use crate::policy::build_error::BuildError;
+use crate::policy::call_site::CallSite;
 use crate::policy::connector::Connector;
 use crate::runtime::cell::HostCell;
 use crate::runtime::pool_handle::PoolHandle;
@@ -92,7 +92,7 @@ impl<C: Connector> Host<C> {
     #[track_caller]
     #[inline]
     pub fn acquire(&self) -> Acquire<C> {
-        Acquire::new(self.0.cell.clone(), TimeLimit::AsSet, Location::caller())
+        Acquire::new(self.0.cell.clone(), TimeLimit::AsSet, CallSite::caller())
     }
 
     /// Waits for a connection with this time limit instead of
@@ -106,14 +106,14 @@ impl<C: Connector> Host<C> {
     ///
     /// [`AcquireError`](crate::AcquireError), which says why.
     #[track_caller]
-    pub fn acquire_timeout(&self, timeout: Duration) -> Acquire<C> {
-        Acquire::new(self.0.cell.clone(), TimeLimit::Own(timeout), Location::caller())
+    pub fn acquire_within(&self, timeout: Duration) -> Acquire<C> {
+        Acquire::new(self.0.cell.clone(), TimeLimit::Own(timeout), CallSite::caller())
     }
 
     /// Takes an idle connection that needs no ping, if there is one. It never waits or dials.
     #[track_caller]
     pub fn try_acquire(&self) -> Option<PooledConnection<C>> {
-        PooledConnection::lent_at_once(&self.0.cell, Location::caller())
+        PooledConnection::lent_at_once(&self.0.cell, CallSite::caller())
     }
 
     /// Dials until `n` connections are open, as [`Pool::warm`](crate::Pool::warm) does, which

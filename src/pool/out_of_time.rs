@@ -1,6 +1,5 @@
 //! The reports of acquires that timed out or failed.
 
-use std::any::Any;
 use std::time::Duration;
 
 use super::error::AcquireError;
@@ -12,11 +11,11 @@ use crate::engine::status::{Causes, Drains, Seen};
 use crate::policy::acquire_failure::AcquireFailure;
 use crate::policy::observer::{AcquireFailed, TimedOut};
 use crate::runtime::any_host::AnyHost;
-use crate::runtime::failure::{DialFailure, typed};
+use crate::runtime::failure::DialFailure;
 
 /// Reports a caller that would not wait and found nothing idle.
 #[cold]
-pub(super) fn too_late<E: Any + Send + Sync>(host: &dyn AnyHost) -> AcquireError<E> {
+pub(super) fn too_late<E>(host: &dyn AnyHost) -> AcquireError<E> {
     report(host, Duration::ZERO, 0)
 }
 
@@ -32,11 +31,7 @@ pub(super) fn tell_failure(host: &dyn AnyHost, kind: AcquireFailure, waited: Dur
 /// Builds the report of a time-out. If the caller has queued, it is still in the queue, with
 /// `ahead` callers before it when it joined.
 #[cold]
-pub(super) fn report<E: Any + Send + Sync>(
-    host: &dyn AnyHost,
-    waited: Duration,
-    ahead: usize,
-) -> AcquireError<E> {
+pub(super) fn report<E>(host: &dyn AnyHost, waited: Duration, ahead: usize) -> AcquireError<E> {
     let now = host.pool().clock.precise();
     let Causes {
         view,
@@ -92,8 +87,8 @@ fn draining_of(drains: Drains) -> Draining {
     Draining { connections, places, leases, reason }
 }
 
-fn last_dial_error<E: Any + Send + Sync>(failure: DialFailure, age: Duration) -> LastDialError<E> {
+fn last_dial_error(failure: DialFailure, age: Duration) -> LastDialError {
     let message = failure.to_string();
-    let error = if let DialFailure::Error(error) = failure { Some(typed(error)) } else { None };
+    let error = if let DialFailure::Error(failed) = failure { Some(failed.error) } else { None };
     LastDialError { error, message, age }
 }

@@ -4,14 +4,13 @@ use std::borrow::Borrow;
 use std::fmt;
 use std::future::Future;
 use std::hash::Hash;
-use std::panic::Location;
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::acquire::Acquire;
+use super::add_error::AddError;
 use super::builder::Builder;
 use super::close::{self, Close, CloseReport};
-use super::error::AddError;
 use super::host::Host;
 use super::no_connector::NoConnector;
 use super::pooled_connection::{ConnectionInfo, PooledConnection};
@@ -19,6 +18,7 @@ use super::status::{HostStatus, LoanInfo, PoolStatus};
 use super::waiting::TimeLimit;
 use super::warm::Warm;
 use crate::engine::Room;
+use crate::policy::call_site::CallSite;
 use crate::policy::connector::Connector;
 use crate::runtime::cell::{Held, HostCell, PoolCore};
 use crate::runtime::pool_handle::PoolHandle;
@@ -138,7 +138,7 @@ impl<C: Connector> Pool<C> {
         C::Key: Borrow<Q>,
         Q: Hash + Eq + ToOwned<Owned = C::Key> + ?Sized,
     {
-        Acquire::new(self.core().host(key), TimeLimit::AsSet, Location::caller())
+        Acquire::new(self.core().host(key), TimeLimit::AsSet, CallSite::caller())
     }
 
     /// Waits for a connection with this time limit instead of
@@ -153,12 +153,12 @@ impl<C: Connector> Pool<C> {
     ///
     /// [`AcquireError`](crate::AcquireError), which says why.
     #[track_caller]
-    pub fn acquire_timeout<Q>(&self, key: &Q, timeout: Duration) -> Acquire<C>
+    pub fn acquire_within<Q>(&self, key: &Q, timeout: Duration) -> Acquire<C>
     where
         C::Key: Borrow<Q>,
         Q: Hash + Eq + ToOwned<Owned = C::Key> + ?Sized,
     {
-        Acquire::new(self.core().host(key), TimeLimit::Own(timeout), Location::caller())
+        Acquire::new(self.core().host(key), TimeLimit::Own(timeout), CallSite::caller())
     }
 
     /// Takes an idle connection that needs no ping, if there is one. It never waits or dials.
@@ -183,7 +183,7 @@ impl<C: Connector> Pool<C> {
         C::Key: Borrow<Q>,
         Q: Hash + Eq + ?Sized,
     {
-        PooledConnection::lent_at_once(&self.core().find(key)?, Location::caller())
+        PooledConnection::lent_at_once(&self.core().find(key)?, CallSite::caller())
     }
 
     /// Returns a handle on one host, which saves the look-up of the key.
@@ -301,7 +301,7 @@ impl<C: Connector> Pool<C> {
     where
         F: FnMut(&C::Key, &mut C::Connection, ConnectionInfo) -> bool,
     {
-        let call_site = Location::caller();
+        let call_site = CallSite::caller();
         for (cell, id) in self.idle() {
             let Some(lent) = cell.any().inspect(id, call_site) else { continue };
             let mut loan = PooledConnection::new(Held::lent(lent), cell.clone());

@@ -1,15 +1,18 @@
 //! The report of an acquire that timed out.
 
+use std::error::Error;
 use std::fmt;
 use std::ops::Deref;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::shown_host::of_host;
 use super::status::LoanInfo;
 use crate::policy::close_reason::CloseReason;
 
 /// What a caller was waiting for when its time-out passed.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize), serde(rename_all = "snake_case"))]
 #[non_exhaustive]
 pub enum Phase {
     /// A connection to return: none was idle, and neither a dial nor a ping was in flight.
@@ -32,41 +35,49 @@ impl fmt::Display for Phase {
 
 /// Why an acquire timed out. Its parts are the fields of [`TimeoutDetails`], to which it derefs:
 /// `report.in_use`.
-pub struct TimeoutReport<E>(Box<TimeoutDetails<E>>);
+#[derive(Clone)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+pub struct TimeoutReport(Box<TimeoutDetails>);
 
-impl<E> TimeoutReport<E> {
+impl TimeoutReport {
     /// Boxed, so that a rare variant does not enlarge every result.
-    pub(crate) fn new(details: TimeoutDetails<E>) -> Self {
+    pub(crate) fn new(details: TimeoutDetails) -> Self {
         TimeoutReport(Box::new(details))
     }
 }
 
-impl<E> Deref for TimeoutReport<E> {
-    type Target = TimeoutDetails<E>;
+impl Deref for TimeoutReport {
+    type Target = TimeoutDetails;
 
-    fn deref(&self) -> &TimeoutDetails<E> {
+    fn deref(&self) -> &TimeoutDetails {
         &self.0
     }
 }
 
-impl<E: fmt::Debug> fmt::Debug for TimeoutReport<E> {
+impl fmt::Debug for TimeoutReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)
     }
 }
 
 /// The state of a host when an acquire timed out.
-#[derive(Debug)]
+///
+/// With the feature `serde` it is written under the names of its fields: times as a number of seconds, and of the last
+/// dial's error its message.
+#[derive(Clone, Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
-pub struct TimeoutDetails<E> {
+pub struct TimeoutDetails {
     /// The host's key, in its `Debug` form.
     pub key: String,
     /// How long the caller waited.
+    #[cfg_attr(feature = "serde", serde(serialize_with = "crate::policy::figures::seconds"))]
     pub waited: Duration,
     /// What it was waiting for.
     pub phase: Phase,
     /// How long the oldest ping or reset in flight had not been answered, if the caller waited for
     /// one.
+    #[cfg_attr(feature = "serde", serde(serialize_with = "crate::policy::figures::seconds"))]
     pub pinged: Duration,
     /// Connections that were lent.
     pub in_use: usize,
@@ -81,6 +92,7 @@ pub struct TimeoutDetails<E> {
     /// Callers that were already waiting when this one joined.
     pub ahead: usize,
     /// The host's cap; `usize::MAX` if it has none.
+    #[cfg_attr(feature = "serde", serde(serialize_with = "crate::policy::figures::cap"))]
     pub max: usize,
     /// The loans that are held longest, up to 16, the longest held first. The limit keeps the error
     /// small; [`Host::loans`](crate::Host::loans) lists them all.
@@ -94,6 +106,10 @@ pub struct TimeoutDetails<E> {
     pub slow_dials: Option<SlowDials>,
     /// The time until the next dial may begin, where dials have failed or were slow: `None` if it
     /// may at once.
+    #[cfg_attr(
+        feature = "serde",
+        serde(serialize_with = "crate::policy::figures::seconds_or_null")
+    )]
     pub next_dial: Option<Duration>,
     /// What the server takes at most, if it refuses more connections than it has.
     pub full_server: Option<FullServer>,
@@ -101,33 +117,42 @@ pub struct TimeoutDetails<E> {
     pub draining: Option<Draining>,
     /// How long others had waited lately when they gave up, if more than one wait in eight ends that way:
     /// the newest callers are served first then, see [`Order`](crate::Order).
+    #[cfg_attr(
+        feature = "serde",
+        serde(serialize_with = "crate::policy::figures::seconds_or_null")
+    )]
     pub lost_after: Option<Duration>,
     /// How the last dial failed, if none has succeeded since.
-    pub last_dial_error: Option<LastDialError<E>>,
+    pub last_dial_error: Option<LastDialError>,
 }
 
 /// Dials in flight that have taken much longer than usual: nobody waits for them any more.
 #[derive(Clone, Copy, Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub struct SlowDials {
     /// How many there are.
     pub count: usize,
     /// How long the oldest has taken so far.
+    #[cfg_attr(feature = "serde", serde(serialize_with = "crate::policy::figures::seconds"))]
     pub oldest: Duration,
 }
 
 /// A server that has refused a connection while others were open and came back.
 #[derive(Clone, Copy, Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub struct FullServer {
     /// How many connections of this host were open.
     pub connections: usize,
     /// How long ago it was.
+    #[cfg_attr(feature = "serde", serde(serialize_with = "crate::policy::figures::seconds"))]
     pub age: Duration,
 }
 
 /// Shared connections that take no new leases, and are closed after their last one.
 #[derive(Clone, Copy, Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub struct Draining {
     /// How many there are.
@@ -142,21 +167,24 @@ pub struct Draining {
 }
 
 /// The failure of a dial, and how long ago it was.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
-pub struct LastDialError<E> {
-    /// The error. `None` if the dial timed out or panicked.
-    pub error: Option<Arc<E>>,
+pub struct LastDialError {
+    /// The connector's error, for `downcast_ref`. `None` if the dial timed out or panicked.
+    #[cfg_attr(feature = "serde", serde(skip))]
+    pub error: Option<Arc<dyn Error + Send + Sync>>,
     /// The failure as text: the error's message, followed by those of its sources that it does not
     /// contain, separated by `": "`.
     pub message: String,
     /// How long ago it was.
+    #[cfg_attr(feature = "serde", serde(serialize_with = "crate::policy::figures::seconds"))]
     pub age: Duration,
 }
 
-impl<E> TimeoutDetails<E> {
-    pub(super) fn dial_error(&self) -> Option<&E> {
-        self.last_dial_error.as_ref()?.error.as_deref()
+impl TimeoutDetails {
+    pub(super) fn dial_error(&self) -> Option<&(dyn Error + 'static)> {
+        Some(&**self.last_dial_error.as_ref()?.error.as_ref()?)
     }
 
     /// Returns whether all current loans began after this caller joined.
@@ -200,7 +228,7 @@ impl<E> TimeoutDetails<E> {
         } else if self.in_use >= self.max && self.do_others_leave_sooner() {
             "callers leave before they are served: set acquire_timeout to half of what they wait, or raise max_per_host"
         } else if self.in_use >= self.max && self.have_all_come_back() {
-            "connections come back, but callers come faster: raise max_per_host, or hold them for shorter"
+            "callers arrive faster than connections are returned: raise max_per_host, or return them sooner"
         } else if self.in_use >= self.max {
             "raise max_per_host or look for loans that are never returned"
         } else if self.full_server.is_some() {
@@ -222,10 +250,11 @@ impl<E> TimeoutDetails<E> {
 const DRAINED: &str =
     "connections drain until their last lease ends: end long leases, or raise the cap";
 
-impl<E> fmt::Display for TimeoutReport<E> {
+impl fmt::Display for TimeoutReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let TimeoutDetails { key, phase, in_use, idle, dialing, .. } = &*self.0;
-        write!(f, "timed out after {} waiting for {phase} to {key}: {in_use}", secs(self.waited))?;
+        let (waited, host) = (secs(self.waited), of_host(" to ", key));
+        write!(f, "timed out after {waited} waiting for {phase}{host}: {in_use}")?;
         if self.max != usize::MAX {
             write!(f, " of {}", self.max)?;
         }
@@ -235,11 +264,11 @@ impl<E> fmt::Display for TimeoutReport<E> {
         }
         write!(f, "{} waiting", self.waiting)?;
         if self.ahead > 0 {
-            write!(f, " ({} when this one came)", self.ahead)?;
+            write!(f, " ({} when this caller joined)", self.ahead)?;
         }
         if let Some(longest) = self.loans.first() {
             let (held, place) = (secs(longest.held), longest.place);
-            write!(f, "; longest held {held}, acquired at {}:{}", place.file(), place.line())?;
+            write!(f, "; longest held {held}, acquired at {place}")?;
         }
         if self.in_use >= self.max && self.held_by_waiting > 0 {
             write!(f, "; held by waiting tasks: {} of {}", self.held_by_waiting, self.all_loans())?;

@@ -174,10 +174,13 @@ impl Waiting {
     /// Leaves the waker of the polling task if the seat has another one, or none because it was
     /// woken to poll again.
     fn bring_waker(&self, host: &Cell, runtime: &Runtime, cx: &Context<'_>) {
-        if let Seat::Waiting(Some(old)) = &*self.waiter.seat.lock()
-            && old.waker.will_wake(cx.waker())
-            && host.pool().is_where(&old.waits_in, runtime)
-        {
+        let has_it = match &*self.waiter.seat.lock() {
+            Seat::Waiting(Some(old)) => {
+                old.waker.will_wake(cx.waker()) && host.pool().is_where(&old.waits_in, runtime)
+            }
+            _ => false,
+        };
+        if has_it {
             return;
         }
         // Cloned without the lock.

@@ -5,8 +5,8 @@ use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use super::error::WarmError;
 use super::host::Host;
+use super::warm_error::WarmError;
 use crate::engine::{Progress, WarmRequest};
 use crate::policy::connector::Connector;
 use crate::runtime::parts::{TaskWaker, WaitsIn};

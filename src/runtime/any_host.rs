@@ -10,7 +10,7 @@ use std::sync::Arc;
 use tokio::time::Instant;
 
 use super::any_pool::AnyPool;
-use super::failure::{AnyError, DialFailure};
+use super::failure::{DialError, DialFailure};
 use super::host_base::HostBase;
 use super::panics;
 use super::parts::{Cell, Erased, TaskWaker, Value, WaitsIn};
@@ -36,6 +36,9 @@ pub(crate) trait AnyHost: Any + Debug + Send + Sync {
 
     fn pool(&self) -> &PoolBase;
 
+    /// Returns this host so that its type can be found again. (Rust 1.85 cannot cast it.)
+    fn untyped(self: Arc<Self>) -> Arc<dyn Any + Send + Sync>;
+
     fn pool_ref(&self) -> Arc<dyn AnyPool>;
 
     /// Enters the directory. Returns the host that is listed there with this key: this one, another, or a new one if
@@ -50,7 +53,7 @@ pub(crate) trait AnyHost: Any + Debug + Send + Sync {
     fn leave(self: Arc<Self>, forget: &mut dyn FnMut() -> Option<Counted>);
 
     /// Dials. The connector is called at the first poll: the caller catches its panics there.
-    fn connect(&self) -> Later<'_, Result<Value, Arc<dyn AnyError>>>;
+    fn connect(&self) -> Later<'_, Result<Value, DialError>>;
 
     /// Pings or resets a connection, and returns whether it answered. The connector is called at the first poll.
     fn ping<'a>(&'a self, purpose: Purpose, value: &'a mut Value) -> Later<'a, bool>;
@@ -72,9 +75,6 @@ pub(crate) trait AnyHost: Any + Debug + Send + Sync {
 
     /// Returns the address of the connection's peer. The caller catches a panic.
     fn peer_addr(&self, value: &Value) -> Option<SocketAddr>;
-
-    /// Returns whether to dial again after this error. The caller catches a panic.
-    fn is_retryable(&self, error: &dyn AnyError) -> bool;
 }
 
 impl dyn AnyHost {

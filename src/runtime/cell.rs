@@ -2,6 +2,7 @@
 
 use std::any::Any;
 use std::borrow::Borrow;
+use std::error::Error;
 use std::fmt;
 use std::hash::Hash;
 use std::net::SocketAddr;
@@ -14,9 +15,10 @@ use super::any_host::{AnyHost, Later};
 use super::any_pool::AnyPool;
 use super::directory::Listed;
 use super::end::Untold;
-use super::failure::AnyError;
+use super::failure::DialError;
 use super::held;
 use super::host_base::HostBase;
+use super::panics;
 use super::parts::{Cell, Value};
 use super::pool_base::PoolBase;
 use super::pool_core;
@@ -85,8 +87,7 @@ impl<C: Connector> HostCell<C> {
 
     /// The reverse of [`into_any`](Self::into_any).
     pub(crate) fn typed(cell: Cell) -> Arc<Self> {
-        let cell: Arc<dyn Any + Send + Sync> = cell;
-        cell.downcast().expect("a pool has hosts of its own connector only")
+        cell.untyped().downcast().expect("a pool has hosts of its own connector only")
     }
 }
 
@@ -118,6 +119,10 @@ impl<C: Connector> AnyHost for HostCell<C> {
 
     fn pool(&self) -> &PoolBase {
         &self.pool
+    }
+
+    fn untyped(self: Arc<Self>) -> Arc<dyn Any + Send + Sync> {
+        self
     }
 
     fn pool_ref(&self) -> Arc<dyn AnyPool> {
@@ -153,11 +158,11 @@ impl<C: Connector> AnyHost for HostCell<C> {
         self.pool.directory.remove(&self, forget);
     }
 
-    fn connect(&self) -> Later<'_, Result<Value, Arc<dyn AnyError>>> {
+    fn connect(&self) -> Later<'_, Result<Value, DialError>> {
         Box::pin(async move {
             match self.pool.connector.connect(&self.key).await {
                 Ok(connection) => Ok(Held::<C>::boxed(connection)),
-                Err(error) => Err(Arc::new(error) as Arc<dyn AnyError>),
+                Err(error) => Err(self.pool.without_type(error)),
             }
         })
     }
@@ -199,10 +204,15 @@ impl<C: Connector> AnyHost for HostCell<C> {
     fn peer_addr(&self, value: &Value) -> Option<SocketAddr> {
         self.pool.connector.peer_addr(&Held::<C>::of(value).connection)
     }
+}
 
-    fn is_retryable(&self, error: &dyn AnyError) -> bool {
-        let error: &dyn Any = error;
-        error.downcast_ref().is_some_and(|error| self.pool.connector.is_retryable(error))
+/// # Dials
+impl<C: Connector> PoolCore<C> {
+    /// Calls the user's code; a panic in `is_retryable` counts as no.
+    fn without_type(&self, error: C::Error) -> DialError {
+        let is_retryable = panics::catch("is_retryable", || self.connector.is_retryable(&error));
+        let error: Box<dyn Error + Send + Sync> = error.into();
+        DialError { error: error.into(), is_retryable: is_retryable.unwrap_or(false) }
     }
 }
 

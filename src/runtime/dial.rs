@@ -228,15 +228,8 @@ impl Dialing {
     }
 
     fn failed(mut self, failure: DialFailure) {
-        let retryable = match &failure {
-            DialFailure::Error(error) => {
-                panics::catch("is_retryable", || self.cell.is_retryable(&**error)).unwrap_or(false)
-            }
-            DialFailure::TimedOut(_) => true,
-            DialFailure::Panicked => false,
-        };
         self.ended = true;
-        let (slot, error) = (self.slot, failure.clone());
+        let (slot, error, retryable) = (self.slot, failure.clone(), failure.is_retryable());
         let timed_out = matches!(failure, DialFailure::TimedOut(_));
         let failed = Failed { failure, retryable, took: self.took(), timed_out };
         let begins = self.cell.change(|state, section| state.dial_failed(slot, failed, section));

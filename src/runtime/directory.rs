@@ -55,10 +55,11 @@ impl<H: Listed> Hosts<H> {
     }
 
     fn remove(&mut self, host: &Arc<H>) -> Option<Arc<H>> {
-        if let Entry::Occupied(listed) = self.listed.entry(host.hash())
-            && Arc::ptr_eq(listed.get(), host)
-        {
-            return Some(listed.remove());
+        match self.listed.entry(host.hash()) {
+            Entry::Occupied(listed) if Arc::ptr_eq(listed.get(), host) => {
+                return Some(listed.remove());
+            }
+            _ => {}
         }
         let at = self.collided.iter().position(|other| Arc::ptr_eq(other, host))?;
         Some(self.collided.swap_remove(at))

@@ -1,6 +1,5 @@
 //! The failure of a dial.
 
-use std::any::Any;
 use std::error::Error;
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,34 +8,35 @@ use std::{fmt, iter};
 /// The failure of a dial. All its waiters share the error.
 #[derive(Clone, Debug)]
 pub(crate) enum DialFailure {
-    Error(Arc<dyn AnyError>),
+    Error(DialError),
     /// It took longer than this `connect_timeout`.
     TimedOut(Duration),
     Panicked,
 }
 
-/// An error of a connector, without its type.
-pub(crate) trait AnyError: Error + Any + Send + Sync {
-    fn as_error(&self) -> &(dyn Error + 'static);
+/// An error of a connector, without its type, and whether the connector says that another dial may
+/// succeed.
+#[derive(Clone, Debug)]
+pub(crate) struct DialError {
+    pub(crate) error: Arc<dyn Error + Send + Sync>,
+    pub(crate) is_retryable: bool,
 }
 
-impl<E: Error + Any + Send + Sync> AnyError for E {
-    fn as_error(&self) -> &(dyn Error + 'static) {
-        self
+impl DialFailure {
+    pub(crate) fn is_retryable(&self) -> bool {
+        match self {
+            DialFailure::Error(failed) => failed.is_retryable,
+            DialFailure::TimedOut(_) => true,
+            DialFailure::Panicked => false,
+        }
     }
-}
-
-/// Returns the connector's error as it was.
-pub(crate) fn typed<E: Any + Send + Sync>(error: Arc<dyn AnyError>) -> Arc<E> {
-    let error: Arc<dyn Any + Send + Sync> = error;
-    error.downcast().expect("a pool has errors of its own connector only")
 }
 
 /// In one line, with all of its sources.
 impl fmt::Display for DialFailure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            DialFailure::Error(error) => f.write_str(&in_full(error.as_error())),
+            DialFailure::Error(failed) => f.write_str(&in_full(&*failed.error)),
             DialFailure::TimedOut(limit) => {
                 write!(f, "the dial took longer than connect_timeout ({})", limit_in_words(*limit))
             }

@@ -87,7 +87,7 @@ impl dyn AnyPool {
         }
         let makes_room = base.schedule.lock().takes_room(now);
         // If its own time is later, the host says so.
-        if makes_room && let Some(cell) = base.next_scan(Time::NEVER) {
+        if let Some(cell) = makes_room.then(|| base.next_scan(Time::NEVER)).flatten() {
             let actions = cell.decide(&mut |state, section| state.visit(section));
             cell.carry_out_but_tell(actions, &mut news);
             panics::let_go(cell);

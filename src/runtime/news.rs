@@ -58,9 +58,10 @@ impl News {
 
     /// Reports the events in a separate task.
     pub(super) fn tell_aside(self, pool: &PoolBase) {
-        if !self.items.is_empty()
-            && let Some(runtime) = pool.any_runtime()
-        {
+        if self.items.is_empty() {
+            return;
+        }
+        if let Some(runtime) = pool.any_runtime() {
             runtime.spawn(async move { drop(self) });
         }
     }
@@ -120,11 +121,11 @@ impl Item {
 
 fn tell_leak(cell: &Cell, leak: Leak) {
     let (words, is_back, id, lease) = match leak {
-        Leak::StillOut { id, lease } => ("held for long", false, id, lease),
-        Leak::Back { id, lease } => ("back at last", true, id, lease),
+        Leak::StillOut { id, lease } => ("connection held too long", false, id, lease),
+        Leak::Back { id, lease } => ("connection returned", true, id, lease),
     };
     let (key, pool) = (cell, cell.pool());
-    let (held, place) = (pool.clock.precise().since(lease.since), lease.call_site);
+    let (held, place) = (pool.clock.precise().since(lease.since), lease.call_site());
     let event = Leaked { host: &key, id, held, place, is_back };
     pool.observer.tell(|observer| observer.leaked(&event));
     panics::log(|| tracing::warn!(target: "wharf::loan", ?key, id, ?held, %place, "{words}"));

@@ -44,10 +44,10 @@ struct Pinging {
 impl Pinging {
     async fn run(mut self) {
         let Some(connection) = &mut self.connection else { return };
-        if let Some(since) = self.unless_heard
-            && let Some(at) = self.asked.heard(connection).filter(|at| *at > since)
-        {
-            return self.end(Answer::Heard(at));
+        if let Some(since) = self.unless_heard {
+            if let Some(at) = self.asked.heard(connection).filter(|at| *at > since) {
+                return self.end(Answer::Heard(at));
+            }
         }
         self.asked.cell.pool().may_block(LevelFilter::DEBUG);
         self.span = self.asked.span(&self.span);

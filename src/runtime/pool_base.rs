@@ -236,9 +236,10 @@ impl PoolBase {
     /// Prepares for a report of this level that may block this thread: the tasks that it has woken
     /// and the timers of its runtime must not wait for that.
     pub(super) fn may_block(&self, level: LevelFilter) {
-        if self.is_heard(level)
-            && let Some(runtime) = Runtime::current()
-        {
+        if !self.is_heard(level) {
+            return;
+        }
+        if let Some(runtime) = Runtime::current() {
             runtime.wake_another();
         }
     }

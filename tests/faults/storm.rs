@@ -381,7 +381,7 @@ impl Scene {
     /// One request. Says whether it was answered.
     async fn request(self: Arc<Self>, host: SocketAddr, patience: Duration) -> bool {
         let began = Instant::now();
-        let answer = self.pool.acquire_timeout(&host, patience).await;
+        let answer = self.pool.acquire_within(&host, patience).await;
         let overshoot = began.elapsed().saturating_sub(patience);
         self.note(overshoot, answer.as_ref().err());
         let Ok(loan) = answer else { return false };
@@ -460,7 +460,7 @@ impl Scene {
     async fn take(&self, from: &Proxy, n: usize) -> Vec<PooledConnection<Counted>> {
         let mut taken = Vec::new();
         while taken.len() < n {
-            let Ok(mut loan) = self.pool.acquire_timeout(&from.address(), AGES).await else {
+            let Ok(mut loan) = self.pool.acquire_within(&from.address(), AGES).await else {
                 break;
             };
             if echo(&mut loan).await.is_err() {

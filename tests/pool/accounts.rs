@@ -14,7 +14,7 @@ async fn the_accounts_agree_after_a_time_out_in_a_ping() {
         pool(|b| b.max_per_host(1).health_check(HealthCheck::Always).observer(tally.clone()));
     drop(pool.acquire(&1).await.unwrap());
     connector.once(Stage::Ping, Step::Never);
-    assert!(pool.acquire_timeout(&1, secs(1)).await.is_err());
+    assert!(pool.acquire_within(&1, secs(1)).await.is_err());
     sleep(secs(5)).await;
     assert_eq!((pool.status().failed_pings, pool.status().timed_out), (1, 1));
     tally.assert_agrees(&pool, &connector);
@@ -31,7 +31,7 @@ async fn the_accounts_agree_after_all_that_can_become_of_a_connection() {
     pool.add(&1, connector.make(1)).unwrap();
     tally.count("added");
     let loans = [pool.acquire(&1).await.unwrap(), pool.acquire(&1).await.unwrap()];
-    assert!(pool.acquire_timeout(&1, secs(1)).await.is_err());
+    assert!(pool.acquire_within(&1, secs(1)).await.is_err());
     let mut gone = waiting(&pool, 1);
     assert!(poll(&mut gone).is_pending());
     drop(gone);

@@ -148,7 +148,7 @@ fn outcome<T: Send + 'static>(
 /// Callers of another host, which nothing will serve.
 fn others_time_out(pool: &TestPool, runtime: &Runtime) {
     for _ in 0..3 {
-        let waiter = pool.acquire_timeout(&2, ms(20));
+        let waiter = pool.acquire_within(&2, ms(20));
         let error = outcome(runtime, waiter).map(drop).unwrap_err();
         assert!(matches!(error, AcquireError::Timeout { .. }), "{error:?}");
     }
@@ -176,7 +176,7 @@ fn time_outs_go_on(
 ) {
     let (runtime, pool, connector, kept) = play(control, set);
     let (sender, early) = mpsc::channel();
-    let waiter = pool.acquire_timeout(&2, ms(500));
+    let waiter = pool.acquire_within(&2, ms(500));
     runtime.spawn(async move { sender.send(waiter.await.map(drop)) });
     let loan = bring_about(&runtime, &pool, &connector);
     control.blocked.recv_timeout(LIMIT).expect("it is told");
@@ -203,7 +203,7 @@ fn wait_for_itself(runtime: &Runtime, pool: &TestPool, _: &TestConnector) -> Opt
     let pool = pool.clone();
     runtime.spawn(async move {
         let _held = pool.acquire(&1).await.unwrap();
-        pool.acquire_timeout(&1, secs(2)).await.map(drop)
+        pool.acquire_within(&1, secs(2)).await.map(drop)
     });
     None
 }
@@ -259,7 +259,7 @@ fn time_outs_go_on_while_an_observer_blocks_at_a_leak() {
 fn leave(runtime: &Runtime, pool: &TestPool, _: &TestConnector) -> Option<TestLoan> {
     let loan = outcome(runtime, pool.acquire(&1)).ok();
     for _ in 0..20 {
-        runtime.spawn(pool.acquire_timeout(&1, ms(20)));
+        runtime.spawn(pool.acquire_within(&1, ms(20)));
     }
     loan
 }
@@ -432,7 +432,7 @@ fn an_observer_that_blocks_at_a_failed_ping_holds_up_no_time_out() {
     let (runtime, pool, connector, kept) = play(&control, |b| b.health_check(HealthCheck::Always));
     drop(outcome(&runtime, pool.acquire(&1)).unwrap());
     connector.once(Stage::Ping, Step::Error);
-    let caller = pool.acquire_timeout(&1, ms(20));
+    let caller = pool.acquire_within(&1, ms(20));
     let error = outcome(&runtime, caller).map(drop).unwrap_err();
     assert!(matches!(error, AcquireError::Timeout { .. }), "{error:?}");
     control.blocked.recv_timeout(LIMIT).expect("it is told");

@@ -101,7 +101,7 @@ async fn a_time_out_and_a_delivery_at_the_same_instant_neither_leak_nor_stall() 
 async fn a_time_out_frees_the_place_in_the_queue_for_the_next() {
     let (pool, connector) = pool_of(1);
     let loan = pool.acquire(&1).await.unwrap();
-    let mut first = pool.acquire_timeout(&1, ms(10));
+    let mut first = pool.acquire_within(&1, ms(10));
     assert!(poll(&mut first).is_pending());
     let mut second = waiting(&pool, 1);
     tokio::time::advance(ms(11)).await;

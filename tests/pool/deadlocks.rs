@@ -52,7 +52,7 @@ async fn a_task_that_waits_for_itself_is_named_with_both_places() {
     let (deadlocks, more) = lines(&log);
     assert_eq!((deadlocks.len(), more.len()), (1, 0), "{deadlocks:?}");
     let (line, error) = task.await.unwrap();
-    let places = [line, line + 1].map(|line| format!("{}:{line}:", file!()));
+    let places = [line, line + 1].map(|line| format!("{}:{line}", file!()));
     let [held_at, waits_at] = places;
     let warning = &nested[0];
     assert!(warning.contains("this task holds 1 connection to 1, acquired at "), "{warning}");
@@ -91,7 +91,7 @@ async fn ten_tasks_that_wait_for_each_other_are_named_once_and_each_time_out_say
         tasks.spawn(async move {
             let held = pool.acquire(&1).await.unwrap();
             sleep(ms(10 + n)).await;
-            let error = pool.acquire_timeout(&1, secs(30 + n)).await.unwrap_err();
+            let error = pool.acquire_within(&1, secs(30 + n)).await.unwrap_err();
             drop(held);
             error.to_string()
         });
@@ -180,7 +180,7 @@ fn outside_of_a_task_it_is_the_thread_that_holds() {
     let (pool, _) = pool(|b| b.max_per_host(1).deadlock_warnings(true));
     let held = runtime.block_on(async { pool.acquire(&1).await.unwrap() });
     let report = |pool: &TestPool| {
-        let error = runtime.block_on(pool.acquire_timeout(&1, ms(5))).unwrap_err();
+        let error = runtime.block_on(pool.acquire_within(&1, ms(5))).unwrap_err();
         let AcquireError::Timeout(report) = error else { panic!("{error}") };
         report.held_by_waiting
     };
@@ -235,11 +235,11 @@ async fn who_holds_two_is_named_with_the_place_of_the_first() {
     let (line, _first) = (line!(), pool.acquire(&1).await.unwrap());
     sleep(ms(1)).await;
     let _second = pool.acquire(&1).await.unwrap();
-    pool.acquire_timeout(&1, ms(10)).await.map(drop).unwrap_err();
+    pool.acquire_within(&1, ms(10)).await.map(drop).unwrap_err();
     let (_, nested) = lines(&log);
     // It has waited for the dial of the second one, too.
     let [_, warning] = &nested[..] else { panic!("{nested:?}") };
-    let first = format!("this task holds 2 connections to 1, acquired at {}:{line}:", file!());
+    let first = format!("this task holds 2 connections to 1, acquired at {}:{line}, and", file!());
     assert!(warning.contains(&first), "{warning}");
     assert!(warning.contains("with max_per_host = 2, it waits for itself (may be "), "{warning}");
 }
@@ -288,7 +288,7 @@ async fn leases_on_what_drains_may_be_part_of_a_deadlock() {
 async fn where_callers_usually_do_not_wait_a_second_passes_all_the_same() {
     let (pool, _, log, _guard) = watched_with(1, |b| b.acquire_timeout(Duration::ZERO));
     let one = async || {
-        let loan = pool.acquire_timeout(&1, secs(5)).await.unwrap();
+        let loan = pool.acquire_within(&1, secs(5)).await.unwrap();
         sleep(ms(900)).await;
         drop(loan);
     };
@@ -350,7 +350,7 @@ async fn nests(pool: TestPool, task: u64, seed: u64, model: Arc<Mutex<Model>>) {
         if held.len() < CAP - 1 && random.u32(0..100) < 55 {
             model.lock().unwrap().note(task, held.len(), true);
             let timeout = ms(random.u64(40..140) * 64 + 32);
-            if let Ok(loan) = pool.acquire_timeout(&1, timeout).await {
+            if let Ok(loan) = pool.acquire_within(&1, timeout).await {
                 held.push(loan);
             }
             model.lock().unwrap().note(task, held.len(), false);

@@ -259,7 +259,7 @@ async fn callers_that_give_up_early_on_a_slow_host_succeed_within_a_few_tries_wi
     let mut tries = 0;
     let loan = loop {
         tries += 1;
-        if let Ok(loan) = pool.acquire_timeout(&1, ms(100)).await {
+        if let Ok(loan) = pool.acquire_within(&1, ms(100)).await {
             break loan;
         }
     };

@@ -20,7 +20,7 @@ fn sources(error: &dyn Error) -> Vec<String> {
 
 /// What a time-out says, and whether the last dial's error is its source.
 async fn time_out(pool: &TestPool, host: u32, patience: Duration) -> (String, bool) {
-    let error = pool.acquire_timeout(&host, patience).await.unwrap_err();
+    let error = pool.acquire_within(&host, patience).await.unwrap_err();
     assert!(matches!(error, AcquireError::Timeout(_)), "{error}");
     let sources = sources(&error);
     assert!(sources.is_empty() || sources == ["told to fail"], "{sources:?}");
@@ -58,7 +58,7 @@ async fn all_in_use() {
     // Two before it, one of which gives up, and three behind it.
     let mut gone = waiting(&pool, 1);
     let _before = waiting(&pool, 1);
-    let mut acquire = pool.acquire_timeout(&1, secs(1));
+    let mut acquire = pool.acquire_within(&1, secs(1));
     assert!(poll(&mut acquire).is_pending());
     let _behind = [waiting(&pool, 1), waiting(&pool, 1), waiting(&pool, 1)];
     assert!(poll(&mut gone).is_pending());
@@ -66,7 +66,7 @@ async fn all_in_use() {
     let error = acquire.await.unwrap_err();
     let expected = format!(
         "timed out after 1.0 s waiting for a connection to 1: 2 of 2 in use, 0 idle, 0 dialing, \
-         5 waiting (2 when this one came); longest held 6.0 s, {longest}; {LOANS}"
+         5 waiting (2 when this caller joined); longest held 6.0 s, {longest}; {LOANS}"
     );
     assert_eq!((error.to_string(), sources(&error)), (expected, vec![]));
 }
@@ -79,7 +79,7 @@ async fn the_guide_begins_with_what_a_time_out_prints() {
     let place = format!("{}:{}", file!(), line!() + 1);
     let _held = [pool.acquire("db-1").await.unwrap(), pool.acquire("db-1").await.unwrap()];
     sleep(secs(5)).await;
-    let error = pool.acquire_timeout("db-1", secs(2)).await.unwrap_err();
+    let error = pool.acquire_within("db-1", secs(2)).await.unwrap_err();
     let text = error.to_string().replace(&place, "src/orders.rs:81");
     assert!(GUIDE.replace('\n', " ").contains(&text), "{text}");
 }

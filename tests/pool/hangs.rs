@@ -14,7 +14,7 @@ async fn one_place_is_enough_for_a_server_that_has_become_slow() {
     let began = Instant::now();
     let mut served = false;
     while began.elapsed() < secs(300) {
-        if pool.acquire_timeout(&1, secs(30)).await.is_ok() {
+        if pool.acquire_within(&1, secs(30)).await.is_ok() {
             served = true;
             break;
         }
@@ -31,7 +31,7 @@ async fn a_short_backoff_leaves_a_slow_server_the_time_that_it_needs() {
     let began = Instant::now();
     let mut served = false;
     while began.elapsed() < secs(300) {
-        if pool.acquire_timeout(&1, secs(30)).await.is_ok() {
+        if pool.acquire_within(&1, secs(30)).await.is_ok() {
             served = true;
             break;
         }
@@ -45,7 +45,7 @@ async fn three_places_and_a_short_backoff_leave_a_slow_server_the_time_that_it_n
     let (pool, connector) = pool(|b| b.max_per_host(3).retry(backoff));
     let _known = learn(&pool, 1).await;
     connector.always(Stage::Connect, Step::Slow(ms(3500)));
-    let served = pool.acquire_timeout(&1, secs(120)).await;
+    let served = pool.acquire_within(&1, secs(120)).await;
     assert!(served.is_ok(), "never in 120 s, {} dials: {served:?}", connector.counts().dials);
 }
 
@@ -188,7 +188,7 @@ async fn an_outage_in_which_every_dial_is_cut_off_is_logged() {
     let mut told = 0;
     let mut last = String::new();
     while began.elapsed() < secs(120) {
-        if let Err(error) = pool.acquire_timeout(&1, secs(8)).await {
+        if let Err(error) = pool.acquire_within(&1, secs(8)).await {
             told += 1;
             last = error.to_string();
         }
@@ -205,7 +205,7 @@ async fn an_outage_in_which_every_dial_is_cut_off_is_logged() {
 async fn a_retired_dial_that_hangs_does_not_keep_its_waiter() {
     let (pool, connector) = pool_of(10);
     connector.once(Stage::Connect, Step::Never);
-    let old = tokio::spawn(pool.acquire_timeout(&1, secs(8)));
+    let old = tokio::spawn(pool.acquire_within(&1, secs(8)));
     sleep(ms(100)).await;
     pool.retire(&1);
     let old = old.await.unwrap();
@@ -223,7 +223,7 @@ async fn a_retired_dial_that_hangs_makes_room() {
     pool.retire(&1);
     drop(old);
     let began = Instant::now();
-    let newcomer = pool.acquire_timeout(&1, secs(8)).await;
+    let newcomer = pool.acquire_within(&1, secs(8)).await;
     assert!(newcomer.is_ok(), "after {:?}: {newcomer:?}", began.elapsed());
 }
 
@@ -258,7 +258,7 @@ async fn a_time_out_in_a_pause_names_the_pause_and_no_cap() {
     let mut texts = Vec::new();
     for _ in 0..40 {
         sleep(ms(100)).await;
-        match pool.acquire_timeout(&1, ms(50)).await {
+        match pool.acquire_within(&1, ms(50)).await {
             Ok(loan) => loans.push(loan),
             Err(error) => texts.push(error.to_string()),
         }

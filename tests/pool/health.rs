@@ -32,7 +32,7 @@ async fn always_means_each_time_an_idle_connection_is_lent() {
     }
     assert_eq!((connector.counts().pings, pool.status().pings), (9, 9));
     assert_eq!(
-        (pool.status().acquired, pool.status().reused),
+        (pool.status().acquired, pool.status().at_once),
         (10, 0),
         "who needs a ping waits for it"
     );
@@ -70,7 +70,7 @@ async fn who_does_not_wait_gets_no_connection_that_needs_a_ping() {
     let (pool, connector) = checked(HealthCheck::Always);
     drop(pool.acquire(&1).await.unwrap());
     let before = pool.status();
-    assert!(pool.acquire_timeout(&1, std::time::Duration::ZERO).await.is_err());
+    assert!(pool.acquire_within(&1, std::time::Duration::ZERO).await.is_err());
     assert_eq!(pool.status(), before);
     assert_eq!(connector.counts().pings, 0);
 }
@@ -117,7 +117,7 @@ async fn callers_with_less_time_than_a_ping_takes_cost_no_connection() {
     let mut served = 0;
     for _ in 0..20 {
         tokio::time::sleep(secs(10)).await;
-        served += usize::from(pool.acquire_timeout(&1, ms(2)).await.is_ok());
+        served += usize::from(pool.acquire_within(&1, ms(2)).await.is_ok());
         tokio::time::sleep(ms(100)).await;
         served += usize::from(pool.try_acquire(&1).is_some());
     }
@@ -245,7 +245,7 @@ async fn a_deadline_during_a_ping_is_kept_and_says_so() {
     drop(pool.acquire(&1).await.unwrap());
     connector.once(Stage::Ping, Step::Never);
     let began = Instant::now();
-    let result = pool.acquire_timeout(&1, secs(1)).await;
+    let result = pool.acquire_within(&1, secs(1)).await;
     let Err(AcquireError::Timeout(report)) = result else { panic!("no time-out") };
     assert!(matches!(report.phase, Phase::Ping));
     assert_eq!(began.elapsed(), secs(1));
@@ -281,7 +281,7 @@ async fn a_suspect_that_is_asked_in_the_background_is_no_loan() {
     connector.once(Stage::Ping, Step::Error);
     connector.always(Stage::Ping, Step::Never);
     connector.always(Stage::Connect, Step::Never);
-    let result = pool.acquire_timeout(&1, secs(1)).await;
+    let result = pool.acquire_within(&1, secs(1)).await;
     let Err(AcquireError::Timeout(report)) = result else { panic!("no time-out") };
     assert_eq!((report.in_use, report.idle, report.loans.len()), (0, 1, 0));
 }
@@ -389,9 +389,9 @@ async fn a_deadline_during_a_ping_counts_as_a_time_out_and_lends_nothing() {
     let (pool, connector) = checked_one(HealthCheck::Always);
     drop(pool.acquire(&1).await.unwrap());
     connector.once(Stage::Ping, Step::Never);
-    assert!(pool.acquire_timeout(&1, secs(1)).await.is_err());
+    assert!(pool.acquire_within(&1, secs(1)).await.is_err());
     let status = pool.status();
-    assert_eq!((status.timed_out, status.reused), (1, 0), "timed out, reused");
+    assert_eq!((status.timed_out, status.at_once), (1, 0), "timed out, reused");
 }
 
 #[tokio::test(start_paused = true)]
@@ -401,7 +401,7 @@ async fn a_cancel_during_a_ping_counts_as_cancelled_and_lends_nothing() {
     connector.once(Stage::Ping, Step::Never);
     drop(waiting(&pool, 1));
     let status = pool.status();
-    assert_eq!((status.cancelled, status.reused), (1, 0), "cancelled, reused");
+    assert_eq!((status.cancelled, status.at_once), (1, 0), "cancelled, reused");
 }
 
 /// With an `acquire_timeout` below `ping_timeout` nobody ever learns that the peers are dead too.
@@ -411,7 +411,7 @@ async fn acquires_shorter_than_a_ping_are_not_spent_on_one_dead_connection_after
     pool.warm(&1, 10).await.unwrap();
     connector.always(Stage::Ping, Step::Never);
     let mut failed = 0;
-    while pool.acquire_timeout(&1, secs(1)).await.is_err() {
+    while pool.acquire_within(&1, secs(1)).await.is_err() {
         failed += 1;
     }
     assert!(failed <= 5, "{failed} acquires failed, dials were healthy");

@@ -28,7 +28,7 @@ async fn an_idle_connection_is_asked_once_an_interval_that_is_a_little_shorter_t
     assert!((11..=12).contains(&connector.counts().pings), "{:?}", connector.counts());
     let status = pool.status();
     assert_eq!(u64::try_from(connector.counts().pings), Ok(status.heartbeats));
-    assert_eq!((status.missed_heartbeats, status.pings, status.reused), (0, 0, 0));
+    assert_eq!((status.missed_heartbeats, status.pings, status.at_once), (0, 0, 0));
     assert_balanced(&pool, &connector);
 }
 

@@ -67,7 +67,7 @@ async fn retain_keeps_to_the_cap_on_idle_connections() {
 async fn a_closed_pool_says_closed_also_to_who_does_not_wait() {
     let (pool, _) = pool_of(1);
     pool.close().await;
-    let e = pool.acquire_timeout(&1, Duration::ZERO).await.unwrap_err();
+    let e = pool.acquire_within(&1, Duration::ZERO).await.unwrap_err();
     assert!(matches!(e, AcquireError::Closed), "{e}");
 }
 
@@ -84,7 +84,7 @@ async fn a_panic_in_a_keys_debug_at_a_time_out_loses_no_waiter() {
     panic_at(At::KeyDebug);
     let pool = odd_pool(|b| b.max_per_host(1), |_| Ok(7));
     let loan = pool.acquire(&OddKey(1)).await.unwrap();
-    let task = tokio::spawn(pool.acquire_timeout(&OddKey(1), ms(10)));
+    let task = tokio::spawn(pool.acquire_within(&OddKey(1), ms(10)));
     assert!(task.await.is_err());
     assert_eq!(pool.status().waiting, 0);
     drop(loan);
@@ -300,7 +300,7 @@ fn backoff(ends: bool) {
     let _loan = second.block_on(async { pool.acquire(&1).await.unwrap() });
     connector.once(Stage::Connect, Step::Error);
     let p = pool.clone();
-    let task = second.spawn(async move { p.acquire_timeout(&1, secs(3)).await.map(drop) });
+    let task = second.spawn(async move { p.acquire_within(&1, secs(3)).await.map(drop) });
     std::thread::sleep(ms(20));
     assert_eq!(pool.status().failed_dials, 1);
     if ends {
@@ -385,7 +385,7 @@ async fn a_panic_in_a_keys_debug_in_a_log_loses_no_slot_at_a_close() {
     quiet().await;
     behave();
     assert_eq!(pool.status().closing, 0);
-    drop(pool.acquire_timeout(&OddKey(1), secs(60)).await.unwrap());
+    drop(pool.acquire_within(&OddKey(1), secs(60)).await.unwrap());
 }
 
 #[tokio::test(start_paused = true)]
@@ -394,7 +394,7 @@ async fn a_panic_in_an_errors_debug_or_display_in_a_log_loses_no_slot() {
     for at in [At::ErrorDebug, At::ErrorDisplay] {
         panic_at(at);
         let pool = odd_pool(|b| b.max_per_host(1), |_| Err(OddError));
-        let _ = pool.acquire_timeout(&OddKey(1), secs(20)).await.map(drop).is_ok();
+        let _ = pool.acquire_within(&OddKey(1), secs(20)).await.map(drop).is_ok();
         quiet().await;
         assert_eq!((pool.status().dialing, pool.status().failed_dials > 0), (0, true));
     }
@@ -426,7 +426,7 @@ async fn a_log_that_panics_loses_no_slot() {
         connector.once(stage, Step::Panic);
     }
     for _ in 0..4 {
-        let lent = pool.acquire_timeout(&1, secs(5)).await;
+        let lent = pool.acquire_within(&1, secs(5)).await;
         quiet().await;
         drop(lent);
         quiet().await;
@@ -436,7 +436,7 @@ async fn a_log_that_panics_loses_no_slot() {
     let status = pool.status();
     assert_eq!((status.idle, status.dialing, status.closing), (0, 0, 0));
     assert_eq!((status.failed_dials, status.failed_pings, connector.counts().closes), (1, 1, 2));
-    drop(pool.acquire_timeout(&1, secs(5)).await.unwrap());
+    drop(pool.acquire_within(&1, secs(5)).await.unwrap());
 }
 
 #[tokio::test(start_paused = true)]
@@ -448,7 +448,7 @@ async fn a_panic_in_an_errors_display_at_a_time_out_loses_no_waiter() {
         move |_| if dials.fetch_add(1, SeqCst) == 0 { Ok(7) } else { Err(OddError) },
     );
     let loan = pool.acquire(&OddKey(1)).await.unwrap();
-    let task = tokio::spawn(pool.acquire_timeout(&OddKey(1), secs(1)));
+    let task = tokio::spawn(pool.acquire_within(&OddKey(1), secs(1)));
     assert!(task.await.is_err());
     assert_eq!(pool.status().waiting, 0);
     drop(loan);
@@ -476,9 +476,9 @@ async fn what_a_panic_carries_may_panic_when_it_is_dropped() {
             Ok(7)
         },
     );
-    let e = pool.acquire_timeout(&OddKey(1), secs(5)).await.unwrap_err();
+    let e = pool.acquire_within(&OddKey(1), secs(5)).await.unwrap_err();
     assert!(matches!(e, AcquireError::ConnectorPanicked { .. }), "{e}");
-    drop(pool.acquire_timeout(&OddKey(1), secs(5)).await.unwrap());
+    drop(pool.acquire_within(&OddKey(1), secs(5)).await.unwrap());
     assert_eq!(n.load(SeqCst), 2);
 }
 
@@ -534,7 +534,7 @@ fn a_forgotten_host_dials_nothing() {
     first.block_on(async {
         wharf::PooledConnection::discard(pool.acquire(&1).await.unwrap());
         tokio::time::sleep(ms(5)).await;
-        early = Some(pool.acquire_timeout(&1, Duration::ZERO));
+        early = Some(pool.acquire_within(&1, Duration::ZERO));
     });
     drop(first);
     assert_eq!(pool.status().hosts, 0);
@@ -558,7 +558,7 @@ fn a_waiter_in_a_backoff_is_served_though_the_runtime_last_seen_has_ended() {
     let _loan = second.block_on(async { pool.acquire(&1).await.unwrap() });
     connector.once(Stage::Connect, Step::Error);
     let p = pool.clone();
-    let task = second.spawn(async move { p.acquire_timeout(&1, secs(3)).await.map(drop) });
+    let task = second.spawn(async move { p.acquire_within(&1, secs(3)).await.map(drop) });
     std::thread::sleep(ms(20));
     assert_eq!(pool.status().failed_dials, 1);
     first.block_on(async { pool.warm(&2, 1).await.unwrap() });
@@ -579,7 +579,7 @@ fn a_runtime_that_ends_wakes_others_than_who_will_never_look() {
         tokio::time::sleep(ms(5)).await;
     });
     let p = pool.clone();
-    let task = second.spawn(async move { p.acquire_timeout(&1, secs(3)).await.map(drop) });
+    let task = second.spawn(async move { p.acquire_within(&1, secs(3)).await.map(drop) });
     std::thread::sleep(ms(20));
     drop(first);
     std::thread::sleep(ms(200));
@@ -669,7 +669,7 @@ fn maintenance_goes_on_elsewhere_when_a_panic_ends_its_runtime() {
     let _loan = second.block_on(async { pool.acquire(&1).await.unwrap() });
     connector.once(Stage::Connect, Step::Error);
     let p = pool.clone();
-    let task = second.spawn(async move { p.acquire_timeout(&1, secs(3)).await.map(drop) });
+    let task = second.spawn(async move { p.acquire_within(&1, secs(3)).await.map(drop) });
     std::thread::sleep(ms(20));
     assert_eq!(pool.status().failed_dials, 1);
     go.0.send(()).unwrap();
@@ -679,7 +679,7 @@ fn maintenance_goes_on_elsewhere_when_a_panic_ends_its_runtime() {
 }
 
 fn even_hosts_serve(host: &OddKey) -> Result<u32, OddError> {
-    if host.0.is_multiple_of(2) { Ok(7) } else { Err(OddError) }
+    if host.0 % 2 == 0 { Ok(7) } else { Err(OddError) }
 }
 
 #[tokio::test(start_paused = true)]

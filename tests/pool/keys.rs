@@ -104,7 +104,7 @@ async fn a_key_is_looked_up_in_a_borrowed_form() {
     pool.warm("b", 1).await.unwrap();
     assert_eq!(pool.host("b").status().idle, 1);
     pool.add("b", "c".to_owned()).unwrap();
-    assert_eq!(*pool.acquire_timeout("b", secs(1)).await.unwrap(), "c");
+    assert_eq!(*pool.acquire_within("b", secs(1)).await.unwrap(), "c");
 }
 
 #[tokio::test(start_paused = true)]

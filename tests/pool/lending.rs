@@ -17,7 +17,7 @@ async fn sequential_acquires_of_one_host_share_one_connection() {
         drop(pool.acquire(&1).await.unwrap());
     }
     assert_eq!(connector.counts().made, 1);
-    assert_eq!(pool.status().reused, 99);
+    assert_eq!(pool.status().at_once, 99);
     assert_balanced(&pool, &connector);
 }
 
@@ -131,12 +131,12 @@ async fn try_acquire_never_waits_and_never_dials() {
 async fn a_time_out_of_zero_looks_at_what_is_idle_and_does_not_wait() {
     let (pool, connector) = pool_of(1);
     let began = tokio::time::Instant::now();
-    let error = pool.acquire_timeout(&1, Duration::ZERO).await.unwrap_err();
+    let error = pool.acquire_within(&1, Duration::ZERO).await.unwrap_err();
     assert!(matches!(error, AcquireError::Timeout(_)), "{error}");
     assert_eq!(began.elapsed(), Duration::ZERO);
     assert_eq!(connector.counts().dials, 0);
     drop(pool.acquire(&1).await.unwrap());
-    assert!(pool.acquire_timeout(&1, Duration::ZERO).await.is_ok());
+    assert!(pool.acquire_within(&1, Duration::ZERO).await.is_ok());
 }
 
 #[tokio::test(start_paused = true)]
@@ -144,12 +144,12 @@ async fn who_may_not_wait_is_lent_what_is_idle_also_after_a_crowd() {
     let (pool, connector) = pool_of(1);
     let first = pool.acquire(&1).await.unwrap();
     let mut crowd = waiting(&pool, 1);
-    let mut hasty = pool.acquire_timeout(&1, Duration::ZERO);
+    let mut hasty = pool.acquire_within(&1, Duration::ZERO);
     assert!(matches!(poll(&mut hasty), Poll::Ready(Err(AcquireError::Timeout(_)))));
     drop(first);
     drop(ready(&mut crowd));
     for _ in 0..2 {
-        assert!(pool.acquire_timeout(&1, Duration::ZERO).await.is_ok());
+        assert!(pool.acquire_within(&1, Duration::ZERO).await.is_ok());
     }
     assert_balanced(&pool, &connector);
 }

@@ -113,7 +113,7 @@ async fn no_backoff_outlasts_half_of_the_time_that_the_oldest_waiter_has() {
     connector.once(Stage::Connect, Step::Error);
     let began = Instant::now();
     // The second failure is followed by a backoff of 400 ms. The caller has 400 of its 500 ms left then.
-    drop(pool.acquire_timeout(&1, ms(500)).await.unwrap());
+    drop(pool.acquire_within(&1, ms(500)).await.unwrap());
     assert_eq!(began.elapsed(), ms(100 + 200));
 }
 
@@ -125,7 +125,7 @@ async fn a_newcomer_causes_a_dial_within_half_of_its_time_also_during_a_backoff(
     drop(waiting(&pool, 1));
     sleep(ms(30)).await;
     connector.behave();
-    drop(pool.acquire_timeout(&1, ms(50)).await.unwrap());
+    drop(pool.acquire_within(&1, ms(50)).await.unwrap());
 }
 
 #[tokio::test(start_paused = true)]
@@ -134,7 +134,7 @@ async fn early_dials_are_as_far_apart_as_the_shortest_backoff() {
     let (pool, connector) = pool(|b| b.retry(backoff));
     connector.always(Stage::Connect, Step::Error);
     for _ in 0..1000 {
-        let _ = pool.acquire_timeout(&1, ms(10)).await;
+        let _ = pool.acquire_within(&1, ms(10)).await;
     }
     assert!(connector.counts().dials <= 11, "{} dials in ten seconds", connector.counts().dials);
 }
@@ -147,7 +147,7 @@ async fn a_dial_that_hangs_does_not_keep_all_who_would_share_its_connection() {
     let tasks: Vec<_> = (0..10)
         .map(|_| {
             let pool = stage.pool.clone();
-            tokio::spawn(async move { pool.acquire_timeout(&KNOWN, secs(5)).await.map(drop) })
+            tokio::spawn(async move { pool.acquire_within(&KNOWN, secs(5)).await.map(drop) })
         })
         .collect();
     let began = Instant::now();
@@ -181,7 +181,7 @@ async fn the_minimum_idle_of_a_host_that_has_a_handle_is_restored_after_an_outag
     connector.always(Stage::Connect, Step::Error);
     connector.kill_all();
     for _ in 0..10 {
-        let _ = host.acquire_timeout(ms(500)).await;
+        let _ = host.acquire_within(ms(500)).await;
     }
     sleep(secs(60)).await;
     assert_eq!(pool.status().idle, 0);
@@ -271,7 +271,7 @@ async fn a_shared_dial_that_hangs_after_a_failure_counts_for_a_second_too() {
         sharing_with(10, |b| b.max_per_host(5).retry(Backoff::default()).connect_timeout(secs(10)));
     stage.script.once(Stage::Connect, Step::Error);
     stage.script.once(Stage::Connect, Step::Never);
-    let served = stage.pool.acquire_timeout(&1, secs(5)).await;
+    let served = stage.pool.acquire_within(&1, secs(5)).await;
     assert!(served.is_ok(), "{} dials: {served:?}", stage.script.counts().dials);
 }
 
@@ -347,7 +347,7 @@ async fn a_dial_of_a_shared_host_counts_for_a_second_also_where_it_carries_one()
     let gone = stage.waiting();
     quiet().await;
     drop(gone);
-    let served = stage.pool.acquire_timeout(&1, secs(5)).await;
+    let served = stage.pool.acquire_within(&1, secs(5)).await;
     assert!(served.is_ok(), "{} dials: {served:?}", stage.script.counts().dials);
 }
 
@@ -361,7 +361,7 @@ async fn an_hour_after_an_error_one_dial_that_hangs_does_not_keep_all_callers() 
     connector.once(Stage::Connect, Step::Never);
     sleep(secs(3600)).await;
     // An hour later the server is well, but one packet is lost.
-    let callers: Vec<_> = (0..9).map(|_| tokio::spawn(pool.acquire_timeout(&1, secs(5)))).collect();
+    let callers: Vec<_> = (0..9).map(|_| tokio::spawn(pool.acquire_within(&1, secs(5)))).collect();
     let mut served = 0;
     for caller in callers {
         served += usize::from(caller.await.unwrap().is_ok());
@@ -377,7 +377,7 @@ async fn the_minimum_idle_is_restored_where_the_handle_was_made_during_the_outag
     connector.always(Stage::Connect, Step::Error);
     connector.kill_all();
     for _ in 0..5 {
-        let _ = pool.acquire_timeout(&1, ms(500)).await;
+        let _ = pool.acquire_within(&1, ms(500)).await;
     }
     let _host = pool.host(&1);
     connector.behave();

@@ -78,7 +78,7 @@ async fn arrivals(order: Order, user: User, periods: &[(Duration, Duration)]) ->
                     let asked = timeout(user.patience, async move {
                         let acquire = pool.acquire(&());
                         let acquired = if user.tells {
-                            acquire.within(user.patience).await
+                            acquire.at_most(user.patience).await
                         } else {
                             acquire.await
                         };
@@ -153,7 +153,7 @@ async fn closed_loop(order: Order, callers: u32, connections: usize, limit: Dura
         tasks.spawn(async move {
             let mut failed = 0;
             for _ in 0..10 {
-                match pool.acquire(&()).within(limit).await {
+                match pool.acquire(&()).at_most(limit).await {
                     Ok(_connection) => sleep(USE).await,
                     Err(_) => failed += 1,
                 }
@@ -257,7 +257,7 @@ async fn it_is_told_when_waits_are_lost_and_when_they_are_served_again() {
         let mut crowd = JoinSet::new();
         for _ in 0..100 {
             let host = host.clone();
-            crowd.spawn(async move { host.acquire().within(SECOND).await.map(drop) });
+            crowd.spawn(async move { host.acquire().at_most(SECOND).await.map(drop) });
         }
         sleep(SECOND + MILLISECOND).await;
         assert_eq!((host.status().overloaded, host.status().waiting), (0, 0), "nobody is left");

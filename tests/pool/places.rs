@@ -24,10 +24,10 @@ async fn the_place_of_a_loan_is_the_callers_line_through_pool_and_host() {
     let (pool, _) = pool_of(1);
     let host = pool.host(&1);
     assert_line!(pool, pool.acquire(&1).await.unwrap());
-    assert_line!(pool, pool.acquire_timeout(&1, secs(1)).await.unwrap());
+    assert_line!(pool, pool.acquire_within(&1, secs(1)).await.unwrap());
     assert_line!(pool, pool.try_acquire(&1).unwrap());
     assert_line!(pool, host.acquire().await.unwrap());
-    assert_line!(pool, host.acquire_timeout(secs(1)).await.unwrap());
+    assert_line!(pool, host.acquire_within(secs(1)).await.unwrap());
     assert_line!(pool, host.try_acquire().unwrap());
 }
 
@@ -36,10 +36,10 @@ async fn the_place_of_a_lease_is_the_callers_line_through_shared_pool_and_host()
     let pool = sharing(1, usize::MAX).pool;
     let host = pool.host(&1);
     assert_line!(pool, pool.acquire(&1).await.unwrap());
-    assert_line!(pool, pool.acquire_timeout(&1, secs(1)).await.unwrap());
+    assert_line!(pool, pool.acquire_within(&1, secs(1)).await.unwrap());
     assert_line!(pool, pool.try_acquire(&1).unwrap());
     assert_line!(pool, host.acquire().await.unwrap());
-    assert_line!(pool, host.acquire_timeout(secs(1)).await.unwrap());
+    assert_line!(pool, host.acquire_within(secs(1)).await.unwrap());
     assert_line!(pool, host.try_acquire().unwrap());
 }
 

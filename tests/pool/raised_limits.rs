@@ -62,7 +62,7 @@ async fn a_caller_that_may_not_wait_hears_of_a_raised_limit_too() {
     assert!(stage.pool.try_acquire(&1).is_none());
     stage.room.store(3, SeqCst);
     let _second = stage.pool.try_acquire(&1).unwrap();
-    let _third = stage.pool.acquire_timeout(&1, secs(0)).await.unwrap();
+    let _third = stage.pool.acquire_within(&1, secs(0)).await.unwrap();
     assert!(stage.pool.try_acquire(&1).is_none());
 }
 

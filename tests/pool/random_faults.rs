@@ -166,7 +166,7 @@ impl Scene {
     async fn request(self: Arc<Self>, mut rng: Rng) {
         let time_out = ms(rng.u64(..3000));
         let began = Instant::now();
-        let answer = self.pool.acquire_timeout(&rng.u32(..self.hosts.number), time_out).await;
+        let answer = self.pool.acquire_within(&rng.u32(..self.hosts.number), time_out).await;
         let took = began.elapsed();
         // The runtime's timers count milliseconds.
         assert!(took <= time_out + ms(1), "back after {took:?} instead of {time_out:?}");

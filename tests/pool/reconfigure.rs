@@ -310,24 +310,21 @@ fn nth(config: &mut Config, n: usize) {
     match n % 16 {
         0 => config.max_per_host = some([1, 4, 9]),
         1 => config.max_total = some([2, 8, 20]),
-        2 => config.max_idle = (!n.is_multiple_of(3)).then_some(n % 5 + 2),
+        2 => config.max_idle = (n % 3 != 0).then_some(n % 5 + 2),
         3 => config.max_dialing = some([1, 3, 9]),
         4 => config.min_idle_per_host = n / 16 % 2,
-        5 => config.max_idle_per_host = n.is_multiple_of(2).then_some(3),
+        5 => config.max_idle_per_host = (n % 2 == 0).then_some(3),
         6 => config.acquire_timeout = Some(secs(20 + (n as u64) % 20)),
-        7 => config.heartbeat = n.is_multiple_of(3).then(|| Heartbeat::every(ms(2))),
-        8 => config.leak_after = n.is_multiple_of(2).then_some(ms(1)),
-        9 => config.max_uses = n.is_multiple_of(3).then_some(5),
-        10 => config.max_lifetime = n.is_multiple_of(3).then_some(ms(3)),
-        11 => config.idle_timeout = n.is_multiple_of(2).then_some(ms(2)),
-        12 => {
-            config.reuse = if n.is_multiple_of(3) { Reuse::LeastRecent } else { Reuse::MostRecent }
-        }
-        13 => config.order = if n.is_multiple_of(3) { Order::Fifo } else { Order::Adaptive },
-        14 => config.advice = n.is_multiple_of(2).then_some(secs(10)),
+        7 => config.heartbeat = (n % 3 == 0).then(|| Heartbeat::every(ms(2))),
+        8 => config.leak_after = (n % 2 == 0).then_some(ms(1)),
+        9 => config.max_uses = (n % 3 == 0).then_some(5),
+        10 => config.max_lifetime = (n % 3 == 0).then_some(ms(3)),
+        11 => config.idle_timeout = (n % 2 == 0).then_some(ms(2)),
+        12 => config.reuse = if n % 3 == 0 { Reuse::LeastRecent } else { Reuse::MostRecent },
+        13 => config.order = if n % 3 == 0 { Order::Fifo } else { Order::Adaptive },
+        14 => config.advice = (n % 2 == 0).then_some(secs(10)),
         _ => {
-            config.health_check =
-                if n.is_multiple_of(3) { HealthCheck::Always } else { HealthCheck::Never }
+            config.health_check = if n % 3 == 0 { HealthCheck::Always } else { HealthCheck::Never }
         }
     }
     let most = [config.max_per_host, config.max_total, config.max_idle, config.max_idle_per_host];

@@ -59,7 +59,7 @@ async fn any_request(host: Host<TestConnector>, mut rng: Rng) {
         1 => host.set_max(rng.usize(1..5)).unwrap(),
         2 => drop(tokio::time::timeout(secs(20), host.warm(2)).await),
         _ => {
-            if let Ok(loan) = host.acquire_timeout(time_out).await {
+            if let Ok(loan) = host.acquire_within(time_out).await {
                 sleep(held).await;
                 drop(loan);
             }
@@ -86,7 +86,7 @@ async fn trouble_and_recovery(seed: u64) {
     requests.shutdown().await;
     let back = Instant::now();
     for host in &hosts {
-        while let Err(error) = host.acquire_timeout(secs(5)).await {
+        while let Err(error) = host.acquire_within(secs(5)).await {
             assert!(back.elapsed() < SOON, "seed {seed}, {:?}: {error}", back.elapsed());
             sleep(ms(10)).await;
         }

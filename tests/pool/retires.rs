@@ -17,7 +17,7 @@ async fn a_newcomer_does_not_wait_for_a_young_dial_that_was_retired() {
     drop(old);
     pool.retire(&1);
     let began = Instant::now();
-    let newcomer = pool.acquire_timeout(&1, secs(5)).await;
+    let newcomer = pool.acquire_within(&1, secs(5)).await;
     assert!(newcomer.is_ok(), "after {:?}: {newcomer:?}", began.elapsed());
 }
 
@@ -28,7 +28,7 @@ async fn a_newcomer_behind_one_from_before_the_retire_gets_a_dial_of_its_own() {
     let old = tokio::spawn(pool.acquire(&1));
     sleep(ms(100)).await;
     pool.retire(&1);
-    let newcomer = tokio::spawn(pool.acquire_timeout(&1, secs(5)));
+    let newcomer = tokio::spawn(pool.acquire_within(&1, secs(5)));
     let (old, newcomer) = (old.await.unwrap(), newcomer.await.unwrap());
     assert!(old.is_ok() && newcomer.is_ok(), "{old:?} {newcomer:?}");
 }
@@ -52,7 +52,7 @@ async fn an_observer_that_retires_at_a_failed_dial_causes_no_hot_loop_and_hides_
     *place.lock().unwrap() = Some(pool.clone());
     connector.always(Stage::Connect, Step::SlowError(ms(1)));
     let began = Instant::now();
-    let error = pool.acquire_timeout(&1, secs(5)).await.unwrap_err();
+    let error = pool.acquire_within(&1, secs(5)).await.unwrap_err();
     let dials = connector.counts().dials;
     *place.lock().unwrap() = None;
     assert!(
@@ -107,7 +107,7 @@ async fn callers_after_a_retire_of_a_shared_host_wait_for_no_dial_of_before() {
     stage.script.always(Stage::Connect, Step::Ok);
     stage.pool.retire(&1);
     let began = Instant::now();
-    let served = stage.pool.acquire_timeout(&1, secs(30)).await;
+    let served = stage.pool.acquire_within(&1, secs(30)).await;
     assert!(served.is_ok() && began.elapsed() < ms(100), "after {:?}", began.elapsed());
 }
 
@@ -154,9 +154,9 @@ async fn a_dial_that_succeeds_ends_the_backoff_also_where_the_host_was_retired_m
     connector.once(Stage::Connect, Step::Error);
     connector.once(Stage::Connect, Step::Error);
     connector.always(Stage::Connect, Step::Slow(ms(100)));
-    let first = tokio::spawn(pool.acquire_timeout(&1, secs(10)));
+    let first = tokio::spawn(pool.acquire_within(&1, secs(10)));
     quiet().await;
-    let second = tokio::spawn(pool.acquire_timeout(&1, secs(600)));
+    let second = tokio::spawn(pool.acquire_within(&1, secs(600)));
     // The second failure is at 0.1 s, the next dial 0.4 s later.
     sleep(ms(100 + 400 + 20)).await;
     assert_eq!(pool.status().dialing, 1);

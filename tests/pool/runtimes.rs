@@ -181,11 +181,11 @@ fn a_close_whose_runtime_stands_still_gives_its_place_back_when_its_host_is_used
     let standing = close_that_stands_still(&pool, &connector, 1);
     runtime().block_on(async {
         tokio::time::sleep(secs(4)).await;
-        let error = pool.acquire_timeout(&1, ms(100)).await.unwrap_err();
+        let error = pool.acquire_within(&1, ms(100)).await.unwrap_err();
         assert!(matches!(error, AcquireError::Timeout(_)), "{error}");
         tokio::time::sleep(secs(1)).await;
         connector.behave();
-        drop(pool.acquire_timeout(&1, ms(100)).await.unwrap());
+        drop(pool.acquire_within(&1, ms(100)).await.unwrap());
         quiet().await;
         assert_eq!((pool.status().closing, connector.counts().live()), (0, 1), "it is there still");
         let mut close = pool.close();
@@ -204,7 +204,7 @@ fn under_a_cap_across_hosts_it_gives_that_place_back_too() {
     let standing = close_that_stands_still(&pool, &connector, 1);
     runtime().block_on(async {
         tokio::time::sleep(secs(4)).await;
-        let error = pool.acquire_timeout(&2, ms(900)).await.unwrap_err();
+        let error = pool.acquire_within(&2, ms(900)).await.unwrap_err();
         assert!(matches!(error, AcquireError::Timeout(_)), "{error}");
         drop(pool.acquire(&2).await.unwrap());
     });
@@ -243,9 +243,9 @@ fn a_late_close_gives_its_place_up_when_another_caller_joins() {
     });
     assert_eq!(pool.status().closing, 1);
     plain().block_on(async {
-        let first = tokio::spawn(pool.acquire_timeout(&1, secs(2)));
+        let first = tokio::spawn(pool.acquire_within(&1, secs(2)));
         tokio::time::sleep(ms(300)).await;
-        let second = tokio::spawn(pool.acquire_timeout(&1, secs(2)));
+        let second = tokio::spawn(pool.acquire_within(&1, secs(2)));
         tokio::time::sleep(ms(300)).await;
         let closing = pool.status().closing;
         let first = first.await.unwrap();
@@ -273,7 +273,7 @@ fn a_waiter_gets_its_retry_after_a_failed_dial_where_the_runtime_of_upkeep_stand
         let standing = upkeep_that_stands_still(&pool);
         runtime().block_on(async {
             // Now a timer of this runtime is known, also without a time limit.
-            assert!(pool.acquire_timeout(&9, ms(1)).await.is_ok());
+            assert!(pool.acquire_within(&9, ms(1)).await.is_ok());
             connector.once_for(&8, Stage::Connect, Step::Ok);
             drop(pool.acquire(&8).await.unwrap());
             connector.once_for(&1, Stage::Connect, Step::Error);
@@ -294,7 +294,7 @@ fn a_waiter_has_the_idle_connections_of_other_hosts_closed_where_the_runtime_of_
     let standing = upkeep_that_stands_still(&pool);
     runtime().block_on(async {
         let loan = pool.acquire(&1).await.unwrap();
-        let waiter = tokio::spawn(pool.acquire_timeout(&1, secs(20)));
+        let waiter = tokio::spawn(pool.acquire_within(&1, secs(20)));
         tokio::time::sleep(secs(14)).await;
         assert_eq!(pool.status().idle, 1);
         tokio::time::sleep(secs(2)).await;

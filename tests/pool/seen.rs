@@ -223,7 +223,7 @@ async fn an_observer_is_told_of_trouble() {
         ]
     );
     let loan = pool.acquire(&1).await.unwrap();
-    assert!(pool.acquire_timeout(&1, ms(30)).await.is_err());
+    assert!(pool.acquire_within(&1, ms(30)).await.is_err());
     assert_eq!(diary.take().last().unwrap(), "1 timed out after 30ms");
     drop(loan);
     sleep(secs(6)).await;
@@ -366,7 +366,7 @@ async fn what_came_of_waits_is_counted() {
     sleep(ms(10)).await;
     drop(loan);
     let loan = ready(&mut served);
-    assert!(pool.acquire_timeout(&1, ms(100)).await.is_err());
+    assert!(pool.acquire_within(&1, ms(100)).await.is_err());
     connector.once(Stage::Connect, Step::Error);
     assert!(pool.acquire(&2).await.is_err());
     let mut shut_out = waiting(&pool, 1);
@@ -375,7 +375,7 @@ async fn what_came_of_waits_is_counted() {
     let status = pool.status();
     let ends = [status.cancelled, status.timed_out, status.failed, status.shut_out, status.refused];
     assert_eq!(ends, [1; 5]);
-    assert_eq!((status.acquired, status.waited, status.reused), (2, 6, 0));
+    assert_eq!((status.acquired, status.waited, status.at_once), (2, 6, 0));
     assert_eq!(status.wait_time, ms(10 + 20 + 100));
     assert_eq!((status.peak_in_use, status.peak_waiting), (1, 2), "the other host is forgotten");
     drop(loan);
@@ -420,12 +420,12 @@ fn a_loan_that_is_held_for_long_is_told_of_once_and_again_when_it_comes_back() {
         sleep(secs(200)).await;
         let told = log.take();
         assert_eq!(told.len(), 1, "{told:?}");
-        assert!(told[0].contains("held for long key=1 id=1 held=60"), "{told:?}");
+        assert!(told[0].contains("connection held too long key=1 id=1 held=60"), "{told:?}");
         assert!(told[0].contains(&format!("seen.rs:{line}")), "{told:?}");
         drop(leak);
         let told = log.take();
         assert!(
-            told.len() == 1 && told[0].contains("back at last key=1 id=1 held=200s"),
+            told.len() == 1 && told[0].contains("connection returned key=1 id=1 held=200s"),
             "{told:?}"
         );
         drop(pool.acquire(&1).await.unwrap());

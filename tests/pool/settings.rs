@@ -125,12 +125,12 @@ const EDGES: [Duration; 5] = [
 async fn live_through(config: Config) {
     let (pool, connector) = pool(|b| b.config(config.clone()));
     connector.once(Stage::Connect, Step::Error);
-    let _ = pool.acquire_timeout(&1, secs(5)).await;
+    let _ = pool.acquire_within(&1, secs(5)).await;
     // Longer than the longest backoff of those that are no edge.
     tokio::time::sleep(secs(20)).await;
     let limits = [Duration::ZERO, secs(5), Duration::MAX];
     for limit in limits {
-        drop(tokio::time::timeout(secs(5), pool.acquire_timeout(&1, limit)).await);
+        drop(tokio::time::timeout(secs(5), pool.acquire_within(&1, limit)).await);
         drop(tokio::time::timeout(secs(5), pool.acquire(&2)).await);
     }
     let loans = [pool.try_acquire(&1), pool.try_acquire(&2)];
@@ -178,7 +178,7 @@ async fn any_backoff_neither_panics_nor_overflows_and_later_callers_are_served()
         let (pool, connector) = pool(|b| b.retry(backoff));
         connector.always_for(&1, Stage::Connect, Step::Error);
         for _ in 0..5 {
-            assert!(pool.acquire_timeout(&1, ms(500)).await.is_err());
+            assert!(pool.acquire_within(&1, ms(500)).await.is_err());
         }
         connector.behave();
         pool.add(&1, connector.make(1)).unwrap();

@@ -202,7 +202,7 @@ async fn a_hurried_caller_condemns_no_connection() {
     Lease::discard(added);
     fill.clear();
     stage.script.always(Stage::Ping, Step::Slow(ms(50)));
-    let hurried = stage.pool.acquire_timeout(&1, ms(5)).await;
+    let hurried = stage.pool.acquire_within(&1, ms(5)).await;
     assert!(hurried.is_err());
     assert_eq!(
         stage.pool.status().closes.of(wharf::CloseReason::PingFailed),
@@ -375,7 +375,7 @@ async fn what_does_not_answer_is_given_up_while_it_is_leaving() {
     stage.pool.retire(&1);
     stage.script.kill_all();
     stage.script.always(Stage::Ping, Step::Never);
-    let got = stage.pool.acquire_timeout(&1, secs(600)).await;
+    let got = stage.pool.acquire_within(&1, secs(600)).await;
     assert!(got.is_ok(), "{}", got.err().unwrap());
     drop(lease);
 }

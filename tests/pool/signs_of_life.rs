@@ -45,7 +45,7 @@ async fn a_caller_does_not_wait_longer_than_ping_timeout_for_a_ping_of_what_retu
             .ping_timeout(secs(1))
     });
     let loan = pool.acquire(&1).await.unwrap();
-    let mut waiter = Box::pin(pool.acquire_timeout(&1, secs(100)));
+    let mut waiter = Box::pin(pool.acquire_within(&1, secs(100)));
     assert!(poll(&mut waiter).is_pending());
     tokio::time::sleep(secs(31)).await;
     connector.once(Stage::Ping, Step::Never);
@@ -293,7 +293,7 @@ async fn a_ping_that_hangs_without_a_limit_does_not_make_one_caller_fill_the_poo
     drop(pool.acquire(&1).await.unwrap());
     connector.once(Stage::Ping, Step::Never);
     connector.always(Stage::Ping, Step::Slow(ms(1)));
-    assert!(pool.acquire_timeout(&1, ms(100)).await.is_err());
+    assert!(pool.acquire_within(&1, ms(100)).await.is_err());
     for _ in 0..300 {
         drop(pool.acquire(&1).await.unwrap());
         tokio::time::sleep(ms(100)).await;

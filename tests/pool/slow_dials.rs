@@ -63,7 +63,7 @@ async fn warm_is_told_when_connect_timeout_passes() {
 async fn first_connections_are_given_up_when_dials_hang() {
     let (pool, connector) = pool(|b| b.max_per_host(10).initial_per_host(5));
     connector.always(Stage::Connect, Step::Never);
-    let _ = pool.acquire_timeout(&1, secs(1)).await;
+    let _ = pool.acquire_within(&1, secs(1)).await;
     sleep(secs(600)).await;
     let before = connector.counts().dials;
     sleep(secs(3600)).await;
@@ -102,7 +102,7 @@ async fn where_nobody_may_wait_a_slow_dial_turns_nobody_away() {
     let (pool, connector) = pool(|b| b.max_per_host(1).max_waiters_per_host(0));
     let _known = learn(&pool, 1).await;
     connector.once(Stage::Connect, Step::Never);
-    assert!(pool.acquire_timeout(&1, ms(500)).await.is_err());
+    assert!(pool.acquire_within(&1, ms(500)).await.is_err());
     sleep(secs(3)).await;
     let began = Instant::now();
     let mut errors = 0;
@@ -123,7 +123,7 @@ async fn where_nobody_may_wait_a_hang_does_not_lose_the_host_for_ever() {
         pool(|b| b.max_per_host(1).max_waiters_per_host(0).connect_timeout(None));
     let _known = learn(&pool, 1).await;
     connector.once(Stage::Connect, Step::Never);
-    assert!(pool.acquire_timeout(&1, ms(500)).await.is_err());
+    assert!(pool.acquire_within(&1, ms(500)).await.is_err());
     sleep(secs(3600)).await;
     let served = pool.acquire(&1).await;
     assert!(served.is_ok(), "{served:?}");
@@ -134,8 +134,7 @@ async fn slow_dials_that_nobody_waits_for_make_room_for_another_host() {
     let (pool, connector) = pool(|b| b.max_dialing(4).connect_timeout(secs(60)));
     let _known = learn(&pool, 1).await;
     connector.always_for(&1, Stage::Connect, Step::Never);
-    let callers: Vec<_> =
-        (0..8).map(|_| tokio::spawn(pool.acquire_timeout(&1, secs(14)))).collect();
+    let callers: Vec<_> = (0..8).map(|_| tokio::spawn(pool.acquire_within(&1, secs(14)))).collect();
     for caller in callers {
         assert!(caller.await.unwrap().is_err());
     }
@@ -150,7 +149,7 @@ async fn under_max_total_of_one_a_slow_dial_makes_room_for_another_host() {
     let (pool, connector) = pool(|b| b.max_total(1).connect_timeout(secs(60)));
     let _known = learn(&pool, 1).await;
     connector.always_for(&1, Stage::Connect, Step::Never);
-    let _ = pool.acquire_timeout(&1, secs(3)).await;
+    let _ = pool.acquire_within(&1, secs(3)).await;
     let began = Instant::now();
     let served = pool.acquire(&2).await;
     assert!(served.is_ok() && began.elapsed() < secs(5), "{:?}: {served:?}", began.elapsed());
@@ -182,7 +181,7 @@ async fn retiring_cuts_off_what_hangs_also_after_many_were_cut_off_in_vain() {
     let _known = learn(&pool, 1).await;
     connector.always(Stage::Connect, Step::Never);
     // Cut off after 1, 3 and 7 s: the dial in flight is young.
-    let old = tokio::spawn(pool.acquire_timeout(&1, ms(7300)));
+    let old = tokio::spawn(pool.acquire_within(&1, ms(7300)));
     assert!(old.await.unwrap().is_err());
     connector.behave();
     pool.retire(&1);

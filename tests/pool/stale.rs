@@ -15,7 +15,7 @@ async fn a_connection_whose_peer_closed_it_while_idle_is_not_lent() {
     connector.kill_all();
     let loan = pool.acquire(&1).await.unwrap();
     assert_eq!(loan.number, 3);
-    assert_eq!(pool.status().reused, 0);
+    assert_eq!(pool.status().at_once, 0);
     quiet().await;
     assert_eq!(connector.counts().closes, 3);
     drop(loan);

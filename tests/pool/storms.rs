@@ -144,7 +144,7 @@ async fn served_after(trouble: Step) -> Duration {
     let back = Instant::now() + secs(30);
     let caller = async {
         loop {
-            if pool.acquire_timeout(&1, secs(3)).await.is_ok() && Instant::now() > back {
+            if pool.acquire_within(&1, secs(3)).await.is_ok() && Instant::now() > back {
                 return Instant::now() - back;
             }
             sleep(ms(100)).await;
@@ -258,7 +258,7 @@ async fn no_pause_outlasts_the_longest_backoff_for_whoever_waits() {
     let _known = learn(&pool, 1).await;
     connector.always(Stage::Connect, Step::Never);
     let waiter = pool.clone();
-    let waiting = tokio::spawn(async move { waiter.acquire_timeout(&1, secs(60)).await.is_ok() });
+    let waiting = tokio::spawn(async move { waiter.acquire_within(&1, secs(60)).await.is_ok() });
     sleep(secs(20)).await;
     let dials = pool.status().dials;
     // Each is slow after a second.

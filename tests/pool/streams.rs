@@ -61,7 +61,7 @@ async fn an_aged_connection_of_a_retired_host_takes_no_lease_again() {
     let stage = sharing_with(100, |b| b.max_per_host(1).max_lifetime(secs(1800)));
     let _streams = streams(&stage, 1).await;
     stage.pool.retire(&1);
-    let outcome = stage.pool.acquire_timeout(&1, secs(10)).await;
+    let outcome = stage.pool.acquire_within(&1, secs(10)).await;
     assert!(matches!(outcome, Err(AcquireError::Timeout(_))), "{outcome:?}");
     assert_eq!(stage.script.counts().dials, 2);
 }
@@ -85,7 +85,7 @@ async fn a_time_out_says_that_connections_drain_and_why() {
         stage.room.store(100, Ordering::SeqCst);
         stage.pool.retire(&1);
     }
-    let error = stage.pool.acquire_timeout(&1, secs(5)).await.unwrap_err();
+    let error = stage.pool.acquire_within(&1, secs(5)).await.unwrap_err();
     let AcquireError::Timeout(report) = &error else { panic!("{error}") };
     let draining = report.draining.unwrap();
     let Draining { connections, places, leases: all, reason, .. } = draining;
@@ -105,7 +105,7 @@ async fn a_time_out_says_that_connections_drain_that_hold_the_room_of_all_hosts(
     let stage = sharing_with(100, |b| b.max_total(1));
     let _lease = stage.lease().await;
     stage.pool.retire(&1);
-    let text = stage.pool.acquire_timeout(&1, secs(5)).await.unwrap_err().to_string();
+    let text = stage.pool.acquire_within(&1, secs(5)).await.unwrap_err().to_string();
     assert!(
         text.contains("; 1 connection drains (retired) with 1 lease; connections drain until"),
         "{text}"
@@ -118,7 +118,7 @@ async fn a_time_out_for_other_reasons_than_draining_names_those() {
     let _leases = stage.leases(3).await;
     stage.pool.retire(&1);
     let _others = stage.leases(3).await;
-    let text = stage.pool.acquire_timeout(&1, secs(5)).await.unwrap_err().to_string();
+    let text = stage.pool.acquire_within(&1, secs(5)).await.unwrap_err().to_string();
     assert!(
         text.contains("; 3 connections drain (retired) with 3 leases; raise max_per_host"),
         "{text}"

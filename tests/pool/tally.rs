@@ -72,7 +72,7 @@ impl Tally {
         assert_eq!(status.acquired, ended, "loans ended");
         let timed_out = status.timed_out + self.of("would not wait");
         assert_eq!(timed_out, self.of("timed out"), "timed out");
-        let served = status.acquired - status.reused;
+        let served = status.acquired - status.at_once;
         let ends = served + status.timed_out + status.cancelled + status.failed + status.shut_out;
         assert_eq!(status.waited, ends, "waits ended");
     }

@@ -29,7 +29,7 @@ async fn an_outage_is_told_of_once_when_it_begins_and_once_when_it_ends() {
     connector.always(Stage::Connect, Step::Error);
     let told = |line: &str| line.contains("the host cannot be dialed key=1 error=told to fail");
     for _ in 0..3 {
-        host.acquire_timeout(secs(10)).await.unwrap_err();
+        host.acquire_within(secs(10)).await.unwrap_err();
     }
     let lines = log.take();
     assert!(lines.len() == 1 && told(&lines[0]), "{lines:?}");
@@ -190,9 +190,9 @@ async fn an_observer_is_told_how_each_acquire_failed() {
     let loan = pool.acquire(&1).await.unwrap();
     let id = PooledConnection::info(&loan).id;
     assert_eq!(notes.take(), [format!("1 made {id}")], "the dial names its connection");
-    pool.acquire_timeout(&1, ms(30)).await.unwrap_err();
+    pool.acquire_within(&1, ms(30)).await.unwrap_err();
     assert_eq!(notes.take(), ["1 is out of time", "1 timed_out after 30ms"]);
-    pool.acquire_timeout(&1, ms(0)).await.unwrap_err();
+    pool.acquire_within(&1, ms(0)).await.unwrap_err();
     assert_eq!(notes.take(), ["1 is out of time", "1 timed_out after 0ns"]);
     let waiter = waiting(&pool, 1);
     pool.acquire(&1).await.unwrap_err();

@@ -13,7 +13,7 @@ async fn an_acquire_never_outlives_its_deadline_by_more_than_a_tick() {
     connector.always(Stage::Connect, Step::Never);
     for patience in [1, 5, 100, 650] {
         let began = Instant::now();
-        let error = pool.acquire_timeout(&1, ms(patience)).await.unwrap_err();
+        let error = pool.acquire_within(&1, ms(patience)).await.unwrap_err();
         assert!(began.elapsed() <= ms(patience + 1), "{:?}", began.elapsed());
         assert!(matches!(error, AcquireError::Timeout(_)), "{error}");
     }
@@ -42,7 +42,7 @@ async fn a_time_out_carries_the_sixteen_loans_held_longest_and_how_many_more_the
     }
     // The oldest return one after the other, and others begin.
     for round in 0..300 {
-        let Err(AcquireError::Timeout(report)) = pool.acquire_timeout(&1, secs(0)).await else {
+        let Err(AcquireError::Timeout(report)) = pool.acquire_within(&1, secs(0)).await else {
             panic!("no time-out")
         };
         let told: Vec<_> = report.loans.iter().map(|loan| loan.id).collect();
@@ -56,7 +56,7 @@ async fn a_time_out_carries_the_sixteen_loans_held_longest_and_how_many_more_the
     loans.truncate(3);
     tokio::time::advance(secs(1)).await;
     pool.host(&1).set_max(3).unwrap();
-    let Err(AcquireError::Timeout(report)) = pool.acquire_timeout(&1, secs(0)).await else {
+    let Err(AcquireError::Timeout(report)) = pool.acquire_within(&1, secs(0)).await else {
         panic!("no time-out")
     };
     assert_eq!((report.loans.len(), report.more_loans), (3, 0));
@@ -67,7 +67,7 @@ async fn a_time_out_carries_the_last_dial_error_as_its_source() {
     let (pool, connector) = pool(|b| b.max_per_host(2).retry(Backoff::default()));
     let _loan = pool.acquire(&1).await.unwrap();
     connector.always(Stage::Connect, Step::Error);
-    let error = pool.acquire_timeout(&1, secs(30)).await.unwrap_err();
+    let error = pool.acquire_within(&1, secs(30)).await.unwrap_err();
     assert_eq!(error.source().unwrap().to_string(), "told to fail");
     let text = error.to_string();
     assert!(text.contains(" ago: told to fail; dials fail: look at the host"), "{text}");
@@ -109,7 +109,7 @@ async fn a_limit_of_the_call_only_shortens_the_wait() {
         let (pool, _) = pool(|b| b.max_per_host(1).acquire_timeout(set));
         let _held = pool.acquire(&1).await.unwrap();
         let began = Instant::now();
-        let error = pool.acquire(&1).within(limit).await.unwrap_err();
+        let error = pool.acquire(&1).at_most(limit).await.unwrap_err();
         assert!(matches!(error, AcquireError::Timeout(_)), "{error}");
         assert_eq!(began.elapsed(), waits, "{set:?} {limit:?}");
         assert_eq!(pool.status().waiting, 0);

@@ -42,7 +42,7 @@ impl World {
             let mut loans = Vec::new();
             for _ in 0..cap {
                 // Under a cap for all, what is idle elsewhere makes room.
-                let loan = pool.acquire_timeout(&host, secs(60)).await;
+                let loan = pool.acquire_within(&host, secs(60)).await;
                 loans.push(loan.map_err(|error| format!("of {cap}, {}: {error}", loans.len()))?);
             }
             drop(loans);

@@ -45,7 +45,7 @@ impl SharedWorld {
             self.story.begin(format!("all {each} of all {cap} of host {host}"));
             for n in 0..cap * each {
                 // Under a cap for all, what is idle elsewhere makes room.
-                let lease = pool.acquire_timeout(&host, secs(60)).await;
+                let lease = pool.acquire_within(&host, secs(60)).await;
                 let lease = lease.map_err(|error| format!("after {n}: {error}"))?;
                 self.leases.push(lease);
             }

@@ -170,7 +170,7 @@ impl SharedWorld {
     fn ask(&mut self, host: u32, patience: Option<Duration>) -> Option<usize> {
         let pool = self.pool.as_ref()?;
         let acquire = match patience {
-            Some(patience) => pool.acquire_timeout(&host, patience),
+            Some(patience) => pool.acquire_within(&host, patience),
             None => pool.acquire(&host),
         };
         let patience = patience.or(self.settings.common.acquire_timeout.map(ms));

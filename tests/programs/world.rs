@@ -245,7 +245,7 @@ impl World {
     fn ask(&mut self, host: u32, patience: Option<Duration>) -> Option<usize> {
         let pool = self.pool.as_ref()?;
         let acquire = match patience {
-            Some(patience) => pool.acquire_timeout(&host, patience),
+            Some(patience) => pool.acquire_within(&host, patience),
             None => pool.acquire(&host),
         };
         let patience = patience.or(self.settings.acquire_timeout.map(ms));

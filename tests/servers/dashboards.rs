@@ -49,7 +49,7 @@ fn printed() -> String {
             let builder = Pool::builder().max_per_host(1).max_idle(1).observer(metrics.clone());
             let pool = builder.build(connector).unwrap();
             let loan = pool.acquire("db-1").await.unwrap();
-            pool.acquire_timeout("db-1", Duration::ZERO).await.unwrap_err();
+            pool.acquire_within("db-1", Duration::ZERO).await.unwrap_err();
             drop(loan);
             metrics.report(&pool);
             // A close is told by its own task.

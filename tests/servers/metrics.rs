@@ -131,7 +131,7 @@ async fn every_metric_after_a_program_of_acquires_time_outs_and_failures() {
     let discarded = pool.acquire("db").await.unwrap(); // another
     let patience = Duration::from_millis(20);
     for _ in 0..3 {
-        pool.acquire_timeout("db", patience).await.unwrap_err();
+        pool.acquire_within("db", patience).await.unwrap_err();
     }
     PooledConnection::discard(discarded);
     drop(pool.acquire("db").await.unwrap()); // a third
@@ -207,7 +207,7 @@ async fn each_hit_is_a_wait_and_a_use_whether_it_is_recorded_at_once_or_by_the_r
         let (pool, _) = pool(&metrics, |b| b);
         let label = if per_host { "{wharf_host=\"db\"}" } else { "" };
         for hits in [1, 101, 101, 201] {
-            while pool.status().reused + pool.status().dials < hits {
+            while pool.status().at_once + pool.status().dials < hits {
                 drop(pool.acquire("db").await.unwrap());
             }
             metrics.report(&pool);

@@ -127,7 +127,7 @@ impl Drop for InTalk {
 /// One request. Says whether it was answered.
 pub(crate) async fn request(pool: &SimPool, host: &'static str, limit: Duration) -> bool {
     let began = Instant::now();
-    let answer = pool.acquire_timeout(&host, limit).await;
+    let answer = pool.acquire_within(&host, limit).await;
     let took = began.elapsed();
     assert!(took <= limit + TICK, "back after {took:?} instead of {limit:?}");
     let Ok(loan) = answer else { return false };

@@ -34,6 +34,10 @@ const fn lasting(percent: u32) -> [Period; 3] {
     [(percent, 20), (percent, 20), (percent, 5)]
 }
 
+/// A patient user may stay for 90 s: those that are counted meet a queue that has filled, and others that come until they
+/// have left.
+const AMONG_PATIENT: [Period; 3] = [(130, 120), (130, 20), (130, 100)];
+
 pub(crate) struct Scene {
     name: &'static str,
     connections: u32,
@@ -68,7 +72,7 @@ const fn callers(callers: u32, times: u32, waits: Duration) -> Asked {
 
 const BURST: Asked = Asked::Load { periods: &[(60, 5), (200, 10), (60, 3), (60, 20)], counted: 3 };
 
-pub(crate) const ALL: [Scene; 12] = [
+pub(crate) const ALL: [Scene; 13] = [
     load("load 60 %", &lasting(60)),
     load("load 100 %", &lasting(100)),
     load("load 115 %", &lasting(115)),
@@ -95,6 +99,13 @@ pub(crate) const ALL: [Scene; 12] = [
         at_once: 10,
         usage: USE,
         asked: Asked::Mixed { counts_patient: true },
+    },
+    Scene {
+        name: "load 130 %, one user in ten waits for 30 s: the others",
+        connections: 10,
+        at_once: 10,
+        usage: USE,
+        asked: Asked::Mixed { counts_patient: false },
     },
     together(
         "1,024 callers in a closed loop on 16 connections, who wait for 0.64 s and leave after 1 s",
@@ -140,7 +151,7 @@ impl Scene {
             Asked::Mixed { counts_patient } => {
                 let pool = P::new(self.connections, IMPATIENT.waits);
                 let kind = |nth| if nth % PATIENT_EACH == 0 { PATIENT } else { IMPATIENT };
-                let users = arrivals(&pool, &server, &lasting(130), kind).await;
+                let users = arrivals(&pool, &server, &AMONG_PATIENT, kind).await;
                 let counted = |user: &&Ended| user.period == 1 && user.is_patient == counts_patient;
                 Share::of(users.iter().filter(counted).map(|user| user.is_answered))
             }

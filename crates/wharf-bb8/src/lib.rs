@@ -2,7 +2,8 @@
 //!
 //! [`Bb8`] takes a [`bb8::ManageConnection`] and is a [`Connector`]. The existing managers for
 //! PostgreSQL, Redis, `SQLite` or SQL Server work without further code. Each stands for one server,
-//! so the pool's key is `()`. For the way here, see the [guide].
+//! so the pool's key is `()`; [`name`](Bb8::name) says how errors and logs call it. For the way here, see
+//! the [guide].
 //!
 //! # The settings and their counterparts
 //!
@@ -15,6 +16,7 @@
 //! | `idle_timeout` | [`idle_timeout`](wharf::Builder::idle_timeout) |
 //! | `max_lifetime` | [`max_lifetime`](wharf::Builder::max_lifetime) |
 //! | `queue_strategy` | [`reuse`](wharf::Builder::reuse) |
+//! | `connection_customizer` | [`Bb8::on_connect`] |
 //!
 //! bb8 checks each connection before it lends it, unless this is turned off. Here that is the
 //! default for a manager: set another [`HealthCheck`](wharf::HealthCheck) where the manager notices
@@ -34,6 +36,7 @@ use std::any::type_name;
 use std::convert::identity;
 use std::error::Error;
 use std::fmt;
+use std::pin::Pin;
 
 use async_trait::async_trait;
 use bb8::ManageConnection;
@@ -42,8 +45,9 @@ use wharf::Connector;
 
 /// Makes connections with a [`bb8::ManageConnection`].
 ///
-/// Dials with `connect` and pings with `is_valid`. A connection counts as open unless it
-/// `has_broken`; one that has returned broken makes the others answer a ping before they are lent.
+/// Dials with `connect`, followed by [`on_connect`](Bb8::on_connect), and pings with `is_valid`. A
+/// connection counts as open unless it `has_broken`; one that has returned broken makes the others
+/// answer a ping before they are lent.
 /// The pool lends the manager's connections unchanged.
 ///
 /// A pool of it pings each connection before it is lent, like bb8, unless another
@@ -90,12 +94,23 @@ use wharf::Connector;
 pub struct Bb8<M: ManageConnection, E = <M as ManageConnection>::Error> {
     manager: M,
     map: fn(M::Error) -> E,
+    on_connect: Option<OnConnect<M>>,
+    name: Option<String>,
 }
+
+type SetUp<'a, E> = Pin<Box<dyn Future<Output = Result<(), E>> + Send + 'a>>;
+type OnConnect<M> = Box<
+    dyn for<'a> Fn(
+            &'a mut <M as ManageConnection>::Connection,
+        ) -> SetUp<'a, <M as ManageConnection>::Error>
+        + Send
+        + Sync,
+>;
 
 impl<M: ManageConnection> Bb8<M> {
     /// Makes a connector from the manager.
     pub fn new(manager: M) -> Self {
-        Bb8 { manager, map: identity }
+        Bb8 { manager, map: identity, on_connect: None, name: None }
     }
 }
 
@@ -103,7 +118,67 @@ impl<M: ManageConnection, E> Bb8<M, E> {
     /// Converts the errors, for a manager whose own error type is not an [`Error`] that is `Send`
     /// and `Sync`.
     pub fn map_err<F>(self, map: fn(M::Error) -> F) -> Bb8<M, F> {
-        Bb8 { manager: self.manager, map }
+        Bb8 { manager: self.manager, map, on_connect: self.on_connect, name: self.name }
+    }
+
+    /// Sets a closure that prepares each new connection before it is lent: settings, roles, a greeting. It replaces
+    /// bb8's `CustomizeConnection`, for a manager that is not yours to change.
+    ///
+    /// It runs once for each connection, after the manager has connected. It is part of the dial: it runs in the
+    /// dial's task, within [`connect_timeout`](wharf::Builder::connect_timeout), and its error fails the dial like one
+    /// of the manager. If it fails, panics or takes too long, the connection is dropped.
+    ///
+    /// Defaults to none. Another call replaces the closure.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # fn run() -> Result<(), Box<dyn std::error::Error>> {
+    /// use bb8_postgres::PostgresConnectionManager;
+    /// use bb8_postgres::tokio_postgres::NoTls;
+    /// use wharf::Pool;
+    /// use wharf_bb8::Bb8;
+    ///
+    /// let config = "host=db.example user=app".parse()?;
+    /// let connector = Bb8::new(PostgresConnectionManager::new(config, NoTls))
+    ///     .on_connect(|client| Box::pin(client.batch_execute("SET statement_timeout = '30s'")));
+    /// let pool = Pool::builder().build(connector)?;
+    /// # Ok(()) }
+    /// # run().unwrap();
+    /// ```
+    pub fn on_connect<F>(mut self, set_up: F) -> Self
+    where
+        F: for<'a> Fn(
+                &'a mut M::Connection,
+            )
+                -> Pin<Box<dyn Future<Output = Result<(), M::Error>> + Send + 'a>>
+            + Send
+            + Sync
+            + 'static,
+    {
+        self.on_connect = Some(Box::new(set_up));
+        self
+    }
+
+    /// Sets the name of the manager's server, as errors, logs, metrics and observers show it.
+    ///
+    /// Defaults to the manager's type, because the manager does not say where it connects to: `no connection to
+    /// bb8_postgres::client::PostgresConnectionManager: …`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # fn run(manager: bb8_postgres::PostgresConnectionManager<bb8_postgres::tokio_postgres::NoTls>) -> Result<(), Box<dyn std::error::Error>> {
+    /// use wharf::Pool;
+    /// use wharf_bb8::Bb8;
+    ///
+    /// // An error begins with `no connection to "orders-db": `.
+    /// let pool = Pool::builder().build(Bb8::new(manager).name("orders-db"))?;
+    /// # Ok(()) }
+    /// ```
+    pub fn name(mut self, name: impl Into<String>) -> Self {
+        self.name = Some(name.into());
+        self
     }
 
     /// Returns the manager.
@@ -116,14 +191,18 @@ impl<M: ManageConnection, E> Bb8<M, E> {
 impl<M, E> Connector for Bb8<M, E>
 where
     M: ManageConnection,
-    E: Error + Send + Sync + 'static,
+    E: Into<Box<dyn Error + Send + Sync>> + fmt::Debug + Send + 'static,
 {
     type Key = ();
     type Connection = M::Connection;
     type Error = E;
 
     async fn connect(&self, (): &()) -> Result<M::Connection, E> {
-        self.manager.connect().await.map_err(self.map)
+        let mut connection = self.manager.connect().await.map_err(self.map)?;
+        if let Some(set_up) = &self.on_connect {
+            set_up(&mut connection).await.map_err(self.map)?;
+        }
+        Ok(connection)
     }
 
     async fn ping(&self, connection: &mut M::Connection) -> Result<(), E> {
@@ -143,6 +222,14 @@ where
     /// Same as the manager's `has_broken`, which does not say why.
     fn has_failed(&self, connection: &mut M::Connection) -> bool {
         self.manager.has_broken(connection)
+    }
+
+    /// Shows the [`name`](Bb8::name) in quotes, or else the manager's type without its parameters.
+    fn fmt_key(&self, (): &(), f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.name {
+            Some(name) => fmt::Debug::fmt(name, f),
+            None => f.write_str(type_name::<M>().split('<').next().unwrap_or_default()),
+        }
     }
 }
 

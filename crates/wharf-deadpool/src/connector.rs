@@ -4,6 +4,7 @@ use std::any::type_name;
 use std::convert::identity;
 use std::error::Error as StdError;
 use std::fmt;
+use std::pin::Pin;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -15,8 +16,8 @@ use wharf::Connector;
 
 /// Makes connections with a [`deadpool::managed::Manager`].
 ///
-/// Dials with `create`, pings with `recycle`, and calls `detach` when a connection leaves the pool.
-/// The pool lends a [`DeadpoolObject`], which derefs to the manager's type.
+/// Dials with `create`, followed by [`on_connect`](Deadpool::on_connect), pings with `recycle`, and
+/// calls `detach` when a connection leaves the pool. The pool lends a [`DeadpoolObject`], which derefs to the manager's type.
 ///
 /// # Recycling
 ///
@@ -75,12 +76,20 @@ pub struct Deadpool<M: Manager, E = <M as Manager>::Error> {
     manager: Arc<M>,
     map: fn(M::Error) -> E,
     each_loan: bool,
+    on_connect: Option<OnConnect<M>>,
+    name: Option<String>,
 }
+
+type SetUp<'a, E> = Pin<Box<dyn Future<Output = Result<(), E>> + Send + 'a>>;
+type OnConnect<M> = Box<
+    dyn for<'a> Fn(&'a mut <M as Manager>::Type) -> SetUp<'a, <M as Manager>::Error> + Send + Sync,
+>;
 
 impl<M: Manager> Deadpool<M> {
     /// Makes a connector from the manager.
     pub fn new(manager: M) -> Self {
-        Deadpool { manager: Arc::new(manager), map: identity, each_loan: true }
+        let manager = Arc::new(manager);
+        Deadpool { manager, map: identity, each_loan: true, on_connect: None, name: None }
     }
 }
 
@@ -88,7 +97,74 @@ impl<M: Manager, E> Deadpool<M, E> {
     /// Converts the manager's errors, for a manager whose own error type is not a [`std::error::Error`] that
     /// is `Send` and `Sync`.
     pub fn map_err<F>(self, map: fn(M::Error) -> F) -> Deadpool<M, F> {
-        Deadpool { manager: self.manager, map, each_loan: self.each_loan }
+        Deadpool {
+            manager: self.manager,
+            map,
+            each_loan: self.each_loan,
+            on_connect: self.on_connect,
+            name: self.name,
+        }
+    }
+
+    /// Sets a closure that prepares each new connection before it is lent: settings, roles, a greeting. It replaces
+    /// deadpool's `post_create` hook, for a manager that is not yours to change.
+    ///
+    /// It runs once for each connection, after the manager's `create`. It is part of the dial: it runs in the
+    /// dial's task, within [`connect_timeout`](wharf::Builder::connect_timeout), and its error fails the dial like one
+    /// of the manager. If it fails, panics or takes too long, the manager's `detach` is called and the connection is
+    /// dropped. Recycling does not run it again: a setting that `recycle` undoes is gone from the second loan on.
+    ///
+    /// Defaults to none. Another call replaces the closure.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # fn run() -> Result<(), Box<dyn std::error::Error>> {
+    /// use deadpool_postgres::Manager;
+    /// use deadpool_postgres::tokio_postgres::NoTls;
+    /// use wharf::Pool;
+    /// use wharf_deadpool::Deadpool;
+    ///
+    /// let config = "host=db.example user=app".parse()?;
+    /// let connector = Deadpool::new(Manager::new(config, NoTls))
+    ///     .on_connect(|client| Box::pin(client.batch_execute("SET statement_timeout = '30s'")));
+    /// let pool = Pool::builder().build(connector)?;
+    /// # Ok(()) }
+    /// # run().unwrap();
+    /// ```
+    pub fn on_connect<F>(mut self, set_up: F) -> Self
+    where
+        F: for<'a> Fn(
+                &'a mut M::Type,
+            )
+                -> Pin<Box<dyn Future<Output = Result<(), M::Error>> + Send + 'a>>
+            + Send
+            + Sync
+            + 'static,
+    {
+        self.on_connect = Some(Box::new(set_up));
+        self
+    }
+
+    /// Sets the name of the manager's server, as errors, logs, metrics and observers show it.
+    ///
+    /// Defaults to the manager's type, because the manager does not say where it connects to: `no connection to
+    /// deadpool_postgres::Manager: …`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # fn run(manager: deadpool_postgres::Manager) -> Result<(), Box<dyn std::error::Error>> {
+    /// use wharf::Pool;
+    /// use wharf_deadpool::Deadpool;
+    ///
+    /// // An error begins with `no connection to "orders-db": `.
+    /// let pool = Pool::builder().build(Deadpool::new(manager).name("orders-db"))?;
+    /// # Ok(()) }
+    /// ```
+    pub fn name(mut self, name: impl Into<String>) -> Self {
+        self.name = Some(name.into());
+        self
     }
 
     /// Recycles only when the pool's [`health_check`](wharf::Builder::health_check) requires a
@@ -109,6 +185,10 @@ impl<M: Manager, E> Deadpool<M, E> {
     pub fn manager(&self) -> &M {
         &self.manager
     }
+
+    fn error(&self, error: M::Error) -> Error<E> {
+        Error::Manager((self.map)(error))
+    }
 }
 
 #[async_trait]
@@ -123,8 +203,13 @@ where
 
     async fn connect(&self, (): &()) -> Result<DeadpoolObject<M>, Error<E>> {
         let created = self.manager.create().await;
-        let object = created.map_err(|error| Error::Manager((self.map)(error)))?;
-        Ok(DeadpoolObject::new(object, self.manager.clone()))
+        let object = created.map_err(|error| self.error(error))?;
+        // A set-up that fails or is given up drops it, which has the manager detach it.
+        let mut object = DeadpoolObject::new(object, self.manager.clone());
+        if let Some(set_up) = &self.on_connect {
+            set_up(&mut object).await.map_err(|error| self.error(error))?;
+        }
+        Ok(object)
     }
 
     async fn ping(&self, object: &mut DeadpoolObject<M>) -> Result<(), Error<E>> {
@@ -139,6 +224,14 @@ where
 
     fn pings_each_loan(&self) -> bool {
         self.each_loan
+    }
+
+    /// Shows the [`name`](Deadpool::name) in quotes, or else the manager's type without its parameters.
+    fn fmt_key(&self, (): &(), f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.name {
+            Some(name) => fmt::Debug::fmt(name, f),
+            None => f.write_str(type_name::<M>().split('<').next().unwrap_or_default()),
+        }
     }
 }
 

@@ -2,7 +2,8 @@
 //!
 //! [`Deadpool`] takes a [`deadpool::managed::Manager`] and is a [`Connector`](wharf::Connector). The
 //! existing managers for PostgreSQL, Redis, AMQP or `SQLite` work without further code. Each stands
-//! for one server, so the pool's key is `()`. For the way here, see the [guide].
+//! for one server, so the pool's key is `()`; [`name`](Deadpool::name) says how errors and logs call it. For the way
+//! here, see the [guide].
 //!
 //! # The settings and their counterparts
 //!
@@ -14,6 +15,7 @@
 //! | `timeouts.recycle` | [`ping_timeout`](wharf::Builder::ping_timeout) |
 //! | (always) | [`health_check`](wharf::Builder::health_check) |
 //! | `queue_mode` | [`reuse`](wharf::Builder::reuse) |
+//! | `post_create` | [`Deadpool::on_connect`] |
 //!
 //! # Versions
 //!

@@ -66,10 +66,10 @@ impl Turn {
 impl Drop for Turn {
     fn drop(&mut self) {
         // Of a clone it is noted, and the pool asks when the lease returns.
-        if self.exchange.ends_in_silence()
-            && let Held::Lease(lease) = &self.channel
-        {
-            Lease::suspect(lease);
+        let is_silent = self.exchange.ends_in_silence();
+        match &self.channel {
+            Held::Lease(lease) if is_silent => Lease::suspect(lease),
+            _ => {}
         }
     }
 }

@@ -105,7 +105,7 @@ impl Call {
         acquire: AcquireLease<HttpConnector>,
     ) -> Result<Lease<HttpConnector>, Error> {
         let acquire = match self.deadline.as_ref().and_then(Deadline::left) {
-            Some(left) => acquire.within(left),
+            Some(left) => acquire.at_most(left),
             None => acquire,
         };
         acquire.await.map_err(|source| Error::Acquire { origin: self.origin(), source })

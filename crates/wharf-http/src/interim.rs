@@ -33,10 +33,10 @@ struct Heard {
 
 impl Heard {
     fn note(&self, status: StatusCode) {
-        if status == StatusCode::CONTINUE
-            && let Some(upload) = &*self.upload.lock()
-        {
-            upload.open();
+        if status == StatusCode::CONTINUE {
+            if let Some(upload) = &*self.upload.lock() {
+                upload.open();
+            }
         }
         if self.count.fetch_add(1, Relaxed) >= MAX_INTERIM {
             self.caller.wake();

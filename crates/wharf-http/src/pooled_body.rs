@@ -195,10 +195,10 @@ async fn drain(mut incoming: Incoming, turn: Turn) {
         }
         Some(())
     });
-    if let Ok(Some(())) = is_read.await
-        && let Some(settling) = turn.finish()
-    {
-        settling.future.await;
+    if let Ok(Some(())) = is_read.await {
+        if let Some(settling) = turn.finish() {
+            settling.future.await;
+        }
     }
 }
 

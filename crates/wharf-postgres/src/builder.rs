@@ -25,6 +25,19 @@ impl<K> PostgresBuilder<NoTls, K> {
     }
 }
 
+impl<T> PostgresBuilder<T> {
+    /// Sets the name of the one database, as errors, logs, metrics and observers show it: `no connection to
+    /// "orders-db": …`.
+    ///
+    /// Defaults to its servers and its own name, such as `"db-1:5432/shop"`, without a user or a password. A
+    /// connector of [`builder_by_key`](PostgresConnector::builder_by_key) with the key `()` does not know them:
+    /// its errors say `no connection: …`.
+    pub fn name(mut self, name: impl Into<String>) -> Self {
+        self.connector.name = Some(name.into());
+        self
+    }
+}
+
 impl<T, K> PostgresBuilder<T, K> {
     /// Sets TLS: a [`Tls`](wharf_tls::Tls), or the `ClientConfig` of rustls. It is used if the
     /// configuration's `sslmode` and the server agree to it: set `sslmode=require`.

@@ -64,6 +64,7 @@ use super::statements::Statements;
 #[derive(Clone)]
 pub struct PostgresConnector<T = NoTls, K = ()> {
     source: Source<K>,
+    pub(super) name: Option<String>,
     pub(super) on_connect: Option<OnConnect>,
     tls: T,
     pub(super) reset: Reset,
@@ -153,6 +154,7 @@ impl<K> PostgresConnector<NoTls, K> {
     fn from_source(source: Source<K>) -> Self {
         PostgresConnector {
             source,
+            name: None,
             on_connect: None,
             tls: NoTls,
             reset: Reset::default(),
@@ -168,6 +170,7 @@ impl<T, K> PostgresConnector<T, K> {
     pub(super) fn with_tls<U>(self, tls: U) -> PostgresConnector<U, K> {
         PostgresConnector {
             source: self.source,
+            name: self.name,
             on_connect: self.on_connect,
             tls,
             reset: self.reset,
@@ -182,9 +185,10 @@ impl<T, K> PostgresConnector<T, K> {
 impl<T, K: fmt::Debug> PostgresConnector<T, K> {
     /// The database, as errors and logs show it.
     fn database(&self, key: &K) -> String {
-        match &self.source {
-            Source::Fixed(config) => format!("{:?}", Shown(config)),
-            Source::Asked(_) => format!("{key:?}"),
+        match (&self.name, &self.source) {
+            (Some(name), _) => format!("{name:?}"),
+            (None, Source::Fixed(config)) => format!("{:?}", Shown(config)),
+            (None, Source::Asked(_)) => format!("{key:?}"),
         }
     }
 
@@ -281,8 +285,9 @@ where
         self.set_up(client).await
     }
 
-    /// Shows a connector's one database by its servers and its name (`db-1:5432/shop`), without a user or a password; with
-    /// [`builder_by_key`](PostgresConnector::builder_by_key) the key in its `Debug` form.
+    /// Shows a connector's one database by the builder's [`name`](PostgresBuilder::name), or else by its servers and
+    /// its own name (`db-1:5432/shop`), without a user or a password. With
+    /// [`builder_by_key`](PostgresConnector::builder_by_key), shows the key in its `Debug` form.
     fn fmt_key(&self, key: &K, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.database(key))
     }

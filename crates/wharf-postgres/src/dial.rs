@@ -103,8 +103,10 @@ fn with_host(config: &Config, host: Option<&Host>, peer: &Peer, port: u16) -> Co
         Some(Host::Unix(directory)) => drop(only.host_path(directory)),
         None => {}
     }
-    if let Peer::Tcp(address) = peer {
-        only.hostaddr(address.ip());
+    match peer {
+        Peer::Tcp(address) => drop(only.hostaddr(address.ip())),
+        #[cfg(unix)]
+        Peer::Unix(_) => {}
     }
     only.port(port);
     only

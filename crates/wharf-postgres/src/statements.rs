@@ -101,9 +101,10 @@ impl Cached {
     /// time than the round trip that has prepared the one to be added.
     fn evict(&mut self) -> Option<Prepared> {
         let oldest = self.by_text.values().flatten().map(|prepared| prepared.used).min()?;
-        let is_oldest = |prepared: &mut Prepared| prepared.used == oldest;
-        let mut texts = self.by_text.values_mut();
-        let evicted = texts.find_map(|same_text| same_text.extract_if(.., is_oldest).next())?;
+        let evicted = self.by_text.values_mut().find_map(|same_text| {
+            let at = same_text.iter().position(|prepared| prepared.used == oldest)?;
+            Some(same_text.remove(at))
+        })?;
         self.by_text.retain(|_, same_text| !same_text.is_empty());
         self.count -= 1;
         Some(evicted)

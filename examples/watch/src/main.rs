@@ -11,7 +11,7 @@
 //! for at most a second. Every 4 seconds the trouble changes: none, a leak at `orders`, a slow `search`, a dead
 //! `mail`, a burst at `cache`, and again. Each frame shows, server by server, where its connections
 //! are (`#` in use, `=` idle, `~` dialing, `.` not made), who waits, what was counted, and how long
-//! the last 200 callers waited; then the loans held for longest with the place in the code that
+//! the last 200 callers waited; then the loans held longest with the place in the code that
 //! acquired them, and the last error, which for a time-out says why.
 //!
 //! It runs until Ctrl-C, or for `--seconds`; then the pool is closed, and the last line says what
@@ -330,7 +330,7 @@ fn frame(pool: &Pool<Play>, hosts: &[Host<Play>], play: Play, watcher: &Watcher)
             status.timed_out,
         ));
     }
-    line(format_args!("\nheld for longest"));
+    line(format_args!("\nheld longest"));
     for loan in pool.loans().iter().take(6) {
         let held = loan.held.as_secs_f64();
         line(format_args!("  {:<7} {held:5.2} s   by {}", loan.key, loan.place));

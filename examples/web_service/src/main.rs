@@ -141,7 +141,7 @@ async fn slow(State(app): State<App>, Path(seconds): Path<f64>) -> Result<String
 
 /// Whether requests can be served now. It shares the pool's queue with them, on purpose.
 async fn ready(State(app): State<App>) -> Result<&'static str, NoAnswer> {
-    drop(app.shop.acquire_timeout(Duration::from_millis(500)).await?);
+    drop(app.shop.acquire_within(Duration::from_millis(500)).await?);
     Ok("ready")
 }
 

@@ -273,7 +273,7 @@ impl<P: Parts> Entry<P> {
         self.facts.state = State::InUse;
         self.facts.uses += 1;
         let nth = clipped(self.uses);
-        self.leases.begin_only(Lease { since, call_site, nth, joined: false, reported: false });
+        self.leases.begin_only(Lease::new(since, call_site, nth, false));
         self.loan_view(since)
     }
 
@@ -289,7 +289,7 @@ impl<P: Parts> Entry<P> {
         self.facts.uses += 1;
         let joined = !self.leases.is_empty();
         let nth = clipped(self.uses);
-        let lease = self.leases.begin(Lease { since, call_site, nth, joined, reported: false });
+        let lease = self.leases.begin(Lease::new(since, call_site, nth, joined));
         let connection = match share {
             None => self.value.take().expect(IN_ENTRY),
             Some(share) => self.share(share),
@@ -324,7 +324,7 @@ impl<P: Parts> Entry<P> {
         self.facts.turn = turn;
         self.leases.end(ticket.lease);
         let nth = clipped(self.uses);
-        let lease = Lease { since: now, call_site, nth, joined: false, reported: false };
+        let lease = Lease::new(now, call_site, nth, false);
         let lease = self.leases.begin(lease);
         debug_assert_eq!(lease, ticket.lease, "an exclusive connection has one lease");
         self.loan_view(now)

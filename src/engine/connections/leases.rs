@@ -1,19 +1,37 @@
 //! The uses of one connection: since when, and from which call site.
 
+use std::panic::Location;
+
 use crate::engine::CallSite;
+use crate::policy::call_site::Label;
 use crate::policy::time::Time;
 
 /// One use of a connection.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Lease {
     pub(crate) since: Time,
-    pub(crate) call_site: CallSite,
+    /// The call site, in the two parts that leave no gap.
+    location: &'static Location<'static>,
+    label: Label,
     /// The position of this use among all uses of the connection.
     pub(crate) nth: u32,
     /// The connection had other leases already.
     pub(crate) joined: bool,
     /// It was reported as held for long.
     pub(crate) reported: bool,
+}
+
+impl Lease {
+    #[inline]
+    pub(super) fn new(since: Time, call_site: CallSite, nth: u32, joined: bool) -> Self {
+        let (location, label) = call_site.parts();
+        Lease { since, location, label, nth, joined, reported: false }
+    }
+
+    #[inline]
+    pub(crate) fn call_site(&self) -> CallSite {
+        CallSite::of(self.location, self.label)
+    }
 }
 
 /// The leases on one entry, by number. The single lease of an exclusive connection is stored

@@ -103,7 +103,7 @@ impl<P: Parts> Connections<P> {
 
 #[cfg(all(test, not(wharf_loom)))]
 mod tests {
-    use std::panic::Location;
+    use crate::engine::CallSite;
     use std::time::Duration;
 
     use super::*;
@@ -122,7 +122,7 @@ mod tests {
         let mut entry = Entry::dialing(at, 0);
         entry.made(made, 0, turn);
         for _ in 0..leases {
-            entry.begin_lease(at, Location::caller(), Some(|connection| *connection));
+            entry.begin_lease(at, CallSite::caller(), Some(|connection| *connection));
         }
         entry
     }

@@ -62,7 +62,7 @@ impl<P: Parts> HostState<P> {
         let (_, oldest) = held().min_by_key(|(_, lease)| lease.since)?;
         Some(Nested {
             loans: held().count(),
-            acquired_at: oldest.call_site,
+            acquired_at: oldest.call_site(),
             waits_at,
             max: self.membership.max(),
         })
@@ -147,7 +147,7 @@ impl<P: Parts> HostState<P> {
         let mut sides: Vec<Side> = Vec::new();
         for (task, lease) in &holdings {
             let Some(&waits_at) = places.get(task) else { continue };
-            let acquired_at = lease.call_site;
+            let acquired_at = lease.call_site();
             let is_it =
                 |side: &&mut Side| (side.acquired_at, side.waits_at) == (acquired_at, waits_at);
             match sides.iter_mut().find(is_it) {

@@ -243,7 +243,7 @@ impl<P: Parts> HostState<P> {
         let may = self.membership.is_open()
             && common.limits.ping_after != Span::ZERO
             && self.may_ping_more(&common.limits);
-        if may && let Some(slot) = self.slot_to_ping(now, common) {
+        if let Some(slot) = may.then(|| self.slot_to_ping(now, common)).flatten() {
             self.begin_ping(slot, Purpose::Health, false, section);
         }
     }

@@ -53,10 +53,8 @@ impl<P: Parts> HostState<P> {
             return;
         }
         // Once the pool cannot be used any more, the answers are not needed.
-        while self.membership.is_open()
-            && self.may_beat_more(&section.common.limits)
-            && let Some(slot) = self.take_beat(section)
-        {
+        while self.membership.is_open() && self.may_beat_more(&section.common.limits) {
+            let Some(slot) = self.take_beat(section) else { break };
             if self.connections.get(slot).is_none() {
                 continue;
             }

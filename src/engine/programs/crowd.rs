@@ -51,7 +51,7 @@ impl World {
 
     /// Returns whether to check the host after this step.
     pub(super) fn is_checked(&self) -> bool {
-        self.checks_all || self.step.is_multiple_of(CHECKED)
+        self.checks_all || self.step % CHECKED == 0
     }
 
     /// Returns a number that differs from connection to connection with a crowd, in place of a

@@ -253,8 +253,9 @@ impl Program {
         let mut header = [0; HEADER];
         let (given, words) = bytes.split_at(bytes.len().min(HEADER));
         header[..given.len()].copy_from_slice(given);
-        let (words, _) = words.as_chunks();
-        Program { setup: setup(&header), ops: words.iter().copied().map(Op::read).collect() }
+        let words =
+            words.chunks_exact(WORD).map(|word| word.try_into().expect("a word has its length"));
+        Program { setup: setup(&header), ops: words.map(Op::read).collect() }
     }
 
     /// Runs the program, and panics if the engine breaks a guarantee.

@@ -96,7 +96,7 @@ impl World {
         if let Some(loan) = self.hit(at, tag, &mut dead) {
             return self.loans.push((at, loan));
         }
-        let deadline = if tag.is_multiple_of(3) { self.now.after(LONG_WAIT) } else { Time::NEVER };
+        let deadline = if tag % 3 == 0 { self.now.after(LONG_WAIT) } else { Time::NEVER };
         let until = Until::Watched(deadline);
         let waiter = Arc::new(super::super::Waiter::new(self.now, until, self.borrower(tag), tag));
         if self.join_crowd(at, tag, &waiter) {
@@ -247,7 +247,7 @@ impl World {
             let was_woken = waker.is_none();
             *wait.waiter.seat.lock() = Seat::Waiting(waker);
             self.woken.retain(|tag| *tag != wait.tag);
-            if was_woken || wait.tag.is_multiple_of(4) {
+            if was_woken || wait.tag % 4 == 0 {
                 let tag = wait.tag;
                 self.change(wait.at, |state, _| state.look_again(&wait.waiter, tag));
             }

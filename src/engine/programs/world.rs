@@ -1,7 +1,6 @@
 //! A runtime layer for one thread: it carries out the engine's decisions, in any order.
 
 use std::collections::HashMap;
-use std::panic::Location;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -386,7 +385,7 @@ impl World {
 
     /// The call site of all callers.
     pub(super) fn place() -> CallSite {
-        Location::caller()
+        CallSite::caller()
     }
 
     /// One of few tasks, of which each asks again and again.

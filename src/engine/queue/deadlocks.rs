@@ -59,7 +59,7 @@ pub(crate) enum SelfWait {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Nested {
     pub(crate) loans: usize,
-    /// Where it acquired the one that it has held for longest.
+    /// Where it acquired the one that it has held longest.
     pub(crate) acquired_at: CallSite,
     pub(crate) waits_at: CallSite,
     /// The host's cap.
@@ -70,7 +70,7 @@ pub(crate) struct Nested {
 #[derive(Clone, Debug)]
 pub(crate) struct Deadlock {
     pub(crate) loans: usize,
-    /// The loan held for longest first; each pair of places once.
+    /// The loan held longest first; each pair of places once.
     pub(crate) sides: Vec<Side>,
 }
 

@@ -117,7 +117,7 @@ impl<T> WaitQueue<T> {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(wharf_loom)))]
 mod tests {
     use std::cell::RefCell;
     use std::collections::{HashSet, VecDeque};

@@ -2,7 +2,7 @@
 
 #![allow(clippy::unnecessary_box_returns)] // A loan stays in its box.
 
-use std::panic::Location;
+use crate::engine::CallSite;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -105,7 +105,7 @@ impl Tasks {
 }
 
 fn by(task: u64) -> Borrower {
-    Borrower { call_site: Location::caller(), task: Some(Task::new(task)) }
+    Borrower { call_site: CallSite::caller(), task: Some(Task::new(task)) }
 }
 
 fn served(waiter: &Waiter<Plain>) -> Loan {
@@ -225,7 +225,7 @@ fn the_pools_own_look_at_a_connection_is_no_task() {
     let loan = tasks.lend(1);
     tasks.give_back(loan);
     let id = tasks.world.cells[0].state.idle_ids()[0];
-    let place = Location::caller();
+    let place = CallSite::caller();
     let _loan = tasks.section(|state, section| state.inspect(id, place, section));
     let _waiter = tasks.join(1);
     assert!(tasks.nested().is_none());

@@ -1,6 +1,6 @@
 //! Suspects, and how pings and heartbeats treat them.
 
-use std::panic::Location;
+use crate::engine::CallSite;
 use std::time::Duration;
 
 use super::super::programs::world::World;
@@ -366,7 +366,7 @@ fn connections_with_heartbeats_return_on_the_fast_path() {
         *now = now.after(Span::from_nanos(1_000_000));
         let state = &mut cells[0].state;
         let loan =
-            state.lend_as(*now, Location::caller(), common, |loan| loan).expect("all are idle");
+            state.lend_as(*now, CallSite::caller(), common, |loan| loan).expect("all are idle");
         let Loan { ticket, connection, .. } = loan;
         let ended = Ended { ticket, connection, max_leases: 1 };
         assert!(matches!(state.give_back(ended, *now, common), Returned::Idle));

@@ -33,10 +33,15 @@ impl<C: SharedConnector> AcquireLease<C> {
         AcquireLease(self.0.called_at(place))
     }
 
+    /// Names the purpose of this acquire, as logs and reports show it: see [`Acquire::label`].
+    pub fn label(self, label: &'static str) -> Self {
+        AcquireLease(self.0.label(label))
+    }
+
     /// Waits for this long at most, or for [`acquire_timeout`](crate::Builder::acquire_timeout) if that is
-    /// shorter: see [`Acquire::within`].
-    pub fn within(self, limit: Duration) -> Self {
-        AcquireLease(self.0.within(limit))
+    /// shorter: see [`Acquire::at_most`].
+    pub fn at_most(self, limit: Duration) -> Self {
+        AcquireLease(self.0.at_most(limit))
     }
 }
 

@@ -1,15 +1,13 @@
 //! A handle on one host of a shared pool.
 
 use std::fmt;
-use std::future::Future;
 use std::time::Duration;
 
 use crate::policy::build_error::BuildError;
 use crate::policy::shared_connector::SharedConnector;
-use crate::pool::error::WarmError;
 use crate::pool::host::Host;
 use crate::pool::shared::share::Shares;
-use crate::pool::shared::{AcquireLease, Lease, SharedPool};
+use crate::pool::shared::{AcquireLease, Lease, SharedPool, WarmShared};
 use crate::pool::status::{HostStatus, LoanInfo};
 
 /// One host of a shared pool: saves the look-up of the key. Made by
@@ -48,8 +46,8 @@ impl<C: SharedConnector> SharedHost<C> {
     ///
     /// [`AcquireError`](crate::AcquireError), which says why.
     #[track_caller]
-    pub fn acquire_timeout(&self, timeout: Duration) -> AcquireLease<C> {
-        AcquireLease::new(self.0.acquire_timeout(timeout))
+    pub fn acquire_within(&self, timeout: Duration) -> AcquireLease<C> {
+        AcquireLease::new(self.0.acquire_within(timeout))
     }
 
     /// Takes a lease on a connection that has room, if there is one. It never waits or dials.
@@ -59,11 +57,8 @@ impl<C: SharedConnector> SharedHost<C> {
     }
 
     /// Dials until `n` connections are open, as [`Pool::warm`](crate::Pool::warm) does.
-    pub fn warm(
-        &self,
-        n: usize,
-    ) -> impl Future<Output = Result<(), WarmError<C::Error>>> + Send + Unpin + use<C> {
-        self.0.warm(n)
+    pub fn warm(&self, n: usize) -> WarmShared<C> {
+        WarmShared::new(self.0.warm(n))
     }
 
     /// Changes the host's cap on connections for the lifetime of the pool. Lowering it closes idle

@@ -2,20 +2,19 @@
 
 use std::borrow::Borrow;
 use std::fmt;
-use std::future::Future;
 use std::hash::Hash;
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::policy::shared_connector::SharedConnector;
+use crate::pool::add_error::AddError;
 use crate::pool::builder::{Builder, Shared};
 use crate::pool::close::{Close, CloseReport};
-use crate::pool::error::{AddError, WarmError};
 use crate::pool::no_connector::NoConnector;
 use crate::pool::pool::Pool;
 use crate::pool::pooled_connection::ConnectionInfo;
 use crate::pool::shared::share::{Share, Shares, sharing};
-use crate::pool::shared::{AcquireLease, Lease, SharedHost};
+use crate::pool::shared::{AcquireLease, Lease, SharedHost, WarmShared};
 use crate::pool::status::{HostStatus, LoanInfo, PoolStatus};
 use crate::runtime::cell::PoolCore;
 use crate::runtime::settings::Settings;
@@ -141,12 +140,12 @@ impl<C: SharedConnector> SharedPool<C> {
     ///
     /// [`AcquireError`](crate::AcquireError), which says why.
     #[track_caller]
-    pub fn acquire_timeout<Q>(&self, key: &Q, timeout: Duration) -> AcquireLease<C>
+    pub fn acquire_within<Q>(&self, key: &Q, timeout: Duration) -> AcquireLease<C>
     where
         C::Key: Borrow<Q>,
         Q: Hash + Eq + ToOwned<Owned = C::Key> + ?Sized,
     {
-        AcquireLease::new(self.0.acquire_timeout(key, timeout))
+        AcquireLease::new(self.0.acquire_within(key, timeout))
     }
 
     /// Takes a lease on a connection that has room, if there is one. It never waits or dials.
@@ -187,16 +186,12 @@ impl<C: SharedConnector> SharedPool<C> {
     }
 
     /// Dials until `n` connections to the host are open, as [`Pool::warm`] does.
-    pub fn warm<Q>(
-        &self,
-        key: &Q,
-        n: usize,
-    ) -> impl Future<Output = Result<(), WarmError<C::Error>>> + Send + Unpin + use<C, Q>
+    pub fn warm<Q>(&self, key: &Q, n: usize) -> WarmShared<C>
     where
         C::Key: Borrow<Q>,
         Q: Hash + Eq + ToOwned<Owned = C::Key> + ?Sized,
     {
-        self.0.warm(key, n)
+        WarmShared::new(self.0.warm(key, n))
     }
 
     /// Closes the idle connections for which `keep` returns false.

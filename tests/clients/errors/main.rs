@@ -88,33 +88,33 @@ fn add_time_out(list: &mut List, error: &AcquireError<TestError>) {
 async fn time_outs(list: &mut List) {
     let (held, _) = pool(|b| b);
     let loan = held.acquire(&"db-1").await.unwrap();
-    add_time_out(list, &held.acquire_timeout(&"db-1", 2 * SECOND).await.unwrap_err());
-    add_time_out(list, &held.acquire_timeout(&"db-1", Duration::ZERO).await.unwrap_err());
+    add_time_out(list, &held.acquire_within(&"db-1", 2 * SECOND).await.unwrap_err());
+    add_time_out(list, &held.acquire_within(&"db-1", Duration::ZERO).await.unwrap_err());
     drop(loan);
     let (nested, _) = pool(|b| b.deadlock_warnings(true));
     let loan = nested.acquire(&"db-1").await.unwrap();
-    add_time_out(list, &nested.acquire_timeout(&"db-1", 2 * SECOND).await.unwrap_err());
+    add_time_out(list, &nested.acquire_within(&"db-1", 2 * SECOND).await.unwrap_err());
     drop(loan);
     let (slow, connector) = pool(|b| b);
     connector.once(Stage::Connect, Step::Never);
-    add_time_out(list, &slow.acquire_timeout(&"db-1", 2 * SECOND).await.unwrap_err());
+    add_time_out(list, &slow.acquire_within(&"db-1", 2 * SECOND).await.unwrap_err());
     let backoff = wharf::Backoff::default().initial(3 * SECOND).max(3 * SECOND).jitter(0.0);
     let (failing, connector) = pool(|b| b.retry(backoff));
     connector.always(Stage::Connect, Step::Error);
-    add_time_out(list, &failing.acquire_timeout(&"db-1", 2 * SECOND).await.unwrap_err());
+    add_time_out(list, &failing.acquire_within(&"db-1", 2 * SECOND).await.unwrap_err());
     let (mute, connector) = pool(|b| b.health_check(HealthCheck::Always));
     drop(mute.acquire(&"db-1").await.unwrap());
     connector.always(Stage::Ping, Step::Never);
-    add_time_out(list, &mute.acquire_timeout(&"db-1", Duration::ZERO).await.unwrap_err());
-    add_time_out(list, &mute.acquire_timeout(&"db-1", 2 * SECOND).await.unwrap_err());
+    add_time_out(list, &mute.acquire_within(&"db-1", Duration::ZERO).await.unwrap_err());
+    add_time_out(list, &mute.acquire_within(&"db-1", 2 * SECOND).await.unwrap_err());
     let (closing, connector) = pool(|b| b);
     drop(closing.acquire(&"db-1").await.unwrap());
     connector.once(Stage::Close, Step::Never);
     closing.close_idle();
-    add_time_out(list, &closing.acquire_timeout(&"db-1", 2 * SECOND).await.unwrap_err());
+    add_time_out(list, &closing.acquire_within(&"db-1", 2 * SECOND).await.unwrap_err());
     let (full, _) = pool(|b| b.max_total(1));
     let loan = full.acquire(&"db-2").await.unwrap();
-    add_time_out(list, &full.acquire_timeout(&"db-1", 2 * SECOND).await.unwrap_err());
+    add_time_out(list, &full.acquire_within(&"db-1", 2 * SECOND).await.unwrap_err());
     drop(loan);
 }
 

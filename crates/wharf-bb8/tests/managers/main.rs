@@ -8,5 +8,6 @@
 mod errors;
 mod postgres;
 mod redis;
+mod set_up;
 #[path = "../../../../tests/servers/managers/suite.rs"]
 mod suite;

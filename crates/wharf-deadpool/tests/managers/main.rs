@@ -9,5 +9,6 @@ mod errors;
 mod postgres;
 mod recycling;
 mod redis;
+mod set_up;
 #[path = "../../../../tests/servers/managers/suite.rs"]
 mod suite;

@@ -64,7 +64,7 @@ async fn a_server_that_takes_three_calls_gets_three_on_each_connection_up_to_the
 
     // A new caller waits until a call ends.
     let soon = Duration::from_millis(50);
-    let error = pool.acquire_timeout(&server.uri(), soon).await.unwrap_err();
+    let error = pool.acquire_within(&server.uri(), soon).await.unwrap_err();
     assert!(matches!(error, AcquireError::Timeout(_)), "{error}");
     let waiting = tokio::spawn({
         let (pool, server) = (pool.clone(), server.uri());

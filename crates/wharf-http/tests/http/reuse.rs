@@ -27,7 +27,7 @@ async fn requests_one_after_the_other_share_one_connection() {
     }
     let status = settled(&client).await;
     assert_eq!((server.connections(), status.dials, status.idle), (1, 1, 1));
-    assert_eq!((server.requests(), status.reused), (100, 99));
+    assert_eq!((server.requests(), status.at_once), (100, 99));
 }
 
 #[tokio::test]

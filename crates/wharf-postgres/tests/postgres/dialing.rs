@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use wharf::{AcquireError, Backoff, Builder, Pool};
-use wharf_postgres::Error;
 use wharf_postgres::tokio_postgres::Config;
 use wharf_postgres::tokio_postgres::error::SqlState;
+use wharf_postgres::{Error, PostgresBuilder, PostgresConnector};
 
 use crate::support::{
     Database, PostgresPool, acquire, assert_nothing_leaked, connector, in_full, needs_server,
@@ -33,6 +33,30 @@ async fn refusal(config: Config) -> AcquireError<Error> {
 fn code(error: &AcquireError<Error>) -> Option<&SqlState> {
     let AcquireError::Connect(error) = error else { return None };
     error.code()
+}
+
+/// Nothing is dialed: `sslmode=require` needs TLS, and there is none.
+#[tokio::test]
+async fn an_error_shows_the_name_that_a_database_was_given_or_else_its_servers_and_its_own_name() {
+    async fn told(builder: PostgresBuilder) -> String {
+        let pool = Pool::new(builder.build().unwrap());
+        let told = within_a_minute(pool.acquire(&())).await.unwrap_err().to_string();
+        told.split(": sslmode=require").next().unwrap().to_owned()
+    }
+    let config: Config = "host=db-1 user=u dbname=shop sslmode=require".parse().unwrap();
+    let fixed = || PostgresConnector::builder(config.clone());
+    assert_eq!(told(fixed()).await, "no connection to \"db-1:5432/shop\"");
+    assert_eq!(told(fixed().name("orders-db")).await, "no connection to \"orders-db\"");
+
+    let asked = || {
+        let config = config.clone();
+        PostgresConnector::builder_by_key(move |()| {
+            let config = config.clone();
+            async move { Ok::<_, Error>(config) }
+        })
+    };
+    assert_eq!(told(asked()).await, "no connection");
+    assert_eq!(told(asked().name("orders-db")).await, "no connection to \"orders-db\"");
 }
 
 #[tokio::test]
@@ -187,7 +211,7 @@ async fn where_nothing_can_serve_the_servers_word_is_told() {
     assert!(in_full(&error).contains("too many clients"), "{}", in_full(&error));
 
     let patient = pool_on(&server, |builder| builder.retry(Backoff::default()));
-    let error = patient.acquire_timeout(&(), Duration::from_secs(1)).await.unwrap_err();
+    let error = patient.acquire_within(&(), Duration::from_secs(1)).await.unwrap_err();
     assert!(error.to_string().contains("too many clients"), "{error}");
 
     drop(others.pop());

@@ -13,7 +13,7 @@
 //! bb8: 4 answers over 2 connections
 //! bb8: Timed out in bb8
 //! wharf: 4 answers over 2 connections
-//! wharf: timed out after 0.1 s waiting for a connection to (): 2 of 2 in use, 0 idle, 0 dialing, \
+//! wharf: timed out after 0.1 s waiting for a connection to "lines": 2 of 2 in use, 0 idle, 0 dialing, \
 //! 1 waiting; longest held 0.1 s, acquired at examples/migrate/src/bin/from_bb8.rs:…; raise max_per_host or \
 //! look for loans that are never returned
 //! ```
@@ -76,7 +76,7 @@ mod after {
             .max_per_host(2)
             .acquire_timeout(Duration::from_millis(100))
             .health_check(HealthCheck::Always) // As bb8 does, unless `test_on_check_out(false)`.
-            .build(Bb8::new(manager))?
+            .build(Bb8::new(manager).name("lines"))?
             .host(&());
 
         let question = |question: &'static str| {

@@ -13,7 +13,7 @@
 //! deadpool: session 1 has the settings []
 //! deadpool: Timeout occurred while waiting for a slot to become available
 //! wharf: session 1 has the settings []
-//! wharf: timed out after 0.0 s waiting for a connection to (): 1 of 1 in use, 0 idle, 0 dialing, \
+//! wharf: timed out after 0.0 s waiting for a connection to "sessions": 1 of 1 in use, 0 idle, 0 dialing, \
 //! 0 waiting; longest held 0.0 s, acquired at examples/migrate/src/bin/from_deadpool.rs:…; nothing was idle, \
 //! and the caller did not wait
 //! ```
@@ -57,13 +57,14 @@ mod after {
     use wharf_deadpool::Deadpool;
 
     pub(super) async fn run(manager: Sessions) -> Result<(), Failure> {
-        let pool = Pool::builder().max_per_host(1).build(Deadpool::new(manager))?;
+        let pool =
+            Pool::builder().max_per_host(1).build(Deadpool::new(manager).name("sessions"))?;
 
         pool.acquire(&()).await?.set("time zone");
         let session = pool.acquire(&()).await?;
         println!("wharf: {}", **session);
 
-        println!("wharf: {}", pool.acquire_timeout(&(), Duration::ZERO).await.unwrap_err());
+        println!("wharf: {}", pool.acquire_within(&(), Duration::ZERO).await.unwrap_err());
         Ok(())
     }
 }

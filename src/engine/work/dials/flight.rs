@@ -198,9 +198,10 @@ impl<S: Clone> Flight<S> {
     /// What has stopped, or has given up its place, does not come first.
     fn skip_stopped(&mut self) {
         let Flight { dials, stopping, .. } = self;
-        while let Some((at, slot)) = stopping.front()
-            && dials.get(slot).is_none_or(|running| running.dial.gives_up_at() != Some(*at))
-        {
+        while let Some((at, slot)) = stopping.front() {
+            if dials.get(slot).is_some_and(|running| running.dial.gives_up_at() == Some(*at)) {
+                return;
+            }
             stopping.pop_front();
         }
     }
