@@ -150,7 +150,7 @@
 //! | --- | --- | --- |
 //! | `tcp` | connections by address or by name, with keepalive, a local address and an application's ping; the hook through which clients make their streams | tokio's `net` and `io-util`, socket2 |
 //! | `metrics` | a pool's figures under OpenTelemetry's names | the `metrics` facade |
-//! | `serde` | [`Config`] is read and written: `idle_timeout = "90s"` | serde, humantime |
+//! | `serde` | [`Config`] is read and written: `idle_timeout = "90s"`; figures are written for scripts: [`PoolStatus`], [`HostStatus`], [`LoanInfo`], [`Advice`], [`CloseReport`] and others | serde, humantime |
 //! | `test-util` | a connector for tests that follows a script | nothing |
 //!
 //! wharf needs Rust 1.88, tokio 1.49, and a runtime with its timers enabled.

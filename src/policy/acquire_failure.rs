@@ -1,7 +1,10 @@
 //! How failed acquires end.
 
 /// Says how an acquire ended without a connection.
+///
+/// With the feature `serde` it is written as its [`label`](AcquireFailure::label).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize), serde(rename_all = "snake_case"))]
 #[non_exhaustive]
 pub enum AcquireFailure {
     /// The caller's time-out passed, or it found nothing idle and did not wait.

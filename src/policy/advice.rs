@@ -8,8 +8,12 @@ use std::time::Duration;
 ///
 /// It is advice and nothing else: the pool changes no setting by itself. Retries of callers that gave
 /// up are seen as demand, so under overload the figures are too high.
+///
+/// With the feature `serde` it is written as a map of its fields, times as a number of seconds, and its
+/// [`label`](Advice::label) under the name `kind`.
 #[derive(Clone, Copy, Debug, PartialEq)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize), serde(rename_all = "snake_case"))]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[cfg_attr(feature = "serde", serde(tag = "kind", rename_all = "snake_case"))]
 #[non_exhaustive]
 pub enum Advice {
     /// Fewer connections would have been enough.
@@ -19,6 +23,7 @@ pub enum Advice {
         /// With this many, 99.9 % of the acquires would not have waited.
         enough: usize,
         /// How long the pool has watched.
+        #[cfg_attr(feature = "serde", serde(serialize_with = "crate::policy::figures::seconds"))]
         watched: Duration,
     },
     /// More connections would be used, and uses would not take longer.
@@ -28,6 +33,7 @@ pub enum Advice {
         /// With this many, waits should vanish.
         enough: usize,
         /// The mean of all waits.
+        #[cfg_attr(feature = "serde", serde(serialize_with = "crate::policy::figures::seconds"))]
         mean_wait: Duration,
     },
     /// Uses take longer when all connections are in use: more of them would wait inside the server.
@@ -35,8 +41,10 @@ pub enum Advice {
         /// The host's cap.
         max: usize,
         /// The mean time of a use while all connections are in use.
+        #[cfg_attr(feature = "serde", serde(serialize_with = "crate::policy::figures::seconds"))]
         when_full: Duration,
         /// The same while at most half of them are.
+        #[cfg_attr(feature = "serde", serde(serialize_with = "crate::policy::figures::seconds"))]
         when_few: Duration,
     },
     /// All connections are in use so often that nothing shows whether more would help: how long a use
@@ -50,8 +58,13 @@ pub enum Advice {
     /// Callers leave long before their time-out: they are served too late.
     CallersLeave {
         /// How long those have waited that left.
+        #[cfg_attr(feature = "serde", serde(serialize_with = "crate::policy::figures::seconds"))]
         after: Duration,
         /// The acquire time-out; `None` if there is none.
+        #[cfg_attr(
+            feature = "serde",
+            serde(serialize_with = "crate::policy::figures::seconds_or_null")
+        )]
         acquire_timeout: Option<Duration>,
     },
 }

@@ -23,7 +23,10 @@ use std::fmt;
 /// assert_eq!(closes.total(), 2);
 /// # Ok(()) }
 /// ```
+///
+/// With the feature `serde` it is written as its [`label`](CloseReason::label).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize), serde(rename_all = "snake_case"))]
 #[non_exhaustive]
 pub enum CloseReason {
     /// It was idle for longer than `idle_timeout`.
@@ -120,6 +123,8 @@ impl CloseReason {
 }
 
 /// Counts the connections that have left the pool, by reason.
+///
+/// With the feature `serde` it is written as a map from the [label](CloseReason::label) of every reason to its count.
 #[derive(Clone, Copy, Default, PartialEq, Eq)]
 pub struct CloseCounts([u64; CloseReason::ALL.len()]);
 
@@ -142,6 +147,13 @@ impl CloseCounts {
         for (mine, theirs) in self.0.iter_mut().zip(other.0) {
             *mine += theirs;
         }
+    }
+}
+
+#[cfg(feature = "serde")]
+impl serde::Serialize for CloseCounts {
+    fn serialize<S: serde::Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        to.collect_map(CloseReason::ALL.iter().map(|&reason| (reason.label(), self.of(reason))))
     }
 }
 

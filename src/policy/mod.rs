@@ -8,6 +8,8 @@ pub(crate) mod build_error;
 pub(crate) mod close_reason;
 pub(crate) mod config;
 pub(crate) mod connector;
+#[cfg(feature = "serde")]
+pub(crate) mod figures;
 pub(crate) mod health_check;
 pub(crate) mod heartbeat;
 pub(crate) mod limits;

@@ -128,7 +128,10 @@ impl fmt::Debug for Close {
 }
 
 /// What had not ended when [`close_within`](crate::Pool::close_within) stopped waiting.
+///
+/// With the feature `serde` it is written under the names of its fields.
 #[derive(Clone, Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub struct CloseReport {
     /// Loans that have not returned, the longest held first.

@@ -30,15 +30,20 @@ pub struct PooledConnection<C: Connector> {
 }
 
 /// What the pool knows about a connection.
+///
+/// With the feature `serde` it is written under the names of its fields, times as a number of seconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub struct ConnectionInfo {
     /// The connection's id, unique within the pool.
     pub id: u64,
     /// The time since it was made.
+    #[cfg_attr(feature = "serde", serde(serialize_with = "crate::policy::figures::seconds"))]
     pub age: Duration,
     /// How long it was idle before it was lent, or has been idle now. A ping or a heartbeat is not
     /// a use.
+    #[cfg_attr(feature = "serde", serde(serialize_with = "crate::policy::figures::seconds"))]
     pub idle_for: Duration,
     /// How often it was lent, this time included.
     pub uses: u64,

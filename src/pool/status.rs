@@ -17,6 +17,7 @@ macro_rules! status {
     ) => {
         $(#[$doc])*
         #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+        #[cfg_attr(feature = "serde", derive(serde::Serialize))]
         #[non_exhaustive]
         pub struct $name {
             $($(#[$own_doc])* pub $own: usize,)*
@@ -80,12 +81,14 @@ macro_rules! status_with_figures {
                 /// Callers that got `QueueFull` because too many were waiting.
                 refused: u64 = counted.rare.refused,
                 /// The total time of all waits that have ended.
+                #[cfg_attr(feature = "serde", serde(serialize_with = "crate::policy::figures::seconds"))]
                 wait_time: Duration = counted.usual.wait_time.into(),
                 /// Dials started.
                 dials: u64 = counted.usual.dials,
                 /// Dials that failed.
                 failed_dials: u64 = counted.rare.failed_dials,
                 /// The total time of all dials that have succeeded.
+                #[cfg_attr(feature = "serde", serde(serialize_with = "crate::policy::figures::seconds"))]
                 dial_time: Duration = counted.usual.dial_time.into(),
                 /// Connections that the pool closed.
                 closed: u64 = counted.rare.closes.total() - counted.rare.closes.of(CloseReason::Detached),
@@ -115,6 +118,8 @@ macro_rules! status_with_figures {
 status_with_figures! {
     /// The state of all hosts of a pool together. The hosts are visited one after the other; the
     /// figures of each host are consistent. Counts include forgotten hosts.
+    ///
+    /// With the feature `serde` it is written under the names of its fields, times as a number of seconds.
     PoolStatus {
         /// Hosts that the pool knows: those with a connection, a waiting caller, a handle, a cap of
         /// their own, or a backoff that has not ended.
@@ -125,8 +130,11 @@ status_with_figures! {
 status_with_figures! {
     /// The state of one host at one moment. Counts begin when the host is first used, and begin
     /// again if it is forgotten in between.
+    ///
+    /// With the feature `serde` it is written as a [`PoolStatus`] is, and `max` is null if there is no cap.
     HostStatus {
         /// The host's cap; `usize::MAX` if it has none.
+        #[cfg_attr(feature = "serde", serde(serialize_with = "crate::policy::figures::cap"))]
         max,
     }
 }
@@ -138,7 +146,10 @@ impl From<HostView> for HostStatus {
 }
 
 /// One connection that is lent.
+///
+/// With the feature `serde` it is written with `held` in seconds and `place` as text.
 #[derive(Clone, Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub struct LoanInfo {
     /// The host's key, in its `Debug` form.
@@ -146,8 +157,10 @@ pub struct LoanInfo {
     /// The connection's id.
     pub id: u64,
     /// How long it has been lent.
+    #[cfg_attr(feature = "serde", serde(serialize_with = "crate::policy::figures::seconds"))]
     pub held: Duration,
     /// The call site of the acquire.
+    #[cfg_attr(feature = "serde", serde(serialize_with = "crate::policy::figures::text"))]
     pub place: &'static Location<'static>,
 }
 

@@ -10,6 +10,7 @@ use crate::policy::close_reason::CloseReason;
 
 /// What a caller was waiting for when its time-out passed.
 #[derive(Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize), serde(rename_all = "snake_case"))]
 #[non_exhaustive]
 pub enum Phase {
     /// A connection to return: none was idle, and neither a dial nor a ping was in flight.
@@ -32,6 +33,7 @@ impl fmt::Display for Phase {
 
 /// Why an acquire timed out. Its parts are the fields of [`TimeoutDetails`], to which it derefs:
 /// `report.in_use`.
+#[cfg_attr(feature = "serde", derive(serde::Serialize), serde(bound = ""))]
 pub struct TimeoutReport<E>(Box<TimeoutDetails<E>>);
 
 impl<E> TimeoutReport<E> {
@@ -56,17 +58,23 @@ impl<E: fmt::Debug> fmt::Debug for TimeoutReport<E> {
 }
 
 /// The state of a host when an acquire timed out.
+///
+/// With the feature `serde` it is written under the names of its fields: times as a number of seconds, and of the last
+/// dial's error its message.
 #[derive(Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize), serde(bound = ""))]
 #[non_exhaustive]
 pub struct TimeoutDetails<E> {
     /// The host's key, in its `Debug` form.
     pub key: String,
     /// How long the caller waited.
+    #[cfg_attr(feature = "serde", serde(serialize_with = "crate::policy::figures::seconds"))]
     pub waited: Duration,
     /// What it was waiting for.
     pub phase: Phase,
     /// How long the oldest ping or reset in flight had not been answered, if the caller waited for
     /// one.
+    #[cfg_attr(feature = "serde", serde(serialize_with = "crate::policy::figures::seconds"))]
     pub pinged: Duration,
     /// Connections that were lent.
     pub in_use: usize,
@@ -81,6 +89,7 @@ pub struct TimeoutDetails<E> {
     /// Callers that were already waiting when this one joined.
     pub ahead: usize,
     /// The host's cap; `usize::MAX` if it has none.
+    #[cfg_attr(feature = "serde", serde(serialize_with = "crate::policy::figures::cap"))]
     pub max: usize,
     /// The loans that are held longest, up to 16, the longest held first. The limit keeps the error
     /// small; [`Host::loans`](crate::Host::loans) lists them all.
@@ -94,6 +103,10 @@ pub struct TimeoutDetails<E> {
     pub slow_dials: Option<SlowDials>,
     /// The time until the next dial may begin, where dials have failed or were slow: `None` if it
     /// may at once.
+    #[cfg_attr(
+        feature = "serde",
+        serde(serialize_with = "crate::policy::figures::seconds_or_null")
+    )]
     pub next_dial: Option<Duration>,
     /// What the server takes at most, if it refuses more connections than it has.
     pub full_server: Option<FullServer>,
@@ -101,6 +114,10 @@ pub struct TimeoutDetails<E> {
     pub draining: Option<Draining>,
     /// How long others had waited lately when they gave up, if more than one wait in eight ends that way:
     /// the newest callers are served first then, see [`Order`](crate::Order).
+    #[cfg_attr(
+        feature = "serde",
+        serde(serialize_with = "crate::policy::figures::seconds_or_null")
+    )]
     pub lost_after: Option<Duration>,
     /// How the last dial failed, if none has succeeded since.
     pub last_dial_error: Option<LastDialError<E>>,
@@ -108,26 +125,31 @@ pub struct TimeoutDetails<E> {
 
 /// Dials in flight that have taken much longer than usual: nobody waits for them any more.
 #[derive(Clone, Copy, Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub struct SlowDials {
     /// How many there are.
     pub count: usize,
     /// How long the oldest has taken so far.
+    #[cfg_attr(feature = "serde", serde(serialize_with = "crate::policy::figures::seconds"))]
     pub oldest: Duration,
 }
 
 /// A server that has refused a connection while others were open and came back.
 #[derive(Clone, Copy, Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub struct FullServer {
     /// How many connections of this host were open.
     pub connections: usize,
     /// How long ago it was.
+    #[cfg_attr(feature = "serde", serde(serialize_with = "crate::policy::figures::seconds"))]
     pub age: Duration,
 }
 
 /// Shared connections that take no new leases, and are closed after their last one.
 #[derive(Clone, Copy, Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub struct Draining {
     /// How many there are.
@@ -143,14 +165,17 @@ pub struct Draining {
 
 /// The failure of a dial, and how long ago it was.
 #[derive(Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize), serde(bound = ""))]
 #[non_exhaustive]
 pub struct LastDialError<E> {
     /// The error. `None` if the dial timed out or panicked.
+    #[cfg_attr(feature = "serde", serde(skip))]
     pub error: Option<Arc<E>>,
     /// The failure as text: the error's message, followed by those of its sources that it does not
     /// contain, separated by `": "`.
     pub message: String,
     /// How long ago it was.
+    #[cfg_attr(feature = "serde", serde(serialize_with = "crate::policy::figures::seconds"))]
     pub age: Duration,
 }
 
