@@ -92,7 +92,10 @@ fn draining_of(drains: Drains) -> Draining {
     Draining { connections, places, leases, reason }
 }
 
-fn last_dial_error<E: Any + Send + Sync>(failure: DialFailure, age: Duration) -> LastDialError<E> {
+pub(super) fn last_dial_error<E: Any + Send + Sync>(
+    failure: DialFailure,
+    age: Duration,
+) -> LastDialError<E> {
     let message = failure.to_string();
     let error = if let DialFailure::Error(error) = failure { Some(typed(error)) } else { None };
     LastDialError { error, message, age }

@@ -104,11 +104,20 @@ impl<P: Parts> HostState<P> {
             full: self.dials.pace().full(self.open(), now).map(|full| (full.size, full.at)),
             draining: self.drains(),
             lost_after: self.lost_after(),
-            failure: self.failing().map(|failing| (failing.failure().clone(), failing.at())),
+            failure: self.failure(),
             loans,
             more_loans,
             held_by_waiting: self.held_by_waiting(),
         }
+    }
+
+    /// Returns the last failure since the last successful dial, and its time.
+    pub(crate) fn failure(&self) -> Option<(P::Failure, Time)> {
+        self.failing().map(|failing| (failing.failure().clone(), failing.at()))
+    }
+
+    pub(crate) fn is_failing(&self) -> bool {
+        self.failing().is_some()
     }
 
     /// Returns what drains, of shared connections. An exclusive one that does is lent in any case.
