@@ -181,6 +181,8 @@ mod pool;
 pub mod guide;
 #[cfg(feature = "metrics")]
 pub mod metrics;
+#[cfg(feature = "page")]
+pub mod page;
 #[cfg(feature = "tcp")]
 pub mod tcp;
 #[cfg(feature = "test-util")]

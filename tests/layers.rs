@@ -6,7 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Each layer with its rank. Layers of equal rank do not import from each other.
-const LAYERS: [(&str, u8); 8] = [
+const LAYERS: [(&str, u8); 9] = [
     ("policy", 0),
     ("engine", 1),
     ("runtime", 2),
@@ -14,6 +14,7 @@ const LAYERS: [(&str, u8); 8] = [
     ("transport", 4),
     ("tcp", 5),
     ("metrics", 5),
+    ("page", 5),
     ("test_util", 5),
 ];
 

@@ -6,9 +6,11 @@ use std::time::Duration;
 
 use super::acquire::Acquire;
 use super::add_error::AddError;
+use super::out_of_time;
 use super::pool::Pool;
 use super::pooled_connection::PooledConnection;
 use super::status::{self, HostStatus, LoanInfo};
+use super::timeout_report::LastDialError;
 use super::waiting::TimeLimit;
 use super::warm::Warm;
 use crate::policy::build_error::BuildError;
@@ -164,6 +166,37 @@ impl<C: Connector> Host<C> {
     /// Returns the loans of this host, the longest held first, each with its call site.
     pub fn loans(&self) -> Vec<LoanInfo> {
         status::loans(self.cell().as_any())
+    }
+
+    /// Returns how the last dial failed, if none has succeeded since. A host that nobody uses is
+    /// forgotten, and its error with it, but not while it has a handle such as this one.
+    ///
+    /// # Panics
+    ///
+    /// If the `Display` of the connector's error panics.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+    /// # async fn main() {
+    /// use std::io;
+    /// use wharf::{Pool, connector_fn};
+    ///
+    /// let connector = connector_fn(|_: String| async {
+    ///     Err::<(), _>(io::Error::from(io::ErrorKind::ConnectionRefused))
+    /// });
+    /// let db = Pool::new(connector).host("db-1");
+    /// assert!(db.last_dial_error().is_none());
+    ///
+    /// db.acquire().await.unwrap_err();
+    /// assert_eq!(db.last_dial_error().unwrap().message, "connection refused");
+    /// # }
+    /// ```
+    pub fn last_dial_error(&self) -> Option<LastDialError> {
+        let (failure, at) = self.cell().failure()?;
+        let now = self.cell().pool.clock.precise();
+        Some(out_of_time::last_dial_error(failure, now.since(at)))
     }
 
     /// Returns the current state of the host.

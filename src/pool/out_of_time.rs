@@ -87,7 +87,7 @@ fn draining_of(drains: Drains) -> Draining {
     Draining { connections, places, leases, reason }
 }
 
-fn last_dial_error(failure: DialFailure, age: Duration) -> LastDialError {
+pub(super) fn last_dial_error(failure: DialFailure, age: Duration) -> LastDialError {
     let message = failure.to_string();
     let error = if let DialFailure::Error(failed) = failure { Some(failed.error) } else { None };
     LastDialError { error, message, age }

@@ -143,6 +143,11 @@ impl HostBase {
         self.state.lock().state.view()
     }
 
+    /// Returns the last failed dial since the last one that succeeded, and its time.
+    pub(crate) fn failure(&self) -> Option<(DialFailure, Time)> {
+        self.state.lock().state.failure()
+    }
+
     pub(crate) fn entry_view(&self, ticket: Ticket) -> EntryView {
         self.state.lock().state.entry_view(ticket)
     }

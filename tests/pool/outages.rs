@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep};
 use wharf::{AcquireError, Backoff, HealthCheck, Heartbeat};
 
-use crate::sharing::{KNOWN, sharing, sharing_with};
+use crate::sharing::{KNOWN, Sharing, sharing, sharing_with};
 use crate::support::*;
 
 /// Callers that ask again as soon as they are told of an error. Returns when the first was served.
@@ -383,4 +383,33 @@ async fn the_minimum_idle_is_restored_where_the_handle_was_made_during_the_outag
     connector.behave();
     sleep(secs(60)).await;
     assert_eq!(pool.status().idle, 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_host_knows_the_error_of_its_last_dial_and_its_age_until_one_succeeds() {
+    let (pool, connector) = pool_of(10);
+    let host = pool.host(&1);
+    assert!(host.last_dial_error().is_none());
+    connector.always(Stage::Connect, Step::Error);
+    host.acquire().await.unwrap_err();
+    sleep(secs(2)).await;
+    let last = host.last_dial_error().unwrap();
+    assert_eq!((&*last.message, last.age), ("told to fail", secs(2)));
+    assert_eq!(last.error.unwrap().to_string(), "told to fail");
+    // Another handle sees it, too; another host does not.
+    assert!(pool.host(&1).last_dial_error().is_some() && pool.host(&2).last_dial_error().is_none());
+    connector.behave();
+    drop(host.acquire().await.unwrap());
+    assert!(host.last_dial_error().is_none());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_shared_host_knows_that_its_last_dial_took_too_long() {
+    let Sharing { pool, script, .. } = sharing_with(10, |b| b.connect_timeout(secs(3)));
+    let host = pool.host(&1);
+    script.always(Stage::Connect, Step::Never);
+    host.acquire().await.unwrap_err();
+    let last = host.last_dial_error().unwrap();
+    assert_eq!(&*last.message, "the dial took longer than connect_timeout (3 s)");
+    assert!(last.error.is_none());
 }

@@ -93,6 +93,12 @@ impl<P: Parts> HostState<P> {
         Counted { usual: self.counters, rare }
     }
 
+    /// Returns whether a pause has ended, and the dial that it put off has not begun yet.
+    fn is_dial_due(&self, limits: &Limits) -> bool {
+        let is_put_off = self.dials.pace().is_troubled() && self.connections.gauges().dialing == 0;
+        is_put_off && self.room_to_dial(limits) > 0
+    }
+
     /// The cost does not depend on the number of loans: each caller of an exhausted host calls it.
     pub(crate) fn causes(&mut self, now: Time, limits: &Limits) -> Causes<P::Failure> {
         let (loans, more_loans) = self.longest_held(now);
@@ -100,15 +106,25 @@ impl<P: Parts> HostState<P> {
             view: self.view(),
             pinging_since: self.pings().since(),
             slow: self.dials.slow(),
-            next_dial: Some(self.next_for_waiters(now, limits)).filter(|at| *at > now),
+            next_dial: Some(self.next_for_waiters(now, limits))
+                .filter(|at| *at > now || self.is_dial_due(limits)),
             full: self.dials.pace().full(self.open(), now).map(|full| (full.size, full.at)),
             draining: self.drains(),
             lost_after: self.lost_after(),
-            failure: self.failing().map(|failing| (failing.failure().clone(), failing.at())),
+            failure: self.failure(),
             loans,
             more_loans,
             held_by_waiting: self.held_by_waiting(),
         }
+    }
+
+    /// Returns the last failure since the last successful dial, and its time.
+    pub(crate) fn failure(&self) -> Option<(P::Failure, Time)> {
+        self.failing().map(|failing| (failing.failure().clone(), failing.at()))
+    }
+
+    pub(crate) fn is_failing(&self) -> bool {
+        self.failing().is_some()
     }
 
     /// Returns what drains, of shared connections. An exclusive one that does is lent in any case.

@@ -9,6 +9,7 @@ use crate::pool::host::Host;
 use crate::pool::shared::share::Shares;
 use crate::pool::shared::{AcquireLease, Lease, SharedPool, WarmShared};
 use crate::pool::status::{HostStatus, LoanInfo};
+use crate::pool::timeout_report::LastDialError;
 
 /// One host of a shared pool: saves the look-up of the key. Made by
 /// [`SharedPool::host`](crate::SharedPool::host). It is for a [`SharedPool`] what a [`Host`] is for
@@ -79,6 +80,16 @@ impl<C: SharedConnector> SharedHost<C> {
     /// Returns the current leases, the longest held first.
     pub fn loans(&self) -> Vec<LoanInfo> {
         self.0.loans()
+    }
+
+    /// Returns how the last dial failed, if none has succeeded since, as
+    /// [`Host::last_dial_error`] does.
+    ///
+    /// # Panics
+    ///
+    /// If the `Display` of the connector's error panics.
+    pub fn last_dial_error(&self) -> Option<LastDialError> {
+        self.0.last_dial_error()
     }
 
     /// Returns the current state of the host.

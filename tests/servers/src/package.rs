@@ -12,7 +12,7 @@ use std::process::Command;
 use std::sync::{Mutex, PoisonError};
 use std::{env, fs, thread};
 
-use crate::postgres;
+use crate::{browser, postgres};
 
 /// A package of Debian's.
 #[derive(Debug)]
@@ -42,7 +42,11 @@ pub const REDIS: Package = Package {
 pub const PROMTOOL: Package =
     Package { name: "prometheus", brings: "promtool", is_there: || program("promtool").is_some() };
 
-const ALL: [&Package; 4] = [&PGBOUNCER, &POSTGRES, &PROMTOOL, &REDIS];
+/// A browser.
+pub const CHROMIUM: Package =
+    Package { name: "chromium", brings: "Chromium", is_there: || browser::chromium().is_some() };
+
+const ALL: [&Package; 5] = [&CHROMIUM, &PGBOUNCER, &POSTGRES, &PROMTOOL, &REDIS];
 
 impl Package {
     /// Whether it is there; it is installed first where that is possible.
