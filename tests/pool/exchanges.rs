@@ -13,7 +13,7 @@ use crate::support::*;
 type Stream = BufReader<DuplexStream>;
 type Streams = Pool<ConnectorFn<(), Stream, io::Error>>;
 
-/// A server that takes 20 ms for each line, and says the secret of whoever asked.
+/// A server that takes 20 ms for each line, and says the secret of the one who asked.
 async fn serve(pipe: DuplexStream) -> io::Result<()> {
     let mut pipe = BufReader::new(pipe);
     let mut name = String::new();
