@@ -10,6 +10,7 @@
 //! | Which errors can I get, and which are worth a retry? | [`errors`] |
 //! | How do I read the settings from a file? | [`configuration`] |
 //! | How do I test my code without a server? | [`testing`] |
+//! | How do I keep a pool in a library, for its users? | [`for_libraries`] |
 //!
 //! # Backends
 //!
@@ -73,6 +74,9 @@ pub mod connector {}
 
 #[doc = include_str!("errors.md")]
 pub mod errors {}
+
+#[doc = include_str!("for_libraries.md")]
+pub mod for_libraries {}
 
 #[doc = include_str!("from_go.md")]
 pub mod from_go {}
