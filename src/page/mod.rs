@@ -51,7 +51,7 @@
 //! The page names your servers and lines of your code. Serve it where only operators come: on an internal address, or
 //! behind the guard of your metrics. It changes nothing in the pool.
 //!
-//! A key is shown as [`Connector::fmt_key`](crate::Connector::fmt_key) writes it, as in the log, and so are errors of
+//! A key is shown as [`Connector::fmt_key`] writes it, as in the log, and so are errors of
 //! dials: secrets that these leave out are not on the page. Everything is escaped, and a policy in the document
 //! (`Content-Security-Policy`) forbids every script and style but its own, and requests to other origins. So the JSON
 //! must come from the same origin. If your server sends such a policy itself, it must allow inline styles and scripts.

@@ -123,6 +123,7 @@ impl<P: Parts> HostState<P> {
         self.failing().map(|failing| (failing.failure().clone(), failing.at()))
     }
 
+    #[cfg(feature = "page")]
     pub(crate) fn is_failing(&self) -> bool {
         self.failing().is_some()
     }
