@@ -32,7 +32,7 @@
 //! | every setting and its default | [below](#settings), [`Builder`], or [`Config`] from a file (feature `serde`) |
 //! | what to implement | [`Connector`], [`SharedConnector`], or closures: [`connector_fn()`] |
 //! | errors | [`AcquireError`], [`guide::errors`], and [`guide::timed_out`] for time-outs |
-//! | the state of a pool | [`Pool::status`], [`Pool::loans`], [`Observer`] |
+//! | the state of a pool | [`Pool::status`], [`Pool::loans`], [`Observer`]; in a browser: feature `page` |
 //! | how to choose settings, test, and move from another pool | [`guide`], with a page for each question |
 //! | the guarantees, and how they are tested | [`guide::trust`] |
 //!
@@ -156,6 +156,7 @@
 //! | --- | --- | --- |
 //! | `tcp` | connections by address or by name, with keepalive, a local address and an application's ping; the hook through which clients make their streams | tokio's `net` and `io-util`, socket2 |
 //! | `metrics` | a pool's figures under OpenTelemetry's names | the `metrics` facade |
+//! | `page` | a live page of a pool for operators, in one HTML document: `wharf::page` | feature `serde`, `serde_json` |
 //! | `serde` | [`Config`] is read and written: `idle_timeout = "90s"`; figures are written for scripts: [`PoolStatus`], [`HostStatus`], [`LoanInfo`], [`Advice`], [`CloseReport`] and others | serde, humantime |
 //! | `test-util` | a connector for tests that follows a script | nothing |
 //!

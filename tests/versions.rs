@@ -132,15 +132,29 @@ fn a_wrong_version_is_found() {
 
 #[test]
 fn the_pool_alone_brings_at_most_20_crates() {
+    let crates = brings(&[]);
+    assert!((2..=20).contains(&crates.len()), "{}: {crates:#?}", crates.len());
+}
+
+#[test]
+fn the_page_brings_at_most_ten_crates_more() {
+    let (alone, page) = (brings(&[]), brings(&["--features", "page"]));
+    let more: Vec<_> = page.difference(&alone).collect();
+    assert!((2..=10).contains(&more.len()), "{}: {more:#?}", more.len());
+}
+
+/// The crates that wharf brings with these features.
+fn brings(features: &[&str]) -> BTreeSet<String> {
     let mut tree = Command::new(env!("CARGO"));
     tree.args(["tree", "--package", "wharf", "--no-default-features", "--edges", "normal,build"]);
+    tree.args(features);
     tree.args(["--prefix", "none", "--no-dedupe"]).current_dir(env!("CARGO_MANIFEST_DIR"));
     let tree = tree.output().unwrap();
     assert!(tree.status.success(), "{}", String::from_utf8_lossy(&tree.stderr));
     let tree = String::from_utf8(tree.stdout).unwrap();
-    let mut crates: BTreeSet<_> = tree.lines().collect();
+    let mut crates: BTreeSet<_> = tree.lines().map(str::to_owned).collect();
     assert!(crates.remove(tree.lines().next().unwrap()), "wharf itself");
-    assert!((2..=20).contains(&crates.len()), "{}: {crates:#?}", crates.len());
+    crates
 }
 
 /// The crates that a manifest brings into the `Cargo.lock` of its users: those for any platform and any compiler flag, but

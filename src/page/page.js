@@ -2,6 +2,7 @@
 'use strict';
 (() => {
   const PAUSE = 2000, LIMIT = 10000;
+  let pause = PAUSE;
   const main = document.querySelector('main'), state = document.getElementById('state');
   const url = document.body.dataset.json, title = document.title;
   let last = JSON.parse(document.getElementById('data').textContent);
@@ -202,7 +203,7 @@
   let isPaused = false;
   const resume = () => {
     button.textContent = isPaused ? 'Resume' : 'Pause';
-    say(isPaused ? ', paused' : ', every 2 s', false);
+    say(isPaused ? ', paused' : `, every ${Math.round(pause / 1000)} s`, false);
   };
   button.addEventListener('click', () => {
     isPaused = !isPaused;
@@ -216,8 +217,11 @@
   };
   const refresh = async () => {
     if (isPaused || document.hidden) return;
+    const begin = performance.now();
     try {
       show(await fetched());
+      // A pool that takes long to look at is looked at less often.
+      pause = Math.max(PAUSE, 10 * (performance.now() - begin));
       resume();
     } catch (error) {
       say(`: ${error.message}`, true);
@@ -225,8 +229,8 @@
   };
   const run = async () => {
     await refresh();
-    setTimeout(run, PAUSE);
+    setTimeout(run, pause);
   };
   resume();
-  setTimeout(run, PAUSE);
+  setTimeout(run, pause);
 })();

@@ -16,7 +16,7 @@ const STYLE: &str = include_str!("page.css");
 const SCRIPT: &str = include_str!("page.js");
 /// What the policy of the document allows. A test computes them.
 const STYLE_HASH: &str = "sha256-jCwzICMrZ7inxHWgavdqCjSCi1pnps2Bd8ja2+vOHmQ=";
-const SCRIPT_HASH: &str = "sha256-YzqP7g55iu5Hqi23rNeslZBjvz3D6zpSpSkC8BEyroY=";
+const SCRIPT_HASH: &str = "sha256-aSsgQoetj+SntgP3QpzmyquMKoP6XFlBxDQH1T7JglY=";
 
 /// Returns the whole document. Without a route of the JSON it has no script.
 pub(super) fn document(snapshot: &Snapshot, json: Option<&str>) -> String {

@@ -10,9 +10,9 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::notes::{Note, notes};
+use crate::engine::status::{Counted, Seen};
 use crate::policy::advice::Advice;
 use crate::policy::time::Time;
-use crate::pool::close::{loans, pool_status};
 use crate::pool::status::{HostStatus, LoanInfo, PoolStatus};
 use crate::runtime::any_pool::AnyPool;
 use crate::runtime::failure::DialFailure;
@@ -82,26 +82,23 @@ impl PoolView {
     pub(super) fn of(name: Option<&str>, pool: &dyn AnyPool) -> Self {
         let now = pool.base().clock.precise();
         let config = &pool.base().rules().config;
-        let (cells, _) = pool.hosts();
-        let (busiest, failing_hosts) = busiest(&cells);
-        let (hosts, more_hosts) = (
-            busiest.iter().map(|cell| HostView::of(cell, now)).collect(),
-            cells.len() - busiest.len(),
-        );
-        let loans = loans(pool);
+        let (cells, past) = pool.hosts();
+        let Visited { status, failing_hosts, hosts, loans } = Visited::of(&cells, &past, now);
+        let (places, (loans, more_loans)) =
+            (places(&loans, config.leak_after), longest_held(loans, &cells));
         let mut view = PoolView {
             name: name.map(str::to_owned),
             closed: pool.base().is_closed(),
-            status: pool_status(pool),
+            status,
             failing_hosts,
             notes: Vec::new(),
             more_notes: 0,
-            hosts,
-            more_hosts,
-            places: places(&loans, config.leak_after),
+            more_hosts: cells.len() - hosts.len(),
+            hosts: hosts.into_iter().map(|at| HostView::of(&cells[at], now)).collect(),
+            places,
             more_places: 0,
             loans,
-            more_loans: 0,
+            more_loans,
             config: serde_json::to_value(config).expect("settings have names that are text"),
         };
         (view.notes, view.more_notes) = notes(&view, config);
@@ -114,7 +111,6 @@ impl PoolView {
     fn shorten(&mut self) {
         self.hosts.sort_by(|a, b| a.key.cmp(&b.key));
         self.more_places = cut(&mut self.places, PLACES);
-        self.more_loans = cut(&mut self.loans, LOANS);
         let of_hosts = self.hosts.iter_mut().map(|host| &mut host.key);
         let of_loans = self.loans.iter_mut().map(|loan| &mut loan.key);
         let of_notes = self.notes.iter_mut().filter_map(|note| note.host.as_mut());
@@ -146,25 +142,54 @@ fn message(failure: &DialFailure) -> String {
     message
 }
 
-/// Returns the hosts to be shown, and how many cannot be dialed: those with the most waiting callers
-/// come first, then those that cannot be dialed, then those with the most connections in use.
-fn busiest(cells: &[Cell]) -> (Vec<&Cell>, usize) {
-    let rank = |cell: &Cell| {
-        cell.base().look(|state| {
-            let view = state.view().seen;
-            (view.waiting, state.is_failing(), view.in_use, view.idle)
-        })
-    };
-    let mut ranked: Vec<_> = cells.iter().map(|cell| (rank(cell), cell)).collect();
-    let failing = ranked.iter().filter(|((_, is_failing, ..), _)| *is_failing).count();
-    ranked.sort_by_key(|(rank, _)| Reverse(*rank));
-    (ranked.into_iter().take(HOSTS).map(|(_, cell)| cell).collect(), failing)
+/// What is known after a visit of each host.
+struct Visited {
+    status: PoolStatus,
+    failing_hosts: usize,
+    /// The hosts to be shown, by their place in the list: those with the most waiting callers come
+    /// first, then those that cannot be dialed, then those with the most connections in use.
+    hosts: Vec<usize>,
+    /// All loans, without keys, which would take most of the time: each with the place of its host.
+    loans: Vec<(LoanInfo, usize)>,
+}
+
+impl Visited {
+    fn of(cells: &[Cell], past: &Counted, now: Time) -> Self {
+        let (mut seen, mut counted) = (Seen::default(), Counted::default());
+        let (mut failing_hosts, mut ranked, mut loans) = (0, Vec::new(), Vec::new());
+        for (at, cell) in cells.iter().enumerate() {
+            let (view, is_failing) = cell.base().look(|state| (state.view(), state.is_failing()));
+            seen.add(&view.seen);
+            counted.add(&view.counted);
+            failing_hosts += usize::from(is_failing);
+            let rank = (view.seen.waiting, is_failing, view.seen.in_use, view.seen.idle);
+            ranked.push((Reverse(rank), at));
+            if view.seen.leases > 0 {
+                let of_host = cell.base().loans().into_iter();
+                loans.extend(of_host.map(|loan| (LoanInfo::new(String::new(), loan, now), at)));
+            }
+        }
+        counted.add_past(past);
+        ranked.sort_unstable();
+        let hosts = ranked.into_iter().take(HOSTS).map(|(_, at)| at).collect();
+        let status = PoolStatus::new(cells.len(), seen, counted);
+        Visited { status, failing_hosts, hosts, loans }
+    }
+}
+
+/// Returns the loans that are held longest, with the keys of their hosts, and how many more there are.
+fn longest_held(mut loans: Vec<(LoanInfo, usize)>, cells: &[Cell]) -> (Vec<LoanInfo>, usize) {
+    loans.sort_by_key(|(loan, _)| Reverse(loan.held));
+    let more = cut(&mut loans, LOANS);
+    let with_key =
+        |(loan, at): (LoanInfo, usize)| LoanInfo { key: cells[at].name().into_string(), ..loan };
+    (loans.into_iter().map(with_key).collect(), more)
 }
 
 /// Returns the loans by call site, those with the most first.
-fn places(loans: &[LoanInfo], leak_after: Option<Duration>) -> Vec<Holder> {
+fn places(loans: &[(LoanInfo, usize)], leak_after: Option<Duration>) -> Vec<Holder> {
     let mut places = HashMap::<String, Holder>::new();
-    for loan in loans {
+    for (loan, _) in loans {
         let place = loan.place.to_string();
         let place = places.entry(place).or_insert_with_key(|place| Holder {
             place: place.clone(),

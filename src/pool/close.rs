@@ -156,7 +156,7 @@ pub(super) async fn close_within(
 }
 
 /// Returns the loans of all hosts, the longest held first.
-pub(crate) fn loans(pool: &dyn AnyPool) -> Vec<LoanInfo> {
+pub(super) fn loans(pool: &dyn AnyPool) -> Vec<LoanInfo> {
     let now = pool.base().clock.precise();
     let of_host = |cell: &Cell| {
         let loans = cell.base().loans();
@@ -169,7 +169,7 @@ pub(crate) fn loans(pool: &dyn AnyPool) -> Vec<LoanInfo> {
 }
 
 /// Visits all hosts one after the other; the figures of each host are consistent.
-pub(crate) fn pool_status(pool: &dyn AnyPool) -> PoolStatus {
+pub(super) fn pool_status(pool: &dyn AnyPool) -> PoolStatus {
     let (cells, past) = pool.hosts();
     let (mut seen, mut counted) = (Seen::default(), Counted::default());
     for cell in &cells {

@@ -327,7 +327,7 @@ async fn the_picture_of_the_page_is_small() {
     if std::env::var_os("WHARF_ACCEPT").is_some() && browser::is_installed_or_skip() {
         let shop = Shop::new().await;
         let site = Site::of(&shop.snapshot(), data(&shop).await);
-        browser::picture(&site.url, (1160, 1000), false, &picture);
+        browser::picture(&site.url, (1160, 1000), &picture);
     }
     let size = fs::metadata(picture).unwrap().len();
     assert!(size < 150_000, "{size} bytes");

@@ -33,14 +33,22 @@ async fn a_web_service_serves_and_ends_and_names_what_is_stuck() {
     }
     let mut database = Server::start(&[]);
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let (address, url) = (listener.local_addr().unwrap(), database.url());
-    let grace = Duration::from_millis(200);
-    let service = tokio::spawn(async move { web_service::serve(listener, &url, grace).await });
+    let operators = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let (address, inside) = (listener.local_addr().unwrap(), operators.local_addr().unwrap());
+    let (url, grace) = (database.url(), Duration::from_millis(200));
+    let service =
+        tokio::spawn(async move { web_service::serve(listener, operators, &url, grace).await });
 
     assert_eq!(get(address, "/double/21").await, (OK.to_owned(), "42".to_owned()));
     assert_eq!(get(address, "/ready").await.0, OK);
-    let metrics = get(address, "/metrics").await.1;
+    let metrics = get(inside, "/metrics").await.1;
     assert!(metrics.contains("db_client_connection_wait_time_seconds_bucket{"), "{metrics}");
+
+    assert!(get(inside, "/pool").await.1.contains("0 of 10 in use, 1 idle"));
+    assert!(get(inside, "/pool.json").await.1.starts_with("{\"taken_at\":"));
+    for path in ["/metrics", "/pool", "/pool.json"] {
+        assert_eq!(get(address, path).await.0, "HTTP/1.1 404 Not Found", "{path} is public");
+    }
 
     // Without its database it is not ready, and says so.
     database.stop();

@@ -1,11 +1,11 @@
-//! A web service with a pool of PostgreSQL connections: queries with a limit, metrics, readiness, and a shutdown
-//! that names the connections it waits for.
+//! A web service with a pool of PostgreSQL connections: queries with a limit, metrics, a page of the pool, readiness,
+//! and a shutdown that names the connections it waits for.
 //!
 //! ```text
 //! DATABASE_URL=postgres://app@localhost/shop cargo run -p example-web-service --bin web_service
 //! ```
 //!
-//! It listens on 127.0.0.1:8080 and runs until SIGTERM or Ctrl-C.
+//! It listens on 127.0.0.1:8080, for operators on 127.0.0.1:9090, and runs until SIGTERM or Ctrl-C.
 
 use std::error::Error;
 use std::future::IntoFuture;
@@ -13,7 +13,8 @@ use std::time::Duration;
 
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
-use axum::response::{IntoResponse, Response};
+use axum::http::header::CONTENT_TYPE;
+use axum::response::{Html, IntoResponse, Response};
 use axum::{Router, routing::get};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use tokio::net::TcpListener;
@@ -21,7 +22,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 use wharf::metrics::{BUCKETS, Metrics};
-use wharf::{AcquireError, CloseReport, Host, Pool};
+use wharf::{AcquireError, CloseReport, Host, Pool, page};
 use wharf_postgres::{Error as PostgresError, PostgresConnector};
 
 pub(crate) type Failure = Box<dyn Error + Send + Sync>;
@@ -36,7 +37,9 @@ pub(crate) const GRACE: Duration = Duration::from_secs(10);
 async fn main() -> Result<(), Failure> {
     tracing_subscriber::fmt().init();
     let listener = TcpListener::bind("127.0.0.1:8080").await?;
-    let report = serve(listener, &std::env::var("DATABASE_URL")?, GRACE).await?;
+    // What is shown here names servers and lines of code: never bind it to a public address.
+    let operators = TcpListener::bind("127.0.0.1:9090").await?;
+    let report = serve(listener, operators, &std::env::var("DATABASE_URL")?, GRACE).await?;
     if report.complete { Ok(()) } else { Err("connections were still out at the end".into()) }
 }
 
@@ -49,6 +52,7 @@ struct App {
 /// Serves until a signal comes. The report has the connections that are still out after two times `grace`.
 pub(crate) async fn serve(
     listener: TcpListener,
+    operators: TcpListener,
     database: &str,
     grace: Duration,
 ) -> Result<CloseReport, Failure> {
@@ -64,8 +68,8 @@ pub(crate) async fn serve(
         .route("/double/{n}", get(double))
         .route("/slow/{seconds}", get(slow))
         .route("/ready", get(ready))
-        .route("/metrics", get(|State(app): State<App>| async move { app.exporter.render() }))
-        .with_state(app);
+        .with_state(app.clone());
+    let operators = tokio::spawn(axum::serve(operators, for_operators(app)).into_future());
 
     let (stop, stopped) = oneshot::channel::<()>();
     let server = axum::serve(listener, router).with_graceful_shutdown(async {
@@ -75,7 +79,26 @@ pub(crate) async fn serve(
     any_of(signals).await;
     tracing::info!("stopping");
     drop(stop);
-    Ok(end(server, &pool, grace).await)
+    let report = end(server, &pool, grace).await;
+    operators.abort(); // Until now they could see what the shutdown waits for.
+    Ok(report)
+}
+
+/// Metrics, and the page of the pool with its data.
+fn for_operators(app: App) -> Router {
+    Router::new()
+        .route("/metrics", get(|State(app): State<App>| async move { app.exporter.render() }))
+        .route("/pool", get(show_pool))
+        .route("/pool.json", get(pool_as_json))
+        .with_state(app)
+}
+
+async fn show_pool(State(app): State<App>) -> Html<String> {
+    Html(page::html(&app.shop.pool(), "pool.json"))
+}
+
+async fn pool_as_json(State(app): State<App>) -> impl IntoResponse {
+    ([(CONTENT_TYPE, "application/json")], page::json(&app.shop.pool()))
 }
 
 fn pool(database: &str) -> Result<Pool<PostgresConnector>, Failure> {

@@ -80,9 +80,14 @@ impl<P: Parts> HostState<P> {
         self.rare.as_ref()?.failing.as_ref()
     }
 
+    /// Returns whether the last dial has failed.
+    pub(crate) fn is_failing(&self) -> bool {
+        self.failing().is_some()
+    }
+
     /// Returns how many dials in a row have failed or were slow.
     pub(super) fn troubles(&self) -> u32 {
-        self.dials.pace().troubles().max(u32::from(self.failing().is_some()))
+        self.dials.pace().troubles().max(u32::from(self.is_failing()))
     }
 
     /// A dial has failed. Returns whether an outage begins.

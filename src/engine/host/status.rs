@@ -123,11 +123,6 @@ impl<P: Parts> HostState<P> {
         self.failing().map(|failing| (failing.failure().clone(), failing.at()))
     }
 
-    #[cfg(feature = "page")]
-    pub(crate) fn is_failing(&self) -> bool {
-        self.failing().is_some()
-    }
-
     /// Returns what drains, of shared connections. An exclusive one that does is lent in any case.
     fn drains(&self) -> Option<Drains> {
         let gauges = self.connections.gauges();

@@ -26,12 +26,10 @@ pub fn document(url: &str) -> String {
 }
 
 /// Opens a page, lets it run, and writes a picture of it.
-pub fn picture(url: &str, (width, height): (u32, u32), is_dark: bool, into: &Path) {
-    let scheme = i32::from(!is_dark);
+pub fn picture(url: &str, (width, height): (u32, u32), into: &Path) {
     run(&[
         &format!("--screenshot={}", into.display()),
         &format!("--window-size={width},{height}"),
-        &format!("--blink-settings=preferredColorScheme={scheme}"),
         "--hide-scrollbars",
         url,
     ]);
