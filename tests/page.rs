@@ -88,6 +88,13 @@ fn notes(pool: &Pool<Servers>) -> Vec<String> {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_snapshot_can_be_taken_in_one_thread_and_shown_in_another() {
+    let pool = pool(5);
+    let taken = tokio::task::spawn_blocking(move || Snapshot::of(&pool)).await.unwrap();
+    assert!(taken.html(None).contains("The pool knows no host yet."));
+}
+
+#[tokio::test(start_paused = true)]
 async fn the_page_is_complete_without_a_script() {
     let pool = pool(5);
     let _held = pool.acquire("db-1").await.unwrap();
