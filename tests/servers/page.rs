@@ -148,7 +148,7 @@ impl Shop {
         let pool = builder.build(Servers).unwrap();
         let mut leaked = Vec::new();
         for _ in 0..9 {
-            leaked.push(pool.acquire("reports:5432").await.unwrap());
+            leaked.push(pool.acquire("reports:5432").label("monthly report").await.unwrap());
         }
         advance(secs(12 * 60)).await;
         let mut shop =
