@@ -79,8 +79,9 @@ async fn refused(error: fn() -> io::Error) -> String {
     builder().build(connector).unwrap().acquire(HOST).await.unwrap_err().to_string()
 }
 
+/// As Linux says it.
 fn down() -> io::Error {
-    io::Error::from_raw_os_error(111)
+    io::Error::new(io::ErrorKind::ConnectionRefused, "Connection refused (os error 111)")
 }
 
 /// As tokio-postgres says it.

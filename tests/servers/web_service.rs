@@ -1,5 +1,8 @@
 //! The program of the guide's page `web_service`, from its start to a SIGTERM that finds a query stuck.
 
+// Only Unix has SIGTERM.
+#![cfg(unix)]
+
 use std::net::SocketAddr;
 use std::process::Command;
 use std::time::Duration;

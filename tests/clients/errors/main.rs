@@ -194,10 +194,15 @@ async fn of_http(list: &mut List) {
     add_http(list, "http::Error::Body", &broken);
     let refuses = tokio::net::TcpSocket::new_v4().unwrap();
     refuses.bind("127.0.0.1:0".parse().unwrap()).unwrap();
-    let origin = format!("http://{}", refuses.local_addr().unwrap());
+    let address = refuses.local_addr().unwrap();
+    let system = std::net::TcpStream::connect(address).unwrap_err().to_string();
+    let origin = format!("http://{address}");
     let get = ::http::Request::get(format!("{origin}/")).body(Full::new(Bytes::new())).unwrap();
     let refused = client.request(get).await.unwrap_err();
     add_http(list, "http::Error::Acquire", &(refused, origin));
+    // The list has the words of Linux.
+    let added = list.0.last_mut().expect("the line that was added");
+    *added = added.replace(&system, "Connection refused (os error 111)");
     let origin: http::Origin = "http://api-1".parse().unwrap();
     let closed = http::Error::Acquire { origin, source: AcquireError::Closed };
     list.add("http::Error::Acquire", &closed);

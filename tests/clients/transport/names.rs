@@ -18,7 +18,8 @@ async fn an_error_names_the_host_and_every_address_that_was_tried() {
         error.contains(&format!("\"orders:80\" could not be reached at {one}, {two}")),
         "{error}"
     );
-    assert!(error.contains("refused (os error "), "{error}");
+    let system = std::net::TcpStream::connect(two).unwrap_err();
+    assert!(error.contains(&system.to_string()), "{error}");
 }
 
 #[tokio::test]

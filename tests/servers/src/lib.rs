@@ -5,6 +5,7 @@
 #![allow(clippy::unwrap_used, clippy::missing_panics_doc)] // For tests: what fails, panics.
 
 pub mod browser;
+mod owner;
 pub mod package;
 pub mod postgres;
 pub mod redis;

@@ -6,12 +6,12 @@
 
 use std::collections::BTreeMap;
 use std::io::{self, Write};
-use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 use std::process::Command;
 use std::sync::{Mutex, PoisonError};
-use std::{env, fs, thread};
+use std::{env, thread};
 
+use crate::owner::is_root;
 use crate::{browser, postgres};
 
 /// A package of Debian's.
@@ -134,10 +134,6 @@ pub fn program(name: &str) -> Option<PathBuf> {
     let path = env::var_os("PATH").unwrap_or_default();
     let places = env::split_paths(&path).chain(["/usr/sbin".into()]);
     places.map(|place| place.join(name)).find(|program| program.exists())
-}
-
-pub(crate) fn is_root() -> bool {
-    fs::metadata("/proc/self").is_ok_and(|process| process.uid() == 0)
 }
 
 fn is_set(variable: &str, value: &str) -> bool {

@@ -7,7 +7,6 @@
 //! killed.
 
 use std::net::{Ipv4Addr, TcpListener};
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -15,7 +14,8 @@ use std::sync::mpsc;
 use std::time::{Duration, Instant};
 use std::{env, fs, process, thread};
 
-use crate::package::{POSTGRES, is_root};
+use crate::owner::{give, hide, is_root};
+use crate::package::POSTGRES;
 
 /// Generous: a machine may be busy, and a server that crashed has to recover.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -246,7 +246,7 @@ impl Programs {
         let directory = env::temp_dir().join(format!("wharf-postgres-{}-{nth}", process::id()));
         fs::create_dir(&directory).expect("a new directory");
         if let Some(User { id, group }) = self.user {
-            std::os::unix::fs::chown(&directory, Some(id), Some(group)).unwrap();
+            give(&directory, id, group);
         }
         directory
     }
@@ -254,9 +254,9 @@ impl Programs {
     /// Writes a file that only the user that runs the server may read.
     fn write_secret(&self, path: &Path, contents: &str) {
         fs::write(path, contents).unwrap();
-        fs::set_permissions(path, fs::Permissions::from_mode(0o600)).unwrap();
+        hide(path);
         if let Some(User { id, group }) = self.user {
-            std::os::unix::fs::chown(path, Some(id), Some(group)).unwrap();
+            give(path, id, group);
         }
     }
 
