@@ -160,7 +160,7 @@
 //! | `serde` | [`Config`] is read and written: `idle_timeout = "90s"`; figures are written for scripts: [`PoolStatus`], [`HostStatus`], [`LoanInfo`], [`Advice`], [`CloseReport`] and others | serde, humantime |
 //! | `test-util` | a connector for tests that follows a script | nothing |
 //!
-//! wharf needs Rust 1.85 (so does tokio; wharf-grpc needs what tonic does, 1.88), tokio 1.49, and a runtime with its timers enabled.
+//! wharf needs Rust 1.85, tokio 1.49, and a runtime with its timers enabled.
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![forbid(unsafe_code)]

@@ -102,7 +102,7 @@ fn trimmed(word: &str) -> &str {
 /// Outside of code, of the table of other pools and of the version of Rust.
 #[test]
 fn every_figure_of_the_readme_is_one_of_the_report() {
-    let readme = read("README.md").replace("Rust 1.85", "").replace("gRPC: 1.88", "");
+    let readme = read("README.md").replace("Rust 1.85", "");
     let plots: Vec<_> = between(&readme, "<!-- figures of", "<!-- end of figures -->").collect();
     assert_eq!(plots.len(), 1, "plots");
     let prose = |section: &str| section.split("```").step_by(2).collect::<String>();
