@@ -70,7 +70,7 @@ async fn a_request_that_was_given_up_is_not_the_first_of_many() {
     let (_listener, hung) = server().await;
     for protocol in [Protocol::Http1, Protocol::Http2] {
         let address = answering(protocol == Protocol::Http2).await;
-        let client = Client::builder().protocol(protocol).timeout(Duration::from_millis(400));
+        let client = Client::builder().protocol(protocol).timeout(Duration::from_secs(2));
         let transport = Names::of("shop", &[hung, address]).transport();
         let client = client.transport(transport).build().unwrap();
         let mut failed = 0;

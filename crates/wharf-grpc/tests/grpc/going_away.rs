@@ -64,9 +64,8 @@ async fn no_call_fails_while_the_server_ends_connections_of_a_certain_age() {
     for _ in 0..16 {
         let (pool, server) = (pool.clone(), server.uri());
         callers.spawn(async move {
-            let begun = time::Instant::now();
             let (mut answered, mut too_late) = (0, 0);
-            while begun.elapsed() < Duration::from_secs(1) || pool.status().dials < 6 {
+            while pool.status().dials < 20 || answered < 10 {
                 match check(&pool.acquire(&server).await.unwrap()).await {
                     Ok(_) => answered += 1,
                     Err(status) if is_unprocessed(&status) => too_late += 1,
@@ -77,10 +76,8 @@ async fn no_call_fails_while_the_server_ends_connections_of_a_certain_age() {
         });
     }
     let counts: Vec<(u64, u64)> = within_a_minute(callers.join_all()).await;
-    let answered: u64 = counts.iter().map(|(answered, _)| answered).sum();
     let too_late: u64 = counts.iter().map(|(_, too_late)| too_late).sum();
     let status = pool.status();
-    assert!(answered > 100, "{answered} calls");
     assert_eq!((status.failed_dials, status.leases), (0, 0));
     // Each end of a connection may catch the 16 calls that are under way, and no further ones.
     assert!(too_late <= 16 * status.dials, "{too_late} too late");

@@ -83,11 +83,10 @@ async fn no_unary_call_fails_or_runs_twice_while_the_server_ends_connections_of_
     let channel = channel(&pool, &server.uri());
     let mut callers = JoinSet::new();
     for _ in 0..16 {
-        let channel = channel.clone();
+        let (pool, channel) = (pool.clone(), channel.clone());
         callers.spawn(async move {
-            let start = time::Instant::now();
             let mut answered = 0;
-            while start.elapsed() < SECOND {
+            while pool.status().dials < 20 || answered < 10 {
                 check(&channel).await.unwrap_or_else(|status| panic!("{}", chain(&status)));
                 answered += 1;
             }
@@ -96,8 +95,6 @@ async fn no_unary_call_fails_or_runs_twice_while_the_server_ends_connections_of_
     }
     let answered: usize = within_a_minute(callers.join_all()).await.into_iter().sum();
     let status = pool.status();
-    assert!(answered > 100, "{answered} calls");
-    assert!(status.dials > 5, "{} dials", status.dials);
     assert_eq!(status.leases, 0);
     assert_eq!(begun.load(Ordering::Relaxed), answered);
 }

@@ -215,12 +215,19 @@ async fn a_peer_that_stops_answering_is_found() {
         }
     })
     .await;
-    let times = Duration::from_millis(50);
+    let times = Duration::from_secs(10);
     let client = client(1, |b| {
         b.protocol(Protocol::Http2).http2_keep_alive_interval(times).http2_keep_alive_timeout(times)
     });
     fetch(&client, &server.url("/")).await.unwrap();
-    let error = within_a_minute(fetch(&client, &server.url("/"))).await.unwrap_err();
+    let url = server.url("/");
+    let silence = async {
+        until(|| server.log.requests.load(Ordering::SeqCst) == 2).await;
+        tokio::time::pause();
+    };
+    let (answer, ()) = tokio::join!(within_a_minute(fetch(&client, &url)), silence);
+    tokio::time::resume();
+    let error = answer.unwrap_err();
     assert!(chain(&error).contains("timed out"), "{}", chain(&error));
     assert_eq!(settled(&client).await.idle, 0);
     fetch(&client, &server.url("/")).await.unwrap();

@@ -105,13 +105,13 @@ async fn an_upload_without_end_is_over_with_the_time_of_its_request() {
         let kind = if protocol == Protocol::Http2 { HTTP2 } else { HTTP1 };
         let server = Server::start(kind).await;
         let limit = Duration::from_millis(200);
-        let client = client(1, |builder| builder.protocol(protocol).timeout(limit));
+        let client = client(1, |builder| builder.protocol(protocol));
         let (mut sender, body) = Channel::<Bytes>::new(1);
         let pieces = tokio::spawn(async move {
             while sender.send_data(Bytes::from_static(&[b'x'; 1000])).await.is_ok() {}
         });
         let request = Request::put(server.url("/wait")).body(body).unwrap();
-        let error = client.request(request).await.unwrap_err();
+        let error = client.with_timeout(limit).request(request).await.unwrap_err();
         assert!(matches!(error, Error::Timeout { .. }), "{error:?}");
         // Nobody holds the other end any more.
         within_a_minute(pieces).await.unwrap();

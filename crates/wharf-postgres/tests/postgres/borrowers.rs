@@ -268,8 +268,7 @@ async fn what_holds_up_a_ping_or_the_end_is_cancelled() {
     for (reset, failed_pings) in [(Reset::Rollback, 0), (Reset::None, 1)] {
         let (database, pool, session) = one_connection(reset).await;
         drop(pool);
-        let set =
-            |builder: Builder| builder.max_per_host(1).ping_timeout(Duration::from_millis(100));
+        let set = |builder: Builder| builder.max_per_host(1).ping_timeout(Duration::from_secs(1));
         let connector = database.builder().reset(reset).build().unwrap();
         let pool = set(Pool::builder().health_check(HealthCheck::Always)).build(connector).unwrap();
         leave_a_query(acquire(&pool).await, &session).await;

@@ -120,7 +120,7 @@ async fn a_health_check_of_the_pool_is_a_ping() {
     let options = WebSocketConnector::builder().heartbeat(None);
     let pool = Pool::builder()
         .health_check(HealthCheck::Always)
-        .ping_timeout(Duration::from_secs(1))
+        .ping_timeout(Duration::from_secs(3))
         .build(options.build().unwrap())
         .unwrap();
     soon(ask(&pool, &url)).await.unwrap();
