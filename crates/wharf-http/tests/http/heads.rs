@@ -49,7 +49,7 @@ async fn a_head_of_nearly_256_kib_is_received() {
         let client = client_of(protocol);
         for path in ["/15/16000", "/120/2000", "/200/10"] {
             let response = within_a_minute(client.request(get(&server.url(path)))).await.unwrap();
-            let fields = path[1..].split_once('/').unwrap().0.parse().unwrap();
+            let fields = path[1..].split_once('/').unwrap().0.parse::<usize>().unwrap();
             let found = response.headers().keys().filter(|name| name.as_str().starts_with("x-"));
             assert_eq!(found.count(), fields, "{path} {protocol:?}");
             assert_eq!(read(response).await.unwrap().body, "body");
