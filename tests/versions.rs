@@ -182,14 +182,43 @@ fn closure(mut needs: BTreeSet<String>, lock: &toml::Table) -> BTreeSet<String> 
     needs
 }
 
-#[test]
-fn the_crates_of_the_models_are_not_in_the_lock_of_a_package_that_depends_on_wharf() {
-    let parse = |file: &str| toml::from_str::<toml::Table>(&read(file)).unwrap();
-    let lock = parse("Cargo.lock");
+fn parse(file: &str) -> toml::Table {
+    toml::from_str(&read(file)).unwrap()
+}
+
+/// The manifests of the packages that are published.
+fn published() -> Vec<String> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("crates");
     let crates = fs::read_dir(root).unwrap().map(|entry| entry.unwrap().file_name());
     let manifests = crates.map(|name| format!("crates/{}/Cargo.toml", name.to_str().unwrap()));
-    for manifest in manifests.chain([MANIFEST.to_owned()]) {
+    manifests.chain([MANIFEST.to_owned()]).collect()
+}
+
+#[test]
+fn every_package_has_what_a_registry_asks_for_and_shows() {
+    for manifest in published() {
+        let parsed = parse(&manifest);
+        let package = parsed["package"].as_table().unwrap();
+        for key in ["description", "documentation", "readme"] {
+            assert!(package.get(key).is_some_and(toml::Value::is_str), "{manifest}: {key}");
+        }
+        for key in ["version", "edition", "rust-version", "license"] {
+            let of_the_workspace = package[key].get("workspace").and_then(toml::Value::as_bool);
+            assert_eq!(of_the_workspace, Some(true), "{manifest}: {key}");
+        }
+        for (key, most) in [("keywords", 5), ("categories", 5)] {
+            let count = package[key].as_array().unwrap().len();
+            assert!((1..=most).contains(&count), "{manifest}: {count} {key}");
+        }
+        let included = package["include"].as_array().unwrap();
+        assert!(included.contains(&"LICENSE-*".into()), "{manifest}: no licence");
+    }
+}
+
+#[test]
+fn the_crates_of_the_models_are_not_in_the_lock_of_a_package_that_depends_on_wharf() {
+    let lock = parse("Cargo.lock");
+    for manifest in published() {
         let crates = closure(needs(&parse(&manifest)), &lock);
         assert!(crates.contains("tokio") && crates.contains("libc"), "{manifest}: {crates:?}");
         assert!(
