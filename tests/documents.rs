@@ -62,7 +62,7 @@ fn readmes() -> Vec<PathBuf> {
 
 /// Nothing is published yet, so a page of docs.rs would lead nowhere. A package has no file above its own folder.
 #[test]
-fn what_a_readme_links_to_is_a_file_below_it() {
+fn a_readme_links_only_to_files_below_it() {
     let mut links = 0;
     for readme in readmes() {
         let (text, folder) = (fs::read_to_string(&readme).unwrap(), readme.parent().unwrap());

@@ -105,7 +105,7 @@ async fn a_loan_says_in_text_where_it_was_acquired() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_known_of_a_connection_is_written_in_seconds() {
+async fn the_figures_of_a_connection_are_written_in_seconds() {
     let pool = pool(5);
     drop(pool.acquire("db-1").await.unwrap());
     tokio::time::advance(Duration::from_millis(1500)).await;

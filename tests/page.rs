@@ -218,7 +218,7 @@ async fn a_closed_pool_says_what_it_waits_for() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_the_pool_advises_is_a_sentence_and_figures() {
+async fn the_pools_advice_is_a_sentence_and_figures() {
     let builder = Pool::builder().max_per_host(50).advice(secs(60));
     let pool = builder.build(Servers).unwrap();
     let mut callers = JoinSet::new();

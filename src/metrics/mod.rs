@@ -166,7 +166,7 @@ impl Metrics {
     ///
     /// If a key's `Debug` panics and [`per_host`](Metrics::per_host) is on.
     pub fn report(&self, pool: &impl Reportable) {
-        self.show(&pool.viewed().picture(self.per_host));
+        self.show(&report::Picture::of(&*pool.erased().0, self.per_host));
     }
 
     /// Reports at once and then at this interval, until the pool is closed and empty, or its last
@@ -186,7 +186,7 @@ impl Metrics {
         pool: &P,
     ) -> impl Future<Output = ()> + Send + 'static + use<P> {
         assert!(!interval.is_zero(), "interval is 0s: it must be longer than zero");
-        let (metrics, pool) = (self.clone(), Arc::downgrade(&pool.viewed()));
+        let (metrics, pool) = (self.clone(), Arc::downgrade(&pool.erased().0));
         async move {
             loop {
                 // Before the snapshot, which would be old by the time it is shown.
@@ -194,7 +194,7 @@ impl Metrics {
                     tokio::task::yield_now().await;
                 }
                 let Some(pool) = pool.upgrade() else { break };
-                let picture = pool.picture(metrics.per_host);
+                let picture = report::Picture::of(&*pool, metrics.per_host);
                 drop(pool);
                 metrics.show(&picture);
                 if picture.is_over {

@@ -2,7 +2,6 @@
 
 use std::collections::HashSet;
 use std::mem;
-use std::sync::Arc;
 
 use ::metrics::{Key, with_recorder};
 
@@ -14,46 +13,20 @@ use crate::policy::advice::Advice;
 use crate::policy::connector::Connector;
 use crate::policy::limits::Limits;
 use crate::policy::shared_connector::SharedConnector;
+use crate::pool::erased::Erase;
 use crate::pool::pool::Pool;
 use crate::pool::shared::SharedPool;
 use crate::runtime::any_pool::AnyPool;
-use crate::runtime::cell::PoolCore;
 
 /// A pool that [`Metrics`] can report: a [`Pool`] or a [`SharedPool`].
-pub trait Reportable: sealed::Sealed {}
+pub trait Reportable: Erase {}
 
 impl<C: Connector> Reportable for Pool<C> {}
 impl<C: SharedConnector> Reportable for SharedPool<C> {}
 
-mod sealed {
-    use super::{Arc, Viewed};
-
-    pub trait Sealed {
-        fn viewed(&self) -> Arc<dyn Viewed>;
-    }
-}
-
-impl<C: Connector> sealed::Sealed for Pool<C> {
-    fn viewed(&self) -> Arc<dyn Viewed> {
-        self.core().clone()
-    }
-}
-
-impl<C: SharedConnector> sealed::Sealed for SharedPool<C> {
-    fn viewed(&self) -> Arc<dyn Viewed> {
-        self.shares().viewed()
-    }
-}
-
-/// Independent of the connector type.
-pub trait Viewed: Send + Sync {
-    /// Takes a snapshot, with a view of each host if that is requested.
-    fn picture(&self, per_host: bool) -> Picture;
-}
-
 /// A snapshot of a pool.
 #[derive(Debug, Default)]
-pub struct Picture {
+pub(super) struct Picture {
     /// The pool is closed and empty: this is the last snapshot.
     pub(super) is_over: bool,
     known: usize,
@@ -97,14 +70,8 @@ impl Caps {
     }
 }
 
-impl<C: Connector> Viewed for PoolCore<C> {
-    fn picture(&self, per_host: bool) -> Picture {
-        Picture::of(self, per_host)
-    }
-}
-
 impl Picture {
-    fn of(pool: &dyn AnyPool, per_host: bool) -> Self {
+    pub(super) fn of(pool: &dyn AnyPool, per_host: bool) -> Self {
         let rules = pool.base().rules();
         let limits = &rules.common.limits;
         let is_over = pool.base().has_ended();

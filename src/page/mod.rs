@@ -90,7 +90,6 @@
 mod node;
 mod notes;
 mod render;
-mod sealed;
 mod snapshot;
 mod words;
 
@@ -101,6 +100,7 @@ use serde::Serialize;
 use self::snapshot::PoolView;
 use crate::policy::connector::Connector;
 use crate::policy::shared_connector::SharedConnector;
+use crate::pool::erased::Erase;
 use crate::pool::pool::Pool;
 use crate::pool::shared::SharedPool;
 
@@ -144,7 +144,7 @@ impl Snapshot {
     }
 
     fn with(mut self, name: Option<&str>, pool: &impl Showable) -> Self {
-        self.pools.push(PoolView::of(name, &*pool.shown().0));
+        self.pools.push(PoolView::of(name, &*pool.erased().0));
         self
     }
 
@@ -161,7 +161,7 @@ impl Snapshot {
 }
 
 /// A pool that the page can show: a [`Pool`] or a [`SharedPool`].
-pub trait Showable: sealed::Sealed {}
+pub trait Showable: Erase {}
 
 impl<C: Connector> Showable for Pool<C> {}
 impl<C: SharedConnector> Showable for SharedPool<C> {}

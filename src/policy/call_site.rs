@@ -88,45 +88,47 @@ pub(crate) struct Label(u16);
 #[derive(Default)]
 struct Texts {
     texts: Vec<&'static str>,
-    numbers: HashMap<&'static str, u16>,
+    labels: HashMap<&'static str, Label>,
 }
 
 static TEXTS: LazyLock<RwLock<Texts>> = LazyLock::new(RwLock::default);
 
-/// The label of all texts for which no number is left.
-const OTHERS: &str = "other labels";
-
 impl Label {
     const NONE: Self = Label(0);
+    /// All texts for which no number is left.
     const OTHERS: Self = Label(u16::MAX);
 
     fn new(text: &'static str) -> Self {
-        let known = TEXTS.read().unwrap_or_else(PoisonError::into_inner).numbers.get(text).copied();
-        Label(known.unwrap_or_else(|| Label::number(text)))
+        let known = TEXTS.read().unwrap_or_else(PoisonError::into_inner).labels.get(text).copied();
+        known.unwrap_or_else(|| TEXTS.write().unwrap_or_else(PoisonError::into_inner).label(text))
     }
 
-    #[cold]
-    fn number(text: &'static str) -> u16 {
-        let mut known = TEXTS.write().unwrap_or_else(PoisonError::into_inner);
-        if let Some(&number) = known.numbers.get(text) {
-            return number;
+    fn text(self) -> Option<&'static str> {
+        if self == Label::NONE {
+            return None;
         }
-        let next = u16::try_from(known.texts.len() + 1).unwrap_or(u16::MAX);
-        if next < u16::MAX {
-            known.texts.push(text);
-            known.numbers.insert(text, next);
+        TEXTS.read().unwrap_or_else(PoisonError::into_inner).text(self)
+    }
+}
+
+impl Texts {
+    #[cold]
+    fn label(&mut self, text: &'static str) -> Label {
+        if let Some(&label) = self.labels.get(text) {
+            return label;
+        }
+        let next = u16::try_from(self.texts.len() + 1).map_or(Label::OTHERS, Label);
+        if next != Label::OTHERS {
+            self.texts.push(text);
+            self.labels.insert(text, next);
         }
         next
     }
 
-    fn text(self) -> Option<&'static str> {
-        match self {
-            Label::NONE => None,
-            Label::OTHERS => Some(OTHERS),
-            Label(number) => {
-                let known = TEXTS.read().unwrap_or_else(PoisonError::into_inner);
-                known.texts.get(usize::from(number) - 1).copied()
-            }
+    fn text(&self, label: Label) -> Option<&'static str> {
+        match label {
+            Label::OTHERS => Some("other labels"),
+            Label(number) => self.texts.get(usize::from(number).checked_sub(1)?).copied(),
         }
     }
 }
@@ -147,5 +149,19 @@ mod tests {
         assert_eq!(labelled.with_label("refund").label(), Some("refund"));
         assert_eq!(labelled, plain.with_label("checkout"));
         assert_ne!(labelled, plain);
+    }
+
+    #[test]
+    fn labels_that_find_no_number_are_shown_as_others_and_earlier_ones_as_before() {
+        let mut texts = Texts::default();
+        let first = texts.label("first");
+        // It costs less than 65,533 different texts.
+        texts.texts.resize(usize::from(u16::MAX) - 2, "filler");
+        let last = texts.label("last");
+        let late = ["too late", "later"].map(|text| texts.label(text));
+        assert_eq!(late, [Label::OTHERS; 2]);
+        assert_eq!(texts.text(late[0]), Some("other labels"));
+        assert_eq!((texts.text(first), texts.text(last)), (Some("first"), Some("last")));
+        assert_eq!((texts.label("first"), texts.label("last")), (first, last));
     }
 }

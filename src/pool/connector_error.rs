@@ -10,7 +10,8 @@ use std::sync::Arc;
 ///
 /// It derefs to the connector's own type `E`, if that implements [`Error`]. Others, such as `anyhow::Error`
 /// or `Box<dyn Error + Send + Sync>`, become a `dyn Error` when a dial fails, which
-/// [`as_error`](Self::as_error) returns.
+/// [`as_error`](Self::as_error) returns. Of an `anyhow::Error` that has its text and its sources, but `downcast_ref`
+/// does not find the error that it was made from.
 ///
 /// # Examples
 ///
@@ -50,11 +51,11 @@ impl<E: Into<Box<dyn Error + Send + Sync>>> From<E> for ConnectorError<E> {
     }
 }
 
-impl<E: Error + 'static> Deref for ConnectorError<E> {
+impl<E: Error + Send + Sync + 'static> Deref for ConnectorError<E> {
     type Target = E;
 
     fn deref(&self) -> &E {
-        // The standard library boxes an error as it is.
+        // The standard library boxes an error that is `Send` and `Sync` as it is.
         self.error.downcast_ref().expect("an error keeps its type in its box")
     }
 }

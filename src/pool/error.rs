@@ -270,7 +270,7 @@ impl<E> ConnectFailed<E> {
     }
 }
 
-impl<E: Error + 'static> Deref for ConnectFailed<E> {
+impl<E: Error + Send + Sync + 'static> Deref for ConnectFailed<E> {
     type Target = E;
 
     fn deref(&self) -> &E {

@@ -8,6 +8,8 @@ pub(crate) mod close;
 mod configure;
 pub(crate) mod connector_error;
 pub(crate) mod connector_fn;
+#[cfg(any(feature = "metrics", feature = "page"))]
+pub(crate) mod erased;
 pub(crate) mod error;
 mod exchange;
 pub(crate) mod host;

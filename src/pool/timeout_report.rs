@@ -104,8 +104,8 @@ pub struct TimeoutDetails {
     pub held_by_waiting: usize,
     /// The dials in flight that have taken much longer than usual, if there are any.
     pub slow_dials: Option<SlowDials>,
-    /// The time until the next dial may begin, where dials have failed or were slow: `None` if it
-    /// may at once.
+    /// The time until the next dial begins, where dials have failed or were slow; zero if that is now.
+    /// `None` if nothing puts dials off.
     #[cfg_attr(
         feature = "serde",
         serde(serialize_with = "crate::policy::figures::seconds_or_null")

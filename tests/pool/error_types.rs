@@ -111,6 +111,8 @@ async fn an_error_says_whether_to_try_again() {
     let _loan = pool.acquire(&1).await.unwrap();
     let error = pool.acquire(&1).await.unwrap_err();
     assert!(matches!(error, AcquireError::QueueFull(_)) && error.is_retryable(), "{error}");
+    let error = pool.acquire_within(&1, Duration::ZERO).await.unwrap_err();
+    assert!(matches!(error, AcquireError::Timeout(_)) && error.is_retryable(), "{error}");
     drop(pool.close());
     assert!(!pool.acquire(&1).await.unwrap_err().is_retryable());
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use tokio::time::sleep;
 use wharf::test_util::{self, SharedTestConnector};
-use wharf::{Leaked, Observer, Pool, SharedPool, SlowAcquire};
+use wharf::{Deadlocked, Leaked, Observer, Pool, SharedPool, SlowAcquire};
 
 use crate::support::*;
 
@@ -79,6 +79,11 @@ impl Observer for &'static Places {
         self.0.lock().push(format!("slow: {:?}", event.place.label()));
     }
 
+    fn deadlocked(&self, event: &Deadlocked<'_>) {
+        let (held, waits) = (event.acquired_at.label(), event.waits_at.label());
+        self.0.lock().push(format!("deadlocked: {held:?}, {waits:?}"));
+    }
+
     fn leaked(&self, event: &Leaked<'_>) {
         self.0.lock().push(format!("leaked: {:?}", event.place.label()));
     }
@@ -98,4 +103,17 @@ async fn leaks_and_slow_acquires_are_told_with_the_label() {
     let _loan = checked_out(&pool, "checkout").await;
     sleep(Duration::from_secs(30)).await;
     assert_eq!(*places.0.lock(), ["slow: Some(\"checkout\")", "leaked: Some(\"checkout\")"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn deadlocks_are_told_with_both_labels() {
+    let places: &'static Places = Box::leak(Box::default());
+    let (pool, _) = pool(|b| b.max_per_host(1).deadlock_warnings(true).observer(places));
+    let task = tokio::spawn(async move {
+        let _loan = checked_out(&pool, "order").await;
+        pool.acquire(&1).label("stock").at_most(secs(5)).await.map(drop).unwrap_err().to_string()
+    });
+    let error = task.await.unwrap();
+    assert!(error.contains(" (order); held by waiting tasks: 1 of 1"), "{error}");
+    assert_eq!(*places.0.lock(), ["deadlocked: Some(\"order\"), Some(\"stock\")"]);
 }

@@ -56,8 +56,8 @@ use wharf::Connector;
 ///
 /// # Errors
 ///
-/// The manager's own, unchanged. It must implement [`Error`]; convert other types with
-/// [`map_err`](Bb8::map_err).
+/// The manager's own, unchanged: an [`Error`], `anyhow`'s, a box, or any other type that becomes a boxed error. Convert
+/// the rest with [`map_err`](Bb8::map_err).
 ///
 /// # Examples
 ///
@@ -115,7 +115,7 @@ impl<M: ManageConnection> Bb8<M> {
 }
 
 impl<M: ManageConnection, E> Bb8<M, E> {
-    /// Converts the errors, for a manager whose own error type is not an [`Error`] that is `Send`
+    /// Converts the errors, for a manager whose own error type does not become a boxed [`Error`] that is `Send`
     /// and `Sync`.
     pub fn map_err<F>(self, map: fn(M::Error) -> F) -> Bb8<M, F> {
         Bb8 { manager: self.manager, map, on_connect: self.on_connect, name: self.name }
