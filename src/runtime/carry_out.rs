@@ -4,7 +4,7 @@ use std::mem;
 use std::sync::Arc;
 
 use super::any_host::AnyHost;
-use super::news::{Item, News};
+use super::events::{Events, Item};
 use super::parts::{Actions, Cell};
 use super::pool_base::PoolBase;
 use super::{close, dial, panics, ping};
@@ -13,25 +13,25 @@ use crate::engine::Asking;
 impl dyn AnyHost {
     /// Carries out the actions of this host.
     pub(super) fn carry_out(self: &Arc<Self>, actions: Actions) {
-        let mut news = News::new();
-        self.carry_out_but_tell(actions, &mut news);
-        drop(news);
+        let mut events = Events::new();
+        self.carry_out_but_tell(actions, &mut events);
+        drop(events);
     }
 
     /// The same. The caller reports the events.
-    pub(super) fn carry_out_but_tell(self: &Arc<Self>, actions: Actions, news: &mut News) {
+    pub(super) fn carry_out_but_tell(self: &Arc<Self>, actions: Actions, events: &mut Events) {
         if actions.is_empty() {
             return;
         }
-        let mut follows = Follows::new(news);
+        let mut follows = Follows::new(events);
         follows.take(self, actions);
         follows.carry_out_others(self.pool());
     }
 
     /// The pool has ended: the host leaves the directory, if it has not yet.
     pub(super) fn forget_at_end(self: &Arc<Self>) {
-        let mut news = News::new();
-        let mut follows = Follows::new(&mut news);
+        let mut events = Events::new();
+        let mut follows = Follows::new(&mut events);
         follows.forget(self);
         follows.carry_out_others(self.pool());
     }
@@ -40,7 +40,7 @@ impl dyn AnyHost {
 /// The consequences of one host's section for other hosts. They are kept in a list, because they
 /// may form a long chain.
 struct Follows<'a> {
-    news: &'a mut News,
+    events: &'a mut Events,
     /// Dials that no runtime runs.
     lost: Vec<dial::Dialing>,
     granted: Vec<Cell>,
@@ -57,9 +57,9 @@ enum Follow {
 }
 
 impl<'a> Follows<'a> {
-    fn new(news: &'a mut News) -> Self {
+    fn new(events: &'a mut Events) -> Self {
         let (lost, granted) = (Vec::new(), Vec::new());
-        Follows { news, lost, granted, stop_draining: None, give_way: None, make_room: false }
+        Follows { events, lost, granted, stop_draining: None, give_way: None, make_room: false }
     }
 
     /// Carries out the actions of the host itself, and keeps the others.
@@ -86,7 +86,7 @@ impl<'a> Follows<'a> {
     fn lose(&mut self, mut dialing: dial::Dialing) {
         let (cell, actions) = dialing.lose();
         self.take(&cell, actions);
-        self.news.note(Item::LostDial(dialing));
+        self.events.note(Item::LostDial(dialing));
         panics::let_go(cell);
     }
 
@@ -127,7 +127,7 @@ impl<'a> Follows<'a> {
             || actions.overload.is_some()
             || actions.advice.is_some();
         if has_news {
-            self.news.hold_up_the_end(cell);
+            self.events.hold_up_the_end(cell);
         }
         self.begin_tasks(cell, &mut actions);
         notify(cell, &actions);
@@ -160,25 +160,25 @@ impl<'a> Follows<'a> {
 
     fn note(&mut self, cell: &Cell, actions: &mut Actions) {
         for leak in mem::take(&mut actions.leaks) {
-            self.news.note(Item::Leak(cell.clone(), leak));
+            self.events.note(Item::Leak(cell.clone(), leak));
         }
         if let Some(self_wait) = actions.self_wait.take() {
-            self.news.note(Item::SelfWait(cell.clone(), self_wait));
+            self.events.note(Item::SelfWait(cell.clone(), self_wait));
         }
         if let Some(overload) = actions.overload.take() {
-            self.news.note(Item::Overload(cell.clone(), overload));
+            self.events.note(Item::Overload(cell.clone(), overload));
         }
         if let Some(advice) = actions.advice.take() {
-            self.news.note(Item::Advice(cell.clone(), advice));
+            self.events.note(Item::Advice(cell.clone(), advice));
         }
     }
 
     /// Nobody needs the host any more.
     fn forget(&mut self, cell: &Cell) {
-        self.news.hold_up_the_end(cell);
+        self.events.hold_up_the_end(cell);
         let Some(actions) = cell.forget() else { return };
         self.take(cell, actions);
-        self.news.note(Item::Forgotten(cell.clone()));
+        self.events.note(Item::Forgotten(cell.clone()));
     }
 }
 

@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use super::any_host::AnyHost;
 use super::any_pool::AnyPool;
+use super::events::Events;
 use super::handle::Runtime;
 use super::maintenance::Maintenance;
-use super::news::News;
 use super::panics;
 use super::scheduled::Scheduled;
 use crate::policy::time::{Span, Time};
@@ -76,23 +76,23 @@ impl dyn AnyPool {
     /// due.
     fn maintain(self: &Arc<Self>, most: usize) -> Time {
         let base = self.base();
-        let (now, mut news) = (base.clock.precise(), News::new());
+        let (now, mut events) = (base.clock.precise(), Events::new());
         for _ in 0..most {
             let due = base.schedule.lock().pop_due(now);
             let Some(Scheduled { host, .. }) = due else { break };
-            news.hold_up_the_end(&host);
+            events.hold_up_the_end(&host);
             let actions = host.decide(&mut |state, section| state.maintain(section));
-            host.carry_out_but_tell(actions, &mut news);
+            host.carry_out_but_tell(actions, &mut events);
             panics::let_go(host);
         }
         let makes_room = base.schedule.lock().takes_room(now);
         // If its own time is later, the host says so.
         if let Some(cell) = makes_room.then(|| base.next_scan(Time::NEVER)).flatten() {
             let actions = cell.decide(&mut |state, section| state.visit(section));
-            cell.carry_out_but_tell(actions, &mut news);
+            cell.carry_out_but_tell(actions, &mut events);
             panics::let_go(cell);
         }
-        news.tell_aside(base);
+        events.tell_aside(base);
         base.schedule.lock().next()
     }
 }

@@ -76,12 +76,12 @@ impl TcpTransport {
             resolved.retain(|address| self.settings.reaches(*address));
         }
         let (order, mut first) = self.order(resolved);
-        let turn = pace(order.len());
+        let head_start = pace(order.len());
         let attempt = |address| {
             let seat = first.take().or_else(|| self.seat(address));
-            Attempt { address, seat, began: Instant::now(), turn }.run(&self.settings)
+            Attempt { address, seat, began: Instant::now(), head_start }.run(&self.settings)
         };
-        let outcome = race(order.iter().copied(), turn, attempt).await;
+        let outcome = race(order.iter().copied(), head_start, attempt).await;
         let connection = outcome.map_err(|errors| unreachable(&host, &order, errors))?;
         Ok(connection.balanced_among(&order))
     }
@@ -135,7 +135,7 @@ struct Attempt {
     address: SocketAddr,
     seat: Option<Seat>,
     began: Instant,
-    turn: Duration,
+    head_start: Duration,
 }
 
 impl Attempt {
@@ -155,7 +155,7 @@ impl Attempt {
 
 impl Drop for Attempt {
     fn drop(&mut self) {
-        if self.began.elapsed() >= self.turn {
+        if self.began.elapsed() >= self.head_start {
             self.fail();
         }
     }

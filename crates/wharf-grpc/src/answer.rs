@@ -12,33 +12,33 @@ use tonic::body::Body;
 
 use super::deadline::Deadline;
 use super::error;
-use super::turn::Turn;
+use super::in_flight::InFlight;
 
 /// The messages of an answer, until the last one or the call's deadline. Dropping it earlier
 /// cancels the call.
 pub(super) struct Answer {
-    /// `None` after a failure. The stream must be reset before the turn ends.
+    /// `None` after a failure. The stream must be reset before the exchange ends.
     incoming: Option<Incoming>,
     /// `None` once the last message has arrived.
-    turn: Option<Turn>,
+    in_flight: Option<InFlight>,
     deadline: Deadline,
 }
 
 impl Answer {
     /// Makes the messages of an answer whose head has arrived.
     pub(super) fn to(
-        (turn, response): (Turn, Response<Incoming>),
+        (in_flight, response): (InFlight, Response<Incoming>),
         deadline: Deadline,
     ) -> Response<Body> {
         response.map(|incoming| {
-            Body::new(Answer { incoming: Some(incoming), turn: Some(turn), deadline })
+            Body::new(Answer { incoming: Some(incoming), in_flight: Some(in_flight), deadline })
         })
     }
 
     /// Ends as if the caller had dropped it, even while the caller still holds it.
     fn fail(&mut self, status: Status) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
         self.incoming = None;
-        self.turn = None;
+        self.in_flight = None;
         Poll::Ready(Some(Err(status)))
     }
 }
@@ -53,8 +53,8 @@ impl HttpBody for Answer {
     ) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
         let Some(incoming) = &mut self.incoming else { return Poll::Ready(None) };
         let polled = Pin::new(incoming).poll_frame(cx);
-        if let Some(turn) = &mut self.turn {
-            turn.note(polled.is_pending());
+        if let Some(in_flight) = &mut self.in_flight {
+            in_flight.note(polled.is_pending());
             // Checked here too, because the next message may always be ready.
             if let Poll::Ready(status) = self.deadline.poll(cx) {
                 return self.fail(status);
@@ -63,15 +63,15 @@ impl HttpBody for Answer {
         let frame = match ready!(polled).transpose() {
             Ok(frame) => frame,
             Err(error) => {
-                let own = self.turn.as_ref().and_then(|turn| {
-                    turn.note_error(&error);
-                    turn.own_failure.take()
+                let own = self.in_flight.as_ref().and_then(|in_flight| {
+                    in_flight.note_error(&error);
+                    in_flight.own_failure.take()
                 });
                 return self.fail(own.unwrap_or_else(|| error::status(error)));
             }
         };
         if frame.is_none() || self.is_end_stream() {
-            self.turn = None;
+            self.in_flight = None;
         }
         Poll::Ready(frame.map(Ok))
     }

@@ -9,8 +9,8 @@ use tonic::Status;
 use tonic::body::Body;
 
 use super::error;
+use super::in_flight::{Held, InFlight};
 use super::messages::{Handed, Messages, OwnFailure};
-use super::turn::{Held, Turn};
 use super::unprocessed::{self, Gone, Unprocessed};
 use wharf_http::conn::{Unanswered, reset_code};
 
@@ -41,23 +41,23 @@ impl Call {
     pub(super) async fn attempt(
         &mut self,
         channel: Held,
-    ) -> Result<(Turn, Response<Incoming>), Failure> {
-        let Some(mut turn) = Turn::begin(channel) else {
+    ) -> Result<(InFlight, Response<Incoming>), Failure> {
+        let Some(mut in_flight) = InFlight::begin(channel) else {
             return Err(Failure { status: unprocessed::status(Gone), may_be_sent_again: true });
         };
         let copy = self.messages.copy();
-        turn.own_failure = OwnFailure::of(&self.messages);
-        let failed = turn.own_failure.keeper();
+        in_flight.own_failure = OwnFailure::of(&self.messages);
+        let failed = in_flight.own_failure.keeper();
         let (handed, outgoing) = Handed::new(mem::take(&mut self.messages));
-        let request = turn.channel().target().address(&self.head, outgoing.map_err(failed));
-        turn.note(true);
-        let sent = turn.send(request).await;
-        turn.note(false);
+        let request = in_flight.channel().target().address(&self.head, outgoing.map_err(failed));
+        in_flight.note(true);
+        let sent = in_flight.send(request).await;
+        in_flight.note(false);
         match sent {
-            Ok(response) => Ok((turn, response)),
+            Ok(response) => Ok((in_flight, response)),
             Err(error) => {
-                turn.note_error(error.error());
-                Err(match turn.own_failure.take() {
+                in_flight.note_error(error.error());
+                Err(match in_flight.own_failure.take() {
                     Some(status) => Failure { status, may_be_sent_again: false },
                     None => self.judge(error, handed.take_back(), copy),
                 })

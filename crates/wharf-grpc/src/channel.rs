@@ -15,8 +15,8 @@ use tower_service::Service;
 use super::answer::Answer;
 use super::call::Call;
 use super::deadline::Deadline;
+use super::in_flight::Held;
 use super::target::Target;
-use super::turn::Held;
 use wharf_http::conn::Http2Connection;
 
 /// Makes calls on exactly one connection and ends with it: it does not redial behind the pool's

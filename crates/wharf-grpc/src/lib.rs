@@ -109,10 +109,10 @@ mod connector;
 mod deadline;
 mod dial;
 mod error;
+mod in_flight;
 mod messages;
 mod pooled_channel;
 mod target;
-mod turn;
 mod unprocessed;
 
 pub use builder::GrpcBuilder;

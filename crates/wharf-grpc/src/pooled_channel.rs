@@ -16,7 +16,7 @@ use super::channel::Answering;
 use super::connector::GrpcConnector;
 use super::deadline::Deadline;
 use super::error;
-use super::turn::{Held, Turn};
+use super::in_flight::{Held, InFlight};
 use wharf::SharedHost;
 
 /// A channel on the pooled connections of one server: each call takes a lease and returns it after
@@ -91,7 +91,10 @@ impl PooledChannel {
         Ok(Answer::to(begun, deadline))
     }
 
-    async fn begin(&self, request: Request<Body>) -> Result<(Turn, Response<Incoming>), Status> {
+    async fn begin(
+        &self,
+        request: Request<Body>,
+    ) -> Result<(InFlight, Response<Incoming>), Status> {
         let mut call = Call::of(request).await?;
         for nth in 0.. {
             let lease = self.host.acquire().await.map_err(error::no_lease)?;

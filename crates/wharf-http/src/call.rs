@@ -19,10 +19,10 @@ use tokio::time;
 use super::deadline::Deadline;
 use super::error::BoxError;
 use super::http1::HeadResult;
+use super::in_flight::{self, InFlight};
 use super::limits::Limits;
 use super::request_body::RequestBody;
 use super::retry::{self, Failure};
-use super::turn::{self, Turn};
 use super::upload::Upload;
 use super::{Error, HttpConnector, Origin, PooledBody, framing};
 use wharf::{AcquireLease, Lease, SharedPool};
@@ -141,24 +141,24 @@ impl Call {
         paced: &mut u32,
     ) -> Result<Option<Response<PooledBody>>, Error> {
         lease.hear_unasked().await;
-        let is_first = turn::is_first(&lease);
-        let (is_shared, runtime) = (turn::is_shared(&lease), lease.runtime().clone());
-        let Some(mut turn) = Turn::begin(lease) else {
+        let is_first = in_flight::is_first(&lease);
+        let (is_shared, runtime) = (in_flight::is_shared(&lease), lease.runtime().clone());
+        let Some(mut in_flight) = InFlight::begin(lease) else {
             if is_first {
                 self.pause_after_end(is_shared, &runtime, paced).await?;
             }
             return Ok(None);
         };
-        match self.exchange(&mut turn).await? {
+        match self.exchange(&mut in_flight).await? {
             Ok(incoming) => {
                 let deadline = self.deadline.take().map(Box::new);
-                let mut response = incoming.map(|body| PooledBody::of(body, turn, deadline));
+                let mut response = incoming.map(|body| PooledBody::of(body, in_flight, deadline));
                 response.body_mut().finish_empty().await;
                 return Ok(Some(response));
             }
             Err(failure) => {
                 // The lease must end before the pause.
-                drop(turn);
+                drop(in_flight);
                 self.pause(failure, paced).await?;
             }
         }
@@ -169,15 +169,15 @@ impl Call {
     /// be retried.
     async fn exchange(
         &mut self,
-        turn: &mut Turn,
+        in_flight: &mut InFlight,
     ) -> Result<Result<Response<Incoming>, Failure>, Error> {
-        let upload = self.upload(turn);
+        let upload = self.upload(in_flight);
         let mut request = retry::take(&mut self.request);
         request.body_mut().watch(upload.clone());
-        let response = turn.send(&self.address, request, upload.clone());
-        let response = self.head(turn, upload.as_deref(), response).await?;
-        turn.note(false);
-        if self.is_too_large(turn, &response) {
+        let response = in_flight.send(&self.address, request, upload.clone());
+        let response = self.head(in_flight, upload.as_deref(), response).await?;
+        in_flight.note(false);
+        if self.is_too_large(in_flight, &response) {
             let limit = self.limits.head;
             return Err(Error::HeadTooLarge {
                 origin: self.origin(),
@@ -186,7 +186,7 @@ impl Call {
             });
         }
         if let Err(error) = &response {
-            turn.note_error(error.error());
+            in_flight.note_error(error.error());
         }
         if let Some(upload) = &upload {
             upload.refuse();
@@ -194,23 +194,25 @@ impl Call {
                 return Err(Error::Upload { origin: self.origin(), source });
             }
         }
-        Ok(response.map_err(|error| Failure::judge(turn, error, &mut self.request)))
+        Ok(response.map_err(|error| Failure::judge(in_flight, error, &mut self.request)))
     }
 
     /// Returns whether the head of the response exceeds its limits.
-    fn is_too_large(&self, turn: &Turn, response: &HeadResult) -> bool {
+    fn is_too_large(&self, in_flight: &InFlight, response: &HeadResult) -> bool {
         match response {
-            Ok(response) => turn.is_shared() && self.limits.head.is_exceeded_by(response.headers()),
+            Ok(response) => {
+                in_flight.is_shared() && self.limits.head.is_exceeded_by(response.headers())
+            }
             Err(error) => retry::is_too_large(error.error()),
         }
     }
 
     /// Returns the observer of the body while it is sent, if one is needed.
-    fn upload(&self, turn: &Turn) -> Option<Arc<Upload>> {
+    fn upload(&self, in_flight: &InFlight) -> Option<Arc<Upload>> {
         let body = self.request.body();
-        let expects = !turn.is_shared() && !body.is_end_stream() && self.expects_continue();
+        let expects = !in_flight.is_shared() && !body.is_end_stream() && self.expects_continue();
         // On HTTP/2 the end of the exchange must know whether the body is still being sent.
-        let is_sent_beside = turn.is_shared() && !body.is_end_stream();
+        let is_sent_beside = in_flight.is_shared() && !body.is_end_stream();
         let is_watched =
             expects || is_sent_beside || !body.is_kept() || self.limits.time.head.is_some();
         is_watched.then(|| Upload::new(expects))
@@ -224,7 +226,7 @@ impl Call {
     /// Waits for the head of a response, and watches the limits meanwhile.
     async fn head(
         &mut self,
-        turn: &Turn,
+        in_flight: &InFlight,
         upload: Option<&Upload>,
         response: impl Future<Output = HeadResult>,
     ) -> Result<HeadResult, Error> {
@@ -233,18 +235,18 @@ impl Call {
         poll_fn(|cx| {
             // Checked first, because the response may have come after the interim response that was one
             // too many.
-            if turn.poll_interim_exceeded(cx).is_ready() {
+            if in_flight.poll_interim_exceeded(cx).is_ready() {
                 return Poll::Ready(Err(Error::Interim { origin: self.origin() }));
             }
             if let Poll::Ready(response) = response.as_mut().poll(cx) {
                 return Poll::Ready(Ok(response));
             }
-            if timers.poll(turn.runtime(), upload, cx).is_ready() {
+            if timers.poll(in_flight.runtime(), upload, cx).is_ready() {
                 let limit = self.limits.time.head.unwrap_or_default();
                 return Poll::Ready(Err(Error::HeaderTimeout { origin: self.origin(), limit }));
             }
             let Some(deadline) = &mut self.deadline else { return Poll::Pending };
-            deadline.poll(turn.runtime(), cx).map(|()| Err(self.timeout()))
+            deadline.poll(in_flight.runtime(), cx).map(|()| Err(self.timeout()))
         })
         .await
     }
@@ -277,7 +279,7 @@ impl Call {
         if pause.is_zero() {
             return Ok(());
         }
-        let pause = turn::within(runtime, || time::sleep(pause));
+        let pause = in_flight::within(runtime, || time::sleep(pause));
         self.by_deadline(pause).await
     }
 

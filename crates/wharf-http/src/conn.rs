@@ -39,7 +39,7 @@ use wharf::BuildError;
 use wharf::connector::Signs;
 use wharf::transport::{Place, Transport};
 
-use crate::connection::{HttpConnection, Speaks};
+use crate::connection::{HttpConnection, Proto};
 use crate::dial::{Dialer, Route};
 use crate::error::BoxError;
 use crate::http2::{self, Http2};
@@ -107,7 +107,7 @@ impl Http2Dialer {
         let (http2, driver) = http2::greeted_handshake(dialed.stream, &self.options).await?;
         dialed.trial.passed();
         let connection =
-            HttpConnection::start(Speaks::Http2(http2), dialed.peer, dialed.signs, driver);
+            HttpConnection::start(Proto::Http2(http2), dialed.peer, dialed.signs, driver);
         Ok(Http2Connection(connection))
     }
 }
@@ -125,9 +125,9 @@ pub struct Http2Connection(HttpConnection);
 
 impl Http2Connection {
     fn http2(&self) -> &Http2 {
-        match self.0.speaks() {
-            Speaks::Http2(http2) => http2,
-            Speaks::Http1(_) => unreachable!("it was begun as HTTP/2"),
+        match self.0.proto() {
+            Proto::Http2(http2) => http2,
+            Proto::Http1(_) => unreachable!("it was begun as HTTP/2"),
         }
     }
 

@@ -22,7 +22,7 @@ use wharf::transport::Trial;
 pub struct HttpConnection(Arc<Wire>);
 
 struct Wire {
-    speaks: Speaks,
+    proto: Proto,
     /// The driver task. It ends at the latest when the last clone is dropped.
     driver: Mutex<JoinSet<()>>,
     /// The runtime of the driver.
@@ -49,7 +49,7 @@ impl Drop for Wire {
     }
 }
 
-pub(super) enum Speaks {
+pub(super) enum Proto {
     Http1(Http1),
     Http2(Http2),
 }
@@ -62,7 +62,7 @@ impl HttpConnection {
 
     /// Starts the driver on this runtime.
     pub(super) fn start(
-        speaks: Speaks,
+        proto: Proto,
         peer: Option<SocketAddr>,
         signs: Signs,
         driver: impl Future<Output = ()> + Send + 'static,
@@ -71,7 +71,7 @@ impl HttpConnection {
         drivers.spawn(driver);
         let (driver, runtime) = (Mutex::new(drivers), Handle::current());
         HttpConnection(Arc::new(Wire {
-            speaks,
+            proto,
             driver,
             runtime,
             peer,
@@ -101,7 +101,7 @@ impl HttpConnection {
     ///
     /// Where that is a response, the connection ends. Under TLS it may also be a session ticket.
     pub(super) async fn hear_unasked(&self) {
-        let Speaks::Http1(http1) = self.speaks() else { return };
+        let Proto::Http1(http1) = self.proto() else { return };
         if !self.signs().has_unread() {
             return;
         }
@@ -114,8 +114,8 @@ impl HttpConnection {
         }
     }
 
-    pub(super) fn speaks(&self) -> &Speaks {
-        &self.0.speaks
+    pub(super) fn proto(&self) -> &Proto {
+        &self.0.proto
     }
 
     pub(super) fn runtime(&self) -> &Handle {
@@ -123,9 +123,9 @@ impl HttpConnection {
     }
 
     pub(crate) fn is_open(&self) -> bool {
-        match self.speaks() {
-            Speaks::Http1(http1) => http1.is_open(),
-            Speaks::Http2(http2) => http2.is_open(),
+        match self.proto() {
+            Proto::Http1(http1) => http1.is_open(),
+            Proto::Http2(http2) => http2.is_open(),
         }
     }
 
@@ -143,18 +143,18 @@ impl HttpConnection {
 
     /// Returns how many exchanges the connection carries at once.
     pub(super) fn max_exchanges(&self) -> usize {
-        match self.speaks() {
-            Speaks::Http1(_) => 1,
-            Speaks::Http2(http2) => http2.max_streams(),
+        match self.proto() {
+            Proto::Http1(_) => 1,
+            Proto::Http2(http2) => http2.max_streams(),
         }
     }
 
     /// Lets the driver shut the connection down, and waits for it. Dropping the future aborts the
     /// driver.
     pub(crate) async fn close(self) {
-        match self.speaks() {
-            Speaks::Http1(http1) => http1.lose(),
-            Speaks::Http2(http2) => http2.lose(),
+        match self.proto() {
+            Proto::Http1(http1) => http1.lose(),
+            Proto::Http2(http2) => http2.lose(),
         }
         let mut driver = mem::take(&mut *self.0.driver.lock());
         driver.join_next().await;
@@ -163,9 +163,9 @@ impl HttpConnection {
 
 impl fmt::Debug for HttpConnection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let version = match self.speaks() {
-            Speaks::Http1(_) => "HTTP/1.1",
-            Speaks::Http2(_) => "HTTP/2",
+        let version = match self.proto() {
+            Proto::Http1(_) => "HTTP/1.1",
+            Proto::Http2(_) => "HTTP/2",
         };
         f.debug_tuple("HttpConnection").field(&version).finish()
     }

@@ -7,7 +7,7 @@ use tokio::time::Instant;
 use wharf::transport::Place;
 use wharf::{Connector, SharedConnector, async_trait};
 
-use super::connection::Speaks;
+use super::connection::Proto;
 use super::dial::{Dialer, Route};
 use super::http2::Http2Options;
 use super::limits::HeadLimits;
@@ -58,14 +58,13 @@ impl Connector for HttpConnector {
         if is_http2 {
             let handshake = http2::handshake(stream, &self.http2, self.max_streams).await;
             let (http2, driver) = handshake.map_err(ConnectError::Handshake)?;
-            let connection =
-                HttpConnection::start(Speaks::Http2(http2), dialed.peer, signs, driver);
+            let connection = HttpConnection::start(Proto::Http2(http2), dialed.peer, signs, driver);
             return Ok(connection.on_trial(dialed.trial));
         }
         let handshake =
             http1::handshake(TokioIo::new(stream), dialed.written, signs.clone(), self.head).await;
         let (http1, driver) = handshake.map_err(ConnectError::Handshake)?;
-        let connection = HttpConnection::start(Speaks::Http1(http1), dialed.peer, signs, driver);
+        let connection = HttpConnection::start(Proto::Http1(http1), dialed.peer, signs, driver);
         Ok(connection.on_trial(dialed.trial))
     }
 
@@ -77,9 +76,9 @@ impl Connector for HttpConnector {
     /// the connection's driver whether it has ended. After a request that got no response within its
     /// caller's time, an HTTP/2 peer has one second to answer.
     async fn ping(&self, conn: &mut HttpConnection) -> Result<(), ConnectError> {
-        let is_there = match conn.speaks() {
-            Speaks::Http1(http1) => http1.is_open(),
-            Speaks::Http2(http2) => http2.ping().await,
+        let is_there = match conn.proto() {
+            Proto::Http1(http1) => http1.is_open(),
+            Proto::Http2(http2) => http2.ping().await,
         };
         if is_there { Ok(()) } else { Err(ConnectError::Ended) }
     }

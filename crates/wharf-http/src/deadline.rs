@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::runtime::Handle;
 use tokio::time::{Instant, Sleep};
 
-use super::turn::within;
+use super::in_flight::within;
 
 /// A time limit that starts when this is made.
 pub(super) struct Deadline {

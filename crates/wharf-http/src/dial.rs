@@ -41,7 +41,7 @@ pub(crate) struct Dialed {
 }
 
 impl Dialer {
-    /// Speaks TLS if there is a name that the server's certificate must have.
+    /// Proto TLS if there is a name that the server's certificate must have.
     pub(crate) async fn dial(
         &self,
         to: Route<'_>,

@@ -13,10 +13,10 @@ use parking_lot::Mutex;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::ConnectError;
-use super::ear::Ear;
 use super::heads::Unacceptable;
 use super::http1::HeadResult;
-use super::http2_driver::{Beginning, Crew, Driver, News};
+use super::http2_driver::{Beginning, Driver, PeerState, SpawnedTasks};
+use super::observed_io::ObservedIo;
 use super::peer::{Exchange, Peer};
 use super::ping_timer::PingTimer;
 use super::request_body::RequestBody;
@@ -26,7 +26,7 @@ use wharf::BuildError;
 #[derive(Clone)]
 pub(crate) struct Sender {
     hyper: http2::SendRequest<RequestBody>,
-    crew: Crew,
+    spawned: SpawnedTasks,
 }
 
 impl Sender {
@@ -45,7 +45,7 @@ impl Sender {
         if !body.is_end_stream() {
             let (handle, registration) = AbortHandle::new_pair();
             exchange.ends_upload(handle);
-            body.tell_begin(Beginning::new(self.crew, registration));
+            body.tell_begin(Beginning::new(self.spawned, registration));
         }
         self.hyper.try_send_request(request)
     }
@@ -127,7 +127,7 @@ pub(crate) struct Http2 {
     /// `None` when the connection takes no more exchanges. A caller that waits for a response must
     /// not keep a clone: see the driver.
     sender: Arc<Mutex<Option<Sender>>>,
-    news: Arc<News>,
+    peer_state: Arc<PeerState>,
     peer: Arc<Peer>,
     max_streams: usize,
 }
@@ -156,13 +156,13 @@ impl Http2 {
     /// Returns how many streams the peer allows. `None` if it sets no limit, or its settings have
     /// not arrived.
     pub(crate) fn allowed_streams(&self) -> Option<u32> {
-        u32::try_from(self.news.streams()).ok()
+        u32::try_from(self.peer_state.streams()).ok()
     }
 
     /// Returns at least 1: a peer that allows no stream at the moment gets one request, which
     /// waits. If the connection were given up instead, the next one would be as well.
     pub(super) fn max_streams(&self) -> usize {
-        self.news.streams().min(self.max_streams).max(1)
+        self.peer_state.streams().min(self.max_streams).max(1)
     }
 
     /// Returns what the peer did that no peer may do.
@@ -173,7 +173,7 @@ impl Http2 {
 
     /// Returns whether the connection has ended by itself, not with its runtime.
     pub(super) fn has_ended(&self) -> bool {
-        self.news.has_ended()
+        self.peer_state.has_ended()
     }
 
     /// Stops new exchanges: the connection ends after those in progress.
@@ -206,7 +206,7 @@ where
 {
     let begun = begin(io, options, UNTOLD).await;
     let (http2, mut driver) = begun.map_err(ConnectError::Handshake)?;
-    let is_greeted = driver.until(|news| news.streams() != UNTOLD).await;
+    let is_greeted = driver.until(|peer_state| peer_state.streams() != UNTOLD).await;
     match is_greeted {
         true => Ok((http2, driver.run())),
         false if http2.peer.fault() == Some(Unacceptable::NoHttp2) => Err(ConnectError::NoHttp2),
@@ -221,12 +221,12 @@ async fn begin<T>(
     io: T,
     options: &Http2Options,
     assumed_streams: usize,
-) -> hyper::Result<(Http2, Driver<TokioIo<Ear<T>>>)>
+) -> hyper::Result<(Http2, Driver<TokioIo<ObservedIo<T>>>)>
 where
     T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let crew = Crew::default();
-    let mut builder = http2::Builder::new(crew.clone());
+    let spawned = SpawnedTasks::default();
+    let mut builder = http2::Builder::new(spawned.clone());
     let peer = Peer::new();
     let (timer, interval, timeout) = PingTimer::new(peer.clone(), options);
     builder.timer(timer).initial_max_send_streams(assumed_streams);
@@ -235,11 +235,12 @@ where
     builder.max_header_list_size(options.max_header_list_size);
     // Always on: the timer decides which idle connections are pinged.
     builder.keep_alive_interval(interval).keep_alive_timeout(timeout).keep_alive_while_idle(true);
-    let (hyper, exchanges) = builder.handshake(TokioIo::new(Ear::new(io, peer.clone()))).await?;
-    let sender = Arc::new(Mutex::new(Some(Sender { hyper, crew: crew.clone() })));
-    let driver = Driver::new(exchanges, sender.clone(), crew);
-    let news = driver.news();
-    Ok((Http2 { sender, news, peer, max_streams: assumed_streams }, driver))
+    let (hyper, exchanges) =
+        builder.handshake(TokioIo::new(ObservedIo::new(io, peer.clone()))).await?;
+    let sender = Arc::new(Mutex::new(Some(Sender { hyper, spawned: spawned.clone() })));
+    let driver = Driver::new(exchanges, sender.clone(), spawned);
+    let peer_state = driver.peer_state();
+    Ok((Http2 { sender, peer_state, peer, max_streams: assumed_streams }, driver))
 }
 
 #[cfg(test)]
@@ -253,7 +254,7 @@ mod tests {
     use tokio::task::yield_now;
 
     use super::*;
-    use crate::connection::Speaks;
+    use crate::connection::Proto;
     use crate::{Client, HttpConnector, Origin, Protocol};
     use wharf::Lease;
 
@@ -302,9 +303,9 @@ mod tests {
     }
 
     fn http2(lease: &Lease<HttpConnector>) -> &Http2 {
-        match lease.speaks() {
-            Speaks::Http2(http2) => http2,
-            Speaks::Http1(_) => unreachable!("nothing else is spoken"),
+        match lease.proto() {
+            Proto::Http2(http2) => http2,
+            Proto::Http1(_) => unreachable!("nothing else is spoken"),
         }
     }
 

@@ -21,7 +21,7 @@ use super::request_body::RequestBody;
 use crate::panics;
 
 /// What the driver has learned about the connection.
-pub(super) struct News {
+pub(super) struct PeerState {
     /// The number of streams that the peer allows.
     streams: AtomicUsize,
     /// The connection takes no more exchanges, because the peer has said so or is gone. It stays
@@ -29,7 +29,7 @@ pub(super) struct News {
     has_ended: AtomicBool,
 }
 
-impl News {
+impl PeerState {
     pub(super) fn streams(&self) -> usize {
         self.streams.load(Ordering::Relaxed)
     }
@@ -55,18 +55,18 @@ where
     frames: Task,
     frames_waker: Waker,
     /// `None` when no more exchanges can start.
-    exchanges: Option<Connection<T, RequestBody, Crew>>,
+    exchanges: Option<Connection<T, RequestBody, SpawnedTasks>>,
     /// Dropped after the exchanges.
     sender: LastSender,
     exchanges_waker: Waker,
     under_way: FuturesUnordered<CatchUnwind<AssertUnwindSafe<Task>>>,
     under_way_waker: Waker,
-    crew: Crew,
+    spawned: SpawnedTasks,
     /// Lets callers that are ready to run go first: once before the exchanges are started, and once
     /// before anything is sent, so that their requests share a write. Otherwise tokio would run
     /// this task, which the first of them has woken, before the second one.
     gives_way: bool,
-    news: Arc<News>,
+    peer_state: Arc<PeerState>,
 }
 
 const FRAMES: Part = Part::nth(0);
@@ -78,39 +78,39 @@ where
     T: Read + Write + Unpin + Send + 'static,
 {
     pub(super) fn new(
-        exchanges: Connection<T, RequestBody, Crew>,
+        exchanges: Connection<T, RequestBody, SpawnedTasks>,
         sender: Arc<Mutex<Option<Sender>>>,
-        crew: Crew,
+        spawned: SpawnedTasks,
     ) -> Self {
         let due = Due::new(3);
         let streams = AtomicUsize::new(exchanges.current_max_send_streams());
-        let news = Arc::new(News { streams, has_ended: AtomicBool::new(false) });
+        let peer_state = Arc::new(PeerState { streams, has_ended: AtomicBool::new(false) });
         Driver {
-            unfinished: Unfinished(Some(news.clone())),
-            frames: crew.take().pop().expect("hyper starts it before the handshake is over"),
+            unfinished: Unfinished(Some(peer_state.clone())),
+            frames: spawned.take().pop().expect("hyper starts it before the handshake is over"),
             frames_waker: due.waker(FRAMES),
             exchanges: Some(exchanges),
             sender: LastSender(sender),
             exchanges_waker: due.waker(EXCHANGES),
             under_way: FuturesUnordered::new(),
             under_way_waker: due.waker(UNDER_WAY),
-            crew,
+            spawned,
             gives_way: false,
-            news,
+            peer_state,
             due,
         }
     }
 
-    pub(super) fn news(&self) -> Arc<News> {
-        self.news.clone()
+    pub(super) fn peer_state(&self) -> Arc<PeerState> {
+        self.peer_state.clone()
     }
 
     /// Drives the connection until the condition holds. Returns false if the connection ended
     /// before.
-    pub(super) async fn until(&mut self, is_there: impl Fn(&News) -> bool) -> bool {
+    pub(super) async fn until(&mut self, is_there: impl Fn(&PeerState) -> bool) -> bool {
         poll_fn(|cx| match self.poll(cx) {
             Poll::Ready(()) => Poll::Ready(false),
-            Poll::Pending if is_there(&self.news) => Poll::Ready(true),
+            Poll::Pending if is_there(&self.peer_state) => Poll::Ready(true),
             Poll::Pending => Poll::Pending,
         })
         .await
@@ -163,11 +163,11 @@ where
         // started.
         let begin = || poll(exchanges, &self.exchanges_waker).is_ready();
         let are_over = panics::catch("an exchange", begin).unwrap_or(true);
-        self.news.streams.store(exchanges.current_max_send_streams(), Ordering::Relaxed);
+        self.peer_state.streams.store(exchanges.current_max_send_streams(), Ordering::Relaxed);
         if are_over {
             self.end_exchanges();
         }
-        for task in self.crew.take() {
+        for task in self.spawned.take() {
             self.under_way.push(AssertUnwindSafe(task).catch_unwind());
             self.under_way_waker.wake_by_ref();
         }
@@ -176,7 +176,7 @@ where
     /// Stops new exchanges; those in progress continue.
     fn end_exchanges(&mut self) {
         // Stored before the waiting callers are told.
-        self.news.has_ended.store(true, Ordering::Release);
+        self.peer_state.has_ended.store(true, Ordering::Release);
         self.exchanges = None;
         self.sender.lose();
     }
@@ -185,12 +185,12 @@ where
 /// Armed until the driver ends. If it is dropped armed, the driver went down with its runtime.
 /// Exchanges that were still running after the peer had sent GOAWAY are then dropped, and the peer
 /// may have processed them, but hyper fails them like those that it never sent.
-struct Unfinished(Option<Arc<News>>);
+struct Unfinished(Option<Arc<PeerState>>);
 
 impl Drop for Unfinished {
     fn drop(&mut self) {
-        if let Some(news) = &self.0 {
-            news.has_ended.store(false, Ordering::Release);
+        if let Some(peer_state) = &self.0 {
+            peer_state.has_ended.store(false, Ordering::Release);
         }
     }
 }
@@ -223,7 +223,7 @@ type Task = Pin<Box<dyn Future<Output = ()> + Send>>;
 /// Receives the tasks that hyper spawns: the connection's frames first, then one or two for each
 /// exchange.
 #[derive(Clone, Default)]
-pub(super) struct Crew(Arc<Mutex<Started>>);
+pub(super) struct SpawnedTasks(Arc<Mutex<Started>>);
 
 #[derive(Default)]
 struct Started {
@@ -232,7 +232,7 @@ struct Started {
     end: Option<AbortRegistration>,
 }
 
-impl Crew {
+impl SpawnedTasks {
     fn take(&self) -> Vec<Task> {
         mem::take(&mut self.0.lock().tasks)
     }
@@ -245,22 +245,22 @@ impl Crew {
 /// the task. If nothing is left to be sent by then, hyper spawns the task that waits for the response
 /// instead, which the exchange may abort as well.
 pub(super) struct Beginning {
-    crew: Crew,
+    spawned: SpawnedTasks,
     end: AbortRegistration,
 }
 
 impl Beginning {
-    pub(super) fn new(crew: Crew, end: AbortRegistration) -> Self {
-        Beginning { crew, end }
+    pub(super) fn new(spawned: SpawnedTasks, end: AbortRegistration) -> Self {
+        Beginning { spawned, end }
     }
 
     /// The body is polled for the first time.
     pub(super) fn tell(self) {
-        self.crew.0.lock().end = Some(self.end);
+        self.spawned.0.lock().end = Some(self.end);
     }
 }
 
-impl<F: Future<Output = ()> + Send + 'static> Executor<F> for Crew {
+impl<F: Future<Output = ()> + Send + 'static> Executor<F> for SpawnedTasks {
     fn execute(&self, task: F) {
         let mut started = self.0.lock();
         // Dropping the blocks at their end may drop a body; a panic there is caught.

@@ -13,7 +13,7 @@ use hyper::body::Incoming;
 use tokio::time;
 
 use super::deadline::Deadline;
-use super::turn::{Settling, Turn};
+use super::in_flight::{InFlight, Settling};
 use super::{Error, Origin};
 
 /// The body of a response, which holds its connection until it has been read to its end.
@@ -39,7 +39,7 @@ pub struct PooledBody {
 
 /// What a body still holds of its connection.
 enum Hold {
-    Reading(Turn),
+    Reading(InFlight),
     /// The body was read, and the connection is ready in a moment.
     Settling(Settling),
     Over,
@@ -52,9 +52,13 @@ const MAX_REST: usize = 256 * 1024;
 const DRAIN: Duration = Duration::from_millis(50);
 
 impl PooledBody {
-    pub(super) fn of(incoming: Incoming, turn: Turn, deadline: Option<Box<Deadline>>) -> Self {
-        let origin = turn.origin().clone();
-        PooledBody { incoming: Some(incoming), hold: Hold::Reading(turn), origin, deadline }
+    pub(super) fn of(
+        incoming: Incoming,
+        in_flight: InFlight,
+        deadline: Option<Box<Deadline>>,
+    ) -> Self {
+        let origin = in_flight.origin().clone();
+        PooledBody { incoming: Some(incoming), hold: Hold::Reading(in_flight), origin, deadline }
     }
 
     /// Releases the connection of a response without a body.
@@ -68,17 +72,17 @@ impl PooledBody {
     /// The body has been read to its end.
     fn finish(&mut self) {
         self.hold = match mem::replace(&mut self.hold, Hold::Over) {
-            Hold::Reading(turn) => turn.finish().map_or(Hold::Over, Hold::Settling),
+            Hold::Reading(in_flight) => in_flight.finish().map_or(Hold::Over, Hold::Settling),
             finished => finished,
         };
     }
 
     /// When the deadline passes, the body ends as if its caller had dropped it.
     fn poll_late(&mut self, cx: &mut Context<'_>) -> Option<Error> {
-        let (Some(deadline), Hold::Reading(turn)) = (&mut self.deadline, &self.hold) else {
+        let (Some(deadline), Hold::Reading(in_flight)) = (&mut self.deadline, &self.hold) else {
             return None;
         };
-        if deadline.poll(turn.runtime(), cx).is_pending() {
+        if deadline.poll(in_flight.runtime(), cx).is_pending() {
             return None;
         }
         let limit = deadline.limit;
@@ -90,7 +94,8 @@ impl PooledBody {
     /// Returns whether the body really ended. On HTTP/2, hyper treats a stream that the peer has
     /// reset with `NO_ERROR` or `CANCEL` as one that has ended.
     fn is_whole(&self) -> bool {
-        !matches!(&self.hold, Hold::Reading(turn) if turn.is_shared()) || self.is_end_stream()
+        !matches!(&self.hold, Hold::Reading(in_flight) if in_flight.is_shared())
+            || self.is_end_stream()
     }
 
     fn poll_settled(&mut self, cx: &mut Context<'_>) -> Poll<()> {
@@ -120,8 +125,8 @@ impl Body for PooledBody {
             return self.poll_settled(cx).map(|()| None);
         };
         let polled = Pin::new(incoming).poll_frame(cx);
-        if let Hold::Reading(turn) = &mut self.hold {
-            turn.note(polled.is_pending());
+        if let Hold::Reading(in_flight) = &mut self.hold {
+            in_flight.note(polled.is_pending());
         }
         match ready!(polled) {
             Some(Ok(frame)) => {
@@ -131,8 +136,8 @@ impl Body for PooledBody {
                 Poll::Ready(Some(Ok(frame)))
             }
             Some(Err(source)) => {
-                if let Hold::Reading(turn) = mem::replace(&mut self.hold, Hold::Over) {
-                    turn.note_error(&source);
+                if let Hold::Reading(in_flight) = mem::replace(&mut self.hold, Hold::Over) {
+                    in_flight.note_error(&source);
                 }
                 let origin = self.origin.clone();
                 Poll::Ready(Some(Err(Error::Body { origin, source })))
@@ -165,7 +170,7 @@ impl Drop for PooledBody {
             self.finish();
         }
         match mem::replace(&mut self.hold, Hold::Over) {
-            Hold::Reading(turn) => abandon(self.incoming.take(), turn),
+            Hold::Reading(in_flight) => abandon(self.incoming.take(), in_flight),
             Hold::Settling(settling) => settling.let_go(),
             Hold::Over => {}
         }
@@ -173,30 +178,30 @@ impl Drop for PooledBody {
 }
 
 /// Ends a response that was not read to its end.
-fn abandon(incoming: Option<Incoming>, turn: Turn) {
+fn abandon(incoming: Option<Incoming>, in_flight: InFlight) {
     let Some(incoming) = incoming else { return };
-    if turn.is_shared() {
+    if in_flight.is_shared() {
         // The stream must be reset before its lease ends.
         drop(incoming);
     } else if incoming.size_hint().lower() <= MAX_REST as u64 {
-        turn.leave_task();
-        turn.runtime().clone().spawn(drain(incoming, turn));
+        in_flight.leave_task();
+        in_flight.runtime().clone().spawn(drain(incoming, in_flight));
     }
 }
 
 /// Reads the rest of a response, if it is short, so that the connection can be reused.
-async fn drain(mut incoming: Incoming, turn: Turn) {
+async fn drain(mut incoming: Incoming, in_flight: InFlight) {
     let is_read = time::timeout(DRAIN, async {
         let mut left = MAX_REST;
         while let Some(frame) = incoming.frame().await {
-            let frame = frame.inspect_err(|error| turn.note_error(error)).ok()?;
+            let frame = frame.inspect_err(|error| in_flight.note_error(error)).ok()?;
             let length = frame.data_ref().map_or(0, Bytes::len);
             left = left.checked_sub(length)?;
         }
         Some(())
     });
     if let Ok(Some(())) = is_read.await {
-        if let Some(settling) = turn.finish() {
+        if let Some(settling) = in_flight.finish() {
             settling.future.await;
         }
     }

@@ -10,8 +10,8 @@ use hyper::client::conn::TrySendError;
 use tokio::runtime::Handle;
 
 use super::heads::Unacceptable;
+use super::in_flight::InFlight;
 use super::request_body::RequestBody;
-use super::turn::Turn;
 use super::{Error, Origin};
 
 /// A request that was not answered, and how to retry it.
@@ -31,29 +31,29 @@ impl Failure {
     /// Decides whether to retry a request. `request` holds a copy of it if its body is kept; a
     /// request that comes back unsent replaces the copy.
     pub(super) fn judge(
-        turn: &Turn,
+        in_flight: &InFlight,
         mut error: TrySendError<Request<RequestBody>>,
         copy: &mut Request<RequestBody>,
     ) -> Self {
         let unsent = error.take_message();
         let error = error.into_error();
-        let (is_first, is_shared) = (turn.is_first(), turn.is_shared());
-        let fault = turn.fault();
+        let (is_first, is_shared) = (in_flight.is_first(), in_flight.is_shared());
+        let fault = in_flight.fault();
         let is_paced = is_shared && (unsent.is_none() || is_first);
         // hyper drops a request that waits for a free stream when the connection ends, and reports
         // that as an error of the user's.
-        let is_untaken = is_untaken(&error) || (error.is_user() && turn.has_ended());
+        let is_untaken = is_untaken(&error) || (error.is_user() && in_flight.has_ended());
         // A server that closes a new HTTP/1.1 connection does so on purpose.
         let unsent = unsent.filter(|_| is_shared || !is_first);
         let is_lost = !is_first && is_lost(&error);
-        let is_unwritten = turn.is_unwritten();
+        let is_unwritten = in_flight.is_unwritten();
         let may_be_sent_twice = copy.body().is_kept()
             && (is_untaken || (is_lost && (is_unwritten || is_replayable(copy))));
         let may_be_sent_again = fault.is_none() && (unsent.is_some() || may_be_sent_twice);
         if let Some(unsent) = unsent {
             *copy = unsent;
         }
-        Failure { error, fault, may_be_sent_again, is_paced, runtime: turn.runtime().clone() }
+        Failure { error, fault, may_be_sent_again, is_paced, runtime: in_flight.runtime().clone() }
     }
 
     pub(super) fn into_error(self, origin: Origin) -> Error {

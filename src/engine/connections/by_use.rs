@@ -75,11 +75,11 @@ impl ByUse {
 
     /// Inserts an entry at its place.
     pub(super) fn enter<P: Parts>(&mut self, slot: u32, entries: &mut Entries<P>) {
-        let turn = entries[slot].turn;
-        if self.newest == NONE || entries[self.newest].turn < turn {
+        let last_use = entries[slot].last_use;
+        if self.newest == NONE || entries[self.newest].last_use < last_use {
             return self.push(slot, entries);
         }
-        let newer = self.next_newer(turn, entries);
+        let newer = self.next_newer(last_use, entries);
         if newer == self.oldest {
             self.oldest = slot;
         } else {
@@ -91,14 +91,14 @@ impl ByUse {
         entries[newer].links.older = slot;
     }
 
-    /// Returns the first one after this turn, of which there is one. It looks from both ends.
-    fn next_newer<P: Parts>(&self, turn: u64, entries: &Entries<P>) -> u32 {
+    /// Returns the first one after this use, of which there is one. It looks from both ends.
+    fn next_newer<P: Parts>(&self, last_use: u64, entries: &Entries<P>) -> u32 {
         let (mut low, mut high) = (self.oldest, self.newest);
         loop {
-            if entries[low].turn > turn {
+            if entries[low].last_use > last_use {
                 return low;
             }
-            if high == self.oldest || entries[entries[high].links.older].turn < turn {
+            if high == self.oldest || entries[entries[high].links.older].last_use < last_use {
                 return high;
             }
             (low, high) = (entries[low].links.newer, entries[high].links.older);
@@ -144,12 +144,12 @@ mod tests {
 
     const SLOTS: u32 = 24;
 
-    /// The list, and a sorted vector of the same turns and slots.
+    /// The list, and a sorted vector of the same last uses and slots.
     struct Both {
         list: ByUse,
         entries: Entries<Plain>,
         plain: Vec<(u64, u32)>,
-        next_turn: u64,
+        next_use: u64,
     }
 
     impl Both {
@@ -158,21 +158,21 @@ mod tests {
             for _ in 0..SLOTS {
                 entries.insert(Entry::dialing(Time::START, 0));
             }
-            Both { list: ByUse::new(), entries, plain: Vec::new(), next_turn: 0 }
+            Both { list: ByUse::new(), entries, plain: Vec::new(), next_use: 0 }
         }
 
-        /// One that is in the list leaves it; another one enters it, with a new turn or with its
+        /// One that is in the list leaves it; another one enters it, with a new number or with its
         /// last one.
         fn toggle(&mut self, slot: u32, is_used: bool) {
             if let Some(at) = self.plain.iter().position(|(_, other)| *other == slot) {
                 self.plain.remove(at);
                 return self.take(slot);
             }
-            if is_used || self.entries[slot].turn == 0 {
-                self.next_turn += 1;
-                self.entries[slot].end_lease(0, Used::Until(Time::START, self.next_turn));
+            if is_used || self.entries[slot].last_use == 0 {
+                self.next_use += 1;
+                self.entries[slot].end_lease(0, Used::Until(Time::START, self.next_use));
             }
-            self.plain.push((self.entries[slot].turn, slot));
+            self.plain.push((self.entries[slot].last_use, slot));
             self.plain.sort_unstable();
             self.list.enter(slot, &mut self.entries);
         }

@@ -55,10 +55,10 @@ impl<P: Parts> Connections<P> {
         assert_eq!(self.gauges, counted, "3: the gauges");
     }
 
-    /// The connections at rest are in the order of their turns, in both directions.
+    /// The connections at rest are in the order of their last uses, in both directions.
     fn check_order(&self) {
         let mut expected = self.slots(|entry| entry.is_at_rest()).to_vec();
-        expected.sort_by_key(|slot| self[*slot].turn);
+        expected.sort_by_key(|slot| self[*slot].last_use);
         let forward: Vec<_> = self.at_rest().take(expected.len() + 1).collect();
         assert_eq!(forward, expected, "those at rest, in the order of their use");
         let mut back: Vec<_> = self.at_rest_newest_first().take(expected.len() + 1).collect();

@@ -23,7 +23,7 @@ use crate::policy::time::{Span, Time};
 /// How a use of a connection changes what is known of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Used {
-    /// It was used until now, and this is its turn.
+    /// It was used until now, and this is the number of that use.
     Until(Time, u64),
     /// It was used, and is not lent again.
     ForTheLastTime(Time),
@@ -182,7 +182,7 @@ impl<P: Parts> Entry<P> {
             expires: Time::NEVER,
             checked_at: now,
             answered_at: now,
-            turn: 0,
+            last_use: 0,
             id: 0,
             created: now,
             proof_micros: 0,
@@ -193,7 +193,7 @@ impl<P: Parts> Entry<P> {
 
     /// The dial has succeeded, which is proof of life: connections that were found dead before say
     /// nothing about this one.
-    pub(super) fn made(&mut self, made: Made<P::Connection>, generation: u32, turn: u64) {
+    pub(super) fn made(&mut self, made: Made<P::Connection>, generation: u32, last_use: u64) {
         let Made { id, connection, max_leases, took, at, idle_since, expires, proof } = made;
         self.value = Some(connection);
         self.facts = Facts {
@@ -211,7 +211,7 @@ impl<P: Parts> Entry<P> {
             expires,
             checked_at: at,
             answered_at: at,
-            turn,
+            last_use,
             id,
             created: at,
             proof_micros: micros(took),
@@ -316,12 +316,12 @@ impl<P: Parts> Entry<P> {
     pub(super) fn hand_over(
         &mut self,
         ticket: Ticket,
-        (now, turn): (Time, u64),
+        (now, last_use): (Time, u64),
         call_site: CallSite,
     ) -> LoanView {
         self.facts.uses += 1;
         self.facts.idle_since = now;
-        self.facts.turn = turn;
+        self.facts.last_use = last_use;
         self.leases.end(ticket.lease);
         let nth = clipped(self.uses);
         let lease = Lease::new(now, call_site, nth, false);
@@ -333,10 +333,15 @@ impl<P: Parts> Entry<P> {
     /// The only lease ends, and the connection is idle.
     #[inline(always)]
     #[allow(clippy::inline_always)] // Part of a return: measured.
-    pub(super) fn rest(&mut self, lease: u32, connection: P::Connection, (now, turn): (Time, u64)) {
+    pub(super) fn rest(
+        &mut self,
+        lease: u32,
+        connection: P::Connection,
+        (now, last_use): (Time, u64),
+    ) {
         self.facts.state = State::Idle;
         self.leases.end(lease);
-        (self.facts.idle_since, self.facts.turn, self.facts.kept) = (now, turn, false);
+        (self.facts.idle_since, self.facts.last_use, self.facts.kept) = (now, last_use, false);
         // The entry was empty while the loan was out.
         mem::forget(self.value.replace(connection));
     }
@@ -345,8 +350,9 @@ impl<P: Parts> Entry<P> {
     pub(crate) fn end_lease(&mut self, number: u32, used: Used) -> Option<Lease> {
         let lease = self.leases.end(number);
         match used {
-            Used::Until(now, turn) => {
-                (self.facts.idle_since, self.facts.turn, self.facts.kept) = (now, turn, false);
+            Used::Until(now, last_use) => {
+                (self.facts.idle_since, self.facts.last_use, self.facts.kept) =
+                    (now, last_use, false);
             }
             Used::ForTheLastTime(now) => {
                 (self.facts.idle_since, self.facts.kept) = (now, false);

@@ -112,9 +112,9 @@ pub(crate) struct Facts {
     pub(crate) checked_at: Time,
     /// When it was made or last answered a ping.
     pub(crate) answered_at: Time,
-    /// Orders idle connections: of two connections of a host, the one with the lower turn has been
+    /// Orders idle connections: of two connections of a host, the one with the lower number has been
     /// idle for longer.
-    pub(crate) turn: u64,
+    pub(crate) last_use: u64,
     /// Unique in the pool. Assigned when the dial has succeeded.
     pub(crate) id: u64,
     pub(crate) created: Time,

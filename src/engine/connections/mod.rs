@@ -34,7 +34,7 @@ use crate::policy::time::{Span, Time};
 /// See the module. The fields that a hit, a return and a hand-over use come first.
 #[repr(C)]
 pub(crate) struct Connections<P: Parts> {
-    next_turn: u64,
+    next_use: u64,
     by_use: ByUse,
     /// Increases when a connection is found dead that was not suspect itself.
     generation: u32,
@@ -66,7 +66,7 @@ impl<P: Parts> Index<u32> for Connections<P> {
 impl<P: Parts> Connections<P> {
     pub(crate) fn new(common: &Common<P>) -> Self {
         Connections {
-            next_turn: 0,
+            next_use: 0,
             by_use: ByUse::new(),
             generation: 0,
             suspected_at: Time::START,
@@ -232,17 +232,17 @@ impl<P: Parts> Connections<P> {
                 let is_free = |slot: &u32| self.entries[*slot].state == State::Idle;
                 self.at_rest_newest_first().find(|slot| is_free(slot) && is_it(slot))
             }
-            Some(ranked) => ranked.iter().filter(is_it).max_by_key(|slot| self[*slot].turn),
+            Some(ranked) => ranked.iter().filter(is_it).max_by_key(|slot| self[*slot].last_use),
         }
     }
 }
 
 /// # Changing
 impl<P: Parts> Connections<P> {
-    /// Takes the next turn.
-    pub(crate) fn take_turn(&mut self) -> u64 {
-        self.next_turn += 1;
-        self.next_turn - 1
+    /// Takes the next number of a use.
+    pub(crate) fn take_use(&mut self) -> u64 {
+        self.next_use += 1;
+        self.next_use - 1
     }
 
     /// All connections become suspect that have given no proof of life in this generation.
@@ -269,8 +269,8 @@ impl<P: Parts> Connections<P> {
 
     /// Puts a new connection in the place of its dial.
     pub(crate) fn make(&mut self, slot: u32, made: Made<P::Connection>) {
-        let (generation, turn) = (self.generation, self.take_turn());
-        self.change(slot, |entry| entry.made(made, generation, turn));
+        let (generation, last_use) = (self.generation, self.take_use());
+        self.change(slot, |entry| entry.made(made, generation, last_use));
     }
 
     /// Removes an entry.
@@ -388,8 +388,7 @@ impl<P: Parts> Connections<P> {
         now: Time,
         limits: &Limits,
     ) -> Option<P::Connection> {
-        let Connections { entries, gauges, by_use, ends, generation, trusted, next_turn, .. } =
-            self;
+        let Connections { entries, gauges, by_use, ends, generation, trusted, next_use, .. } = self;
         let Ticket { slot, lease } = ticket;
         let entry = &mut entries[slot];
         let end = now.after(limits.idle_timeout).min(entry.expires);
@@ -398,8 +397,8 @@ impl<P: Parts> Connections<P> {
         }
         gauges.rest();
         *trusted += u32::from(entry.generation == *generation);
-        entry.rest(lease, connection, (now, *next_turn));
-        *next_turn += 1;
+        entry.rest(lease, connection, (now, *next_use));
+        *next_use += 1;
         by_use.push(slot, entries);
         None
     }
@@ -414,14 +413,14 @@ impl<P: Parts> Connections<P> {
         (now, call_site): (Time, CallSite),
         limits: &Limits,
     ) -> Result<Loan<P>, P::Connection> {
-        let Connections { entries, generation, next_turn, .. } = self;
+        let Connections { entries, generation, next_use, .. } = self;
         let entry = &mut entries[ticket.slot];
         let must_answer = entry.generation != *generation || !entry.returns_proven(now, limits);
         if must_answer || !entry.returns_alone(ticket.lease, now, limits) {
             return Err(connection);
         }
-        let view = entry.hand_over(ticket, (now, *next_turn), call_site);
-        *next_turn += 1;
+        let view = entry.hand_over(ticket, (now, *next_use), call_site);
+        *next_use += 1;
         Ok(Loan { ticket, view, connection })
     }
 }
@@ -464,7 +463,7 @@ impl<P: Parts> Connections<P> {
             ranked,
             leases,
             ends,
-            next_turn,
+            next_use,
             generation,
             trusted,
             ..
@@ -478,11 +477,11 @@ impl<P: Parts> Connections<P> {
         }
         let rank = ranked.rank(entry);
         *trusted -= u32::from(entry.is_trusted(*generation));
-        entry.end_lease(lease, Used::Until(now, *next_turn));
+        entry.end_lease(lease, Used::Until(now, *next_use));
         entry.settle();
         *trusted += u32::from(entry.is_trusted(*generation));
         ranked.moves(slot, rank, ranked.rank(entry));
-        *next_turn += 1;
+        *next_use += 1;
         *leases -= 1;
         if is_last {
             gauges.rest();

@@ -50,8 +50,8 @@ impl Ranked {
 
     fn by_use(&self, facts: &Facts) -> u64 {
         match self.reuse {
-            Reuse::MostRecent => u64::MAX - facts.turn,
-            Reuse::LeastRecent => facts.turn,
+            Reuse::MostRecent => u64::MAX - facts.last_use,
+            Reuse::LeastRecent => facts.last_use,
         }
     }
 
@@ -112,15 +112,15 @@ mod tests {
     use crate::policy::config::Config;
     use crate::policy::time::Time;
 
-    /// A connection with this id that takes a number of leases, has begun some, and was used in this
-    /// turn.
-    fn entry(id: u64, max_leases: u32, leases: u32, turn: u64) -> Entry<Plain> {
+    /// A connection with this id that takes a number of leases, has begun some, and was last used as
+    /// this one.
+    fn entry(id: u64, max_leases: u32, leases: u32, last_use: u64) -> Entry<Plain> {
         let at = Time::START;
         let (took, idle_since, expires) = (Duration::ZERO, at, Time::NEVER);
         let proof = Proof::Ping;
         let made = Made { id, connection: 0, max_leases, took, at, idle_since, expires, proof };
         let mut entry = Entry::dialing(at, 0);
-        entry.made(made, 0, turn);
+        entry.made(made, 0, last_use);
         for _ in 0..leases {
             entry.begin_lease(at, CallSite::caller(), Some(|connection| *connection));
         }

@@ -48,11 +48,11 @@ impl<P: Parts> HostState<P> {
         if !entry.leases().is_empty() || !entry.is_here() || entry.pinged {
             return;
         }
-        let (id, turn) = (entry.id, entry.turn);
+        let (id, last_use) = (entry.id, entry.last_use);
         let at_most = self.close_holds_place(reason, section);
         let value = self.connections.change(slot, |entry| entry.close());
         let rare = self.rare();
-        rare.pings.skip_reset(turn, slot);
+        rare.pings.skip_reset(last_use, slot);
         rare.counters.closes.count(reason);
         rare.closes.begin((slot, id), section.now, at_most);
         let order = |connection| CloseOrder { slot, id, connection, reason };

@@ -266,7 +266,7 @@ impl<P: Parts> HostState<P> {
         match how {
             Use::Unused { .. } => Used::Not,
             Use::LookedAt => Used::LookedAt,
-            Use::Ended { .. } | Use::NeedsReset => Used::Until(now, self.connections.take_turn()),
+            Use::Ended { .. } | Use::NeedsReset => Used::Until(now, self.connections.take_use()),
             // A connection that was found dead does not count as returned.
             Use::FoundDead | Use::Failed | Use::Over(_) => Used::ForTheLastTime(now),
         }

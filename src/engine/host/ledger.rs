@@ -72,16 +72,16 @@ impl<P: Parts> HostState<P> {
                 return;
             }
         }
-        self.take_turn(section, |_, _, _| ());
+        self.with_budget(section, |_, _, _| ());
     }
 
     /// The caps across hosts, or what of them concerns this host, may have changed.
     pub(super) fn report_anew(&mut self, section: &mut Section<'_, P>) {
-        self.take_turn(section, |_, _, _| ());
+        self.with_budget(section, |_, _, _| ());
     }
 
     /// Runs `f` under the budget's lock, and then what every such section ends with.
-    fn take_turn<R>(
+    fn with_budget<R>(
         &mut self,
         section: &mut Section<'_, P>,
         f: impl FnOnce(&mut Self, &mut Budget<P::Host>, &mut Section<'_, P>) -> R,
@@ -153,7 +153,7 @@ impl<P: Parts> HostState<P> {
 
     /// A permit has arrived: it is used if a dial is still wanted.
     pub(crate) fn granted(&mut self, section: &mut Section<'_, P>) {
-        self.take_turn(section, |host, budget, section| {
+        self.with_budget(section, |host, budget, section| {
             let noted = host.noted(section);
             let is_used = noted.wants + noted.spare > 0;
             if is_used {
@@ -173,7 +173,7 @@ impl<P: Parts> HostState<P> {
         let reserve = |host: &mut Self, budget: &mut Budget<P::Host>, _: &mut Section<'_, P>| {
             (!budget.is_full()).then(|| host.connections.insert(now))
         };
-        self.take_turn(section, reserve).flatten()
+        self.with_budget(section, reserve).flatten()
     }
 
     /// Gives up a returning connection for a host that has fewer. Returns whether it does.
@@ -181,7 +181,7 @@ impl<P: Parts> HostState<P> {
         if !self.is_asked_for(section.now, section.common) {
             return false;
         }
-        let gives_up = self.take_turn(section, |host, budget, section| {
+        let gives_up = self.with_budget(section, |host, budget, section| {
             let (live, gained) = (host.connections.gauges().live(), host.share.gained());
             let reason = if budget.is_over_full() {
                 CloseReason::OverCap
@@ -251,14 +251,14 @@ impl<P: Parts> HostState<P> {
     /// Passes the request on to the next host.
     pub(crate) fn stop_draining(&mut self, section: &mut Section<'_, P>) {
         // The common end of the section does this.
-        self.take_turn(section, |host, budget, section| {
+        self.with_budget(section, |host, budget, section| {
             section.actions.stop_draining = budget.drains_in_vain(host.share.id() + 1);
         });
     }
 
     /// A scan visits the host.
     pub(crate) fn visit(&mut self, section: &mut Section<'_, P>) {
-        self.take_turn(section, |host, budget, section| {
+        self.with_budget(section, |host, budget, section| {
             let listed = host.share.unlist();
             budget.unlist(host.share.id(), listed);
             let oldest = host.oldest_idle();
@@ -278,7 +278,7 @@ impl<P: Parts> HostState<P> {
     /// The host has left the directory, without connections and waiters: the budget forgets it,
     /// too.
     pub(super) fn unlist(&mut self, section: &mut Section<'_, P>) {
-        self.take_turn(section, |host, budget, section| {
+        self.with_budget(section, |host, budget, section| {
             let Some(note) = host.share.note() else { return };
             let unlisted = Note { listed: None, ..*note };
             host.share.report(unlisted, budget, section.host, section.now);

@@ -18,8 +18,8 @@ impl<P: Parts> HostState<P> {
             self.drain(slot, reason, section);
         } else if !self.gives_up(slot, section) {
             self.connections.change(slot, |entry| entry.await_reset());
-            let turn = self.connections[slot].turn;
-            self.rare().pings.await_reset(turn, slot);
+            let last_use = self.connections[slot].last_use;
+            self.rare().pings.await_reset(last_use, slot);
         }
     }
 

@@ -17,10 +17,10 @@ pub(crate) enum End {
 
 /// How the waits of a host have ended lately. It has 16 bytes.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Turns {
+pub(crate) struct ServiceOrder {
     rule: Order,
     /// Counts the places that were given while waits are lost.
-    turn: u8,
+    places: u8,
     /// The share of waits that are lost, in parts of 2^16, smoothed over 64 waits.
     lost: u16,
     /// How long the lost ones have waited, smoothed over 16 of them.
@@ -41,9 +41,9 @@ const ONE_IN_EIGHT: u16 = u16::MAX / 8;
 /// One place in four goes to an oldest that is patient.
 const PATIENT: u8 = 4;
 
-impl Turns {
+impl ServiceOrder {
     pub(crate) const fn new(rule: Order) -> Self {
-        Turns { rule, turn: 0, lost: 0, lost_after: Span::ZERO }
+        ServiceOrder { rule, places: 0, lost: 0, lost_after: Span::ZERO }
     }
 
     pub(crate) fn set_rule(&mut self, rule: Order) {
@@ -98,9 +98,9 @@ impl Turns {
         if !is_late {
             return End::Oldest;
         }
-        self.turn = (self.turn + 1) % PATIENT;
+        self.places = (self.places + 1) % PATIENT;
         let is_patient = lost_after > 0 && waited >= lost_after.saturating_mul(2);
-        if self.turn == 0 && is_patient { End::Oldest } else { End::Newest }
+        if self.places == 0 && is_patient { End::Oldest } else { End::Newest }
     }
 }
 
@@ -116,81 +116,81 @@ mod tests {
         move || Age { waited: millis(time), own_limit: None }
     }
 
-    fn overloaded(rule: Order) -> Turns {
-        let mut turns = Turns::new(rule);
-        (0..64).for_each(|_| turns.lost(millis(1000)));
-        assert!(turns.is_overloaded());
-        turns
+    fn overloaded(rule: Order) -> ServiceOrder {
+        let mut order = ServiceOrder::new(rule);
+        (0..64).for_each(|_| order.lost(millis(1000)));
+        assert!(order.is_overloaded());
+        order
     }
 
     #[test]
     fn it_has_16_bytes() {
-        assert_eq!(size_of::<Turns>(), 16);
+        assert_eq!(size_of::<ServiceOrder>(), 16);
     }
 
     #[test]
     fn the_oldest_is_served_while_no_waits_are_lost() {
-        let mut turns = Turns::new(Order::Adaptive);
+        let mut order = ServiceOrder::new(Order::Adaptive);
         for _ in 0..1000 {
-            turns.served();
-            assert_eq!(turns.next(waited(60_000)), End::Oldest);
+            order.served();
+            assert_eq!(order.next(waited(60_000)), End::Oldest);
         }
     }
 
     #[test]
     fn one_lost_wait_in_ten_changes_nothing_and_one_in_six_does() {
         for (of, is_overloaded) in [(10, false), (6, true)] {
-            let mut turns = Turns::new(Order::Adaptive);
+            let mut order = ServiceOrder::new(Order::Adaptive);
             for n in 0..1000 {
-                if n % of == 0 { turns.lost(millis(1000)) } else { turns.served() }
+                if n % of == 0 { order.lost(millis(1000)) } else { order.served() }
             }
-            assert_eq!(turns.is_overloaded(), is_overloaded, "one in {of}");
+            assert_eq!(order.is_overloaded(), is_overloaded, "one in {of}");
         }
     }
 
     #[test]
     fn a_wait_that_was_none_is_not_lost() {
-        let mut turns = Turns::new(Order::Adaptive);
-        (0..1000).for_each(|_| turns.lost(Span::from_nanos(999_999)));
-        assert!(!turns.is_overloaded());
+        let mut order = ServiceOrder::new(Order::Adaptive);
+        (0..1000).for_each(|_| order.lost(Span::from_nanos(999_999)));
+        assert!(!order.is_overloaded());
     }
 
     #[test]
     fn under_overload_the_newest_is_served_once_the_oldest_is_late() {
-        let mut turns = overloaded(Order::Adaptive);
-        assert_eq!(turns.next(waited(499)), End::Oldest);
-        assert_eq!(turns.next(waited(501)), End::Newest);
+        let mut order = overloaded(Order::Adaptive);
+        assert_eq!(order.next(waited(499)), End::Oldest);
+        assert_eq!(order.next(waited(501)), End::Newest);
         assert_eq!(overloaded(Order::Fifo).next(waited(5000)), End::Oldest);
     }
 
     #[test]
     fn one_place_in_four_is_for_an_oldest_that_is_patient() {
-        let mut turns = overloaded(Order::Adaptive);
-        let given = |turns: &mut Turns, time| {
-            (0..400).filter(|_| turns.next(waited(time)) == End::Oldest).count()
+        let mut order = overloaded(Order::Adaptive);
+        let given = |order: &mut ServiceOrder, time| {
+            (0..400).filter(|_| order.next(waited(time)) == End::Oldest).count()
         };
-        assert_eq!((given(&mut turns, 1900), given(&mut turns, 2100)), (0, 100));
+        assert_eq!((given(&mut order, 1900), given(&mut order, 2100)), (0, 100));
     }
 
     #[test]
     fn it_goes_back_to_strict_order_when_waits_are_served_again() {
-        let mut turns = overloaded(Order::Adaptive);
+        let mut order = overloaded(Order::Adaptive);
         let mut served = 0;
-        while turns.is_overloaded() {
-            turns.served();
+        while order.is_overloaded() {
+            order.served();
             served += 1;
         }
         assert!(served < 200, "{served}");
-        assert_eq!(turns.next(waited(5000)), End::Oldest);
+        assert_eq!(order.next(waited(5000)), End::Oldest);
     }
 
     #[test]
     fn a_limit_of_its_own_makes_the_oldest_late_where_that_is_asked_for() {
         let late = || Age { waited: millis(750), own_limit: Some(millis(1000)) };
         let early = || Age { waited: millis(749), own_limit: Some(millis(1000)) };
-        let mut turns = Turns::new(Order::Deadlines);
-        assert_eq!([turns.next(early), turns.next(late)], [End::Oldest, End::Newest]);
-        assert_eq!(turns.next(waited(60_000)), End::Oldest);
-        assert_eq!(Turns::new(Order::Adaptive).next(late), End::Oldest);
+        let mut order = ServiceOrder::new(Order::Deadlines);
+        assert_eq!([order.next(early), order.next(late)], [End::Oldest, End::Newest]);
+        assert_eq!(order.next(waited(60_000)), End::Oldest);
+        assert_eq!(ServiceOrder::new(Order::Adaptive).next(late), End::Oldest);
     }
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
 
-use super::order::{Age, End, Turns};
+use super::order::{Age, End, ServiceOrder};
 use super::wait_queue::WaitQueue;
 use crate::engine::sync::Mutex;
 use crate::engine::{Borrower, CallSite, Loan, Parts, Task};
@@ -116,18 +116,18 @@ pub(crate) struct Waiters<P: Parts> {
     /// meanwhile.
     unordered: bool,
     queue: WaitQueue<Arc<Waiter<P>>>,
-    turns: Turns,
+    order: ServiceOrder,
 }
 
 impl<P: Parts> Waiters<P> {
     pub(crate) fn new(order: Order) -> Self {
-        let turns = Turns::new(order);
+        let order = ServiceOrder::new(order);
         Waiters {
             queue: WaitQueue::new(),
             next_deadline: Time::NEVER,
             last_deadline: Time::START,
             unordered: false,
-            turns,
+            order,
         }
     }
 
@@ -151,12 +151,12 @@ impl<P: Parts> Waiters<P> {
     }
 
     pub(crate) fn set_order(&mut self, order: Order) {
-        self.turns.set_rule(order);
+        self.order.set_rule(order);
     }
 
     /// Returns how long those have waited whose waits were lost lately, while many are.
     pub(crate) fn lost_after(&self) -> Option<Duration> {
-        self.turns.lost_after().map(Duration::from)
+        self.order.lost_after().map(Duration::from)
     }
 
     /// Returns the oldest waiter.
@@ -167,9 +167,9 @@ impl<P: Parts> Waiters<P> {
     /// Returns the waiter that is served next, and its end of the queue.
     #[inline]
     pub(crate) fn next(&mut self, now: Time) -> Option<(End, &Arc<Waiter<P>>)> {
-        let Waiters { queue, turns, .. } = self;
+        let Waiters { queue, order, .. } = self;
         let oldest = queue.front(|waiter| waiter.is_queued())?;
-        let end = turns.next(|| oldest.age(now));
+        let end = order.next(|| oldest.age(now));
         self.at(end).map(|waiter| (end, waiter))
     }
 
@@ -185,7 +185,7 @@ impl<P: Parts> Waiters<P> {
     /// Gives the waiter at this end its connection.
     #[inline]
     pub(crate) fn serve(&mut self, end: End, loan: Loan<P>) -> Option<P::Waker> {
-        self.turns.served();
+        self.order.served();
         let waiter = match end {
             End::Oldest => self.queue.pop(|waiter| waiter.is_queued())?,
             End::Newest => self.queue.pop_back(|waiter| waiter.is_queued())?,
@@ -220,7 +220,7 @@ impl<P: Parts> Waiters<P> {
             return false;
         }
         self.queue.cancel(|waiter| waiter.is_queued());
-        self.turns.lost(now.span_since(waiter.since));
+        self.order.lost(now.span_since(waiter.since));
         true
     }
 

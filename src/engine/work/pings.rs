@@ -54,7 +54,7 @@ pub(crate) struct Pings {
     late: usize,
     /// The heartbeats among those that no waiter needs.
     beating: usize,
-    /// Connections whose reset has not started, by the turns in which they returned.
+    /// Connections whose reset has not started, in the order in which they returned.
     resets: BTreeSet<(u64, u32)>,
     /// Suspects have to be pinged even without waiters, and with this purpose.
     suspects: Option<Purpose>,
@@ -182,8 +182,8 @@ impl Pings {
 /// # Resets
 impl Pings {
     /// The connection has to be reset.
-    pub(crate) fn await_reset(&mut self, turn: u64, slot: u32) {
-        self.resets.insert((turn, slot));
+    pub(crate) fn await_reset(&mut self, last_use: u64, slot: u32) {
+        self.resets.insert((last_use, slot));
     }
 
     /// Takes the connection whose reset is to start next.
@@ -192,8 +192,8 @@ impl Pings {
     }
 
     /// The connection is closed instead.
-    pub(crate) fn skip_reset(&mut self, turn: u64, slot: u32) {
-        self.resets.remove(&(turn, slot));
+    pub(crate) fn skip_reset(&mut self, last_use: u64, slot: u32) {
+        self.resets.remove(&(last_use, slot));
     }
 
     /// Returns how many resets have not started.
@@ -400,8 +400,8 @@ mod tests {
     #[test]
     fn resets_begin_in_the_order_of_the_returns_unless_they_are_skipped() {
         let mut pings = Pings::new();
-        for (turn, slot) in [(7, 3), (8, 1), (9, 2)] {
-            pings.await_reset(turn, slot);
+        for (last_use, slot) in [(7, 3), (8, 1), (9, 2)] {
+            pings.await_reset(last_use, slot);
         }
         pings.skip_reset(8, 1);
         assert_eq!((pings.resets(), pings.awaiting_reset().collect::<Vec<_>>()), (2, vec![3, 2]));

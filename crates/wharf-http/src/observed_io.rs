@@ -10,15 +10,15 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use super::heads::{Heads, Unacceptable};
 use super::peer::Peer;
 
-pub(super) struct Ear<T> {
+pub(super) struct ObservedIo<T> {
     io: T,
     peer: Arc<Peer>,
     heads: Heads,
 }
 
-impl<T> Ear<T> {
+impl<T> ObservedIo<T> {
     pub(super) fn new(io: T, peer: Arc<Peer>) -> Self {
-        Ear { io, peer, heads: Heads::default() }
+        ObservedIo { io, peer, heads: Heads::default() }
     }
 
     fn look_at(&mut self, bytes: &[u8]) -> Result<(), Unacceptable> {
@@ -32,13 +32,13 @@ impl<T> Ear<T> {
     }
 }
 
-impl<T> Drop for Ear<T> {
+impl<T> Drop for ObservedIo<T> {
     fn drop(&mut self) {
         self.peer.end();
     }
 }
 
-impl<T: AsyncRead + Unpin> AsyncRead for Ear<T> {
+impl<T: AsyncRead + Unpin> AsyncRead for ObservedIo<T> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -53,7 +53,7 @@ impl<T: AsyncRead + Unpin> AsyncRead for Ear<T> {
     }
 }
 
-impl<T: AsyncWrite + Unpin> AsyncWrite for Ear<T> {
+impl<T: AsyncWrite + Unpin> AsyncWrite for ObservedIo<T> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,

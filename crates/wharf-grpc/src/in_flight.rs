@@ -16,9 +16,9 @@ use super::messages::{BoxError, OwnFailure};
 
 /// A connection for one call, until its last message has arrived.
 ///
-/// A turn that is dropped while it waits for a silent server makes the connection suspect, at once or
+/// One that is dropped while it waits for a silent server makes the connection suspect, at once or
 /// when the lease of its clone returns: the pool pings the server, and starts no new calls there until the server answers.
-pub(super) struct Turn {
+pub(super) struct InFlight {
     exchange: Exchange,
     channel: Held,
     pub(super) own_failure: OwnFailure,
@@ -31,11 +31,11 @@ pub(super) enum Held {
     Clone(GrpcChannel),
 }
 
-impl Turn {
+impl InFlight {
     /// `None` if the connection takes no new calls.
     pub(super) fn begin(channel: Held) -> Option<Self> {
         let exchange = channel.connection().begin()?;
-        Some(Turn { exchange, channel, own_failure: OwnFailure::default() })
+        Some(InFlight { exchange, channel, own_failure: OwnFailure::default() })
     }
 
     pub(super) fn send<B>(
@@ -63,7 +63,7 @@ impl Turn {
     }
 }
 
-impl Drop for Turn {
+impl Drop for InFlight {
     fn drop(&mut self) {
         // Of a clone it is noted, and the pool asks when the lease returns.
         let is_silent = self.exchange.ends_in_silence();

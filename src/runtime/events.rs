@@ -20,7 +20,7 @@ use crate::policy::advice::Advice;
 use crate::policy::observer::{Leaked, Overloaded};
 
 /// Reported when it is dropped, even if the task that should report it is dropped with its runtime.
-pub(crate) struct News {
+pub(crate) struct Events {
     items: Vec<Item>,
     /// Dropped when all is told.
     untold: Option<Untold>,
@@ -35,9 +35,9 @@ pub(super) enum Item {
     LostDial(Dialing),
 }
 
-impl News {
+impl Events {
     pub(super) fn new() -> Self {
-        News { items: Vec::new(), untold: None }
+        Events { items: Vec::new(), untold: None }
     }
 
     /// There may be events of this host, which come before the end of the pool.
@@ -67,7 +67,7 @@ impl News {
     }
 }
 
-impl Drop for News {
+impl Drop for Events {
     fn drop(&mut self) {
         let items = mem::take(&mut self.items);
         if let Some(first) = items.first() {

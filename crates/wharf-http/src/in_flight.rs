@@ -13,7 +13,7 @@ use tokio::runtime::Handle;
 use tokio::time;
 
 use super::call::Address;
-use super::connection::Speaks;
+use super::connection::Proto;
 use super::heads::Unacceptable;
 use super::http1::HeadResult;
 use super::peer::Exchange;
@@ -25,11 +25,11 @@ use wharf::Lease;
 
 /// A lease and the handle that sends on it.
 ///
-/// An HTTP/1.1 connection whose turn is dropped has an unfinished exchange and is not open any
-/// more. One whose turn is [finished](Turn::finish) can be lent again. On an HTTP/2 connection
-/// hyper resets the stream; if the turn is dropped while it waits for a silent peer, the connection
+/// An HTTP/1.1 connection whose exchange is dropped has an unfinished exchange and is not open any
+/// more. One whose exchange is [finished](InFlight::finish) can be lent again. On an HTTP/2 connection
+/// hyper resets the stream; if the value is dropped while it waits for a silent peer, the connection
 /// becomes suspect.
-pub(super) struct Turn {
+pub(super) struct InFlight {
     sender: Sender,
     /// The body of the request, if it is observed.
     upload: Option<Arc<Upload>>,
@@ -51,18 +51,18 @@ enum Sender {
 /// being sent. The same as in Go.
 const SETTLE: Duration = Duration::from_millis(50);
 
-impl Turn {
+impl InFlight {
     /// `None` if the connection has ended.
     pub(super) fn begin(lease: Lease<HttpConnector>) -> Option<Self> {
-        let sender = match lease.speaks() {
-            Speaks::Http1(http1) if http1.is_free() => Sender::Http1 { written: http1.written() },
-            Speaks::Http1(_) => return None,
-            Speaks::Http2(http2) => {
+        let sender = match lease.proto() {
+            Proto::Http1(http1) if http1.is_free() => Sender::Http1 { written: http1.written() },
+            Proto::Http1(_) => return None,
+            Proto::Http2(http2) => {
                 let (sender, exchange) = http2.begin()?;
                 Sender::Http2(Some(sender), exchange)
             }
         };
-        Some(Turn { sender, upload: None, lease })
+        Some(InFlight { sender, upload: None, lease })
     }
 
     pub(super) fn is_first(&self) -> bool {
@@ -71,8 +71,8 @@ impl Turn {
 
     /// Returns whether the system has taken nothing of the request. On HTTP/2 that cannot be known.
     pub(super) fn is_unwritten(&self) -> bool {
-        match (self.lease.speaks(), &self.sender) {
-            (Speaks::Http1(http1), Sender::Http1 { written }) => http1.written() == *written,
+        match (self.lease.proto(), &self.sender) {
+            (Proto::Http1(http1), Sender::Http1 { written }) => http1.written() == *written,
             _ => false,
         }
     }
@@ -84,17 +84,17 @@ impl Turn {
 
     /// Returns what an HTTP/2 peer did that no peer may do.
     pub(super) fn fault(&self) -> Option<Unacceptable> {
-        match self.lease.speaks() {
-            Speaks::Http1(_) => None,
-            Speaks::Http2(http2) => http2.fault(),
+        match self.lease.proto() {
+            Proto::Http1(_) => None,
+            Proto::Http2(http2) => http2.fault(),
         }
     }
 
     /// Returns whether the connection's driver has ended by itself, not with its runtime.
     pub(super) fn has_ended(&self) -> bool {
-        match self.lease.speaks() {
-            Speaks::Http1(_) => false,
-            Speaks::Http2(http2) => http2.has_ended(),
+        match self.lease.proto() {
+            Proto::Http1(_) => false,
+            Proto::Http2(http2) => http2.has_ended(),
         }
     }
 
@@ -116,13 +116,13 @@ impl Turn {
         self.upload.clone_from(&upload);
         if let Sender::Http2(sender, exchange) = &mut self.sender {
             exchange.note(true);
-            let sender = sender.take().expect("a turn sends one request");
+            let sender = sender.take().expect("a in_flight sends one request");
             *request.version_mut() = Version::HTTP_2;
             *request.uri_mut() = address.uri.clone();
             request.headers_mut().remove(HOST);
             return Either::Left(sender.send(request, exchange));
         }
-        let Speaks::Http1(http1) = self.lease.speaks() else { unreachable!("it is one of two") };
+        let Proto::Http1(http1) = self.lease.proto() else { unreachable!("it is one of two") };
         *request.version_mut() = Version::HTTP_11;
         let origin = self.origin();
         *request.uri_mut() = match origin.forwarded_by() {
@@ -152,8 +152,7 @@ impl Turn {
             self.end_upload_soon();
             return None;
         }
-        let (Speaks::Http1(http1), Sender::Http1 { .. }) = (self.lease.speaks(), &self.sender)
-        else {
+        let (Proto::Http1(http1), Sender::Http1 { .. }) = (self.lease.proto(), &self.sender) else {
             return None;
         };
         if self.upload.as_ref().is_some_and(|upload| upload.is_refused()) {
@@ -187,7 +186,7 @@ impl Turn {
     }
 
     async fn settle(mut self) {
-        let Speaks::Http1(http1) = self.lease.speaks() else { return };
+        let Proto::Http1(http1) = self.lease.proto() else { return };
         let is_settled = within(self.lease.runtime(), || time::timeout(SETTLE, http1.settle()));
         if is_settled.await.is_ok() {
             self.sender = Sender::Finished;
@@ -196,9 +195,9 @@ impl Turn {
 
     /// Ready after too many interim responses of an HTTP/1.1 peer. Those on HTTP/2 are not reported.
     pub(super) fn poll_interim_exceeded(&self, cx: &Context<'_>) -> Poll<()> {
-        match self.lease.speaks() {
-            Speaks::Http1(http1) => http1.poll_interim_exceeded(cx),
-            Speaks::Http2(_) => Poll::Pending,
+        match self.lease.proto() {
+            Proto::Http1(http1) => http1.poll_interim_exceeded(cx),
+            Proto::Http2(_) => Poll::Pending,
         }
     }
 
@@ -207,15 +206,15 @@ impl Turn {
     }
 }
 
-impl Drop for Turn {
+impl Drop for InFlight {
     /// Runs before the lease ends.
     fn drop(&mut self) {
         if let Some(upload) = &self.upload {
             upload.end();
         }
         self.lease.judge();
-        match (&self.sender, self.lease.speaks()) {
-            (Sender::Http1 { .. }, Speaks::Http1(http1)) => http1.lose(),
+        match (&self.sender, self.lease.proto()) {
+            (Sender::Http1 { .. }, Proto::Http1(http1)) => http1.lose(),
             (Sender::Http2(_, exchange), _) if exchange.ends_in_silence() => {
                 Lease::suspect(&self.lease);
             }
@@ -233,7 +232,7 @@ pub(super) fn is_first(lease: &Lease<HttpConnector>) -> bool {
 
 /// Returns whether other exchanges may run on the connection.
 pub(super) fn is_shared(lease: &Lease<HttpConnector>) -> bool {
-    matches!(lease.speaks(), Speaks::Http2(_))
+    matches!(lease.proto(), Proto::Http2(_))
 }
 
 /// The end of an exchange while the connection is not ready yet.
