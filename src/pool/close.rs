@@ -163,20 +163,19 @@ pub(super) fn loans(pool: &dyn AnyPool) -> Vec<LoanInfo> {
         let key = if loans.is_empty() { String::new() } else { cell.name().into_string() };
         loans.into_iter().map(move |loan| LoanInfo::new(key.clone(), loan, now))
     };
-    let mut loans: Vec<_> = pool.hosts().0.iter().flat_map(of_host).collect();
+    let mut loans = Vec::new();
+    pool.each_host(&mut |cell| loans.extend(of_host(&cell)));
     loans.sort_by_key(|loan| std::cmp::Reverse(loan.held));
     loans
 }
 
 /// Visits all hosts one after the other; the figures of each host are consistent.
 pub(super) fn pool_status(pool: &dyn AnyPool) -> PoolStatus {
-    let (cells, past) = pool.hosts();
-    let (mut seen, mut counted) = (Seen::default(), Counted::default());
-    for cell in &cells {
-        let view = cell.base().view();
-        seen.add(&view.seen);
-        counted.add(&view.counted);
-    }
+    let (mut hosts, mut seen, mut counted) = (0, Seen::default(), Counted::default());
+    let past = pool.each_host(&mut |cell| {
+        hosts += 1;
+        cell.base().add_to(&mut seen, &mut counted);
+    });
     counted.add_past(&past);
-    PoolStatus::new(cells.len(), seen, counted)
+    PoolStatus::new(hosts, seen, counted)
 }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::directory::SHARDS;
 use super::panics;
 use super::parts::{Cell, HostState, Section};
 use super::pool_base::PoolBase;
@@ -11,8 +12,30 @@ use crate::engine::status::Counted;
 pub(crate) trait AnyPool: Send + Sync {
     fn base(&self) -> &PoolBase;
 
+    /// Adds the hosts in this part of the directory. Returns the counts of those of it that were forgotten.
+    fn hosts_of(&self, shard: usize, cells: &mut Vec<Cell>) -> Counted;
+}
+
+/// # Visiting all hosts
+impl dyn AnyPool + '_ {
+    /// Passes each host in the directory to `visit`, under no lock. Returns the counts of those that were forgotten.
+    ///
+    /// It takes a part of the directory at a time, so that a host is still in the processor's cache when it is visited.
+    pub(crate) fn each_host(&self, visit: &mut dyn FnMut(Cell)) -> Counted {
+        let (mut cells, mut past) = (Vec::new(), Counted::default());
+        for shard in 0..SHARDS {
+            past.add_past(&self.hosts_of(shard, &mut cells));
+            cells.drain(..).for_each(&mut *visit);
+        }
+        past
+    }
+
     /// Returns the hosts in the directory, and the counts of those that were forgotten.
-    fn hosts(&self) -> (Vec<Cell>, Counted);
+    pub(crate) fn hosts(&self) -> (Vec<Cell>, Counted) {
+        let mut cells = Vec::new();
+        let past = self.each_host(&mut |cell| cells.push(cell));
+        (cells, past)
+    }
 }
 
 /// # Changing all hosts
@@ -48,9 +71,9 @@ impl dyn AnyPool {
 
     /// Changes every host, one after the other.
     pub(crate) fn change_all(&self, f: &mut dyn FnMut(&mut HostState, &mut Section<'_>)) {
-        for cell in self.hosts().0 {
+        self.each_host(&mut |cell| {
             cell.change(&mut *f);
             panics::let_go(cell);
-        }
+        });
     }
 }

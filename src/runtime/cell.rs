@@ -13,7 +13,7 @@ use tokio::time::Instant;
 
 use super::any_host::{AnyHost, Later};
 use super::any_pool::AnyPool;
-use super::directory::Listed;
+use super::directory::{Listed, SHARDS};
 use super::end::Untold;
 use super::failure::DialError;
 use super::held;
@@ -259,7 +259,9 @@ impl<C: Connector> PoolCore<C> {
     /// Returns the hosts in the directory.
     pub(crate) fn typed_hosts(&self) -> Vec<Arc<HostCell<C>>> {
         let mut cells = Vec::new();
-        self.directory.visit(&mut |cell| cells.push(cell.clone()));
+        for shard in 0..SHARDS {
+            self.directory.visit(shard, &mut |cell| cells.push(cell.clone()));
+        }
         cells
     }
 
@@ -282,9 +284,7 @@ impl<C: Connector> AnyPool for PoolCore<C> {
         self
     }
 
-    fn hosts(&self) -> (Vec<Cell>, Counted) {
-        let mut cells: Vec<Cell> = Vec::new();
-        let past = self.directory.visit(&mut |cell| cells.push(cell.any()));
-        (cells, past)
+    fn hosts_of(&self, shard: usize, cells: &mut Vec<Cell>) -> Counted {
+        self.directory.visit(shard, &mut |cell| cells.push(cell.any()))
     }
 }

@@ -27,10 +27,10 @@ impl dyn AnyPool {
         let base = self.base();
         // Nobody else ends it while this one tells of the hosts.
         base.hold_up(1);
-        for cell in self.hosts().0 {
+        self.each_host(&mut |cell| {
             cell.forget_at_end();
             panics::let_go(cell);
-        }
+        });
         if base.note_gone(1) && base.begin_end() {
             base.may_block(LevelFilter::WARN);
             base.observer.tell(Observer::pool_closed);

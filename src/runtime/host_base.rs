@@ -5,7 +5,6 @@
 use std::sync::Arc;
 // The models change no settings: loom need not see these.
 use std::sync::atomic::AtomicU64;
-use std::sync::atomic::Ordering::SeqCst;
 
 use super::failure::DialFailure;
 use super::panics;
@@ -13,7 +12,7 @@ use super::parts::{Erased, HostState, Waiter};
 use super::pool_base::PoolBase;
 use super::rules::Rules;
 use crate::engine::host::peers::FullPeer;
-use crate::engine::status::{Causes, EntryView, HostView};
+use crate::engine::status::{Causes, Counted, EntryView, HostView, Seen};
 use crate::engine::sync::Mutex;
 use crate::engine::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use crate::engine::{Asking, Lease, Listing, Phase, Ticket};
@@ -36,8 +35,6 @@ pub(crate) struct HostBase {
     pub(super) state: Mutex<Governed>,
     /// `acquire_timeout`, in nanoseconds: read before a wait.
     acquire_timeout: AtomicU64,
-    /// The version of the host's settings.
-    version: AtomicU64,
     /// Never reused for another host.
     pub(super) id: u64,
     pub(crate) hash: u64,
@@ -49,9 +46,8 @@ impl HostBase {
         let id = pool.next_host();
         let acquire_timeout = AtomicU64::new(rules.common.limits.acquire_timeout.nanos());
         let state = HostState::new(id, carries, &rules.common);
-        let version = AtomicU64::new(rules.version);
         let state = Mutex::new(Governed { rules, state });
-        HostBase { crowded: AtomicBool::new(false), state, acquire_timeout, version, id, hash }
+        HostBase { crowded: AtomicBool::new(false), state, acquire_timeout, id, hash }
     }
 
     /// The time limit of an acquire without one of its own.
@@ -63,7 +59,6 @@ impl HostBase {
     /// Called under the lock.
     pub(super) fn note_rules(&self, rules: &Rules) {
         self.acquire_timeout.store(rules.common.limits.acquire_timeout.nanos(), Relaxed);
-        self.version.store(rules.version, SeqCst);
     }
 
     pub(crate) fn rules(&self) -> Arc<Rules> {
@@ -72,7 +67,7 @@ impl HostBase {
 
     /// Returns whether the host has the settings of this version.
     pub(super) fn follows(&self, rules: &Rules) -> bool {
-        self.version.load(SeqCst) >= rules.version
+        self.state.lock().rules.version >= rules.version
     }
 
     #[inline]
@@ -141,6 +136,11 @@ impl HostBase {
 
     pub(crate) fn view(&self) -> HostView {
         self.state.lock().state.view()
+    }
+
+    /// Adds the host's figures to those of others.
+    pub(crate) fn add_to(&self, seen: &mut Seen, counted: &mut Counted) {
+        self.state.lock().state.add_to(seen, counted);
     }
 
     /// Returns the last failed dial since the last one that succeeded, and its time.

@@ -79,7 +79,7 @@ impl dyn AnyPool {
         let (now, mut events) = (base.clock.precise(), Events::new());
         for _ in 0..most {
             let due = base.schedule.lock().pop_due(now);
-            let Some(Scheduled { host, .. }) = due else { break };
+            let Some(Scheduled(host)) = due else { break };
             events.hold_up_the_end(&host);
             let actions = host.decide(&mut |state, section| state.maintain(section));
             host.carry_out_but_tell(actions, &mut events);

@@ -40,10 +40,10 @@ impl dyn AnyPool {
     /// them then.
     fn follow_all(self: &Arc<Self>) {
         self.base().see_runtime();
-        for host in self.hosts().0 {
+        self.each_host(&mut |host| {
             host.follow_pool();
             panics::let_go(host);
-        }
+        });
         self.ensure_maintenance();
     }
 }

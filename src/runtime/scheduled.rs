@@ -5,14 +5,17 @@ use std::cmp::Ordering;
 use super::parts::Cell;
 
 /// See the module. Among hosts with the same time, the oldest comes first.
-pub(crate) struct Scheduled {
-    pub(super) id: u64,
-    pub(super) host: Cell,
+pub(crate) struct Scheduled(pub(super) Cell);
+
+impl Scheduled {
+    fn id(&self) -> u64 {
+        self.0.base().id
+    }
 }
 
 impl Ord for Scheduled {
     fn cmp(&self, other: &Self) -> Ordering {
-        self.id.cmp(&other.id)
+        self.id().cmp(&other.id())
     }
 }
 
@@ -26,6 +29,6 @@ impl Eq for Scheduled {}
 
 impl PartialEq for Scheduled {
     fn eq(&self, other: &Self) -> bool {
-        self.id == other.id
+        self.id() == other.id()
     }
 }

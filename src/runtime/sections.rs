@@ -158,6 +158,6 @@ impl dyn AnyHost {
     }
 
     fn scheduled(self: &Arc<Self>) -> Scheduled {
-        Scheduled { id: self.base().id, host: self.clone() }
+        Scheduled(self.clone())
     }
 }

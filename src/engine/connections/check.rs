@@ -16,7 +16,7 @@ impl<P: Parts> Connections<P> {
         assert_eq!(self.trusted as usize, trusted, "those with room that are not suspect");
         if self.is_shared() {
             let leases = self.iter().map(|(_, entry)| entry.leases().len()).sum::<usize>();
-            assert_eq!(self.leases, leases, "3: the leases");
+            assert_eq!(self.leases(), leases, "3: the leases");
         }
     }
 

@@ -188,7 +188,7 @@ impl<P: Parts> Entry<P> {
             proof_micros: 0,
             missed: 0,
         };
-        Entry { facts, value: None, leases: Leases::new(), links: Links::default() }
+        Entry { facts, value: None, leases: Leases::None, links: Links::default() }
     }
 
     /// The dial has succeeded, which is proof of life: connections that were found dead before say

@@ -35,115 +35,118 @@ impl Lease {
 }
 
 /// The leases on one entry, by number. The single lease of an exclusive connection is stored
-/// inline; further leases of a shared one are in a vector.
-pub(crate) struct Leases {
-    first: Option<Lease>,
-    more: Option<Box<More>>,
+/// inline; those of a shared one that has had several are in a vector.
+pub(crate) enum Leases {
+    None,
+    /// Its number is zero.
+    One(Lease),
+    Several(Box<Several>),
 }
 
-/// Leases from number one on. Its memory is given back when the entry has none.
-#[derive(Default)]
-struct More {
+/// It stays until the last lease ends: one that comes and goes while another stays does not allocate.
+pub(crate) struct Several {
     numbered: Vec<Option<Lease>>,
     free: Vec<u32>,
-    len: usize,
 }
 
-impl More {
+impl Several {
+    #[cold]
+    fn new(first: Lease) -> Self {
+        Several { numbered: vec![Some(first)], free: Vec::new() }
+    }
+
     #[inline]
     fn insert(&mut self, lease: Lease) -> u32 {
-        self.len += 1;
         let Some(number) = self.free.pop() else {
             self.numbered.push(Some(lease));
-            return u32::try_from(self.numbered.len()).expect("fewer than `u32::MAX` leases");
+            return u32::try_from(self.numbered.len() - 1).expect("fewer than `u32::MAX` leases");
         };
-        self.numbered[number as usize - 1] = Some(lease);
+        self.numbered[number as usize] = Some(lease);
         number
     }
 
     #[inline]
     fn remove(&mut self, number: u32) -> Option<Lease> {
-        let lease = self.numbered.get_mut(number as usize - 1)?.take();
+        let lease = self.numbered.get_mut(number as usize)?.take();
         if lease.is_some() {
-            self.len -= 1;
             self.free.push(number);
         }
         lease
     }
 
-    fn get(&self, number: u32) -> Option<&Lease> {
-        self.numbered.get(number as usize - 1)?.as_ref()
-    }
-
-    fn iter(&self) -> impl Iterator<Item = (u32, &Lease)> {
-        (1..).zip(&self.numbered).filter_map(|(number, lease)| Some((number, lease.as_ref()?)))
+    fn len(&self) -> usize {
+        self.numbered.len() - self.free.len()
     }
 }
 
 impl Leases {
-    pub(crate) fn new() -> Self {
-        Leases { first: None, more: None }
-    }
-
     #[inline]
     pub(crate) fn len(&self) -> usize {
-        usize::from(self.first.is_some()) + self.more.as_ref().map_or(0, |more| more.len)
+        match self {
+            Leases::None => 0,
+            Leases::One(_) => 1,
+            Leases::Several(several) => several.len(),
+        }
     }
 
     #[inline]
     pub(crate) fn is_empty(&self) -> bool {
-        self.first.is_none() && self.more.as_ref().is_none_or(|more| more.len == 0)
+        matches!(self, Leases::None)
     }
 
     /// Records a lease on an entry that has none. Its number is zero.
     #[inline]
     pub(crate) fn begin_only(&mut self, lease: Lease) {
         debug_assert!(self.is_empty());
-        self.first = Some(lease);
+        *self = Leases::One(lease);
     }
 
     /// Records a lease. Returns its number.
     #[inline]
     pub(crate) fn begin(&mut self, lease: Lease) -> u32 {
-        if self.first.is_none() {
-            self.first = Some(lease);
-            return 0;
+        match self {
+            Leases::None => {
+                *self = Leases::One(lease);
+                0
+            }
+            Leases::One(first) => {
+                let mut several = Box::new(Several::new(*first));
+                let number = several.insert(lease);
+                *self = Leases::Several(several);
+                number
+            }
+            Leases::Several(several) => several.insert(lease),
         }
-        self.begin_another(lease)
-    }
-
-    #[cold]
-    fn begin_another(&mut self, lease: Lease) -> u32 {
-        self.more.get_or_insert_default().insert(lease)
     }
 
     /// Ends the lease with this number.
     #[inline]
     pub(crate) fn end(&mut self, number: u32) -> Option<Lease> {
-        if number > 0 || self.more.is_some() {
-            return self.end_one_of_more(number);
+        match self {
+            Leases::One(lease) if number == 0 => {
+                let lease = *lease;
+                *self = Leases::None;
+                Some(lease)
+            }
+            Leases::Several(_) => self.end_one_of_several(number),
+            _ => None,
         }
-        self.first.take()
     }
 
-    /// The vector stays until the last lease ends: one that comes and goes while another stays does not
-    /// allocate.
-    #[cold]
-    fn end_one_of_more(&mut self, number: u32) -> Option<Lease> {
-        let lease = match number {
-            0 => self.first.take(),
-            number => self.more.as_mut()?.remove(number),
-        };
-        if self.is_empty() {
-            self.more = None;
+    fn end_one_of_several(&mut self, number: u32) -> Option<Lease> {
+        let Leases::Several(several) = self else { return None };
+        let lease = several.remove(number);
+        if several.len() == 0 {
+            *self = Leases::None;
         }
         lease
     }
 
     pub(crate) fn get(&self, number: u32) -> Option<&Lease> {
-        match number {
-            0 => self.first.as_ref(),
-            number => self.more.as_ref()?.get(number),
+        match self {
+            Leases::One(lease) if number == 0 => Some(lease),
+            Leases::Several(several) => several.numbered.get(number as usize)?.as_ref(),
+            _ => None,
         }
     }
 
@@ -153,12 +156,22 @@ impl Leases {
 
     /// Returns the leases with their numbers.
     pub(crate) fn numbered(&self) -> impl Iterator<Item = (u32, &Lease)> {
-        let more = self.more.iter().flat_map(|more| more.iter());
-        self.first.iter().map(|lease| (0, lease)).chain(more)
+        let (one, several) = match self {
+            Leases::None => (None, None),
+            Leases::One(lease) => (Some((0, lease)), None),
+            Leases::Several(several) => (None, Some(several)),
+        };
+        let several = several.into_iter().flat_map(|several| (0..).zip(&several.numbered));
+        one.into_iter().chain(several.filter_map(|(number, lease)| Some((number, lease.as_ref()?))))
     }
 
     pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = &mut Lease> {
-        let more = self.more.iter_mut().flat_map(|more| more.numbered.iter_mut().flatten());
-        self.first.iter_mut().chain(more)
+        let (one, several) = match self {
+            Leases::None => (None, None),
+            Leases::One(lease) => (Some(lease), None),
+            Leases::Several(several) => (None, Some(several)),
+        };
+        let several = several.into_iter().flat_map(|several| several.numbered.iter_mut().flatten());
+        one.into_iter().chain(several)
     }
 }

@@ -47,8 +47,6 @@ pub(crate) struct Connections<P: Parts> {
     entries: Slots<Entry<P>>,
     /// The connections with room, in pools of shared connections.
     ranked: Option<Box<Ranked>>,
-    /// The leases on shared connections.
-    leases: usize,
     /// When the first connection has been idle for too long, or is too old.
     ends: Soonest,
 }
@@ -74,7 +72,6 @@ impl<P: Parts> Connections<P> {
             trusted: 0,
             entries: Slots::new(),
             ranked: common.is_shared().then(|| Box::new(Ranked::new(&common.limits))),
-            leases: 0,
             ends: Soonest::new(),
         }
     }
@@ -122,7 +119,8 @@ impl<P: Parts> Connections<P> {
 
     /// Returns the number of leases.
     pub(crate) fn leases(&self) -> usize {
-        if self.is_shared() { self.leases } else { self.gauges.in_use as usize }
+        let in_use = self.gauges.in_use as usize;
+        self.ranked.as_ref().map_or(in_use, |ranked| ranked.leases())
     }
 
     /// Returns the number of idle connections that may be lent. A shared one may be pinged
@@ -282,7 +280,7 @@ impl<P: Parts> Connections<P> {
         }
         if let Some(ranked) = &mut self.ranked {
             ranked.moves(slot, ranked.rank(&self.entries[slot]), None);
-            self.leases -= self.entries[slot].leases().len();
+            ranked.count(self.entries[slot].leases().len(), 0);
         }
         let entry = self.entries.remove(slot);
         self.gauges.leave(&entry);
@@ -300,7 +298,7 @@ impl<P: Parts> Connections<P> {
                 let (rank, leases) = (ranked.rank(entry), entry.leases().len());
                 let result = change(entry, gauges, f);
                 ranked.moves(slot, rank, ranked.rank(entry));
-                self.leases = self.leases + entry.leases().len() - leases;
+                ranked.count(leases, entry.leases().len());
                 result
             }
         };
@@ -434,7 +432,7 @@ impl<P: Parts> Connections<P> {
         call_site: CallSite,
         common: &Common<P>,
     ) -> Option<Loan<P>> {
-        let Connections { entries, gauges, by_use, ranked, leases, generation, trusted, .. } = self;
+        let Connections { entries, gauges, by_use, ranked, generation, trusted, .. } = self;
         let ranked = ranked.as_mut()?;
         let (rank, slot) = ranked.first()?;
         let (entry, limits) = (&mut entries[slot], &common.limits);
@@ -446,7 +444,7 @@ impl<P: Parts> Connections<P> {
         let (lease, view, connection) = entry.begin_lease(now, call_site, common.share);
         ranked.moves(slot, Some(rank), ranked.rank(entry));
         *trusted -= u32::from(!entry.has_room());
-        *leases += 1;
+        ranked.count(0, 1);
         if was_idle {
             gauges.lend(was_kept);
             by_use.leave(slot, entries);
@@ -461,7 +459,6 @@ impl<P: Parts> Connections<P> {
             gauges,
             by_use,
             ranked,
-            leases,
             ends,
             next_use,
             generation,
@@ -482,7 +479,7 @@ impl<P: Parts> Connections<P> {
         *trusted += u32::from(entry.is_trusted(*generation));
         ranked.moves(slot, rank, ranked.rank(entry));
         *next_use += 1;
-        *leases -= 1;
+        ranked.count(1, 0);
         if is_last {
             gauges.rest();
             by_use.push(slot, entries);

@@ -23,11 +23,13 @@ pub(super) struct Ranked {
     reuse: Reuse,
     spread: Spread,
     order: BTreeSet<(Rank, u32)>,
+    /// Those of all connections, with room or without.
+    leases: usize,
 }
 
 impl Ranked {
     pub(super) fn new(limits: &Limits) -> Self {
-        Ranked { reuse: limits.reuse, spread: limits.spread, order: BTreeSet::new() }
+        Ranked { reuse: limits.reuse, spread: limits.spread, order: BTreeSet::new(), leases: 0 }
     }
 
     /// Returns whether the order is that of these limits.
@@ -68,6 +70,17 @@ impl Ranked {
         }
     }
 
+    /// A connection had this many leases, and has this many now.
+    #[inline]
+    pub(super) fn count(&mut self, old: usize, new: usize) {
+        self.leases = self.leases + new - old;
+    }
+
+    #[inline]
+    pub(super) fn leases(&self) -> usize {
+        self.leases
+    }
+
     /// Returns the one that is lent first.
     pub(super) fn first(&self) -> Option<(Rank, u32)> {
         self.order.first().copied()
@@ -94,7 +107,7 @@ impl<P: Parts> Connections<P> {
         if ranked.is_of(limits) {
             return;
         }
-        **ranked = Ranked::new(limits);
+        **ranked = Ranked { leases: ranked.leases, ..Ranked::new(limits) };
         for (slot, entry) in entries.iter() {
             ranked.moves(slot, None, ranked.rank(entry));
         }

@@ -16,7 +16,6 @@ use smallvec::SmallVec;
 pub(crate) struct Slots<T> {
     /// The last one is taken.
     items: SmallVec<[Slot<T>; 1]>,
-    len: u32,
     /// The slots that are free, if any are: the pointer keeps a host with one connection small.
     #[allow(clippy::box_collection)]
     free: Option<Box<BTreeSet<u32>>>,
@@ -34,15 +33,14 @@ const ROOM: usize = 4;
 
 impl<T> Slots<T> {
     pub(crate) fn new() -> Self {
-        Slots { items: SmallVec::new(), len: 0, free: None }
+        Slots { items: SmallVec::new(), free: None }
     }
 
     pub(crate) fn len(&self) -> usize {
-        self.len as usize
+        self.items.len() - self.free.as_ref().map_or(0, |free| free.len())
     }
 
     pub(crate) fn insert(&mut self, item: T) -> u32 {
-        self.len += 1;
         let Some(slot) = self.take_free() else { return self.push(item) };
         self.items[slot as usize] = Slot::Taken(item);
         slot
@@ -65,7 +63,6 @@ impl<T> Slots<T> {
 
     pub(crate) fn remove(&mut self, slot: u32) -> T {
         let item = mem::replace(&mut self.items[slot as usize], Slot::Free);
-        self.len -= 1;
         if slot as usize + 1 == self.items.len() {
             self.items.pop();
             self.cut_end();

@@ -43,7 +43,7 @@ impl<P: Parts> HostState<P> {
     }
 
     pub(crate) fn queue(&self) -> Option<&Waiters<P>> {
-        self.waiters.as_ref()
+        self.waiters.as_deref()
     }
 
     /// Returns whether the host keeps state that a healthy one does not need.
@@ -113,7 +113,7 @@ impl<P: Parts> HostState<P> {
     /// Checks that everything that only time causes is watched: each bound is not later than the
     /// exact time, and the look is not later than any bound.
     pub(crate) fn check_watched(&self, section: &Section<'_, P>) {
-        let (next, looks_at) = (self.next_look(section), self.look.at);
+        let (next, looks_at) = (self.next_look(section), self.look_at);
         assert!(
             looks_at <= next.after(COARSE),
             "a deadline that nobody watches: {next:?}, looks at {looks_at:?}"

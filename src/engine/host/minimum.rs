@@ -43,15 +43,27 @@ pub(crate) struct Minimum<P: Parts> {
     requested: u32,
     /// A caller has wanted a connection: only then connections are made in advance.
     used: bool,
+    /// Most hosts have none of this.
+    asked: Option<Box<Asked<P>>>,
+}
+
+/// Connections that are missing, and who waits for them.
+struct Asked<P: Parts> {
     /// When maintenance looks whether permits may still come.
     look_at: Time,
-    callers: Option<Box<Callers<P>>>,
+    callers: Callers<P>,
+}
+
+impl<P: Parts> Asked<P> {
+    fn is_empty(&self) -> bool {
+        self.look_at == Time::NEVER && self.callers.is_empty()
+    }
 }
 
 impl<P: Parts> Minimum<P> {
     pub(super) fn new(initial: usize) -> Self {
         let requested = u32::try_from(initial).unwrap_or(u32::MAX);
-        Minimum { requested, used: false, look_at: Time::NEVER, callers: None }
+        Minimum { requested, used: false, asked: None }
     }
 
     #[inline]
@@ -61,12 +73,12 @@ impl<P: Parts> Minimum<P> {
 
     #[inline]
     pub(super) fn has_callers(&self) -> bool {
-        self.callers.is_some()
+        self.asked.as_ref().is_some_and(|asked| !asked.callers.is_empty())
     }
 
     #[cfg(any(test, wharf_loom, fuzzing))]
     pub(super) fn callers(&self) -> usize {
-        self.callers.as_ref().map_or(0, |callers| callers.len())
+        self.asked.as_ref().map_or(0, |asked| asked.callers.len())
     }
 
     /// Whether a caller has wanted a connection.
@@ -95,38 +107,47 @@ impl<P: Parts> Minimum<P> {
 
     /// Returns when maintenance looks whether permits may still come.
     pub(super) fn look_at(&self) -> Time {
-        self.look_at
+        self.asked.as_ref().map_or(Time::NEVER, |asked| asked.look_at)
+    }
+
+    fn asked(&mut self) -> &mut Asked<P> {
+        let nothing = || Box::new(Asked { look_at: Time::NEVER, callers: Vec::new() });
+        self.asked.get_or_insert_with(nothing)
+    }
+
+    /// Frees the memory of what is over.
+    fn forget_asked(&mut self) {
+        self.asked.take_if(|asked| asked.is_empty());
     }
 
     /// Notes that it has to look, or need not. A look that is noted does not move: sections that
     /// come before maintenance would put it off without end.
     pub(super) fn note_look(&mut self, looks: bool, now: Time) {
-        if !looks {
-            self.look_at = Time::NEVER;
-        } else if self.look_at == Time::NEVER {
-            self.look_at = now.after(PERMIT_LOOK);
+        if looks {
+            let asked = self.asked();
+            asked.look_at = asked.look_at.min(now.after(PERMIT_LOOK));
+        } else if let Some(asked) = &mut self.asked {
+            asked.look_at = Time::NEVER;
+            self.forget_asked();
         }
     }
 
     fn wait(&mut self, number: u64, waker: P::Waker) {
-        self.callers.get_or_insert_default().push((number, waker));
+        self.asked().callers.push((number, waker));
     }
 
     fn leave(&mut self, number: u64) -> Option<P::Waker> {
-        let callers = self.callers.as_mut()?;
+        let callers = &mut self.asked.as_mut()?.callers;
         let at = callers.iter().position(|(other, _)| *other == number)?;
         let (_, waker) = callers.swap_remove(at);
-        if callers.is_empty() {
-            self.callers = None;
-        }
+        self.forget_asked();
         Some(waker)
     }
 
     fn take_callers(&mut self) -> impl Iterator<Item = P::Waker> {
-        self.callers
-            .take()
-            .into_iter()
-            .flat_map(|callers| callers.into_iter().map(|(_, waker)| waker))
+        let callers = self.asked.as_mut().map(|asked| std::mem::take(&mut asked.callers));
+        self.forget_asked();
+        callers.into_iter().flatten().map(|(_, waker)| waker)
     }
 }
 

@@ -69,12 +69,15 @@ use crate::policy::time::Time;
 pub(crate) struct HostState<P: Parts> {
     /// A section would do nothing but the operation itself: see the module `calm`.
     calm: bool,
-    waiters: Option<Waiters<P>>,
+    /// Whether there were waiters when the next look was noted.
+    look_waited_for: bool,
+    membership: Membership,
+    /// Boxed, because most hosts have no waiter most of the time.
+    waiters: Option<Box<Waiters<P>>>,
     counters: Counters,
     connections: Connections<P>,
-    membership: Membership,
     /// A lower bound of the next event that only time causes.
-    look: Look,
+    look_at: Time,
     rare: Option<Box<Rare<P>>>,
     share: Share,
     minimum: Minimum<P>,
@@ -122,11 +125,12 @@ impl<P: Parts> HostState<P> {
         let limits = &common.limits;
         HostState {
             calm: false,
+            look_waited_for: false,
+            membership: Membership::new(limits.max_per_host),
             waiters: None,
             counters: Counters::default(),
             connections: Connections::new(common),
-            membership: Membership::new(limits.max_per_host),
-            look: Look { at: Time::NEVER, waited_for: false },
+            look_at: Time::NEVER,
             rare: None,
             share: Share::new(id, common.ledger().is_some()),
             minimum: Minimum::new(limits.initial_per_host),
@@ -168,7 +172,7 @@ impl<P: Parts> HostState<P> {
 
     /// Returns when maintenance has to look at the host.
     pub(crate) fn look(&self) -> Look {
-        self.look
+        Look { at: self.look_at, waited_for: self.look_waited_for }
     }
 
     /// The host is in the directory from now on.

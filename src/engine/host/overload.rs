@@ -4,7 +4,6 @@
 use std::time::Duration;
 
 use super::HostState;
-use crate::engine::queue::waiters::Waiters;
 use crate::engine::{Parts, Section};
 use crate::policy::time::{Span, Time};
 
@@ -37,7 +36,7 @@ impl<P: Parts> HostState<P> {
     /// Returns how long those have waited whose waits were lost, while the newest are served first
     /// because of them.
     pub(super) fn lost_after(&self) -> Option<Duration> {
-        self.waiters.as_ref().and_then(Waiters::lost_after)
+        self.waiters.as_ref().and_then(|waiters| waiters.lost_after())
     }
 
     /// Tells that waits are being lost, at most once in ten seconds, and that they are served again.

@@ -71,8 +71,23 @@ pub(crate) struct EntryView {
 
 impl<P: Parts> HostState<P> {
     pub(crate) fn view(&self) -> HostView {
+        let max = self.membership.max();
+        let max = if max == u32::MAX { usize::MAX } else { max as usize };
+        HostView { seen: self.seen(), counted: self.counted(), max }
+    }
+
+    /// Adds the figures to those of other hosts.
+    pub(crate) fn add_to(&self, seen: &mut Seen, counted: &mut Counted) {
+        seen.add(&self.seen());
+        counted.usual.add(&self.counters);
+        if let Some(rare) = &self.rare {
+            counted.rare.add(&rare.counters);
+        }
+    }
+
+    fn seen(&self) -> Seen {
         let gauges = self.connections.gauges();
-        let seen = Seen {
+        Seen {
             idle: gauges.idle as usize,
             in_use: gauges.in_use as usize,
             leases: self.connections.leases(),
@@ -82,10 +97,7 @@ impl<P: Parts> HostState<P> {
             closing: gauges.closing as usize,
             waiting: self.waiting(),
             overloaded: usize::from(self.lost_after().is_some()),
-        };
-        let max = self.membership.max();
-        let max = if max == u32::MAX { usize::MAX } else { max as usize };
-        HostView { seen, counted: self.counted(), max }
+        }
     }
 
     pub(crate) fn counted(&self) -> Counted {

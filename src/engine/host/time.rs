@@ -5,7 +5,6 @@
 //! is due at that look, and the bound is measured again.
 
 use super::HostState;
-use crate::engine::schedule::Look;
 use crate::engine::{Parts, Section};
 use crate::policy::time::Time;
 
@@ -41,7 +40,7 @@ impl<P: Parts> HostState<P> {
     /// Does what is due. The caller finishes the section, which notes the next look.
     pub(crate) fn maintain(&mut self, section: &mut Section<'_, P>) {
         // The host is not in the schedule any more.
-        self.look.at = Time::NEVER;
+        self.look_at = Time::NEVER;
         for timer in Self::TIMERS {
             if let Some(due) = timer.due {
                 due(self, section);
@@ -65,13 +64,13 @@ impl<P: Parts> HostState<P> {
     pub(super) fn reschedule(&mut self, section: &Section<'_, P>) -> Option<Time> {
         let next = self.next_look(section);
         let is_waited_for = self.waiting() > 0;
-        let is_overdue = self.look.at <= section.now && self.membership.is_listed();
-        if next >= self.look.at && !is_overdue {
+        let is_overdue = self.look_at <= section.now && self.membership.is_listed();
+        if next >= self.look_at && !is_overdue {
             // A waiter may have a deadline soon after that look.
-            self.look.waited_for |= is_waited_for;
+            self.look_waited_for |= is_waited_for;
             return None;
         }
-        self.look = Look { at: next, waited_for: is_waited_for };
+        (self.look_at, self.look_waited_for) = (next, is_waited_for);
         Some(next)
     }
 

@@ -38,7 +38,7 @@ impl<P: Parts> HostState<P> {
         let ahead = waiters.len();
         if ahead == 0
             || ahead >= common.limits.max_waiters_per_host
-            || waiter.watched() < self.look.at
+            || waiter.watched() < self.look_at
         {
             return None;
         }
@@ -117,7 +117,7 @@ impl<P: Parts> HostState<P> {
             self.begin_to_ask(section);
         }
         let order = section.common.limits.order;
-        self.waiters.get_or_insert_with(|| Waiters::new(order)).push(waiter.clone());
+        self.waiters.get_or_insert_with(|| Box::new(Waiters::new(order))).push(waiter.clone());
         self.minimum.use_it();
         self.dials.unstrand();
         self.note_peak_waiting(ahead + 1);

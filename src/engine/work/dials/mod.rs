@@ -53,9 +53,9 @@ pub(crate) struct Dials<S> {
     /// Leases that a new connection is expected to carry; 1 if connections are exclusive.
     carries: u32,
     /// How often `retire` has cut off dials since the last success.
-    cut_offs: u32,
+    cut_offs: u8,
     /// How many dials were cut off to make room since the last success or `retire`.
-    in_vain: u32,
+    in_vain: u8,
     /// A dial was lost with its runtime: the waiters were woken to dial themselves, and nothing is
     /// dialed until one is polled or a caller comes.
     stranded: bool,
@@ -345,7 +345,7 @@ impl<S: Clone> Dials<S> {
             let at = since.after(time_out).max(now.after(Span::from_nanos(1)));
             owed.insert(owed.partition_point(|(owed, _)| *owed <= at), (at, since));
         }
-        self.in_vain += 1;
+        self.in_vain = self.in_vain.saturating_add(1);
         dials.cut_off(slot, now)
     }
 
@@ -383,13 +383,13 @@ impl<S: Clone> Dials<S> {
                 stops.extend(dials.cut_off(slot, now));
             }
         }
-        self.cut_offs += u32::from(!stops.is_empty());
+        self.cut_offs = self.cut_offs.saturating_add(u8::from(!stops.is_empty()));
         stops
     }
 
     /// Returns how many dials were cut off to make room since the last success or `retire`.
     pub(crate) fn in_vain(&self) -> u32 {
-        self.in_vain
+        self.in_vain.into()
     }
 
     /// Returns what stops the tasks of all of them, which the host does not need any more.
