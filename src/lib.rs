@@ -34,7 +34,7 @@
 //! | errors | [`AcquireError`], [`guide::errors`], and [`guide::timed_out`] for time-outs |
 //! | the state of a pool | [`Pool::status`], [`Pool::loans`], [`Observer`]; in a browser: feature `page` |
 //! | how to choose settings, test, and move from another pool | [`guide`], with a page for each question |
-//! | the guarantees, and how they are tested | [`guide::trust`] |
+//! | what is promised, and what is not | [`guide::trust`] |
 //!
 //! # Backends
 //!

@@ -14,19 +14,45 @@ fn between<'a>(text: &'a str, begin: &'a str, end: &'a str) -> impl Iterator<Ite
     text.split(begin).skip(1).filter_map(move |rest| Some(rest.split_once(end)?.0))
 }
 
+/// A document without its line breaks.
+fn unwrapped(file: &str) -> String {
+    read(file).split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
 /// A promise names its tests: `*a sentence* (`tests/file.rs`)`.
 #[test]
 fn the_promises_of_the_guide_have_the_tests_that_they_name() {
-    let trust = read("src/guide/trust.md").split_whitespace().collect::<Vec<_>>().join(" ");
+    let testing = unwrapped("TESTING.md");
     let mut named = 0;
-    for (at, _) in trust.match_indices("* (`tests/") {
-        let said = trust[..at].rsplit_once('*').unwrap().1;
-        let file = trust[at + 4..].split_once('`').unwrap().0;
+    for (at, _) in testing.match_indices("* (`tests/") {
+        let said = testing[..at].rsplit_once('*').unwrap().1;
+        let file = testing[at + 4..].split_once('`').unwrap().0;
         let test = format!("fn {}()", said.to_lowercase().replace(' ', "_"));
         assert!(read(file).contains(&test), "{file} has no `{test}`");
         named += 1;
     }
-    assert!(named > 25, "{named} promises with a test");
+    assert!(named > 25, "{named} tests");
+}
+
+#[test]
+fn every_promise_of_the_guide_names_a_test() {
+    let (trust, testing) = (unwrapped("src/guide/trust.md"), unwrapped("TESTING.md"));
+    let promises = trust.split_once("# What it promises").unwrap().1;
+    let promises = promises.split_once("# What it does not promise").unwrap().0;
+    let promises: Vec<_> = between(promises, "- **", "**").map(trimmed).collect();
+    for promise in &promises {
+        let tests = testing.split_once(&format!("- **{promise}**: *"));
+        let tests = tests.unwrap_or_else(|| panic!("TESTING.md has no tests of: {promise}")).1;
+        let first = tests.split_once("* (`").unwrap().0;
+        assert!(!first.contains("**"), "no test of: {promise}");
+    }
+    assert!(promises.len() > 10, "{} promises", promises.len());
+}
+
+#[test]
+fn the_guide_says_what_is_promised_in_1100_words() {
+    let words = read("src/guide/trust.md").split_whitespace().count();
+    assert!(words <= 1100, "{words} words");
 }
 
 /// A line names files and directories of the repository in code font.
@@ -44,12 +70,46 @@ fn paths(line: &str) -> impl Iterator<Item = &str> {
 fn every_path_that_a_document_names_exists() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let pages = files(&root.join("src/guide"), "md").into_iter();
-    let documents = pages.chain(["README.md", "CONTRIBUTING.md"].map(|file| root.join(file)));
+    let documents =
+        pages.chain(["README.md", "CONTRIBUTING.md", "TESTING.md"].map(|file| root.join(file)));
     let texts: Vec<_> = documents.map(|file| fs::read_to_string(file).unwrap()).collect();
     let named: Vec<_> = texts.iter().flat_map(|text| text.lines()).flat_map(paths).collect();
     let missing: Vec<_> = named.iter().filter(|path| !root.join(path).exists()).collect();
     assert!(missing.is_empty(), "{missing:?}");
     assert!(named.len() > 50, "{} paths", named.len());
+}
+
+/// Of a heading, as a link to it spells it.
+fn anchor(heading: &str) -> String {
+    let is_kept = |c: &char| c.is_alphanumeric() || " -_".contains(*c);
+    heading.to_lowercase().chars().filter(is_kept).collect::<String>().replace(' ', "-")
+}
+
+/// Whether this document of the top folder has what it links to: a file, or a section of its own.
+fn leads_somewhere(link: &str, text: &str) -> bool {
+    let headings = text.lines().filter(|line| line.starts_with('#'));
+    let mut headings = headings.map(|line| anchor(line.trim_start_matches('#').trim()));
+    match link.strip_prefix('#') {
+        Some(section) => headings.any(|heading| heading == section),
+        None => {
+            link.starts_with("https://")
+                || Path::new(env!("CARGO_MANIFEST_DIR")).join(link).is_file()
+        }
+    }
+}
+
+#[test]
+fn the_documents_for_contributors_link_to_files_and_sections_that_exist() {
+    let mut links = 0;
+    for document in ["CONTRIBUTING.md", "SECURITY.md", "TESTING.md"] {
+        let text = read(document);
+        for link in between(&text, "](", ")") {
+            assert!(leads_somewhere(link, &text), "{document}: {link} leads nowhere");
+            links += 1;
+        }
+    }
+    assert!(links > 8, "{links} links");
+    assert!(!leads_somewhere("#b", "# A") && leads_somewhere("#a-b", "## A `b`"));
 }
 
 /// The READMEs: that of the repository, and those of the packages of the backends.
@@ -108,7 +168,7 @@ fn every_figure_of_the_readme_is_one_of_the_report() {
     let prose = |section: &str| section.split("```").step_by(2).collect::<String>();
     let sections = readme.split("\n## ").filter(|section| !section.starts_with("Compared"));
     let text = sections.map(prose).collect::<String>() + plots[0];
-    let published = read("benches/REPORT.md") + &read("src/guide/trust.md");
+    let published = read("benches/REPORT.md") + &read("TESTING.md");
     let published: Vec<_> = published.split_whitespace().map(trimmed).collect();
     let figures = figures(&text);
     for figure in &figures {

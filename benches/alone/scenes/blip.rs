@@ -14,7 +14,7 @@ pub(crate) struct Blip;
 
 impl Scene for Blip {
     const STORY: &'static str = "\
-## A blip
+### A blip
 
 The pool is cold. The server refuses for 50 ms; meanwhile ten callers ask, who have 30 s each. They go on for 10 s
 after the return.";

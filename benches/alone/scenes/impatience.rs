@@ -14,7 +14,7 @@ pub(crate) struct Impatience;
 
 impl Scene for Impatience {
     const STORY: &'static str = "\
-## Impatient callers
+### Impatient callers
 
 The pool is cold, and a dial takes 300 ms. Ten callers ask for 10 s, who have 100 ms each. The server is there from the
 beginning, which counts as its return.";

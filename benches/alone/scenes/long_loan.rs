@@ -14,7 +14,7 @@ pub(crate) struct LongLoan;
 
 impl Scene for LongLoan {
     const STORY: &'static str = "\
-## A long loan through an outage
+### A long loan through an outage
 
 Ten connections are open; one of them is on loan throughout. The server goes away: it cuts all of them and refuses for
 20 s (in each round by 53 ms longer). Forty callers ask all the time, from the cut until 10 s after the return. They

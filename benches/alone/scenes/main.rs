@@ -1,6 +1,6 @@
 //! Scenes from outages, played by this pool, by deadpool and by bb8, in simulated time: what is printed repeats.
 //!
-//! Run: `cargo bench -p wharf-benches-alone --bench scenes`. It prints Markdown, which is in the guide, `trust.md`;
+//! Run: `cargo bench -p wharf-benches-alone --bench scenes`. It prints Markdown, which is in `TESTING.md`;
 //! `.ci/scenes --accept` puts it there.
 
 use std::future::Future;
@@ -44,11 +44,11 @@ fn main() {
 fn one_host_more() {
     println!(
         "\
-## One host more than slots
+### One host more than slots
 
 `max_total` is 10. Each host has one caller, who uses a connection for 5 ms and asks for the next without a pause, for
 30 s; a dial takes 50 ms. deadpool and bb8 have no cap across hosts. More loads are in
-[`many_hosts`](crate::guide::many_hosts).
+[`many_hosts`](src/guide/many_hosts.md).
 
 {}",
         sharing::HEAD

@@ -14,7 +14,7 @@ pub(crate) struct RollingRestart;
 
 impl Scene for RollingRestart {
     const STORY: &'static str = "\
-## A rolling restart under `retire`
+### A rolling restart under `retire`
 
 Ten callers work, who have 30 s each. After a second the server is stopped: its connections end, and dials to its
 address hang. Two seconds later (in each round by 53 ms more) the name leads to the next server, and `retire` is called

@@ -11,7 +11,7 @@ use wharf::{Connector, SharedConnector, SharedHost, SharedPool, async_trait};
 use crate::{in_simulated_time, ms, secs};
 
 const STORY: &str = "\
-## A long stream on each shared connection
+### A long stream on each shared connection
 
 A shared pool with all defaults (`max_per_host` 10, `max_lifetime` 30 minutes, callers have 30 s) for 24 hours. A
 connection carries 100 leases. Every half hour a stream begins, and lasts; every second somebody else asks, and needs
