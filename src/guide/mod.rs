@@ -52,7 +52,9 @@
 //! | What does it log and measure, and which alerts should I set? | [`observability`] |
 //! | How does my program shut down cleanly? | [`shutdown`] |
 //!
-//! # Moving from another pool
+//! # Other pools
+//!
+//! [`other_pools`] compares wharf with bb8, deadpool, mobc, r2d2, sqlx, qorb, hyper-util and pingora-pool.
 //!
 //! | I come from | page |
 //! | --- | --- |
@@ -95,6 +97,9 @@ pub mod many_hosts {}
 
 #[doc = include_str!("many_processes.md")]
 pub mod many_processes {}
+
+#[doc = include_str!("other_pools.md")]
+pub mod other_pools {}
 
 #[doc = include_str!("overload.md")]
 pub mod overload {}

@@ -114,8 +114,8 @@ impl Client {
     /// report interim responses there, and a server can hold back a body by its flow control.
     ///
     /// Other interim responses are skipped. A ninth one fails the request with [`Error::Interim`] and
-    /// closes the connection. On HTTP/2 that fails its other requests, too. To count them on HTTP/1.1, the client replaces a `hyper::ext::on_informational`
-    /// of the request.
+    /// closes the connection. On HTTP/2 that fails its other requests, too. To count them on
+    /// HTTP/1.1, the client overwrites any `on_informational` callback you set (`hyper::ext::on_informational`).
     ///
     /// # Sending again
     ///
