@@ -1,5 +1,6 @@
 //! The uses of one connection: since when, and from which call site.
 
+use std::mem;
 use std::panic::Location;
 
 use crate::engine::CallSite;
@@ -98,7 +99,7 @@ impl Leases {
     #[inline]
     pub(crate) fn begin_only(&mut self, lease: Lease) {
         debug_assert!(self.is_empty());
-        *self = Leases::One(lease);
+        self.switch_to(Leases::One(lease));
     }
 
     /// Records a lease. Returns its number.
@@ -106,17 +107,27 @@ impl Leases {
     pub(crate) fn begin(&mut self, lease: Lease) -> u32 {
         match self {
             Leases::None => {
-                *self = Leases::One(lease);
+                self.switch_to(Leases::One(lease));
                 0
             }
-            Leases::One(first) => {
-                let mut several = Box::new(Several::new(*first));
-                let number = several.insert(lease);
-                *self = Leases::Several(several);
-                number
-            }
-            Leases::Several(several) => several.insert(lease),
+            Leases::One(_) | Leases::Several(_) => self.begin_another(lease),
         }
+    }
+
+    #[cold]
+    fn begin_another(&mut self, lease: Lease) -> u32 {
+        if let Leases::One(first) = self {
+            *self = Leases::Several(Box::new(Several::new(*first)));
+        }
+        let Leases::Several(several) = self else { unreachable!("it has one already") };
+        several.insert(lease)
+    }
+
+    /// From one lease to none, or from none to one: there is no box to be dropped, and a hit need not look.
+    #[inline]
+    fn switch_to(&mut self, new: Leases) {
+        debug_assert!(!matches!(self, Leases::Several(_)));
+        mem::forget(mem::replace(self, new));
     }
 
     /// Ends the lease with this number.
@@ -125,7 +136,7 @@ impl Leases {
         match self {
             Leases::One(lease) if number == 0 => {
                 let lease = *lease;
-                *self = Leases::None;
+                self.switch_to(Leases::None);
                 Some(lease)
             }
             Leases::Several(_) => self.end_one_of_several(number),
@@ -133,6 +144,7 @@ impl Leases {
         }
     }
 
+    #[cold]
     fn end_one_of_several(&mut self, number: u32) -> Option<Lease> {
         let Leases::Several(several) = self else { return None };
         let lease = several.remove(number);
