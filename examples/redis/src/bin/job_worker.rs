@@ -9,7 +9,7 @@
 //! Redis and worker 0 are killed after 101 jobs
 //! Redis is back, and a job is done 34 ms later
 //! errors of the workers: 3, such as: broken pipe
-//! jobs: 200 added, 200 done, 0 lost, 1 begun twice
+//! jobs: 200 added, 200 done, 0 lost, 2 put back, 1 begun twice
 //! ```
 //!
 //! It fails if a job was lost.
@@ -59,7 +59,8 @@ type Failure = AcquireError<RedisError>;
 async fn main() -> Result<(), Box<dyn Error + Send + Sync>> {
     let mut server = RedisServer::start_with(&["--appendonly", "yes", "--appendfsync", "always"]);
     let redis = pool(&server.url())?.host(&());
-    let () = redis.acquire().await?.lpush("jobs", Vec::from_iter(0..JOBS)).await?;
+    let jobs: Vec<usize> = (0..JOBS).collect();
+    let () = redis.acquire().await?.lpush("jobs", jobs).await?;
 
     println!("{WORKERS} workers take {JOBS} jobs");
     let mut workers = JoinSet::new();
@@ -150,6 +151,7 @@ impl Worker {
             if job.is_none() {
                 return Ok(());
             }
+            let () = conn.incr("put back", 1).await?;
         }
     }
 
@@ -209,6 +211,8 @@ async fn report(redis: &Host<Redis>) -> Result<(), Box<dyn Error + Send + Sync>>
     let runs: HashMap<usize, usize> = connection.hgetall("runs").await?;
     let done = (0..JOBS).filter(|job| results.get(job) == Some(&(job * job))).count();
     let twice = runs.values().filter(|runs| **runs > 1).count();
-    println!("jobs: {JOBS} added, {done} done, {} lost, {twice} begun twice", JOBS - done);
+    let back: Option<usize> = connection.get("put back").await?;
+    let (lost, back) = (JOBS - done, back.unwrap_or_default());
+    println!("jobs: {JOBS} added, {done} done, {lost} lost, {back} put back, {twice} begun twice");
     if done == JOBS { Ok(()) } else { Err("a job was lost".into()) }
 }

@@ -36,13 +36,15 @@ async fn get(
 
 /// The status, and the text if there is one.
 async fn said(response: Response<PooledBody>) -> Result<String, Failure> {
-    let mut said = response.status().as_u16().to_string();
-    if let Some(after) = response.headers().get(RETRY_AFTER) {
-        said += &format!(" (retry-after: {})", after.to_str()?);
-    }
+    let status = response.status().as_u16();
+    let after = match response.headers().get(RETRY_AFTER) {
+        Some(after) => format!(" (retry-after: {})", after.to_str()?),
+        None => String::new(),
+    };
     let body = response.into_body().collect().await?.to_bytes();
     let text = std::str::from_utf8(&body)?.trim_end();
-    Ok(if text.is_empty() { said } else { format!("{said}, {text}") })
+    let comma = if text.is_empty() { "" } else { ", " };
+    Ok(format!("{status}{after}{comma}{text}"))
 }
 
 /// Sends and prints headers that concern one connection only, and one that does not.

@@ -31,7 +31,8 @@ const HOP_BY_HOP: [&str; 9] = [
 
 const BY: HeaderValue = HeaderValue::from_static("1.1 wharf-proxy");
 
-/// Passes a request on, and its answer back. Neither body is collected: each piece is passed on when it comes.
+/// Passes a request on, and its answer back. Both bodies are streamed: each piece is passed on when it comes. Only the
+/// bodies of requests that say that they are 64 KiB or shorter are read first, so that they can be sent again.
 pub(crate) async fn forward(
     client: &Client,
     (name, upstream): (&str, &Uri),
@@ -68,12 +69,14 @@ fn addressed<B>(
     *request.uri_mut() = Uri::from_parts(uri)?;
     let headers = request.headers_mut();
     strip(headers);
-    // The upstream's own name takes its place.
+    // What a client says of itself is replaced: anybody can claim to be somebody else. Append where the client is another
+    // proxy of yours.
+    headers.remove("forwarded");
+    headers.remove("x-forwarded-host");
+    // The client's name for the server. The upstream's own takes its place.
     if let Some(host) = headers.remove(HOST) {
         headers.insert("x-forwarded-host", host);
     }
-    // What a client says of itself is replaced: anybody can claim to be somebody else. Append where the client is another
-    // proxy of yours.
     let from = HeaderValue::try_from(from.to_string()).expect("an address is visible ASCII");
     headers.insert("x-forwarded-for", from);
     headers.insert("x-forwarded-proto", HeaderValue::from_static("http"));

@@ -8,7 +8,7 @@
 //! GET /good/hello -> 200
 //!   sent:     connection, keep-alive, proxy-authorization, te, x-hop, x-request-id
 //!   arrived:  host, via, x-forwarded-for, x-forwarded-host, x-forwarded-proto, x-request-id
-//!   answered: connection, content-length, date, keep-alive, x-upstream-hop
+//!   answered: connection, keep-alive, x-own-hop
 //!   returned: content-length, date, via
 //! POST /good/echo -> 200, and each piece came back before the next was sent
 //! GET /dead/ -> 502, dead: Connection refused (os error 111)
