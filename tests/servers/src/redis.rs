@@ -16,6 +16,7 @@ use crate::package::{REDIS, program};
 pub struct RedisServer {
     port: u16,
     folder: PathBuf,
+    settings: &'static [&'static str],
     process: Child,
 }
 
@@ -25,8 +26,13 @@ impl RedisServer {
         REDIS.is_installed_or_skip()
     }
 
-    /// Starts one, and waits until it answers.
+    /// Starts one that keeps nothing on its disk, and waits until it answers.
     pub fn start() -> Self {
+        RedisServer::start_with(&["--appendonly", "no"])
+    }
+
+    /// Starts one with these settings, such as `["--appendonly", "yes"]`.
+    pub fn start_with(settings: &'static [&'static str]) -> Self {
         static STARTED: AtomicU32 = AtomicU32::new(0);
         assert!(REDIS.is_installed(), "{}", REDIS.is_missing());
         let nth = STARTED.fetch_add(1, Ordering::Relaxed);
@@ -35,9 +41,9 @@ impl RedisServer {
         // Somebody may take the port before the server does: then it ends, and another is tried.
         for _ in 0..10 {
             let port = free_port();
-            let mut process = spawn(port, &folder);
+            let mut process = spawn(port, &folder, settings);
             if answers(port, &mut process) {
-                return RedisServer { port, folder, process };
+                return RedisServer { port, folder, settings, process };
             }
         }
         panic!("redis-server did not start on any of ten ports");
@@ -56,7 +62,7 @@ impl RedisServer {
 
     /// Starts it again where it was.
     pub fn start_again(&mut self) {
-        self.process = spawn(self.port, &self.folder);
+        self.process = spawn(self.port, &self.folder, self.settings);
         assert!(answers(self.port, &mut self.process), "redis-server did not start again");
     }
 }
@@ -74,7 +80,7 @@ fn free_port() -> u16 {
 }
 
 /// Where there is `setpriv`, the server also ends when this process is killed.
-fn spawn(port: u16, folder: &Path) -> Child {
+fn spawn(port: u16, folder: &Path, settings: &[&str]) -> Child {
     let mut command = if program("setpriv").is_some() {
         let mut command = Command::new("setpriv");
         command.args(["--pdeathsig=KILL", "redis-server"]);
@@ -83,7 +89,7 @@ fn spawn(port: u16, folder: &Path) -> Child {
         Command::new("redis-server")
     };
     command.arg("--port").arg(port.to_string()).arg("--dir").arg(folder);
-    command.args(["--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]);
+    command.args(["--bind", "127.0.0.1", "--save", ""]).args(settings);
     command.stdout(Stdio::null());
     let (sender, receiver) = mpsc::channel();
     // The signal comes when the thread ends that started the program: so one is kept for it.

@@ -1,0 +1,116 @@
+//! The client: asks the proxy for everything, and prints what came back.
+
+use std::net::SocketAddr;
+
+use bytes::Bytes;
+use http_body_util::{BodyExt, Empty};
+use hyper::header::RETRY_AFTER;
+use hyper::{Request, Response};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::task::JoinSet;
+use wharf_http::{Client, PooledBody};
+
+use crate::Failure;
+use crate::upstreams::{OWN, names};
+
+pub(crate) async fn ask_for_everything(proxy: SocketAddr) -> Result<(), Failure> {
+    let client = Client::new();
+    hello(&client, proxy).await?;
+    echo(proxy).await?;
+    for path in ["/dead/", "/reset/", "/silent/"] {
+        println!("GET {path} -> {}", said(get(&client, proxy, path).await?).await?);
+    }
+    crowd(&client, proxy).await?;
+    cut(&client, proxy).await
+}
+
+async fn get(
+    client: &Client,
+    proxy: SocketAddr,
+    path: &str,
+) -> Result<Response<PooledBody>, Failure> {
+    let request = Request::get(format!("http://{proxy}{path}")).body(Empty::<Bytes>::new())?;
+    Ok(client.request(request).await?)
+}
+
+/// The status, and the text if there is one.
+async fn said(response: Response<PooledBody>) -> Result<String, Failure> {
+    let status = response.status().as_u16();
+    let after = match response.headers().get(RETRY_AFTER) {
+        Some(after) => format!(" (retry-after: {})", after.to_str()?),
+        None => String::new(),
+    };
+    let body = response.into_body().collect().await?.to_bytes();
+    let text = std::str::from_utf8(&body)?.trim_end();
+    let comma = if text.is_empty() { "" } else { ", " };
+    Ok(format!("{status}{after}{comma}{text}"))
+}
+
+/// Sends and prints headers that concern one connection only, and one that does not.
+async fn hello(client: &Client, proxy: SocketAddr) -> Result<(), Failure> {
+    let request = Request::get(format!("http://{proxy}/good/hello"))
+        .header("connection", "keep-alive, x-hop")
+        .header("keep-alive", "timeout=5")
+        .header("proxy-authorization", "Basic c2VjcmV0")
+        .header("te", "trailers")
+        .header("x-hop", "1")
+        .header("x-request-id", "42")
+        .body(Empty::<Bytes>::new())?;
+    let sent = names(request.headers());
+    let response = client.request(request).await?;
+    let (status, returned) = (response.status().as_u16(), names(response.headers()));
+    let arrived = response.into_body().collect().await?.to_bytes();
+    println!("GET /good/hello -> {status}");
+    println!("  sent:     {sent}");
+    println!("  arrived:  {}", std::str::from_utf8(&arrived)?);
+    println!("  answered: {}", OWN.map(|(name, _)| name).join(", "));
+    println!("  returned: {returned}");
+    Ok(())
+}
+
+/// Sends a body in two pieces, the second after the first has come back.
+async fn echo(proxy: SocketAddr) -> Result<(), Failure> {
+    let mut stream = TcpStream::connect(proxy).await?;
+    let head =
+        "POST /good/echo HTTP/1.1\r\nhost: shop.example\r\ntransfer-encoding: chunked\r\n\r\n";
+    stream.write_all(head.as_bytes()).await?;
+    let mut answer = Vec::new();
+    for piece in ["one", "two"] {
+        stream.write_all(format!("3\r\n{piece}\r\n").as_bytes()).await?;
+        while !answer.windows(3).any(|bytes| bytes == piece.as_bytes()) {
+            if stream.read_buf(&mut answer).await? == 0 {
+                return Err("the proxy ended the connection".into());
+            }
+        }
+    }
+    stream.write_all(b"0\r\n\r\n").await?;
+    let status = std::str::from_utf8(&answer[9..12])?;
+    println!("POST /good/echo -> {status}, and each piece came back before the next was sent");
+    Ok(())
+}
+
+/// Sends more requests at once than the proxy may have connections.
+async fn crowd(client: &Client, proxy: SocketAddr) -> Result<(), Failure> {
+    let mut requests = JoinSet::new();
+    for _ in 0..3 {
+        let client = client.clone();
+        requests.spawn(async move { said(get(&client, proxy, "/good/slow").await?).await });
+    }
+    let mut all = requests.join_all().await.into_iter().collect::<Result<Vec<_>, _>>()?;
+    all.sort_unstable();
+    println!("3 x GET /good/slow -> {}", all.join(", "));
+    Ok(())
+}
+
+/// Asks for a body that ends before its length.
+async fn cut(client: &Client, proxy: SocketAddr) -> Result<(), Failure> {
+    let response = get(client, proxy, "/cut/").await?;
+    let status = response.status().as_u16();
+    let what = match response.into_body().collect().await {
+        Ok(_) => "is whole",
+        Err(_) => "broke off",
+    };
+    println!("GET /cut/ -> {status}, and the answer {what}");
+    Ok(())
+}

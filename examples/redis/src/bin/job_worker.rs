@@ -1,0 +1,225 @@
+//! Workers that lose no job when Redis is killed under them, and one of them, too. The server is one of our own.
+//!
+//! Run: `cargo run -p example-redis --bin job_worker`. 200 jobs are in a list, and four workers take them, one at a
+//! time. Half-way, Redis is killed (SIGKILL) and started again on the same port. The workers wait for it and go on. One of
+//! them is stopped at the same moment, in the middle of a job, and started again later. It prints
+//!
+//! ```text
+//! 4 workers take 200 jobs
+//! Redis and worker 0 are killed after 101 jobs
+//! Redis is back, and a job is done 34 ms later
+//! errors of the workers: 3, such as: broken pipe
+//! jobs: 200 added, 200 done, 0 lost, 2 put back, 1 begun twice
+//! ```
+//!
+//! It fails if a job was lost.
+//!
+//! # Two kinds of use, one pool
+//!
+//! Each worker keeps one connection for `BLMOVE`, which waits in the server until there is a job. Nothing else can use
+//! that connection meanwhile: on a shared one, everybody's commands would wait behind it. All other commands are short, and
+//! borrow another connection of the same pool for a moment.
+//!
+//! The pool needs more connections than there are workers. If all were kept for waiting, no worker could finish a job, and
+//! all would wait for each other.
+//!
+//! # Why no job is lost
+//!
+//! - `BLMOVE` moves a job into the worker's own list in one step. The job leaves that list in the transaction that
+//!   writes its result.
+//! - A worker that starts, or whose connection broke, first puts back what is in its list. It needs the same name each time
+//!   that it starts.
+//! - Redis writes each change to its disk before it answers (`appendfsync always`). By default, a power failure costs the
+//!   last second.
+//!
+//! So a job may be begun twice: its worker was cut off before the result was written. Jobs must bear that in any queue
+//! that loses none.
+
+use std::collections::HashMap;
+use std::error::Error;
+use std::fmt;
+use std::time::{Duration, Instant};
+
+use redis::aio::MultiplexedConnection;
+use redis::{AsyncCommands, AsyncConnectionConfig, Client, Direction, RedisError};
+use servers::RedisServer;
+use tokio::task::{AbortHandle, JoinSet, block_in_place};
+use tokio::time::{sleep, timeout};
+use wharf::{AcquireError, Backoff, Connector, Host, Pool, async_trait};
+
+const WORKERS: usize = 4;
+const JOBS: usize = 200;
+/// How long a worker waits in the server for a job.
+const PATIENCE: f64 = 1.0;
+/// How long the next result may take after the restart.
+const LIMIT: Duration = Duration::from_secs(10);
+
+/// Of an acquire, or of a command.
+type Failure = AcquireError<RedisError>;
+
+#[tokio::main]
+async fn main() -> Result<(), Box<dyn Error + Send + Sync>> {
+    let mut server = RedisServer::start_with(&["--appendonly", "yes", "--appendfsync", "always"]);
+    let redis = pool(&server.url())?.host(&());
+    let jobs: Vec<usize> = (0..JOBS).collect();
+    let () = redis.acquire().await?.lpush("jobs", jobs).await?;
+
+    println!("{WORKERS} workers take {JOBS} jobs");
+    let mut workers = JoinSet::new();
+    let start = |n| Worker { redis: redis.clone(), own: format!("processing:{n}") }.run();
+    let first = workers.spawn(start(0));
+    for n in 1..WORKERS {
+        workers.spawn(start(n));
+    }
+    kill_half_way(&mut server, &redis, &first).await?;
+    workers.spawn(start(0));
+
+    let mut errors = Vec::new();
+    while let Some(ended) = workers.join_next().await {
+        errors.extend(ended.unwrap_or_default()); // The one that was killed has none.
+    }
+    if let Some(error) = errors.first() {
+        println!("errors of the workers: {}, such as: {error}", errors.len());
+    }
+    report(&redis).await
+}
+
+/// A pool whose callers wait while Redis is down. It asks for it every 100 ms or so.
+fn pool(url: &str) -> Result<Pool<Redis>, Box<dyn Error + Send + Sync>> {
+    let backoff = Backoff::default().max(Duration::from_millis(100));
+    let connector = Redis { client: Client::open(url)? };
+    Ok(Pool::builder().max_per_host(WORKERS + 2).retry(backoff).build(connector)?)
+}
+
+struct Redis {
+    client: Client,
+}
+
+#[async_trait]
+impl Connector for Redis {
+    type Key = ();
+    type Connection = MultiplexedConnection;
+    type Error = RedisError;
+
+    async fn connect(&self, (): &()) -> Result<MultiplexedConnection, RedisError> {
+        // The driver's own limit, 500 ms, is shorter than a worker waits for a job.
+        let limit = Duration::from_secs_f64(2.0 * PATIENCE);
+        let config = AsyncConnectionConfig::new().set_response_timeout(Some(limit));
+        self.client.get_multiplexed_async_connection_with_config(&config).await
+    }
+
+    async fn ping(&self, conn: &mut MultiplexedConnection) -> Result<(), RedisError> {
+        redis::cmd("PING").query_async(conn).await
+    }
+
+    fn fmt_key(&self, (): &(), f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "redis at {}", self.client.get_connection_info().addr())
+    }
+}
+
+struct Worker {
+    redis: Host<Redis>,
+    /// The list of the jobs that it has taken and not done: one at most.
+    own: String,
+}
+
+impl Worker {
+    /// Works until there is no job, and returns the errors that it met. A worker in service would go on.
+    async fn run(self) -> Vec<String> {
+        let mut errors = Vec::new();
+        while let Err(error) = self.work().await {
+            errors.push(error.to_string());
+        }
+        errors
+    }
+
+    /// Keeps one connection for taking jobs, until it breaks. After an error the pool closes it.
+    async fn work(&self) -> Result<(), Failure> {
+        let kept = self.redis.acquire().label("take jobs").await?;
+        kept.exchange(async |conn| {
+            self.put_back(conn).await?;
+            while let Some(job) = self.take(conn).await? {
+                self.run_job(job).await?;
+            }
+            Ok(())
+        })
+        .await
+    }
+
+    async fn put_back(&self, conn: &mut MultiplexedConnection) -> Result<(), RedisError> {
+        loop {
+            let (from, to) = (Direction::Left, Direction::Right);
+            let job: Option<usize> = conn.lmove(&self.own, "jobs", from, to).await?;
+            if job.is_none() {
+                return Ok(());
+            }
+            let () = conn.incr("put back", 1).await?;
+        }
+    }
+
+    /// Moves a job into the worker's own list. There is none if none has come for a while.
+    async fn take(&self, conn: &mut MultiplexedConnection) -> Result<Option<usize>, RedisError> {
+        conn.blmove("jobs", &self.own, Direction::Right, Direction::Left, PATIENCE).await
+    }
+
+    async fn run_job(&self, job: usize) -> Result<(), Failure> {
+        let () = self.redis.acquire().await?.hincr("runs", job, 1).await?;
+        sleep(Duration::from_millis(5)).await; // The work.
+        self.finish(job, job * job).await
+    }
+
+    /// Writes the result and forgets the job, both or neither.
+    async fn finish(&self, job: usize, result: usize) -> Result<(), Failure> {
+        let mut both = redis::pipe();
+        both.atomic().hset("results", job, result).lrem(&self.own, 1, job);
+        let connection = self.redis.acquire().label("finish a job").await?;
+        let () = connection.exchange(async |conn| both.query_async(conn).await).await?;
+        Ok(())
+    }
+}
+
+/// Kills Redis and a worker when half of the jobs are done, starts Redis again, and says how soon another job is done.
+async fn kill_half_way(
+    server: &mut RedisServer,
+    redis: &Host<Redis>,
+    worker: &AbortHandle,
+) -> Result<(), Failure> {
+    let done = wait_until_done(redis, JOBS / 2).await?;
+    println!("Redis and worker 0 are killed after {done} jobs");
+    worker.abort();
+    block_in_place(|| server.stop());
+    sleep(Duration::from_millis(500)).await;
+    block_in_place(|| server.start_again());
+    let back = Instant::now();
+    match timeout(LIMIT, wait_until_done(redis, done + 1)).await {
+        Ok(done) => {
+            done?;
+            println!("Redis is back, and a job is done {} ms later", back.elapsed().as_millis());
+        }
+        Err(_) => println!("Redis is back, and no other job is done in {LIMIT:?}"),
+    }
+    Ok(())
+}
+
+async fn wait_until_done(redis: &Host<Redis>, jobs: usize) -> Result<usize, Failure> {
+    loop {
+        let done = redis.acquire().await?.hlen("results").await?;
+        if done >= jobs {
+            return Ok(done);
+        }
+        sleep(Duration::from_millis(5)).await;
+    }
+}
+
+/// Counts what is in Redis. It fails if a job has no result, or the wrong one.
+async fn report(redis: &Host<Redis>) -> Result<(), Box<dyn Error + Send + Sync>> {
+    let mut connection = redis.acquire().await?;
+    let results: HashMap<usize, usize> = connection.hgetall("results").await?;
+    let runs: HashMap<usize, usize> = connection.hgetall("runs").await?;
+    let done = (0..JOBS).filter(|job| results.get(job) == Some(&(job * job))).count();
+    let twice = runs.values().filter(|runs| **runs > 1).count();
+    let back: Option<usize> = connection.get("put back").await?;
+    let (lost, back) = (JOBS - done, back.unwrap_or_default());
+    println!("jobs: {JOBS} added, {done} done, {lost} lost, {back} put back, {twice} begun twice");
+    if done == JOBS { Ok(()) } else { Err("a job was lost".into()) }
+}
