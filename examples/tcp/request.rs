@@ -1,0 +1,16 @@
+//! One request and its answer, the same in all scenes.
+
+use std::io;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+const MESSAGE: [u8; 64] = [b'w'; 64];
+
+/// Sends a message to the echo server, and reads it back.
+pub(crate) async fn request(stream: &mut TcpStream) -> io::Result<()> {
+    stream.write_all(&MESSAGE).await?;
+    let mut answer = [0; MESSAGE.len()];
+    stream.read_exact(&mut answer).await?;
+    if answer == MESSAGE { Ok(()) } else { Err(io::Error::other("the server did not echo")) }
+}
