@@ -81,7 +81,7 @@ fn an_empty_table_means_its_own_defaults() {
 }
 
 #[test]
-fn what_is_written_is_read_back() {
+fn written_settings_are_read_back() {
     for config in [Config::default(), all_set(), unlimited()] {
         assert_eq!(toml(&toml::to_string(&config).unwrap()), config);
         assert_eq!(json(&serde_json::to_string(&config).unwrap()), config);

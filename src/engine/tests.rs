@@ -72,7 +72,7 @@ proptest! {
 
 /// Found by a fuzzer, as paths through the engine that no smaller program takes: see `.ci/fuzz`.
 #[test]
-fn what_a_fuzzer_has_found_keeps_the_invariants_too() {
+fn programs_that_a_fuzzer_found_keep_the_invariants() {
     let corpus = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/corpus/engine");
     let files = std::fs::read_dir(corpus).expect("the corpus is there");
     let programs: Vec<_> = files.map(|file| file.expect("a file").path()).collect();

@@ -76,7 +76,7 @@ mod tests {
     use std::thread;
 
     #[test]
-    fn what_many_threads_count_is_taken_once() {
+    fn counts_of_many_threads_are_taken_once() {
         let zeros = Zeros::new();
         thread::scope(|scope| {
             for _ in 0..2 * PLACES {

@@ -67,7 +67,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_may_be_secret_is_left_out_and_nothing_else() {
+    fn secrets_of_a_url_are_redacted_and_nothing_else() {
         for (url, shown) in [
             ("ws://example.com", "ws://example.com"),
             ("wss://example.com:8080/a/b", "wss://example.com:8080/a/b"),

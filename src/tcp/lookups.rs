@@ -133,7 +133,7 @@ mod tests {
     type Answers = JoinSet<io::Result<Vec<SocketAddr>>>;
 
     #[tokio::test(start_paused = true)]
-    async fn those_that_ask_together_ask_once_and_those_that_come_later_again() {
+    async fn lookups_at_once_share_one_and_a_later_one_asks_again() {
         let (lookups, asked) = (Lookups::default(), Arc::default());
         for round in 1..=3 {
             let found = ask(&lookups, &asked, 10, false).join_all().await;

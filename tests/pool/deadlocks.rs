@@ -230,7 +230,7 @@ async fn leases_of_a_shared_pool_are_named_too() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_holds_two_is_named_with_the_place_of_the_first() {
+async fn a_deadlock_warning_names_the_place_of_the_first_of_two_loans() {
     let (pool, _, log, _guard) = watched(2);
     let (line, _first) = (line!(), pool.acquire(&1).await.unwrap());
     sleep(ms(1)).await;

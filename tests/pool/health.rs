@@ -66,7 +66,7 @@ async fn try_acquire_passes_over_connections_that_would_need_a_ping() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_does_not_wait_gets_no_connection_that_needs_a_ping() {
+async fn a_caller_that_does_not_wait_gets_no_connection_that_needs_a_ping() {
     let (pool, connector) = checked(HealthCheck::Always);
     drop(pool.acquire(&1).await.unwrap());
     let before = pool.status();
@@ -303,7 +303,7 @@ async fn a_suspect_that_answers_serves_whoever_waits_before_the_dial_does() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_waited_for_a_ping_that_failed_is_still_the_first() {
+async fn a_waiter_whose_ping_failed_is_still_first() {
     let (pool, connector) = pool(|b| b.max_per_host(1).health_check(HealthCheck::Always));
     drop(pool.acquire(&1).await.unwrap());
     let ping = connector.gate(Stage::Ping);
@@ -418,7 +418,7 @@ async fn acquires_shorter_than_a_ping_are_not_spent_on_one_dead_connection_after
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_needs_no_ping_is_lent_before_what_does_if_it_is_open() {
+async fn an_open_connection_that_needs_no_ping_is_lent_before_one_that_does() {
     let (pool, connector) = pool(|b| b.reuse(wharf::Reuse::LeastRecent));
     let [old, dead] = [pool.acquire(&1).await.unwrap(), pool.acquire(&1).await.unwrap()];
     drop(old);
@@ -468,7 +468,7 @@ async fn a_connection_whose_life_ends_during_its_ping_is_not_lent() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_retain_has_looked_at_is_pinged_before_a_waiter_gets_it() {
+async fn a_connection_that_retain_inspected_is_pinged_before_a_waiter_gets_it() {
     let (pool, connector) = checked(HealthCheck::Always);
     drop(pool.acquire(&1).await.unwrap());
     let mut waiter = None;

@@ -472,7 +472,7 @@ impl Drop for Payload {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_a_panic_carries_may_panic_when_it_is_dropped() {
+async fn the_payload_of_a_panic_may_panic_when_it_is_dropped() {
     let n = Arc::new(AtomicUsize::new(0));
     let dials = n.clone();
     let pool = odd_pool(

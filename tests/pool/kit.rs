@@ -62,7 +62,7 @@ async fn a_host_dies_alone() {
 }
 
 #[tokio::test]
-async fn who_behaves_forgets_all_that_was_told() {
+async fn behave_undoes_all_instructions() {
     let connector = TestConnector::new();
     connector.always(Stage::Connect, Step::Error);
     connector.always_for(&1, Stage::Connect, Step::Panic);
@@ -80,7 +80,7 @@ async fn who_behaves_forgets_all_that_was_told() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_fails_after_a_while_takes_that_long() {
+async fn a_slow_error_takes_its_time() {
     let (pool, connector) = pool_of(1);
     connector.once(Stage::Connect, Step::SlowError(secs(2)));
     let asked = Instant::now();
@@ -151,7 +151,7 @@ async fn a_number_that_was_written_to_confuses_nobody() {
 }
 
 #[tokio::test]
-async fn what_was_buried_is_counted_once() {
+async fn a_connection_buried_twice_is_counted_once() {
     let connector = TestConnector::new();
     let made = connector.make(1);
     made.bury();

@@ -140,7 +140,7 @@ async fn a_time_out_of_zero_looks_at_what_is_idle_and_does_not_wait() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_may_not_wait_is_lent_what_is_idle_also_after_a_crowd() {
+async fn a_caller_that_does_not_wait_gets_an_idle_connection_after_a_crowd() {
     let (pool, connector) = pool_of(1);
     let first = pool.acquire(&1).await.unwrap();
     let mut crowd = waiting(&pool, 1);

@@ -392,7 +392,7 @@ async fn no_limit_means_no_limit() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_returns_is_not_closed_for_a_host_that_may_not_dial_anyway() {
+async fn a_returned_connection_is_not_closed_for_a_host_that_may_not_dial() {
     let (pool, connector) = pool(|b| b.max_total(2).max_dialing(1));
     let loan = pool.acquire(&1).await.unwrap();
     connector.gate(Stage::Connect);

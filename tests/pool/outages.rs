@@ -276,7 +276,7 @@ async fn a_shared_dial_that_hangs_after_a_failure_counts_for_a_second_too() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_waits_is_told_the_error_when_the_ping_that_was_to_serve_it_fails() {
+async fn a_waiter_gets_the_dial_error_when_the_ping_that_was_to_serve_it_fails() {
     let (pool, connector) = pool(|b| b.health_check(HealthCheck::IdleFor(secs(1))));
     let loan = pool.acquire(&1).await.unwrap();
     connector.always(Stage::Connect, Step::SlowError(ms(5)));
@@ -296,7 +296,7 @@ async fn who_waits_is_told_the_error_when_the_ping_that_was_to_serve_it_fails() 
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_waits_is_told_the_error_when_the_loan_that_was_to_serve_it_comes_back_dead() {
+async fn a_waiter_gets_the_dial_error_when_the_loan_that_was_to_serve_it_comes_back_dead() {
     let (pool, connector) = pool_of(2);
     let mut loan = pool.acquire(&1).await.unwrap();
     connector.always(Stage::Connect, Step::SlowError(ms(5)));

@@ -193,7 +193,7 @@ impl wharf::Observer for Leaks {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_cannot_change_and_what_is_invalid_is_refused_by_name_and_nothing_changes() {
+async fn fixed_and_invalid_settings_are_refused_by_name_and_nothing_changes() {
     let (pool, _) = pool(|b| b.deadlock_warnings(false));
     let old = pool.config();
     let refused = |change: fn(&mut Config)| pool.reconfigure(change).unwrap_err().field;
@@ -413,7 +413,7 @@ async fn the_settings_of_a_host_may_be_asked_for_while_others_change_them() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn those_who_wait_under_a_lower_cap_on_all_hosts_are_served_in_the_end() {
+async fn waiters_are_served_after_max_total_is_lowered() {
     let (pool, connector) = pool(|b| b.max_per_host(4).max_total(8));
     let mut loans = Vec::new();
     for host in [1, 1, 1, 1, 2, 2, 2, 2] {

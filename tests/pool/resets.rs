@@ -349,7 +349,7 @@ async fn the_end_of_a_lease_resets_nothing() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_above_the_idle_limit_is_closed_without_a_reset() {
+async fn a_connection_above_the_idle_limit_is_closed_without_a_reset() {
     let (pool, connector) = pool(|b| b.max_per_host(8).max_idle_per_host(1));
     connector.let_need_reset();
     connector.always(Stage::Reset, Step::Slow(ms(20)));

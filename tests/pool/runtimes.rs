@@ -34,7 +34,7 @@ fn an_acquire_outside_any_runtime_says_so_when_it_must_dial() {
 }
 
 #[test]
-fn who_cannot_ping_outside_any_runtime_is_lent_what_needs_no_ping() {
+fn a_caller_outside_any_runtime_gets_a_connection_that_needs_no_ping() {
     let check = wharf::HealthCheck::IdleFor(secs(5));
     let (pool, connector) = pool(|b| b.health_check(check).reuse(wharf::Reuse::LeastRecent));
     let rt = runtime();
@@ -152,7 +152,7 @@ fn tasks_of_two_runtimes_share_a_pool() {
 }
 
 #[test]
-fn what_expired_while_the_whole_runtime_slept_is_not_lent_when_it_wakes() {
+fn a_connection_that_expired_while_the_runtime_slept_is_not_lent() {
     // Real time: the point is that no task of the pool has run in between.
     let runtime = Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {

@@ -356,7 +356,7 @@ async fn an_observer_may_use_the_pool() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_came_of_waits_is_counted() {
+async fn status_counts_how_every_wait_ended() {
     let (pool, connector) = pool(|b| b.max_per_host(1).max_waiters_per_host(2));
     let loan = pool.acquire(&1).await.unwrap();
     let (gone, mut served) = (waiting(&pool, 1), waiting(&pool, 1));

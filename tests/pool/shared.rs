@@ -417,7 +417,7 @@ async fn long_streams_do_not_keep_others_out_of_a_host() {
 
 /// (Behaviour 97.)
 #[tokio::test(start_paused = true)]
-async fn what_drains_to_make_room_stops_when_nobody_needs_the_room_any_more() {
+async fn a_connection_stops_draining_when_its_room_is_no_longer_needed() {
     let stage = sharing_with(100, |b| b.max_total(1).acquire_timeout(None));
     let (stays, goes) = (stage.lease().await, stage.lease().await);
     let mut starving = Box::pin(stage.pool.acquire(&2));
@@ -437,7 +437,7 @@ async fn what_drains_to_make_room_stops_when_nobody_needs_the_room_any_more() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_has_died_while_it_drained_to_make_room_takes_no_leases_again() {
+async fn a_connection_that_died_while_draining_takes_no_leases_again() {
     let stage = sharing_with(100, |b| b.max_total(1).acquire_timeout(None));
     let (_stays, goes) = (stage.lease().await, stage.lease().await);
     let mut starving = Box::pin(stage.pool.acquire(&2));
@@ -452,7 +452,7 @@ async fn what_has_died_while_it_drained_to_make_room_takes_no_leases_again() {
 
 /// (Behaviour 97.)
 #[tokio::test(start_paused = true)]
-async fn what_drained_for_a_lowered_cap_takes_leases_again_when_the_cap_is_raised() {
+async fn a_connection_draining_for_a_lowered_cap_takes_leases_again_when_it_is_raised() {
     let stage = sharing(2, 2);
     let leases = stage.leases(3).await;
     let host = stage.pool.host(&1);

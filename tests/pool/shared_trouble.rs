@@ -14,7 +14,7 @@ use crate::sharing::*;
 use crate::support::*;
 
 #[tokio::test(start_paused = true)]
-async fn what_a_cancelled_waiter_had_in_its_hand_knows_the_new_room() {
+async fn a_lease_given_back_by_a_cancelled_waiter_respects_the_new_room() {
     let stage = sharing(1, 2);
     let mut leases = stage.leases(2).await;
     let w1 = stage.waiting();
@@ -55,7 +55,7 @@ async fn impatient_callers_get_past_a_silent_connection() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_a_borrower_suspects_is_gone_around_and_replaced() {
+async fn a_connection_that_a_borrower_suspects_is_avoided_and_replaced() {
     let stage = sharing_with(10, |b| b.max_per_host(2));
     let lease = stage.lease().await;
     stage.script.once(Stage::Ping, Step::Never); // silently dead
@@ -108,7 +108,7 @@ async fn a_caller_that_is_not_polled_keeps_nobody_waiting() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_asked_counts_for_as_many_waiters_as_it_has_room_for() {
+async fn a_pinged_connection_counts_for_as_many_waiters_as_it_has_room_for() {
     let stage = sharing_with(1, |b| b.max_per_host(2).health_check(HealthCheck::Always));
     drop(stage.lease().await);
     let _gate = stage.script.gate(Stage::Ping);
@@ -369,7 +369,7 @@ async fn whatever_is_acquired_is_returned() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_does_not_answer_is_given_up_while_it_is_leaving() {
+async fn a_draining_connection_that_answers_no_ping_is_given_up() {
     let stage = sharing_with(10, |b| b.max_per_host(1).heartbeat(Heartbeat::default()));
     let lease = stage.lease().await;
     stage.pool.retire(&1);
@@ -381,7 +381,7 @@ async fn what_does_not_answer_is_given_up_while_it_is_leaving() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_kept_past_its_idle_time_for_the_minimum_is_lent_to_who_asks() {
+async fn a_connection_kept_past_its_idle_timeout_for_the_minimum_is_lent() {
     let stage = sharing_with(1, |b| {
         b.max_per_host(2)
             .min_idle_per_host(2)
@@ -400,7 +400,7 @@ async fn what_is_kept_past_its_idle_time_for_the_minimum_is_lent_to_who_asks() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_told_as_a_cancelled_waiter_gives_back_its_lease_is_believed() {
+async fn the_room_told_when_a_cancelled_waiter_gives_back_its_lease_is_believed() {
     let stage = sharing(1, 2);
     let mut leases = stage.leases(2).await;
     let (first, mut second, mut third) = (stage.waiting(), stage.waiting(), stage.waiting());
@@ -415,7 +415,7 @@ async fn what_is_told_as_a_cancelled_waiter_gives_back_its_lease_is_believed() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_told_when_a_ping_is_answered_is_believed() {
+async fn the_room_told_when_a_ping_is_answered_is_believed() {
     let stage = sharing_with(1, |b| b.max_per_host(1).health_check(HealthCheck::Always));
     drop(stage.lease().await);
     stage.room.store(2, Ordering::SeqCst);
@@ -437,7 +437,7 @@ async fn a_connection_that_goes_on_to_a_waiter_was_idle_for_no_time() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_retain_has_looked_at_must_answer_all_the_same() {
+async fn a_connection_that_retain_inspected_must_still_answer_its_ping() {
     let stage = sharing_with(1, |b| b.max_per_host(2).health_check(HealthCheck::Always));
     drop(stage.leases(2).await);
     let _gate = stage.script.gate(Stage::Ping);
@@ -447,7 +447,7 @@ async fn what_retain_has_looked_at_must_answer_all_the_same() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_kept_past_its_idle_time_is_looked_at_before_it_is_lent() {
+async fn a_connection_kept_past_its_idle_timeout_is_checked_before_it_is_lent() {
     let stage = sharing_with(1, |b| b.max_per_host(1).min_idle_per_host(1).idle_timeout(secs(15)));
     drop(stage.lease().await); // it had to wait: the next one queues without a look
     sleep(secs(16)).await;

@@ -173,7 +173,7 @@ async fn dropping_the_last_handle_closes_what_is_idle_and_ends_upkeep() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_lent_when_the_last_handle_goes_is_closed_when_it_returns() {
+async fn a_loan_that_outlives_the_last_handle_is_closed_when_it_returns() {
     let (pool, connector) = pool_of(3);
     let loan = pool.acquire(&1).await.unwrap();
     drop(pool);
@@ -185,7 +185,7 @@ async fn what_is_lent_when_the_last_handle_goes_is_closed_when_it_returns() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_waits_when_the_last_handle_goes_is_still_served() {
+async fn a_waiter_that_outlives_the_last_handle_is_still_served() {
     let (pool, connector) = pool_of(1);
     let loan = pool.acquire(&1).await.unwrap();
     let mut waiter = waiting(&pool, 1);

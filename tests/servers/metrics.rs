@@ -335,7 +335,7 @@ async fn caps_are_those_of_the_hosts_known_under_those_of_the_pool() {
 }
 
 #[tokio::test]
-async fn what_has_no_limit_has_no_gauge_of_it() {
+async fn a_cap_that_is_not_set_has_no_gauge() {
     let exporter = Exporter::new();
     let metrics = Metrics::new("orders-db");
     let (pool, _) = pool(&metrics, |b| b.max_per_host(None).max_idle(7));

@@ -165,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn what_no_retry_mends_is_told() {
+    fn errors_that_no_retry_mends_are_not_retryable() {
         let uri = Uri::from_static("/no/host");
         assert!(!Error::InvalidUri { uri, reason: "is wrong" }.is_retryable());
         let is_retryable = |error| Error::Connect(error).is_retryable();

@@ -264,7 +264,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_a_resolver_says_is_of_no_use_is_not_dialed_again() {
+    fn a_transport_error_that_no_retry_mends_is_not_retryable() {
         let is_retryable =
             |kind: io::ErrorKind| ConnectError::Transport(kind.into()).is_retryable();
         assert!(!is_retryable(io::ErrorKind::Unsupported));

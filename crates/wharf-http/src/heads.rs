@@ -185,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn what_begins_with_something_else_is_no_http2() {
+    fn an_answer_that_does_not_begin_with_settings_is_not_http2() {
         for other in [&b"HTTP/1.1 400 Bad Request"[..], &frame(DATA, 0, 0)] {
             assert_eq!(Heads::default().look_at(other, 0), Err(Unacceptable::NoHttp2));
         }

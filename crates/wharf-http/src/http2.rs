@@ -314,7 +314,7 @@ mod tests {
     // until then.
 
     #[tokio::test]
-    async fn who_waits_for_a_response_keeps_no_sender() {
+    async fn a_pending_response_keeps_no_sender() {
         let server = Server::start().await;
         let lease = server.asked().await;
         // hyper ends the exchanges when there is no other sender.

@@ -219,7 +219,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_was_heard_just_before_the_peer_is_asked_is_no_answer_and_no_silence() {
+    fn a_sign_of_life_just_before_a_ping_is_neither_its_answer_nor_silence() {
         let peer = Peer::new();
         let mut cx = Context::from_waker(Waker::noop());
         let mut ask = pin!(peer.ask());

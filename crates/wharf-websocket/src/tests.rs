@@ -384,7 +384,7 @@ async fn a_ping_of_the_peer_is_answered_though_nobody_reads() {
 // Ends.
 
 #[tokio::test(start_paused = true)]
-async fn what_was_sent_comes_before_the_close_frame_and_the_peer_is_waited_for() {
+async fn close_sends_what_was_fed_then_the_close_frame_and_waits_for_the_peer() {
     let (mut connection, mut server) = pair(None).await;
     connection.feed(Message::text("one")).await.unwrap();
     connection.feed(Message::text("two")).await.unwrap();

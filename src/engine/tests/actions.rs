@@ -34,7 +34,7 @@ fn each_action_alone_is_something_to_carry_out() {
 }
 
 #[test]
-fn what_has_to_be_dropped_is_carried_out_too() {
+fn actions_that_only_drop_something_are_not_empty() {
     let mut actions = Actions::<Plain>::default();
     actions.unused.wakers.push(7);
     assert!(!actions.is_empty());

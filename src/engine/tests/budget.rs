@@ -196,7 +196,7 @@ fn the_turn_of_one_that_was_granted_a_permit_counts_from_the_grant() {
 }
 
 #[test]
-fn what_is_wanted_for_nobody_in_particular_comes_last_and_in_turn() {
+fn demand_without_a_waiter_is_granted_last_and_in_turn() {
     let mut hosts = hosts(|l| l.max_total = 3);
     hosts.has(9, 3);
     hosts.note(7, |note| note.spare = 1);
@@ -304,7 +304,7 @@ fn a_round_of_all_who_starve_takes_at_most_ten_seconds_or_a_third_of_the_acquire
 }
 
 #[test]
-fn what_is_idle_makes_room_once_it_has_been_idle_for_as_long_as_a_dial_takes() {
+fn an_idle_connection_makes_room_after_the_time_that_a_dial_takes() {
     let mut hosts = hosts(|l| (l.max_total, l.max_idle) = (1, 1));
     hosts.dialed(millis(50));
     hosts.has(1, 1);

@@ -40,7 +40,7 @@ fn an_added_connection_for_one_who_waits_need_not_fit_among_the_idle() {
 }
 
 #[test]
-fn what_was_only_looked_at_comes_back_where_as_many_are_idle_as_may_be() {
+fn an_inspected_connection_goes_back_if_its_idle_place_is_still_free() {
     let mut world = with_idle(2, |l| l.max_idle = 2);
     world.run(&Op::Inspect(0));
     world.run(&Op::EndInspect(Pick::FIRST, true));
@@ -123,7 +123,7 @@ fn a_host_is_forgotten_some_time_after_its_last_failed_dial() {
 }
 
 #[test]
-fn what_drains_for_a_lowered_cap_and_is_retired_does_not_come_back_with_the_cap() {
+fn a_retired_connection_stays_draining_when_the_cap_is_raised() {
     let mut world = shared(1, |_| {});
     world.borrow(0);
     world.borrow(0);
@@ -179,7 +179,7 @@ fn the_first_reason_for_good_is_the_one_that_is_told() {
 }
 
 #[test]
-fn what_is_not_retained_holds_its_place_until_it_is_closed() {
+fn a_connection_that_retain_drops_holds_its_place_until_it_is_closed() {
     let mut world = with_idle(1, |l| l.max_per_host = 1);
     world.run(&Op::Inspect(0));
     world.run(&Op::EndInspect(Pick::FIRST, false));
@@ -206,7 +206,7 @@ fn a_lowered_cap_cuts_dials_off_the_newest_first_then_closes_what_is_idle() {
 }
 
 #[test]
-fn what_is_lent_above_a_lowered_cap_is_closed_when_it_returns() {
+fn a_loan_above_a_lowered_cap_is_closed_when_it_returns() {
     let mut world = world(|_| {});
     (0..2).for_each(|_| world.borrow(0));
     world.run(&Op::SetMax(0, 1));
@@ -217,14 +217,14 @@ fn what_is_lent_above_a_lowered_cap_is_closed_when_it_returns() {
 }
 
 #[test]
-fn what_is_idle_is_closed_when_that_is_asked_for() {
+fn close_idle_closes_all_idle_connections() {
     let mut world = with_idle(2, |_| {});
     world.run(&Op::CloseIdle);
     assert_eq!(world.closes.len(), 2);
 }
 
 #[test]
-fn what_is_idle_and_pinged_is_closed_after_its_answer_when_that_is_asked_for() {
+fn close_idle_closes_a_pinged_connection_after_its_answer() {
     let mut world = shared(2, |l| l.heartbeat = Some(beats()));
     world.borrow(0);
     world.return_last();
@@ -327,7 +327,7 @@ fn a_wish_waits_for_a_permit_as_long_as_the_caps_leave_room() {
 }
 
 #[test]
-fn what_a_host_is_to_begin_with_is_made_once_it_is_used() {
+fn initial_connections_are_dialed_when_the_host_is_first_used() {
     let mut world = world(|l| l.initial_per_host = 3);
     world.run(&Op::Hold(0));
     world.run(&Op::CloseIdle);
@@ -339,14 +339,14 @@ fn what_a_host_is_to_begin_with_is_made_once_it_is_used() {
 }
 
 #[test]
-fn what_is_lent_makes_room_among_the_idle_of_all_hosts() {
+fn a_loan_makes_room_under_the_idle_limit_of_all_hosts() {
     let mut world = with_idle(1, |l| l.max_idle = 1);
     world.acquire_of(0);
     assert_eq!(add(&mut world, 1), 1);
 }
 
 #[test]
-fn what_is_lent_makes_room_for_one_that_is_still_wished_for() {
+fn a_loan_makes_room_for_a_warm_request_above_the_idle_limit() {
     let mut world = world(|l| l.max_idle_per_host = 2);
     world.borrow(0);
     world.acquire_of(0);
@@ -383,7 +383,7 @@ fn a_wish_is_told_of_no_failure_from_before_the_end_of_the_backoff() {
 }
 
 #[test]
-fn who_waits_for_a_wish_is_told_of_the_end_of_the_pool() {
+fn a_warm_request_ends_when_the_pool_closes() {
     let mut world = world(|_| {});
     world.run(&Op::Warm(0, 1));
     world.run(&Op::Close);
@@ -393,7 +393,7 @@ fn who_waits_for_a_wish_is_told_of_the_end_of_the_pool() {
 }
 
 #[test]
-fn who_gives_up_a_wish_is_not_woken_for_it() {
+fn a_dropped_warm_request_is_not_woken() {
     let mut world = world(|_| {});
     world.run(&Op::Warm(0, 1));
     world.run(&Op::LeaveWarm(Pick::FIRST));

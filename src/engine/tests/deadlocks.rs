@@ -153,7 +153,7 @@ fn two_tasks_that_hold_one_each_wait_for_each_other_and_three_places_are_enough(
 }
 
 #[test]
-fn who_holds_nothing_makes_no_deadlock() {
+fn a_waiter_that_holds_nothing_is_no_deadlock() {
     let mut tasks = Tasks::among(1);
     let loan = tasks.lend(1);
     let other = tasks.join(2);
@@ -261,14 +261,14 @@ fn all_wait_but_one(set: impl FnOnce(&mut Limits), drain: &Op) -> World {
 }
 
 #[test]
-fn what_drains_without_a_place_serves_nobody() {
+fn a_draining_connection_without_a_slot_serves_nobody() {
     let mut world = all_wait_but_one(|_| {}, &Op::Retire(0));
     world.run(&Op::Pass(1500));
     assert_eq!((world.deadlocks, world.host_of(0).held_by_waiting()), (1, 2));
 }
 
 #[test]
-fn what_drains_without_a_place_lets_another_one_give_up_its_own() {
+fn a_draining_connection_without_a_slot_lets_another_give_up_its_slot() {
     let mut world = all_wait_but_one(|l| l.max_uses = 2, &Op::Pass(0));
     world.run(&Op::Pass(5000));
     assert_eq!((world.deadlocks, world.host_of(0).held_by_waiting()), (0, 3));

@@ -4,7 +4,7 @@ use super::super::programs::{Op, Pick};
 use super::support::{shared, world};
 
 #[test]
-fn what_is_on_its_way_to_be_idle_is_not_dialed_again() {
+fn dials_in_flight_count_towards_the_minimum_idle() {
     let mut world = world(|l| l.min_idle_per_host = 2);
     world.acquire_of(0);
     world.run(&Op::DialDone(Pick::FIRST));
@@ -130,7 +130,7 @@ fn a_dial_that_hangs_counts_for_a_second_for_all_who_would_share_it() {
 }
 
 #[test]
-fn what_was_made_just_now_is_no_dial_on_its_way() {
+fn a_new_shared_connection_no_longer_counts_as_a_dial_in_flight() {
     let mut world = shared(2, |_| {});
     (0..2).for_each(|_| world.borrow(0));
     (0..4).for_each(|_| world.acquire_of(0));

@@ -25,7 +25,7 @@ fn one_waits(lent: usize, set: impl FnOnce(&mut Limits)) -> World {
 }
 
 #[test]
-fn who_waits_is_told_of_a_failed_dial_unless_it_is_to_be_tried_again() {
+fn a_waiter_gets_the_dial_error_unless_the_dial_is_retried() {
     for (retry, op, tells) in
         [(false, FAILS, 1), (false, FAILS_FOR_NOW, 1), (true, FAILS, 1), (true, FAILS_FOR_NOW, 0)]
     {
@@ -80,7 +80,7 @@ fn the_failure_of_a_dial_from_before_a_retire_is_nobodys() {
 }
 
 #[test]
-fn who_comes_after_a_retire_gets_a_dial_of_its_own() {
+fn a_caller_after_a_retire_gets_a_dial_of_its_own() {
     let mut world = one_waits(0, |_| {});
     world.run(&Op::Retire(0));
     assert_eq!(world.dials.len(), 1, "it may serve the one who came before");
@@ -157,7 +157,7 @@ fn a_lost_wish_is_not_taken_up_again_when_the_cap_is_raised() {
 }
 
 #[test]
-fn who_waits_is_told_when_the_last_of_the_dials_in_flight_has_failed() {
+fn waiters_get_the_dial_error_when_the_last_dial_in_flight_fails() {
     let mut world = of_quick_server(|_| {});
     (0..2).for_each(|_| world.acquire_of(0));
     world.run(&FAILS);
@@ -365,7 +365,7 @@ fn a_dial_that_hangs_beside_one_that_failed_is_not_waited_for() {
 }
 
 #[test]
-fn those_who_wait_are_told_when_the_loan_that_was_to_serve_them_comes_back_dead() {
+fn waiters_get_the_dial_error_when_the_last_loan_comes_back_dead() {
     let mut world = world(|l| l.max_per_host = 2);
     world.borrow(0);
     world.acquire_of(0);

@@ -301,7 +301,7 @@ fn a_heartbeat_in_time_that_is_cut_off_closes_an_exclusive_connection() {
 }
 
 #[test]
-fn those_who_use_a_shared_connection_keep_it_when_its_ping_ends_with_the_pool() {
+fn a_lease_outlives_a_ping_that_the_end_of_the_pool_stops() {
     let mut world = beating_and_shared();
     world.borrow(0);
     world.run(&Op::BeatMissed(Pick::FIRST));
@@ -336,7 +336,7 @@ fn no_suspect_is_pinged_in_a_pool_that_has_ended() {
 }
 
 #[test]
-fn what_needs_a_reset_gets_one_for_who_waits_and_otherwise_only_where_it_may_stay() {
+fn a_returned_connection_is_reset_for_a_waiter_or_if_it_may_stay_idle() {
     let mut waited_for = world(|l| (l.max_per_host, l.max_idle_per_host) = (1, 0));
     waited_for.borrow(0);
     waited_for.acquire_of(0);

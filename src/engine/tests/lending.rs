@@ -11,7 +11,7 @@ use crate::policy::spread::Spread;
 use crate::policy::time::Time;
 
 #[test]
-fn what_is_at_the_end_of_its_time_is_not_lent() {
+fn an_idle_connection_past_its_idle_timeout_is_not_lent() {
     for mut world in
         [world(|l| l.idle_timeout = secs(15)), shared(2, |l| l.idle_timeout = secs(15))]
     {
@@ -34,7 +34,7 @@ fn the_most_recently_used_is_lent_first_or_the_least_recently_used() {
 }
 
 #[test]
-fn what_came_before_the_time_was_over_counts_as_served() {
+fn a_waiter_served_before_its_time_out_is_not_counted_as_timed_out() {
     let mut world = world(|l| l.max_per_host = 1);
     world.borrow(0);
     world.acquire_of(0);
@@ -63,7 +63,7 @@ fn a_dial_for_a_waiter_names_its_runtime() {
 }
 
 #[test]
-fn what_has_no_end_is_not_looked_at() {
+fn a_host_without_deadlines_is_never_scheduled() {
     let mut world = with_idle(1, |_| {});
     world.borrow(0);
     world.run(&Op::Pass(3_000));
@@ -71,7 +71,7 @@ fn what_has_no_end_is_not_looked_at() {
 }
 
 #[test]
-fn those_whom_maintenance_watched_are_woken_when_it_is_lost() {
+fn waiters_that_maintenance_watched_are_woken_when_it_is_lost() {
     let mut world = world(|l| l.max_per_host = 1);
     // Every third caller is watched.
     (0..4).for_each(|_| world.acquire_of(0));
@@ -90,7 +90,7 @@ fn a_host_beyond_its_minimum_idle_looks_at_the_oldest_in_time() {
 }
 
 #[test]
-fn what_goes_idle_for_one_who_gives_up_is_closed_above_the_limit() {
+fn a_connection_pinged_for_a_cancelled_waiter_is_closed_above_the_idle_limit() {
     let mut world = world(|l| (l.max_idle_per_host, l.ping_after) = (0, secs(0)));
     world.borrow(0);
     world.run(&Op::SetMax(0, 1));
@@ -105,7 +105,7 @@ fn what_goes_idle_for_one_who_gives_up_is_closed_above_the_limit() {
 }
 
 #[test]
-fn what_nobody_waits_for_any_more_is_closed_above_the_limit_at_once() {
+fn idle_connections_above_the_limit_are_closed_when_the_last_waiter_cancels() {
     let mut world =
         world(|l| (l.max_per_host, l.max_idle_per_host, l.ping_after) = (2, 0, secs(0)));
     (0..2).for_each(|_| world.borrow(0));
@@ -223,7 +223,7 @@ fn of_those_that_carry_as_few_the_one_is_lent_that_an_exclusive_pool_would_lend(
 }
 
 #[test]
-fn what_was_lent_and_is_not_open_is_no_reuse() {
+fn a_closed_connection_found_by_an_acquire_is_not_counted_as_reused() {
     let mut world = with_idle(2, |_| {});
     world.run(&Op::Acquire(0, true));
     assert_eq!(world.host_of(0).counted().usual.reused, 1, "the second one");
@@ -253,7 +253,7 @@ fn a_host_gives_a_connection_up_at_once_for_one_that_has_two_fewer() {
 }
 
 #[test]
-fn what_is_idle_for_those_who_wait_is_closed_above_the_limit_when_the_last_of_them_is_served() {
+fn idle_connections_above_the_limit_are_closed_when_the_last_waiter_is_served() {
     let mut world = world(|l| (l.max_per_host, l.max_idle_per_host) = (3, 0));
     (0..3).for_each(|_| world.borrow(0));
     world.run(&Op::Discard(Pick::FIRST));

@@ -67,7 +67,7 @@ fn peers_are_asked_once_a_second_while_somebody_waits_and_not_otherwise() {
 }
 
 #[test]
-fn what_drains_gives_its_place_to_others_for_as_many_as_the_cap() {
+fn draining_connections_give_up_as_many_slots_as_the_cap() {
     let mut world = shared(1, |l| l.max_per_host = 2);
     (0..2).for_each(|_| world.borrow(0));
     world.run(&Op::Retire(0));
@@ -158,7 +158,7 @@ fn is_needed(world: &mut World) -> bool {
 }
 
 #[test]
-fn what_drains_to_make_room_is_lent_again_once_it_has_answered_when_nobody_needs_the_room() {
+fn a_connection_draining_to_make_room_is_lent_again_after_a_ping_if_the_room_is_not_needed() {
     let mut world = two_of_whom_one_makes_room(|l| l.max_per_host = 1);
     world.run(&Op::Cancel(Pick::FIRST));
     assert_eq!((world.host_of(0).gauges().draining, world.pings.len()), (0, 1));
@@ -171,7 +171,7 @@ fn what_drains_to_make_room_is_lent_again_once_it_has_answered_when_nobody_needs
 }
 
 #[test]
-fn what_drains_to_make_room_serves_its_own_host_once_nobody_else_needs_the_room() {
+fn a_connection_draining_to_make_room_serves_its_own_host_once_no_other_needs_the_room() {
     let mut world = two_of_whom_one_makes_room(|l| l.max_per_host = 1);
     world.acquire_of(0);
     assert_eq!(world.host_of(0).gauges().draining, 1, "host 1 came first");
@@ -184,7 +184,7 @@ fn what_drains_to_make_room_serves_its_own_host_once_nobody_else_needs_the_room(
 }
 
 #[test]
-fn what_drains_to_make_room_and_has_no_place_any_more_does_not_come_back() {
+fn a_connection_draining_to_make_room_stays_draining_if_the_cap_leaves_no_slot() {
     let mut world = shared(2, |l| l.max_total = 4);
     (0..6).for_each(|_| world.borrow(0));
     (0..2).for_each(|_| world.borrow(1));
@@ -198,7 +198,7 @@ fn what_drains_to_make_room_and_has_no_place_any_more_does_not_come_back() {
 }
 
 #[test]
-fn what_drained_for_a_lowered_cap_comes_back_the_oldest_first_when_the_cap_is_raised() {
+fn a_raised_cap_brings_back_draining_connections_oldest_first() {
     let of = |raised| {
         let mut world = shared(1, |_| {});
         (0..4).for_each(|_| world.borrow(0));
@@ -225,7 +225,7 @@ fn a_ping_brings_as_many_leases_as_its_connection_takes() {
 }
 
 #[test]
-fn what_a_peer_says_that_has_gone_is_not_taken_for_another_ones_answer() {
+fn an_answer_of_a_closed_peer_is_not_taken_for_that_of_its_successor() {
     let mut world = shared(1, |l| l.max_per_host = 1);
     world.run(&Op::Hold(0));
     world.borrow(0);

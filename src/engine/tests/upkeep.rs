@@ -9,7 +9,7 @@ use crate::policy::limits::Limits;
 use crate::policy::time::Time;
 
 #[test]
-fn what_stays_for_the_minimum_idle_stays_for_as_long_as_it_answers() {
+fn a_connection_kept_for_the_minimum_idle_stays_while_it_answers_pings() {
     let mut world = with_idle(2, |l| {
         (l.min_idle_per_host, l.idle_timeout, l.heartbeat) = (1, secs(15), Some(beats()));
     });
@@ -24,7 +24,7 @@ fn what_stays_for_the_minimum_idle_stays_for_as_long_as_it_answers() {
 }
 
 #[test]
-fn what_stays_for_the_minimum_idle_and_is_not_asked_is_made_anew() {
+fn a_connection_kept_for_the_minimum_idle_is_replaced_if_nothing_pings_it() {
     let mut world = with_idle(1, |l| (l.min_idle_per_host, l.idle_timeout) = (1, secs(15)));
     while !world.dials.is_empty() {
         world.run(&Op::DialDone(Pick::FIRST));
@@ -36,7 +36,7 @@ fn what_stays_for_the_minimum_idle_and_is_not_asked_is_made_anew() {
 }
 
 #[test]
-fn what_is_lent_alone_is_not_looked_at_for_its_age() {
+fn an_exclusive_loan_is_not_scheduled_for_its_age() {
     let mut world = world(|l| l.max_lifetime = secs(10));
     world.borrow(0);
     world.run(&Op::Pass(9_000));
@@ -89,7 +89,7 @@ fn a_shared_connection_drains_at_the_end_of_its_life_also_while_it_is_used() {
 }
 
 #[test]
-fn what_drains_for_a_while_leaves_for_good_at_the_end_of_its_life() {
+fn a_connection_draining_for_a_lowered_cap_drains_for_good_at_its_max_lifetime() {
     let mut world = shared(1, |l| l.max_lifetime = secs(10));
     world.borrow(0);
     world.borrow(0);

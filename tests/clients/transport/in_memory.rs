@@ -124,7 +124,7 @@ async fn plain_streams_are_pooled_and_an_ended_one_is_replaced() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_a_borrower_left_unread_is_not_lent() {
+async fn a_connection_with_an_unread_answer_is_not_lent() {
     let transport = InMemory::new(echo);
     let pool = Pool::builder().build(StreamConnector::new(transport)).unwrap();
     let mut stream = pool.acquire("cache.example:6379").await.unwrap();

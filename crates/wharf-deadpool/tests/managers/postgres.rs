@@ -40,7 +40,7 @@ impl Subject for DeadpoolPostgres {
 crate::suite::suite!(DeadpoolPostgres);
 
 #[tokio::test]
-async fn what_one_borrower_has_set_the_next_one_does_not_see_even_when_it_waited() {
+async fn a_session_setting_of_one_borrower_is_not_seen_by_a_waiter() {
     if !Server::is_installed_or_skip() {
         return;
     }

@@ -115,7 +115,7 @@ async fn where_recycling_is_only_a_check_it_can_be_left_to_the_health_check() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_cannot_be_recycled_is_replaced_and_the_manager_told() {
+async fn a_connection_that_cannot_be_recycled_is_replaced_and_detached_from_the_manager() {
     let test = test(|b| b);
     **test.get().await = 13;
     assert_eq!(**test.get().await, 0);

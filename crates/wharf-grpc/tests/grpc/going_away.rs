@@ -101,7 +101,7 @@ async fn a_call_fails_with_its_server_and_the_next_one_dials() {
 }
 
 #[tokio::test]
-async fn what_the_pool_closes_ends_on_the_wire() {
+async fn a_connection_that_the_pool_closes_ends_on_the_wire() {
     let peer = RawPeer::start().await;
     let (pool, server) = (pool(|b| b), uri(peer.address()));
     let serving = async {

@@ -76,7 +76,7 @@ async fn answers_without_a_body_that_say_they_have_one_leave_the_connection_usab
 }
 
 #[tokio::test]
-async fn what_is_not_chunked_at_last_lasts_until_the_end_of_the_connection() {
+async fn a_response_not_chunked_last_ends_with_the_connection() {
     let server = Server::raw(|_, mut stream| async move {
         let mut buffer = [0; 4096];
         assert!(stream.read(&mut buffer).await.unwrap() > 0);

@@ -156,7 +156,7 @@ async fn leaving_server(max_streams: Option<u32>, wanted: usize) -> Server {
 }
 
 #[tokio::test]
-async fn what_a_leaving_peer_has_not_seen_is_sent_again() {
+async fn a_request_that_a_leaving_peer_has_not_seen_is_sent_again() {
     let server = leaving_server(None, 5).await;
     let client = http2(2);
     assert_eq!(all_answered(posts(&client, &server.url("/"), 5)).await, 5);
@@ -165,7 +165,7 @@ async fn what_a_leaving_peer_has_not_seen_is_sent_again() {
 
 /// The peer takes one stream: the others wait in this process, before or inside hyper.
 #[tokio::test(flavor = "multi_thread")]
-async fn what_waits_for_a_stream_of_a_leaving_peer_is_sent_again() {
+async fn a_request_that_waits_for_a_stream_of_a_leaving_peer_is_sent_again() {
     for _ in 0..20 {
         let server = leaving_server(Some(1), 1).await;
         let client = http2(2);

@@ -40,7 +40,7 @@ async fn fickle_server() -> Server {
 }
 
 #[tokio::test]
-async fn what_does_no_harm_is_sent_again_on_a_new_connection() {
+async fn a_harmless_request_is_sent_again_on_a_new_connection() {
     for (method, key) in [
         (Method::GET, None),
         (Method::HEAD, None),
@@ -63,7 +63,7 @@ async fn what_does_no_harm_is_sent_again_on_a_new_connection() {
 }
 
 #[tokio::test]
-async fn what_may_do_harm_is_not_sent_again_once_it_was_written() {
+async fn a_request_that_may_do_harm_is_not_sent_again_once_written() {
     for method in [Method::POST, Method::PUT, Method::DELETE, Method::PATCH] {
         let server = fickle_server().await;
         let client = plain(1);
@@ -92,7 +92,7 @@ async fn a_new_connection_that_ends_is_not_tried_again() {
 /// The server closes an idle connection; the runtime's socket knows, and hyper was not asked yet.
 /// So hyper finds out when it has the request, before it writes any of it.
 #[tokio::test]
-async fn what_was_not_written_is_sent_again_whatever_it_is() {
+async fn a_request_that_was_not_written_is_sent_again_whatever_its_method() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
     let (close, told_to_close) = mpsc::channel::<()>();
@@ -187,7 +187,7 @@ fn busy_until(happened: &mpsc::Receiver<()>) {
 /// The server resets an idle connection; the request is the first to find out, by a write of which
 /// nothing is taken.
 #[tokio::test]
-async fn what_the_system_did_not_take_is_sent_again_whatever_it_is() {
+async fn a_request_that_the_system_did_not_take_is_sent_again_whatever_its_method() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}/", listener.local_addr().unwrap());
     let (close, told_to_close) = mpsc::channel::<()>();

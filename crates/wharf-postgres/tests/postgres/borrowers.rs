@@ -209,7 +209,7 @@ async fn a_copy_that_was_begun_where_nobody_watches_fails_nobody_else() {
 }
 
 #[tokio::test]
-async fn what_the_server_remarks_about_a_reset_is_not_logged() {
+async fn notices_about_a_reset_are_not_logged() {
     needs_server!();
     let (_database, pool, session) = one_connection(Reset::Rollback).await;
     let log = Log::begin();
@@ -263,7 +263,7 @@ async fn a_transaction_whose_beginning_was_cut_off_goes_to_nobody() {
 }
 
 #[tokio::test]
-async fn what_holds_up_a_ping_or_the_end_is_cancelled() {
+async fn a_query_that_delays_a_ping_or_the_close_is_cancelled() {
     needs_server!();
     for (reset, failed_pings) in [(Reset::Rollback, 0), (Reset::None, 1)] {
         let (database, pool, session) = one_connection(reset).await;
@@ -343,7 +343,7 @@ async fn a_query_that_was_cut_off_in_any_way_is_cancelled_and_its_connection_goe
 }
 
 #[tokio::test]
-async fn what_cannot_be_cancelled_is_closed_after_a_while() {
+async fn a_connection_whose_query_cannot_be_cancelled_is_replaced() {
     needs_server!();
     let (_database, pool, session) = one_connection(Reset::Rollback).await;
     let stubborn = "DO $$ BEGIN LOOP BEGIN PERFORM pg_sleep(600); \

@@ -83,7 +83,7 @@ async fn a_wrong_password_is_told_at_once() {
 }
 
 #[tokio::test]
-async fn what_no_retry_mends_is_told_at_once() {
+async fn an_error_that_no_retry_mends_is_reported_at_once() {
     needs_server!();
     let database = Database::new().await;
     let mut config = database.config();

@@ -105,7 +105,7 @@ async fn a_standby_that_is_promoted_is_found_by_the_borrower_after_the_one_that_
 }
 
 #[tokio::test]
-async fn what_was_refused_where_nobody_watched_is_found_out_by_the_reset() {
+async fn a_refused_write_that_was_not_watched_is_found_by_the_reset() {
     needs_server!();
     let mut pair = Pair::new().await;
     pair = spawn_blocking(move || {

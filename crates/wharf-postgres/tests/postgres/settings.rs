@@ -60,7 +60,7 @@ fn every_setting_of_a_file_reaches_the_configuration() {
 }
 
 #[test]
-fn what_is_not_set_has_its_default() {
+fn a_setting_left_out_has_its_default() {
     let config = toml("host = \"/run/postgresql\"").config().unwrap();
     assert_eq!(config, "host=/run/postgresql".parse::<Config>().unwrap());
     let one_port = toml("host = [\"a\", \"b\"]\nport = 7").config().unwrap();

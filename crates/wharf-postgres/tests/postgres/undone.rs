@@ -80,7 +80,7 @@ async fn a_plain_text_needs_no_reset_with_any_answer() {
 }
 
 #[tokio::test]
-async fn what_shows_nothing_is_reset() {
+async fn a_connection_whose_results_prove_nothing_is_reset() {
     needs_server!();
     let mut bench = Bench::new().await;
     bench.connection.query("SELECT * FROM notes", &[]).await.unwrap();
@@ -261,7 +261,7 @@ async fn an_answer_that_was_read_in_part_holds_nobody_up() {
 }
 
 #[tokio::test]
-async fn what_a_function_has_set_or_locked_is_discarded() {
+async fn settings_and_locks_of_a_function_are_discarded() {
     needs_server!();
     for has_failed in [false, true] {
         discards(has_failed).await;

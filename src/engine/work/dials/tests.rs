@@ -148,7 +148,7 @@ fn the_slow_ones_are_found_sooner_when_the_host_turns_out_to_be_quick() {
 }
 
 #[test]
-fn what_began_before_an_event_says_nothing_new() {
+fn a_dial_begun_before_the_last_result_is_no_news() {
     let mut dials = dials(3);
     let first = dials.end(0).expect("it is in flight");
     assert!(first.is_news);
@@ -260,7 +260,7 @@ fn a_dial_whose_time_out_passes_before_it_is_slow_is_slow_then() {
 }
 
 #[test]
-fn those_whose_dials_were_cut_off_are_answered_in_the_order_of_their_time_outs() {
+fn dials_that_were_cut_off_are_answered_in_the_order_of_their_time_outs() {
     let mut dials = slow_dials(3);
     for slot in 0..3 {
         assert_eq!(cut_off_here(&mut dials, ms(9_000)), Some(slot));
