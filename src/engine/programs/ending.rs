@@ -27,7 +27,7 @@ impl World {
             rounds += 1;
             assert!(
                 rounds < 10_000,
-                "{} are never served, and {} never told of warmth",
+                "{} waits are never served, and {} warm requests never end",
                 self.waits.len(),
                 self.warmers.len()
             );
@@ -36,7 +36,7 @@ impl World {
             }
             self.run(&Op::Pass(1));
         }
-        assert!(self.warmers.is_empty(), "{} are never told of warmth", self.warmers.len());
+        assert!(self.warmers.is_empty(), "{} warm requests never end", self.warmers.len());
     }
 
     fn has_work(&self) -> bool {

@@ -52,7 +52,7 @@ fn an_inspected_connection_goes_back_if_its_idle_place_is_still_free() {
 }
 
 #[test]
-fn the_wish_for_one_is_met_while_another_is_still_being_dialed() {
+fn the_warm_request_for_one_is_met_while_another_is_still_being_dialed() {
     let mut world = of_quick_server(|_| {});
     world.run(&Op::Warm(0, 2));
     world.run(&Op::Warm(0, 1));
@@ -75,7 +75,7 @@ fn failing(set: impl FnOnce(&mut Limits)) -> World {
 }
 
 #[test]
-fn a_wish_whose_dial_has_failed_is_told_so_whichever_ended_first() {
+fn a_warm_request_whose_dial_has_failed_is_told_so_whichever_ended_first() {
     assert_eq!(of_quick_server(|_| {}).told_of(2, &[true, false]), Progress::Failed("refused"));
     // After a success the missing connection is dialed once more.
     assert_eq!(
@@ -86,12 +86,12 @@ fn a_wish_whose_dial_has_failed_is_told_so_whichever_ended_first() {
 }
 
 #[test]
-fn a_wish_is_told_of_an_older_failure_while_the_host_backs_off() {
+fn a_warm_request_is_told_of_an_older_failure_while_the_host_backs_off() {
     assert_eq!(failing(|_| {}).told_of(2, &[]), Progress::Failed("refused"));
 }
 
 #[test]
-fn a_wish_is_told_of_the_caps_where_these_are_in_the_way() {
+fn a_warm_request_is_told_of_the_caps_where_these_are_in_the_way() {
     let mut of_the_host = failing(|l| l.max_per_host = 2);
     assert_eq!(add(&mut of_the_host, 0), 2);
     assert_eq!(of_the_host.told_of(3, &[]), Progress::NoRoom);
@@ -101,7 +101,7 @@ fn a_wish_is_told_of_the_caps_where_these_are_in_the_way() {
 }
 
 #[test]
-fn a_wish_is_told_of_its_failed_dial_also_when_the_backoff_is_over() {
+fn a_warm_request_is_told_of_its_failed_dial_also_when_the_backoff_is_over() {
     let mut world = world(|_| {});
     world.run(&Op::Warm(0, 1));
     world.run(&Op::DialFailed(Pick::FIRST, true));
@@ -293,7 +293,7 @@ fn a_host_is_remembered_while_anybody_has_it_or_it_has_a_cap_of_its_own() {
 }
 
 #[test]
-fn a_wish_that_is_met_is_a_wish_no_more() {
+fn a_warm_request_that_is_met_is_over() {
     let mut world = world(|_| {});
     assert_eq!(world.told_of(2, &[true, true]), Progress::Reached);
     world.acquire_of(0);
@@ -302,7 +302,7 @@ fn a_wish_that_is_met_is_a_wish_no_more() {
 }
 
 #[test]
-fn a_wish_that_is_met_is_a_wish_no_more_while_more_are_being_dialed() {
+fn a_warm_request_that_is_met_is_over_while_more_are_being_dialed() {
     let mut world = world(|_| {});
     (0..3).for_each(|_| world.acquire_of(0));
     world.run(&Op::Warm(0, 2));
@@ -315,7 +315,7 @@ fn a_wish_that_is_met_is_a_wish_no_more_while_more_are_being_dialed() {
 }
 
 #[test]
-fn a_wish_waits_for_a_permit_as_long_as_the_caps_leave_room() {
+fn a_warm_request_waits_for_a_permit_as_long_as_the_caps_leave_room() {
     let mut world = world(|l| l.max_dialing = 1);
     world.acquire_of(1);
     world.run(&Op::Warm(0, 1));
@@ -364,7 +364,7 @@ fn a_loan_makes_room_for_a_warm_request_above_the_idle_limit() {
 }
 
 #[test]
-fn a_wish_is_told_of_no_failure_from_before_the_end_of_the_backoff() {
+fn a_warm_request_is_told_of_no_failure_from_before_the_end_of_the_backoff() {
     for (late, expected) in [(0, Progress::NoRoom), (1, Progress::Failed("refused"))] {
         let mut world = shuffled(|l| l.max_idle_per_host = 0);
         world.run(&Op::Hold(0));
@@ -412,7 +412,7 @@ fn a_dial_that_a_retire_cuts_off_and_that_succeeds_before_it_stops_is_closed_as_
 }
 
 #[test]
-fn the_wish_for_connections_in_advance_ends_with_a_hit_once_the_caps_leave_no_room() {
+fn the_warm_request_for_connections_in_advance_ends_with_a_hit_once_the_caps_leave_no_room() {
     let mut world = world(|l| {
         (l.initial_per_host, l.max_per_host, l.max_total, l.max_dialing) = (2, 2, 3, 1);
         l.max_uses = 1;

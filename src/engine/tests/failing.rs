@@ -148,7 +148,7 @@ fn the_minimum_idle_is_restored_after_an_outage_for_those_who_wait_and_for_a_han
 }
 
 #[test]
-fn a_lost_wish_is_not_taken_up_again_when_the_cap_is_raised() {
+fn a_lost_warm_request_is_not_taken_up_again_when_the_cap_is_raised() {
     let mut world = with_idle(1, |l| l.max_per_host = 2);
     world.run(&Op::Warm(0, 4));
     world.run(&Op::DialDone(Pick::FIRST));

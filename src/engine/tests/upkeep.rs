@@ -59,7 +59,7 @@ fn a_loan_that_is_held_for_long_is_reported_in_time_and_once() {
 }
 
 #[test]
-fn a_wish_that_others_leave_no_room_for_is_told_so_within_a_second() {
+fn a_warm_request_that_others_leave_no_room_for_is_told_so_within_a_second() {
     for min_idle in [0, 1] {
         // Host 1 has all it needs of two places, of which one is dialed at a time; the request for
         // host 0 comes last.
