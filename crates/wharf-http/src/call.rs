@@ -141,13 +141,12 @@ impl Call {
         paced: &mut u32,
     ) -> Result<Option<Response<PooledBody>>, Error> {
         lease.hear_unasked().await;
-        let is_first = in_flight::is_first(&lease);
-        let (is_shared, runtime) = (in_flight::is_shared(&lease), lease.runtime().clone());
-        let Some(mut in_flight) = InFlight::begin(lease) else {
-            if is_first {
-                self.pause_after_end(is_shared, &runtime, paced).await?;
+        let mut in_flight = match InFlight::begin(lease) {
+            Ok(in_flight) => in_flight,
+            Err(lease) => {
+                self.pause_after_end(lease, paced).await?;
+                return Ok(None);
             }
-            return Ok(None);
         };
         match self.exchange(&mut in_flight).await? {
             Ok(incoming) => {
@@ -251,18 +250,23 @@ impl Call {
         .await
     }
 
-    /// A new connection has ended before the request, as after one: on HTTP/1.1 no other is dialed, and
-    /// on HTTP/2, whose servers may leave at any time, some are.
+    /// The connection has ended before the request. If it was a new one, this is as after a request:
+    /// on HTTP/1.1 no other is dialed, and on HTTP/2, whose servers may leave at any time, some are.
     async fn pause_after_end(
         &mut self,
-        is_shared: bool,
-        runtime: &Handle,
+        lease: Lease<HttpConnector>,
         paced: &mut u32,
     ) -> Result<(), Error> {
-        let pause = if is_shared { retry::pause(*paced) } else { None };
+        if !in_flight::is_first(&lease) {
+            return Ok(());
+        }
+        let pause = if in_flight::is_shared(&lease) { retry::pause(*paced) } else { None };
         let Some(pause) = pause else { return Err(Error::Ended { origin: self.origin() }) };
         *paced += 1;
-        self.sleep(pause, runtime).await
+        let runtime = lease.runtime().clone();
+        // The lease must end before the pause.
+        drop(lease);
+        self.sleep(pause, &runtime).await
     }
 
     /// Waits until it is time to send the request again, if that is allowed.

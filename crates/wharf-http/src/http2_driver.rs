@@ -66,6 +66,8 @@ where
     /// before anything is sent, so that their requests share a write. Otherwise tokio would run
     /// this task, which the first of them has woken, before the second one.
     gives_way: bool,
+    /// Exchanges were started that the frames have not sent yet.
+    has_unsent: bool,
     peer_state: Arc<PeerState>,
 }
 
@@ -96,6 +98,7 @@ where
             under_way_waker: due.waker(UNDER_WAY),
             spawned,
             gives_way: false,
+            has_unsent: false,
             peer_state,
             due,
         }
@@ -138,11 +141,18 @@ where
     }
 
     /// Polls the parts that are due. The frames come first, so that no exchange is started on a
-    /// connection that has ended. Returns whether the frames have ended.
+    /// connection that has ended; but requests that came while others wait to be sent share their
+    /// write. Returns whether the frames have ended.
     fn poll_due(&mut self) -> bool {
+        if self.has_unsent && self.due.take(EXCHANGES) {
+            self.poll_exchanges();
+        }
         let may_have_heard = self.due.take(FRAMES);
-        if may_have_heard && poll(&mut self.frames, &self.frames_waker).is_ready() {
-            return true;
+        if may_have_heard {
+            self.has_unsent = false;
+            if poll(&mut self.frames, &self.frames_waker).is_ready() {
+                return true;
+            }
         }
         if self.due.take(EXCHANGES) || may_have_heard {
             self.poll_exchanges();
@@ -170,6 +180,7 @@ where
         for task in self.spawned.take() {
             self.under_way.push(AssertUnwindSafe(task).catch_unwind());
             self.under_way_waker.wake_by_ref();
+            self.has_unsent = true;
         }
     }
 
@@ -263,13 +274,11 @@ impl Beginning {
 impl<F: Future<Output = ()> + Send + 'static> Executor<F> for SpawnedTasks {
     fn execute(&self, task: F) {
         let mut started = self.0.lock();
-        // Dropping the blocks at their end may drop a body; a panic there is caught.
-        #[allow(clippy::redundant_async_block)]
+        // Dropping the tasks at their end may drop a body. Fused ones are dropped where a panic is caught,
+        // and are half as large as blocks that await them.
         let task: Task = match started.end.take() {
-            None => Box::pin(async { task.await }),
-            Some(end) => Box::pin(async {
-                let _ended_early = Abortable::new(task, end).await;
-            }),
+            None => Box::pin(task.fuse()),
+            Some(end) => Box::pin(Abortable::new(task, end).map(|_ended_early| ())),
         };
         started.tasks.push(task);
     }

@@ -47,22 +47,32 @@ enum Sender {
     Finished,
 }
 
+impl Sender {
+    /// `None` if the connection has ended.
+    fn of(lease: &Lease<HttpConnector>) -> Option<Self> {
+        match lease.proto() {
+            Proto::Http1(http1) => {
+                http1.is_free().then(|| Sender::Http1 { written: http1.written() })
+            }
+            Proto::Http2(http2) => {
+                let (sender, exchange) = http2.begin()?;
+                Some(Sender::Http2(Some(sender), exchange))
+            }
+        }
+    }
+}
+
 /// How long a connection may take to become ready after its response, because the request is still
 /// being sent. The same as in Go.
 const SETTLE: Duration = Duration::from_millis(50);
 
 impl InFlight {
-    /// `None` if the connection has ended.
-    pub(super) fn begin(lease: Lease<HttpConnector>) -> Option<Self> {
-        let sender = match lease.proto() {
-            Proto::Http1(http1) if http1.is_free() => Sender::Http1 { written: http1.written() },
-            Proto::Http1(_) => return None,
-            Proto::Http2(http2) => {
-                let (sender, exchange) = http2.begin()?;
-                Sender::Http2(Some(sender), exchange)
-            }
-        };
-        Some(InFlight { sender, upload: None, lease })
+    /// Returns the lease if the connection has ended.
+    pub(super) fn begin(lease: Lease<HttpConnector>) -> Result<Self, Lease<HttpConnector>> {
+        match Sender::of(&lease) {
+            Some(sender) => Ok(InFlight { sender, upload: None, lease }),
+            None => Err(lease),
+        }
     }
 
     pub(super) fn is_first(&self) -> bool {

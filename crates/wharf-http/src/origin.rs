@@ -99,13 +99,17 @@ impl Origin {
 
     /// Returns the server of a dial.
     pub(super) fn place(&self) -> Place<'_> {
-        // A path starts with a slash; a host that is named `unix` has its port here.
-        let socket = self.address.strip_prefix("unix:").filter(|path| path.starts_with('/'));
-        if let Some(path) = socket {
+        if let Some(path) = self.unix_socket() {
             return Place::Unix(path);
         }
         let (name, port) = self.address.rsplit_once(':').expect("it was put there");
         Place::Host(Host { name, port: port.parse().expect("it was checked") })
+    }
+
+    /// Returns the path of a Unix socket. It starts with a slash; a host that is named `unix` has its
+    /// port there.
+    fn unix_socket(&self) -> Option<&str> {
+        self.address.strip_prefix("unix:").filter(|path| path.starts_with('/'))
     }
 
     /// Returns the name that the server's certificate must have, with `https`.
@@ -116,7 +120,7 @@ impl Origin {
 
     /// Returns host and port as requests name them: without the scheme's default port.
     pub(super) fn as_host(&self) -> HeaderValue {
-        if let Place::Unix(_) = self.place() {
+        if self.unix_socket().is_some() {
             return HeaderValue::from_static(LOCALHOST);
         }
         HeaderValue::from_str(self.authority()).expect("it is a part of a URI")

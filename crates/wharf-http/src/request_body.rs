@@ -19,8 +19,14 @@ use super::upload::{Sending, Upload};
 use crate::panics::{self, Panicked};
 
 /// A body of any type, so that all connections have the same type.
+///
+/// `None` if it is empty and nobody observes it, as most are. Others are boxed because requests are
+/// moved often.
 #[derive(Default)]
-pub(crate) struct RequestBody {
+pub(crate) struct RequestBody(Option<Box<Present>>);
+
+#[derive(Default)]
+struct Present {
     content: Content,
     /// Observes the body while it is sent.
     sending: Option<Sending>,
@@ -67,9 +73,9 @@ enum Content {
 type Streamed = UnsyncBoxBody<Bytes, BoxError>;
 
 #[derive(Clone, Default)]
-pub(crate) struct Kept {
+struct Kept {
     data: Bytes,
-    /// Boxed because they are rare and requests are moved often.
+    /// Boxed because they are rare.
     trailers: Option<Box<HeaderMap>>,
 }
 
@@ -81,7 +87,7 @@ impl Default for Content {
 
 impl From<Content> for RequestBody {
     fn from(content: Content) -> Self {
-        RequestBody { content, sending: None, beginning: None, pieces: None }
+        RequestBody(Some(Box::new(Present { content, ..Present::default() })))
     }
 }
 
@@ -118,7 +124,8 @@ impl RequestBody {
 
     /// Takes the body for sending, and leaves a copy if it is kept.
     pub(super) fn take(&mut self) -> Self {
-        match &mut self.content {
+        let Some(present) = &mut self.0 else { return RequestBody::default() };
+        match &mut present.content {
             Content::Kept(kept) => Content::Kept(kept.clone()).into(),
             content @ (Content::Streamed(_) | Content::Gone) => {
                 mem::replace(content, Content::Gone).into()
@@ -126,18 +133,25 @@ impl RequestBody {
         }
     }
 
+    fn present(&mut self) -> &mut Present {
+        self.0.get_or_insert_default()
+    }
+
     /// Sets the observer of the body.
     pub(super) fn watch(&mut self, upload: Option<Arc<Upload>>) {
-        self.sending = upload.map(Sending::new);
+        if let Some(upload) = upload {
+            self.present().sending = Some(Sending::new(upload));
+        }
     }
 
     pub(super) fn tell_begin(&mut self, beginning: Beginning) {
-        self.beginning = Some(beginning);
-        self.pieces = Some(Pieces::default());
+        let present = self.present();
+        present.beginning = Some(beginning);
+        present.pieces = Some(Pieces::default());
     }
 
     pub(super) fn is_kept(&self) -> bool {
-        matches!(self.content, Content::Kept(_))
+        self.0.as_ref().is_none_or(|present| matches!(present.content, Content::Kept(_)))
     }
 }
 
@@ -198,25 +212,46 @@ impl Body for RequestBody {
     type Error = BoxError;
 
     fn poll_frame(
-        self: Pin<&mut Self>,
+        mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
-        let this = self.get_mut();
-        if let Some(beginning) = this.beginning.take() {
+        match &mut self.0 {
+            Some(present) => present.poll_frame(cx),
+            None => Poll::Ready(None),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.0.as_ref().is_none_or(|present| present.is_end_stream())
+    }
+
+    /// Asked before anything is sent.
+    fn size_hint(&self) -> SizeHint {
+        match self.0.as_ref().map(|present| &present.content) {
+            Some(Content::Kept(kept)) => SizeHint::with_exact(kept.data.len() as u64),
+            Some(Content::Streamed(body)) => body.size_hint(),
+            Some(Content::Gone) | None => SizeHint::with_exact(0),
+        }
+    }
+}
+
+impl Present {
+    fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        if let Some(beginning) = self.beginning.take() {
             beginning.tell();
         }
-        if let Some(sending) = &this.sending {
+        if let Some(sending) = &self.sending {
             ready!(sending.poll_gate(cx)?);
         }
-        if let Some(piece) = this.pieces.as_mut().and_then(Pieces::next) {
+        if let Some(piece) = self.pieces.as_mut().and_then(Pieces::next) {
             return Poll::Ready(Some(Ok(Frame::data(piece))));
         }
-        let frame = match &mut this.content {
+        let frame = match &mut self.content {
             Content::Kept(kept) => kept.next().map(Ok),
             Content::Streamed(body) => ready!(poll_caught(body, cx)),
             Content::Gone => None,
         };
-        Poll::Ready(match (frame, &this.sending, &mut this.pieces) {
+        Poll::Ready(match (frame, &self.sending, &mut self.pieces) {
             (Some(Err(error)), Some(sending), _) => Some(Err(sending.fail(error))),
             (Some(Ok(frame)), _, Some(pieces)) => Some(Ok(pieces.first_of(frame))),
             (frame, ..) => frame,
@@ -231,15 +266,6 @@ impl Body for RequestBody {
             Content::Kept(kept) => kept.data.is_empty() && kept.trailers.is_none(),
             Content::Streamed(body) => body.is_end_stream(),
             Content::Gone => true,
-        }
-    }
-
-    /// Asked before anything is sent.
-    fn size_hint(&self) -> SizeHint {
-        match &self.content {
-            Content::Kept(kept) => SizeHint::with_exact(kept.data.len() as u64),
-            Content::Streamed(body) => body.size_hint(),
-            Content::Gone => SizeHint::with_exact(0),
         }
     }
 }
