@@ -7,6 +7,7 @@ use std::sync::Barrier;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use rustix::process::{Resource, getrlimit, setrlimit};
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 use rustix::time::{ClockId, clock_gettime};
 
@@ -58,6 +59,13 @@ fn arithmetic(threads: usize) -> Duration {
         let times = threads.into_iter().map(|thread| thread.join().expect("no panic"));
         times.max().unwrap_or_default()
     })
+}
+
+/// Allows this process as many open files as it may allow itself: a client and its server have thousands of sockets.
+pub(crate) fn allow_many_files() {
+    let mut limit = getrlimit(Resource::Nofile);
+    limit.current = limit.maximum;
+    let _ = setrlimit(Resource::Nofile, limit);
 }
 
 /// What was taken from the threads of this process, or from this one, so far: the time in which they were ready to run and
