@@ -16,9 +16,9 @@ use wharf_benches::publish::{Chapter, put_into, report};
 use wharf_benches::table::Part;
 use wharf_benches::{instructions, machine, overload, plots};
 
-const BENCHES: [&str; 12] = [
-    "dialing", "hit", "keys", "threads", "crowd", "queue", "memory", "starving", "status",
-    "expiry", "clients", "postgres",
+const BENCHES: [&str; 13] = [
+    "dialing", "beside", "hit", "keys", "threads", "crowd", "queue", "memory", "starving",
+    "status", "expiry", "clients", "postgres",
 ];
 const COUNTED: &str = ".ci/instructions";
 
