@@ -96,7 +96,7 @@ fn waits(entrants: &[Box<dyn Entrant>], crowd: Crowd, form: Form) -> Vec<Latenci
 }
 
 fn aim(part: &mut Part, load: &str) {
-    part.aim(format!("{load}: throughput / deadpool"), (HOST, DEADPOOL), Bound::AtLeast(1.8));
+    part.aim(format!("{load}: throughput / deadpool"), (HOST, DEADPOOL), Bound::AtLeast(1.6));
     let untimed = format!("{load}: throughput / deadpool without time-out");
     part.aim(untimed, (HOST, DEADPOOL_UNTIMED), Bound::AtLeast(1.3));
     for (column, name) in [(2, "p99"), (3, "p99.9")] {
