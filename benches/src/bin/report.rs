@@ -58,10 +58,10 @@ fn publish() -> Result<(), Box<dyn Error>> {
         chapters.push(chapter(bench)?);
     }
     if is_wanted("overload") {
-        chapters.push(Chapter { command: overload::COMMAND.into(), parts: vec![overload::run()] });
+        chapters.push(timed(overload::COMMAND, || Ok(vec![overload::run()]))?);
     }
     if is_wanted("instructions") {
-        chapters.push(Chapter { command: COUNTED.into(), parts: vec![instructions::run(COUNTED)] });
+        chapters.push(timed(COUNTED, || Ok(vec![instructions::run(COUNTED)]))?);
     }
     write(draft.as_deref(), &machine::describe(load), &chapters)?;
     eprintln!("it took {:.0} seconds", begin.elapsed().as_secs_f64());
@@ -81,9 +81,22 @@ fn run(arguments: &[&str]) -> Result<String, Box<dyn Error>> {
 }
 
 fn chapter(bench: &str) -> Result<Chapter, Box<dyn Error>> {
-    let parts = run(&["--quiet", "--bench", bench, "--", "--json"])?;
-    let parts: Vec<Part> = serde_json::from_str(&parts)?;
-    Ok(Chapter { command: format!("cargo bench -p wharf-benches --bench {bench}"), parts })
+    timed(&format!("cargo bench -p wharf-benches --bench {bench}"), || {
+        let parts = run(&["--quiet", "--bench", bench, "--", "--json"])?;
+        Ok(serde_json::from_str(&parts)?)
+    })
+}
+
+/// Measures, and says how long it took.
+fn timed(
+    command: &str,
+    measure: impl FnOnce() -> Result<Vec<Part>, Box<dyn Error>>,
+) -> Result<Chapter, Box<dyn Error>> {
+    let begin = Instant::now();
+    let parts = measure()?;
+    let took = begin.elapsed();
+    eprintln!("{command}: {:.0} seconds", took.as_secs_f64());
+    Ok(Chapter { command: command.to_owned(), parts, took: Some(took) })
 }
 
 fn write(draft: Option<&Path>, machine: &str, chapters: &[Chapter]) -> Result<(), Box<dyn Error>> {
