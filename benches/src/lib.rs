@@ -8,6 +8,7 @@
 //! pool counts is compared with what was made.
 
 // What is measured.
+pub mod anchors;
 pub mod beside;
 pub mod clients;
 pub mod crowd;

@@ -4,6 +4,9 @@
 //! Run: `cargo run --release -p wharf-benches --bin report`. It refuses to publish what was measured on a machine that had
 //! other work (a load average above 0.3 before it began), unless it is told `-- --anyway`; the report says so then.
 //! `-- --draft DIRECTORY` writes there and leaves the README alone, and `--only hit,keys` runs some of the benches for it.
+//!
+//! The anchors are read from `benches/anchors/measured.txt`, which `benches/anchors/measure` writes and which names its
+//! machine.
 
 use std::error::Error;
 use std::path::{Path, PathBuf};
@@ -14,7 +17,7 @@ use std::{env, fs};
 use wharf_benches::machine::MOST_LOAD;
 use wharf_benches::publish::{Chapter, put_into, report};
 use wharf_benches::table::Part;
-use wharf_benches::{instructions, machine, overload, plots};
+use wharf_benches::{anchors, instructions, machine, overload, plots};
 
 const BENCHES: [&str; 13] = [
     "dialing", "beside", "hit", "keys", "threads", "crowd", "queue", "memory", "starving",
@@ -63,6 +66,7 @@ fn publish() -> Result<(), Box<dyn Error>> {
     if is_wanted("instructions") {
         chapters.push(timed(COUNTED, || Ok(vec![instructions::run(COUNTED)]))?);
     }
+    chapters.extend(measured_before(root, &chapters));
     write(draft.as_deref(), &machine::describe(load), &chapters)?;
     eprintln!("it took {:.0} seconds", begin.elapsed().as_secs_f64());
     Ok(())
@@ -97,6 +101,12 @@ fn timed(
     let took = begin.elapsed();
     eprintln!("{command}: {:.0} seconds", took.as_secs_f64());
     Ok(Chapter { command: command.to_owned(), parts, took: Some(took) })
+}
+
+/// What a script has measured at another time, beside the figures of this run.
+fn measured_before(root: &Path, chapters: &[Chapter]) -> Option<Chapter> {
+    let part = anchors::run(root, chapters)?;
+    Some(Chapter { command: anchors::COMMAND.into(), parts: vec![part], took: None })
 }
 
 fn write(draft: Option<&Path>, machine: &str, chapters: &[Chapter]) -> Result<(), Box<dyn Error>> {
