@@ -11,6 +11,7 @@
 pub mod anchors;
 pub mod beside;
 pub mod clients;
+pub mod compile;
 pub mod crowd;
 pub mod dialing;
 pub mod expiry;

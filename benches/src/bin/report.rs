@@ -5,8 +5,8 @@
 //! other work (a load average above 0.3 before it began), unless it is told `-- --anyway`; the report says so then.
 //! `-- --draft DIRECTORY` writes there and leaves the README alone, and `--only hit,keys` runs some of the benches for it.
 //!
-//! The anchors are read from `benches/anchors/measured.txt`, which `benches/anchors/measure` writes and which names its
-//! machine.
+//! Two parts are read, since it takes minutes or other programs to measure them: `benches/compile/measured.txt`, by
+//! `benches/compile/measure --keep`, and `benches/anchors/measured.txt`, by `benches/anchors/measure`. Each names its machine.
 
 use std::error::Error;
 use std::path::{Path, PathBuf};
@@ -17,7 +17,7 @@ use std::{env, fs};
 use wharf_benches::machine::MOST_LOAD;
 use wharf_benches::publish::{Chapter, put_into, report};
 use wharf_benches::table::Part;
-use wharf_benches::{anchors, instructions, machine, overload, plots};
+use wharf_benches::{anchors, compile, instructions, machine, overload, plots};
 
 const BENCHES: [&str; 13] = [
     "dialing", "beside", "hit", "keys", "threads", "crowd", "queue", "memory", "starving",
@@ -103,10 +103,12 @@ fn timed(
     Ok(Chapter { command: command.to_owned(), parts, took: Some(took) })
 }
 
-/// What a script has measured at another time, beside the figures of this run.
-fn measured_before(root: &Path, chapters: &[Chapter]) -> Option<Chapter> {
-    let part = anchors::run(root, chapters)?;
-    Some(Chapter { command: anchors::COMMAND.into(), parts: vec![part], took: None })
+/// What scripts have measured at another time, beside the figures of this run.
+fn measured_before(root: &Path, chapters: &[Chapter]) -> Vec<Chapter> {
+    let read =
+        |command: &str, part| Chapter { command: command.into(), parts: vec![part], took: None };
+    let anchors = anchors::run(root, chapters).map(|part| read(anchors::COMMAND, part));
+    [read(compile::COMMAND, compile::run(root))].into_iter().chain(anchors).collect()
 }
 
 fn write(draft: Option<&Path>, machine: &str, chapters: &[Chapter]) -> Result<(), Box<dyn Error>> {
