@@ -6,17 +6,22 @@
 //! or tonic's, runs in the same process on threads of its own, which are not counted.
 //! Connections are made before anything is measured. Medians are compared.
 //!
-//! HTTP/1.1: each task has a connection. HTTP/2: all tasks share one. The client has one thread and the server another,
-//! pinned to a core each.
+//! HTTP/1.1: each task has a connection; or 8 tasks have 64 or 1,000 hosts, of which each request is to any; or 512 tasks
+//! have 64 connections. HTTP/2: all tasks share one. The client has one thread and the server another, pinned to a core
+//! each.
 //!
-//! gRPC: 1,000 callers share the connections that the pool makes with its default settings, 100 leases each; the tonic
-//! channel is one connection. Client and server have two threads each, which share all cores.
+//! gRPC: 1 to 1,000 calls at once on one connection and one channel of tonic's, and on ten connections and ten channels of
+//! tonic's, in turn or balanced; and 1,000 on the connections that the pool makes with its default settings, 100 leases
+//! each, and one channel. Client and server have two threads each, which share all cores.
 //!
 //! Run: `cargo bench -p wharf-benches --bench clients`, with `-- --long` for all sizes.
 //!
 //! To count instructions, or to profile: one contestant alone, on the main thread, `perf stat -i -e instructions:u
 //! <program> --alone "HTTP/2, 8 tasks, answers of 64 bytes" wharf 10000`, with `peer` for the other one; twice with
 //! different numbers of requests, and take the difference.
+//!
+//! With `--serve` it is the HTTP server alone, for clients of another program: it prints the machine and the server's address,
+//! and serves until its input ends.
 
 use std::env;
 
@@ -30,6 +35,9 @@ fn main() {
         let requests = requests.parse().expect("a number of requests");
         assert!(clients::alone(scene, contestant == "peer", requests), "no such scene");
         return;
+    }
+    if arguments.iter().any(|argument| argument == "--serve") {
+        return clients::serve();
     }
     wharf_benches::show(clients::run);
 }

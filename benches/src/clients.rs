@@ -3,6 +3,7 @@
 //! The server runs on threads of its own, and each contestant in a runtime of its own. Processor time and wake-ups are
 //! those of the contestant's threads.
 
+mod deadpool;
 mod grpc;
 mod http;
 mod server;
@@ -19,6 +20,7 @@ use tokio::task::JoinSet;
 use crate::contestants::Kind;
 use crate::cores;
 use crate::form::Form;
+use crate::machine;
 use crate::measure::{Rounds, Sample};
 use crate::table::{Better, Bound, Part, Row, quotient};
 use server::{LARGE, SMALL};
@@ -26,6 +28,11 @@ use threads::Spent;
 
 /// A client that asks one server.
 trait Asks: Send + Sync + 'static {
+    /// Makes the connections that are not made on demand, in the runtime in which it asks.
+    fn prepare(&self) -> impl Future<Output = ()> + Send {
+        async {}
+    }
+
     /// Sends one request and reads its answer.
     fn ask(&self) -> impl Future<Output = ()> + Send;
 }
@@ -35,13 +42,17 @@ struct Scene {
     name: String,
     tasks: usize,
     wharf: Box<dyn Drives>,
-    peer: (&'static str, Box<dyn Drives>),
+    peers: Vec<Peer>,
     /// Whether client and server have a core each.
     is_pinned: bool,
     aims: Vec<Aim>,
+    /// What the reader has to know about the contestants.
+    note: &'static str,
 }
 
-/// A column, and a bound for the quotient of our figure there to the peer's.
+type Peer = (&'static str, Box<dyn Drives>);
+
+/// A column, and a bound for the quotient of our figure there to the best peer's.
 type Aim = (usize, Bound);
 
 const COLUMNS: [&str; 3] = ["cpu us", "per second", "switches per 1,000"];
@@ -50,11 +61,15 @@ const RATE: usize = 1;
 const SWITCHES: usize = 2;
 
 const OWN: &str = "wharf";
+/// The most hosts that a client has.
+const MANY: usize = 1000;
 const SHARED: &str =
     "Client and server have two threads each, which share the cores: all bursts count";
 
 /// A client with its runtime.
 trait Drives {
+    /// Gets ready, on the client's own threads.
+    fn prepare(&self);
     /// Asks for this long. What each task was served, how long it took, and what it cost.
     fn burst(&self, tasks: usize, time: Duration) -> Burst;
     /// Asks this often, on this thread.
@@ -90,7 +105,19 @@ impl Burst {
 ///
 /// When a request fails.
 pub fn run(form: Form) -> Vec<Part> {
-    scenes(form).iter().map(|scene| measure(scene, form)).collect()
+    // Each is dropped when it has been measured, with its connections.
+    scenes(form).into_iter().map(|scene| measure(&scene, form)).collect()
+}
+
+/// Runs the HTTP server alone, until the input ends.
+///
+/// # Panics
+///
+/// When the output is closed.
+pub fn serve() {
+    let machine = machine::describe(machine::load());
+    println!("{}\n{}", machine.lines().next().unwrap_or_default(), server::http(1)[0]);
+    let _ = std::io::copy(&mut std::io::stdin(), &mut std::io::sink());
 }
 
 /// Lets one contestant of one scene send requests from the calling thread alone, to be watched by
@@ -107,52 +134,60 @@ pub fn alone(scene: &str, of_peer: bool, requests: u64) -> bool {
         }
         return false;
     };
-    let contestant = if of_peer { &scene.peer.1 } else { &scene.wharf };
+    let contestant = if of_peer { &scene.peers[0].1 } else { &scene.wharf };
     contestant.alone(scene.tasks, requests);
     true
 }
 
 fn scenes(form: Form) -> Vec<Scene> {
-    let address = server::http();
+    cores::allow_many_files();
+    let servers = server::http(MANY);
+    let address = servers[0];
     let mut scenes = Vec::new();
     let sizes = form.either(&[SMALL][..], &[SMALL, LARGE][..]);
     for answer in sizes {
-        scenes.extend([1, 8].map(|tasks| http::one(address, *answer, tasks)));
-        scenes.extend([8, 64].map(|tasks| http::two(address, *answer, tasks)));
+        scenes.extend([1, 8, 64, 512].map(|tasks| http::one(address, *answer, tasks)));
+        scenes.extend([1, 8, 64].map(|tasks| http::two(address, *answer, tasks)));
     }
-    scenes.push(grpc::scene(server::grpc(), 1000));
+    scenes.extend([64, MANY].map(|hosts| http::many(&servers[..hosts])));
+    scenes.push(http::crowd(address));
+    scenes.extend(grpc::scenes(server::grpc()));
     scenes
 }
 
 fn measure(scene: &Scene, form: Form) -> Part {
-    let (bursts, time) = (form.either(21, 41), Duration::from_millis(150));
+    let (bursts, time) = (form.either(11, 41), Duration::from_millis(100));
     let mut part = Part::new(
         format!("Clients: {}", scene.name),
         "One request and its answer, over the loopback; processor time and voluntary context switches of the client's \
          threads",
         COLUMNS.to_vec(),
     );
-    let contestants = [(OWN, Kind::Wharf, &scene.wharf), (scene.peer.0, Kind::Peer, &scene.peer.1)];
+    let contestants = scene.contestants();
     // The connections are made, and everything is in the caches.
     for (.., client) in &contestants {
+        client.prepare();
         client.burst(scene.tasks, time);
     }
-    let mut figures = [const { Vec::new() }; 2];
-    let rounds = Rounds::alternate_undisturbed(&part.title.clone(), 2, bursts, |nth| {
-        let (name, _, client) = contestants[nth];
-        let burst = client.burst(scene.tasks, time);
-        part.add_fault(burst.fault(name));
-        figures[nth].push(burst.figures());
-        let is_undisturbed = burst.is_undisturbed || !scene.is_pinned;
-        Sample { figure: burst.figures()[PROCESSOR], is_undisturbed }
-    });
-    for (nth, (name, kind, _)) in contestants.into_iter().enumerate() {
+    let mut figures = vec![Vec::new(); contestants.len()];
+    let rounds =
+        Rounds::alternate_undisturbed(&part.title.clone(), contestants.len(), bursts, |nth| {
+            let (name, _, client) = contestants[nth];
+            let burst = client.burst(scene.tasks, time);
+            part.add_fault(burst.fault(name));
+            figures[nth].push(burst.figures());
+            let is_undisturbed = burst.is_undisturbed || !scene.is_pinned;
+            Sample { figure: burst.figures()[PROCESSOR], is_undisturbed }
+        });
+    for (nth, (name, kind, _)) in contestants.iter().enumerate() {
         let median =
             |column: usize| rounds.median_of(nth, figures[nth].iter().map(|of| of[column]));
-        part.rows.push(Row::new(name, kind, (0..COLUMNS.len()).map(median).collect()));
+        part.rows.push(Row::new(*name, *kind, (0..COLUMNS.len()).map(median).collect()));
     }
+    part.notes.extend((!scene.note.is_empty()).then(|| scene.note.to_owned()));
     if scene.is_pinned {
-        part.notes.push(rounds.dropped(&contestants.map(|(name, ..)| name)));
+        let names: Vec<_> = contestants.iter().map(|(name, ..)| *name).collect();
+        part.notes.push(rounds.dropped(&names));
         part.add_fault(rounds.fault());
     } else {
         part.notes.push(SHARED.to_owned());
@@ -162,12 +197,29 @@ fn measure(scene: &Scene, form: Form) -> Part {
     part
 }
 
+impl Scene {
+    fn contestants(&self) -> Vec<(&'static str, Kind, &dyn Drives)> {
+        let peers = self.peers.iter().map(|(name, peer)| (*name, Kind::Peer, &**peer));
+        [(OWN, Kind::Wharf, &*self.wharf)].into_iter().chain(peers).collect()
+    }
+}
+
 fn aim(part: &mut Part, scene: &Scene) {
     let names = ["processor time a request", "requests a second", "wake-ups a request"];
+    let peer = if let [(only, _)] = &scene.peers[..] { only } else { "the best peer's" };
     for (column, bound) in &scene.aims {
-        let [own, peer] = [0, 1].map(|row: usize| part.rows[row].figures[*column]);
-        let what = format!("{}: {} / {}", scene.name, names[*column], scene.peer.0);
-        part.aim_at(what, quotient(own, peer), *bound);
+        let best = best_peer(part, *column, *bound);
+        let what = format!("{}: {} / {peer}", scene.name, names[*column]);
+        part.aim_at(what, quotient(part.rows[0].figures[*column], best), *bound);
+    }
+}
+
+/// The figure of the peer that is hardest to match.
+fn best_peer(part: &Part, column: usize, bound: Bound) -> f64 {
+    let peers = part.rows[1..].iter().map(|row| row.figures[column]);
+    match bound {
+        Bound::AtMost(_) => peers.fold(f64::INFINITY, f64::min),
+        Bound::AtLeast(_) => peers.fold(0.0, f64::max),
     }
 }
 
@@ -201,6 +253,12 @@ impl<A: Asks> Driver<A> {
 }
 
 impl<A: Asks> Drives for Driver<A> {
+    fn prepare(&self) {
+        let client = self.client.clone();
+        let preparing = self.runtime.spawn(async move { client.prepare().await });
+        self.runtime.block_on(preparing).expect("no panic");
+    }
+
     fn burst(&self, tasks: usize, time: Duration) -> Burst {
         let is_over = Arc::new(AtomicBool::new(false));
         let mut asking = JoinSet::new();
@@ -230,6 +288,7 @@ impl<A: Asks> Drives for Driver<A> {
     fn alone(&self, tasks: usize, requests: u64) {
         let runtime = Builder::new_current_thread().enable_all().build();
         runtime.expect("a runtime").block_on(async {
+            self.client.prepare().await;
             let mut asking = JoinSet::new();
             for _ in 0..tasks {
                 let (client, share) = (self.client.clone(), requests / tasks as u64);

@@ -8,7 +8,10 @@
 //! pool counts is compared with what was made.
 
 // What is measured.
+pub mod anchors;
+pub mod beside;
 pub mod clients;
+pub mod compile;
 pub mod crowd;
 pub mod dialing;
 pub mod expiry;
@@ -52,12 +55,14 @@ use table::Part;
 ///
 /// When the figures cannot be written as JSON, which they can.
 pub fn show(run: fn(Form) -> Vec<Part>) {
+    // Before a bench pins this thread.
+    let machine = machine::describe(machine::load());
     let parts = run(Form::from_arguments());
     if std::env::args().any(|argument| argument == "--json") {
         println!("{}", serde_json::to_string(&parts).expect("figures and text"));
         return;
     }
-    println!("{}", machine::describe(machine::load()));
+    println!("{machine}");
     for part in parts {
         println!("{}", part.print());
     }

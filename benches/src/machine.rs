@@ -1,5 +1,6 @@
 //! What the figures were taken on.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::process::Command;
 use std::thread::available_parallelism;
@@ -29,20 +30,69 @@ pub fn load() -> f64 {
     load.split(' ').next().and_then(|load| load.parse().ok()).unwrap_or(f64::INFINITY)
 }
 
-/// The processor, its cores, the load before, the month, and the versions of everything that was measured.
+/// The processor, its cores, the load before, and the month; the caches; the versions of everything that was measured.
 pub fn describe(load: f64) -> String {
-    let cores = available_parallelism().map_or("?".to_owned(), |n| n.to_string());
+    let count = available_parallelism().map_or("?".to_owned(), |n| n.to_string());
     let system = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
     let busy = if load > MOST_LOAD { ", so the machine was NOT idle" } else { "" };
     let versions: Vec<String> = MEASURED.iter().filter_map(|name| version(name)).collect();
     format!(
-        "{}, {cores} cores; {} {}; load before: {load}{busy}; {}\n{}\n",
+        "{}, {count} cores; {} {}; load before: {load}{busy}; {}\n{}; {}\n{}\n",
         processor(),
         std::env::consts::OS,
         system.trim(),
         month(),
+        caches(),
+        cores(),
         versions.join(", ")
     )
+}
+
+/// What the system tells about its processors.
+const CPUS: &str = "/sys/devices/system/cpu";
+
+/// The caches that a core has, or shares: "L1d 32 KiB, L2 512 KiB, L3 32768 KiB".
+fn caches() -> String {
+    let caches: Vec<String> =
+        cache_sizes().map(|(name, kib)| format!("{name} {kib} KiB")).collect();
+    if caches.is_empty() { "caches not known".to_owned() } else { caches.join(", ") }
+}
+
+/// The size in KiB of the last cache before the memory. `None` where the system does not tell.
+pub(crate) fn last_cache() -> Option<u64> {
+    cache_sizes().map(|(_, kib)| kib).max()
+}
+
+/// Data caches of the first core, with their sizes in KiB.
+fn cache_sizes() -> impl Iterator<Item = (String, u64)> {
+    let read = |index: u32, file: &str| {
+        let text = fs::read_to_string(format!("{CPUS}/cpu0/cache/index{index}/{file}"));
+        text.map(|text| text.trim().to_owned()).ok()
+    };
+    (0..8).filter_map(move |index| {
+        let letter = match read(index, "type")?.as_str() {
+            "Data" => "d",
+            "Unified" => "",
+            _ => return None,
+        };
+        let kib = read(index, "size")?.strip_suffix('K')?.parse().ok()?;
+        Some((format!("L{}{letter}", read(index, "level")?), kib))
+    })
+}
+
+/// Which of the cores are two threads of a physical one.
+fn cores() -> String {
+    let siblings = |cpu: usize| {
+        fs::read_to_string(format!("{CPUS}/cpu{cpu}/topology/thread_siblings_list")).ok()
+    };
+    let all: BTreeSet<String> =
+        (0..).map_while(siblings).map(|list| list.trim().to_owned()).collect();
+    let shared: Vec<_> = all.iter().filter(|list| list.contains([',', '-'])).cloned().collect();
+    match (all.is_empty(), shared.is_empty()) {
+        (true, _) => "which cores share a physical one is not known".to_owned(),
+        (false, true) => "no two cores share a physical one".to_owned(),
+        (false, false) => format!("cores that share a physical one: {}", shared.join("; ")),
+    }
 }
 
 fn month() -> String {

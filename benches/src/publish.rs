@@ -1,6 +1,7 @@
 //! The report as a document, and the plot of the README.
 
 use std::fmt::Write;
+use std::time::Duration;
 
 use crate::table::{Part, markdown, quotient, readable};
 
@@ -11,6 +12,8 @@ pub struct Chapter {
     pub command: String,
     /// What it printed.
     pub parts: Vec<Part>,
+    /// How long it took. `None` of what was read that had been measured before.
+    pub took: Option<Duration>,
 }
 
 /// Marks what this program writes into the README.
@@ -48,13 +51,28 @@ pub fn report(machine: &str, chapters: &[Chapter]) -> String {
             let _ = write!(text, "\n{}\n`{}`\n", part.print(), chapter.command);
         }
     }
+    text += "\n## How long it took\n\n";
+    text += &times(chapters);
     text
 }
 
-/// Each aim, what it is in this run, and whether it is met.
+/// How long each command took.
+fn times(chapters: &[Chapter]) -> String {
+    let seconds = |took: Duration| format!("{:.0}", took.as_secs_f64());
+    let rows = chapters
+        .iter()
+        .filter_map(|chapter| Some(vec![format!("`{}`", chapter.command), seconds(chapter.took?)]));
+    let all =
+        vec!["all".to_owned(), seconds(chapters.iter().filter_map(|chapter| chapter.took).sum())];
+    markdown(vec![String::new(), "seconds".to_owned()], rows.chain([all]).collect()) + "\n"
+}
+
+/// Each aim, what it is in this run, and whether it is met; those that are not come first.
 fn aims(chapters: &[Chapter]) -> String {
-    let all = chapters.iter().flat_map(|chapter| &chapter.parts).flat_map(|part| &part.aims);
-    let rows = all.map(|aim| {
+    let parts = chapters.iter().flat_map(|chapter| &chapter.parts);
+    let mut all: Vec<_> = parts.flat_map(|part| &part.aims).collect();
+    all.sort_by_key(|aim| aim.bound.is_met(aim.is));
+    let rows = all.into_iter().map(|aim| {
         let is_met = if aim.bound.is_met(aim.is) { "yes" } else { "no" };
         vec![aim.what.clone(), readable(aim.is), aim.bound.print(), is_met.to_owned()]
     });
@@ -161,11 +179,24 @@ fn where_it_ran(machine: &str) -> String {
 mod tests {
     use super::*;
     use crate::contestants::Kind;
-    use crate::table::Row;
+    use crate::table::{Bound, Row};
+
+    fn chapter(parts: Vec<Part>) -> Chapter {
+        Chapter { command: String::new(), parts, took: None }
+    }
+
+    #[test]
+    fn an_aim_that_is_not_met_comes_first() {
+        let mut part = Part::new("a part", "", vec![]);
+        part.aim_at("kept", 1.0, Bound::AtMost(1.0));
+        part.aim_at("missed", 1.0, Bound::AtLeast(2.0));
+        let table = aims(&[chapter(vec![part])]);
+        assert!(table.find("missed").unwrap() < table.find("kept").unwrap(), "{table}");
+    }
 
     #[test]
     fn a_table_of_the_report_ends_before_the_text_below_it() {
-        let text = report("a machine\n", &[Chapter { command: String::new(), parts: Vec::new() }]);
+        let text = report("a machine\n", &[chapter(Vec::new())]);
         assert!(text.contains("|\n\nMedian time of"), "{text}");
     }
 
@@ -178,7 +209,7 @@ mod tests {
             part
         };
         let parts = vec![part(0, 6.0), part(1, 8.0), part(10, 12.0)];
-        let chapters = [Chapter { command: String::new(), parts }];
+        let chapters = [chapter(parts)];
         let readme = put_into(&format!("before\n{BEGIN}old\n{END}after\n"), &chapters).unwrap();
         assert!(readme.starts_with("before\n") && readme.ends_with("after\n"));
         assert!(!readme.contains("old"));

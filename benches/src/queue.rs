@@ -39,7 +39,7 @@ fn of(waiters: u32, bursts: usize, aim: f64) -> Part {
     if aim.is_finite() {
         let own = part.rows.iter().find(|row| row.name == HOST).map(|row| row.figures.clone());
         let [leave, join] = own.unwrap_or_default()[..] else { return part };
-        part.aim_at(format!("joining {waiters} waiters, ns each"), join, Bound::AtMost(60.0));
+        part.aim_at(format!("joining {waiters} waiters, ns each"), join, Bound::AtMost(70.0));
         part.aim_at(format!("leaving {waiters} waiters, ns each"), leave, Bound::AtMost(aim));
     }
     part

@@ -27,6 +27,8 @@ pub struct Part {
     pub(crate) notes: Vec<String>,
     /// What was wrong.
     pub(crate) faults: Vec<String>,
+    /// The figures are percents, of which no part is printed.
+    pub(crate) are_percents: bool,
     better: Option<Better>,
 }
 
@@ -69,7 +71,17 @@ impl Part {
         let (title, includes) = (title.into(), includes.into());
         let columns = columns.into_iter().map(str::to_owned).collect();
         let (rows, aims, notes, faults) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-        Part { title, includes, columns, rows, aims, notes, faults, better: None }
+        Part {
+            title,
+            includes,
+            columns,
+            rows,
+            aims,
+            notes,
+            faults,
+            are_percents: false,
+            better: None,
+        }
     }
 
     /// Adds what is wrong, once.
@@ -138,13 +150,18 @@ impl Part {
         format!("{direction}{}.", peer.unwrap_or_default())
     }
 
+    fn readable(&self, figure: f64) -> String {
+        if self.are_percents { format!("{figure:.0}") } else { readable(figure) }
+    }
+
     pub(crate) fn table(&self) -> String {
         let compared = self.compared();
         let ratios = compared.iter().map(|(name, _)| (*name).to_owned());
         let head = [String::new()].into_iter().chain(self.columns.iter().cloned()).chain(ratios);
         let rows = self.rows.iter().map(|row| {
             let ratios = compared.iter().map(|(_, to)| quotient(row.figures[0], *to));
-            let cells = row.figures.iter().copied().chain(ratios).map(readable);
+            let figures = row.figures.iter().map(|figure| self.readable(*figure));
+            let cells = figures.chain(ratios.map(readable));
             [row.name.clone()].into_iter().chain(cells).collect()
         });
         markdown(head.collect(), rows.collect())

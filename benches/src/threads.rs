@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::contestants::{self, DEADPOOL, DEADPOOL_UNTIMED, FLOOR, HOST, KEY};
+use crate::cores;
 use crate::drive::{Entrant, Race, pinned_threads};
 use crate::form::Form;
 use crate::measure::Rounds;
@@ -78,11 +79,13 @@ fn measure(
         lane.fill(CONNECTIONS);
     }
     let bursts = form.either(100, 400);
+    let second_before = cores::two_to_one();
     let rounds = Rounds::alternate_undisturbed(&part.title, races.len(), bursts, |nth| {
         let (entrant, race) = races[nth];
         lanes[entrant].race(race)
     });
     let names: Vec<_> = races.iter().map(|(nth, _)| entrants[*nth].name()).collect();
+    part.notes.push(cores::says_of_second_core([second_before, cores::two_to_one()]));
     part.notes.push(rounds.dropped(&names));
     part.add_fault(rounds.fault());
     for lane in &mut lanes {

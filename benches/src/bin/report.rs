@@ -4,6 +4,9 @@
 //! Run: `cargo run --release -p wharf-benches --bin report`. It refuses to publish what was measured on a machine that had
 //! other work (a load average above 0.3 before it began), unless it is told `-- --anyway`; the report says so then.
 //! `-- --draft DIRECTORY` writes there and leaves the README alone, and `--only hit,keys` runs some of the benches for it.
+//!
+//! Two parts are read, since it takes minutes or other programs to measure them: `benches/compile/measured.txt`, by
+//! `benches/compile/measure --keep`, and `benches/anchors/measured.txt`, by `benches/anchors/measure`. Each names its machine.
 
 use std::error::Error;
 use std::path::{Path, PathBuf};
@@ -14,11 +17,11 @@ use std::{env, fs};
 use wharf_benches::machine::MOST_LOAD;
 use wharf_benches::publish::{Chapter, put_into, report};
 use wharf_benches::table::Part;
-use wharf_benches::{instructions, machine, overload, plots};
+use wharf_benches::{anchors, compile, instructions, machine, overload, plots};
 
-const BENCHES: [&str; 12] = [
-    "dialing", "hit", "keys", "threads", "crowd", "queue", "memory", "starving", "status",
-    "expiry", "clients", "postgres",
+const BENCHES: [&str; 13] = [
+    "dialing", "beside", "hit", "keys", "threads", "crowd", "queue", "memory", "starving",
+    "status", "expiry", "clients", "postgres",
 ];
 const COUNTED: &str = ".ci/instructions";
 
@@ -58,11 +61,12 @@ fn publish() -> Result<(), Box<dyn Error>> {
         chapters.push(chapter(bench)?);
     }
     if is_wanted("overload") {
-        chapters.push(Chapter { command: overload::COMMAND.into(), parts: vec![overload::run()] });
+        chapters.push(timed(overload::COMMAND, || Ok(vec![overload::run()]))?);
     }
     if is_wanted("instructions") {
-        chapters.push(Chapter { command: COUNTED.into(), parts: vec![instructions::run(COUNTED)] });
+        chapters.push(timed(COUNTED, || Ok(vec![instructions::run(COUNTED)]))?);
     }
+    chapters.extend(measured_before(root, &chapters));
     write(draft.as_deref(), &machine::describe(load), &chapters)?;
     eprintln!("it took {:.0} seconds", begin.elapsed().as_secs_f64());
     Ok(())
@@ -81,9 +85,30 @@ fn run(arguments: &[&str]) -> Result<String, Box<dyn Error>> {
 }
 
 fn chapter(bench: &str) -> Result<Chapter, Box<dyn Error>> {
-    let parts = run(&["--quiet", "--bench", bench, "--", "--json"])?;
-    let parts: Vec<Part> = serde_json::from_str(&parts)?;
-    Ok(Chapter { command: format!("cargo bench -p wharf-benches --bench {bench}"), parts })
+    timed(&format!("cargo bench -p wharf-benches --bench {bench}"), || {
+        let parts = run(&["--quiet", "--bench", bench, "--", "--json"])?;
+        Ok(serde_json::from_str(&parts)?)
+    })
+}
+
+/// Measures, and says how long it took.
+fn timed(
+    command: &str,
+    measure: impl FnOnce() -> Result<Vec<Part>, Box<dyn Error>>,
+) -> Result<Chapter, Box<dyn Error>> {
+    let begin = Instant::now();
+    let parts = measure()?;
+    let took = begin.elapsed();
+    eprintln!("{command}: {:.0} seconds", took.as_secs_f64());
+    Ok(Chapter { command: command.to_owned(), parts, took: Some(took) })
+}
+
+/// What scripts have measured at another time, beside the figures of this run.
+fn measured_before(root: &Path, chapters: &[Chapter]) -> Vec<Chapter> {
+    let read =
+        |command: &str, part| Chapter { command: command.into(), parts: vec![part], took: None };
+    let anchors = anchors::run(root, chapters).map(|part| read(anchors::COMMAND, part));
+    [read(compile::COMMAND, compile::run(root))].into_iter().chain(anchors).collect()
 }
 
 fn write(draft: Option<&Path>, machine: &str, chapters: &[Chapter]) -> Result<(), Box<dyn Error>> {

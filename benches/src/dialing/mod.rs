@@ -21,6 +21,9 @@ use crate::form::Form;
 use crate::measure::{Latencies, median, progress};
 use crate::table::{Part, Row, quotient};
 use link::Link;
+pub(crate) use postgres::Postgres;
+pub(crate) use tcp::Tcp;
+pub(crate) use websocket::WebSocket;
 
 /// What a server sends, or sends back.
 const BODY: [u8; 64] = [b'w'; 64];
@@ -30,7 +33,7 @@ const TASKS: usize = 16;
 const DELAYS: [u64; 3] = [0, 1, 10];
 
 /// A server in this process, and where it is. It stops when the last part is dropped.
-type Serving = Option<(SocketAddr, Box<dyn Send>)>;
+pub(crate) type Serving = Option<(SocketAddr, Box<dyn Send>)>;
 
 /// Serves each connection by a task.
 async fn listen<F>(serve: impl Fn(TcpStream) -> F + Send + 'static) -> Serving
@@ -52,7 +55,7 @@ where
 }
 
 /// Something to ask over a connection of one's own, or a pool's.
-trait Protocol: Send + Sync + Sized + 'static {
+pub(crate) trait Protocol: Send + Sync + Sized + 'static {
     const NAME: &'static str;
 
     /// Starts the server for as long as what comes back is kept. `None` where there is none to
@@ -79,13 +82,13 @@ pub fn run(form: Form) -> Vec<Part> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let mut parts = DELAYS.map(part);
     runtime.expect("a runtime").block_on(async {
-        measure::<tcp::Tcp>(form, &mut parts).await;
+        measure::<Tcp>(form, &mut parts).await;
         measure::<tls::Tls>(form, &mut parts).await;
         measure::<http::Http<false>>(form, &mut parts).await;
         measure::<http::Http<true>>(form, &mut parts).await;
         measure::<grpc::Grpc>(form, &mut parts).await;
-        measure::<websocket::WebSocket>(form, &mut parts).await;
-        measure::<postgres::Postgres>(form, &mut parts).await;
+        measure::<WebSocket>(form, &mut parts).await;
+        measure::<Postgres>(form, &mut parts).await;
     });
     parts.into()
 }

@@ -2,12 +2,13 @@
 
 use std::net::SocketAddr;
 
-use wharf::Pool;
+use wharf::{Pool, PooledConnection};
 use wharf_postgres::PostgresConnector;
 use wharf_postgres::tokio_postgres::types::Type;
-use wharf_postgres::tokio_postgres::{Config, NoTls};
+use wharf_postgres::tokio_postgres::{Client, Config, NoTls, Statement};
 
 use super::{Protocol, Serving, TASKS};
+use crate::beside::Keeps;
 use crate::postgres::is_installed;
 use servers::Server;
 
@@ -49,12 +50,36 @@ impl Protocol for Postgres {
     }
 
     async fn ask_through_pool(&self) {
-        let client = self.pool.acquire(&()).await.expect("a connection");
-        let row = client.query_one_cached(SQL, &[&7i64]).await.expect("an answer");
-        assert_eq!(row.get::<_, i64>(0), 7);
+        Postgres::ask_on_loan(&mut self.borrow().await).await;
     }
 
     fn dials(&self) -> u64 {
         self.pool.status().dials
+    }
+}
+
+impl Keeps for Postgres {
+    type Connection = (Client, Statement);
+    type Loan = PooledConnection<PostgresConnector>;
+
+    async fn dial(&self) -> (Client, Statement) {
+        let (client, connection) = self.config.connect(NoTls).await.expect("a connection");
+        tokio::spawn(connection);
+        let statement = client.prepare(SQL).await.expect("a statement");
+        (client, statement)
+    }
+
+    async fn ask((client, statement): &mut (Client, Statement)) {
+        let row = client.query_one(statement, &[&7i64]).await.expect("an answer");
+        assert_eq!(row.get::<_, i64>(0), 7);
+    }
+
+    async fn borrow(&self) -> PooledConnection<PostgresConnector> {
+        self.pool.acquire(&()).await.expect("a connection")
+    }
+
+    async fn ask_on_loan(client: &mut PooledConnection<PostgresConnector>) {
+        let row = client.query_one_cached(SQL, &[&7i64]).await.expect("an answer");
+        assert_eq!(row.get::<_, i64>(0), 7);
     }
 }

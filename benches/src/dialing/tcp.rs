@@ -4,10 +4,11 @@ use std::net::SocketAddr;
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
-use wharf::Pool;
 use wharf::tcp::TcpConnector;
+use wharf::{Pool, PooledConnection};
 
 use super::{BODY, Protocol, Serving, TASKS};
+use crate::beside::Keeps;
 use crate::proxy::echo_server;
 
 pub(crate) struct Tcp {
@@ -40,6 +41,27 @@ impl Protocol for Tcp {
 
     fn dials(&self) -> u64 {
         self.pool.status().dials
+    }
+}
+
+impl Keeps for Tcp {
+    type Connection = TcpStream;
+    type Loan = PooledConnection<TcpConnector>;
+
+    async fn dial(&self) -> TcpStream {
+        dial(self.address).await.expect("a connection")
+    }
+
+    async fn ask(stream: &mut TcpStream) {
+        echo(stream).await;
+    }
+
+    async fn borrow(&self) -> PooledConnection<TcpConnector> {
+        self.pool.acquire(&self.address).await.expect("a connection")
+    }
+
+    async fn ask_on_loan(loan: &mut PooledConnection<TcpConnector>) {
+        echo(&mut **loan).await;
     }
 }
 
