@@ -31,6 +31,7 @@ impl dyn AnyPool + '_ {
     }
 
     /// Returns the hosts in the directory, and the counts of those that were forgotten.
+    #[cfg(any(feature = "metrics", feature = "page"))]
     pub(crate) fn hosts(&self) -> (Vec<Cell>, Counted) {
         let mut cells = Vec::new();
         let past = self.each_host(&mut |cell| cells.push(cell));
