@@ -110,7 +110,7 @@ fn burst(runtime: &Runtime, mut ask: impl AsyncFnMut()) -> (Duration, Duration) 
             ask().await;
         }
     });
-    (began.elapsed(), cores::own_time() - before)
+    (began.elapsed(), cores::own_time().saturating_sub(before))
 }
 
 fn us_each(time: Duration) -> f64 {
@@ -124,7 +124,7 @@ fn serve<P: Protocol>() -> Option<SocketAddr> {
         one_thread().block_on(async move {
             let Some((address, _running)) = P::serve().await else { return };
             tell.send(address).expect("somebody waits");
-            std::future::pending().await
+            std::future::pending::<()>().await;
         });
     };
     thread::Builder::new().name("server".to_owned()).spawn(run).expect("a thread");
