@@ -15,7 +15,7 @@ const PAGE: &str = include_str!("page.html");
 const STYLE: &str = include_str!("page.css");
 const SCRIPT: &str = include_str!("page.js");
 /// What the policy of the document allows. A test computes them.
-const STYLE_HASH: &str = "sha256-jCwzICMrZ7inxHWgavdqCjSCi1pnps2Bd8ja2+vOHmQ=";
+const STYLE_HASH: &str = "sha256-5jXdwVDxgncdsUIPFy6CK6uxvVT3QjSmzUShcn3Uc68=";
 const SCRIPT_HASH: &str = "sha256-aSsgQoetj+SntgP3QpzmyquMKoP6XFlBxDQH1T7JglY=";
 
 /// Returns the whole document. Without a route of the JSON it has no script.
