@@ -245,16 +245,10 @@ where
 
 #[cfg(test)]
 mod tests {
-    use std::io;
     use std::net::{Ipv4Addr, SocketAddr};
-    use std::pin::{Pin, pin};
-    use std::sync::atomic::AtomicUsize;
-    use std::sync::atomic::Ordering::Relaxed;
-    use std::task::{Context, Poll, Waker};
 
     use http::{Request, Uri};
     use http_body_util::Empty;
-    use tokio::io::{AsyncWriteExt, DuplexStream, ReadBuf};
     use tokio::net::TcpListener;
     use tokio::sync::Notify;
     use tokio::task::yield_now;
@@ -341,67 +335,5 @@ mod tests {
             yield_now().await;
         }
         assert!(http2(&lease).begin().is_none());
-    }
-
-    /// Counts the writes to one end of a pipe.
-    struct CountedWrites(DuplexStream, Arc<AtomicUsize>);
-
-    impl AsyncRead for CountedWrites {
-        fn poll_read(
-            mut self: Pin<&mut Self>,
-            cx: &mut Context<'_>,
-            buffer: &mut ReadBuf<'_>,
-        ) -> Poll<io::Result<()>> {
-            Pin::new(&mut self.0).poll_read(cx, buffer)
-        }
-    }
-
-    impl AsyncWrite for CountedWrites {
-        fn poll_write(
-            mut self: Pin<&mut Self>,
-            cx: &mut Context<'_>,
-            bytes: &[u8],
-        ) -> Poll<io::Result<usize>> {
-            self.1.fetch_add(1, Relaxed);
-            Pin::new(&mut self.0).poll_write(cx, bytes)
-        }
-
-        fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-            Pin::new(&mut self.0).poll_flush(cx)
-        }
-
-        fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-            Pin::new(&mut self.0).poll_shutdown(cx)
-        }
-    }
-
-    #[tokio::test]
-    async fn a_request_that_comes_while_another_waits_to_be_sent_shares_its_write() {
-        let (io, mut server) = tokio::io::duplex(1 << 16);
-        let writes = Arc::new(AtomicUsize::new(0));
-        let io = CountedWrites(io, writes.clone());
-        let (http2, driver) = handshake(io, &Http2Options::default(), 100).await.unwrap();
-        server.write_all(&[0, 0, 0, 4, 0, 0, 0, 0, 0]).await.unwrap();
-        let mut driver = pin!(driver);
-        let mut run = |times: usize| {
-            for _ in 0..times {
-                let mut cx = Context::from_waker(Waker::noop());
-                assert!(driver.as_mut().poll(&mut cx).is_pending());
-            }
-        };
-        let ask = || {
-            let (sender, mut exchange) = http2.begin().unwrap();
-            let request = Request::get("http://localhost/").body(RequestBody::default()).unwrap();
-            (sender.send(request, &mut exchange), exchange)
-        };
-        run(10);
-        let before = writes.load(Relaxed);
-        let _first = ask();
-        // It gives way once, and starts the exchange.
-        run(2);
-        assert_eq!(writes.load(Relaxed), before);
-        let _second = ask();
-        run(10);
-        assert_eq!(writes.load(Relaxed), before + 1);
     }
 }

@@ -66,8 +66,6 @@ where
     /// before anything is sent, so that their requests share a write. Otherwise tokio would run
     /// this task, which the first of them has woken, before the second one.
     gives_way: bool,
-    /// Exchanges were started that the frames have not sent yet.
-    has_unsent: bool,
     peer_state: Arc<PeerState>,
 }
 
@@ -98,7 +96,6 @@ where
             under_way_waker: due.waker(UNDER_WAY),
             spawned,
             gives_way: false,
-            has_unsent: false,
             peer_state,
             due,
         }
@@ -141,18 +138,11 @@ where
     }
 
     /// Polls the parts that are due. The frames come first, so that no exchange is started on a
-    /// connection that has ended; but requests that came while others wait to be sent share their
-    /// write. Returns whether the frames have ended.
+    /// connection that has ended. Returns whether the frames have ended.
     fn poll_due(&mut self) -> bool {
-        if self.has_unsent && self.due.take(EXCHANGES) {
-            self.poll_exchanges();
-        }
         let may_have_heard = self.due.take(FRAMES);
-        if may_have_heard {
-            self.has_unsent = false;
-            if poll(&mut self.frames, &self.frames_waker).is_ready() {
-                return true;
-            }
+        if may_have_heard && poll(&mut self.frames, &self.frames_waker).is_ready() {
+            return true;
         }
         if self.due.take(EXCHANGES) || may_have_heard {
             self.poll_exchanges();
@@ -180,7 +170,6 @@ where
         for task in self.spawned.take() {
             self.under_way.push(AssertUnwindSafe(task).catch_unwind());
             self.under_way_waker.wake_by_ref();
-            self.has_unsent = true;
         }
     }
 
