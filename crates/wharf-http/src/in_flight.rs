@@ -126,7 +126,7 @@ impl InFlight {
         self.upload.clone_from(&upload);
         if let Sender::Http2(sender, exchange) = &mut self.sender {
             exchange.note(true);
-            let sender = sender.take().expect("a in_flight sends one request");
+            let sender = sender.take().expect("an exchange sends one request");
             *request.version_mut() = Version::HTTP_2;
             *request.uri_mut() = address.uri.clone();
             request.headers_mut().remove(HOST);
