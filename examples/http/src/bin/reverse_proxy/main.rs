@@ -70,7 +70,16 @@ struct Proxy {
 
 impl Proxy {
     async fn serve(self: Arc<Self>, listener: TcpListener) {
-        while let Ok((stream, client)) = listener.accept().await {
+        loop {
+            let (stream, client) = match listener.accept().await {
+                Ok(accepted) => accepted,
+                Err(error) => {
+                    // It passes, where too many files are open.
+                    eprintln!("cannot accept: {error}");
+                    tokio::time::sleep(Duration::from_millis(100)).await;
+                    continue;
+                }
+            };
             let proxy = self.clone();
             let answer = service_fn(move |request| proxy.clone().answer(client.ip(), request));
             let connection = http1::Builder::new()
