@@ -11,11 +11,12 @@ mod threads;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
-use std::thread;
 use std::time::{Duration, Instant};
 
 use tokio::runtime::{Builder, Runtime};
+use tokio::sync::Barrier;
 use tokio::task::JoinSet;
+use tokio::time::sleep;
 
 use crate::contestants::Kind;
 use crate::cores;
@@ -260,26 +261,10 @@ impl<A: Asks> Drives for Driver<A> {
     }
 
     fn burst(&self, tasks: usize, time: Duration) -> Burst {
-        let is_over = Arc::new(AtomicBool::new(false));
-        let mut asking = JoinSet::new();
         let (before, lost) = (threads::spent(&self.threads), cores::lost_by_all());
-        let began = Instant::now();
-        for _ in 0..tasks {
-            let (client, is_over) = (self.client.clone(), is_over.clone());
-            let ask_until = async move {
-                let mut served = 0;
-                while !is_over.load(Relaxed) {
-                    client.ask().await;
-                    served += 1;
-                }
-                served
-            };
-            asking.spawn_on(ask_until, self.runtime.handle());
-        }
-        thread::sleep(time);
-        is_over.store(true, Relaxed);
-        let served = self.runtime.block_on(asking.join_all());
-        let took = began.elapsed();
+        // A task, so that this thread does not take a core whenever one of the others begins or ends.
+        let umpire = self.runtime.spawn(ask_for(self.client.clone(), tasks, time));
+        let (served, took) = self.runtime.block_on(umpire).expect("no panic");
         let spent = threads::spent(&self.threads) - before;
         let is_undisturbed = cores::is_undisturbed(lost, cores::lost_by_all(), took);
         Burst { served, took, spent, is_undisturbed }
@@ -301,4 +286,34 @@ impl<A: Asks> Drives for Driver<A> {
             asking.join_all().await;
         });
     }
+}
+
+/// For tasks that begin together, and end together.
+struct Signs {
+    ready: Barrier,
+    is_over: AtomicBool,
+}
+
+/// Lets tasks ask for this long. What each was served, and how long it took until the last answer.
+async fn ask_for<A: Asks>(client: Arc<A>, tasks: usize, time: Duration) -> (Vec<u64>, Duration) {
+    let signs = Signs { ready: Barrier::new(tasks + 1), is_over: AtomicBool::new(false) };
+    let signs = Arc::new(signs);
+    let mut asking = JoinSet::new();
+    for _ in 0..tasks {
+        let (client, signs) = (client.clone(), signs.clone());
+        asking.spawn(async move {
+            let mut served = 0;
+            signs.ready.wait().await;
+            while !signs.is_over.load(Relaxed) {
+                client.ask().await;
+                served += 1;
+            }
+            served
+        });
+    }
+    signs.ready.wait().await;
+    let began = Instant::now();
+    sleep(time).await;
+    signs.is_over.store(true, Relaxed);
+    (asking.join_all().await, began.elapsed())
 }

@@ -7,7 +7,9 @@ use std::process::{Command, Stdio};
 use crate::contestants::Kind;
 use crate::table::{Part, Row};
 
-/// What plays the scenes.
+/// The package that plays the scenes.
+pub const PACKAGE: &str = "wharf-benches-alone";
+/// What plays them.
 pub const COMMAND: &str = "cargo bench -p wharf-benches-alone --bench overload";
 
 /// The rows whose names begin so are loads that last.

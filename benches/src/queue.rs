@@ -7,7 +7,7 @@ use crate::table::{Better, Bound, Part, Row};
 
 /// Waiters, bursts, and the aims for leaving, where there are any.
 const SIZES: [(u32, usize, f64); 3] =
-    [(10_000, 40, 150.0), (100_000, 40, 400.0), (1_000_000, 3, f64::INFINITY)];
+    [(10_000, 30, 150.0), (100_000, 12, 400.0), (1_000_000, 2, f64::INFINITY)];
 
 /// Measures it: a part for each length of the queue.
 pub fn run(form: Form) -> Vec<Part> {

@@ -23,6 +23,7 @@ const BENCHES: [&str; 13] = [
     "dialing", "beside", "hit", "keys", "threads", "crowd", "queue", "memory", "starving",
     "status", "expiry", "clients", "postgres",
 ];
+const OWN: &str = "wharf-benches";
 const COUNTED: &str = ".ci/instructions";
 
 fn main() -> ExitCode {
@@ -48,7 +49,9 @@ fn publish() -> Result<(), Box<dyn Error>> {
     if only.is_some() && draft.is_none() {
         return Err("some of the benches are no report: --only goes with --draft".into());
     }
-    run(&["--no-run", "--quiet"])?;
+    // Builds are no part of what each part takes.
+    run(OWN, &["--no-run", "--quiet"])?;
+    run(overload::PACKAGE, &["--no-run", "--quiet", "--bench", "overload"])?;
     let load = machine::load();
     if load > MOST_LOAD && !env::args().any(|argument| argument == "--anyway") {
         let why = "the figures would be of this machine's other work, too. Builds count: wait some minutes, or say --anyway";
@@ -72,11 +75,11 @@ fn publish() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// Runs `cargo bench` for this package. What it prints comes back.
-fn run(arguments: &[&str]) -> Result<String, Box<dyn Error>> {
+/// Runs `cargo bench` for a package. What it prints comes back.
+fn run(package: &str, arguments: &[&str]) -> Result<String, Box<dyn Error>> {
     let cargo = env::var_os("CARGO").unwrap_or("cargo".into());
     let mut command = Command::new(cargo);
-    let command = command.args(["bench", "-p", "wharf-benches"]).args(arguments);
+    let command = command.args(["bench", "-p", package]).args(arguments);
     let output = command.stderr(Stdio::inherit()).output()?;
     if !output.status.success() {
         return Err(format!("cargo bench {}: {}", arguments.join(" "), output.status).into());
@@ -85,8 +88,8 @@ fn run(arguments: &[&str]) -> Result<String, Box<dyn Error>> {
 }
 
 fn chapter(bench: &str) -> Result<Chapter, Box<dyn Error>> {
-    timed(&format!("cargo bench -p wharf-benches --bench {bench}"), || {
-        let parts = run(&["--quiet", "--bench", bench, "--", "--json"])?;
+    timed(&format!("cargo bench -p {OWN} --bench {bench}"), || {
+        let parts = run(OWN, &["--quiet", "--bench", bench, "--", "--json"])?;
         Ok(serde_json::from_str(&parts)?)
     })
 }
