@@ -41,7 +41,8 @@ pub struct ClientBuilder {
     protocol: Protocol,
     tls: Tls,
     transport: Arc<dyn Transport>,
-    proxies: Proxies,
+    /// `None` if none were set.
+    proxies: Option<Proxies>,
     http2: Http2Options,
     head: HeadLimits,
     max_streams: usize,
@@ -57,7 +58,7 @@ impl Default for ClientBuilder {
             protocol: Protocol::default(),
             tls: Tls::default(),
             transport: Arc::new(TcpTransport::new()),
-            proxies: Proxies::default(),
+            proxies: None,
             http2: Http2Options::default(),
             head: HeadLimits::default(),
             max_streams: 100,
@@ -220,7 +221,7 @@ impl ClientBuilder {
     /// ```
     #[cfg(feature = "proxy")]
     pub fn proxies(mut self, proxies: impl Into<Proxies>) -> Self {
-        self.proxies = proxies.into();
+        self.proxies = Some(proxies.into());
         self
     }
 

@@ -38,7 +38,8 @@ use wharf::SharedPool;
 pub struct Client {
     pool: SharedPool<HttpConnector>,
     limits: Limits,
-    proxies: Proxies,
+    /// `None` if all servers are reached directly: the origin of a request need not be looked at then.
+    proxies: Option<Proxies>,
 }
 
 /// # Construction
@@ -54,7 +55,11 @@ impl Client {
         ClientBuilder::default()
     }
 
-    pub(super) fn on(pool: SharedPool<HttpConnector>, limits: Limits, proxies: Proxies) -> Self {
+    pub(super) fn on(
+        pool: SharedPool<HttpConnector>,
+        limits: Limits,
+        proxies: Option<Proxies>,
+    ) -> Self {
         Client { pool, limits, proxies }
     }
 }
@@ -176,7 +181,11 @@ impl Client {
     ///
     /// [`Error::Request`] if the URI is not absolute, not `http` or `https`, or names no host.
     pub fn origin(&self, uri: &Uri) -> Result<Origin, Error> {
-        Ok(Origin::try_from(uri)?.chosen_by(&self.proxies))
+        let origin = Origin::try_from(uri)?;
+        Ok(match &self.proxies {
+            Some(proxies) => origin.chosen_by(proxies),
+            None => origin,
+        })
     }
 
     /// Returns the pool of the connections, for its status and to warm, retire or close.
