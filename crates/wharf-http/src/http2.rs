@@ -246,9 +246,12 @@ where
 #[cfg(test)]
 mod tests {
     use std::net::{Ipv4Addr, SocketAddr};
+    use std::pin::pin;
+    use std::task::{Context, Waker};
 
     use http::{Request, Uri};
     use http_body_util::Empty;
+    use tokio::io::AsyncWriteExt;
     use tokio::net::TcpListener;
     use tokio::sync::Notify;
     use tokio::task::yield_now;
@@ -335,5 +338,33 @@ mod tests {
             yield_now().await;
         }
         assert!(http2(&lease).begin().is_none());
+    }
+
+    /// Nothing of it was written, so it may be sent again, whatever its method.
+    #[tokio::test]
+    async fn a_request_on_a_connection_that_has_ended_is_given_back_though_another_waits_to_be_sent()
+     {
+        let (io, mut server) = tokio::io::duplex(1 << 16);
+        let (http2, driver) = handshake(io, &Http2Options::default(), 100).await.unwrap();
+        server.write_all(&[0, 0, 0, 4, 0, 0, 0, 0, 0]).await.unwrap();
+        let mut driver = pin!(driver);
+        let mut cx = Context::from_waker(Waker::noop());
+        let ask = || {
+            let (sender, mut exchange) = http2.begin().unwrap();
+            let request = Request::post("http://localhost/").body(RequestBody::default()).unwrap();
+            (sender.send(request, &mut exchange), exchange)
+        };
+        for _ in 0..10 {
+            assert!(driver.as_mut().poll(&mut cx).is_pending());
+        }
+        let _first = ask();
+        // It gives way once, and starts the exchange.
+        for _ in 0..2 {
+            assert!(driver.as_mut().poll(&mut cx).is_pending());
+        }
+        drop(server);
+        let (second, _exchange) = ask();
+        assert!((0..10).any(|_| driver.as_mut().poll(&mut cx).is_ready()));
+        assert!(second.await.unwrap_err().take_message().is_some());
     }
 }
