@@ -13,7 +13,8 @@ pub(crate) trait Path {
     /// How often it is walked before that.
     const WARM_UP: usize = Self::WALKS / 10;
 
-    /// Whether time is simulated.
+    /// Whether time is simulated. What a path does in the background at intervals is counted more often in real time the
+    /// slower the machine is. In simulated time, reading the clock takes more instructions.
     const PAUSED: bool = false;
 
     async fn walk(&mut self, times: usize);

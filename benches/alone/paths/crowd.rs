@@ -65,6 +65,7 @@ async fn borrow(host: Host<Numbers>, uses: Arc<Countdown>) {
 
 impl Path for Crowd {
     const WALKS: usize = 12_800;
+    const PAUSED: bool = true;
 
     async fn walk(&mut self, times: usize) {
         self.uses.run(times).await;

@@ -41,6 +41,8 @@ impl Discard {
 }
 
 impl Path for Discard {
+    const PAUSED: bool = true;
+
     async fn walk(&mut self, times: usize) {
         for _ in 0..times {
             let connection = self.host.acquire().await.expect("a connection");

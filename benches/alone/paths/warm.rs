@@ -29,6 +29,7 @@ impl Warm {
 impl Path for Warm {
     const WALKS: usize = 10_000;
     const WARM_UP: usize = Self::WALKS;
+    const PAUSED: bool = true;
 
     async fn walk(&mut self, times: usize) {
         for _ in 0..times / self.n {
