@@ -19,6 +19,11 @@
 //! - `lone`: a lease of a shared connection that has no other, and its end
 //! - `wait`: 64 tasks on 4 connections; each waits for a connection that another task returns
 //!
+//! # Hosts that come and go
+//!
+//! - `first`: the first loan of a host, with its dial, and its return
+//! - `close`: a host with an idle connection, when its pool is closed
+//!
 //! # Many hosts
 //!
 //! The number of hosts must not matter.
@@ -57,6 +62,7 @@ mod crowd;
 mod discard;
 mod floor;
 mod hit;
+mod hosts;
 mod join;
 mod keys;
 mod leak;
@@ -94,6 +100,8 @@ fn walk_single(path: &str) -> usize {
         "lease" => count(lease::single(true)),
         "lone" => count(lease::single(false)),
         "wait" => count(crowd::single()),
+        "first" => count(ready(hosts::First::new())),
+        "close" => count(hosts::Close::new()),
         other => panic!("no such path: {other}"),
     }
 }
