@@ -4,10 +4,12 @@ use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::task::{JoinHandle, JoinSet};
+use tokio::time::sleep;
 
 pub(crate) struct Server {
     address: SocketAddr,
@@ -66,7 +68,12 @@ fn bound(address: SocketAddr) -> io::Result<TcpSocket> {
 /// When this ends, the set is dropped, and with it all connections.
 async fn accept(listener: TcpListener, accepted: Arc<AtomicUsize>) {
     let mut connections = JoinSet::new();
-    while let Ok((stream, _)) = listener.accept().await {
+    loop {
+        let Ok((stream, _)) = listener.accept().await else {
+            // It passes, such as when too many files are open.
+            sleep(Duration::from_millis(100)).await;
+            continue;
+        };
         accepted.fetch_add(1, Ordering::Relaxed);
         connections.spawn(echo(stream));
         while connections.try_join_next().is_some() {}
