@@ -1,6 +1,7 @@
 //! The client: asks the proxy for everything, and prints what came back.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use bytes::Bytes;
 use http_body_util::{BodyExt, Empty};
@@ -9,9 +10,11 @@ use hyper::{Request, Response};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
+use tokio::time::sleep;
 use wharf_http::{Client, PooledBody};
 
 use crate::Failure;
+use crate::forward::MAX_STALL;
 use crate::upstreams::{OWN, names};
 
 pub(crate) async fn ask_for_everything(proxy: SocketAddr) -> Result<(), Failure> {
@@ -21,8 +24,10 @@ pub(crate) async fn ask_for_everything(proxy: SocketAddr) -> Result<(), Failure>
     for path in ["/dead/", "/reset/", "/silent/"] {
         println!("GET {path} -> {}", said(get(&client, proxy, path).await?).await?);
     }
+    coded(proxy).await?;
     crowd(&client, proxy).await?;
-    cut(&client, proxy).await
+    cut(&client, proxy).await?;
+    stall(&client, proxy).await
 }
 
 async fn get(
@@ -55,7 +60,9 @@ async fn hello(client: &Client, proxy: SocketAddr) -> Result<(), Failure> {
         .header("proxy-authorization", "Basic c2VjcmV0")
         .header("te", "trailers")
         .header("x-hop", "1")
+        .header("x-real-ip", "192.0.2.1")
         .header("x-request-id", "42")
+        .header("x_forwarded_for", "192.0.2.1")
         .body(Empty::<Bytes>::new())?;
     let sent = names(request.headers());
     let response = client.request(request).await?;
@@ -71,10 +78,9 @@ async fn hello(client: &Client, proxy: SocketAddr) -> Result<(), Failure> {
 
 /// Sends a body in two pieces, the second after the first has come back.
 async fn echo(proxy: SocketAddr) -> Result<(), Failure> {
-    let mut stream = TcpStream::connect(proxy).await?;
     let head =
         "POST /good/echo HTTP/1.1\r\nhost: shop.example\r\ntransfer-encoding: chunked\r\n\r\n";
-    stream.write_all(head.as_bytes()).await?;
+    let mut stream = begin(proxy, head).await?;
     let mut answer = Vec::new();
     for piece in ["one", "two"] {
         stream.write_all(format!("3\r\n{piece}\r\n").as_bytes()).await?;
@@ -87,6 +93,37 @@ async fn echo(proxy: SocketAddr) -> Result<(), Failure> {
     stream.write_all(b"0\r\n\r\n").await?;
     let status = std::str::from_utf8(&answer[9..12])?;
     println!("POST /good/echo -> {status}, and each piece came back before the next was sent");
+    Ok(())
+}
+
+/// Sends a body in a coding that the proxy cannot pass on.
+async fn coded(proxy: SocketAddr) -> Result<(), Failure> {
+    let head = "POST /good/hello HTTP/1.1\r\nhost: shop.example\r\ntransfer-encoding: gzip, chunked\r\n\r\n";
+    let mut stream = begin(proxy, head).await?;
+    let mut answer = [0; 12];
+    stream.read_exact(&mut answer).await?;
+    println!("POST /good/hello, gzip and chunked -> {}", std::str::from_utf8(&answer[9..])?);
+    Ok(())
+}
+
+/// Connects, and sends this.
+async fn begin(proxy: SocketAddr, head: &str) -> Result<TcpStream, Failure> {
+    let mut stream = TcpStream::connect(proxy).await?;
+    stream.write_all(head.as_bytes()).await?;
+    Ok(stream)
+}
+
+/// Has two clients stall: one sends only the head of a large request, one does not read its large response.
+async fn stall(client: &Client, proxy: SocketAddr) -> Result<(), Failure> {
+    let upload = "POST /good/echo HTTP/1.1\r\nhost: shop.example\r\ncontent-length: 100000\r\n\r\n";
+    let download = "GET /good/large HTTP/1.1\r\nhost: shop.example\r\n\r\n";
+    let _stalled = (begin(proxy, upload).await?, begin(proxy, download).await?);
+    sleep(Duration::from_millis(200)).await;
+    let meanwhile = said(get(client, proxy, "/good/slow").await?).await?;
+    println!("2 clients stall, GET /good/slow -> {meanwhile}");
+    sleep(2 * MAX_STALL).await;
+    let later = said(get(client, proxy, "/good/slow").await?).await?;
+    println!("{:?} later, GET /good/slow -> {later}", 2 * MAX_STALL);
     Ok(())
 }
 

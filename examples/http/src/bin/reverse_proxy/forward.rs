@@ -2,14 +2,18 @@
 
 use std::error::Error as StdError;
 use std::net::IpAddr;
+use std::time::Duration;
 
 use bytes::Bytes;
 use http_body_util::combinators::UnsyncBoxBody;
-use http_body_util::{BodyExt, Full};
-use hyper::body::Incoming;
-use hyper::header::{CONNECTION, HOST, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER, VIA};
+use http_body_util::{BodyExt, Either, Full};
+use hyper::body::{Body, Incoming};
+use hyper::header::{
+    CONNECTION, HOST, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER, TRANSFER_ENCODING, VIA,
+};
 use hyper::http::uri::InvalidUriParts;
 use hyper::{Request, Response, StatusCode, Uri};
+use tower_http::timeout::TimeoutBody;
 use wharf::{AcquireError, Phase};
 use wharf_http::{Client, Error};
 
@@ -29,6 +33,13 @@ const HOP_BY_HOP: [&str; 9] = [
     "upgrade",
 ];
 
+/// How long a client may take for the next piece of its request's body, or to read the next of its response. Meanwhile it
+/// holds a connection to the upstream, which others need.
+pub(crate) const MAX_STALL: Duration = Duration::from_secs(1);
+
+/// The length up to which the client reads a request's body first: 64 KiB.
+const SHORT: u64 = 64 << 10;
+
 const BY: HeaderValue = HeaderValue::from_static("1.1 wharf-proxy");
 
 /// Passes a request on, and its answer back. Both bodies are streamed: each piece is passed on when it comes. Only the
@@ -39,10 +50,17 @@ pub(crate) async fn forward(
     from: IpAddr,
     request: Request<Incoming>,
 ) -> Answer {
+    if has_unknown_coding(request.headers()) {
+        return refusal(StatusCode::NOT_IMPLEMENTED, "this transfer coding is not known");
+    }
     let Ok(request) = addressed(request, upstream, from) else {
         return refusal(StatusCode::BAD_REQUEST, "this cannot be passed on");
     };
+    let request = request.map(with_limit);
     match client.request(request).await {
+        Ok(response) if has_unknown_coding(response.headers()) => {
+            refusal(StatusCode::BAD_GATEWAY, &format!("{name}: its transfer coding is not known"))
+        }
         Ok(mut response) => {
             strip(response.headers_mut());
             response.headers_mut().append(VIA, BY);
@@ -50,6 +68,15 @@ pub(crate) async fn forward(
             response.map(|body| body.map_err(logged).boxed_unsync())
         }
         Err(error) => failed(name, &error),
+    }
+}
+
+/// A body that fails where its next piece does not come for too long. A short one is read before a connection is taken, and
+/// holds none.
+fn with_limit(body: Incoming) -> Either<Incoming, TimeoutBody<Incoming>> {
+    match body.size_hint().upper() {
+        Some(..=SHORT) => Either::Left(body),
+        _ => Either::Right(TimeoutBody::new(MAX_STALL, body)),
     }
 }
 
@@ -69,10 +96,7 @@ fn addressed<B>(
     *request.uri_mut() = Uri::from_parts(uri)?;
     let headers = request.headers_mut();
     strip(headers);
-    // What a client says of itself is replaced: anybody can claim to be somebody else. Append where the client is another
-    // proxy of yours.
-    headers.remove("forwarded");
-    headers.remove("x-forwarded-host");
+    strip_claims(headers);
     // The client's name for the server. The upstream's own takes its place.
     if let Some(host) = headers.remove(HOST) {
         headers.insert("x-forwarded-host", host);
@@ -84,10 +108,33 @@ fn addressed<B>(
     Ok(request)
 }
 
+/// Removes what a client says of itself, since anybody can claim to be somebody else. Append to it where the client is
+/// another proxy of yours.
+fn strip_claims(headers: &mut HeaderMap) {
+    let claims: Vec<_> = headers.keys().filter(|name| is_claim(name)).cloned().collect();
+    for name in claims {
+        headers.remove(name);
+    }
+}
+
+/// Many servers read `_` in a name as `-`.
+fn is_claim(name: &HeaderName) -> bool {
+    let name = name.as_str().replace('_', "-");
+    name.starts_with("x-forwarded-") || name == "forwarded" || name == "x-real-ip"
+}
+
+/// Whether the body is coded otherwise than in chunks, which are taken apart here and made again. Without its header, the
+/// other side could not read it (RFC 9112, 6.1).
+fn has_unknown_coding(headers: &HeaderMap) -> bool {
+    let mut codings = headers.get_all(TRANSFER_ENCODING).iter();
+    codings.any(|coding| !coding.as_bytes().eq_ignore_ascii_case(b"chunked"))
+}
+
 fn strip(headers: &mut HeaderMap) {
-    let named = headers.get_all(CONNECTION).iter().filter_map(|value| value.to_str().ok());
-    let named = named.flat_map(|names| names.split(','));
-    let named: Vec<HeaderName> = named.filter_map(|name| name.trim().parse().ok()).collect();
+    let named = headers.get_all(CONNECTION).iter();
+    let named = named.flat_map(|names| names.as_bytes().split(|byte| *byte == b','));
+    let named: Vec<_> =
+        named.filter_map(|name| HeaderName::from_bytes(name.trim_ascii()).ok()).collect();
     for name in named {
         headers.remove(name);
     }

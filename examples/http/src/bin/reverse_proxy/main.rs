@@ -6,7 +6,7 @@
 //!
 //! ```text
 //! GET /good/hello -> 200
-//!   sent:     connection, keep-alive, proxy-authorization, te, x-hop, x-request-id
+//!   sent:     connection, keep-alive, proxy-authorization, te, x-hop, x-real-ip, x-request-id, x_forwarded_for
 //!   arrived:  host, via, x-forwarded-for, x-forwarded-host, x-forwarded-proto, x-request-id
 //!   answered: connection, keep-alive, x-own-hop
 //!   returned: content-length, date, via
@@ -14,25 +14,30 @@
 //! GET /dead/ -> 502, dead: Connection refused (os error 111)
 //! GET /reset/ -> 502, reset: connection closed before message completed
 //! GET /silent/ -> 504, silent: no answer in time
+//! POST /good/hello, gzip and chunked -> 501
 //! 3 x GET /good/slow -> 200, 200, 503 (retry-after: 1), good: all connections are in use
 //! GET /cut/ -> 200, and the answer broke off
+//! 2 clients stall, GET /good/slow -> 503 (retry-after: 1), good: all connections are in use
+//! 2s later, GET /good/slow -> 200
 //! ```
 //!
 //! On the standard error it says more of each failure, such as the address, the limit, and who has the connections.
 
 use std::convert::Infallible;
 use std::error::Error;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use forward::{Answer, forward, refusal};
+use forward::{Answer, MAX_STALL, forward, refusal};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Request, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::time::sleep;
+use tokio_io_timeout::TimeoutStream;
 use upstreams::Upstreams;
 use wharf_http::Client;
 
@@ -62,6 +67,19 @@ fn upstream_client() -> Result<Client, wharf::BuildError> {
         .build()
 }
 
+/// Accepts the next connection. An error, such as that too many files are open, passes.
+async fn accept(listener: &TcpListener) -> (TcpStream, SocketAddr) {
+    loop {
+        match listener.accept().await {
+            Ok(accepted) => return accepted,
+            Err(error) => {
+                eprintln!("cannot accept: {error}");
+                sleep(Duration::from_millis(100)).await;
+            }
+        }
+    }
+}
+
 /// A proxy: the first part of a path is the name of an upstream.
 struct Proxy {
     client: Client,
@@ -71,18 +89,13 @@ struct Proxy {
 impl Proxy {
     async fn serve(self: Arc<Self>, listener: TcpListener) {
         loop {
-            let (stream, client) = match listener.accept().await {
-                Ok(accepted) => accepted,
-                Err(error) => {
-                    // It passes, where too many files are open.
-                    eprintln!("cannot accept: {error}");
-                    tokio::time::sleep(Duration::from_millis(100)).await;
-                    continue;
-                }
-            };
+            let (stream, client) = accept(&listener).await;
             let proxy = self.clone();
             let answer = service_fn(move |request| proxy.clone().answer(client.ip(), request));
+            let mut stream = Box::pin(TimeoutStream::new(stream));
+            stream.as_mut().set_write_timeout_pinned(Some(MAX_STALL));
             let connection = http1::Builder::new()
+                // Also limits the time for a request's head, to 30 s.
                 .timer(TokioTimer::new())
                 .serve_connection(TokioIo::new(stream), answer);
             tokio::spawn(connection);

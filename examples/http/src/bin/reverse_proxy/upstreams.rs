@@ -18,7 +18,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::time::sleep;
 
-use crate::Failure;
+use crate::{Failure, accept};
 
 /// Where each upstream is.
 pub(crate) struct Upstreams {
@@ -50,13 +50,17 @@ async fn good() -> io::Result<SocketAddr> {
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let address = listener.local_addr()?;
     tokio::spawn(async move {
-        while let Ok((stream, _)) = listener.accept().await {
+        loop {
+            let (stream, _) = accept(&listener).await;
             let connection = http1::Builder::new();
             tokio::spawn(connection.serve_connection(TokioIo::new(stream), service_fn(answer)));
         }
     });
     Ok(address)
 }
+
+/// More bytes than all buffers on the way hold.
+const LARGE: usize = 64 << 20;
 
 type Answer = Response<Either<Full<Bytes>, Incoming>>;
 
@@ -67,6 +71,7 @@ async fn answer(request: Request<Incoming>) -> Result<Answer, Infallible> {
             sleep(Duration::from_millis(800)).await;
             Response::new(Either::Left(Full::default()))
         }
+        "/good/large" => Response::new(Either::Left(Full::from(vec![0; LARGE]))),
         _ => hello(request.headers()),
     })
 }
@@ -95,7 +100,8 @@ async fn raw(answer: Option<&'static [u8]>) -> io::Result<SocketAddr> {
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let address = listener.local_addr()?;
     tokio::spawn(async move {
-        while let Ok((stream, _)) = listener.accept().await {
+        loop {
+            let (stream, _) = accept(&listener).await;
             tokio::spawn(answer_raw(stream, answer));
         }
     });
