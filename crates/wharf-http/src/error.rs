@@ -34,7 +34,7 @@ pub enum Error {
     Upload {
         /// The host.
         origin: Origin,
-        /// The error of the body.
+        /// The error of the body, of its own type; for a wrong length, a text.
         source: BoxError,
     },
     /// The connection failed before a response began, or the peer refused the request.

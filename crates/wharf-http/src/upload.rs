@@ -1,7 +1,5 @@
 //! The state of a request's body that its caller and its connection share.
 
-use std::error::Error as StdError;
-use std::fmt;
 use std::future::poll_fn;
 use std::mem;
 use std::sync::Arc;
@@ -11,6 +9,7 @@ use futures_util::task::AtomicWaker;
 use parking_lot::Mutex;
 
 use super::error::BoxError;
+use crate::panics::{self, Panicked};
 
 /// Shared by the body, the caller that waits for the response, and the observer of a `100 Continue`.
 pub(super) struct Upload {
@@ -23,7 +22,7 @@ struct State {
     gate: Gate,
     /// The connection has taken all of the body, or needs no more of it.
     is_over: bool,
-    failure: Option<Arc<dyn StdError + Send + Sync>>,
+    failure: Option<BoxError>,
 }
 
 /// Whether the body may be sent.
@@ -99,8 +98,7 @@ impl Upload {
 
     /// Takes the error with which the body failed.
     pub(super) fn take_failure(&self) -> Option<BoxError> {
-        let failure = self.state.lock().failure.take();
-        failure.map(|error| Box::new(Shared(error)) as BoxError)
+        self.state.lock().failure.take()
     }
 }
 
@@ -123,11 +121,12 @@ impl Sending {
         }
     }
 
-    /// Keeps the error for the caller, because hyper does not pass it on for HTTP/2.
+    /// Keeps the error for the caller, because hyper does not pass it on for HTTP/2. Returns one with
+    /// the same text for hyper.
     pub(super) fn fail(&self, error: BoxError) -> BoxError {
-        let error: Arc<dyn StdError + Send + Sync> = error.into();
-        self.0.state.lock().failure = Some(error.clone());
-        Box::new(Shared(error))
+        let text = panics::catch("the error of a request body", || error.to_string());
+        self.0.state.lock().failure = Some(error);
+        text.unwrap_or_else(|Panicked| "the request body failed".to_owned()).into()
     }
 }
 
@@ -137,26 +136,5 @@ impl Drop for Sending {
         if !was_over {
             self.0.caller.wake();
         }
-    }
-}
-
-/// An error that is reported twice.
-struct Shared(Arc<dyn StdError + Send + Sync>);
-
-impl fmt::Debug for Shared {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Debug::fmt(&self.0, f)
-    }
-}
-
-impl fmt::Display for Shared {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(&self.0, f)
-    }
-}
-
-impl StdError for Shared {
-    fn source(&self) -> Option<&(dyn StdError + 'static)> {
-        self.0.source()
     }
 }

@@ -162,7 +162,10 @@ async fn a_body_that_fails_fails_the_request() {
         until(|| server.waiting() == 1).await;
         sender.abort(std::io::Error::other("the disk is gone"));
         let error = within_a_minute(answer).await.unwrap().unwrap_err();
-        assert!(matches!(error, wharf_http::Error::Upload { .. }), "{}", chain(&error));
+        let wharf_http::Error::Upload { source, .. } = &error else { panic!("{}", chain(&error)) };
+        // The body's own error, by which a proxy decides what it answers.
+        let own: &std::io::Error = source.downcast_ref().unwrap();
+        assert_eq!(own.to_string(), "the disk is gone");
         // The client is as before.
         assert_eq!(fetch(&client, &server.url("/a")).await.unwrap().body, "GET /a");
     }

@@ -21,12 +21,14 @@ pub(crate) async fn ask_for_everything(proxy: SocketAddr) -> Result<(), Failure>
     let client = Client::new();
     hello(&client, proxy).await?;
     echo(proxy).await?;
-    for path in ["/dead/", "/reset/", "/silent/"] {
+    for path in ["/dead/", "/reset/", "/silent/", "/coded/"] {
         println!("GET {path} -> {}", said(get(&client, proxy, path).await?).await?);
     }
     coded(proxy).await?;
     crowd(&client, proxy).await?;
-    cut(&client, proxy).await?;
+    for path in ["/cut/", "/stuck/"] {
+        broken(&client, proxy, path).await?;
+    }
     stall(&client, proxy).await
 }
 
@@ -100,10 +102,14 @@ async fn echo(proxy: SocketAddr) -> Result<(), Failure> {
 async fn coded(proxy: SocketAddr) -> Result<(), Failure> {
     let head = "POST /good/hello HTTP/1.1\r\nhost: shop.example\r\ntransfer-encoding: gzip, chunked\r\n\r\n";
     let mut stream = begin(proxy, head).await?;
+    println!("POST /good/hello, gzip and chunked -> {}", status(&mut stream).await?);
+    Ok(())
+}
+
+async fn status(stream: &mut TcpStream) -> Result<String, Failure> {
     let mut answer = [0; 12];
     stream.read_exact(&mut answer).await?;
-    println!("POST /good/hello, gzip and chunked -> {}", std::str::from_utf8(&answer[9..])?);
-    Ok(())
+    Ok(std::str::from_utf8(&answer[9..])?.to_owned())
 }
 
 /// Connects, and sends this.
@@ -113,17 +119,21 @@ async fn begin(proxy: SocketAddr, head: &str) -> Result<TcpStream, Failure> {
     Ok(stream)
 }
 
-/// Has two clients stall: one sends only the head of a large request, one does not read its large response.
+/// Has clients stall: one sends only the head of a large request, one of a short one, one does not read its large response.
 async fn stall(client: &Client, proxy: SocketAddr) -> Result<(), Failure> {
-    let upload = "POST /good/echo HTTP/1.1\r\nhost: shop.example\r\ncontent-length: 100000\r\n\r\n";
+    let upload = "POST /good/save HTTP/1.1\r\nhost: shop.example\r\ncontent-length: 100000\r\n\r\n";
+    let short = "POST /good/save HTTP/1.1\r\nhost: shop.example\r\ncontent-length: 1\r\n\r\n";
     let download = "GET /good/large HTTP/1.1\r\nhost: shop.example\r\n\r\n";
-    let _stalled = (begin(proxy, upload).await?, begin(proxy, download).await?);
+    let (mut upload, mut short) = (begin(proxy, upload).await?, begin(proxy, short).await?);
+    let _download = begin(proxy, download).await?;
     sleep(Duration::from_millis(200)).await;
     let meanwhile = said(get(client, proxy, "/good/slow").await?).await?;
-    println!("2 clients stall, GET /good/slow -> {meanwhile}");
+    println!("3 clients stall, GET /good/slow -> {meanwhile}");
     sleep(2 * MAX_STALL).await;
     let later = said(get(client, proxy, "/good/slow").await?).await?;
     println!("{:?} later, GET /good/slow -> {later}", 2 * MAX_STALL);
+    let (upload, short) = (status(&mut upload).await?, status(&mut short).await?);
+    println!("  the stalled uploads, 100000 bytes and 1 -> {upload}, {short}");
     Ok(())
 }
 
@@ -140,14 +150,14 @@ async fn crowd(client: &Client, proxy: SocketAddr) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Asks for a body that ends before its length.
-async fn cut(client: &Client, proxy: SocketAddr) -> Result<(), Failure> {
-    let response = get(client, proxy, "/cut/").await?;
+/// Asks for a body that does not come whole.
+async fn broken(client: &Client, proxy: SocketAddr, path: &str) -> Result<(), Failure> {
+    let response = get(client, proxy, path).await?;
     let status = response.status().as_u16();
     let what = match response.into_body().collect().await {
         Ok(_) => "is whole",
         Err(_) => "broke off",
     };
-    println!("GET /cut/ -> {status}, and the answer {what}");
+    println!("GET {path} -> {status}, and the answer {what}");
     Ok(())
 }

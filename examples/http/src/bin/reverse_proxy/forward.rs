@@ -13,12 +13,14 @@ use hyper::header::{
 };
 use hyper::http::uri::InvalidUriParts;
 use hyper::{Request, Response, StatusCode, Uri};
-use tower_http::timeout::TimeoutBody;
+use tower_http::timeout::{TimeoutBody, TimeoutError};
 use wharf::{AcquireError, Phase};
 use wharf_http::{Client, Error};
 
+use crate::Failure;
+
 /// What the proxy answers: streamed from an upstream, or a line of its own.
-pub(crate) type Answer = Response<UnsyncBoxBody<Bytes, Error>>;
+pub(crate) type Answer = Response<UnsyncBoxBody<Bytes, Failure>>;
 
 /// Headers that are about one connection, and not about the request (RFC 9110, 7.6.1).
 const HOP_BY_HOP: [&str; 9] = [
@@ -33,11 +35,11 @@ const HOP_BY_HOP: [&str; 9] = [
     "upgrade",
 ];
 
-/// How long a client may take for the next piece of its request's body, or to read the next of its response. Meanwhile it
-/// holds a connection to the upstream, which others need.
+/// How long either side may take for the next piece of a body, and a client to read the next of its response: meanwhile they
+/// hold a connection to the upstream, which others need. Where upstreams send events now and then, give them more.
 pub(crate) const MAX_STALL: Duration = Duration::from_secs(1);
 
-/// The length up to which the client reads a request's body first: 64 KiB.
+/// The length up to which a request's body is read first: 64 KiB, up to which `wharf_http` can send it again.
 const SHORT: u64 = 64 << 10;
 
 const BY: HeaderValue = HeaderValue::from_static("1.1 wharf-proxy");
@@ -56,7 +58,10 @@ pub(crate) async fn forward(
     let Ok(request) = addressed(request, upstream, from) else {
         return refusal(StatusCode::BAD_REQUEST, "this cannot be passed on");
     };
-    let request = request.map(with_limit);
+    let request = match read_if_short(request).await {
+        Ok(request) => request,
+        Err(error) => return refused(name, &*error),
+    };
     match client.request(request).await {
         Ok(response) if has_unknown_coding(response.headers()) => {
             refusal(StatusCode::BAD_GATEWAY, &format!("{name}: its transfer coding is not known"))
@@ -65,32 +70,38 @@ pub(crate) async fn forward(
             strip(response.headers_mut());
             response.headers_mut().append(VIA, BY);
             // The status has been sent by then, so the client only sees that the answer breaks off.
-            response.map(|body| body.map_err(logged).boxed_unsync())
+            response.map(|body| TimeoutBody::new(MAX_STALL, body).map_err(logged).boxed_unsync())
         }
         Err(error) => failed(name, &error),
     }
 }
 
-/// A body that fails where its next piece does not come for too long. A short one is read before a connection is taken, and
-/// holds none.
-fn with_limit(body: Incoming) -> Either<Incoming, TimeoutBody<Incoming>> {
-    match body.size_hint().upper() {
-        Some(..=SHORT) => Either::Left(body),
-        _ => Either::Right(TimeoutBody::new(MAX_STALL, body)),
-    }
+/// Reads a short body before a connection is taken. Any body fails where its next piece does not come for too long.
+async fn read_if_short(
+    request: Request<Incoming>,
+) -> Result<Request<Either<Full<Bytes>, TimeoutBody<Incoming>>>, Failure> {
+    let (head, body) = request.into_parts();
+    let is_short = body.size_hint().upper().is_some_and(|length| length <= SHORT);
+    let body = TimeoutBody::new(MAX_STALL, body);
+    let body = if is_short {
+        Either::Left(body.collect().await?.to_bytes().into())
+    } else {
+        Either::Right(body)
+    };
+    Ok(Request::from_parts(head, body))
 }
 
-fn logged(error: Error) -> Error {
+fn logged(error: Failure) -> Failure {
     eprintln!("{error}");
     error
 }
 
 /// The request as the upstream gets it.
-fn addressed<B>(
-    mut request: Request<B>,
+fn addressed(
+    mut request: Request<Incoming>,
     upstream: &Uri,
     from: IpAddr,
-) -> Result<Request<B>, InvalidUriParts> {
+) -> Result<Request<Incoming>, InvalidUriParts> {
     let mut uri = upstream.clone().into_parts();
     uri.path_and_query = request.uri().path_and_query().cloned();
     *request.uri_mut() = Uri::from_parts(uri)?;
@@ -146,8 +157,22 @@ fn strip(headers: &mut HeaderMap) {
 /// Tells the client in a few words, and the log in full: the error's text has the upstream's address, and after a time-out
 /// who has its connections.
 fn failed(name: &str, error: &Error) -> Answer {
+    if let Error::RequestBody(source) | Error::Upload { source, .. } = error {
+        return refused(name, &**source);
+    }
     eprintln!("{name}: {error}");
     let (status, why) = reason(error);
+    refusal(status, &format!("{name}: {why}"))
+}
+
+/// The client did not send what it said it would.
+fn refused(name: &str, error: &(dyn StdError + Send + Sync + 'static)) -> Answer {
+    eprintln!("{name}: the request's body: {error}");
+    let (status, why) = if error.is::<TimeoutError>() {
+        (StatusCode::REQUEST_TIMEOUT, "the request's body did not come in time")
+    } else {
+        (StatusCode::BAD_REQUEST, "the request's body is not whole")
+    };
     refusal(status, &format!("{name}: {why}"))
 }
 
@@ -161,9 +186,7 @@ fn reason(error: &Error) -> (StatusCode, String) {
             busy()
         }
         error if error.is_timeout() => (StatusCode::GATEWAY_TIMEOUT, "no answer in time".into()),
-        Error::Request(_) | Error::RequestBody(_) | Error::Upload { .. } => {
-            (StatusCode::BAD_REQUEST, "the request cannot be passed on".into())
-        }
+        Error::Request(_) => (StatusCode::BAD_REQUEST, "the request cannot be passed on".into()),
         error => (StatusCode::BAD_GATEWAY, innermost(error)),
     }
 }

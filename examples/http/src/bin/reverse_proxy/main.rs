@@ -1,7 +1,7 @@
 //! A reverse proxy: it passes requests on to upstreams, streams their answers back, and says why an upstream has none.
 //!
-//! Run: `cargo run -p example-http --bin reverse_proxy`. The upstreams are in this process: one that works, one that is
-//! down, one that never answers, and two that break off. So is the client that asks for each. `forward.rs` is the
+//! Run: `cargo run -p example-http --bin reverse_proxy`. The upstreams are in this process: one that works, and six that do
+//! not. So is the client that asks for each. `forward.rs` is the
 //! part to copy. It prints
 //!
 //! ```text
@@ -14,11 +14,14 @@
 //! GET /dead/ -> 502, dead: Connection refused (os error 111)
 //! GET /reset/ -> 502, reset: connection closed before message completed
 //! GET /silent/ -> 504, silent: no answer in time
+//! GET /coded/ -> 502, coded: its transfer coding is not known
 //! POST /good/hello, gzip and chunked -> 501
 //! 3 x GET /good/slow -> 200, 200, 503 (retry-after: 1), good: all connections are in use
 //! GET /cut/ -> 200, and the answer broke off
-//! 2 clients stall, GET /good/slow -> 503 (retry-after: 1), good: all connections are in use
+//! GET /stuck/ -> 200, and the answer broke off
+//! 3 clients stall, GET /good/slow -> 503 (retry-after: 1), good: all connections are in use
 //! 2s later, GET /good/slow -> 200
+//!   the stalled uploads, 100000 bytes and 1 -> 408, 408
 //! ```
 //!
 //! On the standard error it says more of each failure, such as the address, the limit, and who has the connections.
@@ -44,6 +47,9 @@ use wharf_http::Client;
 mod client;
 mod forward;
 mod upstreams;
+
+/// How long a client may take for a request's head, and be silent between two requests.
+const MAX_HEAD: Duration = Duration::from_secs(30);
 
 type Failure = Box<dyn Error + Send + Sync>;
 
@@ -95,8 +101,8 @@ impl Proxy {
             let mut stream = Box::pin(TimeoutStream::new(stream));
             stream.as_mut().set_write_timeout_pinned(Some(MAX_STALL));
             let connection = http1::Builder::new()
-                // Also limits the time for a request's head, to 30 s.
                 .timer(TokioTimer::new())
+                .header_read_timeout(MAX_HEAD)
                 .serve_connection(TokioIo::new(stream), answer);
             tokio::spawn(connection);
         }

@@ -1,4 +1,4 @@
-//! The upstreams: one that works, and four that do not.
+//! The upstreams: one that works, and six that do not.
 
 use std::collections::HashMap;
 use std::convert::Infallible;
@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http_body_util::{Either, Full};
+use http_body_util::{BodyExt, Either, Full};
 use hyper::body::Incoming;
 use hyper::header::{HeaderMap, HeaderValue};
 use hyper::server::conn::http1;
@@ -34,9 +34,11 @@ impl Upstreams {
         let addresses = [
             ("good", good().await?),
             ("dead", dead.local_addr()?),
-            ("silent", raw(None).await?),
-            ("reset", raw(Some(b"")).await?),
-            ("cut", raw(Some(b"HTTP/1.1 200 OK\r\ncontent-length: 1000\r\n\r\nonly this")).await?),
+            ("reset", raw("", End::Close).await?),
+            ("silent", raw("", End::Stall).await?),
+            ("coded", raw(CODED, End::Stall).await?),
+            ("cut", raw(CUT, End::Close).await?),
+            ("stuck", raw(CUT, End::Stall).await?),
         ];
         let mut uris = HashMap::new();
         for (name, address) in addresses {
@@ -44,6 +46,16 @@ impl Upstreams {
         }
         Ok(Upstreams { uris, _dead: dead })
     }
+}
+
+const CODED: &str = "HTTP/1.1 200 OK\r\ntransfer-encoding: gzip, chunked\r\n\r\n0\r\n\r\n";
+const CUT: &str = "HTTP/1.1 200 OK\r\ncontent-length: 1000\r\n\r\nonly this";
+
+/// What comes after an answer.
+#[derive(Clone, Copy)]
+enum End {
+    Close,
+    Stall,
 }
 
 async fn good() -> io::Result<SocketAddr> {
@@ -67,6 +79,10 @@ type Answer = Response<Either<Full<Bytes>, Incoming>>;
 async fn answer(request: Request<Incoming>) -> Result<Answer, Infallible> {
     Ok(match request.uri().path() {
         "/good/echo" => Response::new(Either::Right(request.into_body())),
+        "/good/save" => {
+            let _ = request.into_body().collect().await;
+            Response::new(Either::Left(Full::default()))
+        }
         "/good/slow" => {
             sleep(Duration::from_millis(800)).await;
             Response::new(Either::Left(Full::default()))
@@ -95,25 +111,34 @@ pub(crate) fn names(headers: &HeaderMap) -> String {
     names.join(", ")
 }
 
-/// Answers each request with these bytes and ends the connection, or never answers.
-async fn raw(answer: Option<&'static [u8]>) -> io::Result<SocketAddr> {
+/// Answers the first request on each connection with this text.
+async fn raw(answer: &'static str, end: End) -> io::Result<SocketAddr> {
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let address = listener.local_addr()?;
     tokio::spawn(async move {
         loop {
             let (stream, _) = accept(&listener).await;
-            tokio::spawn(answer_raw(stream, answer));
+            tokio::spawn(answer_raw(stream, answer, end));
         }
     });
     Ok(address)
 }
 
-async fn answer_raw(mut stream: TcpStream, answer: Option<&'static [u8]>) -> io::Result<()> {
+async fn answer_raw(mut stream: TcpStream, answer: &str, end: End) -> io::Result<()> {
     let mut request = [0; 4096];
-    while stream.read(&mut request).await? > 0 {
-        if let Some(answer) = answer {
-            return stream.write_all(answer).await;
-        }
+    if stream.read(&mut request).await? == 0 {
+        return Ok(());
     }
+    stream.write_all(answer.as_bytes()).await?;
+    match end {
+        End::Close => Ok(()),
+        End::Stall => while_open(stream).await,
+    }
+}
+
+/// Waits until the other side closes the connection.
+async fn while_open(mut stream: TcpStream) -> io::Result<()> {
+    let mut bytes = [0; 4096];
+    while stream.read(&mut bytes).await? > 0 {}
     Ok(())
 }
