@@ -41,10 +41,11 @@
 //! let _held = orders.acquire("db-1").await?;
 //!
 //! let snapshot = Snapshot::new().pool("orders", &orders).pool("search", &search);
-//! let page = std::env::temp_dir().join("pools.html");
+//! let page = std::env::temp_dir().join(format!("pools-{}.html", std::process::id()));
 //! std::fs::write(&page, snapshot.html(None))?;
-//! # let page = std::fs::read_to_string(page)?;
-//! # assert!(page.contains("1 of 5 in use"));
+//! # let text = std::fs::read_to_string(&page)?;
+//! # std::fs::remove_file(page)?;
+//! # assert!(text.contains("1 of 5 in use"));
 //! # Ok(()) }
 //! ```
 //!
