@@ -59,9 +59,9 @@ pub trait SharedConnector: Connector<Connection: Clone + Sync> {
     ///
     /// It must be cheap and not block. It is called when the connection is made, when a lease is
     /// given without a wait, when a lease ends and when a ping has ended, since a peer may change
-    /// its limit. Full connections are also asked while callers wait for their host: four of them, in
-    /// turn, when another caller joins or finds nothing, and up to 1,024 once a second. A peer that
-    /// raises its limit is therefore noticed even if the leases are long.
+    /// its limit. Full connections are also asked while callers wait for their host: up to four of
+    /// them, in turn, when another caller joins or finds nothing, and up to 1,024 once a second. A peer
+    /// that raises its limit is therefore noticed even if the leases are long.
     ///
     /// If it returns less than the number of current leases, no new lease is given until they fit.
     /// Zero means that the connection is not open; a new connection carries at least one lease.

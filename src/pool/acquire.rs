@@ -151,13 +151,13 @@ impl<C: Connector> Acquire<C> {
             Err(refusal) => return self.look_once(refusal),
         };
         if waiting.join_crowd(cell, &cell.pool) {
-            return self.wait(waiting, cx);
+            return self.wait(waiting, Asking::InCrowd, cx);
         }
         let mut host = self.cell.take().expect(NOT_READY).into_any();
         let joined = waiting.join(&mut host);
         self.cell = Some(HostCell::typed(host));
         match joined {
-            Joined::Queued { .. } => self.wait(waiting, cx),
+            Joined::Queued { .. } => self.wait(waiting, Asking::Caller, cx),
             Joined::Lent(lent) => self.hit(Held::lent(lent)),
             Joined::Full => {
                 let limit = self.cell().rules().common.limits.max_waiters_per_host;
@@ -190,12 +190,12 @@ impl<C: Connector> Acquire<C> {
         Poll::Ready(Err(error))
     }
 
-    fn wait(&mut self, waiting: Waiting, cx: &mut Context<'_>) -> Poll<Answer<C>> {
+    fn wait(&mut self, waiting: Waiting, asking: Asking, cx: &mut Context<'_>) -> Poll<Answer<C>> {
         // The caller is in the queue now: if its timer panics, because the runtime has ended,
         // dropping the stage ends the wait.
         self.stage = Stage::Waiting(waiting);
         if self.cell().pool.is_shared() {
-            self.cell().any().ask_peers(Asking::Caller);
+            self.cell().any().ask_peers(asking);
         }
         let cell = self.cell.as_ref().expect(NOT_READY);
         let Stage::Waiting(waiting) = &mut self.stage else { unreachable!("{NOT_READY}") };

@@ -11,7 +11,7 @@ use super::panics;
 use super::parts::{Erased, HostState, Waiter};
 use super::pool_base::PoolBase;
 use super::rules::Rules;
-use crate::engine::host::peers::FullPeer;
+use crate::engine::host::peers::FullPeers;
 use crate::engine::status::{Causes, Counted, EntryView, HostView, Seen};
 use crate::engine::sync::Mutex;
 use crate::engine::sync::atomic::{AtomicBool, Ordering::Relaxed};
@@ -158,7 +158,7 @@ impl HostBase {
     }
 
     /// Returns the next few shared connections that are full.
-    pub(super) fn full_peers(&self, asking: Asking) -> Vec<FullPeer<Erased>> {
+    pub(super) fn full_peers(&self, asking: Asking) -> FullPeers<Erased> {
         let Governed { rules, state } = &mut *self.state.lock();
         state.full_peers(asking, &rules.common)
     }

@@ -41,6 +41,7 @@
 //! - `hit-S-N`: a hit with N idle connections, and its return
 //! - `out-S-N`: the same with one idle connection while others hold N
 //! - `wait-out-S-N`: `wait` while others hold N connections
+//! - `wait-shared-N`: `wait` for a lease of one of 4 connections, which carry N leases each
 //! - `lease-P-N`: a lease of the one of N shared connections that has room; the others are full, with 4 leases each. P is
 //!   the `Spread`, `oldest` or `least`; or `every`: `least` with every setting
 //! - `lone-P-N`: the same where each connection carries a single lease
@@ -114,6 +115,7 @@ fn walk_among(kind: &str, n: usize) -> usize {
         ["share"] => count(ready(shares::Shares::new(n))),
         ["hit", setting] => count(hit::idle(Setting::named(setting), n)),
         ["out", setting] => count(hit::out(Setting::named(setting), n)),
+        ["wait", "shared"] => count(crowd::shared(n)),
         ["wait", "out", setting] => count(crowd::out(Setting::named(setting), n)),
         ["lease", sharing] => count(lease::full(Sharing::named(sharing), n, 4)),
         ["lone", sharing] => count(lease::full(Sharing::named(sharing), n, 1)),

@@ -14,7 +14,7 @@ use super::facts::IN_USE;
 pub(crate) use super::facts::{Facts, Holds, Proof, State};
 use super::leases::{Lease, Leases};
 use crate::engine::common::Share;
-use crate::engine::loan::{LoanView, Ticket};
+use crate::engine::loan::LoanView;
 use crate::engine::{CallSite, Parts};
 use crate::policy::close_reason::CloseReason;
 use crate::policy::limits::Limits;
@@ -310,24 +310,22 @@ impl<P: Parts> Entry<P> {
         self.leases.iter_mut().for_each(|lease| lease.nth -= 1);
     }
 
-    /// The only lease ends, and the next one begins.
+    /// A lease ends, and the next one begins.
     #[inline(always)]
     #[allow(clippy::inline_always)] // Part of a hand-over: measured.
     pub(super) fn hand_over(
         &mut self,
-        ticket: Ticket,
+        lease: u32,
         (now, last_use): (Time, u64),
         call_site: CallSite,
-    ) -> LoanView {
+    ) -> (u32, LoanView) {
         self.facts.uses += 1;
         self.facts.idle_since = now;
         self.facts.last_use = last_use;
-        self.leases.end(ticket.lease);
-        let nth = clipped(self.uses);
-        let lease = Lease::new(now, call_site, nth, false);
-        let lease = self.leases.begin(lease);
-        debug_assert_eq!(lease, ticket.lease, "an exclusive connection has one lease");
-        self.loan_view(now)
+        self.leases.end(lease);
+        let (nth, joined) = (clipped(self.uses), !self.leases.is_empty());
+        let lease = self.leases.begin(Lease::new(now, call_site, nth, joined));
+        (lease, self.loan_view(now))
     }
 
     /// The only lease ends, and the connection is idle.

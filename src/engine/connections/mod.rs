@@ -417,14 +417,21 @@ impl<P: Parts> Connections<P> {
         if must_answer || !entry.returns_alone(ticket.lease, now, limits) {
             return Err(connection);
         }
-        let view = entry.hand_over(ticket, (now, *next_use), call_site);
+        let (lease, view) = entry.hand_over(ticket.lease, (now, *next_use), call_site);
         *next_use += 1;
-        Ok(Loan { ticket, view, connection })
+        Ok(Loan { ticket: Ticket { lease, ..ticket }, view, connection })
     }
 }
 
 /// # Fast paths, of shared connections
 impl<P: Parts> Connections<P> {
+    /// Returns whether the end of a lease leaves room for one that is not the connection's last.
+    pub(crate) fn hands_over_share(&self, slot: u32, limits: &Limits) -> bool {
+        let entry = &self.entries[slot];
+        let is_full = entry.leases().len() == entry.max_leases as usize;
+        is_full && entry.uses + 1 < limits.max_uses
+    }
+
     /// Begins a lease on the next connection, if it may be given as it is and is not its last.
     pub(crate) fn lend_share(
         &mut self,

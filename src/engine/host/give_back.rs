@@ -100,8 +100,7 @@ impl<P: Parts> HostState<P> {
         }
     }
 
-    /// The same for a lease on a shared connection while there are no waiters. After the last lease
-    /// it becomes idle.
+    /// The same for a lease on a shared connection. After the last lease it becomes idle.
     #[inline(never)] // It would make an ordinary return longer: measured.
     fn give_back_share(
         &mut self,
@@ -109,12 +108,14 @@ impl<P: Parts> HostState<P> {
         now: Time,
         common: &Common<P>,
     ) -> Returned<P> {
+        if self.waiting() > 0 {
+            return self.give_share_to_waiter(ended, now, common);
+        }
         let Ended { ticket, connection, max_leases } = ended;
         let entry = &self.connections[ticket.slot];
         let is_last = entry.leases().len() == 1;
         let has_changed = entry.max_leases as usize != max_leases;
         let concerns = has_changed
-            || self.waiting() > 0
             || common.limits.max_idle != usize::MAX
             || (is_last && self.return_concerns(ticket.slot, false, now, common))
             || self.is_asked_for(now, common);
@@ -123,6 +124,25 @@ impl<P: Parts> HostState<P> {
         } else {
             Returned::Unsettled(connection)
         }
+    }
+
+    /// A waiter takes the lease over.
+    #[inline(never)] // It would make the end of a lease longer: measured.
+    fn give_share_to_waiter(
+        &mut self,
+        ended: Ended<P::Connection>,
+        now: Time,
+        common: &Common<P>,
+    ) -> Returned<P> {
+        let Ended { ticket, connection, max_leases } = ended;
+        let has_changed = self.connections[ticket.slot].max_leases as usize != max_leases;
+        let concerns = has_changed
+            || !self.connections.hands_over_share(ticket.slot, &common.limits)
+            || self.is_asked_for(now, common);
+        if !self.calm || concerns {
+            return Returned::Unsettled(connection);
+        }
+        self.give_to_waiter(ticket, connection, now, common)
     }
 
     /// Returns whether a return brings more than the end of the loan: another host may take the

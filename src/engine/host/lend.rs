@@ -61,6 +61,7 @@ impl<P: Parts> HostState<P> {
     /// Returns whether lending brings more than the loan: the minimum idle has to be restored, an
     /// idle connection counted across hosts is taken, or the loan is the first that maintenance has
     /// to watch.
+    #[inline]
     fn lending_concerns(&mut self, now: Time, common: &Common<P>) -> bool {
         let limits = &common.limits;
         let is_low = || {

@@ -5,6 +5,8 @@
 //! the queue, and once a second, a few at a time and in turn. The runtime layer asks, because that
 //! calls user code.
 
+use smallvec::SmallVec;
+
 use super::HostState;
 use crate::engine::connections::entry::{Entry, State};
 use crate::engine::{Common, Parts, Section};
@@ -14,8 +16,10 @@ use crate::policy::time::{Span, Time};
 /// How often the peers are asked while there are waiters.
 const ASKED_EVERY: Span = Span::from_nanos(1_000_000_000);
 
-/// How many a caller asks that joins the queue, and how many are asked each second.
+/// How many a caller asks that joins the queue, how many it asks in a crowd, where the next one goes
+/// on, and how many are asked each second.
 const ASKED_BY_CALLER: usize = 4;
+const ASKED_IN_CROWD: usize = 1;
 const ASKED_AT_ONCE: usize = 1024;
 
 /// For each one that is asked, up to 16 entries are looked at.
@@ -40,6 +44,8 @@ impl Default for Peers {
 pub(crate) enum Asking {
     /// A caller that joins the queue, or finds nothing.
     Caller,
+    /// A caller that joins others: asking four costs half as much as the rest of its wait.
+    InCrowd,
     /// Maintenance.
     Each,
 }
@@ -53,19 +59,23 @@ pub(crate) struct FullPeer<P: Parts> {
     pub(crate) max_leases: u32,
 }
 
+/// A caller in a crowd asks one.
+pub(crate) type FullPeers<P> = SmallVec<[FullPeer<P>; ASKED_IN_CROWD]>;
+
 fn is_full<P: Parts>(entry: &Entry<P>) -> bool {
     entry.state == State::InUse && entry.room() == 0
 }
 
 impl<P: Parts> HostState<P> {
     /// Returns the next few shared connections that are full.
-    pub(crate) fn full_peers(&mut self, asking: Asking, common: &Common<P>) -> Vec<FullPeer<P>> {
-        let Some(share) = common.share else { return Vec::new() };
+    pub(crate) fn full_peers(&mut self, asking: Asking, common: &Common<P>) -> FullPeers<P> {
+        let Some(share) = common.share else { return FullPeers::new() };
         let most = match asking {
             Asking::Caller => ASKED_BY_CALLER,
+            Asking::InCrowd => ASKED_IN_CROWD,
             Asking::Each => ASKED_AT_ONCE,
         };
-        let (mut from, mut peers) = (self.rare().peers.from, Vec::new());
+        let (mut from, mut peers) = (self.rare().peers.from, FullPeers::new());
         for (slot, entry) in self.connections.iter_from(from).take(most * LOOKED_AT) {
             from = slot + 1;
             if is_full(entry) {
@@ -161,6 +171,16 @@ mod tests {
             all.sort_unstable();
             assert_eq!(all, (0..10).collect::<Vec<_>>(), "each once, in round {round}");
         }
+    }
+
+    #[test]
+    fn each_caller_in_a_crowd_asks_the_next_one() {
+        let mut world = full(3);
+        let heard: Vec<usize> = (0..6).flat_map(|_| asked(&mut world, Asking::InCrowd)).collect();
+        assert_eq!(heard[..3], heard[3..], "in turn");
+        let mut all = heard[..3].to_vec();
+        all.sort_unstable();
+        assert_eq!(all, [0, 1, 2], "and each of them");
     }
 
     #[test]

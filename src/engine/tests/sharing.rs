@@ -36,6 +36,19 @@ fn of_a_connection_that_takes_fewer_leases_those_that_fit_stay() {
 }
 
 #[test]
+fn a_lease_that_ends_serves_nobody_while_the_others_are_as_many_as_its_connection_takes() {
+    let mut world = shared(4, |l| l.max_per_host = 1);
+    (0..4).for_each(|_| world.borrow(0));
+    (0..2).for_each(|_| world.acquire_of(0));
+    world.run(&Op::Carry(2));
+    for (others, served) in [(3, 0), (2, 0), (1, 1)] {
+        world.return_last();
+        let waiting = world.host_of(0).waiting();
+        assert_eq!(2 - waiting, served, "with {others} others of two");
+    }
+}
+
+#[test]
 fn a_lowered_cap_lets_no_more_leave_than_are_too_many_beside_those_being_dialed() {
     let mut world = shared(1, |_| {});
     world.borrow(0);
