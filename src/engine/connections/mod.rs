@@ -44,11 +44,11 @@ pub(crate) struct Connections<P: Parts> {
     /// Connections with room that have given proof of life in this generation: the others are
     /// suspect, and none of them is looked at to find one that may be lent.
     trusted: u32,
-    entries: Slots<Entry<P>>,
     /// The connections with room, in pools of shared connections.
     ranked: Option<Box<Ranked>>,
     /// When the first connection has been idle for too long, or is too old.
     ends: Soonest,
+    entries: Slots<Entry<P>>,
 }
 
 impl<P: Parts> Index<u32> for Connections<P> {
