@@ -12,14 +12,14 @@ use crate::engine::Asking;
 
 impl dyn AnyHost {
     /// Carries out the actions of this host.
-    pub(super) fn carry_out(self: &Arc<Self>, actions: Actions) {
+    pub(super) fn carry_out(self: &Arc<Self>, actions: &mut Actions) {
         let mut events = Events::new();
         self.carry_out_but_tell(actions, &mut events);
         drop(events);
     }
 
     /// The same. The caller reports the events.
-    pub(super) fn carry_out_but_tell(self: &Arc<Self>, actions: Actions, events: &mut Events) {
+    pub(super) fn carry_out_but_tell(self: &Arc<Self>, actions: &mut Actions, events: &mut Events) {
         if actions.is_empty() {
             return;
         }
@@ -63,7 +63,7 @@ impl<'a> Follows<'a> {
     }
 
     /// Carries out the actions of the host itself, and keeps the others.
-    fn take(&mut self, cell: &Cell, mut actions: Actions) {
+    fn take(&mut self, cell: &Cell, actions: &mut Actions) {
         self.granted.append(&mut actions.granted);
         self.stop_draining = actions.stop_draining.take().or(self.stop_draining.take());
         self.give_way = actions.give_way.take().or(self.give_way.take());
@@ -84,8 +84,8 @@ impl<'a> Follows<'a> {
     }
 
     fn lose(&mut self, mut dialing: dial::Dialing) {
-        let (cell, actions) = dialing.lose();
-        self.take(&cell, actions);
+        let (cell, mut actions) = dialing.lose();
+        self.take(&cell, &mut actions);
         self.events.note(Item::LostDial(dialing));
         panics::let_go(cell);
     }
@@ -109,19 +109,19 @@ impl<'a> Follows<'a> {
     }
 
     fn follow(&mut self, cell: Cell, follow: &Follow) {
-        let actions = cell.decide(&mut |state, section| match follow {
+        let mut actions = cell.decide(&mut |state, section| match follow {
             Follow::Granted => state.granted(section),
             Follow::StopDraining => state.stop_draining(section),
             // The end of the section does it, if the place is still wanted.
             Follow::GiveWay => {}
             Follow::Scan => state.visit(section),
         });
-        self.take(&cell, actions);
+        self.take(&cell, &mut actions);
         panics::let_go(cell);
     }
 
     /// Slots come first and wakers last: a task that is woken finds everything as it was decided.
-    fn carry_out_own(&mut self, cell: &Cell, mut actions: Actions) {
+    fn carry_out_own(&mut self, cell: &Cell, actions: &mut Actions) {
         let has_news = !actions.leaks.is_empty()
             || actions.self_wait.is_some()
             || actions.overload.is_some()
@@ -129,17 +129,18 @@ impl<'a> Follows<'a> {
         if has_news {
             self.events.hold_up_the_end(cell);
         }
-        self.begin_tasks(cell, &mut actions);
-        notify(cell, &actions);
+        self.begin_tasks(cell, actions);
+        notify(cell, actions);
         for waker in mem::take(&mut actions.wake) {
             let _ = panics::catch("a waker", || waker.waker.wake());
         }
-        self.note(cell, &mut actions);
+        self.note(cell, actions);
         if actions.forget {
             self.forget(cell);
         }
         // The error of a dial is the user's: a panic in its drop is contained here.
-        let _ = panics::catch("a destructor", || drop(actions));
+        let unused = mem::take(&mut actions.unused);
+        let _ = panics::catch("a destructor", || drop(unused));
     }
 
     fn begin_tasks(&mut self, cell: &Cell, actions: &mut Actions) {
@@ -176,8 +177,8 @@ impl<'a> Follows<'a> {
     /// Nobody needs the host any more.
     fn forget(&mut self, cell: &Cell) {
         self.events.hold_up_the_end(cell);
-        let Some(actions) = cell.forget() else { return };
-        self.take(cell, actions);
+        let Some(mut actions) = cell.forget() else { return };
+        self.take(cell, &mut actions);
         self.events.note(Item::Forgotten(cell.clone()));
     }
 }

@@ -258,8 +258,8 @@ impl Dialing {
     }
 
     fn lost(&mut self, why: &dyn Display) {
-        let (cell, actions) = self.lose();
-        cell.carry_out(actions);
+        let (cell, mut actions) = self.lose();
+        cell.carry_out(&mut actions);
         self.cell.pool().may_block(LevelFilter::INFO);
         self.tell_begin();
         self.tell_failure(why);

@@ -81,15 +81,15 @@ impl dyn AnyPool {
             let due = base.schedule.lock().pop_due(now);
             let Some(Scheduled(host)) = due else { break };
             events.hold_up_the_end(&host);
-            let actions = host.decide(&mut |state, section| state.maintain(section));
-            host.carry_out_but_tell(actions, &mut events);
+            let mut actions = host.decide(&mut |state, section| state.maintain(section));
+            host.carry_out_but_tell(&mut actions, &mut events);
             panics::let_go(host);
         }
         let makes_room = base.schedule.lock().takes_room(now);
         // If its own time is later, the host says so.
         if let Some(cell) = makes_room.then(|| base.next_scan(Time::NEVER)).flatten() {
-            let actions = cell.decide(&mut |state, section| state.visit(section));
-            cell.carry_out_but_tell(actions, &mut events);
+            let mut actions = cell.decide(&mut |state, section| state.visit(section));
+            cell.carry_out_but_tell(&mut actions, &mut events);
             panics::let_go(cell);
         }
         events.tell_aside(base);

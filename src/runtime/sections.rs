@@ -35,12 +35,11 @@ impl dyn AnyHost {
     fn change_by(self: &Arc<Self>, f: Decide<'_>) {
         let mut actions = Actions::default();
         let gone = self.decide_in(&mut actions, f);
-        self.carry_out_if_any(actions, gone);
+        self.carry_out_if_any(&mut actions, gone);
     }
 
     #[inline]
-    fn carry_out_if_any(self: &Arc<Self>, actions: Actions, gone: usize) {
-        // Moving the actions costs as much as many a section.
+    fn carry_out_if_any(self: &Arc<Self>, actions: &mut Actions, gone: usize) {
         if !actions.is_empty() {
             self.carry_out(actions);
         }
@@ -98,7 +97,7 @@ impl dyn AnyHost {
             state.adapt(&old.common.limits, section);
         });
         drop(governed);
-        self.carry_out_if_any(actions, gone);
+        self.carry_out_if_any(&mut actions, gone);
     }
 
     /// This many entries have gone: the last one of a closed pool ends it.
