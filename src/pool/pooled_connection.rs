@@ -274,7 +274,10 @@ impl<C: Connector> Drop for PooledConnection<C> {
             cell.any().doubt(loan.ticket.slot);
         }
         match pool.needs_reset(&loan.connection) {
-            Ok(false) => cell.give_back(loan, max_leases, now),
+            Ok(false) => {
+                pool.leave(&mut loan.connection);
+                cell.give_back(loan, max_leases, now);
+            }
             Ok(true) => cell.end_use(loan, Use::NeedsReset),
             Err(_) => cell.end_use(loan, Use::Over(CloseReason::NotOpen)),
         }

@@ -34,6 +34,8 @@ pub(crate) struct Sharing<C: Connector> {
     pub(crate) share: Split,
     pub(crate) max_leases: fn(&C, &C::Connection) -> usize,
     pub(crate) expected_leases: fn(&C, &C::Key) -> usize,
+    /// Drops what a borrower has of its own. This is user code.
+    pub(crate) leave: fn(&mut C::Connection),
 }
 
 /// See the module. `H` is a host, which refers back to its pool.
@@ -122,6 +124,14 @@ impl<C: Connector, H> PoolCore<C, H> {
             Ok(false) => Proof::Nothing,
             Ok(true) if is_heard(connection).is_some() => Proof::Heard,
             Ok(true) | Err(Panicked) => Proof::Ping,
+        }
+    }
+
+    /// A lease ends. The share may go to the next borrower, who gets a clone of its own.
+    #[inline]
+    pub(crate) fn leave(&self, connection: &mut C::Connection) {
+        if let Some(sharing) = &self.sharing {
+            let _ = panics::catch("the drop of a connection", || (sharing.leave)(connection));
         }
     }
 

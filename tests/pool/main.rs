@@ -15,6 +15,7 @@ mod blocking;
 mod borrowers;
 mod cancellation;
 mod caps;
+mod clones;
 mod deadlocks;
 mod dialing;
 mod ends;

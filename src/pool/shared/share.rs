@@ -115,5 +115,6 @@ pub(super) fn sharing<C: SharedConnector>() -> Sharing<Shares<C>> {
         },
         max_leases: |shares, share| shares.0.max_leases(share.get()),
         expected_leases: |shares, key| shares.0.expected_leases(key),
+        leave: |share| drop(share.own.take()),
     }
 }
