@@ -401,25 +401,30 @@ impl<P: Parts> Connections<P> {
         None
     }
 
-    /// Lends a connection that returns to the next borrower, if its return ends nothing but the
-    /// loan and it need not be pinged. Returns the connection otherwise.
+    /// Returns whether a connection that returns may be lent to the next borrower as it is: its return ends
+    /// nothing but the loan, and it need not be pinged.
     #[inline(always)]
+    #[allow(clippy::inline_always)] // Part of a hand-over: measured.
+    pub(crate) fn may_hand_over(&self, ticket: Ticket, now: Time, limits: &Limits) -> bool {
+        let entry = &self.entries[ticket.slot];
+        entry.generation == self.generation
+            && entry.returns_proven(now, limits)
+            && entry.returns_alone(ticket.lease, now, limits)
+    }
+
+    /// Lends a connection that returns to the next borrower, if it [may](Self::may_hand_over) be.
+    #[inline(always)]
+    #[allow(clippy::inline_always)] // Part of a hand-over: measured.
     pub(crate) fn hand_over(
         &mut self,
         ticket: Ticket,
         connection: P::Connection,
         (now, call_site): (Time, CallSite),
-        limits: &Limits,
-    ) -> Result<Loan<P>, P::Connection> {
-        let Connections { entries, generation, next_use, .. } = self;
-        let entry = &mut entries[ticket.slot];
-        let must_answer = entry.generation != *generation || !entry.returns_proven(now, limits);
-        if must_answer || !entry.returns_alone(ticket.lease, now, limits) {
-            return Err(connection);
-        }
-        let (lease, view) = entry.hand_over(ticket.lease, (now, *next_use), call_site);
-        *next_use += 1;
-        Ok(Loan { ticket: Ticket { lease, ..ticket }, view, connection })
+    ) -> Loan<P> {
+        let entry = &mut self.entries[ticket.slot];
+        let (lease, view) = entry.hand_over(ticket.lease, (now, self.next_use), call_site);
+        self.next_use += 1;
+        Loan { ticket: Ticket { lease, ..ticket }, view, connection }
     }
 }
 

@@ -81,7 +81,9 @@ impl<P: Parts> HostState<P> {
         now: Time,
         common: &Common<P>,
     ) -> Returned<P> {
-        if self.handing_over_concerns(now, common) {
+        // Asked before a waiter is chosen: that uses up a turn.
+        let may = self.connections.may_hand_over(ticket, now, &common.limits);
+        if !may || self.handing_over_concerns(now, common) {
             return Returned::Unsettled(connection);
         }
         let HostState { connections, waiters, counters, .. } = self;
@@ -89,15 +91,11 @@ impl<P: Parts> HostState<P> {
         let Some((end, waiter)) = waiters.next(now) else {
             return Returned::Unsettled(connection);
         };
-        let (beginning, since) = ((now, waiter.call_site), waiter.since);
-        match connections.hand_over(ticket, connection, beginning, &common.limits) {
-            Err(connection) => Returned::Unsettled(connection),
-            Ok(loan) => {
-                counters.served += 1;
-                counters.wait_time += now.span_since(since);
-                Returned::HandedOver(waiters.serve(end, loan))
-            }
-        }
+        let (call_site, since) = (waiter.call_site, waiter.since);
+        let loan = connections.hand_over(ticket, connection, (now, call_site));
+        counters.served += 1;
+        counters.wait_time += now.span_since(since);
+        Returned::HandedOver(waiters.serve(end, loan))
     }
 
     /// The same for a lease on a shared connection. After the last lease it becomes idle.

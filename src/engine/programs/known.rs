@@ -135,7 +135,7 @@ impl World {
         known.leases += 1;
         let connection = loan.connection;
         if self.is_ordered() {
-            self.trace.push(format!("{at} lends {connection}"));
+            self.trace.push(format!("{at} lends {connection} to {tag}"));
         }
     }
 

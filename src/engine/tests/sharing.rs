@@ -1,11 +1,14 @@
 //! Leases, and the connections that carry them.
 
-use super::super::Asking;
+use std::sync::Arc;
+
 use super::super::connections::entry::State;
 use super::super::programs::world::World;
 use super::super::programs::{Answer, Op, Pick};
+use super::super::{Asking, Seat};
 use super::support::{secs, shared};
 use crate::policy::limits::Limits;
+use crate::policy::order::Order;
 use crate::policy::time::{Span, Time};
 
 #[test]
@@ -261,4 +264,42 @@ fn a_look_at_a_connection_is_no_proof_of_its_life() {
     assert_eq!(world.pings.len(), 1, "it waits for the answer of one of them");
     world.run(&Op::Inspect(0));
     assert_eq!(world.host_of(0).waiting(), 1, "the other one was not asked");
+}
+
+/// Returns who has a lease and has not seen it yet.
+fn served(world: &World) -> Option<Pick> {
+    let is_served = |seat: &Seat<_>| matches!(seat, Seat::Served(_));
+    let at = world.waits.iter().position(|wait| is_served(&wait.waiter.seat.lock()))?;
+    Some(Pick(u8::try_from(at).expect("few wait")))
+}
+
+#[test]
+fn under_overload_a_patient_waiter_for_a_lease_is_served_though_each_return_needs_a_ping() {
+    let mut world = shared(2, |l| {
+        (l.max_per_host, l.ping_after, l.order) = (1, Span::ZERO, Order::Adaptive);
+    });
+    (0..2).for_each(|_| world.borrow(0));
+    world.acquire_of(0);
+    let patient = world.waits[0].waiter.clone();
+    for _ in 0..64 {
+        world.acquire_of(0);
+        world.run(&Op::Pass(10));
+        world.run(&Op::Cancel(Pick(1)));
+    }
+    // One leaves who was served: the next turn is an odd one.
+    (0..2).for_each(|_| world.acquire_of(0));
+    world.return_last();
+    world.run(&Op::Cancel(served(&world).expect("one in two")));
+    world.run(&Op::HandBack(Pick::FIRST, true));
+    for _ in 0..20 {
+        while let Some(next) = served(&world) {
+            if Arc::ptr_eq(&world.waits[usize::from(next.0)].waiter, &patient) {
+                return;
+            }
+            world.run(&Op::Poll(next));
+        }
+        world.acquire_of(0);
+        world.return_last();
+    }
+    panic!("twenty others were served");
 }
