@@ -98,7 +98,7 @@ async fn first_served(pool: Pool<Busy>, began: Instant) -> Option<Duration> {
 #[tokio::test(start_paused = true)]
 async fn behaviour_110_a_fleet_that_starts_together_is_served_and_one_dial_in_ten_is_wasted() {
     let (mut wasted, mut taken) = (0, 0);
-    // It holds for several: one fleet in ten wastes twice that, of these the last.
+    // The sum of several counts: one fleet in ten wastes twice as much, here the last one.
     for seed in 5..9 {
         let (served, work) = fleet(60, ms(100), seed).await;
         assert_eq!(served.len(), 60, "each pool is served within the minute");

@@ -1,13 +1,14 @@
 //! The connections of one host: their entries, and what is kept in step with them.
 //!
 //! An entry changes through [`Connections::change`], which keeps the gauges and the order of lending
-//! in step, or in one of the three operations of the fast paths. Nothing else writes them.
+//! in step, or in one of the operations of [`fast`]. Nothing else writes them.
 
 mod by_use;
 #[cfg(any(test, wharf_loom, fuzzing))]
 mod check;
 pub(crate) mod entry;
 mod facts;
+mod fast;
 pub(crate) mod gauges;
 pub(crate) mod leases;
 pub(crate) mod longest;
@@ -19,14 +20,13 @@ use std::ops::Index;
 use smallvec::SmallVec;
 
 use self::by_use::ByUse;
-use self::entry::{Entry, Holds, Made, Proof, State, Used};
+use self::entry::{Entry, Made, Proof, State};
 use self::gauges::{Gauges, change};
 use self::ranked::Ranked;
 use self::slots::Slots;
+use super::Parts;
 use super::common::Common;
-use super::loan::{Loan, Ticket};
 use super::soonest::Soonest;
-use super::{CallSite, Parts};
 use crate::policy::limits::Limits;
 use crate::policy::reuse::Reuse;
 use crate::policy::time::{Span, Time};
@@ -342,160 +342,5 @@ fn end<P: Parts>(entry: &Entry<P>, shared: bool, limits: &Limits) -> Time {
         State::Idle | State::InUse if shared => entry.expires,
         state if shared && state.drains_young() => entry.expires,
         _ => Time::NEVER,
-    }
-}
-
-/// # Fast paths, of exclusive connections
-///
-/// Each visits the entry once, and counts what it knows to change: measured.
-#[allow(clippy::inline_always)]
-impl<P: Parts> Connections<P> {
-    /// Lends the next connection, if it may be lent as it is.
-    #[inline(always)]
-    pub(crate) fn lend(
-        &mut self,
-        now: Time,
-        call_site: CallSite,
-        limits: &Limits,
-    ) -> Option<Loan<P>> {
-        let Connections { entries, gauges, by_use, generation, trusted, .. } = self;
-        let slot = match limits.reuse {
-            Reuse::MostRecent => by_use.newest()?,
-            Reuse::LeastRecent => by_use.oldest()?,
-        };
-        let entry = &mut entries[slot];
-        let is_usual = entry.state == State::Idle && entry.holds == Holds::Place;
-        if !is_usual || !entry.is_fit_idle(*generation, now, limits) {
-            return None;
-        }
-        let connection = entry.take_value()?;
-        by_use.leave_end(slot, entry.links);
-        gauges.lend(entry.kept);
-        *trusted -= 1;
-        let view = entry.begin_only_lease(now, call_site);
-        Some(Loan { ticket: Ticket { slot, lease: 0 }, view, connection })
-    }
-
-    /// Takes a connection back, which is idle from now on, if its return ends nothing but the loan.
-    /// Returns the connection otherwise.
-    #[inline(always)]
-    pub(crate) fn rest(
-        &mut self,
-        ticket: Ticket,
-        connection: P::Connection,
-        now: Time,
-        limits: &Limits,
-    ) -> Option<P::Connection> {
-        let Connections { entries, gauges, by_use, ends, generation, trusted, next_use, .. } = self;
-        let Ticket { slot, lease } = ticket;
-        let entry = &mut entries[slot];
-        let end = now.after(limits.idle_timeout).min(entry.expires);
-        if !entry.returns_alone(lease, now, limits) || !ends.covers(end) {
-            return Some(connection);
-        }
-        gauges.rest();
-        *trusted += u32::from(entry.generation == *generation);
-        entry.rest(lease, connection, (now, *next_use));
-        *next_use += 1;
-        by_use.push(slot, entries);
-        None
-    }
-
-    /// Returns whether a connection that returns may be lent to the next borrower as it is: its return ends
-    /// nothing but the loan, and it need not be pinged.
-    #[inline(always)]
-    #[allow(clippy::inline_always)] // Part of a hand-over: measured.
-    pub(crate) fn may_hand_over(&self, ticket: Ticket, now: Time, limits: &Limits) -> bool {
-        let entry = &self.entries[ticket.slot];
-        entry.generation == self.generation
-            && entry.returns_proven(now, limits)
-            && entry.returns_alone(ticket.lease, now, limits)
-    }
-
-    /// Lends a connection that returns to the next borrower, if it [may](Self::may_hand_over) be.
-    #[inline(always)]
-    #[allow(clippy::inline_always)] // Part of a hand-over: measured.
-    pub(crate) fn hand_over(
-        &mut self,
-        ticket: Ticket,
-        connection: P::Connection,
-        (now, call_site): (Time, CallSite),
-    ) -> Loan<P> {
-        let entry = &mut self.entries[ticket.slot];
-        let (lease, view) = entry.hand_over(ticket.lease, (now, self.next_use), call_site);
-        self.next_use += 1;
-        Loan { ticket: Ticket { lease, ..ticket }, view, connection }
-    }
-}
-
-/// # Fast paths, of shared connections
-impl<P: Parts> Connections<P> {
-    /// Returns whether the end of a lease leaves room for one that is not the connection's last.
-    pub(crate) fn hands_over_share(&self, slot: u32, limits: &Limits) -> bool {
-        let entry = &self.entries[slot];
-        let is_full = entry.leases().len() == entry.max_leases as usize;
-        is_full && entry.uses + 1 < limits.max_uses
-    }
-
-    /// Begins a lease on the next connection, if it may be given as it is and is not its last.
-    pub(crate) fn lend_share(
-        &mut self,
-        now: Time,
-        call_site: CallSite,
-        common: &Common<P>,
-    ) -> Option<Loan<P>> {
-        let Connections { entries, gauges, by_use, ranked, generation, trusted, .. } = self;
-        let ranked = ranked.as_mut()?;
-        let (rank, slot) = ranked.first()?;
-        let (entry, limits) = (&mut entries[slot], &common.limits);
-        let is_usual = entry.holds == Holds::Place && entry.uses + 1 < limits.max_uses;
-        if !is_usual || !entry.is_fit(*generation, now, limits) {
-            return None;
-        }
-        let (was_idle, was_kept) = (entry.state == State::Idle, entry.kept);
-        let (lease, view, connection) = entry.begin_lease(now, call_site, common.share);
-        ranked.moves(slot, Some(rank), ranked.rank(entry));
-        *trusted -= u32::from(!entry.has_room());
-        ranked.count(0, 1);
-        if was_idle {
-            gauges.lend(was_kept);
-            by_use.leave(slot, entries);
-        }
-        Some(Loan { ticket: Ticket { slot, lease }, view, connection })
-    }
-
-    /// Ends a lease, if that ends nothing else. Returns whether it has.
-    pub(crate) fn end_share(&mut self, ticket: Ticket, now: Time, limits: &Limits) -> bool {
-        let Connections {
-            entries,
-            gauges,
-            by_use,
-            ranked,
-            ends,
-            next_use,
-            generation,
-            trusted,
-            ..
-        } = self;
-        let (Ticket { slot, lease }, Some(ranked)) = (ticket, ranked) else { return false };
-        let entry = &mut entries[slot];
-        let is_last = entry.leases().len() == 1;
-        let end = now.after(limits.idle_timeout).min(entry.expires);
-        if !entry.returns_alone(lease, now, limits) || (is_last && !ends.covers(end)) {
-            return false;
-        }
-        let rank = ranked.rank(entry);
-        *trusted -= u32::from(entry.is_trusted(*generation));
-        entry.end_lease(lease, Used::Until(now, *next_use));
-        entry.settle();
-        *trusted += u32::from(entry.is_trusted(*generation));
-        ranked.moves(slot, rank, ranked.rank(entry));
-        *next_use += 1;
-        ranked.count(1, 0);
-        if is_last {
-            gauges.rest();
-            by_use.push(slot, entries);
-        }
-        true
     }
 }

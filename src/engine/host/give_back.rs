@@ -135,7 +135,7 @@ impl<P: Parts> HostState<P> {
         let Ended { ticket, connection, max_leases } = ended;
         let has_changed = self.connections[ticket.slot].max_leases as usize != max_leases;
         let concerns = has_changed
-            || !self.connections.hands_over_share(ticket.slot, &common.limits)
+            || !self.connections.end_frees_one(ticket.slot, &common.limits)
             || self.is_asked_for(now, common);
         if !self.calm || concerns {
             return Returned::Unsettled(connection);
